@@ -1,0 +1,23 @@
+"""Entry points of the two functions. Run them with functions-framework and FUNCTION_USE_ASGI=true."""
+
+from __future__ import annotations
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from modelserve.process import Process
+
+_process = Process()
+
+
+@functions_framework.aio.http
+async def predict(request: Request) -> Response:
+    """Score what is posted: docs/http.md."""
+    return await _process.http(request)
+
+
+@functions_framework.aio.http
+async def predict_event(request: Request) -> Response:
+    """Score a Pub/Sub message and publish its predictions: docs/events.md."""
+    return await _process.events(request)

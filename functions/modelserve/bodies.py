@@ -1,0 +1,90 @@
+"""Request bodies: read within their limit, and decoded by their media type."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from starlette.requests import Request
+
+from modelserve.errors import Malformed, TooLarge, UnsupportedMediaType
+from modelserve.payloads import Limits, Payload, invocations, plain, strict_json
+from modelserve.signature import Signature
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+TAKEN: Final = (JSON, CSV, PARQUET)
+
+# Decoding a body of this size takes about half a millisecond; larger ones would keep other requests waiting.
+INLINE_BYTES: Final = 32 << 10
+# Large bodies are decoded two at a time: each takes up to 20 times its size in memory. Threads rather than a semaphore,
+# because a request that ran out of time leaves its thread at work.
+DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
+
+T = TypeVar("T")
+
+
+def media_type(request: Request) -> str:
+    """Without its parameters; JSON when the header is missing. Raises UnsupportedMediaType."""
+    kind, _, parameters = request.headers.get("content-type", JSON).partition(";")
+    kind = kind.strip().lower()
+    if kind not in TAKEN:
+        raise UnsupportedMediaType(f"Set Content-Type to one of {', '.join(TAKEN)}.")
+    charset = parameters.lower().replace('"', "").replace(" ", "")
+    if "charset=" in charset and "charset=utf-8" not in charset and "charset=utf8" not in charset:
+        raise UnsupportedMediaType("Only UTF-8 is taken.")
+    return kind
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Raises TooLarge as soon as the length is known, and before more than the limit is kept; UnsupportedMediaType for a
+    compressed body, which could unpack to any length."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large(limit)
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than the limit of {limit} bytes; use `modelserve score` for a batch.")
+
+
+def decode_body(data: bytes, kind: str, signature: Signature | None, limits: Limits, records: bool) -> Payload:
+    """`records` says whether plain records are taken beside the forms that name themselves."""
+    if kind == CSV:
+        from modelserve.payloads import text_csv
+
+        return text_csv.parse(data, signature, limits)
+    if kind == PARQUET:
+        from modelserve.payloads import parquet
+
+        return parquet.parse(data, signature, limits)
+    if not data:
+        raise Malformed("The body is empty.")
+    value = strict_json.decode(data, limits.depth)
+    if records and not invocations.is_form(value, signature):
+        return plain.parse(value, signature, limits)
+    return invocations.parse(value, signature, limits)
+
+
+def weight(data: bytes, kind: str) -> int:
+    """The size that tells how long decoding takes: a Parquet file of any size can take long."""
+    return max(len(data), INLINE_BYTES + 1) if kind == PARQUET else len(data)
+
+
+async def off_loop(size: int, decode: Callable[[], T]) -> T:
+    """Decode here when it is quick, else on one of a few other threads. A request that is given up leaves their queue,
+    and while one is decoded the others keep no more than their bytes."""
+    if size <= INLINE_BYTES:
+        return decode()
+    return await asyncio.get_running_loop().run_in_executor(DECODERS, decode)

@@ -1,0 +1,282 @@
+"""Single values checked against MLflow's column types: a value fits without loss, or the cell is bad.
+
+The types are MLflow's (`mlflow.types.DataType`). Each kind turns a list of decoded values (JSON, CSV, Parquet, query)
+into one numpy array of its own dtype. Reasons never repeat a value.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Report = Callable[[int, str], None]
+
+
+class Missing:
+    """The cell is not there at all, unlike null."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+WHAT = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "a list", dict: "an object"}
+
+
+def what(value: object) -> str:
+    return WHAT.get(type(value), "another type")
+
+
+class Kind:
+    """One column type. `dtype` is what the model sees when no cell is null."""
+
+    name: str
+    dtype: np.dtype[Any]
+
+    def fast(self, values: Sequence[Any]) -> Array | None:
+        """The whole column at once when every cell has the expected type, else None."""
+        return None
+
+    def cell(self, value: Any) -> Any:
+        """One value that is not null. Raises ValueError with the reason."""
+        raise NotImplementedError  # each kind has its own
+
+    def text(self, text: str) -> Any:
+        """A value from a query or a CSV field, to be checked by `cell`; empty means null."""
+        return text if text else None
+
+    def pack(self, cells: list[Any]) -> Array:
+        return np.array(cells, dtype=self.dtype)
+
+    def check(self, values: Sequence[Any], required: bool, report: Report) -> Array:
+        """(rows,) array. Every bad cell is reported with its row."""
+        array = self.fast(values) if len(values) else self.pack([])
+        if array is not None:
+            return array
+        cells: list[Any] = []
+        for row, value in enumerate(values):
+            try:
+                cells.append(self._cell_or_null(value, required))
+            except ValueError as error:
+                report(row, str(error))
+        try:
+            return self.pack(cells)
+        except ValueError as error:
+            report(0, str(error))
+            return np.zeros(0)
+
+    def _cell_or_null(self, value: Any, required: bool) -> Any:
+        if value is None or value is MISSING:
+            if required:
+                raise ValueError("missing" if value is MISSING else "null in a required column")
+            return None
+        return self.cell(value)
+
+
+class Whole(Kind):
+    """`integer` (32 bits) and `long` (64 bits)."""
+
+    TEXT: ClassVar[re.Pattern[str]] = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")  # a double has at most 309
+
+    def __init__(self, name: str, bits: int) -> None:
+        self.name = name
+        self.dtype = np.dtype(f"int{bits}")
+        self.low, self.high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+    def fast(self, values: Sequence[Any]) -> Array | None:
+        if set(map(type, values)) != {int} or min(values) < self.low or max(values) > self.high:
+            return None
+        return np.array(values, dtype=self.dtype)
+
+    def cell(self, value: Any) -> int:
+        if type(value) is float:
+            value = self._from_float(value)
+        if type(value) is not int:
+            raise ValueError(f"{what(value)}, needs {self.name}")
+        if not self.low <= value <= self.high:
+            raise ValueError(f"out of range for {self.name}")
+        return value
+
+    def _from_float(self, value: float) -> int:
+        if not value.is_integer():
+            raise ValueError(f"has a fraction, needs {self.name}")
+        if abs(value) >= EXACT:  # 2**53 itself is also what 2**53 + 1 was rounded to
+            raise ValueError(f"a decimal number too large to be exact, needs {self.name}")
+        return int(value)
+
+    def text(self, text: str) -> Any:
+        if not self.TEXT.fullmatch(text):
+            return text or None
+        return int(text.partition(".")[0])
+
+    def pack(self, cells: list[Any]) -> Array:
+        if None not in cells:
+            return np.array(cells, dtype=self.dtype)
+        # A null has no integer; pandas trains and serves such columns as doubles.
+        if any(cell is not None and abs(cell) > EXACT for cell in cells):
+            raise ValueError("a whole number above 2**53 beside a null cannot be kept exactly")
+        return np.array(cells, dtype=np.float64)
+
+
+EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps every one
+
+
+class Real(Kind):
+    """`float` (32 bits) and `double` (64 bits). Whole numbers fit when they can be kept exactly."""
+
+    NULLS: ClassVar[frozenset[str]] = frozenset({"", "nan", "null"})
+
+    def __init__(self, name: str, bits: int) -> None:
+        self.name = name
+        self.dtype = np.dtype(f"float{bits}")
+        self.exact = 1 << (53 if bits == 64 else 24)
+        self.largest = float(np.finfo(self.dtype).max)
+
+    def fast(self, values: Sequence[Any]) -> Array | None:
+        if not set(map(type, values)) <= {int, float}:
+            return None
+        if min(values) < -self.exact or max(values) > self.exact:
+            return None
+        array = np.array(values, dtype=self.dtype)
+        return array if np.isfinite(array).all() else None
+
+    def cell(self, value: Any) -> float:
+        if type(value) not in (int, float):
+            raise ValueError(f"{what(value)}, needs {self.name}")
+        if not -self.largest <= value <= self.largest:
+            raise ValueError("not a finite number" if value != value else f"out of range for {self.name}")
+        if type(value) is int and int(self.dtype.type(value)) != value:
+            raise ValueError(f"a whole number that {self.name} cannot keep exactly")
+        return float(value)
+
+    def text(self, text: str) -> Any:
+        if text.lower() in self.NULLS:
+            return None
+        if Whole.TEXT.fullmatch(text):
+            return int(text.partition(".")[0])
+        try:
+            return float(text) if "_" not in text else text
+        except ValueError:
+            return text
+
+
+class Boolean(Kind):
+    name = "boolean"
+    dtype = np.dtype(bool)
+    WORDS: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "": None}
+
+    def fast(self, values: Sequence[Any]) -> Array | None:
+        return np.array(values, dtype=bool) if set(map(type, values)) == {bool} else None
+
+    def cell(self, value: Any) -> bool:
+        if type(value) is not bool:
+            raise ValueError(f"{what(value)}, needs {self.name}")
+        return value
+
+    def text(self, text: str) -> Any:
+        return self.WORDS.get(text.lower(), text)
+
+    def pack(self, cells: list[Any]) -> Array:
+        return np.array(cells, dtype=object if None in cells else bool)
+
+
+class String(Kind):
+    name = "string"
+    dtype = np.dtype(object)
+
+    def fast(self, values: Sequence[Any]) -> Array | None:
+        return objects(values) if set(map(type, values)) == {str} else None
+
+    def cell(self, value: Any) -> str:
+        if type(value) is not str:
+            raise ValueError(f"{what(value)}, needs {self.name}")
+        return value
+
+    def pack(self, cells: list[Any]) -> Array:
+        return objects(cells)
+
+
+class Binary(Kind):
+    """JSON and text carry bytes as base64, as MLflow does."""
+
+    name = "binary"
+    dtype = np.dtype(object)
+
+    def cell(self, value: Any) -> bytes:
+        if type(value) is bytes:
+            return value
+        if type(value) is not str:
+            raise ValueError(f"{what(value)}, needs binary as base64")
+        try:
+            return base64.b64decode(value.replace("\n", ""), validate=True)  # MLflow breaks it into lines
+        except (binascii.Error, ValueError):
+            raise ValueError("not base64") from None
+
+    def pack(self, cells: list[Any]) -> Array:
+        return objects(cells)
+
+
+class Datetime(Kind):
+    """ISO 8601, with `Z`, an offset, or neither. Offsets are resolved to UTC; the model sees naive datetime64[ns]."""
+
+    name = "datetime"
+    dtype = np.dtype("datetime64[ns]")
+    TEXT: ClassVar[re.Pattern[str]] = re.compile(
+        r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|z|[+-]\d{2}:?\d{2})?)?"
+    )
+
+    def cell(self, value: Any) -> np.datetime64:
+        if isinstance(value, np.datetime64):
+            return value
+        if type(value) is not str:
+            raise ValueError(f"{what(value)}, needs a datetime in ISO 8601")
+        match = self.TEXT.fullmatch(value)
+        if not match:
+            raise ValueError("not a datetime in ISO 8601 with at most nine decimals")
+        return self._instant(match[1], match[2] or "00:00", match[3] or "Z")
+
+    def _instant(self, day: str, time: str, zone: str) -> np.datetime64:
+        # datetime64[ns] reaches from 1677-09 to 2262-04 and wraps silently beyond.
+        if not 1678 <= int(day[:4]) <= 2261:
+            raise ValueError("out of range for datetime, which reaches from 1678 to 2261")
+        try:
+            local = np.datetime64(f"{day}T{time}", "ns")
+        except ValueError:
+            raise ValueError("no such day or time") from None
+        if zone in "Zz":
+            return local
+        hours, minutes = int(zone[1:3]), int(zone[-2:])
+        if hours > 23 or minutes > 59:
+            raise ValueError("no such day or time")
+        east = hours * 60 + minutes
+        return local - np.timedelta64(east if zone[0] == "+" else -east, "m")
+
+
+def objects(values: Sequence[Any]) -> Array:
+    """(rows,) of Python objects; numpy must not look inside them."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+SCALARS: Final[dict[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Whole("integer", 32),
+        Whole("long", 64),
+        Real("float", 32),
+        Real("double", 64),
+        Boolean(),
+        String(),
+        Binary(),
+        Datetime(),
+    )
+}

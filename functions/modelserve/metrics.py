@@ -1,0 +1,46 @@
+"""Counters and one histogram for `GET /metrics`. Without METRICS nothing is imported and nothing is counted."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+# Seconds; from an answer without a model call to the default request budget.
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 8.0)
+
+COUNTERS: Final = {
+    "requests": ("modelserve_requests_total", "Answers, by route and status.", ("route", "status")),
+    "rows": ("modelserve_rows_total", "Rows scored.", ()),
+    "extra_columns": ("modelserve_extra_columns_total", "Columns that the signature does not have, ignored.", ()),
+    "events": ("modelserve_events_total", "Messages, by outcome.", ("outcome",)),
+    "activations": ("modelserve_activations_total", "Versions activated or refused.", ("outcome",)),
+}
+
+
+class Metrics:
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        if self.enabled and amount:
+            counter = collectors()[name]
+            (counter.labels(**labels) if labels else counter).inc(amount)
+
+    def observe(self, seconds: float, route: str) -> None:
+        if self.enabled:
+            collectors()["seconds"].labels(route=route).observe(seconds)
+
+    def text(self) -> bytes:
+        from prometheus_client import generate_latest
+
+        collectors()
+        return generate_latest()
+
+
+@cache
+def collectors() -> dict[str, Any]:
+    from prometheus_client import Counter, Histogram
+
+    made: dict[str, Any] = {name: Counter(title, help, labels) for name, (title, help, labels) in COUNTERS.items()}
+    made["seconds"] = Histogram("modelserve_request_seconds", "Time of a request.", ("route",), buckets=BUCKETS)
+    return made

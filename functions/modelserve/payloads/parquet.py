@@ -1,0 +1,130 @@
+"""Parquet in, through pyarrow, which is imported with the first such request."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from modelserve.errors import Malformed, ServeError, TooLarge
+from modelserve.payloads import Limits, Payload, tables
+from modelserve.signature import Signature, Table
+
+# A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
+MAX_UNPACKED = 128 << 20
+# What a number takes as a Python object with the pointer to it.
+CELL_BYTES: Final = 32
+BATCH_ROWS: Final = 1_024
+
+
+def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
+    """Only the signature's columns are read. Raises Malformed for a file that is not Parquet, TooLarge before more rows
+    or bytes than the limits are read."""
+    try:
+        return Payload(read(data, signature, limits))
+    except ServeError:
+        raise
+    except Exception as error:  # pyarrow raises errors of many kinds for hostile files and for dates beyond Python's
+        raise Malformed("The body is not a readable Parquet file.") from error
+
+
+def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(pa.BufferReader(data))
+    rows = metadata.num_rows
+    tables.check_rows(rows, limits)
+    tables.check_columns(metadata.num_columns, limits)
+    # Texts are read as places in their dictionary, so that one long text in every row is held once.
+    texts = [leaf.path for leaf in leaves(metadata) if leaf.physical_type == "BYTE_ARRAY"]
+    file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts)
+    sources, extra = choose(file.schema_arrow.names, signature)
+    check_metadata(metadata, set(sources.values()))
+    columns: dict[str, list[Any]] = {name: [] for name in sources}
+    size = 0
+    if columns:
+        for batch in file.iter_batches(BATCH_ROWS, columns=list(sources.values()), use_threads=False):
+            size += sum(unpacked(batch.column(source)) for source in sources.values())
+            check_size(size)
+            for name, source in sources.items():
+                columns[name].extend(values(batch.column(source)))
+    if any(len(cells) != rows for cells in columns.values()):
+        raise Malformed("The Parquet file has other rows than it says.")
+    return Table(columns, rows, extra)
+
+
+def leaves(metadata: Any) -> list[Any]:
+    return [metadata.schema.column(place) for place in range(metadata.num_columns)]
+
+
+def choose(names: list[str], signature: Signature | None) -> tuple[dict[str, str], int]:
+    """The file's column for each column that is wanted, and how many others there are."""
+    names = [name for name in names if not name.startswith("__index_level_")]
+    if len(set(names)) != len(names):
+        raise Malformed("The Parquet file names a column twice.")
+    found = {name: name for name in names}
+    if signature is None:
+        return found, 0
+    placed = tables.by_position(found, signature)
+    sources = {name: placed[name] for name in signature.names if name in placed}
+    return sources, len(placed) - len(sources)
+
+
+def check_metadata(metadata: Any, wanted: set[str]) -> None:
+    """Refuses what says itself that it is too large, before any page is unpacked."""
+    size = 0
+    for place, leaf in enumerate(leaves(metadata)):
+        if leaf.path not in wanted and leaf.path.partition(".")[0] not in wanted:
+            continue
+        if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "DECIMAL":
+            raise Malformed("The Parquet file has decimals of no fixed length, which are not taken.")
+        width = max(leaf.length or 0, CELL_BYTES)
+        chunks = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
+        size += sum(max(chunk.num_values * width, chunk.total_uncompressed_size) for chunk in chunks)
+    check_size(size)
+
+
+def check_size(size: int) -> None:
+    if size > MAX_UNPACKED:
+        raise TooLarge(f"The Parquet file unpacks to more than {MAX_UNPACKED} bytes; use `modelserve score`.")
+
+
+def unpacked(array: Any) -> int:
+    """Bytes of one Arrow array, each text counted as often as it occurs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        words = array.dictionary
+        if not (pa.types.is_string(words.type) or pa.types.is_binary(words.type)):
+            return int(array.nbytes) + len(array) * CELL_BYTES
+        lengths = pc.cast(pc.binary_length(words), pa.int64()).take(array.indices)
+        return len(array) * CELL_BYTES + (pc.sum(lengths).as_py() or 0)
+    if pa.types.is_map(kind):
+        return unpacked(array.keys) + unpacked(array.items)
+    if pa.types.is_nested(kind):
+        parts = array.flatten()
+        inner = sum(map(unpacked, parts)) if pa.types.is_struct(kind) else unpacked(parts)
+        return inner + len(array) * CELL_BYTES
+    return max(int(array.nbytes), len(array) * CELL_BYTES)
+
+
+def values(column: Any) -> list[Any]:
+    """Python values of one Arrow array; timestamps as datetime64[ns] in UTC, NaN as null."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        words = values(column.dictionary)
+        return [None if place is None else words[place] for place in column.indices.to_pylist()]
+    kind = column.type
+    if pa.types.is_date(kind):
+        column, kind = column.cast(pa.timestamp("ns")), pa.timestamp("ns")
+    if pa.types.is_timestamp(kind):
+        instants = column.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False)
+        return [None if np.isnat(instant) else instant for instant in instants]
+    cells: list[Any] = column.to_pylist()
+    if pa.types.is_floating(kind):
+        return [None if cell is None or cell != cell else cell for cell in cells]
+    return cells

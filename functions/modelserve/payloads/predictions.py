@@ -1,0 +1,96 @@
+"""Predictions out: what a model returns as JSON values, and the plain result objects."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+_encoder = msgspec.json.Encoder()  # writes non-finite numbers as null
+
+
+def encode(value: Any) -> bytes:
+    return _encoder.encode(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """How a plain result names its answer, chosen when the version was published."""
+
+    positive_class: str | None = None
+    threshold: float = 0.5
+    label: str | None = None
+
+    @classmethod
+    def from_manifest(cls, raw: Mapping[str, Any] | None) -> Presentation:
+        raw = raw or {}
+        threshold = raw.get("threshold")
+        return cls(raw.get("positive_class"), 0.5 if threshold is None else float(threshold), raw.get("label"))
+
+
+def jsonable(output: Any) -> Any:
+    """A model's output as JSON values, in the forms of MLflow's scoring server.
+
+    Arrays become nested lists; a DataFrame, and a Series as its only column, a list of records.
+    """
+    if isinstance(output, np.ndarray):
+        return output.tolist() if output.dtype.kind in "biuf" else plain(output.tolist(), output)
+    if hasattr(output, "to_frame") and hasattr(output, "index"):
+        output = output.to_frame()
+    if hasattr(output, "to_dict") and hasattr(output, "columns"):
+        return plain(output.to_dict(orient="records"))
+    return plain(output)
+
+
+def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
+    """Python values without numpy's and pandas' own types."""
+    if array is not None and array.dtype.kind == "M":
+        texts = np.datetime_as_string(array).astype(object)
+        texts[np.isnat(array)] = None
+        return texts.tolist()
+    if isinstance(value, Mapping):
+        return {key if type(key) in (str, int) else str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, bytes | bytearray):
+        return base64.encodebytes(value).decode()  # with MLflow's line breaks
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def results(
+    predicted: Sequence[Any],
+    probabilities: Sequence[Sequence[float]] | None,
+    classes: Sequence[Any] | None,
+    presentation: Presentation,
+) -> list[dict[str, Any]]:
+    """One result object per row: labels and probabilities of a classifier, else the prediction under its label."""
+    if probabilities is None or classes is None:
+        name = presentation.label or "prediction"
+        return [{name: value} for value in predicted]
+    names = [label_text(label) for label in classes]
+    rows: list[dict[str, Any]] = [
+        {"prediction": label, "probabilities": dict(zip(names, row, strict=True))}
+        for label, row in zip(predicted, probabilities, strict=True)
+    ]
+    if presentation.positive_class in names:
+        name = presentation.label or str(presentation.positive_class)
+        for row in rows:
+            share = row["probabilities"][presentation.positive_class]
+            row[f"{name}_probability"] = share
+            row[name] = share >= presentation.threshold
+    return rows
+
+
+def label_text(label: Any) -> str:
+    """A class label as a JSON key: true and false as JSON has them."""
+    return str(label).lower() if isinstance(label, bool) else str(label)

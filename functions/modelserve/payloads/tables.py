@@ -1,0 +1,114 @@
+"""Records, rows and columns of decoded values brought into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeVar
+
+from modelserve.cells import MISSING
+from modelserve.errors import Malformed, TooLarge
+from modelserve.nested import Nested
+from modelserve.payloads import Limits
+from modelserve.signature import Signature, Table
+
+T = TypeVar("T")
+
+
+def from_records(records: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
+    """A list of objects, one per row."""
+    check_rows(len(records), limits)
+    for place, record in enumerate(records):
+        if type(record) is not dict:
+            raise Malformed(f"Record {place} is not an object.")
+    widest = max(map(len, records), default=0)
+    check_columns(widest, limits)
+    names = signature.names if signature else tuple(dict.fromkeys(chain.from_iterable(records)))
+    columns = {name: [record.get(name, MISSING) for record in records] for name in names}
+    extra = count_extra(records, names) if signature else 0
+    return Table(columns, len(records), extra)
+
+
+def count_extra(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
+    known = frozenset(names)
+    if all(record.keys() <= known for record in records):
+        return 0
+    return len({name for record in records for name in record.keys() - known})
+
+
+def from_rows(rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
+    """A list of lists (values by position), of single values (one column), or of tensor rows."""
+    check_rows(len(rows), limits)
+    if signature and (signature.tensors or takes_values(signature)):
+        return one_column(rows, signature)
+    if not any(type(row) is list for row in rows) and (signature is None or len(signature.columns) == 1):
+        return Table({signature.names[0] if signature else "0": list(rows)}, len(rows))
+    width = len(rows[0]) if rows and type(rows[0]) is list else 0
+    names = signature.names if signature else tuple(str(place) for place in range(width))
+    return from_split(names, rows, None, limits)
+
+
+def takes_values(signature: Signature | None) -> bool:
+    """A model with one nameless column of lists or objects: then each item is a value, not a record or a row of cells."""
+    if signature is None or signature.named or len(signature.columns) != 1:
+        return False
+    return isinstance(signature.columns[0].kind, Nested)
+
+
+def one_column(rows: Sequence[Any], signature: Signature) -> Table:
+    if len(signature.columns) != 1:
+        raise Malformed(f"The model takes named tensors: {', '.join(signature.names)}.")
+    return Table({signature.names[0]: rows}, len(rows))
+
+
+def from_split(names: Sequence[Any], rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
+    """Values by position under the given names."""
+    check_rows(len(rows), limits)
+    check_columns(len(names), limits)
+    width = len(names)
+    for place, row in enumerate(rows):
+        if type(row) is not list or len(row) != width:
+            raise Malformed(f"Row {place} is not a list of {width} values, one per column.")
+    if len(set(map(str, names))) != width:
+        raise Malformed("A column is named twice.")
+    values: dict[str, Sequence[Any]] = {
+        str(name): column for name, column in zip(names, zip(*rows, strict=True) if rows else [()] * width, strict=True)
+    }
+    return keep(values, len(rows), signature)
+
+
+def from_columns(columns: Mapping[str, Any], signature: Signature | None, limits: Limits) -> Table:
+    """An object of columns, each a list of as many values as there are rows."""
+    check_columns(len(columns), limits)
+    lengths = {len(values) if type(values) is list else -1 for values in columns.values()}
+    if len(lengths) != 1 or -1 in lengths:
+        raise Malformed("The columns are not lists of one length.")
+    rows = lengths.pop()
+    check_rows(rows, limits)
+    return keep(columns, rows, signature)
+
+
+def keep(columns: Mapping[str, Sequence[Any]], rows: int, signature: Signature | None) -> Table:
+    if signature is None:
+        return Table(columns, rows)
+    columns = by_position(columns, signature)
+    known = {name: columns[name] for name in signature.names if name in columns}
+    return Table(known, rows, len(columns) - len(known))
+
+
+def by_position(columns: Mapping[str, T], signature: Signature) -> Mapping[str, T]:
+    """A model that does not know its columns by name takes them in their order, whatever they are called."""
+    if signature.named or not columns.keys().isdisjoint(signature.names):
+        return columns
+    places = range(len(signature.names), len(columns))
+    return dict(zip([*signature.names, *map(str, places)], columns.values(), strict=False))
+
+
+def check_rows(rows: int, limits: Limits) -> None:
+    if rows > limits.rows:
+        raise TooLarge(f"The request has {rows} rows, the limit is {limits.rows}; use `modelserve score` for a batch.")
+
+
+def check_columns(columns: int, limits: Limits) -> None:
+    if columns > limits.columns:
+        raise TooLarge(f"A row has {columns} columns, the limit is {limits.columns}.")

@@ -1,0 +1,112 @@
+"""One server process: everything is imported and started where requests are served, not in the host's master.
+
+The host imports `main.py` in its master and serves from forked workers. What the master does not import, it does not
+keep in memory beside them, and threads would not survive the fork.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from modelserve.errors import SettingError
+from modelserve.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from modelserve.active import Active
+    from modelserve.events import Events
+    from modelserve.http import Http
+    from modelserve.metrics import Metrics
+    from modelserve.results import Results
+
+logger = logging.getLogger(__name__)
+
+
+def settings_or_exit() -> Settings:
+    """A bad setting ends the host before it listens, with its sentence and no stack."""
+    try:
+        return settings()
+    except SettingError as error:
+        raise SystemExit(f"modelserve: {error.message}") from None
+
+
+class Process:
+    def __init__(self) -> None:
+        self.settings = settings_or_exit()
+        self._lock = threading.Lock()
+        self._started = False
+        atexit.register(self.sweep)
+        os.register_at_fork(after_in_child=self.start)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        from modelserve.metrics import Metrics
+
+        return Metrics(self.settings.metrics)
+
+    @cached_property
+    def active(self) -> Active:
+        from modelserve.active import Active
+
+        return Active(self.settings, self.metrics)
+
+    @cached_property
+    def http(self) -> Http:
+        from modelserve.http import Http
+
+        self.start()
+        return Http(self.settings, self.active, self.metrics)
+
+    @cached_property
+    def events(self) -> Events:
+        from modelserve.events import Events
+
+        self.start()
+        return Events(self.settings, self.active, self.metrics, self.results)
+
+    def start(self) -> None:
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        from modelserve import logs
+
+        logs.configure(self.settings.log_level)
+        atexit.register(self.stop)
+        self.active.start()
+        if self.settings.predictions_topic and not self.settings.dry_run:
+            threading.Thread(target=self._prepare_results, name="results", daemon=True).start()
+
+    def sweep(self) -> None:
+        """The host ends its workers by a signal, so their own `stop` may never run: its master cleans up after them."""
+        if not self._started:
+            from modelserve.store import incoming
+
+            incoming.sweep()
+
+    def stop(self) -> None:
+        """After the last answer: send what is queued, and remove what was downloaded."""
+        self.active.stop()
+        results = self.__dict__.get("_results")
+        if results is not None:
+            results.stop()
+
+    def results(self) -> Results:
+        """Made once, whoever asks first. Raises SettingError."""
+        from modelserve.results import Results
+
+        with self._lock:
+            if "_results" not in self.__dict__:
+                self.__dict__["_results"] = Results(self.settings)
+            made: Results = self.__dict__["_results"]
+            return made
+
+    def _prepare_results(self) -> None:
+        try:
+            self.results()
+        except Exception as error:
+            logger.error("the publisher cannot be made", exc_info=error)

@@ -1,0 +1,157 @@
+"""Pinned generations to files: several at once, large ones in parts, each hashed when it is finished."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock
+
+from modelserve.errors import ArtifactCorrupt, StoreUnavailable
+from modelserve.store.checksums import Checksums, of_file
+from modelserve.store.objects import ObjectInfo, Objects
+from modelserve.store.paths import shown
+
+THREADS = 8  # enough to hide one round trip of a few files; more only share the same network
+CHUNK = 16 << 20  # bytes; a broken stream costs at most this much again, and 1 GB is 64 requests
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file: what to fetch, where to (`path` relative), and what it must be; `sha256` None without a manifest."""
+
+    info: ObjectInfo
+    path: str
+    size: int
+    crc32c: int | None
+    sha256: str | None
+
+
+def check(wanted: Wanted, found: Checksums) -> None:
+    """Raises `ArtifactCorrupt` naming the file and what differs."""
+    differs = [
+        name
+        for name, ours, theirs in (
+            ("size", wanted.size, found.size),
+            ("crc32c", wanted.crc32c, found.crc32c),
+            ("sha256", wanted.sha256, found.sha256),
+        )
+        if ours is not None and ours != theirs
+    ]
+    if differs:
+        raise ArtifactCorrupt(f"The file {shown(wanted.path)} does not have its {' and '.join(differs)}.")
+
+
+def download(files: Sequence[Wanted], objects: Objects, directory: Path) -> None:
+    """All of them into a new directory, or the first error; then no thread writes any more."""
+    for wanted in files:
+        (directory / wanted.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stop = Event()
+    pool = ThreadPoolExecutor(min(THREADS, _parts(files)), thread_name_prefix="download")
+    with ExitStack() as left:
+        # Entered first, so left last: a handle may be closed when no thread can write to it any more.
+        open_files = left.enter_context(_OpenFiles())
+        left.callback(pool.shutdown, cancel_futures=True)
+        left.callback(stop.set)
+        futures: list[Future[None]] = []
+        for wanted in files:
+            futures += _submit(pool, objects, directory / wanted.path, wanted, stop, open_files)
+        _settle(futures, stop)
+
+
+def _parts(files: Iterable[Wanted]) -> int:
+    return max(1, sum(max(1, -(-wanted.size // CHUNK)) for wanted in files))
+
+
+class _OpenFiles:
+    """The handles that are written to: each closed when its file is whole, what is left of them at the end."""
+
+    def __init__(self) -> None:
+        self._handles: set[int] = set()
+        self._lock = Lock()
+
+    def __enter__(self) -> _OpenFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in list(self._handles):
+            self.close(handle)
+
+    def create(self, path: Path) -> int:
+        # Exclusive and without following links: the directory is new, so anything there is not ours.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with self._lock:
+            self._handles.add(handle)
+        return handle
+
+    def close(self, handle: int) -> None:
+        with self._lock:
+            self._handles.remove(handle)
+        os.close(handle)
+
+
+def _submit(
+    pool: ThreadPoolExecutor, objects: Objects, path: Path, wanted: Wanted, stop: Event, open_files: _OpenFiles
+) -> Sequence[Future[None]]:
+    handle = open_files.create(path)
+    starts = range(0, max(wanted.size, 1), CHUNK)
+    finish = _last(len(starts), lambda: _finish(open_files, handle, path, wanted))
+    part = _Part(objects, wanted, handle, stop, finish)
+    return [pool.submit(part.fetch, start) for start in starts]
+
+
+def _last(count: int, action: Callable[[], None]) -> Callable[[], None]:
+    """Runs the action at the last of so many calls, from any thread."""
+    left, lock = [count], Lock()
+
+    def call() -> None:
+        with lock:
+            left[0] -= 1
+            last = left[0] == 0
+        if last:
+            action()
+
+    return call
+
+
+@dataclass(frozen=True)
+class _Part:
+    objects: Objects
+    wanted: Wanted
+    handle: int
+    stop: Event
+    finish: Callable[[], None]
+
+    def fetch(self, start: int) -> None:
+        end = min(start + CHUNK, self.wanted.size)
+        position = start
+
+        def write(data: bytes) -> None:
+            nonlocal position
+            if self.stop.is_set():
+                raise StoreUnavailable("The download was given up.")
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(self.handle, view, position)
+                position += written
+                view = view[written:]
+
+        if end > start:
+            self.objects.read_range(self.wanted.info, start, end, write)
+        self.finish()
+
+
+def _finish(open_files: _OpenFiles, handle: int, path: Path, wanted: Wanted) -> None:
+    os.fsync(handle)
+    open_files.close(handle)
+    check(wanted, of_file(path))
+
+
+def _settle(futures: Sequence[Future[None]], stop: Event) -> None:
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    stop.set()
+    for future in done:
+        future.result()

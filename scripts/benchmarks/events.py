@@ -1,0 +1,95 @@
+"""Events per second through `predict_event`: published, pushed, scored, and counted on the predictions topic.
+
+The function has its processor to itself; the Pub/Sub server, which is this repository's own, and the client share the other.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.load import HOST
+from benchmarks.measure import FailedRequests
+from benchmarks.running import Site, started, tree
+from benchmarks.servers import Server
+from benchmarks.storage import BUCKET
+from modelserve_control import emulators, processes, resources
+from modelserve_control.processes import Child
+from modelserve_control.resources import Delivery, Names
+
+PROJECT = "benchmark"
+EVENTS = 2_000
+# A message that the function sends back would be counted late, and never as a success of the first attempt.
+DELIVERY = Delivery(ack_deadline=60)
+
+
+def events(server: Server, site: Site, count: int) -> Mapping[str, float]:
+    """`events`, how many were answered per second (`rate`), and `processor` milliseconds of the function per event.
+
+    Raises FailedRequests when a prediction is wrong or does not come.
+    """
+    names = Names(PROJECT, BUCKET)
+    directory = site.directory / f"{server.name}-events"
+    directory.mkdir(exist_ok=True)
+    with emulators.pubsub(directory) as host, started(listening(server), site, settings(host, names)) as (child, port):
+        resources.make_topics(host, names)
+        child.wait_until(processes.answering(f"http://{HOST}:{port}/health/ready"))
+        resources.make_push(host, names, f"http://{HOST}:{port}/", DELIVERY)
+        with client(host, site.model.rows_file, count) as process:
+            said(process)
+            before = processor_seconds(child)
+            tell(process)
+            seconds = float(json.loads(said(process))["seconds"])
+            used = processor_seconds(child) - before
+    return {"events": count, "rate": count / seconds, "processor": used / count * 1e3}
+
+
+def listening(server: Server) -> Server:
+    """The same server with the other entry point, and a log of its own."""
+    command = tuple("predict_event" if word == "predict" else word for word in server.command)
+    return replace(server, name=f"{server.name}-event", command=command)
+
+
+def settings(host: str, names: Names) -> dict[str, str]:
+    return {
+        "PUBSUB_EMULATOR_HOST": host,
+        "PREDICTIONS_TOPIC": names.predictions,
+        "DEAD_LETTER_TOPIC": names.dead_letter,
+    }
+
+
+def processor_seconds(child: Child) -> float:
+    times = [process.cpu_times() for process in tree(child.pid)]
+    return float(sum(time.user + time.system for time in times))
+
+
+@contextmanager
+def client(host: str, rows: Path, count: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "benchmarks.publisher", host, PROJECT, str(rows), str(count)]
+    environ = processes.with_sources({"PATH": "", "NO_GCE_CHECK": "true", "PUBSUB_EMULATOR_HOST": host})
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environ, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Its next line. Raises FailedRequests with its last words when it ended instead; it bounds itself."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        words = process.stderr.read().strip() if process.stderr else ""
+        raise FailedRequests(f"The events were not all answered: {words.splitlines()[-1] if words else 'no reason'}")
+    return line
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    if process.stdin:
+        process.stdin.write("\n")
+        process.stdin.flush()

@@ -1,0 +1,30 @@
+"""Moves the alias back and forth, as a program: `python -m benchmarks.flips STORE NAME SECONDS COUNT`.
+
+A process of its own, warm before it says `ready`, so that the process which makes the load does nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from benchmarks.storage import VERSIONS
+from modelserve_control import catalog
+from modelserve_control.promote import promote
+
+
+def flip(store: str, name: str, seconds: float, count: int) -> None:
+    """The first move `seconds` after one line on stdin, the others as far apart."""
+    with catalog.opened(store) as objects:
+        now, _ = catalog.alias(objects, name, "champion")
+        place = VERSIONS.index(now.version)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        begin = time.monotonic()
+        for number in range(1, count + 1):
+            time.sleep(max(0.0, begin + number * seconds - time.monotonic()))
+            promote(objects, name, VERSIONS[(place + number) % len(VERSIONS)], "champion", "benchmark")
+
+
+if __name__ == "__main__":
+    flip(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,26 @@
+"""What the load itself can drive, so that a reader knows how far it is from deciding a figure."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from benchmarks import processors
+from benchmarks.load import HOST, drive, post
+from benchmarks.measure import CONNECTIONS
+from modelserve_control import processes
+
+
+def load_limit(pair: tuple[int, int], directory: Path, seconds: float) -> float:
+    """Requests per second with 16 connections, against a server that only writes a constant."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "benchmarks.constant", str(port)]
+    environ = processes.with_sources(os.environ)
+    with processors.on(pair[0]):
+        child = processes.start("the constant server", command, directory / "constant.log", environ)
+    try:
+        child.wait_until(processes.listening(f"{HOST}:{port}"))
+        return drive(port, post("/invocations", b"{}"), CONNECTIONS, seconds=seconds).rate
+    finally:
+        processes.stop([child])

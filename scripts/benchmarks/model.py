@@ -1,0 +1,116 @@
+"""The model that every server loads: trained once, kept, with rows and the labels that `mlflow.pyfunc` gives for them.
+
+Making it is a program of its own, so that the process which makes the load imports none of it:
+`python -m benchmarks.model NAME DIRECTORY`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from modelserve_control import processes
+
+SCRIPTS = processes.SOURCES / "scripts"
+CACHE = processes.SOURCES / ".cache" / "bench"
+ROWS = 100
+STDERR = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`module` of the examples has `train` and a function `table` that gives the rows."""
+
+    title: str
+    module: str
+    table: str
+    own: bool = False
+    """Whether the pipeline is one of `benchmarks.pipelines`, and not the example's."""
+
+
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "churn": Recipe("Telco customers; one-hot, imputer, scaler and logistic regression", "telco_churn", "customers"),
+    "forest": Recipe(
+        "Telco customers; the same encoders and a forest of 100 trees, depth 12", "telco_churn", "customers", own=True
+    ),
+    "boosting": Recipe(
+        "Telco customers; ordinal encoder and histogram gradient boosting", "telco_churn", "customers", own=True
+    ),
+    "flights": Recipe("minutes in the air, a regressor; one-hot of dicts and ridge", "flight_duration", "flights"),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """`directory` is what MLflow saved; `rows` are records and `expected` their labels, one each."""
+
+    name: str
+    directory: Path
+    rows: Sequence[Mapping[str, Any]]
+    expected: Sequence[Any]
+
+    @property
+    def rows_file(self) -> Path:
+        """`rows` and `expected` as JSON, for another process."""
+        return self.directory.with_name("rows.json")
+
+
+def model(name: str) -> Model:
+    """From the cache, or made now (about 20 s) when the example, this file or a pinned package has changed."""
+    home = CACHE / name
+    stamp = home / "stamp"
+    wanted = digest(*sources(RECIPES[name]))
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.model", name, str(home)]
+        environ = processes.with_sources(os.environ)
+        subprocess.run(command, check=True, env=environ, timeout=600, stdout=STDERR)
+        stamp.write_text(wanted)
+    found = json.loads((home / "rows.json").read_text())
+    return Model(name, home / "model", found["rows"], found["expected"])
+
+
+def sources(recipe: Recipe) -> list[Path]:
+    """The files that it is made from."""
+    here = [Path(__file__), *([Path(__file__).with_name("pipelines.py")] if recipe.own else [])]
+    return [SCRIPTS / "examples" / f"{recipe.module}.py", SCRIPTS / "requirements.txt", *here]
+
+
+def digest(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def make(name: str, home: Path) -> None:
+    """Train, keep the MLflow directory as `model`, and write `rows.json`."""
+    from modelserve_control.quiet import mlflow, silent
+
+    recipe = RECIPES[name]
+    example = importlib.import_module(f"examples.{recipe.module}")
+    with silent():
+        if recipe.own:
+            importlib.import_module("benchmarks.pipelines").save(name, home / "model")
+        else:
+            trained = example.train(home / "mlflow")
+            shutil.copytree(mlflow.artifacts.download_artifacts(trained.model_uri), home / "model")
+        pyfunc = mlflow.pyfunc.load_model(str(home / "model"))
+        names = pyfunc.metadata.get_input_schema().input_names()
+        # The last ones, of which none has a null: not every protocol here can say it.
+        frame = getattr(example, recipe.table)()[names].dropna().tail(ROWS)
+        expected = pyfunc.predict(frame).tolist()
+    # to_json would round to ten digits.
+    rows = frame.to_dict(orient="records")
+    (home / "rows.json").write_text(json.dumps({"rows": rows, "expected": expected}))
+
+
+if __name__ == "__main__":
+    make(sys.argv[1], Path(sys.argv[2]))

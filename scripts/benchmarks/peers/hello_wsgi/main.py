@@ -1,0 +1,10 @@
+"""The host in its default mode, answering a constant."""
+
+import flask
+import functions_framework
+
+
+@functions_framework.http
+def predict(request: flask.Request) -> flask.Response:
+    request.get_data()
+    return flask.Response(b'{"predictions":["no"]}', mimetype="application/json")

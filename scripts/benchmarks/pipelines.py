@@ -1,0 +1,53 @@
+"""The pipelines that the examples do not have: the churn table behind other encoders and other classifiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import pandas as pd
+from mlflow.models import infer_signature
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from examples import telco_churn
+from modelserve.store.trusted_types import TRUSTED
+from modelserve_control import tracking
+
+SEED = 1
+
+
+def forest(features: pd.DataFrame) -> Any:
+    """The encoders of the example before 100 trees of at most 12 levels."""
+    encode = telco_churn.pipeline(features).steps[0][1]
+    return make_pipeline(encode, RandomForestClassifier(100, max_depth=12, random_state=SEED))
+
+
+def boosting(features: pd.DataFrame) -> Any:
+    """It takes nulls itself, so the numbers go in as they are."""
+    categories = [name for name in features.columns if name not in telco_churn.NUMBERS]
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    encode = make_column_transformer((ordinal, categories), remainder="passthrough")
+    return make_pipeline(encode, HistGradientBoostingClassifier(random_state=SEED))
+
+
+PIPELINES = {"forest": forest, "boosting": boosting}
+
+
+def save(name: str, directory: Path) -> None:
+    """Fit it to the whole table and write the MLflow directory."""
+    table = telco_churn.customers()
+    features, churn = table.drop(columns="churn"), table["churn"]
+    model = PIPELINES[name](features).fit(features, churn)
+    mlflow.sklearn.save_model(
+        model,
+        directory,
+        signature=infer_signature(features, model.predict(features)),
+        input_example=features.tail(3),
+        serialization_format="skops",
+        skops_trusted_types=sorted(TRUSTED),
+        pip_requirements=tracking.requirements(),
+    )

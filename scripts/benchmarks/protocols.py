@@ -1,0 +1,83 @@
+"""One request body and its answer in every server's own protocol. Rows are MLflow records; answers a list of labels."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Rows = Sequence[Mapping[str, Any]]
+SERVED = "scorer"  # what a server that wants a name calls the model, whichever it is
+# What the compiled form is verified to; labels are compared exactly.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """`body` makes a request's JSON value, `read` takes the labels out of an answer's; `read` None: it never varies."""
+
+    path: str
+    body: Callable[[Rows], Any]
+    read: Callable[[Any], list[Any]] | None
+
+    def encode(self, rows: Rows) -> bytes:
+        return json.dumps(self.body(rows)).encode()
+
+    def right(self, answer: bytes, expected: Sequence[Any]) -> bool:
+        """Whether an answer holds the expected labels, or numbers as near as a compiled form must be."""
+        try:
+            return self.read is None or alike(self.read(json.loads(answer)), expected)
+        except (KeyError, IndexError, TypeError, ValueError):
+            return False
+
+
+def alike(found: Sequence[Any], expected: Sequence[Any]) -> bool:
+    return len(found) == len(expected) and all(map(equal, found, expected))
+
+
+def equal(found: Any, expected: Any) -> bool:
+    """Raises TypeError when one is a number and the other is not."""
+    if isinstance(expected, float):
+        return math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(found == expected)
+
+
+def records(rows: Rows) -> Any:
+    return {"dataframe_records": rows}
+
+
+def predictions(answer: Any) -> list[Any]:
+    found: list[Any] = answer["predictions"]
+    return found
+
+
+def tensors(rows: Rows) -> Any:
+    """Open Inference Protocol V2, a tensor per column, of the content types that MLServer turns into a DataFrame."""
+    inputs = [tensor(name, [row[name] for row in rows]) for name in rows[0]]
+    return {"parameters": {"content_type": "pd"}, "inputs": inputs}
+
+
+def tensor(name: str, data: list[Any]) -> dict[str, Any]:
+    if isinstance(data[0], str):
+        return {
+            "name": name,
+            "shape": [len(data), 1],
+            "datatype": "BYTES",
+            "parameters": {"content_type": "str"},
+            "data": data,
+        }
+    datatype = "INT64" if all(isinstance(value, int) for value in data) else "FP64"
+    return {"name": name, "shape": [len(data), 1], "datatype": datatype, "data": data}
+
+
+def first_tensor(answer: Any) -> list[Any]:
+    found: list[Any] = answer["outputs"][0]["data"]
+    return found
+
+
+MLFLOW = Protocol("/invocations", records, predictions)
+HELLO = Protocol("/invocations", records, None)
+V2 = Protocol(f"/v2/models/{SERVED}/infer", tensors, first_tensor)
+ROWS = Protocol("/invocations", lambda rows: {"rows": rows}, lambda answer: list(answer))

@@ -1,0 +1,111 @@
+"""The results as Markdown, for `docs/benchmarks.md` and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from benchmarks import tables, verdicts
+from benchmarks.activation import APART
+from benchmarks.activation import CONNECTIONS as ACTIVATION_CONNECTIONS
+from benchmarks.cost import Prices
+from benchmarks.figures import Results, Run
+from benchmarks.load import HOST
+from benchmarks.model import RECIPES
+from benchmarks.plan import FULL
+from benchmarks.servers import LIMIT, NAIVE
+from benchmarks.verdicts import Verdict
+
+NOTHING = "Nothing to compare: a server they are measured by has no figures."
+
+
+def document(run: Run, machine: Mapping[str, str], seconds: float, rounds: int, prices: Prices, chart: str = "") -> str:
+    """`chart` is the address of the picture as seen from the page."""
+    parts = [
+        "# Benchmarks",
+        "`scripts/bench` makes this page. For each model all servers load the same MLflow directory and were measured "
+        "in one run on one machine, the server on one processor and the load on another, over "
+        f"{HOST}. Figures are medians of {rounds} rounds with {seconds:g} s per figure; in each round every server is "
+        "started anew, and its answers are checked against `mlflow.pyfunc`.",
+        "Absolute figures hold for this machine and this run only: **compare ratios, and only those of one run.**",
+        machine_line(machine),
+        f"The load itself drives {run.load_limit:,.0f} requests/s here with 16 connections against a server that costs "
+        "next to nothing; no figure below can be higher.",
+        f"![Requests per second of every server]({chart})" if chart else "",
+    ]
+    for results in run.models:
+        parts += model_part(results, prices)
+    parts += price_part(prices) if any(results.figures() for results in run.models) else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def machine_line(machine: Mapping[str, str]) -> str:
+    return (
+        "; ".join(f"{key}: {value}" if key != "measured" else f"measured {value}" for key, value in machine.items())
+        + "."
+    )
+
+
+def model_part(results: Results, prices: Prices) -> Iterator[str]:
+    """A title comes only with what it is the title of."""
+    yield f"## {results.model}: {RECIPES[results.model].title}"
+    yield tables.figures_table(results)
+    ratios = f"Each cell: times {results.title(LIMIT)} / times {results.title(NAIVE)}."
+    yield from titled("Ratios", ratios, tables.ratio_table(results))
+    apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {APART:g} s."
+    yield from titled("Activation under load", apart, tables.activation_table(results))
+    yield from titled("Events", EVENTS, tables.events_table(results))
+    yield from titled("A million predictions on Cloud Run", COST, tables.cost_table(results, prices))
+    yield from titled("Not measured", "", missing(results))
+    yield "" if results.model == FULL else f"The targets are set for {FULL}; here they show how far another model is."
+    yield from ("### Targets of the native runtime", lines(verdicts.native(results)))
+    yield from ("### Targets of the compiled runtime", lines(verdicts.compiled(results)))
+
+
+EVENTS = (
+    "Messages of one record through `predict_event`: from the first that `google-cloud-pubsub` publishes to the last "
+    "prediction on the predictions topic, each compared with `mlflow.pyfunc`. The Pub/Sub server, this repository's "
+    "own, shares the load's processor with the client; where the function's processor is not fully in use, they are "
+    "the limit."
+)
+COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
+
+
+def titled(title: str, words: str, content: str) -> Iterator[str]:
+    if content:
+        yield from (f"### {title}", words, content)
+
+
+def missing(results: Results) -> str:
+    found = [*results.missing.items(), *results.unfinished.items()]
+    return "\n".join(f"- {results.title(name)}: {' '.join(reason.split())[:500]}" for name, reason in found)
+
+
+def lines(found: Sequence[Verdict]) -> str:
+    return "\n".join(map(verdict_line, found)) or NOTHING
+
+
+def verdict_line(verdict: Verdict) -> str:
+    return (
+        f"- {'met' if verdict.met else 'MISSED'}: {verdict.target}: {verdict.value:,.4g} against {verdict.bound:,.4g}"
+    )
+
+
+def price_part(prices: Prices) -> Iterator[str]:
+    least = min(prices.sizes)
+    yield "## How the cost is computed"
+    yield (
+        f"Request-based billing in {prices.region}, from [the published prices]({prices.page}) as recorded on "
+        f"{prices.recorded}: ${prices.vcpu_second:.7f} per vCPU-second, ${prices.gib_second:.7f} per GiB-second, "
+        f"${prices.million_requests:.2f} per million requests. **Prices change:** compare "
+        "`scripts/benchmarks/prices.toml` with that page first. Not counted: the free tier, network, and starts."
+    )
+    yield (
+        "A million predictions at the measured requests/s take one vCPU so many seconds, and for as long the measured "
+        "memory, rounded up to the next size that functions are given (below 512 MiB it takes the first generation "
+        "execution environment). A processor of Cloud Run is not this machine's: compare the servers, not the dollars."
+    )
+    yield (
+        f"Time is billed by {prices.granularity * 1e3:g} ms. A million requests that never overlap therefore cost "
+        f"${prices.alone(least):.2f} or more on any of these servers (with {least} MiB): what a fast server saves, it "
+        "saves under load, and in memory."
+    )

@@ -1,0 +1,93 @@
+"""The tables of one model's results, as Markdown; empty where there is nothing to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.cost import Prices
+from benchmarks.figures import Figures, Results
+from benchmarks.measure import BULK_ROWS
+from benchmarks.servers import LIMIT, NAIVE, Server
+
+HEAD = {
+    "start": "start to first right answer",
+    "p50": "p50, 1 connection",
+    "p99": "p99, 1 connection",
+    "rate": "requests/s, 16 connections",
+    "bulk": "100-row requests/s, 16 connections",
+    "memory": "memory (PSS) after 1,000 requests",
+}
+FORMS = {
+    "start": "{:.2f} s",
+    "p50": "{:.2f} ms",
+    "p99": "{:.2f} ms",
+    "rate": "{:,.0f}",
+    "bulk": "{:,.0f}",
+    "memory": "{:.0f} MiB",
+}
+COMPARED = ("start", "p50", "rate", "bulk", "memory")
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+
+
+def measured(results: Results) -> Iterator[tuple[Server, Figures]]:
+    """In the order of the servers."""
+    figures = results.figures()
+    return ((server, figures[server.name]) for server in results.servers if server.name in figures)
+
+
+def named(server: Server) -> str:
+    return f"{server.title} ({server.version})" if server.version else server.title
+
+
+def figures_table(results: Results) -> str:
+    rows = [[named(server), *(FORMS[key].format(one[key]) for key in HEAD)] for server, one in measured(results)]
+    return markdown(["server", *HEAD.values()], rows)
+
+
+def ratio_table(results: Results) -> str:
+    bases = [results.figures().get(LIMIT), results.figures().get(NAIVE)]
+    rows = [
+        [named(server), *(" / ".join(ratio(one, base, key) for base in bases) for key in COMPARED)]
+        for server, one in measured(results)
+    ]
+    return markdown(["server", *(HEAD[key] for key in COMPARED)], rows)
+
+
+def ratio(figures: Figures, base: Figures | None, key: str) -> str:
+    return f"{figures[key] / base[key]:.3g}" if base else "-"
+
+
+def cost_table(results: Results, prices: Prices) -> str:
+    """Without the servers that answer a constant: they predict nothing."""
+    rows = [cost_row(server, one, prices) for server, one in measured(results) if server.protocol.read]
+    return markdown(["server", "memory", "one row a request", f"{BULK_ROWS} rows a request"], rows)
+
+
+def cost_row(server: Server, figures: Figures, prices: Prices) -> list[str]:
+    memory = figures["memory"]
+    if memory > max(prices.sizes):
+        return [named(server), "more than one vCPU may have", "-", "-"]
+    single, bulk = prices.busy(figures["rate"], memory), prices.busy(figures["bulk"], memory, BULK_ROWS)
+    return [named(server), f"{prices.size(memory):,} MiB", f"${single:.2f}", f"${bulk:.4f}"]
+
+
+def activation_table(results: Results) -> str:
+    rows = [
+        [results.title(name), f"{one['activations']:.0f}", f"{one['failed']:.0f}", f"{one['steady_p99']:.2f} ms", f"{one['activation_p99']:.2f} ms"]
+        for name, one in results.activations.items()
+    ]  # fmt: skip
+    return markdown(
+        ["server", "activations", "failed requests", "steady p99", "p99 while versions are activated"], rows
+    )
+
+
+def events_table(results: Results) -> str:
+    rows = [
+        [results.title(name), f"{one['events']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.2f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
+        for name, one in results.events.items()
+    ]  # fmt: skip
+    return markdown(["function", "events", "events/s", "processor time per event", "of its processor in use"], rows)

@@ -1,0 +1,77 @@
+"""The targets of design section 9, each against what was measured beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.figures import Figures, Results
+from benchmarks.servers import COMPILED, LIMIT, NAIVE, NATIVE
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target: `value` against `bound`, in the same unit."""
+
+    target: str
+    value: float
+    bound: float
+    least: bool = False
+    """Whether `bound` is the least allowed value; otherwise it is the greatest."""
+
+    @property
+    def met(self) -> bool:
+        return self.value >= self.bound if self.least else self.value <= self.bound
+
+
+def native(results: Results) -> list[Verdict]:
+    """Those against batching peers need peers in the run."""
+    figures = results.figures()
+    if NATIVE not in figures or NAIVE not in figures:
+        return []
+    own, naive = figures[NATIVE], figures[NAIVE]
+    found = [
+        Verdict("start, seconds, at most the naive function's", own["start"], naive["start"]),
+        Verdict("p50, ms, at most 1.05 x the naive function's", own["p50"], 1.05 * naive["p50"]),
+        Verdict("memory, MiB, at most the naive function's", own["memory"], naive["memory"]),
+    ]
+    if peers := best_peers(results, batching=True):
+        found += [
+            Verdict("requests/s, at least the best batching peer's", own["rate"], peers["rate"], least=True),
+            Verdict("100-row requests/s, at least the best batching peer's", own["bulk"], peers["bulk"], least=True),
+        ]
+    return found + activation(results.activations.get(NATIVE))
+
+
+def compiled(results: Results) -> list[Verdict]:
+    """Against the hello world of the same host, and the best of all peers in the run."""
+    figures = results.figures()
+    if COMPILED not in figures or LIMIT not in figures:
+        return []
+    own, hello = figures[COMPILED], figures[LIMIT]
+    found = [
+        Verdict("start, seconds, at most 2 x hello world's", own["start"], 2 * hello["start"]),
+        Verdict("p50, ms, at most 2 x hello world's", own["p50"], 2 * hello["p50"]),
+        Verdict("requests/s, at least 0.5 x hello world's", own["rate"], 0.5 * hello["rate"], least=True),
+        Verdict("100-row requests/s, at least 0.4 x hello world's", own["bulk"], 0.4 * hello["bulk"], least=True),
+        Verdict("memory, MiB, at most 2 x hello world's", own["memory"], 2 * hello["memory"]),
+    ]
+    if peers := best_peers(results):
+        found.append(Verdict("requests/s, at least 10 x the best peer's", own["rate"], 10 * peers["rate"], least=True))
+    return found + activation(results.activations.get(COMPILED))
+
+
+def best_peers(results: Results, batching: bool = False) -> Figures:
+    """The greatest `rate` and `bulk` of the peers that were measured; empty without any."""
+    figures = results.figures()
+    peers = [server for server in results.servers if server.peer and (server.batching or not batching)]
+    found = [figures[server.name] for server in peers if server.name in figures]
+    return {key: max(peer[key] for peer in found) for key in ("rate", "bulk")} if found else {}
+
+
+def activation(figures: Figures | None) -> list[Verdict]:
+    if figures is None:
+        return []
+    return [
+        Verdict("failed requests while versions are activated, none", figures["failed"], 0),
+        Verdict("p99 while versions are activated, ms, at most 2 x steady", figures["activation_p99"], 2 * figures["steady_p99"]),
+    ]  # fmt: skip

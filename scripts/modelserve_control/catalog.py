@@ -1,0 +1,105 @@
+"""What a store holds: versions with a manifest, numbers without one, aliases."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from modelserve.errors import ArtifactMissing, NotFound, SettingError
+from modelserve.store.alias import Alias, read_alias
+from modelserve.store.locations import MANIFEST, Location, check_model_name, manifest_name, parse_store
+from modelserve.store.manifest import Manifest
+from modelserve.store.objects import ObjectInfo, Objects, open_objects
+from modelserve.store.resolve import read_manifest
+
+NUMBERED = re.compile(r"models/[^/]+/versions/([1-9][0-9]{0,17})/(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number below versions/. Without `manifest` it does not exist for a reader, yet the number is taken."""
+
+    version: str
+    objects: tuple[ObjectInfo, ...]
+
+    @property
+    def manifest(self) -> ObjectInfo | None:
+        return next((info for info in self.objects if info.name.endswith(f"/{self.version}/{MANIFEST}")), None)
+
+    @property
+    def size(self) -> int:
+        """Bytes, all files together."""
+        return sum(info.size for info in self.objects)
+
+
+@contextmanager
+def opened(store: str, new: bool = False) -> Iterator[Objects]:
+    """The store at an address. `new`: a directory need not be there yet, but its parent must."""
+    objects = open_objects(located(store, new))
+    try:
+        yield objects
+    finally:
+        objects.close()
+
+
+def located(store: str, new: bool = False) -> Location:
+    """Raises SettingError for what is no store's address, NotFound for a directory that is not there."""
+    try:
+        location = parse_store(store)
+    except SettingError:
+        if store.startswith("gs://"):
+            raise
+        raise SettingError("--store must be a bucket, like gs://B, or a directory that is laid out like one.") from None
+    path = location.bucket
+    if location.scheme == "gs" or os.path.isdir(path):
+        return location
+    if os.path.lexists(path):
+        raise NotFound(f"--store {store} is not a directory.")
+    if new and os.path.isdir(os.path.dirname(path)):
+        return location
+    raise NotFound(f"--store {store} does not exist{', nor does the directory it would be in' if new else ''}.")
+
+
+def entries(objects: Objects, name: str) -> dict[int, Entry]:
+    """By number, in order."""
+    found: dict[int, list[ObjectInfo]] = {}
+    for info in objects.list(f"models/{check_model_name(name)}/versions/"):
+        if match := NUMBERED.fullmatch(info.name):
+            found.setdefault(int(match[1]), []).append(info)
+    return {number: Entry(str(number), tuple(found[number])) for number in sorted(found)}
+
+
+def aliases(objects: Objects, name: str) -> dict[str, Alias]:
+    prefix = f"models/{check_model_name(name)}/aliases/"
+    names = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
+    found = {alias: read_alias(objects, name, alias) for alias in names}
+    return {alias: document[0] for alias, document in found.items() if document}
+
+
+def manifest(objects: Objects, name: str, version: str) -> Manifest:
+    """Raises NotFound, naming the versions that there are."""
+    try:
+        return read_manifest(objects, manifest_name(name, version))[0]
+    except ArtifactMissing as error:
+        raise NotFound(f"{name} has no version {version}; it has {known(objects, name)}.") from error
+
+
+def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
+    """The document and its generation. Raises NotFound, naming the aliases that there are."""
+    found = read_alias(objects, name, wanted)
+    if found is None:
+        raise NotFound(f"{name} has no alias {wanted}; it has {listed(aliases(objects, name))}.")
+    return found
+
+
+def known(objects: Objects, name: str) -> str:
+    return listed({entry.version: entry for entry in entries(objects, name).values() if entry.manifest})
+
+
+def listed(found: Mapping[str, object]) -> str:
+    """At most ten of them, the last ones."""
+    names = list(found)[-10:]
+    return (("..., " if len(found) > len(names) else "") + ", ".join(names)) or "none"

@@ -1,0 +1,209 @@
+"""The `modelserve` command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelserve.errors import SettingError
+from modelserve_control import processes, words
+from modelserve_control.local import local
+from modelserve_control.output import answers
+
+store_option = click.option(
+    "--store",
+    envvar="MODELSERVE_STORE",
+    required=True,
+    show_envvar=True,
+    help="The bucket (gs://B), or a directory laid out like one.",
+)
+alias_option = click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
+COUNTS = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
+reason_option = click.option("--reason", default="", help="Why, for the alias's record.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="modelserve-kit", prog_name="modelserve")
+def main() -> None:
+    """Publish MLflow models to a bucket, and move the alias that is served."""
+    os.environ.update(processes.direct(os.environ))
+
+
+main.add_command(local)
+
+
+@main.command()
+@click.argument("source")
+@click.option("--name", required=True, help="The model's name in the store.")
+@store_option
+@click.option("--alias", help="Promote the new version to this alias afterwards, for example champion.")
+@click.option("--positive-class", help="The class whose probability is the answer, for example yes.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="From which probability on it is true.  [default: 0.5]")
+@click.option("--label", help="What the answer is called, for example churn.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Rows to score before publishing (.parquet, .csv, .json); also what a missing signature is inferred from.",
+)
+@click.option(
+    "--trust",
+    type=click.Choice(["strict", "pickle"]),
+    envvar="MODEL_TRUST",
+    default="strict",
+    show_default=True,
+    help="The MODEL_TRUST of the functions that will serve it.",
+)
+@click.option(
+    "--compile",
+    "mode",
+    type=click.Choice(["auto", "require", "never"]),
+    default="auto",
+    show_default=True,
+    help="Add a compiled form, verified against the model; auto publishes native when there is none.",
+)
+@answers(words.published)
+def publish(
+    source: str, name: str, store: str, alias: str | None, data: Path | None, trust: str, mode: str, **shown: Any
+) -> Any:
+    """Upload SOURCE as a new version.
+
+    SOURCE is a directory, runs:/..., models:/..., gs://..., or whatever else MLflow resolves. The model must load and
+    score its sample first. Publishing the same bytes twice makes two versions.
+    """
+    from modelserve_control import catalog
+    from modelserve_control.progress import progress
+    from modelserve_control.publish import Order
+    from modelserve_control.publish import publish as run
+
+    order = Order(source, name, alias, data, trust, presentation(**shown), mode)
+    with catalog.opened(store, new=True) as objects:
+        return run(objects, order, progress())
+
+
+def presentation(positive_class: str | None, threshold: float | None, label: str | None) -> Mapping[str, Any]:
+    if threshold is not None and positive_class is None:
+        raise click.UsageError("--threshold needs --positive-class, whose probability it is compared with.")
+    if label is not None:
+        check_label(label)
+    if positive_class is not None and threshold is None:
+        threshold = 0.5
+    given = {"positive_class": positive_class, "threshold": threshold, "label": label}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def check_label(label: str) -> None:
+    from modelserve_control.columns import OWN, taken
+
+    if not label.strip():
+        raise SettingError("--label is empty: name the answer, for example churn, or leave the option out.")
+    if label in OWN:
+        raise SettingError(taken(label))
+
+
+@main.command()
+@click.argument("name")
+@click.argument("version")
+@store_option
+@alias_option
+@reason_option
+@answers(words.moved)
+def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
+    """Move an alias of NAME to VERSION."""
+    from modelserve_control import catalog
+    from modelserve_control.promote import promote as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name, version, alias, reason)
+
+
+@main.command()
+@click.argument("name")
+@store_option
+@alias_option
+@reason_option
+@answers(words.moved)
+def rollback(name: str, store: str, alias: str, reason: str) -> Any:
+    """Move an alias of NAME back to the version it named before."""
+    from modelserve_control import catalog
+    from modelserve_control.promote import rollback as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name, alias, reason)
+
+
+@main.command()
+@click.argument("name")
+@store_option
+@answers(words.versions)
+def versions(name: str, store: str) -> Any:
+    """List the versions of NAME and what names them."""
+    from modelserve_control import catalog
+    from modelserve_control.show import versions as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name)
+
+
+@main.command()
+@click.argument("what", metavar="NAME[@ALIAS|/versions/N]")
+@store_option
+@answers(words.shown)
+def show(what: str, store: str) -> Any:
+    """Show a model, or the manifest of one version."""
+    from modelserve_control import catalog
+    from modelserve_control.show import show as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, what)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("version")
+@store_option
+@click.option("--incomplete", is_flag=True, help="Clear what a killed publisher left; make sure that none is running.")
+@answers(words.deleted)
+def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
+    """Delete VERSION of NAME, unless an alias names it or would be rolled back to it."""
+    from modelserve_control import catalog
+    from modelserve_control.delete import delete as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name, version, incomplete)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("source", metavar="INPUT")
+@click.argument("output")
+@click.option("--store", envvar="MODELSERVE_STORE", show_envvar=True, help="Where NAME@ALIAS and NAME/versions/N are.")
+@click.option(
+    "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."
+)
+@click.option("--method", help="A predict_method of the model, for example predict_proba.")
+@click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@click.option(
+    "--trust",
+    type=click.Choice(["strict", "pickle"]),
+    envvar="MODEL_TRUST",
+    default="strict",
+    show_default=True,
+    help="The MODEL_TRUST of the functions.",
+)
+@answers(lambda result: COUNTS.format_map(result))
+def score(**given: Any) -> Any:
+    """Score the rows of INPUT (.parquet, .csv) into OUTPUT (.parquet); both may be gs:// addresses.
+
+    MODEL is any MODEL_URI, or a version of the store as NAME@ALIAS or NAME/versions/N. OUTPUT has one row for each row
+    of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.
+    """
+    from modelserve_control.progress import progress
+    from modelserve_control.score import Order
+    from modelserve_control.score import score as run
+
+    return run(Order(**given), progress())

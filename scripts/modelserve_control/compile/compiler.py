@@ -1,0 +1,164 @@
+"""A fitted model as one ONNX graph: a tensor per column in, a tensor per method out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import onnx
+from onnx import helper
+from sklearn.pipeline import Pipeline
+
+from modelserve.cells import Boolean, Kind, Real, String, Whole
+from modelserve.runtimes.native import METHODS
+from modelserve.signature import Column, Signature
+from modelserve.tensors import Tensor
+from modelserve_control.compile.errors import CannotCompile, refuse
+from modelserve_control.compile.features import Features, Part
+from modelserve_control.compile.graph import TYPES, Graph
+from modelserve_control.compile.heads import classes_of
+from modelserve_control.compile.registry import Methods, predict
+
+ROOMS: Final = (
+    "transformers.encoders",
+    "transformers.imputers",
+    "transformers.scalers",
+    "transformers.selectors",
+    "transformers.texts",
+    "models.linear",
+    "models.trees",
+    "models.boosting",
+    "models.libraries",
+    "models.adaboost",
+    "models.bayes",
+    "models.calibration",
+    "models.combinations",
+    "models.dummies",
+    "models.neighbors",
+    "models.networks",
+    "models.vectors",
+)
+NUMPY_TYPES: Final = {"O": "string", "i": "int64", "f": "double", "b": "bool"}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One column of the signature. `kind` is "double" or "string"; the tensor is (rows, width)."""
+
+    name: str
+    kind: str
+    width: int = 1
+    nullable: bool = False
+    lower: bool = False
+    """Whether texts are fed as `text.lower()`: a vectorizer lowers them, and no operator does it as Python does."""
+    exact_integers: bool = False
+    """A long column: a double keeps whole numbers up to 2**53 only, so greater ones must be refused before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A method. `kind` is "double", "string", "int64" or "bool"; (rows,), or (rows, classes or outputs)."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    model: onnx.ModelProto
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+
+    def metadata(self) -> Mapping[str, Any]:
+        """What the manifest keeps."""
+        return {
+            "inputs": [{"name": i.name, "kind": i.kind, "width": i.width, "nullable": i.nullable, "lower": i.lower, "exact_integers": i.exact_integers} for i in self.inputs],
+            "outputs": [{"name": output.name, "kind": output.kind} for output in self.outputs],
+        }  # fmt: skip
+
+
+def compile(model: Any, signature: Signature) -> Compiled:  # the package's one verb
+    """`model` is a fitted scikit-learn estimator or Pipeline, or of an interface like theirs.
+
+    Raises CannotCompile with one sentence. What it returns still has to be verified.
+    """
+    for room in ROOMS:
+        importlib.import_module(f"modelserve_control.compile.{room}")
+    inputs = tuple(map(input_of, signature.columns))
+    graph = Graph()
+    features = Features(tuple(part_of(column) for column in inputs), signature.names if signature.named else None)
+    check_names(model, features)
+    try:
+        methods = predict(graph, model, features)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise refuse(model, f"has a form that is not known here ({type(error).__name__}: {error})") from error
+    outputs = outputs_of(model, methods)
+    infos = [helper.make_tensor_value_info(i.name, TYPES[i.kind], [None, i.width]) for i in inputs]
+    inputs = tuple(replace(column, lower=column.name in graph.lowered) for column in inputs)
+    check_lowered(graph)
+    made = graph.model(infos, {output.name: (methods[output.name], output.kind) for output in outputs})
+    return Compiled(made, inputs, outputs)
+
+
+def input_of(column: Column) -> Input:
+    kind, nullable = column.kind, not column.required
+    if isinstance(kind, Tensor):
+        return tensor_input(column, kind)
+    if isinstance(kind, String):
+        return Input(column.name, "string", nullable=nullable)
+    if isinstance(kind, (Whole, Real, Boolean)):
+        return Input(column.name, "double", nullable=nullable, exact_integers=is_long(kind))
+    raise CannotCompile(f"The column {column.name} is of a type ({kind.name}) that has no compiled form.")
+
+
+def tensor_input(column: Column, kind: Tensor) -> Input:
+    if len(kind.shape) != 1 or kind.shape[0] < 1 or kind.dtype.kind not in "fiub":
+        raise CannotCompile(f"The tensor {column.name} is not a table of numbers with a fixed number of columns.")
+    return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
+
+
+def is_long(kind: Kind) -> bool:
+    return isinstance(kind, Whole) and kind.high > 1 << 53
+
+
+def part_of(column: Input) -> Part:
+    return Part(column.name, column.width, column.kind == "string", column.nullable)
+
+
+def check_lowered(graph: Graph) -> None:
+    for name in graph.lowered:
+        users = {node.op_type for node in graph.nodes if name in node.input}
+        if users - {"Reshape", "Equal"}:
+            raise CannotCompile(
+                f"The column {name} is used in lower case by a vectorizer and as it is by another step."
+            )
+
+
+def check_names(model: Any, features: Features) -> None:
+    """A pipeline that does not begin with a ColumnTransformer insists on its columns' order."""
+    first = model.steps[0][1] if type(model) is Pipeline else model
+    fitted = getattr(first, "feature_names_in_", None)
+    if fitted is None or features.names is None or type(first).__name__ == "ColumnTransformer":
+        return
+    if list(fitted) != list(features.names):
+        raise refuse(first, "was fitted on other columns, or in another order, than the signature has")
+
+
+def outputs_of(model: Any, methods: Methods) -> tuple[Output, ...]:
+    """Raises CannotCompile when a method of the model has not been written."""
+    expected = [name for name in METHODS if hasattr(model, name)]
+    absent = [name for name in expected if name not in methods]
+    if absent or "predict" not in expected:
+        raise refuse(final(model), f"has no compiled {absent[0] if absent else 'predict'}")
+    return tuple(Output(name, kind_of(model, name)) for name in expected)
+
+
+def kind_of(model: Any, method: str) -> str:
+    classifies = method == "predict" and getattr(model, "classes_", None) is not None
+    return NUMPY_TYPES[classes_of(final(model)).dtype.kind] if classifies else "double"
+
+
+def final(model: Any) -> Any:
+    return final(model.steps[-1][1]) if type(model) is Pipeline else model

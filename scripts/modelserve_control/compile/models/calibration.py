@@ -1,0 +1,67 @@
+"""Calibrated classifiers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
+from sklearn.isotonic import IsotonicRegression
+
+from modelserve_control.compile.errors import refuse
+from modelserve_control.compile.features import Features
+from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.heads import greatest, normalized, pair
+from modelserve_control.compile.models.combinations import average
+from modelserve_control.compile.registry import Methods, predict, predicts
+
+
+@predicts(CalibratedClassifierCV)
+def calibrate(graph: Graph, model: Any, features: Features) -> Methods:
+    shares = average(graph, [fold(graph, one, features) for one in model.calibrated_classifiers_])
+    return {"predict": greatest(graph, model, shares), "predict_proba": shares}
+
+
+def fold(graph: Graph, one: Any, features: Features) -> str:
+    """(rows, classes) of one fold's classifier and its calibrators."""
+    methods, classes = predict(graph, one.estimator, features), len(one.classes)
+    if "decision_function" in methods and hasattr(one.estimator, "decision_function"):
+        scores = methods["decision_function"]
+        scores = graph.column(scores) if classes == 2 else scores
+    else:
+        scores = methods["predict_proba"]
+        scores = graph.op("Gather", scores, np.array([1]), axis=1) if classes == 2 else scores
+    curves = [
+        curve(graph, one, each, column(graph, scores, place, classes)) for place, each in enumerate(one.calibrators)
+    ]
+    return pair(graph, curves[0]) if classes == 2 else normalized(graph, graph.concat(curves), classes)
+
+
+def column(graph: Graph, scores: str, place: int, classes: int) -> str:
+    return scores if classes == 2 else graph.op("Gather", scores, np.array([place]), axis=1)
+
+
+def curve(graph: Graph, model: Any, calibrator: Any, score: str) -> str:
+    """(rows, 1) probabilities of (rows, 1) scores."""
+    if type(calibrator) is _SigmoidCalibration:
+        line = graph.op("Add", graph.op("Mul", score, float(calibrator.a_)), float(calibrator.b_))
+        return graph.op("Sigmoid", graph.op("Neg", line))
+    if type(calibrator) is IsotonicRegression:
+        return steps(graph, calibrator, score)
+    raise refuse(model, f"is calibrated by {type(calibrator).__name__}, which has no compiled form")
+
+
+def steps(graph: Graph, model: IsotonicRegression, score: str) -> str:
+    """Straight lines between thresholds, as scipy's interp1d draws them; beyond the ends the end's value."""
+    x, y = np.asarray(model.X_thresholds_, dtype=float), np.asarray(model.y_thresholds_, dtype=float)
+    if model.out_of_bounds != "clip":
+        raise refuse(model, "does not clip")
+    if len(x) == 1:
+        return graph.op("Add", graph.op("Mul", score, 0.0), float(y[0]))
+    inside = graph.op("Max", graph.op("Min", score, float(x[-1])), float(x[0]))
+    below = graph.total(graph.cast(graph.op("Less", x[None], inside), "int64"), keep=True)
+    right = graph.op("Max", below, np.array(1))
+    slope = (y[1:] - y[:-1]) / (x[1:] - x[:-1])
+    left = graph.op("Sub", right, np.array(1))
+    start, height, rise = (graph.op("Gather", table, left, axis=0) for table in (x, y, slope))
+    return graph.op("Add", graph.op("Mul", rise, graph.op("Sub", inside, start)), height)

@@ -1,0 +1,85 @@
+"""Linear models: one product of features and weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn import linear_model as lm
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.svm import LinearSVC, LinearSVR
+
+from modelserve_control.compile.errors import refuse
+from modelserve_control.compile.features import Features
+from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.heads import greatest, normalized, pair, positive, sigmoid, with_log
+from modelserve_control.compile.registry import Methods, predicts
+
+REGRESSORS = (lm.LinearRegression, lm.Ridge, lm.RidgeCV, lm.Lasso, lm.LassoCV, lm.LassoLars, lm.LassoLarsCV, lm.LassoLarsIC, lm.Lars, lm.LarsCV, lm.ElasticNet, lm.ElasticNetCV, lm.BayesianRidge, lm.ARDRegression, lm.HuberRegressor, lm.TheilSenRegressor, lm.OrthogonalMatchingPursuit, lm.OrthogonalMatchingPursuitCV, lm.SGDRegressor, lm.PassiveAggressiveRegressor, lm.QuantileRegressor, lm.MultiTaskElasticNet, lm.MultiTaskLasso, LinearSVR)  # fmt: skip
+CLASSIFIERS = (lm.Perceptron, lm.PassiveAggressiveClassifier, lm.RidgeClassifier, lm.RidgeClassifierCV, LinearSVC)
+
+
+def scores(graph: Graph, model: Any, features: Features) -> str:
+    """(rows, outputs): features times coefficients plus intercept."""
+    weights = np.atleast_2d(np.asarray(model.coef_, dtype=float)).T
+    return graph.op("Add", features.dot(graph, weights), np.atleast_1d(np.asarray(model.intercept_, dtype=float)))
+
+
+@predicts(*REGRESSORS)
+def regress(graph: Graph, model: Any, features: Features) -> Methods:
+    value = scores(graph, model, features)
+    # LinearSVR keeps (1, features) and flattens its answers.
+    several = np.ndim(model.coef_) == 2 and not isinstance(model, LinearSVR)
+    return {"predict": value if several else graph.flat(value)}
+
+
+@predicts(lm.PoissonRegressor, lm.GammaRegressor, lm.TweedieRegressor)
+def with_link(graph: Graph, model: Any, features: Features) -> Methods:
+    value = graph.flat(scores(graph, model, features))
+    link = type(model._base_loss.link).__name__
+    if link not in ("LogLink", "IdentityLink"):
+        raise refuse(model, f"has the link {link}")
+    return {"predict": graph.op("Exp", value) if link == "LogLink" else value}
+
+
+@predicts(*CLASSIFIERS)
+def classify(graph: Graph, model: Any, features: Features) -> Methods:
+    score = scores(graph, model, features)
+    if np.atleast_2d(model.coef_).shape[0] > 1:
+        return {"predict": greatest(graph, model, score), "decision_function": score}
+    score = graph.flat(score)
+    return {"predict": positive(graph, model, score), "decision_function": score}
+
+
+@predicts(lm.LogisticRegression, lm.LogisticRegressionCV)
+def logistic(graph: Graph, model: Any, features: Features) -> Methods:
+    methods, score = classify(graph, model, features), scores(graph, model, features)
+    if len(model.classes_) == 2:
+        return with_log(graph, methods | {"predict_proba": pair(graph, sigmoid(graph, score))})
+    return with_log(graph, methods | {"predict_proba": graph.op("Softmax", score, axis=1)})
+
+
+@predicts(LinearDiscriminantAnalysis)
+def discriminant(graph: Graph, model: Any, features: Features) -> Methods:
+    methods = logistic(graph, model, features)
+    shares = methods["predict_proba"]
+    # It adds the least normal double to a probability of 0 before taking the logarithm.
+    safe = graph.op("Where", graph.op("Equal", shares, 0.0), float(np.finfo(float).smallest_normal), shares)
+    return methods | {"predict_log_proba": graph.op("Log", safe)}
+
+
+@predicts(lm.SGDClassifier)
+def sgd(graph: Graph, model: Any, features: Features) -> Methods:
+    methods = classify(graph, model, features)
+    if model.loss == "log_loss":
+        return with_log(graph, methods | {"predict_proba": one_against_rest(graph, model, features)})
+    if model.loss == "modified_huber":
+        raise refuse(model, "has the probabilities of modified_huber")
+    return methods
+
+
+def one_against_rest(graph: Graph, model: Any, features: Features) -> str:
+    each = sigmoid(graph, scores(graph, model, features))
+    if len(model.classes_) == 2:
+        return pair(graph, each)
+    return normalized(graph, each, len(model.classes_))

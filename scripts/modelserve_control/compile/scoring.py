@@ -1,0 +1,70 @@
+"""Scores frames with a compiled model as the serving runtime does, and with the model itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pandas as pd
+
+from modelserve.cells import String
+from modelserve.signature import Batch, Signature
+from modelserve_control.compile.compiler import Compiled, Input
+from modelserve_control.compile.graph import Array
+from modelserve_control.compile.nulls import NULL_TEXT
+
+Answers = Mapping[str, Array]
+
+
+class Session:
+    """One intra-op thread. Raises what ONNX Runtime raises, also while scoring."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # a row that stops the scoring is an answer here
+        self.compiled = compiled
+        self.names = [output.name for output in compiled.outputs]
+        self.session = ort.InferenceSession(
+            compiled.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def score(self, batch: Batch) -> Answers:
+        found = self.session.run(self.names, feeds(self.compiled, batch))
+        return dict(zip(self.names, found, strict=True))
+
+
+def feeds(compiled: Compiled, batch: Batch) -> dict[str, Array]:
+    return {column.name: feed(column, batch.columns[column.name]) for column in compiled.inputs}
+
+
+def feed(column: Input, values: Array) -> Array:
+    """(rows, width): texts with NULL_TEXT for null, numbers as double with NaN for null."""
+    if column.kind == "string":
+        texts = np.array([NULL_TEXT if v is None else v.lower() if column.lower else v for v in values], dtype=object)
+        return texts.reshape(-1, 1)
+    return np.asarray(values, dtype=np.float64).reshape(len(values), column.width)
+
+
+def original(model: Any, signature: Signature, batch: Batch, methods: list[str]) -> Answers:
+    """What the model itself answers to the same batch."""
+    data = model_input(signature, batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # logarithms of zero, unknown categories encoded as zeros
+        return {name: np.asarray(getattr(model, name)(data)) for name in methods}
+
+
+def model_input(signature: Signature, batch: Batch) -> Any:
+    """As the native runtime gives it. A column of nulls only is text too: pandas takes it for objects when left alone,
+    and the answer to a row would depend on the rows beside it."""
+    if signature.tensors:
+        return dict(batch.columns) if signature.named else next(iter(batch.columns.values()))
+    columns: dict[Any, Any] = {}
+    for place, column in enumerate(signature.columns):
+        values = batch.columns[column.name]
+        text = isinstance(column.kind, String)
+        columns[column.name if signature.named else place] = pd.Series(values, dtype="str") if text else values
+    return pd.DataFrame(columns)

@@ -1,0 +1,59 @@
+"""Encoders of categories."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
+
+from modelserve_control.compile.errors import refuse
+from modelserve_control.compile.features import Features, numbers
+from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.lookup import STOP, Codes, hot, lookup, values_of
+from modelserve_control.compile.probe import Answers, answers
+from modelserve_control.compile.registry import transforms
+
+
+@transforms(OneHotEncoder)
+def one_hot(graph: Graph, model: Any, features: Features) -> Features:
+    widths = model._n_features_outs
+    width, start, columns = sum(widths), 0, []
+    for found, own in zip(answers(model, features, widths), widths, strict=True):
+        columns.append(positions(found, start, width))
+        start += own
+    return replace(hot(lookup(graph, features, columns, ordered=False), width), sparse=bool(model.sparse_output))
+
+
+def positions(found: Answers, start: int, width: int) -> Codes:
+    def position(row: Any) -> int:
+        if row is None:
+            return STOP
+        return start + int(np.argmax(row)) if row.any() else width
+
+    return Codes({category: position(row) for category, row in found.known.items()}, position(found.other))
+
+
+@transforms(OrdinalEncoder, TargetEncoder)
+def by_value(graph: Graph, model: Any, features: Features) -> Features:
+    classes = len(model.classes_) if getattr(model, "target_type_", None) == "multiclass" else 1
+    if getattr(model, "dtype", np.float64) not in (np.float64, float, np.int64, int):
+        raise refuse(model, "gives a type other than double")
+    rows: list[Any] = []
+    columns = [
+        Codes({category: code(rows, row) for category, row in found.known.items()}, code(rows, found.other))
+        for found in answers(model, features, [classes] * len(model.categories_))
+    ]
+    table = np.array(rows).reshape(-1, classes)
+    codes = lookup(graph, features, columns)
+    nullable = bool(np.isnan(table).any())
+    return numbers(values_of(graph, codes, table, len(columns)), classes * len(columns), nullable)
+
+
+def code(rows: list[Any], row: Any) -> int:
+    """The place of the row in the table, which grows by it."""
+    if row is None:
+        return STOP
+    rows.append(row)
+    return len(rows) - 1

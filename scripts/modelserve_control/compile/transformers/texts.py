@@ -1,0 +1,94 @@
+"""Bags of words: tokens by scikit-learn's default pattern, counted, weighted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+
+from modelserve_control.compile.errors import refuse
+from modelserve_control.compile.features import Features, numbers
+from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.lookup import encode
+from modelserve_control.compile.nulls import NULL_TEXT
+from modelserve_control.compile.registry import transforms
+
+DEFAULT_PATTERN: Final = r"(?u)\b\w\w+\b"
+# Letters, numerals and the underscore, two or more: what Python's `\w` matches, for every character that Unicode 14 has.
+WORDS: Final = r"[\pL\pN_][\pL\pN_]+"
+PADDING: Final = "\uffff"
+PLAIN: Final[dict[str, Any]] = {
+    "analyzer": "word",
+    "token_pattern": DEFAULT_PATTERN,
+    "tokenizer": None,
+    "preprocessor": None,
+    "strip_accents": None,
+    "ngram_range": (1, 1),
+}
+
+
+@transforms(CountVectorizer)
+def count(graph: Graph, model: Any, features: Features) -> Features:
+    """Stop words need no place here: single words that are no features are not counted anyway."""
+    for name, plain in PLAIN.items():
+        if getattr(model, name) != plain:
+            raise refuse(
+                model, f"has {name}={getattr(model, name)!r}; only {plain!r} is proved to give the same tokens"
+            )
+    if features.width != 1 or not features.parts[0].text:
+        raise refuse(model, "is not given one column of text")
+    places = encode(graph, tokens(graph, model, features), *vocabulary(model), len(model.vocabulary_), text=True)
+    counts = tally(graph, places, len(model.vocabulary_))
+    counts = graph.op("Min", counts, 1.0) if model.binary else counts
+    if features.nullable:
+        counts = graph.stop_where(null(graph, features), counts)
+    return replace(numbers(counts, len(model.vocabulary_)), sparse=True)
+
+
+def null(graph: Graph, features: Features) -> str:
+    """(rows, 1) bool: it has no document there, and raises."""
+    return graph.op("Equal", features.parts[0].tensor, np.array([NULL_TEXT], dtype=object))
+
+
+def vocabulary(model: Any) -> tuple[list[str], list[int]]:
+    words = sorted(model.vocabulary_)
+    return words, [int(model.vocabulary_[word]) for word in words]
+
+
+def tokens(graph: Graph, model: Any, features: Features) -> str:
+    """(rows, most tokens of a row), padded."""
+    text = features.parts[0].tensor
+    if model.lowercase:
+        graph.lowered.add(text)
+    return graph.op("Tokenizer", graph.flat(text), domain="com.microsoft", mark=0, mincharnum=1, pad_value=PADDING, tokenexp=WORDS)  # fmt: skip
+
+
+def tally(graph: Graph, places: str, width: int) -> str:
+    """(rows, width): how often each place occurs; the place `width` is dropped."""
+    rows = graph.op("Shape", places, start=0, end=1)
+    zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([width + 1]), axis=0))
+    ones = graph.op("Expand", np.ones(1), graph.op("Shape", places))
+    counted = graph.op("ScatterElements", zeros, places, ones, axis=1, reduction="add")
+    return graph.op("Slice", counted, np.array([0]), np.array([width]), np.array([1]))
+
+
+@transforms(TfidfTransformer)
+def weigh(graph: Graph, model: Any, features: Features) -> Features:
+    x = features.numbers(graph)
+    if model.sublinear_tf:
+        logs = graph.op("Add", graph.op("Log", graph.op("Max", x, 1.0)), 1.0)
+        x = graph.op("Where", graph.op("Greater", x, 0.0), logs, x)
+    if model.use_idf:
+        x = graph.op("Mul", x, model.idf_[None])
+    if model.norm is not None:
+        kind = {"l1": "ReduceL1", "l2": "ReduceL2"}[model.norm]
+        length = graph.op(kind, x, np.array([1]), keepdims=1)
+        x = graph.op("Div", x, graph.op("Where", graph.op("Equal", length, 0.0), 1.0, length))
+    return numbers(x, features.width)
+
+
+@transforms(TfidfVectorizer)
+def count_and_weigh(graph: Graph, model: Any, features: Features) -> Features:
+    return weigh(graph, model._tfidf, count(graph, model, features))

@@ -1,0 +1,51 @@
+"""How every command ends: stdout holds the result and nothing else, and the exit code says how it went."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from modelserve.errors import ServeError, SettingError, body
+
+REFUSED, USAGE = 1, 2
+
+Result = Mapping[str, Any]
+
+
+def answers(text: Callable[[Any], str]) -> Callable[[Callable[..., Result]], Callable[..., None]]:
+    """Makes a function that returns its result into a command with `--json`; `text` words the result for a person.
+
+    A refusal is one sentence on stderr, or with `--json` the error body on stdout; both exit with 1. A value that
+    breaks a rule of names exits with 2, as click does for an option it does not know.
+    """
+
+    def wrap(function: Callable[..., Result]) -> Callable[..., None]:
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, also when refused.")
+        @functools.wraps(function)
+        def command(*args: Any, as_json: bool, **options: Any) -> None:
+            try:
+                result = function(*args, **options)
+            except ServeError as error:
+                refuse(error, as_json)
+            else:
+                click.echo(json.dumps(result, indent=2) if as_json else text(result))
+
+        return command
+
+    return wrap
+
+
+def refuse(error: ServeError, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(body(error, str(uuid.uuid4())), indent=2))
+    else:
+        click.echo(f"modelserve: {error.message}", err=True)
+        for detail in error.details:
+            click.echo("  " + ", ".join(f"{key}: {value}" for key, value in detail.items()), err=True)
+    sys.exit(USAGE if isinstance(error, SettingError) else REFUSED)

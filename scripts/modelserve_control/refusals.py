@@ -1,0 +1,46 @@
+"""Why the command refuses. Each is a ServeError, so `--json` shows the same shape as the functions do."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from modelserve.errors import NotFound, PreconditionFailed, VersionError
+
+
+class SourceUnusable(NotFound):
+    """SOURCE leads to no MLflow directory."""
+
+    code = "SOURCE_UNUSABLE"
+
+
+class NoSignature(VersionError):
+    """Without a signature nothing that is sent can be checked."""
+
+    code = "NO_SIGNATURE"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class ValidationFailed(VersionError):
+    """The model does not load, or does not score its sample, in a process like the server's."""
+
+    code = "VALIDATION_FAILED"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class UploadCorrupt(VersionError):
+    """What the bucket holds is not what was validated; the version was left without a manifest, so it does not exist."""
+
+    code = "UPLOAD_CORRUPT"
+
+
+class VersionInUse(PreconditionFailed):
+    """An alias, or what it would be rolled back to, names the version."""
+
+    code = "VERSION_IN_USE"
+
+
+class NotCompiled(VersionError):
+    """With --compile require."""
+
+    code = "NOT_COMPILED"
+    status = HTTPStatus.BAD_REQUEST

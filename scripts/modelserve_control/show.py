@@ -1,0 +1,58 @@
+"""What a store holds, as results of the commands `versions` and `show`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from modelserve.errors import NotFound
+from modelserve.store.locations import check_alias, check_model_name, check_version
+from modelserve.store.objects import Objects
+from modelserve_control import catalog
+
+
+def versions(objects: Objects, name: str) -> dict[str, Any]:
+    """Newest last. `incomplete` are numbers that were taken and never published, or deleted in part."""
+    found = catalog.entries(objects, name)
+    names = catalog.aliases(objects, name)
+    if not found and not names:
+        raise NotFound(f"The store has no model {check_model_name(name)}.")
+    rows = [row(objects, name, entry, names) for entry in found.values() if entry.manifest]
+    incomplete = [entry.version for entry in found.values() if not entry.manifest and len(entry.objects) > 1]
+    return {"name": name, "versions": rows, "incomplete": incomplete}
+
+
+def row(objects: Objects, name: str, entry: catalog.Entry, names: dict[str, Any]) -> dict[str, Any]:
+    manifest = catalog.manifest(objects, name, entry.version)
+    return {
+        "version": entry.version,
+        "aliases": [alias for alias, document in names.items() if document.version == entry.version],
+        "previous_of": [alias for alias, document in names.items() if document.previous_version == entry.version],
+        "bytes": entry.size,
+        "published_at": manifest.provenance.get("published_at"),
+        "published_by": manifest.provenance.get("published_by"),
+        "source": manifest.provenance.get("source"),
+        "manifest_sha256": manifest.digest,
+    }
+
+
+def show(objects: Objects, what: str) -> dict[str, Any]:
+    """NAME: its aliases and newest version. NAME@ALIAS or NAME/versions/N: that version's manifest."""
+    name, at, alias = what.partition("@")
+    if at:
+        document, _ = catalog.alias(objects, check_model_name(name), check_alias(alias))
+        return version(objects, name, document.version) | {"alias": {"alias": alias} | asdict(document)}
+    name, _, number = what.partition("/versions/")
+    if number:
+        return version(objects, check_model_name(name), check_version(number))
+    listing = versions(objects, check_model_name(name))
+    names = {alias: asdict(document) for alias, document in catalog.aliases(objects, name).items()}
+    newest = listing["versions"][-1]["version"] if listing["versions"] else None
+    return {"name": name, "aliases": names, "newest": newest, "versions": len(listing["versions"])}
+
+
+def version(objects: Objects, name: str, number: str) -> dict[str, Any]:
+    manifest = catalog.manifest(objects, name, number)
+    document = json.loads(manifest.to_bytes())
+    return {"name": name, "version": number, "manifest_sha256": manifest.digest, "manifest": document}

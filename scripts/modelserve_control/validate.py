@@ -1,0 +1,159 @@
+"""The child process of publishing: `python -m modelserve_control.validate DIRECTORY ANSWER [--data FILE]`.
+
+It loads the model with the server's own policy and runtime, scores the sample with every method, and writes what it
+found, or the error, as JSON to the file ANSWER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelserve.errors import Body, Malformed, ServeError, body
+from modelserve.load_native import load_runtime
+from modelserve.payloads import Payload
+from modelserve.payloads.predictions import encode, jsonable
+from modelserve.runtimes import Runtime
+from modelserve.runtimes.native import NativeRuntime
+from modelserve.signature import Batch, Signature, from_mlmodel, infer
+from modelserve.store import policy
+from modelserve.store.environment import check_environment
+from modelserve_control import sample
+from modelserve_control.refusals import NoSignature, NotCompiled, ValidationFailed
+
+
+def validate(directory: Path, data: Path | None, trust: str, mode: str = "never") -> dict[str, Any]:
+    """See `modelserve_control.validation.Validated`. `mode` is publish's --compile. Raises ServeError."""
+    config = policy.check(directory, trust)
+    warnings = list(check_environment(config.environment, "native"))
+    signature = from_mlmodel(config.signature)
+    inferred = signature is None
+    if signature is None:
+        signature = infer_signature(directory, data)
+    runtime = load_runtime(directory, config, signature)
+    chosen = data or sample.example(directory)
+    payload = sample.read(chosen, signature) if chosen else None
+    if payload:
+        score(runtime, signature, payload)
+    else:
+        warnings.append("the model came without an input example and without --data, so it was loaded but not scored")
+    described, reason = compiled(directory, runtime, signature, payload, config.predict_fn, mode)
+    return {
+        "runtime": described,
+        "not_compiled": reason,
+        "signature": signature.raw,
+        "methods": runtime.methods,
+        "classes": runtime.classes,
+        "environment": config.environment,
+        "sample": sample.records(payload.table) if payload else [],
+        "inferred": inferred,
+        "warnings": warnings,
+    }
+
+
+def compiled(
+    directory: Path, runtime: Runtime, signature: Signature, payload: Payload | None, predict_fn: str, mode: str
+) -> tuple[Mapping[str, Any], str | None]:
+    """The manifest's runtime, and why it is the native one although the other was asked for."""
+    native = {"kind": "native"}
+    if mode == "never" or not isinstance(runtime, NativeRuntime):
+        return native, None
+    from modelserve_control.compile import CannotCompile
+    from modelserve_control.compiling import add_compiled
+
+    batch = signature.check(payload.table) if payload else None
+    try:
+        return add_compiled(directory, runtime, signature, batch, predict_fn), None
+    except CannotCompile as error:
+        if mode == "require":
+            raise NotCompiled(f"The model does not compile. {error}") from error
+        return native, str(error)
+
+
+def score(runtime: Runtime, signature: Signature, payload: Payload) -> None:
+    """Every method over the first rows; the answers must be JSON."""
+    batch = signature.check(payload.table)
+    if not batch.rows:
+        raise Malformed("The sample has no rows.")
+    first = Batch({name: column[: sample.ROWS] for name, column in batch.columns.items()}, min(batch.rows, sample.ROWS))
+    try:
+        outputs = runtime.score(first, runtime.methods, signature.check_params({}))
+        for output in outputs.values():
+            encode(jsonable(output))
+    except ServeError:
+        raise
+    # A model may raise anything.
+    except Exception as error:
+        raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
+
+
+def infer_signature(directory: Path, data: Path | None) -> Signature:
+    """From the sample and what the model answers to it; written into the MLmodel of this copy."""
+    if data is None:
+        raise NoSignature(
+            "The model has no signature, so nothing sent to it could be checked: save it with "
+            "signature=infer_signature(X, y), or publish it with --data FILE, from which one is inferred."
+        )
+    batch = infer(sample.read(data, None).table)
+    written = write_signature(directory, batch)
+    signature = from_mlmodel(written)
+    if signature is None:
+        raise NoSignature("The sample has no columns from which a signature could be inferred.")
+    return signature
+
+
+def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
+    from modelserve_control.quiet import mlflow, silent
+
+    with silent():
+        import mlflow.pyfunc
+        import pandas as pd
+        from mlflow.models import Model
+        from mlflow.models import infer_signature as mlflow_infers
+
+        frame = pd.DataFrame(batch.columns)
+        try:
+            predicted = mlflow.pyfunc.load_model(str(directory)).predict(frame)
+        except Exception as error:
+            raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
+        model = Model.load(str(directory))
+        model.signature = mlflow_infers(frame, predicted)
+        model.save(str(directory / "MLmodel"))
+        return dict(model.signature.to_dict())
+
+
+def reason(error: BaseException) -> str:
+    """For the publisher, whose own model and sample these are: the exception with its first line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__}."
+
+
+def in_full(error: ServeError) -> str:
+    """The server keeps to itself what a flavor raised; the publisher needs it."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, ServeError) or type(cause).__name__ not in error.message:
+        return error.message
+    return f"{error.message} {reason(cause)}"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="modelserve_control.validate")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("answer", type=Path)
+    parser.add_argument("--trust", default="strict")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--compile", default="never", choices=["auto", "require", "never"])
+    given = parser.parse_args(words)
+    answer: Mapping[str, Any] | Body
+    try:
+        answer = validate(given.directory, given.data, given.trust, given.compile)
+    except ServeError as error:
+        answer = body(error, "") | {"message": in_full(error)}
+    given.answer.write_text(json.dumps(answer, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Nothing counts that has not been verified: a graph that is wrong anywhere is refused with the place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from modelserve_control.compile import Compiled, Report, compile, generated, verify
+from proving import Proof, customers, encoded, fitted, prove, prove_family, signature_of, targets
+
+TABLE = customers()
+FOREST = fitted(encoded(RandomForestClassifier(10, random_state=1)), TABLE, targets(TABLE)["two"])
+
+
+def again(proof: Proof, model: onnx.ModelProto) -> Report:
+    compiled = Compiled(model, proof.compiled.inputs, proof.compiled.outputs)
+    batches = [("the sample", proof.batch), *generated(proof.signature, compiled, proof.batch)]
+    return verify(FOREST, proof.signature, compiled, batches)
+
+
+def corrupted(model: onnx.ModelProto, attribute: str, place: int, change: float) -> onnx.ModelProto:
+    """A copy with one number of one tree changed."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    tree = next(node for node in copy.graph.node if node.op_type == "TreeEnsemble")
+    held = next(found for found in tree.attribute if found.name == attribute)
+    values = numpy_helper.to_array(held.t).copy()
+    values[place] += change
+    held.t.CopyFrom(numpy_helper.from_array(values))
+    return copy
+
+
+def test_a_changed_leaf_is_refused_with_row_and_both_values() -> None:
+    proof = prove(FOREST, TABLE)
+    report = again(proof, corrupted(proof.compiled.model, "leaf_weights", 3, 0.05))
+    assert report.mismatch is not None
+    assert "predict" in report.mismatch
+    assert "compiled and" in report.mismatch
+    assert not report.passed
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None:
+    """Only the rows at the thresholds show it, and behind a scaler only those that it turns into them."""
+    table = customers(nulls=False)[["monthly", "total"]]
+    forest = RandomForestRegressor(3, max_depth=4, random_state=1)
+    model = make_pipeline(StandardScaler(), forest) if scaled else forest
+    proof = prove(model, table, targets(customers(nulls=False))["value"])
+    splits = next(a.t for n in proof.compiled.model.graph.node for a in n.attribute if a.name == "nodes_splits")
+    threshold = float(numpy_helper.to_array(splits)[0])
+    step = float(np.nextafter(np.float32(threshold), np.float32(np.inf))) - threshold
+    moved = Compiled(
+        corrupted(proof.compiled.model, "nodes_splits", 0, step), proof.compiled.inputs, proof.compiled.outputs
+    )
+    # The moved threshold's own neighbours are not those of the true one, so the rows are the true graph's.
+    batches = generated(proof.signature, proof.compiled, proof.batch, 10_000)
+    assert not verify(model, proof.signature, moved, batches).passed
+
+
+def test_a_graph_that_does_not_load_is_refused() -> None:
+    proof = prove_family(LogisticRegression(), "two")
+    broken = onnx.ModelProto()
+    broken.CopyFrom(proof.compiled.model)
+    del broken.graph.node[0]
+    report = verify(FOREST, proof.signature, replace(proof.compiled, model=broken), [("the sample", proof.batch)])
+    assert report.mismatch is not None
+    assert report.mismatch.startswith("ONNX Runtime does not load")
+
+
+def test_a_form_that_answers_where_the_model_raises_is_refused() -> None:
+    proof = prove_family(LogisticRegression(), "two")
+    strict = fitted(encoded(LogisticRegression(), texts=OneHotEncoder()), TABLE, targets(TABLE)["two"])
+    batches = generated(proof.signature, proof.compiled, proof.batch)
+    report = verify(strict, proof.signature, proof.compiled, batches)
+    assert report.mismatch is not None
+    assert "raises" in report.mismatch
+
+
+def test_an_unknown_category_stops_both_forms_where_the_encoder_says_so() -> None:
+    model = encoded(LogisticRegression(), texts=OneHotEncoder())
+    proof = prove(model, TABLE, targets(TABLE)["two"])
+    assert proof.report.refused > 0
+
+
+def test_no_rows_prove_nothing() -> None:
+    compiled = compile(FOREST, signature_of(TABLE))
+    assert not verify(FOREST, signature_of(TABLE), compiled, []).passed
+
+
+def test_the_report_counts_rows_and_differences() -> None:
+    report = prove(FOREST, TABLE).report
+    assert (report.flips, report.mismatch) == (0, None)
+    assert report.rows > 10_000
+    assert report.greatest_difference < 1e-12
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-18])
+def test_the_tolerance_is_a_choice(tolerance: float) -> None:
+    proof = prove_family(LogisticRegression(), "three")
+    model = fitted(encoded(LogisticRegression()), TABLE, targets(TABLE)["three"])
+    report = verify(model, proof.signature, proof.compiled, [("the sample", proof.batch)], tolerance)
+    assert report.passed is (tolerance == 1e-6)

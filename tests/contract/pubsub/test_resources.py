@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from contract.pubsub.backends import PROJECT, Backend, Names
+
+
+def test_topics_are_made_listed_and_deleted(backend: Backend, names: Names) -> None:
+    made = backend.publisher.create_topic(request={"name": names.topic, "labels": {"team": "ml"}})
+    assert made.name == names.topic
+    assert backend.publisher.get_topic(topic=names.topic).labels == {"team": "ml"}
+    assert names.topic in [topic.name for topic in backend.publisher.list_topics(project=PROJECT)]
+    backend.publisher.delete_topic(topic=names.topic)
+    assert names.topic not in [topic.name for topic in backend.publisher.list_topics(project=PROJECT)]
+
+
+def test_lists_come_in_pages(backend: Backend, names: Names) -> None:
+    topics = {f"{names.topic}-{number}" for number in range(5)}
+    for topic in topics:
+        backend.publisher.create_topic(name=topic)
+    pages = list(backend.publisher.list_topics(request={"project": PROJECT, "page_size": 2}).pages)
+    listed = [topic.name for page in pages for topic in page.topics]
+    assert len(pages) > 2
+    assert topics <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_a_subscription_comes_back_as_it_was_made(backend: Backend, names: Names) -> None:
+    given = {
+        "ack_deadline_seconds": 60,
+        "enable_message_ordering": True,
+        "labels": {"team": "ml"},
+        "message_retention_duration": timedelta(days=2),
+        "retry_policy": {"minimum_backoff": timedelta(seconds=10), "maximum_backoff": timedelta(seconds=600)},
+        "dead_letter_policy": {"dead_letter_topic": names.dead, "max_delivery_attempts": 7},
+        "push_config": {
+            "push_endpoint": "http://127.0.0.1:1/x",
+            "oidc_token": {"service_account_email": "a@b.c", "audience": "d"},
+        },
+    }
+    backend.make(names, **given)
+    got = backend.subscriber.get_subscription(subscription=names.subscription)
+    assert (got.name, got.topic, got.ack_deadline_seconds) == (names.subscription, names.topic, 60)
+    assert got.enable_message_ordering
+    assert got.labels == {"team": "ml"}
+    assert got.message_retention_duration == timedelta(days=2)
+    assert got.retry_policy.minimum_backoff == timedelta(seconds=10)
+    assert got.retry_policy.maximum_backoff == timedelta(seconds=600)
+    assert got.dead_letter_policy.dead_letter_topic == names.dead
+    assert got.dead_letter_policy.max_delivery_attempts == 7
+    assert got.push_config.push_endpoint == "http://127.0.0.1:1/x"
+    assert got.push_config.oidc_token.service_account_email == "a@b.c"
+
+
+def test_a_subscription_has_the_service_defaults(backend: Backend, names: Names) -> None:
+    backend.make(names)
+    got = backend.subscriber.get_subscription(subscription=names.subscription)
+    assert got.ack_deadline_seconds == 10
+    assert got.message_retention_duration == timedelta(days=7)
+    assert not got.push_config.push_endpoint
+
+
+def test_an_update_changes_what_its_mask_names_and_nothing_else(backend: Backend, names: Names) -> None:
+    backend.make(names, ack_deadline_seconds=20, labels={"team": "ml"})
+    subscription = {"name": names.subscription, "ack_deadline_seconds": 30}
+    update = {"subscription": subscription, "update_mask": {"paths": ["ack_deadline_seconds"]}}
+    assert backend.subscriber.update_subscription(request=update).ack_deadline_seconds == 30
+    got = backend.subscriber.get_subscription(subscription=names.subscription)
+    assert (got.ack_deadline_seconds, got.labels) == (30, {"team": "ml"})
+
+
+def test_a_topic_lists_its_subscriptions(backend: Backend, names: Names) -> None:
+    backend.make(names)
+    assert list(backend.publisher.list_topic_subscriptions(topic=names.topic)) == [names.subscription]
+    backend.subscriber.delete_subscription(subscription=names.subscription)
+    assert list(backend.publisher.list_topic_subscriptions(topic=names.topic)) == []
+
+
+def test_a_subscription_outlives_its_topic(backend: Backend, names: Names) -> None:
+    backend.make(names)
+    backend.publisher.delete_topic(topic=names.topic)
+    assert backend.subscriber.get_subscription(subscription=names.subscription).topic == "_deleted-topic_"

@@ -1,0 +1,83 @@
+"""`promote`, `rollback`, `versions`, `show` and `delete`, as real processes against a directory and a bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_line import CommandLine
+from modelserve.store.objects import Objects
+from stores import put, tiny
+
+
+@pytest.fixture
+def three(objects: Objects, tmp_path: Path) -> None:
+    """Versions 1, 2 and 3 of `m`."""
+    model = tiny(tmp_path / "model")
+    assert [put(objects, "m", model) for _ in range(3)] == ["1", "2", "3"]
+
+
+def champion(command: CommandLine) -> dict[str, Any]:
+    shown: dict[str, Any] = command.json("show", "m@champion")["alias"]
+    return shown
+
+
+@pytest.mark.usefixtures("three")
+def test_promoting_moves_the_alias_and_remembers_what_it_named(command: CommandLine) -> None:
+    assert command.json("promote", "m", "1")["previous_version"] is None
+    assert command.json("promote", "m", "2", "--reason", "better")["previous_version"] == "1"
+    assert command.json("promote", "m", "2")["changed"] is False
+    now = champion(command)
+    assert (now["version"], now["previous_version"], now["reason"]) == ("2", "1", "better")
+    assert "@" in now["updated_by"]
+
+
+@pytest.mark.usefixtures("three")
+def test_rolling_back_goes_to_the_version_before_and_a_second_time_forward(command: CommandLine) -> None:
+    command("promote", "m", "1")
+    assert command.json("rollback", "m", code=1)["error_code"] == "NOT_FOUND"
+    command("promote", "m", "3")
+    assert "m@champion now names version 1 (before: version 3)" in command("rollback", "m").out
+    assert command.json("rollback", "m")["version"] == "3"
+
+
+@pytest.mark.usefixtures("three")
+def test_promoting_a_version_that_does_not_exist_names_those_that_do(command: CommandLine) -> None:
+    assert "it has 1, 2, 3." in command("promote", "m", "9", code=1).err
+
+
+@pytest.mark.usefixtures("three")
+def test_versions_lists_what_names_each(command: CommandLine) -> None:
+    command("promote", "m", "1")
+    command("promote", "m", "2", "--alias", "champion")
+    command("promote", "m", "3", "--alias", "challenger")
+    listed = command.json("versions", "m")["versions"]
+    assert [(row["version"], row["aliases"], row["previous_of"]) for row in listed] == [
+        ("1", [], ["champion"]),
+        ("2", ["champion"], []),
+        ("3", ["challenger"], []),
+    ]
+    assert command("versions", "m").out.splitlines()[2].split()[:2] == ["2", "champion"]
+    assert command.json("show", "m")["aliases"].keys() == {"champion", "challenger"}
+
+
+@pytest.mark.usefixtures("three")
+def test_a_version_that_an_alias_names_or_would_go_back_to_is_not_deleted(command: CommandLine) -> None:
+    command("promote", "m", "1")
+    command("promote", "m", "2")
+    assert command.json("delete", "m", "1", code=1)["error_code"] == "VERSION_IN_USE"
+    assert command.json("delete", "m", "2", code=1)["error_code"] == "VERSION_IN_USE"
+    assert command.json("delete", "m", "3")["files"] == 1
+    assert [row["version"] for row in command.json("versions", "m")["versions"]] == ["1", "2"]
+
+
+@pytest.mark.usefixtures("three")
+def test_a_deleted_version_is_gone_and_its_number_is_never_used_again(
+    command: CommandLine, objects: Objects, tmp_path: Path
+) -> None:
+    command("delete", "m", "3")
+    assert command.json("show", "m/versions/3", code=1)["error_code"] == "NOT_FOUND"
+    assert command.json("delete", "m", "3", code=1)["error_code"] == "NOT_FOUND"
+    assert put(objects, "m", tmp_path / "model") == "4"

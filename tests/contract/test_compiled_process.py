@@ -1,0 +1,57 @@
+"""What a compiled version brings into its process, and what it does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from modelserve.runtimes.compiled import NULL_TEXT
+from modelserve_control import processes
+from modelserve_control.compile import nulls
+from serving import Functions, release
+
+# pickle itself is imported by numpy and by functions-framework; nothing here can unpickle a model without these.
+ABSENT = (
+    "mlflow",
+    "sklearn",
+    "pandas",
+    "scipy",
+    "skops",
+    "cloudpickle",
+    "joblib",
+    "pyarrow",
+    "yaml",
+    "google.cloud.storage",
+    "grpc",
+)
+
+SCRIPT = """
+import json, sys
+import functions_framework.aio
+from modelserve.process import Process
+process = Process()
+process.start()
+process.http
+process.active._first.result(60)
+assert process.active.current.runtime.kind == "compiled"
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_no_library_that_could_unpickle_is_imported(functions: Functions, tmp_path: Path) -> None:
+    release(tmp_path, "churn", functions.models.path("churn"), runtime="compiled")
+    environ = processes.with_sources(
+        {"PATH": "", "MODEL_URI": f"{tmp_path}/models/churn@champion", "LOG_LEVEL": "ERROR"}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert [name for name in ABSENT if name in modules] == []
+    assert "onnxruntime" in modules
+
+
+def test_a_null_text_is_the_same_to_the_compiler_and_to_the_server() -> None:
+    assert NULL_TEXT == nulls.NULL_TEXT

@@ -1,0 +1,106 @@
+"""The README's commands are run, and what it shows is what they print."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import modelserve
+import modelserve_control
+from modelserve.errors import ServeError
+from modelserve_control import processes
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+
+# What differs from run to run: times, digests and ids, and the last digits of a probability.
+VOLATILE = [
+    (re.compile(r"\.{3,} [0-9.]+ s"), "... s"),
+    (re.compile(r"Done in [0-9]+ s"), "Done in s"),
+    (re.compile(r"[0-9,]+ rows give (.*) within [0-9.e+-]+"), r"rows give \1 within"),
+    (re.compile(r"\b([0-9]+\.[0-9]{3})[0-9]+"), r"\1"),
+    (re.compile(r"\b[0-9a-f]{16,}\b"), "hex"),
+]
+
+
+def blocks() -> list[str]:
+    return BLOCK.findall((ROOT / "README.md").read_text())
+
+
+def stable(text: str) -> list[str]:
+    for pattern, replacement in VOLATILE:
+        text = pattern.sub(replacement, text)
+    return [line for line in text.splitlines() if line and not line.startswith("setup:")]
+
+
+def environ() -> dict[str, str]:
+    hidden = ("STORAGE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "MODELSERVE_STORE")
+    return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+@pytest.fixture(scope="module")
+def demo() -> str:
+    done = subprocess.run(["scripts/demo"], cwd=ROOT, env=environ(), text=True, capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_screen_is_what_the_demo_prints(demo: str) -> None:
+    command, shown = blocks()[0].split("\n", 1)
+    assert command == "$ scripts/demo"
+    assert stable(shown) == stable(demo)
+
+
+def test_publish_serve_and_roll_back_as_the_readme_says(demo: str, tmp_path: Path) -> None:
+    lines = blocks()[1].replace(".cache/store", str(tmp_path / "store")).splitlines()
+    script = "set -e\n" + "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
+    port = str(processes.free_port())
+    with (tmp_path / "out").open("wb") as out:
+        shell = subprocess.Popen(
+            ["bash", "-c", script], cwd=ROOT, env=environ() | {"PORT": port, "HOST": "127.0.0.1"},
+            stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = shell.wait(120)
+        finally:
+            os.killpg(shell.pid, signal.SIGTERM)
+    printed = (tmp_path / "out").read_text()
+    assert code == 0, printed
+    answers = [line for line in lines if line.startswith("{")]
+    found = [line for line in printed.splitlines() for line in re.findall(r'\{"prediction".*?\}[^{]*?\}', line)]
+    assert stable("\n".join(found)) == stable("\n".join(answers))
+    assert re.search(r"^1 +champion ", printed, re.MULTILINE), printed
+
+
+def test_every_setting_and_error_code_is_documented() -> None:
+    for package in (modelserve, modelserve_control):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    from modelserve.settings import TABLE
+
+    settings = (ROOT / "docs" / "settings.md").read_text()
+    assert [row.name for row in TABLE if f"| `{row.name}` |" not in settings or row.help not in settings] == []
+    codes = {error.code for error in every(ServeError) if ".pubsub." not in error.__module__}
+    text = (ROOT / "docs" / "errors.md").read_text()
+    assert {code for code in codes if f"`{code}`" not in text} == set()
+
+
+def every(error: type[ServeError]) -> list[type[ServeError]]:
+    found = [error]
+    for child in error.__subclasses__():
+        found += every(child)
+    return found
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "scripts").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

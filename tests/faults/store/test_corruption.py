@@ -1,0 +1,80 @@
+"""R3: bytes that are not the version's own are refused, whatever the server says about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import Fault, Proxy
+from faults.store.servers import BUCKET, FILES, publish, put, remove, tree
+from modelserve.errors import ArtifactCorrupt, ArtifactMissing
+from modelserve.store.download import fetch, resolve
+from modelserve.store.gcs import GcsObjects
+from modelserve.store.locations import MANIFEST, Location, parse
+
+VERSION = parse("gs://any/models/churn/versions/1")
+BARE = Location("gs", BUCKET, "models/churn/versions/1")
+BODY = r"model\.skops.*alt=media"
+
+CORRUPTIONS = {
+    "whole body": [Fault("corrupt", BODY)],
+    "wrong tail after a resume": [Fault("break-after-300000", BODY), Fault("corrupt-resume", BODY)],
+    "no hash header": [Fault("no-hash", BODY)],
+    "more bytes than asked for": [Fault("surplus", BODY)],
+}
+
+
+@pytest.mark.parametrize("faults", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
+@pytest.mark.parametrize("bare", [False, True], ids=["with manifest", "bare directory"])
+def test_corrupt_bytes_are_refused_and_leave_nothing(
+    bare: bool, faults: list[Fault], proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    if bare:
+        remove(direct, f"models/churn/versions/1/{MANIFEST}")
+    resolved = resolve(BARE if bare else VERSION, objects)
+    proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
+    with pytest.raises(ArtifactCorrupt):
+        fetch(resolved, objects, cache)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_object_that_is_not_the_manifests_is_refused_before_the_download(
+    server: str, proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    put(server, "models/churn/versions/1/model.skops", b"another")
+    with pytest.raises(ArtifactCorrupt, match="not the one of the manifest"):
+        fetch(resolve(VERSION, objects), objects, cache)
+    assert proxy.count(BODY) == 0
+
+
+def test_a_file_that_the_manifest_does_not_know_refuses_the_version(
+    server: str, direct: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    put(server, "models/churn/versions/1/sitecustomize.py", b"print()")
+    with pytest.raises(ArtifactCorrupt, match="does not know"):
+        fetch(resolve(VERSION, direct), direct, cache)
+
+
+def test_a_missing_file_refuses_the_version(direct: GcsObjects, cache: Path) -> None:
+    publish(direct, "churn", "1")
+    remove(direct, "models/churn/versions/1/model.skops")
+    with pytest.raises(ArtifactMissing, match=r"lacks the file 'model\.skops'"):
+        fetch(resolve(VERSION, direct), direct, cache)
+
+
+def test_a_version_that_was_damaged_on_the_disk_is_fetched_again(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    first = fetch(resolve(VERSION, objects), objects, cache)
+    assert fetch(resolve(VERSION, objects), objects, cache) == first
+    assert proxy.count(BODY) == 1
+    (first / "model.skops").write_bytes(b"damaged")
+    (first / "planted.py").write_bytes(b"")
+    second = fetch(resolve(VERSION, objects), objects, cache)
+    assert {name: data for name, data in tree(second).items() if name != MANIFEST} == FILES
+    assert proxy.count(BODY) == 2

@@ -1,0 +1,87 @@
+"""R1 and R5: a process that dies or a disk that is full leaves a whole version or none."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import Fault, Proxy
+from faults.store import servers
+from faults.store.servers import BUCKET, FILES, publish, tree
+from modelserve.store.download import fetch, resolve
+from modelserve.store.gcs import GcsObjects
+from modelserve.store.locations import MANIFEST, parse
+
+URI = f"gs://{BUCKET}/models/churn/versions/1"
+ROUNDS = 20
+
+
+def start(proxy: Proxy, cache: Path, limit: int = 0) -> subprocess.Popen[str]:
+    environ = os.environ | {
+        "STORAGE_EMULATOR_HOST": proxy.url,
+        "PYTHONPATH": os.pathsep.join(str(path) for path in sys.path if path),
+    }
+    script = Path(servers.__file__).with_name("fetcher.py")
+    command = [sys.executable, str(script), URI, str(cache), str(limit)]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_kill_at_any_byte_leaves_no_half_version(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    offsets = random.Random(7)
+    for _ in range(ROUNDS):
+        proxy.stalled.clear()
+        proxy.script([Fault(f"stall-after-{offsets.randrange(len(FILES['model.skops']))}", r"model\.skops.*alt=media")])
+        with start(proxy, cache) as child:
+            assert proxy.stalled.wait(30)
+            child.kill()
+        assert [path for path in cache.iterdir() if not path.name.startswith(".incoming-")] == []
+    assert list(cache.glob(".incoming-*"))
+    directory = fetch(resolve(parse(URI), objects), objects, cache)
+    assert {name: data for name, data in tree(directory).items() if name != MANIFEST} == FILES
+    assert list(cache.iterdir()) == [directory]
+
+
+def test_the_directory_of_a_living_process_is_left_alone(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    proxy.script([Fault("stall-after-5000", r"model\.skops.*alt=media")])
+    with start(proxy, cache) as child:
+        assert proxy.stalled.wait(30)
+        fetch(resolve(parse(URI), objects), objects, cache)
+        assert len(list(cache.glob(".incoming-*"))) == 1
+        child.kill()
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing(proxy: Proxy, direct: GcsObjects, cache: Path) -> None:
+    publish(direct, "churn", "1")
+    with start(proxy, cache, limit=200_000) as child:
+        out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.split(":")[0]) == (1, "STORE_UNAVAILABLE")
+    assert "File too large" in out
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_one_clear_error(proxy: Proxy, direct: GcsObjects, tmp_path: Path) -> None:
+    publish(direct, "churn", "1")
+    (tmp_path / "file").touch()
+    with start(proxy, tmp_path / "file" / "cache") as child:
+        out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.split(":")[0]) == (1, "STORE_UNAVAILABLE")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_cache_is_one_clear_error(proxy: Proxy, direct: GcsObjects, cache: Path) -> None:
+    publish(direct, "churn", "1")
+    cache.mkdir(mode=0o500)
+    with start(proxy, cache) as child:
+        out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.split(":")[0]) == (1, "STORE_UNAVAILABLE")

@@ -1,0 +1,101 @@
+"""R2: what the client does about each thing that a network and a server can do; every fault must be consumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faults.proxy import Fault, Proxy
+from faults.store.servers import FILES, promote, publish, tree
+from modelserve.errors import ArtifactMissing, PreconditionFailed, StoreUnavailable
+from modelserve.store.download import fetch, resolve
+from modelserve.store.gcs import GcsObjects
+from modelserve.store.locations import MANIFEST, parse
+
+HEALS = {
+    "503 twice": [Fault("return-503", times=2)],
+    "429": [Fault("return-429")],
+    "408": [Fault("return-408")],
+    "500, 502, 504": [Fault("return-500"), Fault("return-502"), Fault("return-504")],
+    "reset twice": [Fault("reset", times=2)],
+    "reset, then 503": [Fault("reset"), Fault("return-503")],
+    "stream broken twice": [Fault("break-after-262144", r"model\.skops.*alt=media", times=2)],
+    "stream stalls": [Fault("stall-after-1000", r"model\.skops.*alt=media")],
+    "listing 503": [Fault("return-503", r"/o\?.*prefix=")],
+    "listing reset": [Fault("reset", r"/o\?.*prefix=")],
+}
+
+
+@pytest.mark.parametrize("faults", HEALS.values(), ids=HEALS.keys())
+def test_what_heals_is_tried_again(
+    faults: list[Fault], proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
+    directory = fetch(resolve(parse("gs://any/models/churn/versions/1"), objects), objects, cache)
+    assert {name: data for name, data in tree(directory).items() if name != MANIFEST} == FILES
+
+
+def test_a_broken_stream_goes_on_where_it_broke(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    proxy.script([Fault("break-after-300000", r"model\.skops.*alt=media")])
+    fetch(resolve(parse("gs://any/models/churn/versions/1"), objects), objects, cache)
+    ranges = [line.rpartition("bytes=")[2] for line in proxy.log if "model.skops?" in line and "bytes=" in line]
+    first, second = sorted(int(part.partition("-")[0]) for part in ranges)
+    assert first == 0
+    assert 0 < second <= 300000
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [("400", StoreUnavailable), ("401", StoreUnavailable), ("403", StoreUnavailable), ("404", ArtifactMissing)],
+)
+def test_what_cannot_heal_is_asked_once(
+    status: str, error: type[Exception], proxy: Proxy, direct: GcsObjects, objects: GcsObjects
+) -> None:
+    manifest = publish(direct, "churn", "1")
+    promote(direct, "churn", "champion", manifest)
+    proxy.script([Fault(f"return-{status}", "manifest.json")])
+    with pytest.raises(error):
+        resolve(parse("gs://any/models/churn@champion"), objects)
+    assert proxy.count("manifest.json") == 1
+
+
+def test_a_refusal_after_an_outage_ends_the_attempts(proxy: Proxy, direct: GcsObjects, objects: GcsObjects) -> None:
+    publish(direct, "churn", "1")
+    proxy.script([Fault("return-503", "manifest.json"), Fault("return-401", "manifest.json")])
+    with pytest.raises(StoreUnavailable, match="refused"):
+        resolve(parse("gs://any/models/churn/versions/1"), objects)
+    assert proxy.count("manifest.json") == 2
+
+
+def test_a_store_that_stays_away_ends_in_one_retryable_error(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    resolved = resolve(parse("gs://any/models/churn/versions/1"), objects)
+    forever = Fault("reset", times=1_000_000)
+    proxy.script([forever])
+    with pytest.raises(StoreUnavailable, match="within 5 s") as caught:
+        fetch(resolved, objects, cache)
+    forever.times = 0
+    assert caught.value.retryable
+    assert list(cache.iterdir()) == []
+
+
+def test_a_write_whose_answer_was_lost_is_not_a_lost_race(proxy: Proxy, objects: GcsObjects) -> None:
+    proxy.script([Fault("drop-answer", "^POST /upload")])
+    info = objects.write("note.json", b"{}", 0)
+    assert objects.read("note.json", 10) == (b"{}", info)
+
+
+def test_a_write_that_another_won_is_a_lost_race(proxy: Proxy, direct: GcsObjects, objects: GcsObjects) -> None:
+    def other() -> None:
+        direct.write("note.json", b"[]", 0)
+
+    proxy.script([Fault("return-503", "^POST /upload", action=other)])
+    with pytest.raises(PreconditionFailed):
+        objects.write("note.json", b"{}", 0)

@@ -1,0 +1,65 @@
+"""SIGTERM: what was accepted is answered, within the ten seconds that Cloud Run gives."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from modelserve_control.processes import GRACE
+from serving import Functions, serving
+
+
+def calls(gate: Path) -> int:
+    path = gate.with_name(f"{gate.name}.calls")
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_requests_in_flight_are_answered_after_sigterm(functions: Functions, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    settings = {"MODEL_URI": str(functions.models.slow(gate)), "MODEL_TRUST": "pickle"}
+    with serving(tmp_path / "log", settings) as served, ExitStack() as exit:
+        waiting = [exit.enter_context(sent(served.url)) for _ in range(4)]
+        served.child.wait_until(lambda: calls(gate) > 0)
+        for _ in range(2):  # answered on new connections, so what was sent before has been read
+            served.client.get("/health/live")
+        started = time.monotonic()
+        served.child.terminate()
+        served.child.wait_until(lambda: refuses(served.url))
+        gate.touch()
+        assert [connection.recv(1000)[:12] for connection in waiting] == [b"HTTP/1.1 200"] * 4
+        assert served.child.wait(GRACE)
+        assert time.monotonic() - started < GRACE
+
+
+@contextmanager
+def sent(url: str) -> Iterator[socket.socket]:
+    """A connection on which a whole request has been sent."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        body = b'{"x": 1.0, "seconds": 0.0}'
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        yield connection
+
+
+def refuses(url: str) -> bool:
+    """Whether the port takes no new connection."""
+    try:
+        httpx.get(f"{url}/health/live", timeout=2, trust_env=False)
+    except httpx.TransportError:
+        return True
+    return False
+
+
+def test_concurrent_first_requests_share_one_load(functions: Functions, tmp_path: Path) -> None:
+    settings = {"MODEL_URI": str(functions.models.path("linear10")), "MODEL_TRUST": "pickle"}
+    query = {f"G{number}": 0.0 for number in range(1, 11)}
+    with serving(tmp_path / "log", settings, ready="/health/live") as served, ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(httpx.get, f"{served.url}/", params=query, timeout=60, trust_env=False) for _ in range(16)]
+        assert [future.result().status_code for future in asked] == [200] * 16
+    assert served.child.log.read_text().count("version activated") == 1

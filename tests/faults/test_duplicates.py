@@ -1,0 +1,71 @@
+"""1,000 messages, each delivered one to five times, and poison among them: one value per id, one dead letter each."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from google.pubsub_v1 import PubsubMessage
+
+from contract.events.topics import Topics, push_body
+from modelserve_control import resources
+from modelserve_control.pubsub import server
+from modelserve_control.resources import Delivery, Names
+from serving import Functions, release, serving
+
+MESSAGES = 1_000
+POISON = 20
+
+
+def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    release(store, "linear", functions.models.path("two_outputs"))
+    names = Names("duplicates", "duplicates")
+    dice = random.Random(7)
+    bodies = [push_body({"x": float(number)}, f"m{number}") for number in range(MESSAGES)]
+    deliveries = [body for body in bodies for _ in range(dice.randint(1, 5))]
+    dice.shuffle(deliveries)
+    with server.running() as host:
+        resources.make_topics(host, names)
+        with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
+            topics = Topics(host, names, subscriber, publisher)
+            settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle", **topics.settings}
+            with (
+                serving(tmp_path / "log", settings, "predict_event", "/health/ready") as served,
+                ThreadPoolExecutor(8) as pool,
+            ):
+                statuses = Counter(pool.map(lambda body: served.post("/", body).status_code, deliveries))
+            seen = topics.predictions(len(deliveries))
+            dead = topics.dead_letters(0)
+    assert statuses == {200: len(deliveries)}
+    assert dead == []
+    values = defaultdict(set)
+    for one in seen:
+        values[one.event["prediction_id"]].add(one.data)
+    assert len(values) == MESSAGES
+    assert all(len(value) == 1 for value in values.values())
+
+
+def test_poison_is_pushed_once_and_kept_once(functions: Functions, tmp_path: Path) -> None:
+    """Through the push subscription itself: published, pushed, judged and acked."""
+    names = Names("poison", "poison")
+    with server.running() as host:
+        resources.make_topics(host, names)
+        with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
+            topics = Topics(host, names, subscriber, publisher)
+            settings = {"MODEL_URI": str(functions.models.path("raising")), "MODEL_TRUST": "pickle", **topics.settings}
+            with serving(tmp_path / "log", settings, "predict_event", "/health/ready") as served:
+                resources.make_push(host, names, served.url + "/", Delivery(minimum_backoff=0.01, maximum_backoff=0.05))
+                good = [b'{"x": %d, "marked": false}' % number for number in range(POISON)]
+                poison = [b"poison %d" % number for number in range(POISON)]
+                raising = [b'{"x": %d, "marked": true}' % number for number in range(POISON)]
+                for data in good + poison + raising:
+                    publisher.publish(topic=names.events, messages=[PubsubMessage(data=data)])
+                assert len(topics.predictions(POISON)) == POISON
+                dead = topics.dead_letters(2 * POISON)
+    by_reason = {one.data: one.attributes.get("error_code", "the subscription's policy") for one in dead}
+    assert by_reason == dict.fromkeys(poison, "MALFORMED_REQUEST") | dict.fromkeys(raising, "the subscription's policy")
+    counts = [int(one.attributes["CloudPubSubDeadLetterSourceDeliveryCount"]) for one in dead if one.data in raising]
+    assert counts == [5] * POISON

@@ -1,0 +1,1 @@
+"""Tiny models, each an MLflow directory: fitted on a few rows, the same every time."""

@@ -1,0 +1,66 @@
+"""Every tiny model by name, built once per test session. MLflow is imported with the first one."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+Builder = Callable[[Path], Path]
+
+# What each is, its function says: `models.linear.linear10` and so on.
+MODULES: Final[dict[str, tuple[str, ...]]] = {
+    "linear": ("linear10", "two_outputs", "ride_duration", "ride_vectorizer"),
+    "classifying": (
+        "churn",
+        "churn_cloudpickle",
+        "churn_pickle",
+        "no_signature",
+        "string_labels",
+        "integer_labels",
+        "tensor",
+        "boosted",
+    ),
+    "python": ("params", "optional", "every_type", "framed", "raising", "slow"),
+}
+BUILDERS: Final = {name: module for module, names in MODULES.items() for name in names}
+
+
+def room(name: str) -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what MLflow's imports deprecate is not ours to mend
+        module = importlib.import_module(f"models.{name}")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns of each pickle form that is saved
+    return module
+
+
+class Library:
+    """`root` holds what was built. A caller may not change it: use `copy` to get a directory of one's own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        """The MLflow directory of one of `BUILDERS`."""
+        return self.built(name, lambda path: getattr(room(BUILDERS[name]), name)(path))
+
+    def constant(self, value: float) -> Path:
+        """A model whose every answer is `value`: see `linear.constant`."""
+        return self.built(f"constant-{value:g}", lambda path: room("linear").constant(path, value))
+
+    def slow(self, gate: Path) -> Path:
+        """A model of one's own that waits for the file `gate`: see `scripted.Slow`."""
+        built: Path = room("python").slow(gate.with_name(f"{gate.name}.model"), gate)
+        return built
+
+    def copy(self, name: str, path: Path) -> Path:
+        return Path(shutil.copytree(self.path(name), path))
+
+    def built(self, name: str, builder: Builder) -> Path:
+        path = self.root / name
+        return path if path.exists() else builder(path)

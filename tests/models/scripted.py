@@ -1,0 +1,73 @@
+"""Models of a few lines of Python (MLflow's `PythonModel`), for what no estimator does on demand."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel
+
+WAIT_SECONDS = 60.0
+
+
+class Scaled(PythonModel):
+    """x * factor + offset, both from `params`."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        given = params or {}
+        return model_input["x"].to_numpy() * given["factor"] + given["offset"]
+
+
+class Described(PythonModel):
+    """Says in text what it was given, one row a text: tells apart any two inputs that differ."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        return [
+            "|".join(f"{name}={'null' if pd.isna(value) else value}" for name, value in row.items())
+            for row in model_input.to_dict("records")
+        ]
+
+
+class Framed(PythonModel):
+    """Answers with a DataFrame: x, and its square, which is null for a negative x."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        x = model_input["x"]
+        return pd.DataFrame({"x": x, "square": (x * x).where(x >= 0)})
+
+
+class Raising(PythonModel):
+    """Answers x, and raises when any row is marked; its message holds the row, which nobody may repeat."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        if model_input["marked"].any():
+            raise ValueError(f"secret: {model_input.to_dict('records')}")
+        return model_input["x"].to_numpy()
+
+
+class Slow(PythonModel):
+    """Answers x after the longest `seconds` of its rows.
+
+    With a gate, a call first adds a line to `<gate>.calls` (so a test can await it), then waits until the file `gate` is there.
+    """
+
+    def __init__(self, gate: str = "", wait_seconds: float = WAIT_SECONDS) -> None:
+        self.gate = gate
+        self.wait_seconds = wait_seconds
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        if self.gate:
+            with Path(f"{self.gate}.calls").open("a") as calls:
+                calls.write(f"{len(model_input)}\n")
+            self.wait()
+        time.sleep(float(model_input["seconds"].max()))
+        return model_input["x"].to_numpy()
+
+    def wait(self) -> None:
+        end = time.monotonic() + self.wait_seconds
+        while not Path(self.gate).exists():
+            if time.monotonic() > end:
+                raise TimeoutError("nobody opened the gate")
+            time.sleep(0.005)

@@ -1,0 +1,156 @@
+"""Real functions: `functions-framework` processes that serve a model, kept for the session and shared by tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from modelserve.store.locations import parse_store
+from modelserve.store.manifest import Manifest
+from modelserve.store.objects import open_objects
+from modelserve.store.policy import check
+from modelserve_control import processes
+from modelserve_control.processes import SOURCES, Child
+from modelserve_control.progress import Lines
+from modelserve_control.promote import promote
+from modelserve_control.publish import files, upload
+
+if TYPE_CHECKING:
+    from models.library import Library  # imports mlflow, which takes seconds
+
+CLEAN = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START")
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running function. `client` is a plain HTTP client of its address."""
+
+    url: str
+    client: httpx.Client
+    child: Child
+
+    def post(self, path: str, value: Any, **options: Any) -> httpx.Response:
+        return self.client.post(path, json=value, **options)
+
+
+@contextmanager
+def serving(
+    log: Path, settings: Mapping[str, str], target: str = "predict", ready: str = "/health"
+) -> Iterator[Served]:
+    """One function with exactly these settings, once `ready` answers 200."""
+    port = processes.free_port()
+    url = f"http://127.0.0.1:{port}"
+    environ = {name: os.environ[name] for name in CLEAN if name in os.environ} | {
+        "FUNCTION_TARGET": target,
+        "FUNCTION_SOURCE": str(SOURCES / "functions" / "main.py"),
+        "FUNCTION_USE_ASGI": "true",
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "NO_GCE_CHECK": "true",
+        **settings,
+    }
+    command = [sys.executable, "-m", "functions_framework"]
+    with (
+        processes.running(target, command, log, processes.answering(url + ready), environ) as child,
+        httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
+    ):
+        yield Served(url, client, child)
+
+
+class Functions:
+    """Starts a function once per distinct settings and keeps it for the session."""
+
+    def __init__(self, models: Library, directory: Path, runtime: str = "native") -> None:
+        self.models = models
+        self.directory = directory
+        self.runtime = runtime
+        self._exit = ExitStack()
+        self._running: dict[tuple[Any, ...], Served] = {}
+
+    def __call__(self, model: str, target: str = "predict", presentation: Any = None, **settings: str) -> Served:
+        """`model` is one of `models.library.BUILDERS`, published as version 1 of that name."""
+        key = (model, target, str(presentation), *sorted(settings.items()))
+        if key not in self._running:
+            store = self.directory / f"store-{len(self._running)}"
+            release(store, model, self.models.path(model), presentation, runtime=self.runtime)
+            uri = {"MODEL_URI": f"{store}/models/{model}@champion", "MODEL_TRUST": "pickle"}
+            ready = "/health" if target == "predict" else "/health/ready"
+            log = self.directory / f"{target}-{len(self._running)}.log"
+            self._running[key] = self._exit.enter_context(serving(log, uri | settings, target, ready))
+        return self._running[key]
+
+    def close(self) -> None:
+        self._exit.close()
+
+
+def release(
+    store: Path, name: str, directory: Path, presentation: Any = None, alias: str = "champion", runtime: str = "native"
+) -> str:
+    """Publish with the command's own upload, without its (slow) validation, and promote. The version."""
+    if runtime == "compiled":
+        with TemporaryDirectory() as scratch:
+            copy = Path(shutil.copytree(directory, Path(scratch) / "model"))
+            return published(store, name, copy, presentation, alias, compiled(copy))
+    return published(store, name, directory, presentation, alias, {"kind": "native"})
+
+
+def compiled(directory: Path) -> Mapping[str, Any]:
+    """The description of the compiled form, which is added to the directory; the native one where there is none."""
+    from modelserve.load_native import load_runtime
+    from modelserve.runtimes.native import NativeRuntime
+    from modelserve.signature import from_mlmodel
+    from modelserve_control.compile import CannotCompile
+    from modelserve_control.compiling import add_compiled
+
+    config = check(directory, "pickle")
+    signature = from_mlmodel(config.signature)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the libraries' imports deprecate is not ours to mend
+        made = load_runtime(directory, config, signature)
+        try:
+            assert isinstance(made, NativeRuntime)
+            return add_compiled(directory, made, signature, None, config.predict_fn) if signature else NATIVE
+        except CannotCompile:
+            return NATIVE
+
+
+NATIVE = {"kind": "native"}
+
+
+def published(
+    store: Path, name: str, directory: Path, presentation: Any, alias: str, runtime: Mapping[str, Any]
+) -> str:
+    config = check(directory, "pickle")
+    draft = Manifest(
+        name,
+        "1",
+        tuple(files(directory)),
+        signature=config.signature,
+        runtime=runtime,
+        environment=config.environment,
+        presentation=presentation,
+    )
+    objects = open_objects(parse_store(str(store)))
+    with open(os.devnull, "w") as nowhere:
+        made = upload(objects, draft, directory, Lines(nowhere))
+    promote(objects, name, made.version, alias)
+    return made.version
+
+
+@pytest.fixture(scope="session")
+def functions(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Functions]:
+    made = Functions(models, tmp_path_factory.mktemp("functions"))
+    yield made
+    made.close()

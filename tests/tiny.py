@@ -1,0 +1,78 @@
+"""A tiny runtime whose calls can be held back, and a version that is ready to answer with it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelserve.loading import Loaded
+from modelserve.payloads.predictions import Presentation
+from modelserve.runtimes.batching import BatchingScorer
+from modelserve.signature import Batch, Signature
+
+WAIT_SECONDS = 30.0
+
+
+def double(batch: Batch) -> Any:
+    return next(iter(batch.columns.values())) * 2
+
+
+@dataclass(eq=False)
+class Tiny:
+    """Answers with `answer(batch)`; `sizes` has the rows of each call. A closed gate holds calls; `busy` says one came."""
+
+    answer: Callable[[Batch], Any] = double
+    kind: str = "native"
+    methods: tuple[str, ...] = ("predict",)
+    classes: tuple[Any, ...] | None = None
+    mergeable: bool = True
+    sizes: list[int] = field(default_factory=list)
+    seen: list[tuple[tuple[str, ...], Mapping[str, Any]]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+        self.sizes.append(batch.rows)
+        self.seen.append((tuple(methods), params))
+        self.busy.set()
+        if not self.gate.wait(WAIT_SECONDS):
+            raise TimeoutError("nobody opened the gate")
+        return {method: self.answer(batch) for method in methods}
+
+
+@contextmanager
+def scorer(runtime: Tiny, max_batch_rows: int = 100, max_pending_rows: int = 1000) -> Iterator[BatchingScorer]:
+    made = BatchingScorer(runtime, max_batch_rows, max_pending_rows)
+    try:
+        yield made
+    finally:
+        runtime.gate.set()
+        made.retire()
+        made.join(WAIT_SECONDS)
+
+
+@contextmanager
+def loaded(
+    runtime: Tiny, signature: Signature | None = None, presentation: Presentation | None = None, **more: Any
+) -> Iterator[Loaded]:
+    with scorer(runtime) as made:
+        yield Loaded(
+            name="tiny",
+            version="7",
+            alias=more.pop("alias", "champion"),
+            digest="0" * 64,
+            signature=signature,
+            presentation=presentation or Presentation(),
+            runtime=runtime,
+            scorer=made,
+            environment={"python": "3.11.7"},
+            run_id="r1",
+            times={"fetch": 0.1},
+            **more,
+        )

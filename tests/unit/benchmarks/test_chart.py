@@ -1,0 +1,68 @@
+"""The chart is well-formed, has a bar for every measured server, and grows with the logarithm."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import chart
+from benchmarks.chart import LEFT, RIGHT, WIDTH, Axis
+from benchmarks.figures import Results
+from benchmarks.servers import COMPILED, NATIVE
+from unit.benchmarks.results import FIGURES, made
+
+SPACE = "{http://www.w3.org/2000/svg}"
+KINDS = {"compiled", "native", "hello", "peer"}
+
+
+def drawn(*models: Results) -> ElementTree.Element:
+    return ElementTree.fromstring(chart.svg(models))
+
+
+def bars(root: ElementTree.Element) -> list[ElementTree.Element]:
+    return [one for one in root.iter(f"{SPACE}rect") if one.get("class") in KINDS]
+
+
+def texts(root: ElementTree.Element) -> list[str | None]:
+    return [one.text for one in root.iter(f"{SPACE}text")]
+
+
+def test_there_is_a_bar_for_every_measured_server_of_every_model_the_fastest_first() -> None:
+    root = drawn(made(), made())
+    assert [bar.get("class") for bar in bars(root)] == ["hello", "peer", "peer", "native"] * 2
+    assert "Flask + gunicorn, 8 threads" not in texts(root)
+
+
+def test_ten_times_the_requests_are_one_step_of_the_axis() -> None:
+    axis = Axis([20, 3000])
+    assert axis.decades == [10, 100, 1000]
+    assert (axis.x(10), axis.x(3000)) == (LEFT, WIDTH - RIGHT)
+    assert axis.x(100) - axis.x(10) == pytest.approx(axis.x(1000) - axis.x(100))
+
+
+def test_the_least_value_has_a_bar_too() -> None:
+    assert Axis([100, 10_000]).x(100) > LEFT
+
+
+def test_a_bar_says_its_number_and_ours_stand_out() -> None:
+    results = made()
+    results.rounds[COMPILED] = [FIGURES | {"rate": 7654.0}]
+    root = drawn(results)
+    assert "7,654" in texts(root)
+    strong = {one.text for one in root.iter(f"{SPACE}text") if one.get("class") == "own"}
+    assert {"modelserve, compiled", "modelserve, native"} <= strong
+
+
+def test_a_chart_is_for_light_and_dark() -> None:
+    text = chart.svg([made()])
+    light, _, dark = text.partition("@media (prefers-color-scheme: dark)")
+    for kind in (*KINDS, "page", "grid", "quiet"):
+        assert f".{kind} {{" in light
+        assert f".{kind} {{" in dark
+
+
+def test_nothing_measured_draws_nothing() -> None:
+    results = made()
+    results.rounds = {NATIVE: []}
+    assert chart.svg([results]) == ""

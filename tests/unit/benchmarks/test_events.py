@@ -1,0 +1,40 @@
+"""The event function is the same server with the other entry point, and its client says why it failed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.events import listening, said, tell
+from benchmarks.measure import FailedRequests
+from benchmarks.servers import OWN, Server
+
+
+@pytest.mark.parametrize("server", [server for server in OWN if server.form], ids=lambda server: server.name)
+def test_only_the_entry_point_and_the_name_differ(server: Server) -> None:
+    other = listening(server)
+    assert [pair for pair in zip(server.command, other.command, strict=True) if len(set(pair)) > 1] == [
+        ("predict", "predict_event")
+    ]
+    assert (other.settings, other.form) == (server.settings, server.form)
+    assert other.name != server.name
+
+
+def client(program: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", program], text=True, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def test_the_client_waits_to_be_told() -> None:
+    with client("print('warm', flush=True); print(input() == '', flush=True)") as process:
+        assert said(process) == "warm\n"
+        tell(process)
+        assert said(process) == "True\n"
+
+
+def test_a_client_that_ends_instead_is_quoted() -> None:
+    program = "raise SystemExit('3 of 7 predictions came')"
+    with client(program) as process, pytest.raises(FailedRequests, match="3 of 7 predictions came"):
+        said(process)

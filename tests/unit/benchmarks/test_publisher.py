@@ -1,0 +1,42 @@
+"""Every event is counted once, and only when its prediction is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks import publisher
+from benchmarks.publisher import predictions
+from benchmarks.storage import BUCKET
+from modelserve_control import emulators, resources
+from modelserve_control.resources import Names
+
+NAMES = Names("benchmark", BUCKET)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with emulators.pubsub(tmp_path_factory.mktemp("pubsub")) as host:
+        resources.make_topics(host, NAMES)
+        yield host
+
+
+def answer(host: str, *sources: str) -> None:
+    """Predictions of these messages, as the event function publishes them."""
+    messages = [{"data": b"{}", "attributes": {"source_message_id": source}} for source in sources]
+    with resources.publisher(host) as client:
+        client.publish(request={"topic": NAMES.predictions, "messages": messages})
+
+
+def test_a_redelivered_prediction_is_counted_once_and_an_older_one_not_at_all(host: str) -> None:
+    answer(host, "1", "older", "2", "1", "3")
+    with resources.subscriber(host) as subscriber:
+        found = [source for source, _ in predictions(subscriber, NAMES.predictions_pull, {"1", "2", "3"})]
+    assert sorted(found) == ["1", "2", "3"]
+
+
+def test_predictions_that_do_not_come_are_numbered(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "LONGEST", -1.0)
+    with resources.subscriber(host) as subscriber, pytest.raises(publisher.Wrong, match="0 of 2 predictions came"):
+        list(predictions(subscriber, NAMES.predictions_pull, {"1", "2"}))

@@ -1,0 +1,85 @@
+"""Figures become verdicts: every target of either runtime, and none without what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from benchmarks import verdicts
+from benchmarks.figures import Results
+from benchmarks.servers import COMPILED, LIMIT, NAIVE, NATIVE
+from benchmarks.verdicts import Verdict
+from unit.benchmarks.results import ACTIVATION, FIGURES, made
+
+# Exactly at the bounds that the figures of the limit set.
+COMPILED_FIGURES = {"start": 0.8, "p50": 1.2, "p99": 1.0, "rate": 500.0, "bulk": 360.0, "memory": 60.0}
+
+
+@pytest.fixture
+def results() -> Results:
+    return made()
+
+
+@pytest.fixture
+def fast(results: Results) -> Results:
+    """With a compiled form that meets every target, and no peers."""
+    del results.rounds["bentoml"]
+    results.rounds[COMPILED] = [COMPILED_FIGURES]
+    results.activations[COMPILED] = ACTIVATION | {"activation_p99": 10.0}
+    return results
+
+
+def missed(found: Sequence[Verdict]) -> set[str]:
+    return {verdict.target.partition(",")[0] for verdict in found if not verdict.met}
+
+
+def test_native_is_held_against_naive_the_best_batching_peer_and_its_own_steady_state(results: Results) -> None:
+    assert missed(verdicts.native(results)) == {"requests/s", "p99 while versions are activated"}
+    results.rounds[NATIVE] = [FIGURES | {"p50": 6.31, "rate": 200.0, "bulk": 89.0}]
+    assert missed(verdicts.native(results)) == {"p50", "100-row requests/s", "p99 while versions are activated"}
+
+
+def test_without_batching_peers_nothing_is_said_about_them(results: Results) -> None:
+    del results.rounds["bentoml"]
+    assert missed(verdicts.native(results)) == {"p99 while versions are activated"}
+    assert len(verdicts.native(results)) == 5
+
+
+def test_compiled_is_held_against_hello_world_and_its_own_steady_state(fast: Results) -> None:
+    assert len(verdicts.compiled(fast)) == 7
+    assert missed(verdicts.compiled(fast)) == set()
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "target"),
+    [
+        ("start", 0.81, "start"),
+        ("p50", 1.21, "p50"),
+        ("rate", 499.0, "requests/s"),
+        ("bulk", 359.0, "100-row requests/s"),
+        ("memory", 61.0, "memory"),
+    ],
+)
+def test_compiled_misses_a_target_alone(fast: Results, figure: str, value: float, target: str) -> None:
+    fast.rounds[COMPILED] = [COMPILED_FIGURES | {figure: value}]
+    assert missed(verdicts.compiled(fast)) == {target}
+
+
+def test_compiled_is_ten_times_as_fast_as_the_best_peer_batching_or_not(fast: Results) -> None:
+    del fast.missing["flask"]
+    fast.rounds["flask"] = [FIGURES | {"rate": 50.0}]
+    assert missed(verdicts.compiled(fast)) == set()
+    fast.rounds["flask"] = [FIGURES | {"rate": 50.1}]
+    assert missed(verdicts.compiled(fast)) == {"requests/s"}
+
+
+def test_nothing_is_said_without_the_server_it_is_compared_with(fast: Results) -> None:
+    fast.missing |= {NAIVE: "It stopped.", LIMIT: "It stopped."}
+    assert (verdicts.native(fast), verdicts.compiled(fast)) == ([], [])
+
+
+def test_one_failed_request_at_an_activation_misses_the_target() -> None:
+    assert missed(verdicts.activation(ACTIVATION | {"failed": 1.0, "activation_p99": 10.0})) == {
+        "failed requests while versions are activated"
+    }

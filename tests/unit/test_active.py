@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modelserve.active import LONGEST_BACKOFF, Active
+from modelserve.errors import ArtifactMissing, NotReady, StoreUnavailable
+from modelserve.leases import Leases
+from modelserve.metrics import Metrics
+from modelserve.runtimes.batching import BatchingScorer
+from modelserve.settings import Settings
+from modelserve.store.locations import parse_store
+from modelserve.store.objects import open_objects
+from modelserve_control.promote import promote
+from signatures import table
+from tiny import WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from models.library import Library  # imports mlflow, which takes seconds
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what MLflow and its flavors deprecate is not ours to mend
+
+
+@contextmanager
+def activated(uri: object, start: bool = True, **more: str) -> Iterator[Active]:
+    values = {"MODEL_URI": str(uri), "MODEL_REFRESH_SECONDS": "0.05", "MODEL_TRUST": "pickle", **more}
+    made = Active(Settings.from_environ(values), Metrics(enabled=False))
+    if start:
+        made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        if start:
+            made._thread.join(WAIT_SECONDS)
+
+
+async def answer(active: Active) -> tuple[str, Any]:
+    """The version that answers, and its answer to x=1."""
+    async with active.lease() as loaded:
+        assert loaded.signature is not None
+        batch = loaded.signature.check(table(x=[1.0]))
+        return loaded.version, (await loaded.scorer.score(batch, ("predict",), {}))["predict"].tolist()
+
+
+def eventually(active: Active, version: str) -> Any:
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        found, value = asyncio.run(answer(active))
+        if found == version:
+            return value
+        assert time.monotonic() < end, f"version {version} was not activated"
+        time.sleep(0.01)
+
+
+def fails(active: Active) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while active.error is None:
+        assert time.monotonic() < end, "no failure was reported"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def store(models: Library, tmp_path: Path) -> Path:
+    """Versions 1 and 2 of `c` answer 1 and 2; champion is 1."""
+    from serving import release
+
+    for value in (1.0, 2.0):
+        release(tmp_path / "store", "c", models.constant(value), alias=f"only-{value:g}")
+    promote(open_objects(parse_store(str(tmp_path / "store"))), "c", "1", "champion")
+    return tmp_path / "store"
+
+
+def move(store: Path, version: str) -> None:
+    promote(open_objects(parse_store(str(store))), "c", version, "champion")
+
+
+def test_a_moved_alias_is_followed_and_the_old_version_retired_after_its_last_request(store: Path) -> None:
+    with activated(f"{store}/models/c@champion") as active:
+        assert eventually(active, "1") == [1.0]
+
+        async def across_the_swap() -> None:
+            async with active.lease() as old:
+                move(store, "2")
+                assert await asyncio.to_thread(eventually, active, "2") == [2.0]
+                assert isinstance(old.scorer, BatchingScorer)
+                assert old.scorer._thread.is_alive()
+            await asyncio.to_thread(old.scorer.join, WAIT_SECONDS)
+            assert not old.leases.enter()
+
+        asyncio.run(across_the_swap())
+
+
+def test_a_version_that_fails_keeps_the_old_one_and_a_mended_alias_ends_the_failure(store: Path) -> None:
+    with activated(f"{store}/models/c@champion") as active:
+        eventually(active, "1")
+        (store / "models/c/versions/2/MLmodel").write_text("no")
+        move(store, "2")
+        fails(active)
+        assert asyncio.run(answer(active)) == ("1", [1.0])
+        move(store, "1")
+        end = time.monotonic() + WAIT_SECONDS
+        while active.error is not None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert asyncio.run(answer(active)) == ("1", [1.0])
+
+
+def test_a_deleted_alias_keeps_what_it_named(store: Path) -> None:
+    with activated(f"{store}/models/c@champion") as active:
+        eventually(active, "1")
+        (store / "models/c/aliases/champion.json").unlink()
+        fails(active)
+        assert asyncio.run(answer(active)) == ("1", [1.0])
+
+
+def test_a_model_that_never_loads_is_refused_at_once_with_the_reason(tmp_path: Path) -> None:
+    with activated(tmp_path / "nothing", LOAD_WAIT_SECONDS="30") as active:
+        with pytest.raises(NotReady, match=r"^No model is active\. There is no MLmodel"):
+            asyncio.run(answer(active))
+        fails(active)
+        with pytest.raises(NotReady):
+            asyncio.run(answer(active))
+        assert active.reason.startswith("No model is active. There is no MLmodel")
+
+
+def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -> None:
+    with activated(tmp_path / "late") as active:
+        fails(active)
+        shutil.copytree(models.constant(1.0), tmp_path / "copy")
+        (tmp_path / "copy").rename(tmp_path / "late")
+        end = time.monotonic() + WAIT_SECONDS
+        while active.current is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert asyncio.run(answer(active))[1] == [1.0]
+        assert active.current.name == "late"
+
+
+def test_whatever_else_fails_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
+    from serving import release
+
+    release(tmp_path, "c", models.constant(1.0), {"threshold": "high"})
+    refused = pytest.raises(NotReady, match=r"This version cannot be loaded \(ValueError\)\.$")
+    with activated(f"{tmp_path}/models/c@champion") as active, refused:
+        asyncio.run(answer(active))
+
+
+def test_failures_without_end_do_not_end_the_loader(tmp_path: Path) -> None:
+    with activated(tmp_path / "nothing", start=False) as active:
+        active._failures = 100_000  # two weeks of them
+        active._failed(StoreUnavailable("The bucket cannot be reached."))
+        assert time.monotonic() < active._retry_at <= time.monotonic() + LONGEST_BACKOFF
+        assert active.reason == "No model is active. The bucket cannot be reached."
+
+
+def test_a_failing_poll_is_told_when_its_backoff_is_due_and_a_moved_alias_is_followed_at_once(
+    models: Library, tmp_path: Path
+) -> None:
+    from serving import release
+
+    release(tmp_path / "store", "c", models.constant(1.0), alias="other")
+    with activated(f"{tmp_path}/store/models/c@champion", start=False) as active:
+        with pytest.raises(ArtifactMissing) as raised:
+            active._refresh()
+        active._failed(raised.value)
+        active._retry_at = time.monotonic() + 1_000
+        active._refresh()  # fails as before, and says nothing
+        assert (active._failures, active.error) == (1, raised.value)
+        move(tmp_path / "store", "1")
+        active._refresh()
+        assert active.current is not None
+        assert (active.current.version, active._failures, active.error) == ("1", 0, None)
+        active.current.retire()
+
+
+def test_without_a_model_uri_the_setting_is_named() -> None:
+    with activated("") as active, pytest.raises(NotReady, match="MODEL_URI is not set"):
+        asyncio.run(answer(active))
+
+
+def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models: Library) -> None:
+    with activated(models.constant(1.0), start=False, LOAD_WAIT_SECONDS="0.1") as active:
+        with pytest.raises(NotReady, match=r"^No model is active yet\.$"):
+            asyncio.run(answer(active))
+        active.start()
+        end = time.monotonic() + WAIT_SECONDS
+        while active.current is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        active.stop()
+
+        async def many() -> set[int]:
+            async def one() -> int:
+                async with active.lease() as loaded:
+                    return id(loaded)
+
+            return set(await asyncio.gather(*(one() for _ in range(20))))
+
+        assert len(asyncio.run(many())) == 1
+    active._thread.join(WAIT_SECONDS)
+
+
+def test_a_retired_version_is_passed_over_for_the_one_that_came_after(store: Path) -> None:
+    with activated(f"{store}/models/c@champion") as active:
+        eventually(active, "1")
+        new = active.current
+        assert new is not None
+
+        class Retired(Leases):
+            """As a request sees it that took the pointer just before the swap."""
+
+            def enter(self) -> bool:
+                active.current = new
+                return False
+
+        active.current = replace(new, version="0", leases=Retired())
+        assert asyncio.run(answer(active)) == ("1", [1.0])
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("gs://b/models/churn@champion", "churn"),
+        ("/x/churn/", "churn"),
+        ("", "none"),
+        ("gs://b/models/c/versions/7", "7"),
+    ],
+)
+def test_a_model_has_a_name_before_it_is_known(uri: str, name: str) -> None:
+    with activated(uri, start=False) as active:
+        assert active.name == name
+    with activated(uri, start=False, MODEL_NAME="own") as active:
+        assert active.name == "own"

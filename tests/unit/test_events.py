@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import pytest
+
+from modelserve.envelopes import Message
+from modelserve.errors import TooSlow
+from modelserve.events import Events
+from modelserve.loading import Loaded
+from modelserve.metrics import Metrics
+from modelserve.results import Letter, Result
+from modelserve.settings import Settings
+from signatures import signature
+from tiny import WAIT_SECONDS, Tiny, loaded
+
+
+class Holding:
+    """What the function asks of `Active`, with one version."""
+
+    def __init__(self, current: Loaded) -> None:
+        self.current = current
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Loaded]:
+        yield self.current
+
+
+class Kept:
+    """Topics that take everything."""
+
+    dead_letters = "projects/p/topics/dead"
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def publish(self, name: str, result: Result) -> None:
+        self.seen.append(result)
+
+    async def dead_letter(self, letters: Sequence[Letter]) -> None:
+        self.seen.extend(letters)
+
+
+class Unforeseen:
+    """A signature that is at fault itself."""
+
+    names = ("x",)
+    columns = tensors = params = ()
+    named = True
+
+    def check(self, table: Any) -> NoReturn:
+        raise KeyError("a bug")
+
+
+def handle(message: Message, known: Any, results: Any, **more: str) -> Any:
+    with loaded(Tiny(), known) as made:
+        active: Any = Holding(made)
+        events = Events(Settings.from_environ(more), active, Metrics(enabled=False), results)
+        return asyncio.run(events.handle(message)).body
+
+
+def test_results_go_out_before_dead_letters() -> None:
+    kept = Kept()
+    body = handle(Message(b'[7,{"x":1.0},8]', "m1"), signature(x="double"), lambda: kept)
+    assert body == b'{"published":1,"dead_lettered":2}'
+    assert [type(one) for one in kept.seen] == [Result, Letter, Letter]
+
+
+def test_what_nobody_foresaw_about_a_message_is_a_dead_letter_and_no_endless_retry() -> None:
+    kept = Kept()
+    body = handle(Message(b'{"x":1.0}', "m1"), Unforeseen(), lambda: kept)
+    assert body == b'{"published":0,"dead_lettered":1}'
+    (letter,) = kept.seen
+    assert (letter.data, letter.attributes["error_code"]) == (b'{"x":1.0}', "INTERNAL_ERROR")
+    assert "a bug" not in str(letter.attributes)
+
+
+def test_publishing_that_takes_too_long_ends_in_time() -> None:
+    gate = threading.Event()
+
+    def never() -> NoReturn:
+        gate.wait(WAIT_SECONDS)
+        raise AssertionError("nobody waits for this any more")
+
+    short = {"PREDICT_TIMEOUT_SECONDS": "0.1", "PUBLISH_TIMEOUT_SECONDS": "0.1"}
+
+    async def bounded() -> None:
+        with loaded(Tiny(), signature(x="double")) as made:
+            active: Any = Holding(made)
+            events = Events(Settings.from_environ(short), active, Metrics(enabled=False), never)
+            try:
+                await events.handle(Message(b'{"x":1.0}', "m1"))
+            finally:
+                gate.set()
+
+    with pytest.raises(TooSlow):
+        asyncio.run(bounded())

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from modelserve import http, scoring
+from modelserve.http import Http, header_value
+from modelserve.loading import Loaded
+from modelserve.metrics import Metrics
+from modelserve.settings import Settings
+from signatures import signature
+from tiny import Tiny, loaded
+
+X = signature(x="double")
+
+
+class Holding:
+    """What the function asks of `Active`, with one version."""
+
+    reason = ""
+
+    def __init__(self, held: Loaded | None, name: str) -> None:
+        self.current = held
+        self.name = name
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Loaded]:
+        assert self.current is not None
+        yield self.current
+
+
+def post(path: str, content: bytes, name: str = "tiny", ready: bool = True) -> Response:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    scope = {
+        "type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [(b"x-request-id", b"r1")],
+        "scheme": "http", "server": ("localhost", 80),
+    }  # fmt: skip
+    with loaded(Tiny(), X) as made:
+        object.__setattr__(made, "name", name)
+        holding: Any = Holding(made if ready else None, name)
+        function = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
+        return asyncio.run(function(Request(scope, receive)))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("churn", "churn"), ("a b%", "a b%"), ("modèle", "mod%C3%A8le"), ("a\nb", "a%0Ab"), ("\udcff", "%3F")],
+)
+def test_a_header_is_printable_ascii(text: str, value: str) -> None:
+    assert header_value(text) == value
+
+
+@pytest.mark.parametrize("path", ["/predict", "/nothing"])
+def test_a_model_of_any_name_answers(path: str) -> None:
+    answer = post(path, b'{"x": 1}', "modèle 模型")
+    assert answer.status_code == (200 if path == "/predict" else 404)
+    assert answer.headers["x-model-name"] == "mod%C3%A8le%20%E6%A8%A1%E5%9E%8B"
+    assert post("/nothing", b"", "modèle", ready=False).headers["x-model-version"] == "none"
+
+
+def test_an_answer_that_cannot_be_signed_is_the_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "header_value", lambda text: text)
+    answer = post("/nothing", b"", "模型")
+    assert (answer.status_code, json.loads(bytes(answer.body))["request_id"]) == (500, "r1")
+
+
+def v2(rows: int) -> bytes:
+    tensor = {"name": "x", "shape": [rows], "datatype": "FP64", "data": [0.5] * rows}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/tiny/infer"])
+@pytest.mark.parametrize(("rows", "here"), [(1, True), (9_000, False)])
+def test_many_rows_are_decoded_and_checked_on_another_thread(
+    monkeypatch: pytest.MonkeyPatch, path: str, rows: int, here: bool
+) -> None:
+    threads = []
+
+    def check(*args: Any) -> Any:
+        threads.append(threading.get_ident())
+        return checking(*args)
+
+    checking = scoring.check
+    monkeypatch.setattr(scoring, "check", check)
+    body = json.dumps([{"x": 0.5}] * rows).encode() if path == "/predict" else v2(rows)
+    assert post(path, body).status_code == 200
+    assert [thread == threading.get_ident() for thread in threads] == [here]

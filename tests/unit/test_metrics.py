@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from modelserve.metrics import COUNTERS, Metrics
+
+
+def test_what_is_counted_is_in_the_text() -> None:
+    metrics = Metrics(enabled=True)
+    metrics.count("rows", 3)
+    metrics.count("requests", route="/predict", status="200")
+    metrics.count("extra_columns", 0)
+    metrics.observe(0.002, "/predict")
+    text = metrics.text().decode()
+    assert "modelserve_rows_total 3.0" in text
+    assert 'modelserve_requests_total{route="/predict",status="200"} 1.0' in text
+    assert "modelserve_extra_columns_total 0.0" in text
+    assert 'modelserve_request_seconds_bucket{le="0.0025",route="/predict"} 1.0' in text
+    assert all(title in text for title, _, _ in COUNTERS.values())
+
+
+def test_without_metrics_nothing_is_counted_and_nothing_imported() -> None:
+    metrics = Metrics(enabled=False)
+    metrics.count("activations", outcome="never")
+    metrics.observe(1, "/never")
+    assert b"never" not in metrics.text()
+    code = (
+        "import sys; from modelserve.metrics import Metrics; m = Metrics(False); m.count('rows', 3); m.observe(1, '/');"
+        "sys.exit('prometheus_client' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

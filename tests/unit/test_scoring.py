@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelserve import scoring
+from modelserve.errors import BadCells, BadParams, ModelFailed, UnknownMethod
+from modelserve.payloads import Payload
+from modelserve.payloads.predictions import Presentation
+from modelserve.signature import Table
+from signatures import signature, signature_of, table
+from tiny import Tiny, loaded
+
+X = signature(x="double")
+
+
+def payload(*values: Any, **more: Any) -> Payload:
+    return Payload(table(x=list(values)), **more)
+
+
+def predict(runtime: Tiny, request: Payload, known: Any = X) -> Any:
+    with loaded(runtime, known) as made:
+        return asyncio.run(scoring.predict(made, scoring.check(made, request.table), request.params, request.method))
+
+
+def results(runtime: Tiny, request: Payload, presentation: Presentation | None = None) -> Any:
+    with loaded(runtime, X, presentation) as made:
+        batch = scoring.check(made, request.table)
+        return asyncio.run(scoring.batch_results(made, batch, request.params, request.method))
+
+
+def test_predictions_are_json_values_one_per_row() -> None:
+    assert predict(Tiny(), payload(1, 2.5)) == [2.0, 5.0]
+    assert predict(Tiny(), payload(1, 2), None) == [2, 4]
+
+
+def test_no_rows_do_not_reach_the_model() -> None:
+    runtime = Tiny()
+    assert predict(runtime, payload()) == []
+    assert runtime.sizes == []
+
+
+def test_a_method_is_the_one_asked_for_or_the_first() -> None:
+    runtime = Tiny(methods=("predict", "predict_proba"))
+    predict(runtime, payload(1))
+    predict(runtime, payload(1, method="predict_proba"))
+    assert [methods for methods, _ in runtime.seen] == [("predict",), ("predict_proba",)]
+    with pytest.raises(UnknownMethod, match="it has predict, predict_proba"):
+        predict(runtime, payload(1, method="transform"))
+
+
+def test_params_reach_the_model_with_their_defaults() -> None:
+    runtime = Tiny()
+    known = signature_of(
+        [{"name": "x", "type": "double"}], [{"name": "k", "type": "long", "default": 3, "shape": None}]
+    )
+    predict(runtime, payload(1), known)
+    predict(runtime, payload(1, params={"k": 4}), known)
+    assert [params for _, params in runtime.seen] == [{"k": 3}, {"k": 4}]
+    with pytest.raises(BadParams, match="has no signature, so it takes no params"):
+        predict(runtime, payload(1, params={"k": 4}), None)
+
+
+def test_bad_cells_and_params_do_not_reach_the_model() -> None:
+    runtime = Tiny()
+    with pytest.raises(BadCells):
+        predict(runtime, payload("no"))
+    with pytest.raises(BadParams):
+        predict(runtime, payload(1, params={"k": 4}))
+    assert runtime.sizes == []
+
+
+class Classifier(Tiny):
+    def score(self, batch: Any, methods: Sequence[str], params: Any) -> dict[str, Any]:
+        super().score(batch, methods, params)
+        shares = np.column_stack([1 - batch.columns["x"], batch.columns["x"]])
+        return {"predict": np.where(shares[:, 1] > 0.5, "yes", "no"), "predict_proba": shares}
+
+
+def classifier(*methods: str) -> Classifier:
+    return Classifier(methods=methods, classes=("no", "yes"))
+
+
+def test_a_classifier_answers_labels_and_probabilities_from_one_call() -> None:
+    runtime = classifier("predict", "predict_proba")
+    presentation = Presentation("yes", 0.2, "churn")
+    assert results(runtime, payload(0.25), presentation) == [
+        {"prediction": "no", "probabilities": {"no": 0.75, "yes": 0.25}, "churn_probability": 0.25, "churn": True}
+    ]
+    assert runtime.sizes == [1]
+
+
+def test_a_classifier_without_probabilities_answers_its_label() -> None:
+    assert results(classifier("predict"), payload(0.9)) == [{"prediction": "yes"}]
+
+
+def test_a_method_that_was_asked_for_is_the_prediction() -> None:
+    assert results(classifier("predict", "predict_proba"), payload(0.25, method="predict_proba")) == [
+        {"prediction": [0.75, 0.25]}
+    ]
+
+
+def test_a_regressor_answers_under_its_label() -> None:
+    assert results(Tiny(), payload(1, 2), Presentation(label="duration")) == [{"duration": 2.0}, {"duration": 4.0}]
+
+
+@pytest.mark.parametrize("output", [{"a": 1}, 5.0, "text", [1, 2, 3], None])
+def test_an_output_without_rows_is_the_prediction_of_one_row_and_of_no_more(output: Any) -> None:
+    assert results(Tiny(lambda batch: output), payload(1)) == [{"prediction": output}]
+    with pytest.raises(ModelFailed, match="one prediction per row"):
+        results(Tiny(lambda batch: output), payload(1, 2))
+
+
+SHARES = [np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])]
+
+
+def test_probabilities_of_several_outputs_are_a_list_of_outputs_per_row() -> None:
+    runtime = Tiny(lambda batch: [part[: batch.rows] for part in SHARES], methods=("predict", "predict_proba"))
+    assert results(runtime, payload(1, 2, method="predict_proba")) == [
+        {"prediction": [[0.9, 0.1], [0.5, 0.3, 0.2]]},
+        {"prediction": [[0.2, 0.8], [0.1, 0.1, 0.8]]},
+    ]
+    assert results(runtime, payload(1, method="predict_proba")) == [{"prediction": [[0.9, 0.1], [0.5, 0.3, 0.2]]}]
+    assert predict(runtime, payload(1, 2, method="predict_proba")) == [part.tolist() for part in SHARES]
+
+
+def test_a_list_of_arrays_is_not_taken_for_one_item_per_row() -> None:
+    with pytest.raises(ModelFailed, match="one prediction per row"):
+        results(Tiny(lambda batch: SHARES), payload(1, 2))
+
+
+def test_a_method_that_is_named_twice_is_called_once() -> None:
+    runtime = Tiny(methods=("predict",))
+    with loaded(runtime, X) as made:
+        batch = scoring.check(made, table(x=[1.0]))
+        assert asyncio.run(scoring.score(made, batch, ["predict"] * 3, {})) == {"predict": [2.0]}
+    assert [methods for methods, _ in runtime.seen] == [("predict",)]
+
+
+def test_only_many_results_are_converted_on_another_thread() -> None:
+    here = threading.get_ident()
+    assert asyncio.run(scoring.for_rows(scoring.INLINE_ROWS, threading.get_ident)) == here
+    assert asyncio.run(scoring.for_rows(scoring.INLINE_ROWS + 1, threading.get_ident)) != here
+
+
+def test_a_checked_payload_keeps_no_cells() -> None:
+    with loaded(Tiny(), X) as made:
+        request, batch = scoring.check_payload(made, Payload(Table({"x": [1, 2]}, 2, 3), {"k": 1}, "predict", True))
+    assert (request.table, request.params, request.method, request.plain) == (
+        Table({}, 2, 3),
+        {"k": 1},
+        "predict",
+        True,
+    )
+    assert batch.columns["x"].tolist() == [1.0, 2.0]
