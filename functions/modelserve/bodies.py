@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from modelserve.errors import Malformed, TooLarge, UnsupportedMediaType
 from modelserve.payloads import Limits, Payload, invocations, plain, strict_json
@@ -25,9 +25,20 @@ DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder"
 T = TypeVar("T")
 
 
+def header(request: Request, name: bytes, otherwise: str = "") -> str:
+    """The first of this name, which is in lower case."""
+    for given, value in request.scope["headers"]:
+        if given == name:
+            return str(value, "latin-1")
+    return otherwise
+
+
 def media_type(request: Request) -> str:
     """Without its parameters; JSON when the header is missing. Raises UnsupportedMediaType."""
-    kind, _, parameters = request.headers.get("content-type", JSON).partition(";")
+    given = header(request, b"content-type", JSON)
+    if given == JSON:
+        return JSON
+    kind, _, parameters = given.partition(";")
     kind = kind.strip().lower()
     if kind not in TAKEN:
         raise UnsupportedMediaType(f"Set Content-Type to one of {', '.join(TAKEN)}.")
@@ -40,19 +51,25 @@ def media_type(request: Request) -> str:
 async def read_body(request: Request, limit: int) -> bytes:
     """Raises TooLarge as soon as the length is known, and before more than the limit is kept; UnsupportedMediaType for a
     compressed body, which could unpack to any length."""
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+    if header(request, b"content-encoding", "identity").strip().lower() not in ("identity", ""):
         raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
-    announced = request.headers.get("content-length", "")
+    announced = header(request, b"content-length")
     if announced.isdigit() and int(announced) > limit:
         raise too_large(limit)
     chunks = []
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more:  # what request.stream() does, without a generator
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise too_large(limit)
         chunks.append(chunk)
-    return b"".join(chunks)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def too_large(limit: int) -> TooLarge:

@@ -19,9 +19,9 @@ from starlette.responses import Response
 from modelserve import envelopes, records, scoring
 from modelserve.active import Active
 from modelserve.bodies import off_loop, read_body, too_large
+from modelserve.door import JSON, Budget, Door, reply
 from modelserve.envelopes import Message
 from modelserve.errors import BadInput, MethodNotAllowed, ServeError
-from modelserve.http import JSON, Budget, Door, model_headers
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.payloads import Limits, strict_json
@@ -98,7 +98,7 @@ class Events(Door):
                 return dry(scored, loaded)
             await self.deliver(loaded, message, scored)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
-        return signed(answer, loaded)
+        return reply(answer, loaded)
 
     async def score(self, loaded: Loaded, message: Message) -> Scored:
         try:
@@ -190,13 +190,9 @@ def fields(message: Message, error: ServeError) -> dict[str, Any]:
     return {"fields": {"message_id": message.message_id, "error_code": error.code}}
 
 
-def signed(answer: Any, loaded: Loaded) -> Response:
-    return Response(encode(answer), media_type=JSON, headers=model_headers(loaded))
-
-
 def dry(scored: Scored, loaded: Loaded) -> Response:
     predictions = [strict_json.decode(result.body, 100) for result in scored.results]
     dead = [
         {"error_code": bad.error.code, "error_message": explain(bad.error), "place": bad.place} for bad in scored.bad
     ]
-    return signed({"predictions": predictions, "dead_letters": dead}, loaded)
+    return reply({"predictions": predictions, "dead_letters": dead}, loaded)

@@ -2,90 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from modelserve import metadata, openapi, scoring
 from modelserve.active import Active
 from modelserve.bodies import decode_body, media_type, off_loop, read_body, weight
-from modelserve.errors import MethodNotAllowed, NotFound, NotReady, ServeError, TooSlow, UnsupportedMediaType, body
+from modelserve.door import JSON, Budget, Door, Reply, reply
+from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
-from modelserve.payloads import Limits, inference_v2, plain, strict_json
+from modelserve.payloads import Limits, Payload, inference_v2, plain, strict_json
 from modelserve.payloads.invocations import METHOD
 from modelserve.payloads.predictions import encode
 from modelserve.scoring import Checked
 from modelserve.settings import Settings
+from modelserve.signature import Batch
 
 logger = logging.getLogger(__name__)
 
-JSON: Final = "application/json"
-REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Door:
-    """What both functions share: the request id, the headers, the clock and the shape of every failure."""
-
-    def __init__(self, settings: Settings, active: Active, metrics: Metrics) -> None:
-        self.settings = settings
-        self.active = active
-        self.metrics = metrics
-
-    async def __call__(self, request: Request) -> Response:
-        started = time.perf_counter()
-        given = request.headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        response = await self.protected(request, request_id)
-        route = route_name(request.url.path)
-        self.metrics.count("requests", route=route, status=str(response.status_code))
-        self.metrics.observe(time.perf_counter() - started, route)
-        return response
-
-    async def protected(self, request: Request, request_id: str) -> Response:
-        try:
-            try:
-                response = await self.answer(request)
-            except ServeError as error:
-                response = failure(error, request_id)
-            except ClientDisconnect:
-                response = Response(status_code=499)  # nobody reads it; nginx's number for a client that went away
-            self.sign(response, request_id)
-        except Exception as error:
-            logger.error("the server failed", exc_info=error, extra={"fields": {"request_id": request_id}})
-            response = failure(error, request_id)
-            with suppress(Exception):  # signing may be what failed
-                self.sign(response, request_id)
-        return response
-
-    async def answer(self, request: Request) -> Response:
-        raise NotImplementedError  # each door has its own
-
-    def sign(self, response: Response, request_id: str) -> None:
-        headers = response.headers
-        headers["x-request-id"] = request_id
-        if "x-model-version" not in headers:
-            loaded = self.active.current
-            headers.update(model_headers(loaded) if loaded else {"x-model-name": header_value(self.active.name)})
-            headers.setdefault("x-model-version", "none")
-
-    def health(self) -> Response:
-        """503 until a version is active. Afterwards always 200: a version that fails never replaces one that works."""
-        if self.active.current is None:
-            raise NotReady(self.active.reason)
-        return reply({"status": "ok"}, self.active.current)
 
 
 class Http(Door):
@@ -120,7 +63,7 @@ class Http(Door):
         return routes
 
     async def answer(self, request: Request) -> Response:
-        handlers = self.routes.get(request.url.path) or self.v2_handlers(request)
+        handlers = self.routes.get(request.scope["path"]) or self.v2_handlers(request)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
@@ -139,22 +82,30 @@ class Http(Door):
         async with self.active.lease() as loaded, self.budget():
             kind = media_type(request)
             data = await read_body(request, self.settings.max_request_bytes)
+            express = loaded.express if kind == JSON and not request.scope["query_string"] else None
+            if express and (quick := express.answer(data, plain=records)):
+                self.metrics.count("extra_columns", quick.extra)
+                self.metrics.count("rows", quick.rows)
+                return Reply(quick.body, loaded)
             method = request.query_params.get(METHOD)
 
             def checked() -> Checked:
                 payload = decode_body(data, kind, loaded.signature, self.limits, records)
                 return scoring.check_payload(loaded, payload.asking(method))
 
-            return await self.reply_checked(loaded, await off_loop(weight(data, kind), checked))
+            payload, batch = await off_loop(weight(data, kind), checked)
+            response = await self.reply_checked(loaded, payload, batch)
+            if express and payload.table.extra:
+                express.decoder.learn(data)
+            return response
 
     async def get_predict(self, request: Request) -> Response:
         async with self.active.lease() as loaded, self.budget():
             pairs = request.query_params.multi_items()
             payload = plain.parse_query(pairs, loaded.signature, self.limits)
-            return await self.reply_checked(loaded, scoring.check_payload(loaded, payload))
+            return await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
 
-    async def reply_checked(self, loaded: Loaded, checked: Checked) -> Response:
-        payload, batch = checked
+    async def reply_checked(self, loaded: Loaded, payload: Payload, batch: Batch) -> Response:
         self.metrics.count("extra_columns", payload.table.extra)
         self.metrics.count("rows", batch.rows)
         value: Any
@@ -244,52 +195,9 @@ class Http(Door):
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-class Budget:
-    """The request's own deadline, as our own error."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *raised: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*raised)
-        except TimeoutError:
-            raise TooSlow(f"The request took longer than its budget of {self.seconds:g} s.") from None
-
-
 def check_v2_name(request: Request, loaded: Loaded) -> None:
     match = V2_MODEL.fullmatch(request.url.path)
     if match is None or match["name"] != loaded.name:
         raise NotFound(f"This server has the model {loaded.name}.")
     if match["version"] not in (None, loaded.version):
         raise NotFound(f"This server has version {loaded.version} of the model.")
-
-
-def model_headers(loaded: Loaded) -> dict[str, str]:
-    return {"x-model-name": header_value(loaded.name), "x-model-version": header_value(loaded.version)}
-
-
-def header_value(text: str) -> str:
-    """A header holds printable ASCII; anything else goes percent-encoded."""
-    return text if text.isascii() and text.isprintable() else quote(text, errors="replace")
-
-
-def reply(value: Any, loaded: Loaded) -> Response:
-    return Response(encode(value), media_type=JSON, headers=model_headers(loaded))
-
-
-def failure(error: Exception, request_id: str) -> Response:
-    status = error.status if isinstance(error, ServeError) else ServeError.status
-    headers = error.headers if isinstance(error, ServeError) else {}
-    return Response(encode(body(error, request_id)), status_code=status, media_type=JSON, headers=headers)
-
-
-def route_name(path: str) -> str:
-    """A few names only: a caller must not be able to grow the metrics."""
-    first = "/".join(path.split("/")[:3])
-    known = ("/predict", "/invocations", "/ping", "/health", "/health/live", "/metadata", "/v2/models", "/metrics")
-    return first if first in known or path == "/" else "other"

@@ -22,7 +22,8 @@ class Leases:
     def leave(self) -> None:
         with self._changed:
             self._count -= 1
-            self._changed.notify_all()
+            if not self._count:
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Wait until nobody is left, then let nobody in."""

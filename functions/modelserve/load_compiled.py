@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import TYPE_CHECKING
 
 from modelserve.errors import VersionError
+from modelserve.express import Express
 from modelserve.loading import Clock, Prepared
+from modelserve.payloads import Limits
+from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes.inline import InlineScorer
 from modelserve.samples import attempt, manifest_sample, warm
 from modelserve.settings import Settings
-from modelserve.signature import from_mlmodel
+from modelserve.signature import Signature, from_mlmodel
 from modelserve.store.download import read_file
 from modelserve.store.environment import check_environment
 from modelserve.store.manifest import Manifest
 from modelserve.store.objects import Objects
 from modelserve.store.resolve import Resolved
+
+if TYPE_CHECKING:
+    from modelserve.runtimes.compiled import CompiledRuntime
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +54,21 @@ def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: 
         signature=signature,
         environment=manifest.environment,
         run_id=manifest.provenance.get("run_id"),
+        express=express(runtime, manifest, signature, settings),
     )
 
 
 def import_runtime() -> None:
     import onnxruntime  # noqa: F401 - while the bytes arrive
+
+
+def express(
+    runtime: CompiledRuntime, manifest: Manifest, signature: Signature | None, settings: Settings
+) -> Express | None:
+    limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
+    if signature is None:
+        return None
+    try:
+        return Express(runtime, signature, Presentation.from_manifest(manifest.presentation), limits)
+    except ValueError:
+        return None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelserve.leases import Leases
 from modelserve.payloads.predictions import Presentation
@@ -20,6 +20,9 @@ from modelserve.signature import Signature
 from modelserve.store.held import Held
 from modelserve.store.objects import Objects
 from modelserve.store.resolve import Resolved
+
+if TYPE_CHECKING:
+    from modelserve.express import Express
 
 UNVERSIONED = "unversioned"  # a directory without a manifest
 
@@ -42,6 +45,8 @@ class Loaded:
     """Seconds per step: fetch (with its verification), import, load, warm."""
     held: Held | None = None
     """Its files, where it has any beside itself."""
+    express: Express | None = None
+    """A shorter way through, where the version has one."""
     leases: Leases = field(default_factory=Leases)
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
@@ -77,6 +82,7 @@ class Prepared:
     environment: Mapping[str, Any]
     run_id: str | None
     held: Held | None = None
+    express: Express | None = None
 
 
 def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
@@ -105,4 +111,5 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         run_id=prepared.run_id,
         times=clock.times,
         held=prepared.held,
+        express=prepared.express,
     )

@@ -14,6 +14,7 @@ from modelserve.signature import Batch, Signature
 from modelserve_control.compile import CannotCompile, Compiled, Report, compile, generated, verify
 
 FILE: Final = "model.onnx"
+SERVED: Final = "served.onnx"
 
 
 def add_compiled(
@@ -22,13 +23,15 @@ def add_compiled(
     """The manifest's description of the compiled runtime. Raises CannotCompile; then the directory is as it was."""
     if runtime.estimator is None:
         raise CannotCompile("Only estimators with scikit-learn's interface compile.")
-    if (directory / FILE).exists() and not from_here(directory / "MLmodel"):
-        raise CannotCompile(f"The model has a file {FILE} of its own.")
+    for name in (FILE, SERVED):
+        if (directory / name).exists() and not from_here(directory / "MLmodel"):
+            raise CannotCompile(f"The model has a file {name} of its own.")
     compiled = compile(runtime.estimator, signature)
     report = verify(runtime.estimator, signature, compiled, batches(signature, compiled, sample))
     if report.mismatch is not None:
         raise CannotCompile(f"The compiled form answers otherwise. {report.mismatch}")
     (directory / FILE).write_bytes(compiled.model.SerializeToString())
+    (directory / SERVED).write_bytes(compiled.served)
     add_flavor(directory / "MLmodel", compiled)
     return description(compiled, runtime.classes, predict_fn, report)
 
@@ -53,7 +56,7 @@ def description(
     # The model's own method first: it is what a request without predict_method gets.
     found["outputs"] = sorted(found["outputs"], key=lambda output: str(output["name"]) != predict_fn)
     verified = {key: value for key, value in asdict(report).items() if key != "mismatch"}
-    return {"kind": "compiled", "file": FILE, "classes": classes, "verified": verified, **found}
+    return {"kind": "compiled", "file": SERVED, "classes": classes, "verified": verified, **found}
 
 
 def add_flavor(path: Path, compiled: Compiled) -> None:

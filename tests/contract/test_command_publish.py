@@ -26,7 +26,7 @@ def test_a_published_model_has_everything_a_server_and_a_reader_need(
     manifest = catalog.manifest(objects, "churn", "1")
     assert manifest.digest == result["manifest_sha256"]
     saved = {path.name for path in models.path("churn").iterdir()}
-    assert {entry.path for entry in manifest.files} == saved | {"model.onnx"}
+    assert {entry.path for entry in manifest.files} == saved | {"model.onnx", "served.onnx"}
     assert (result["runtime"], manifest.runtime["kind"]) == ("compiled", "compiled")
     assert manifest.presentation == {"positive_class": "yes", "threshold": 0.4, "label": "churn"}
     assert manifest.methods[:2] == ["predict", "predict_proba"]

@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modelserve.runtimes.compiled import NULL_TEXT
 from modelserve_control import processes
-from modelserve_control.compile import nulls
 from serving import Functions, release
 
 # pickle itself is imported by numpy and by functions-framework; nothing here can unpickle a model without these.
@@ -51,7 +49,3 @@ def test_no_library_that_could_unpickle_is_imported(functions: Functions, tmp_pa
     modules = json.loads(done.stdout.splitlines()[-1])
     assert [name for name in ABSENT if name in modules] == []
     assert "onnxruntime" in modules
-
-
-def test_a_null_text_is_the_same_to_the_compiler_and_to_the_server() -> None:
-    assert NULL_TEXT == nulls.NULL_TEXT

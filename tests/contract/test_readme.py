@@ -8,10 +8,12 @@ import pkgutil
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import benchmarks
 import modelserve
 import modelserve_control
 from modelserve.errors import ServeError
@@ -58,8 +60,37 @@ def test_the_first_screen_is_what_the_demo_prints(demo: str) -> None:
     assert stable(shown) == stable(demo)
 
 
+def test_the_second_is_what_the_tests_print(tmp_path: Path) -> None:
+    command, shown = blocks()[1].split("\n", 1)
+    assert command == "$ scripts/test"
+    script = (ROOT / "scripts" / "test").read_text()
+    rooms = re.findall(r"^(tests/[^:]*): ", shown, re.MULTILINE)
+    assert sorted(rooms) == sorted(re.search(r"ROOMS:-(.*)}", script)[1].split())  # type: ignore[index]  # it is there
+    assert {path.parent for path in (ROOT / "tests").rglob("test_*.py")} == {
+        path.parent for room in rooms for path in found(room)
+    }, "a room of tests/ that scripts/test does not run"
+
+    room = "tests/unit/test_errors.py"
+    own = {"ROOMS": room, "LOGS": str(tmp_path)}
+    done = subprocess.run(["scripts/test"], cwd=ROOT, env=environ() | own, text=True, capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = [line for line in shown.splitlines() if not line.startswith(("tests/", "SKIPPED"))]
+    printed = done.stdout.splitlines()
+    assert [figures(line) for line in printed if not line.startswith(room)] == [figures(line) for line in kept]
+    assert any(figures(line) == f"{room}: N passed in Ns" for line in printed), done.stdout
+
+
+def found(room: str) -> Iterator[Path]:
+    for path in ROOT.glob(room):
+        yield from path.rglob("test_*.py") if path.is_dir() else [path]
+
+
+def figures(line: str) -> str:
+    return re.sub(r"[0-9][0-9.,]*", "N", line)
+
+
 def test_publish_serve_and_roll_back_as_the_readme_says(demo: str, tmp_path: Path) -> None:
-    lines = blocks()[1].replace(".cache/store", str(tmp_path / "store")).splitlines()
+    lines = blocks()[2].replace(".cache/store", str(tmp_path / "store")).splitlines()
     script = "set -e\n" + "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
     port = str(processes.free_port())
     with (tmp_path / "out").open("wb") as out:
@@ -80,7 +111,7 @@ def test_publish_serve_and_roll_back_as_the_readme_says(demo: str, tmp_path: Pat
 
 
 def test_every_setting_and_error_code_is_documented() -> None:
-    for package in (modelserve, modelserve_control):
+    for package in (modelserve, modelserve_control, benchmarks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)

@@ -11,8 +11,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve import http, scoring
-from modelserve.http import Http, header_value
+from modelserve import door, scoring
+from modelserve.door import header_value
+from modelserve.http import Http
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
@@ -57,7 +58,7 @@ def post(path: str, content: bytes, name: str = "tiny", ready: bool = True) -> R
     [("churn", "churn"), ("a b%", "a b%"), ("modèle", "mod%C3%A8le"), ("a\nb", "a%0Ab"), ("\udcff", "%3F")],
 )
 def test_a_header_is_printable_ascii(text: str, value: str) -> None:
-    assert header_value(text) == value
+    assert header_value(text) == value.encode()
 
 
 @pytest.mark.parametrize("path", ["/predict", "/nothing"])
@@ -69,7 +70,7 @@ def test_a_model_of_any_name_answers(path: str) -> None:
 
 
 def test_an_answer_that_cannot_be_signed_is_the_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "header_value", lambda text: text)
+    monkeypatch.setattr(door, "header_value", lambda text: text.encode("ascii"))
     answer = post("/nothing", b"", "模型")
     assert (answer.status_code, json.loads(bytes(answer.body))["request_id"]) == (500, "r1")
 

@@ -1,9 +1,8 @@
 """Compiles fitted models to ONNX at publish time, and proves that both forms answer alike. Nothing here is served."""
 
-from modelserve_control.compile.compiler import Compiled, Input, Output, compile
+from modelserve_control.compile.compiler import Compiled, Output, compile
 from modelserve_control.compile.errors import CannotCompile
-from modelserve_control.compile.nulls import NULL_TEXT
 from modelserve_control.compile.rows import generated
 from modelserve_control.compile.verify import Report, verify
 
-__all__ = ["NULL_TEXT", "CannotCompile", "Compiled", "Input", "Output", "Report", "compile", "generated", "verify"]
+__all__ = ["CannotCompile", "Compiled", "Output", "Report", "compile", "generated", "verify"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import onnx
@@ -13,12 +14,14 @@ from sklearn.pipeline import Pipeline
 
 from modelserve.cells import Boolean, Kind, Real, String, Whole
 from modelserve.runtimes.native import METHODS
+from modelserve.runtimes.packing import Input
 from modelserve.signature import Column, Signature
 from modelserve.tensors import Tensor
 from modelserve_control.compile.errors import CannotCompile, refuse
 from modelserve_control.compile.features import Features, Part
 from modelserve_control.compile.graph import TYPES, Graph
 from modelserve_control.compile.heads import classes_of
+from modelserve_control.compile.packing import pack
 from modelserve_control.compile.registry import Methods, predict
 
 ROOMS: Final = (
@@ -44,20 +47,6 @@ NUMPY_TYPES: Final = {"O": "string", "i": "int64", "f": "double", "b": "bool"}
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """One column of the signature. `kind` is "double" or "string"; the tensor is (rows, width)."""
-
-    name: str
-    kind: str
-    width: int = 1
-    nullable: bool = False
-    lower: bool = False
-    """Whether texts are fed as `text.lower()`: a vectorizer lowers them, and no operator does it as Python does."""
-    exact_integers: bool = False
-    """A long column: a double keeps whole numbers up to 2**53 only, so greater ones must be refused before."""
-
-
-@dataclass(frozen=True, slots=True)
 class Output:
     """A method. `kind` is "double", "string", "int64" or "bool"; (rows,), or (rows, classes or outputs)."""
 
@@ -65,18 +54,25 @@ class Output:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
     model: onnx.ModelProto
+    """A tensor per column: what `mlflow.onnx` loads."""
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+
+    @cached_property
+    def served(self) -> bytes:
+        """The same, packed: what this kit serves."""
+        packed = pack(self.model, self.inputs, {output.name: output.kind for output in self.outputs})
+        return packed.SerializeToString()
 
     def metadata(self) -> Mapping[str, Any]:
         """What the manifest keeps."""
         return {
-            "inputs": [{"name": i.name, "kind": i.kind, "width": i.width, "nullable": i.nullable, "lower": i.lower, "exact_integers": i.exact_integers} for i in self.inputs],
-            "outputs": [{"name": output.name, "kind": output.kind} for output in self.outputs],
-        }  # fmt: skip
+            "inputs": [asdict(column) for column in self.inputs],
+            "outputs": [asdict(output) for output in self.outputs],
+        }
 
 
 def compile(model: Any, signature: Signature) -> Compiled:  # the package's one verb

@@ -23,7 +23,8 @@ TYPES: Final = {"double": TensorProto.DOUBLE, "string": TensorProto.STRING, "int
 class Graph:
     """`op` returns the name of the tensor it makes. A constant can stand wherever a name can."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self._shared: dict[Any, str] = {}
@@ -36,7 +37,7 @@ class Graph:
         names = tuple(map(self.name, inputs))
         key = (kind, domain, names, repr(sorted(attributes.items())) if small(attributes) else len(self.nodes))
         if key not in self._shared:
-            first = self._shared[key] = f"{kind.lower()}_{len(self.nodes)}"
+            first = self._shared[key] = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
             made = [first, *(f"{first}_{place}" for place in range(1, outputs))]
             self.nodes.append(helper.make_node(kind, names, made, domain=domain, **attributes))
         return self._shared[key]
@@ -52,7 +53,7 @@ class Graph:
             array.tobytes() if array.dtype != object else repr(array.tolist()),
         )
         if key not in self._shared:
-            name = f"constant_{len(self.constants)}"
+            name = f"{self.prefix}constant_{len(self.constants)}"
             self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
             self._shared[key] = name
         return self._shared[key]

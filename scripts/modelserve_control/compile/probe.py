@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from modelserve.runtimes.packing import NULL_TEXT
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.features import Features
 from modelserve_control.compile.graph import Array
 from modelserve_control.compile.lookup import kinds
-from modelserve_control.compile.nulls import NULL_TEXT
 
 UNKNOWN_TEXT: Final = "\uffff\ufffeunknown"
 

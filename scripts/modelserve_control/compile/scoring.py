@@ -11,42 +11,45 @@ import onnxruntime as ort
 import pandas as pd
 
 from modelserve.cells import String
+from modelserve.runtimes.compiled import load
+from modelserve.runtimes.packing import Input, doubles, own_tensor
 from modelserve.signature import Batch, Signature
-from modelserve_control.compile.compiler import Compiled, Input
+from modelserve_control.compile.compiler import Compiled
 from modelserve_control.compile.graph import Array
-from modelserve_control.compile.nulls import NULL_TEXT
 
 Answers = Mapping[str, Array]
 
 
 class Session:
-    """One intra-op thread. Raises what ONNX Runtime raises, also while scoring."""
+    """Both graphs of a compiled model: the packed one as it is served, and the one with a tensor per column.
+
+    One intra-op thread. Raises what ONNX Runtime raises, also while scoring.
+    """
 
     def __init__(self, compiled: Compiled) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # a row that stops the scoring is an answer here
-        self.compiled = compiled
+        self.inputs = compiled.inputs
         self.names = [output.name for output in compiled.outputs]
         self.session = ort.InferenceSession(
             compiled.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+        self.served = load(compiled.served, compiled.metadata())
 
     def score(self, batch: Batch) -> Answers:
-        found = self.session.run(self.names, feeds(self.compiled, batch))
-        return dict(zip(self.names, found, strict=True))
+        """As it is served."""
+        return self.served.score(batch, self.names, {})
 
-
-def feeds(compiled: Compiled, batch: Batch) -> dict[str, Array]:
-    return {column.name: feed(column, batch.columns[column.name]) for column in compiled.inputs}
+    def by_column(self, batch: Batch) -> Answers:
+        """As `mlflow.onnx` would score it."""
+        feeds = {column.name: feed(column, batch.columns[column.name]) for column in self.inputs}
+        return dict(zip(self.names, self.session.run(self.names, feeds), strict=True))
 
 
 def feed(column: Input, values: Array) -> Array:
     """(rows, width): texts with NULL_TEXT for null, numbers as double with NaN for null."""
-    if column.kind == "string":
-        texts = np.array([NULL_TEXT if v is None else v.lower() if column.lower else v for v in values], dtype=object)
-        return texts.reshape(-1, 1)
-    return np.asarray(values, dtype=np.float64).reshape(len(values), column.width)
+    return own_tensor(column, values) if column.kind == "string" else doubles(column, values)
 
 
 def original(model: Any, signature: Signature, batch: Batch, methods: list[str]) -> Answers:

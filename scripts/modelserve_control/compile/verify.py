@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,7 +49,9 @@ class Comparison:
 
     def batch(self, batch: Batch, what: str) -> None:
         """A batch that one of the two does not score is compared row by row."""
-        native, made = self._native(batch), self._made(batch)
+        native, made = self._native(batch), attempt(self.session.score, batch)
+        if not identical(made, attempt(self.session.by_column, batch)):
+            self._refuse(f"{what}: the packed graph answers otherwise than the one it was made of.")
         if native is not None and made is not None:
             self._answers(native, made, batch, what)
         elif batch.rows > 1:
@@ -67,12 +69,6 @@ class Comparison:
         try:
             return original(self.model, self.signature, batch, self.methods)
         except Exception:  # whatever a model raises, the compiled form must raise too
-            return None
-
-    def _made(self, batch: Batch) -> Answers | None:
-        try:
-            return self.session.score(batch)
-        except Exception:  # ONNX Runtime's errors share no base class
             return None
 
     def _answers(self, native: Answers, made: Answers, batch: Batch, what: str) -> None:
@@ -106,6 +102,23 @@ class Comparison:
 
     def _refuse(self, sentence: str) -> None:
         self.report.mismatch = self.report.mismatch or sentence[0].upper() + sentence[1:]
+
+
+def attempt(score: Callable[[Batch], Answers], batch: Batch) -> Answers | None:
+    try:
+        return score(batch)
+    except Exception:  # ONNX Runtime's errors share no base class
+        return None
+
+
+def identical(one: Answers | None, other: Answers | None) -> bool:
+    """To the last bit: both graphs compute the same, whatever it is fed by."""
+    if one is None or other is None:
+        return one is other
+    return all(
+        np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f")
+        for name in one.keys() | other.keys()
+    )
 
 
 def is_labels(values: Array) -> bool:

@@ -1,0 +1,153 @@
+"""The short way in: JSON records with exactly the columns that are expected, read and checked in one step.
+
+A decoder made for the signature knows every cell's type while it reads it, which takes a third of the time of reading
+first and checking after. It gives up (None) at anything else: another form, a bad cell, a column too many. Then the
+general decoder decides, so the rules and the words of every refusal are in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import msgspec
+import numpy as np
+from msgspec.structs import astuple
+
+from modelserve.payloads import Limits
+from modelserve.payloads.invocations import FORMS
+from modelserve.signature import Column, Signature
+
+EXACT: Final = 1 << 53
+LONG = Annotated[int, msgspec.Meta(ge=-EXACT, le=EXACT)]  # greater ones need a closer look
+INTEGER = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
+CELLS: Final[dict[str, Any]] = {
+    "string": str,
+    "boolean": bool,
+    "long": LONG,
+    "integer": INTEGER,
+    "double": LONG | float,
+}
+SCALAR = str | int | float | bool | None
+RECORDS: Final = ("dataframe_records", "instances")
+# A client sends the same extra columns again and again; so many sets of them get a decoder.
+MOST_SHAPES: Final = 8
+MOST_EXTRA: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Checked Python values: a sequence of `rows` cells per column, in the signature's order; None for null."""
+
+    columns: Sequence[Sequence[Any]]
+    rows: int
+    extra: int
+    form: str | None
+    """One of RECORDS, or None for plain records."""
+    single: bool = False
+
+
+class TypedDecoder:
+    """For one signature. Raises ValueError when the signature has what only the general decoder knows."""
+
+    def __init__(self, signature: Signature, limits: Limits) -> None:
+        kinds = {column.kind.name for column in signature.columns}
+        if signature.params or not signature.named or kinds - CELLS.keys() or limits.depth < 4:
+            raise ValueError("the general decoder only")
+        if set(signature.names) & set(FORMS):
+            raise ValueError("a column is called as a form is")
+        self.columns = signature.columns
+        self.limits = limits
+        self.shapes = [Shape(self.columns, ())]
+
+    def decode(self, data: bytes, plain: bool) -> Typed | None:
+        """`plain` says whether records may come without a form around them."""
+        form = form_of(data)
+        if form is None and not plain:
+            return None
+        for shape in self.shapes:
+            typed = shape.decode(data, form)
+            if typed is not None:
+                within = 0 < typed.rows <= self.limits.rows and shape.width <= self.limits.columns
+                return typed if within else None
+        return None
+
+    def learn(self, data: bytes) -> None:
+        """Told of a body that the general decoder took, whose records had columns that the signature has not."""
+        form, value = form_of(data), msgspec.json.decode(data)
+        if form is not None:
+            value = value[form]
+        record = value[0] if type(value) is list and value else value
+        if type(record) is not dict:
+            return
+        names = {column.name for column in self.columns}
+        extra = tuple(name for name in record if name not in names)
+        known = {shape.extra for shape in self.shapes}
+        if 0 < len(extra) <= MOST_EXTRA and len(known) < MOST_SHAPES and extra not in known:
+            with suppress(ValueError):  # a name that no decoder can have
+                self.shapes.insert(0, Shape(self.columns, extra))
+
+
+def form_of(data: bytes) -> str | None:
+    start = data[1:32].lstrip()
+    return next((form for form in RECORDS if start.startswith(b'"%s"' % form.encode())), None)
+
+
+class Shape:
+    """Decoders of records with all columns of the signature and `extra` ones, and no others."""
+
+    def __init__(self, columns: Sequence[Column], extra: tuple[str, ...]) -> None:
+        names = [*(column.name for column in columns), *extra]
+        places = [f"c{place}" for place in range(len(names))]
+        types = [*(cell_type(column) for column in columns), *[SCALAR for _ in extra]]
+        record = msgspec.defstruct(
+            "Record", list(zip(places, types, strict=True)), rename=dict(zip(places, names, strict=True)),
+            forbid_unknown_fields=True, gc=False,
+        )  # fmt: skip
+        self.extra = extra
+        self.width = len(names)
+        self.known = len(columns)
+        self.colons = self.width + sum(name.count(":") for name in names)
+        self.one = msgspec.json.Decoder(record)
+        self.many = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]  # made just now
+        self.forms: dict[str, Any] = {form: msgspec.json.Decoder(form_struct(form, record)) for form in RECORDS}
+
+    def decode(self, data: bytes, form: str | None) -> Typed | None:
+        single = form is None and data[:1] == b"{"
+        try:
+            if form is not None:
+                records = self.forms[form].decode(data).records
+            else:
+                records = [self.one.decode(data)] if single else self.many.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        columns = list(zip(*map(astuple, records), strict=True))
+        if not records or not self._each_key_once(data, columns, len(records), form):
+            return None
+        return Typed(columns[: self.known], len(records), len(self.extra), form, single)
+
+    def _each_key_once(self, data: bytes, columns: Sequence[Sequence[Any]], rows: int, form: str | None) -> bool:
+        """Every key is followed by a colon: as many colons as keys leave no room for a key that came twice."""
+        beyond = count_colons(data) - self.colons * rows - (form is not None)
+        if beyond and b"\\" not in data:  # an escape may stand for a colon
+            beyond -= sum(cell.count(":") for column in columns for cell in column if type(cell) is str)
+        return beyond == 0
+
+
+def cell_type(column: Column) -> Any:
+    cell = CELLS[column.kind.name]
+    return cell if column.required else cell | None
+
+
+def form_struct(form: str, record: type) -> type:
+    return msgspec.defstruct(
+        "Form", [("records", list[record])], rename={"records": form}, forbid_unknown_fields=True  # type: ignore[valid-type]  # made just now
+    )  # fmt: skip
+
+
+def count_colons(data: bytes) -> int:
+    if len(data) < 4_096:
+        return data.count(b":")
+    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == ord(":")))  # four times as fast
