@@ -62,9 +62,12 @@ class Active:
     def reason(self) -> str:
         return not_ready(self.error).message
 
-    def lease(self) -> Lease:
-        """`async with` gives the active version, which is not retired before the block ends."""
-        return Lease(self)
+    async def lease(self) -> Loaded:
+        """The active version, which is not retired before its `leases.leave()`."""
+        loaded = self.current or await self.get()
+        while not loaded.leases.enter():
+            loaded = await self.get()
+        return loaded
 
     async def get(self) -> Loaded:
         """Waits for the first version at most LOAD_WAIT_SECONDS, then raises NotReady."""
@@ -165,25 +168,6 @@ class Active:
             exc_info=error,
             extra={"fields": {"error_code": error.code, "attempt": self._failures, "still_serving": serving}},
         )
-
-
-class Lease:
-    """A generator would do this in ten times the time, and every request takes one."""
-
-    __slots__ = ("_active", "_loaded")
-
-    def __init__(self, active: Active) -> None:
-        self._active = active
-
-    async def __aenter__(self) -> Loaded:
-        loaded = self._active.current or await self._active.get()
-        while not loaded.leases.enter():
-            loaded = await self._active.get()
-        self._loaded = loaded
-        return loaded
-
-    async def __aexit__(self, *raised: object) -> None:
-        self._loaded.leases.leave()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -23,19 +23,18 @@ INLINE_BYTES: Final = 32 << 10
 DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
 
 T = TypeVar("T")
+Headers = Mapping[bytes, bytes]
+"""By their names in lower case, as the host gives them."""
 
 
-def header(request: Request, name: bytes, otherwise: str = "") -> str:
-    """The first of this name, which is in lower case."""
-    for given, value in request.scope["headers"]:
-        if given == name:
-            return str(value, "latin-1")
-    return otherwise
+def header(headers: Headers, name: bytes, otherwise: str = "") -> str:
+    value = headers.get(name)
+    return otherwise if value is None else str(value, "latin-1")
 
 
-def media_type(request: Request) -> str:
+def media_type(headers: Headers) -> str:
     """Without its parameters; JSON when the header is missing. Raises UnsupportedMediaType."""
-    given = header(request, b"content-type", JSON)
+    given = header(headers, b"content-type", JSON)
     if given == JSON:
         return JSON
     kind, _, parameters = given.partition(";")
@@ -48,12 +47,12 @@ def media_type(request: Request) -> str:
     return kind
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, headers: Headers, limit: int) -> bytes:
     """Raises TooLarge as soon as the length is known, and before more than the limit is kept; UnsupportedMediaType for a
     compressed body, which could unpack to any length."""
-    if header(request, b"content-encoding", "identity").strip().lower() not in ("identity", ""):
+    if header(headers, b"content-encoding").strip().lower() not in ("identity", ""):
         raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
-    announced = header(request, b"content-length")
+    announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:
         raise too_large(limit)
     chunks = []

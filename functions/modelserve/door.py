@@ -10,14 +10,14 @@ import time
 import uuid
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from modelserve.active import Active
+from modelserve.bodies import Headers
 from modelserve.errors import NotReady, ServeError, TooSlow, body
-from modelserve.loading import Loaded
+from modelserve.loading import Loaded, header_value
 from modelserve.metrics import Metrics
 from modelserve.payloads.predictions import encode
 from modelserve.settings import Settings
@@ -25,6 +25,7 @@ from modelserve.settings import Settings
 logger = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
+CONTENT_TYPE: Final = (b"content-type", b"application/json")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -36,45 +37,43 @@ class Door:
         self.active = active
         self.metrics = metrics
         # A random number of its own for each process, and a count: as unique as sixteen random bytes, in a tenth of the time.
-        self._process_id = uuid.uuid4().hex[:16]
+        self._process_id = uuid.uuid4().hex[:16].encode()
         self._requests = itertools.count()
 
     async def __call__(self, request: Request) -> Response:
-        request_id = given_id(request) or f"{self._process_id}{next(self._requests):016x}"
-        if not self.metrics.enabled:
-            return await self.protected(request, request_id)
+        headers = dict(request.scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = b"%s%016x" % (self._process_id, next(self._requests))
         started = time.perf_counter()
-        response = await self.protected(request, request_id)
-        route = route_name(request.scope["path"])
-        self.metrics.count("requests", route=route, status=str(response.status_code))
-        self.metrics.observe(time.perf_counter() - started, route)
-        return response
-
-    async def protected(self, request: Request, request_id: str) -> Response:
         try:
             try:
-                response = await self.answer(request)
+                response = await self.answer(request, headers)
             except ServeError as error:
                 response = failure(error, request_id)
             except ClientDisconnect:
                 response = Response(status_code=499)  # nobody reads it; nginx's number for a client that went away
             self.sign(response, request_id)
         except Exception as error:
-            logger.error("the server failed", exc_info=error, extra={"fields": {"request_id": request_id}})
+            logger.error("the server failed", exc_info=error, extra={"fields": {"request_id": request_id.decode()}})
             response = failure(error, request_id)
             with suppress(Exception):  # signing may be what failed
                 self.sign(response, request_id)
+        if self.metrics.enabled:
+            route = route_name(request.scope["path"])
+            self.metrics.count("requests", route=route, status=str(response.status_code))
+            self.metrics.observe(time.perf_counter() - started, route)
         return response
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, headers: Headers) -> Response:
         raise NotImplementedError  # each door has its own
 
-    def sign(self, response: Response, request_id: str) -> None:
-        response.raw_headers.append((b"x-request-id", request_id.encode()))
+    def sign(self, response: Response, request_id: bytes) -> None:
+        response.raw_headers.append((b"x-request-id", request_id))
         if isinstance(response, Reply):
             return
         loaded = self.active.current
-        response.raw_headers += model_headers(loaded) if loaded else nobody(self.active.name)
+        response.raw_headers += loaded.headers if loaded else nobody(self.active.name)
 
     def health(self) -> Response:
         """503 until a version is active. Afterwards always 200: a version that fails never replaces one that works."""
@@ -97,7 +96,35 @@ class Budget:
         try:
             await self._timeout.__aexit__(*raised)
         except TimeoutError:
-            raise TooSlow(f"The request took longer than its budget of {self.seconds:g} s.") from None
+            raise too_slow(self.seconds) from None
+
+
+class Turn:
+    """`async with` gives the active version, which stays until the block ends, and a deadline of so many seconds."""
+
+    __slots__ = ("_active", "_loaded", "_seconds", "_timeout")
+
+    def __init__(self, active: Active, seconds: float) -> None:
+        self._active = active
+        self._seconds = seconds
+
+    async def __aenter__(self) -> Loaded:
+        self._loaded = await self._active.lease()
+        self._timeout = asyncio.timeout(self._seconds)
+        await self._timeout.__aenter__()
+        return self._loaded
+
+    async def __aexit__(self, *raised: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*raised)
+        except TimeoutError:
+            raise too_slow(self._seconds) from None
+        finally:
+            self._loaded.leases.leave()
+
+
+def too_slow(seconds: float) -> TooSlow:
+    return TooSlow(f"The request took longer than its budget of {seconds:g} s.")
 
 
 class Reply(Response):
@@ -107,39 +134,21 @@ class Reply(Response):
         self.body = body
         self.status_code = 200
         self.background = None
-        length = (b"content-length", str(len(body)).encode())
-        self.raw_headers = [length, (b"content-type", b"application/json"), *model_headers(loaded)]
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), CONTENT_TYPE, *loaded.headers]
 
 
 def reply(value: Any, loaded: Loaded) -> Response:
     return Reply(encode(value), loaded)
 
 
-def model_headers(loaded: Loaded) -> list[tuple[bytes, bytes]]:
-    return [(b"x-model-name", header_value(loaded.name)), (b"x-model-version", header_value(loaded.version))]
-
-
 def nobody(name: str) -> list[tuple[bytes, bytes]]:
     return [(b"x-model-name", header_value(name)), (b"x-model-version", b"none")]
 
 
-def header_value(text: str) -> bytes:
-    """A header holds printable ASCII; anything else goes percent-encoded."""
-    return (text if text.isascii() and text.isprintable() else quote(text, errors="replace")).encode()
-
-
-def given_id(request: Request) -> str | None:
-    """The caller's id of the request, when it has the form of one."""
-    for name, value in request.scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return str(value, "ascii")
-    return None
-
-
-def failure(error: Exception, request_id: str) -> Response:
+def failure(error: Exception, request_id: bytes) -> Response:
     status = error.status if isinstance(error, ServeError) else ServeError.status
     headers = error.headers if isinstance(error, ServeError) else {}
-    return Response(encode(body(error, request_id)), status_code=status, media_type=JSON, headers=headers)
+    return Response(encode(body(error, request_id.decode())), status_code=status, media_type=JSON, headers=headers)
 
 
 def route_name(path: str) -> str:

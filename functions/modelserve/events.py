@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from modelserve import envelopes, records, scoring
 from modelserve.active import Active
-from modelserve.bodies import off_loop, read_body, too_large
-from modelserve.door import JSON, Budget, Door, reply
+from modelserve.bodies import Headers, off_loop, read_body, too_large
+from modelserve.door import JSON, Budget, Door, Turn, reply
 from modelserve.envelopes import Message
 from modelserve.errors import BadInput, MethodNotAllowed, ServeError
 from modelserve.loading import Loaded
@@ -59,14 +59,14 @@ class Events(Door):
         self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
         self.results = results
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, headers: Headers) -> Response:
         if request.method in ("GET", "HEAD"):
             return await self.get(request)
         if request.method != "POST":
             raise MethodNotAllowed(["POST"])
         limit = max(int(self.settings.max_request_bytes * ENVELOPE_SHARE), LONGEST_ENVELOPE)
         async with Budget(self.settings.predict_timeout_seconds):
-            body = await read_body(request, limit)
+            body = await read_body(request, headers, limit)
         return await self.handle(envelopes.parse(request.headers, body))
 
     async def get(self, request: Request) -> Response:
@@ -84,7 +84,7 @@ class Events(Door):
         The ack deadline is not known here, so scoring and publishing have a bound of their own.
         """
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
-        async with self.active.lease() as loaded, Budget(seconds):
+        async with Turn(self.active, seconds) as loaded:
             try:
                 async with Budget(self.settings.predict_timeout_seconds):
                     scored = await self.score(loaded, message)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from modelserve.payloads import Limits
-from modelserve.payloads.predictions import Presentation, ResultShape, encode, jsonable
+from modelserve.payloads.predictions import Presentation, ResultShape, encode
 from modelserve.payloads.typed import Typed, TypedDecoder
 from modelserve.signature import Signature
 
@@ -37,7 +37,7 @@ class Express:
         self, runtime: CompiledRuntime, signature: Signature, presentation: Presentation, limits: Limits
     ) -> None:
         self.runtime = runtime
-        self.decoder = TypedDecoder(signature, limits)
+        self.decoder = TypedDecoder(signature, limits, runtime.packing.categories())
         self.pack = runtime.packing.packer(signature.names)
         self.form_methods = runtime.methods[:1]
         self.plain_methods, self.shape = plain_answer(runtime, presentation)
@@ -58,8 +58,8 @@ class Express:
     def _score(self, typed: Typed) -> Any:
         feeds = self.pack(typed.columns, typed.rows)
         if typed.form is not None:
-            return {"predictions": jsonable(self.runtime.run(self.form_methods, feeds)[0])}
-        results = self.shape(*map(jsonable, self.runtime.run(self.plain_methods, feeds)))
+            return {"predictions": self.runtime.run(self.form_methods, feeds)[0].tolist()}
+        results = self.shape(*(output.tolist() for output in self.runtime.run(self.plain_methods, feeds)))
         return results[0] if typed.single else results
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -12,8 +13,8 @@ from starlette.responses import Response
 
 from modelserve import metadata, openapi, scoring
 from modelserve.active import Active
-from modelserve.bodies import decode_body, media_type, off_loop, read_body, weight
-from modelserve.door import JSON, Budget, Door, Reply, reply
+from modelserve.bodies import Headers, decode_body, media_type, off_loop, read_body, weight
+from modelserve.door import JSON, Door, Reply, Turn, reply
 from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request, Headers], Awaitable[Response]]
 
 
 class Http(Door):
@@ -38,12 +39,12 @@ class Http(Door):
         self.routes = self._routes()
 
     def _routes(self) -> dict[str, dict[str, Handler]]:
-        predict: dict[str, Handler] = {"POST": self.post_predict, "GET": self.get_predict}
+        predict: dict[str, Handler] = {"POST": partial(self.post, records=True), "GET": self.get_predict}
         health: dict[str, Handler] = {"GET": self.get_health}
         routes: dict[str, dict[str, Handler]] = {
             "/": predict,
             "/predict": predict,
-            "/invocations": {"POST": self.post_invocations},
+            "/invocations": {"POST": partial(self.post, records=False)},
             "/ping": health,
             "/health": health,
             "/health/ready": health,
@@ -62,26 +63,21 @@ class Http(Door):
             routes[self.settings.aip_predict_route] = predict
         return routes
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, headers: Headers) -> Response:
         handlers = self.routes.get(request.scope["path"]) or self.v2_handlers(request)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(sorted(handlers))
-        return await handler(request)
+        return await handler(request, headers)
 
     # --- predictions ---
 
-    async def post_invocations(self, request: Request) -> Response:
-        return await self.post(request, records=False)
-
-    async def post_predict(self, request: Request) -> Response:
-        return await self.post(request, records=True)
-
-    async def post(self, request: Request, records: bool) -> Response:
-        async with self.active.lease() as loaded, self.budget():
-            kind = media_type(request)
-            data = await read_body(request, self.settings.max_request_bytes)
+    async def post(self, request: Request, headers: Headers, records: bool) -> Response:
+        """`records` says whether plain records are taken beside the forms that name themselves."""
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+            kind = media_type(headers)
+            data = await read_body(request, headers, self.settings.max_request_bytes)
             express = loaded.express if kind == JSON and not request.scope["query_string"] else None
             if express and (quick := express.answer(data, plain=records)):
                 self.metrics.count("extra_columns", quick.extra)
@@ -99,8 +95,8 @@ class Http(Door):
                 express.decoder.learn(data)
             return response
 
-    async def get_predict(self, request: Request) -> Response:
-        async with self.active.lease() as loaded, self.budget():
+    async def get_predict(self, request: Request, headers: Headers) -> Response:
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
             pairs = request.query_params.multi_items()
             payload = plain.parse_query(pairs, loaded.signature, self.limits)
             return await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
@@ -116,9 +112,6 @@ class Http(Door):
             value = results[0] if payload.single else results
         return await scoring.for_rows(batch.rows, lambda: reply(value, loaded))
 
-    def budget(self) -> Budget:
-        return Budget(self.settings.predict_timeout_seconds)
-
     # --- Open Inference Protocol V2 ---
 
     def v2_handlers(self, request: Request) -> dict[str, Handler]:
@@ -129,12 +122,12 @@ class Http(Door):
             return {"POST": self.post_v2_infer}
         return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
 
-    async def post_v2_infer(self, request: Request) -> Response:
-        async with self.active.lease() as loaded, self.budget():
+    async def post_v2_infer(self, request: Request, headers: Headers) -> Response:
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
             check_v2_name(request, loaded)
-            if "inference-header-content-length" in request.headers or media_type(request) != JSON:
+            if b"inference-header-content-length" in headers or media_type(headers) != JSON:
                 raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
-            data = await read_body(request, self.settings.max_request_bytes)
+            data = await read_body(request, headers, self.settings.max_request_bytes)
 
             def checked() -> tuple[Checked, list[str], Mapping[str, Any]]:
                 value = strict_json.decode(data, self.limits.depth)
@@ -154,44 +147,44 @@ class Http(Door):
 
             return await scoring.for_rows(batch.rows, answer)
 
-    async def get_v2_model(self, request: Request) -> Response:
-        async with self.active.lease() as loaded:
+    async def get_v2_model(self, request: Request, headers: Headers) -> Response:
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
             check_v2_name(request, loaded)
             return reply(metadata.v2_document(loaded), loaded)
 
-    async def get_v2_model_ready(self, request: Request) -> Response:
+    async def get_v2_model_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
-        async with self.active.lease() as loaded:
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
             check_v2_name(request, loaded)
             return reply({"name": loaded.name, "ready": True}, loaded)
 
-    async def get_v2_live(self, request: Request) -> Response:
+    async def get_v2_live(self, request: Request, headers: Headers) -> Response:
         return Response(encode({"live": True}), media_type=JSON)
 
-    async def get_v2_ready(self, request: Request) -> Response:
+    async def get_v2_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
         return Response(encode({"ready": True}), media_type=JSON)
 
     # --- about the server ---
 
-    async def get_live(self, request: Request) -> Response:
+    async def get_live(self, request: Request, headers: Headers) -> Response:
         return Response(encode({"status": "ok"}), media_type=JSON)
 
-    async def get_health(self, request: Request) -> Response:
+    async def get_health(self, request: Request, headers: Headers) -> Response:
         return self.health()
 
-    async def get_version(self, request: Request) -> Response:
+    async def get_version(self, request: Request, headers: Headers) -> Response:
         return Response(metadata.mlflow_version(), media_type="text/plain")
 
-    async def get_metadata(self, request: Request) -> Response:
-        async with self.active.lease() as loaded:
+    async def get_metadata(self, request: Request, headers: Headers) -> Response:
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
             return reply(metadata.document(loaded), loaded)
 
-    async def get_openapi(self, request: Request) -> Response:
-        async with self.active.lease() as loaded:
+    async def get_openapi(self, request: Request, headers: Headers) -> Response:
+        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
             return reply(openapi.document(loaded), loaded)
 
-    async def get_metrics(self, request: Request) -> Response:
+    async def get_metrics(self, request: Request, headers: Headers) -> Response:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
 

@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from modelserve.leases import Leases
 from modelserve.payloads.predictions import Presentation
@@ -50,6 +52,11 @@ class Loaded:
     leases: Leases = field(default_factory=Leases)
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
+    @cached_property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer of this version names."""
+        return [(b"x-model-name", header_value(self.name)), (b"x-model-version", header_value(self.version))]
+
     def retire(self) -> None:
         """Free the model after its last request, then its files."""
         self.leases.close()
@@ -57,6 +64,11 @@ class Loaded:
         self.scorer.join(timeout=60)
         if self.held:
             self.held.retire()
+
+
+def header_value(text: str) -> bytes:
+    """A header holds printable ASCII; anything else goes percent-encoded."""
+    return (text if text.isascii() and text.isprintable() else quote(text, errors="replace")).encode()
 
 
 class Clock:

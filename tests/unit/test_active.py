@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import pytest
 from modelserve.active import LONGEST_BACKOFF, Active
 from modelserve.errors import ArtifactMissing, NotReady, StoreUnavailable
 from modelserve.leases import Leases
+from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.runtimes.batching import BatchingScorer
 from modelserve.settings import Settings
@@ -43,9 +44,18 @@ def activated(uri: object, start: bool = True, **more: str) -> Iterator[Active]:
             made._thread.join(WAIT_SECONDS)
 
 
+@asynccontextmanager
+async def leased(active: Active) -> AsyncIterator[Loaded]:
+    loaded = await active.lease()
+    try:
+        yield loaded
+    finally:
+        loaded.leases.leave()
+
+
 async def answer(active: Active) -> tuple[str, Any]:
     """The version that answers, and its answer to x=1."""
-    async with active.lease() as loaded:
+    async with leased(active) as loaded:
         assert loaded.signature is not None
         batch = loaded.signature.check(table(x=[1.0]))
         return loaded.version, (await loaded.scorer.score(batch, ("predict",), {}))["predict"].tolist()
@@ -88,7 +98,7 @@ def test_a_moved_alias_is_followed_and_the_old_version_retired_after_its_last_re
         assert eventually(active, "1") == [1.0]
 
         async def across_the_swap() -> None:
-            async with active.lease() as old:
+            async with leased(active) as old:
                 move(store, "2")
                 assert await asyncio.to_thread(eventually, active, "2") == [2.0]
                 assert isinstance(old.scorer, BatchingScorer)
@@ -200,7 +210,7 @@ def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models:
 
         async def many() -> set[int]:
             async def one() -> int:
-                async with active.lease() as loaded:
+                async with leased(active) as loaded:
                     return id(loaded)
 
             return set(await asyncio.gather(*(one() for _ in range(20))))

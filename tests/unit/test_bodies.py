@@ -21,8 +21,16 @@ def request(headers: dict[str, str], chunks: Sequence[bytes] = ()) -> tuple[Requ
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
 
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return Request({"type": "http", "headers": encoded}, receive), left
+    return Request({"type": "http", "headers": list(raw(headers).items())}, receive), left
+
+
+def read(made: Request) -> bytes:
+    """With a limit of 6 bytes."""
+    return asyncio.run(bodies.read_body(made, dict(made.scope["headers"]), 6))
+
+
+def raw(headers: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in headers.items()}
 
 
 @pytest.mark.parametrize(
@@ -37,8 +45,7 @@ def request(headers: dict[str, str], chunks: Sequence[bytes] = ()) -> tuple[Requ
     ],
 )
 def test_the_media_type_is_read_without_its_parameters(header: str | None, kind: str) -> None:
-    made, _ = request({"content-type": header} if header else {})
-    assert bodies.media_type(made) == kind
+    assert bodies.media_type(raw({"content-type": header} if header else {})) == kind
 
 
 @pytest.mark.parametrize(
@@ -46,26 +53,26 @@ def test_the_media_type_is_read_without_its_parameters(header: str | None, kind:
 )
 def test_other_media_types_and_charsets_are_not_taken(header: str) -> None:
     with pytest.raises(UnsupportedMediaType):
-        bodies.media_type(request({"content-type": header})[0])
+        bodies.media_type(raw({"content-type": header}))
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "6"}, {"content-length": "nonsense"}])
 def test_a_body_within_its_limit_is_read_whole(headers: dict[str, str]) -> None:
     made, _ = request(headers, [b"abc", b"", b"def"])
-    assert asyncio.run(bodies.read_body(made, 6)) == b"abcdef"
+    assert read(made) == b"abcdef"
 
 
 def test_a_body_that_announces_too_much_is_not_read_at_all() -> None:
     made, left = request({"content-length": "7"}, [b"abcdefg"])
     with pytest.raises(TooLarge, match="larger than the limit of 6 bytes; use `modelserve score`"):
-        asyncio.run(bodies.read_body(made, 6))
+        read(made)
     assert left == [b"abcdefg"]
 
 
 def test_a_body_in_chunks_is_left_at_its_limit() -> None:
     made, left = request({}, [b"abcd"] * 5)
     with pytest.raises(TooLarge):
-        asyncio.run(bodies.read_body(made, 6))
+        read(made)
     assert len(left) == 3
 
 
@@ -73,9 +80,9 @@ def test_a_body_in_chunks_is_left_at_its_limit() -> None:
 def test_a_compressed_body_is_not_taken(encoding: str) -> None:
     made, left = request({"content-encoding": encoding}, [b"abc"])
     with pytest.raises(UnsupportedMediaType, match="without Content-Encoding"):
-        asyncio.run(bodies.read_body(made, 6))
+        read(made)
     assert left == [b"abc"]
-    assert asyncio.run(bodies.read_body(request({"content-encoding": "Identity"}, [b"abc"])[0], 6)) == b"abc"
+    assert read(request({"content-encoding": "Identity"}, [b"abc"])[0]) == b"abc"
 
 
 def test_plain_records_are_taken_only_where_they_are_meant() -> None:

@@ -3,18 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve import door, scoring
-from modelserve.door import header_value
+from modelserve import loading, scoring
 from modelserve.http import Http
-from modelserve.loading import Loaded
+from modelserve.loading import Loaded, header_value
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
 from signatures import signature
@@ -32,10 +29,10 @@ class Holding:
         self.current = held
         self.name = name
 
-    @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Loaded]:
+    async def lease(self) -> Loaded:
         assert self.current is not None
-        yield self.current
+        assert self.current.leases.enter()
+        return self.current
 
 
 def post(path: str, content: bytes, name: str = "tiny", ready: bool = True) -> Response:
@@ -70,7 +67,7 @@ def test_a_model_of_any_name_answers(path: str) -> None:
 
 
 def test_an_answer_that_cannot_be_signed_is_the_one_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "header_value", lambda text: text.encode("ascii"))
+    monkeypatch.setattr(loading, "header_value", lambda text: text.encode("ascii"))
     answer = post("/nothing", b"", "模型")
     assert (answer.status_code, json.loads(bytes(answer.body))["request_id"]) == (500, "r1")
 

@@ -7,7 +7,7 @@ looked up are looked up here, and the graph takes their codes. `modelserve_contr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Final
@@ -22,7 +22,7 @@ from modelserve.signature import Batch
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
 EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps every one
-CODE: Final = np.dtype("<i4")
+CODE: Final = np.dtype("<i8")
 NUMBERS, CODES = "numbers", "codes"
 
 
@@ -41,13 +41,22 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Which columns go where. `numbers` has the columns of the tensor (rows, sum of widths) in order, `coded` those of
-    the tensor (rows, columns) of places in `keys`, and `texts` those that are a (rows, 1) tensor of their own."""
+class Lookup:
+    """A column of categories, texts or numbers, and the code of each. `other` is that of all others."""
 
-    numbers: tuple[Input, ...]
-    coded: tuple[Input, ...]
-    keys: tuple[str, ...]
+    column: Input
+    keys: Sequence[Any]
+    codes: Sequence[int]
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which columns go where. `numbers` has the columns of the tensor (rows, sum of widths) in order, `lookups` those of
+    the tensor (rows, lookups) of codes, and `texts` those that are a (rows, 1) tensor of their own."""
+
+    numbers: Sequence[Input]
+    lookups: Sequence[Lookup]
     texts: Mapping[str, Input]
     """By the name of the tensor."""
 
@@ -57,17 +66,17 @@ class Plan:
     @classmethod
     def decode(cls, text: str) -> Plan:
         raw = json.loads(text)
-        numbers, coded = (tuple(Input(**column) for column in raw[part]) for part in ("numbers", "coded"))
+        lookups = [Lookup(**{**lookup, "column": Input(**lookup["column"])}) for lookup in raw["lookups"]]
         texts = {tensor: Input(**column) for tensor, column in raw["texts"].items()}
-        return cls(numbers, coded, tuple(raw["keys"]), texts)
+        return cls([Input(**column) for column in raw["numbers"]], lookups, texts)
 
 
 class Codes(dict[Any, bytes]):
-    """Category to code, four bytes each so that many are joined at once; whatever is not known has the last one."""
+    """Category to code, in bytes so that many are joined at once. None is a category of its own, or another one."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        super().__init__((key, code_bytes(place)) for place, key in enumerate(keys))
-        self.other = code_bytes(len(keys))
+    def __init__(self, lookup: Lookup) -> None:
+        super().__init__((key, code_bytes(code)) for key, code in zip(lookup.keys, lookup.codes, strict=True))
+        self.other = code_bytes(lookup.other)
         self[None] = self.get(NULL_TEXT, self.other)
 
     def __missing__(self, key: Any) -> bytes:
@@ -75,13 +84,13 @@ class Codes(dict[Any, bytes]):
 
 
 def code_bytes(code: int) -> bytes:
-    return code.to_bytes(CODE.itemsize, "little")
+    return code.to_bytes(CODE.itemsize, "little", signed=True)
 
 
 class Packing:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.codes = Codes(plan.keys)
+        self._code_of = [Codes(lookup).__getitem__ for lookup in plan.lookups]
 
     def of_batch(self, batch: Batch) -> dict[str, Array]:
         """Tensors by name. Raises BadCells for whole numbers that a double cannot keep."""
@@ -90,22 +99,32 @@ class Packing:
         if plan.numbers:
             parts = [doubles(column, batch.columns[column.name]) for column in plan.numbers]
             feeds[NUMBERS] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        if plan.coded:
-            feeds[CODES] = self.coded([batch.columns[column.name].tolist() for column in plan.coded], rows)
+        if plan.lookups:
+            cells = [batch.columns[lookup.column.name].tolist() for lookup in plan.lookups]
+            feeds[CODES] = self.coded(cells, rows)
         return feeds
+
+    def categories(self) -> dict[str, set[str]]:
+        """The texts that are looked up, by the columns of which nothing else is asked."""
+        own = {column.name for column in self.plan.texts.values()}
+        known: dict[str, set[str]] = {}
+        for lookup in self.plan.lookups:
+            if lookup.column.kind == "string" and lookup.column.name not in own:
+                known.setdefault(lookup.column.name, set()).update(lookup.keys)
+        return known
 
     def packer(self, names: Sequence[str]) -> Callable[[Sequence[Sequence[Any]], int], dict[str, Array]]:
         """What makes tensors of checked Python values (text, bool, float, None, or int up to 2**53): a sequence of so
         many rows per column of `names`."""
         places = {name: place for place, name in enumerate(names)}
         numbers = [places[column.name] for column in self.plan.numbers]
-        coded = [places[column.name] for column in self.plan.coded]
+        coded = [places[lookup.column.name] for lookup in self.plan.lookups]
         texts = [(tensor, column, places[column.name]) for tensor, column in self.plan.texts.items()]
 
         def pack(columns: Sequence[Sequence[Any]], rows: int) -> dict[str, Array]:
             feeds = {}
             if numbers:
-                cells = np.array([cell for place in numbers for cell in columns[place]], dtype=np.float64)
+                cells = np.array(list(chain.from_iterable([columns[place] for place in numbers])), dtype=np.float64)
                 feeds[NUMBERS] = np.ascontiguousarray(cells.reshape(-1, rows).T)
             if coded:
                 feeds[CODES] = self.coded([columns[place] for place in coded], rows)
@@ -115,9 +134,9 @@ class Packing:
 
         return pack
 
-    def coded(self, columns: Iterable[Sequence[Any]], rows: int) -> Array:
-        """(rows, columns) places in the plan's keys."""
-        found = b"".join(map(self.codes.__getitem__, chain.from_iterable(columns)))
+    def coded(self, columns: Sequence[Sequence[Any]], rows: int) -> Array:
+        """(rows, lookups) codes."""
+        found = b"".join(chain.from_iterable(map(map, self._code_of, columns)))
         return np.ascontiguousarray(np.frombuffer(found, dtype=CODE).reshape(-1, rows).T)
 
 

@@ -38,6 +38,8 @@ class Part:
         if not self.hot:
             return graph.op("MatMul", self.tensor, np.ascontiguousarray(weights))
         padded = np.vstack([weights, np.zeros((1, weights.shape[1]))])
+        if weights.shape[1] == 1:
+            return graph.total(graph.op("Gather", padded[:, 0], self.tensor, axis=0), keep=True)
         return graph.total(graph.op("Gather", padded, self.tensor, axis=0))
 
 

@@ -90,3 +90,8 @@ def test_a_model_that_stops_at_a_row_is_left_to_the_general_way() -> None:
     known, unknown = rows(1)[0], {**rows(1)[0], next(n for n, v in rows(1)[0].items() if type(v) is str): "never seen"}
     assert express.answer(json.dumps(known).encode(), plain=True) is not None
     assert express.answer(json.dumps(unknown).encode(), plain=True) is None
+
+
+def test_a_text_that_is_only_looked_up_is_no_input_of_the_packed_graph() -> None:
+    runtime, _ = served(encoded(LogisticRegression()), targets(TABLE)["two"])
+    assert [given.name for given in runtime.session.get_inputs()] == ["numbers", "codes"]

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from modelserve.errors import BadCells
-from modelserve.runtimes.packing import CODES, EXACT, NULL_TEXT, NUMBERS, Input, Packing, Plan, doubles, own_tensor
+from modelserve.runtimes.packing import (
+    CODES,
+    EXACT,
+    NULL_TEXT,
+    NUMBERS,
+    Input,
+    Lookup,
+    Packing,
+    Plan,
+    doubles,
+    own_tensor,
+)
 from modelserve.signature import Batch
 
 LONG = Input("n", "double", exact_integers=True)
@@ -49,9 +60,12 @@ def test_a_tensor_keeps_its_width() -> None:
 
 
 PLAN = Plan(
-    numbers=(Input("n", "double", exact_integers=True), Input("wide", "double", width=2)),
-    coded=(Input("t", "string", nullable=True), Input("u", "string")),
-    keys=("a", "b", NULL_TEXT),
+    numbers=[Input("n", "double", exact_integers=True), Input("wide", "double", width=2)],
+    lookups=[
+        Lookup(Input("t", "string", nullable=True), ["a", "b", NULL_TEXT], [5, 6, 7], 9),
+        Lookup(Input("u", "string"), ["a", "b"], [0, 1], 2),
+        Lookup(Input("n", "double"), [1.0], [1 << 40], -1),
+    ],
     texts={"text_0": Input("words", "string", lower=True)},
 )
 
@@ -67,12 +81,12 @@ def test_a_batch_is_packed_by_kind() -> None:
     }  # fmt: skip
     tensors = Packing(PLAN).of_batch(Batch(columns, 2))
     np.testing.assert_array_equal(tensors[NUMBERS], [[1.0, 3.0, 4.0], [2.0, 5.0, np.nan]])
-    assert tensors[CODES].tolist() == [[0, 1], [2, 3]]
+    assert tensors[CODES].tolist() == [[5, 1, 1 << 40], [7, 2, -1]]
     assert tensors["text_0"].tolist() == [["a b"], ["c"]]
 
 
 def test_checked_values_are_packed_as_their_batch_is() -> None:
-    plan = Plan((Input("n", "double"), Input("f", "double", nullable=True)), PLAN.coded, PLAN.keys, PLAN.texts)
+    plan = Plan([Input("n", "double"), Input("f", "double", nullable=True)], PLAN.lookups, PLAN.texts)
     cells: dict[str, list[Any]] = {
         "f": [True, None, False],
         "words": ["A", "b", "İ"],
@@ -91,5 +105,5 @@ def test_checked_values_are_packed_as_their_batch_is() -> None:
 
 
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
-    packing = Packing(Plan((), (Input("t", "string", nullable=True),), ("a",), {}))
+    packing = Packing(Plan([], [Lookup(Input("t", "string", nullable=True), ["a"], [0], 1)], {}))
     assert packing.of_batch(Batch({"t": objects("a", None, "b")}, 3))[CODES].tolist() == [[0], [1], [1]]
