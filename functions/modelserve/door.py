@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -65,6 +66,13 @@ class Door:
             self.metrics.observe(time.perf_counter() - started, route)
         return response
 
+    def turn(self, seconds: float | None = None) -> Turn:
+        return Turn(self.active, seconds or self.settings.predict_timeout_seconds, self.loop)
+
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
     async def answer(self, request: Request, headers: Headers) -> Response:
         raise NotImplementedError  # each door has its own
 
@@ -83,48 +91,57 @@ class Door:
 
 
 class Budget:
-    """The request's own deadline, as our own error."""
+    """A deadline of so many seconds, as our own error.
+
+    As `asyncio.timeout`, which asks for the running loop, and so for the process id, three times in every request.
+    """
+
+    __slots__ = ("_cancelling", "_expired", "_task", "_timer", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._timeout = asyncio.timeout(seconds)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task: asyncio.Task[Any] = asyncio.current_task(loop)  # type: ignore[assignment]  # a task is what runs here
+        self._cancelling = self._task.cancelling()
+        self._expired = False
+        self._timer = loop.call_later(self.seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    def stop(self, raised: type[BaseException] | None) -> None:
+        """Raises TooSlow when the time is what ended the block; somebody else's cancellation goes on."""
+        self._timer.cancel()
+        if self._expired and self._task.uncancel() <= self._cancelling and raised is asyncio.CancelledError:
+            raise TooSlow(f"The request took longer than its budget of {self.seconds:g} s.") from None
 
     async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
+        self.start(asyncio.get_running_loop())
 
-    async def __aexit__(self, *raised: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*raised)
-        except TimeoutError:
-            raise too_slow(self.seconds) from None
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop(kind)
 
 
-class Turn:
-    """`async with` gives the active version, which stays until the block ends, and a deadline of so many seconds."""
+class Turn(Budget):
+    """`async with` gives the active version, which stays until the block ends; the deadline is the block's own."""
 
-    __slots__ = ("_active", "_loaded", "_seconds", "_timeout")
+    __slots__ = ("_active", "_loaded", "_loop")
 
-    def __init__(self, active: Active, seconds: float) -> None:
+    def __init__(self, active: Active, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(seconds)
         self._active = active
-        self._seconds = seconds
+        self._loop = loop
 
-    async def __aenter__(self) -> Loaded:
+    async def __aenter__(self) -> Loaded:  # type: ignore[override]  # it gives more than a budget does
         self._loaded = await self._active.lease()
-        self._timeout = asyncio.timeout(self._seconds)
-        await self._timeout.__aenter__()
+        self.start(self._loop)
         return self._loaded
 
-    async def __aexit__(self, *raised: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*raised)
-        except TimeoutError:
-            raise too_slow(self._seconds) from None
-        finally:
-            self._loaded.leases.leave()
-
-
-def too_slow(seconds: float) -> TooSlow:
-    return TooSlow(f"The request took longer than its budget of {seconds:g} s.")
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._loaded.leases.leave()
+        self.stop(kind)
 
 
 class Reply(Response):

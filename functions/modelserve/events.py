@@ -19,7 +19,7 @@ from starlette.responses import Response
 from modelserve import envelopes, records, scoring
 from modelserve.active import Active
 from modelserve.bodies import Headers, off_loop, read_body, too_large
-from modelserve.door import JSON, Budget, Door, Turn, reply
+from modelserve.door import JSON, Budget, Door, reply
 from modelserve.envelopes import Message
 from modelserve.errors import BadInput, MethodNotAllowed, ServeError
 from modelserve.loading import Loaded
@@ -84,7 +84,7 @@ class Events(Door):
         The ack deadline is not known here, so scoring and publishing have a bound of their own.
         """
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
-        async with Turn(self.active, seconds) as loaded:
+        async with self.turn(seconds) as loaded:
             try:
                 async with Budget(self.settings.predict_timeout_seconds):
                     scored = await self.score(loaded, message)

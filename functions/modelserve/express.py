@@ -39,6 +39,7 @@ class Express:
         self.runtime = runtime
         self.decoder = TypedDecoder(signature, limits, runtime.packing.categories())
         self.pack = runtime.packing.packer(signature.names)
+        self.pack_coded = runtime.packing.packer(signature.names, self.decoder.coded)
         self.form_methods = runtime.methods[:1]
         self.plain_methods, self.shape = plain_answer(runtime, presentation)
 
@@ -56,7 +57,7 @@ class Express:
         return Answer(encode(value), typed.rows, typed.extra)
 
     def _score(self, typed: Typed) -> Any:
-        feeds = self.pack(typed.columns, typed.rows)
+        feeds = (self.pack_coded if typed.coded else self.pack)(typed.columns, typed.rows)
         if typed.form is not None:
             return {"predictions": self.runtime.run(self.form_methods, feeds)[0].tolist()}
         results = self.shape(*(output.tolist() for output in self.runtime.run(self.plain_methods, feeds)))

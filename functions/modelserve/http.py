@@ -14,7 +14,7 @@ from starlette.responses import Response
 from modelserve import metadata, openapi, scoring
 from modelserve.active import Active
 from modelserve.bodies import Headers, decode_body, media_type, off_loop, read_body, weight
-from modelserve.door import JSON, Door, Reply, Turn, reply
+from modelserve.door import JSON, Door, Reply, reply
 from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
@@ -75,7 +75,7 @@ class Http(Door):
 
     async def post(self, request: Request, headers: Headers, records: bool) -> Response:
         """`records` says whether plain records are taken beside the forms that name themselves."""
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             kind = media_type(headers)
             data = await read_body(request, headers, self.settings.max_request_bytes)
             express = loaded.express if kind == JSON and not request.scope["query_string"] else None
@@ -96,7 +96,7 @@ class Http(Door):
             return response
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             pairs = request.query_params.multi_items()
             payload = plain.parse_query(pairs, loaded.signature, self.limits)
             return await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
@@ -123,7 +123,7 @@ class Http(Door):
         return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
 
     async def post_v2_infer(self, request: Request, headers: Headers) -> Response:
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             check_v2_name(request, loaded)
             if b"inference-header-content-length" in headers or media_type(headers) != JSON:
                 raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
@@ -148,13 +148,13 @@ class Http(Door):
             return await scoring.for_rows(batch.rows, answer)
 
     async def get_v2_model(self, request: Request, headers: Headers) -> Response:
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             check_v2_name(request, loaded)
             return reply(metadata.v2_document(loaded), loaded)
 
     async def get_v2_model_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             check_v2_name(request, loaded)
             return reply({"name": loaded.name, "ready": True}, loaded)
 
@@ -177,11 +177,11 @@ class Http(Door):
         return Response(metadata.mlflow_version(), media_type="text/plain")
 
     async def get_metadata(self, request: Request, headers: Headers) -> Response:
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             return reply(metadata.document(loaded), loaded)
 
     async def get_openapi(self, request: Request, headers: Headers) -> Response:
-        async with Turn(self.active, self.settings.predict_timeout_seconds) as loaded:
+        async with self.turn() as loaded:
             return reply(openapi.document(loaded), loaded)
 
     async def get_metrics(self, request: Request, headers: Headers) -> Response:

@@ -8,10 +8,11 @@ general decoder decides, so the rules and the words of every refusal are in one 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -38,6 +39,7 @@ FORM: Final = re.compile(rb'\{\s*"(dataframe_records|instances)"')
 MOST_SHAPES: Final = 8
 MOST_EXTRA: Final = 16
 MOST_CATEGORIES: Final = 4_096
+Categories = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,27 @@ class Typed:
     form: str | None
     """One of RECORDS, or None for plain records."""
     single: bool = False
+    coded: bool = False
+    """Whether the texts of the columns with categories are their codes."""
+
+
+class Category(StrEnum):
+    """A text that is read as another: its code."""
+
+    def __new__(cls, text: str, code: str) -> Category:
+        made = str.__new__(cls, code)
+        made._value_ = text
+        return made
 
 
 class TypedDecoder:
     """For one signature. Raises ValueError when the signature has what only the general decoder knows.
 
-    `categories` are the texts that a column mostly holds. Rows of nothing else are decoded faster, and what takes them
-    finds the same object for the same text.
+    `categories` has the code of each text that a column mostly holds. Records of nothing else are read as codes, which
+    saves making the texts and looking them up.
     """
 
-    def __init__(
-        self, signature: Signature, limits: Limits, categories: Mapping[str, Collection[str]] | None = None
-    ) -> None:
+    def __init__(self, signature: Signature, limits: Limits, categories: Categories | None = None) -> None:
         kinds = {column.kind.name for column in signature.columns}
         if signature.params or not signature.named or kinds - CELLS.keys() or limits.depth < 4:
             raise ValueError("the general decoder only")
@@ -69,12 +80,13 @@ class TypedDecoder:
             raise ValueError("a column is called as a form is")
         self.columns = signature.columns
         self.limits = limits
-        few = {name: texts for name, texts in (categories or {}).items() if 0 < len(texts) <= MOST_CATEGORIES}
-        self.categories: list[Mapping[str, Collection[str]]] = [few, {}] if few else [{}]
+        few = {name: codes for name, codes in (categories or {}).items() if 0 < len(codes) <= MOST_CATEGORIES}
+        self.coded = few.keys()
+        self._categories = [few, {}] if few else [{}]
         self.shapes = self._shapes(())
 
     def _shapes(self, extra: tuple[str, ...]) -> list[Shape]:
-        return [Shape(self.columns, extra, categories) for categories in self.categories]
+        return [Shape(self.columns, extra, categories) for categories in self._categories]
 
     def decode(self, data: bytes, plain: bool) -> Typed | None:
         """`plain` says whether records may come without a form around them."""
@@ -112,9 +124,7 @@ def form_of(data: bytes) -> str | None:
 class Shape:
     """Decoders of records with all columns of the signature and `extra` ones, and no others."""
 
-    def __init__(
-        self, columns: Sequence[Column], extra: tuple[str, ...], categories: Mapping[str, Collection[str]]
-    ) -> None:
+    def __init__(self, columns: Sequence[Column], extra: tuple[str, ...], categories: Categories) -> None:
         names = [*(column.name for column in columns), *extra]
         places = [f"c{place}" for place in range(len(names))]
         types = [*(cell_type(column, categories.get(column.name)) for column in columns), *[SCALAR for _ in extra]]
@@ -123,6 +133,7 @@ class Shape:
             forbid_unknown_fields=True, gc=False,
         )  # fmt: skip
         self.extra = extra
+        self.coded = bool(categories)
         self.width = len(names)
         self.known = len(columns)
         self.colons = self.width + sum(name.count(":") for name in names)
@@ -142,25 +153,34 @@ class Shape:
         columns = list(zip(*map(astuple, records), strict=True))
         if not records or not self._each_key_once(data, columns, len(records), form):
             return None
-        return Typed(columns[: self.known], len(records), len(self.extra), form, single)
+        return Typed(columns[: self.known], len(records), len(self.extra), form, single, self.coded)
 
     def _each_key_once(self, data: bytes, columns: Sequence[Sequence[Any]], rows: int, form: str | None) -> bool:
         """Every key is followed by a colon: as many colons as keys leave no room for a key that came twice."""
         beyond = count_colons(data) - self.colons * rows - (form is not None)
         if beyond and b"\\" not in data:  # an escape may stand for a colon
-            beyond -= sum(cell.count(":") for column in columns for cell in column if type(cell) is str)
+            beyond -= sum(text_of(cell).count(":") for column in columns for cell in column if isinstance(cell, str))
         return beyond == 0
 
 
-def cell_type(column: Column, categories: Collection[str] | None) -> Any:
-    cell = Literal[tuple(sorted(categories))] if categories else CELLS[column.kind.name]
+def cell_type(column: Column, codes: Mapping[str, str] | None) -> Any:
+    cell = category_type(codes) if codes else CELLS[column.kind.name]
     return cell if column.required else cell | None
+
+
+def category_type(codes: Mapping[str, str]) -> Any:
+    members = {f"c{place}": (text, code) for place, (text, code) in enumerate(codes.items())}
+    return Category("Text", members)  # type: ignore[arg-type]  # the members of an enum that is made by calling it
 
 
 def form_struct(form: str, record: type) -> type:
     return msgspec.defstruct(
         "Form", [("records", list[record])], rename={"records": form}, forbid_unknown_fields=True  # type: ignore[valid-type]  # made just now
     )  # fmt: skip
+
+
+def text_of(cell: str) -> str:
+    return str(cell.value) if isinstance(cell, Category) else cell
 
 
 def count_colons(data: bytes) -> int:

@@ -7,8 +7,9 @@ looked up are looked up here, and the graph takes their codes. `modelserve_contr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from modelserve.signature import Batch
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
 EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps every one
-CODE: Final = np.dtype("<i8")
+# Codes go as the numbers of characters: many one-character texts become one array in a tenth of the time of numbers.
+LARGEST_CODE: Final = 0x10FFFF
 NUMBERS, CODES = "numbers", "codes"
 
 
@@ -71,26 +73,25 @@ class Plan:
         return cls([Input(**column) for column in raw["numbers"]], lookups, texts)
 
 
-class Codes(dict[Any, bytes]):
-    """Category to code, in bytes so that many are joined at once. None is a category of its own, or another one."""
+class Codes(dict[Any, str]):
+    """Category to code, as a character. None is a category of its own, or one of the others."""
 
     def __init__(self, lookup: Lookup) -> None:
-        super().__init__((key, code_bytes(code)) for key, code in zip(lookup.keys, lookup.codes, strict=True))
-        self.other = code_bytes(lookup.other)
+        super().__init__(zip(lookup.keys, map(chr, lookup.codes), strict=True))
+        self.other = chr(lookup.other)
         self[None] = self.get(NULL_TEXT, self.other)
 
-    def __missing__(self, key: Any) -> bytes:
+    def __missing__(self, key: Any) -> str:
         return self.other
 
 
-def code_bytes(code: int) -> bytes:
-    return code.to_bytes(CODE.itemsize, "little", signed=True)
+Pack = Callable[[Sequence[Sequence[Any]], int], dict[str, Array]]
 
 
 class Packing:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._code_of = [Codes(lookup).__getitem__ for lookup in plan.lookups]
+        self.codes = [Codes(lookup) for lookup in plan.lookups]
 
     def of_batch(self, batch: Batch) -> dict[str, Array]:
         """Tensors by name. Raises BadCells for whole numbers that a double cannot keep."""
@@ -100,25 +101,28 @@ class Packing:
             parts = [doubles(column, batch.columns[column.name]) for column in plan.numbers]
             feeds[NUMBERS] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if plan.lookups:
-            cells = [batch.columns[lookup.column.name].tolist() for lookup in plan.lookups]
-            feeds[CODES] = self.coded(cells, rows)
+            cells = (batch.columns[lookup.column.name].tolist() for lookup in plan.lookups)
+            feeds[CODES] = codes_tensor(map(look_up, self.codes, cells), rows)
         return feeds
 
-    def categories(self) -> dict[str, set[str]]:
-        """The texts that are looked up, by the columns of which nothing else is asked."""
-        own = {column.name for column in self.plan.texts.values()}
-        known: dict[str, set[str]] = {}
-        for lookup in self.plan.lookups:
-            if lookup.column.kind == "string" and lookup.column.name not in own:
-                known.setdefault(lookup.column.name, set()).update(lookup.keys)
-        return known
+    def categories(self) -> dict[str, dict[str, str]]:
+        """The code of each known text, as a character, for the columns that are looked up once and not used otherwise."""
+        used = [lookup.column for lookup in self.plan.lookups] + list(self.plan.texts.values())
+        return {
+            lookup.column.name: {key: code for key, code in codes.items() if key not in (None, NULL_TEXT)}
+            for lookup, codes in zip(self.plan.lookups, self.codes, strict=True)
+            if lookup.column.kind == "string" and used.count(lookup.column) == 1
+        }
 
-    def packer(self, names: Sequence[str]) -> Callable[[Sequence[Sequence[Any]], int], dict[str, Array]]:
+    def packer(self, names: Sequence[str], coded: Collection[str] = ()) -> Pack:
         """What makes tensors of checked Python values (text, bool, float, None, or int up to 2**53): a sequence of so
-        many rows per column of `names`."""
+        many rows per column of `names`. The texts of the columns `coded` are their codes already."""
         places = {name: place for place, name in enumerate(names)}
         numbers = [places[column.name] for column in self.plan.numbers]
-        coded = [places[lookup.column.name] for lookup in self.plan.lookups]
+        lookups = [
+            (places[lookup.column.name], code_of(lookup.column, codes, lookup.column.name in coded))
+            for lookup, codes in zip(self.plan.lookups, self.codes, strict=True)
+        ]
         texts = [(tensor, column, places[column.name]) for tensor, column in self.plan.texts.items()]
 
         def pack(columns: Sequence[Sequence[Any]], rows: int) -> dict[str, Array]:
@@ -126,18 +130,33 @@ class Packing:
             if numbers:
                 cells = np.array(list(chain.from_iterable([columns[place] for place in numbers])), dtype=np.float64)
                 feeds[NUMBERS] = np.ascontiguousarray(cells.reshape(-1, rows).T)
-            if coded:
-                feeds[CODES] = self.coded([columns[place] for place in coded], rows)
+            if lookups:
+                feeds[CODES] = codes_tensor([code(columns[place]) for place, code in lookups], rows)
             for tensor, column, place in texts:
                 feeds[tensor] = own_tensor(column, objects(columns[place]))
             return feeds
 
         return pack
 
-    def coded(self, columns: Sequence[Sequence[Any]], rows: int) -> Array:
-        """(rows, lookups) codes."""
-        found = b"".join(chain.from_iterable(map(map, self._code_of, columns)))
-        return np.ascontiguousarray(np.frombuffer(found, dtype=CODE).reshape(-1, rows).T)
+
+def look_up(codes: Codes, cells: Sequence[Any]) -> Iterable[str]:
+    return map(codes.__getitem__, cells)
+
+
+def code_of(column: Input, codes: Codes, coded: bool) -> Callable[[Sequence[Any]], Iterable[str]]:
+    """What gives the codes of a column's cells, which are codes or None when they are `coded`."""
+    if not coded:
+        return partial(look_up, codes)
+    null = codes[None]
+    return (
+        (lambda cells: [null if cell is None else cell for cell in cells]) if column.nullable else (lambda cells: cells)
+    )
+
+
+def codes_tensor(columns: Iterable[Iterable[str]], rows: int) -> Array:
+    """(rows, columns) int64 of columns of characters."""
+    found = "".join(chain.from_iterable(columns)).encode("utf-32-le", "surrogatepass")
+    return np.frombuffer(found, dtype="<u4").reshape(-1, rows).T.astype(np.int64, order="C")
 
 
 def own_tensor(column: Input, values: Array) -> Array:

@@ -6,8 +6,10 @@ time than it takes to hand a text over. The others stay as they are, so both gra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +17,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from modelserve.runtimes.compiled import PLAN
-from modelserve.runtimes.packing import CODES, NUMBERS, Input, Lookup, Plan
+from modelserve.runtimes.packing import CODES, LARGEST_CODE, NUMBERS, Input, Lookup, Plan
 from modelserve_control.compile.graph import TYPES, Array, Graph
+from modelserve_control.compile.lookup import STOP
 
 TEXT: Final = "text_{}"
 
@@ -46,6 +49,9 @@ class Original:
 
     def lookups_of(self, tensor: str) -> list[Lookup] | None:
         """The lookups whose codes a tensor holds side by side; None when it is anything else."""
+        return encodable(self._lookups_of(tensor))
+
+    def _lookups_of(self, tensor: str) -> list[Lookup] | None:
         node = self._made.get(tensor)
         if node is None:
             return None
@@ -98,9 +104,7 @@ def together(parts: Sequence[list[Any] | None]) -> list[Any] | None:
 def moved(lookups: Sequence[Lookup], offsets: Array | None) -> list[Lookup] | None:
     if offsets is None or offsets.shape != (1, len(lookups)):
         return None
-    return [
-        recoded(lookup, lambda code, by=by: code + by) for lookup, by in zip(lookups, offsets[0].tolist(), strict=True)
-    ]
+    return [recoded(lookup, partial(add, by)) for lookup, by in zip(lookups, offsets[0].tolist(), strict=True)]
 
 
 def translated(lookups: Sequence[Lookup], table: Array | None) -> list[Lookup] | None:
@@ -112,11 +116,16 @@ def translated(lookups: Sequence[Lookup], table: Array | None) -> list[Lookup] |
     return [recoded(lookup, lambda code: int(table[code])) for lookup in lookups]
 
 
-def recoded(lookup: Lookup, new: Any) -> Lookup:
-    """Keys that have the code of all others are left out."""
-    other = new(lookup.other)
-    known = [(key, code) for key, old in zip(lookup.keys, lookup.codes, strict=True) if (code := new(old)) != other]
+def recoded(lookup: Lookup, new: Callable[[int], int]) -> Lookup:
+    """Keys that have the code of all others are left out. What stops the graph is no place in any of its tables."""
+    other, *codes = (LARGEST_CODE if code == STOP else code for code in map(new, (lookup.other, *lookup.codes)))
+    known = [(key, code) for key, code in zip(lookup.keys, codes, strict=True) if code != other]
     return replace(lookup, keys=[key for key, _ in known], codes=[code for _, code in known], other=other)
+
+
+def encodable(lookups: list[Lookup] | None) -> list[Lookup] | None:
+    codes = [code for lookup in lookups or () for code in (*lookup.codes, lookup.other)]
+    return lookups if all(0 <= code <= LARGEST_CODE for code in codes) else None
 
 
 class Packer:

@@ -73,6 +73,18 @@ def test_whatever_else_comes_is_left_to_the_general_decoder(body: Any) -> None:
     assert decode(body) is None
 
 
+def test_categories_come_as_their_codes_until_a_text_is_none_of_them() -> None:
+    decoder = TypedDecoder(SIGNATURE, LIMITS, {"t": {"a": "x", "b:": "y"}})
+    for body, texts, coded in (
+        ([GOOD, GOOD | {"t": "b:"}, GOOD | {"t": None}], ["x", "y", None], True),
+        ([GOOD, GOOD | {"t": "c"}], ["a", "c"], False),
+    ):
+        found = decoder.decode(json.dumps(body).encode(), plain=True)
+        assert found is not None
+        assert [cell and str.__str__(cell) for cell in found.columns[0]] == texts
+        assert found.coded is coded
+
+
 def test_plain_records_only_where_they_are_taken() -> None:
     assert decode(GOOD, plain=False) is None
     assert decode([GOOD], plain=False) is None

@@ -9,6 +9,7 @@ from modelserve.errors import BadCells
 from modelserve.runtimes.packing import (
     CODES,
     EXACT,
+    LARGEST_CODE,
     NULL_TEXT,
     NUMBERS,
     Input,
@@ -64,7 +65,7 @@ PLAN = Plan(
     lookups=[
         Lookup(Input("t", "string", nullable=True), ["a", "b", NULL_TEXT], [5, 6, 7], 9),
         Lookup(Input("u", "string"), ["a", "b"], [0, 1], 2),
-        Lookup(Input("n", "double"), [1.0], [1 << 40], -1),
+        Lookup(Input("n", "double"), [1.0], [LARGEST_CODE], 0xD800),
     ],
     texts={"text_0": Input("words", "string", lower=True)},
 )
@@ -81,7 +82,7 @@ def test_a_batch_is_packed_by_kind() -> None:
     }  # fmt: skip
     tensors = Packing(PLAN).of_batch(Batch(columns, 2))
     np.testing.assert_array_equal(tensors[NUMBERS], [[1.0, 3.0, 4.0], [2.0, 5.0, np.nan]])
-    assert tensors[CODES].tolist() == [[5, 1, 1 << 40], [7, 2, -1]]
+    assert tensors[CODES].tolist() == [[5, 1, LARGEST_CODE], [7, 2, 0xD800]]
     assert tensors["text_0"].tolist() == [["a b"], ["c"]]
 
 
@@ -90,18 +91,25 @@ def test_checked_values_are_packed_as_their_batch_is() -> None:
     cells: dict[str, list[Any]] = {
         "f": [True, None, False],
         "words": ["A", "b", "İ"],
-        "t": ["a", None, "x"],
+        "t": ["a", None, "b"],
         "n": [1, 2.5, -3],
         "u": ["b", "a", ""],
     }
     kinds = {"f": object, "n": np.float64, "words": object, "t": object, "u": object}
     packing = Packing(plan)
     batch = Batch({name: np.array(values, dtype=kinds[name]) for name, values in cells.items()}, 3)
-    fast, general = packing.packer(list(cells))(list(cells.values()), 3), packing.of_batch(batch)
-    assert fast.keys() == general.keys()
-    for name in fast:
-        assert fast[name].dtype == general[name].dtype
-        np.testing.assert_array_equal(fast[name], general[name])
+    general = packing.of_batch(batch)
+    known = packing.categories()["t"]
+    assert known == {"a": chr(5), "b": chr(6)}
+    coded = {**cells, "t": [known["a"], None, known["b"]]}
+    for found in (
+        packing.packer(list(cells))(list(cells.values()), 3),
+        packing.packer(list(cells), ["t"])(list(coded.values()), 3),
+    ):
+        assert found.keys() == general.keys()
+        for name in found:
+            assert found[name].dtype == general[name].dtype
+            np.testing.assert_array_equal(found[name], general[name])
 
 
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
