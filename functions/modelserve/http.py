@@ -79,7 +79,7 @@ class Http(Door):
             kind = media_type(headers)
             data = await read_body(request, headers, self.settings.max_request_bytes)
             express = loaded.express if kind == JSON and not request.scope["query_string"] else None
-            if express and (quick := express.answer(data, plain=records)):
+            if express and (quick := await express.answer(data, plain=records, loop=self.loop)):
                 self.metrics.count("extra_columns", quick.extra)
                 self.metrics.count("rows", quick.rows)
                 return Reply(quick.body, loaded)

@@ -8,10 +8,10 @@ general decoder decides, so the rules and the words of every refusal are in one 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -42,18 +42,21 @@ MOST_CATEGORIES: Final = 4_096
 Categories = Mapping[str, Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """Checked Python values: a sequence of `rows` cells per column, in the signature's order; None for null."""
+class Typed(msgspec.Struct, frozen=True, gc=False):
+    """Checked records. `columns_of` brings those of one or more of them into columns."""
 
-    columns: Sequence[Sequence[Any]]
-    rows: int
+    records: Sequence[Any]
     extra: int
     form: str | None
     """One of RECORDS, or None for plain records."""
     single: bool = False
     coded: bool = False
     """Whether the texts of the columns with categories are their codes."""
+
+
+def columns_of(records: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """A cell per record and column: first the signature's columns in their order, then the extra ones. None for null."""
+    return list(zip(*map(astuple, records), strict=True))
 
 
 class Category(StrEnum):
@@ -96,7 +99,7 @@ class TypedDecoder:
         for shape in self.shapes:
             typed = shape.decode(data, form)
             if typed is not None:
-                within = 0 < typed.rows <= self.limits.rows and shape.width <= self.limits.columns
+                within = 0 < len(typed.records) <= self.limits.rows and shape.width <= self.limits.columns
                 return typed if within else None
         return None
 
@@ -135,7 +138,6 @@ class Shape:
         self.extra = extra
         self.coded = bool(categories)
         self.width = len(names)
-        self.known = len(columns)
         self.colons = self.width + sum(name.count(":") for name in names)
         self.one = msgspec.json.Decoder(record)
         self.many = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]  # made just now
@@ -150,16 +152,16 @@ class Shape:
                 records = [self.one.decode(data)] if single else self.many.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        columns = list(zip(*map(astuple, records), strict=True))
-        if not records or not self._each_key_once(data, columns, len(records), form):
+        if not self._each_key_once(data, records, form):
             return None
-        return Typed(columns[: self.known], len(records), len(self.extra), form, single, self.coded)
+        return Typed(records, len(self.extra), form, single, self.coded)
 
-    def _each_key_once(self, data: bytes, columns: Sequence[Sequence[Any]], rows: int, form: str | None) -> bool:
+    def _each_key_once(self, data: bytes, records: Sequence[Any], form: str | None) -> bool:
         """Every key is followed by a colon: as many colons as keys leave no room for a key that came twice."""
-        beyond = count_colons(data) - self.colons * rows - (form is not None)
+        beyond = count_colons(data) - self.colons * len(records) - (form is not None)
         if beyond and b"\\" not in data:  # an escape may stand for a colon
-            beyond -= sum(text_of(cell).count(":") for column in columns for cell in column if isinstance(cell, str))
+            cells = chain.from_iterable(map(astuple, records))
+            beyond -= sum(text_of(cell).count(":") for cell in cells if isinstance(cell, str))
         return beyond == 0
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
 from modelserve.bodies import JSON, decode_body
-from modelserve.express import Express
+from modelserve.express import Answer, Express
 from modelserve.payloads import Limits
 from modelserve.payloads.predictions import Presentation, encode, jsonable, results
 from modelserve.runtimes.compiled import CompiledRuntime, load
@@ -36,6 +39,17 @@ def general(runtime: CompiledRuntime, signature: Signature, shown: Presentation,
         return encode({"predictions": outputs[0]})
     rows = results(outputs[0], outputs[1] if len(outputs) > 1 else None, runtime.classes, shown)
     return encode(rows[0] if payload.single else rows)
+
+
+def answer(express: Express, *bodies: bytes) -> Any:
+    """The answer, or of several bodies that come at once their answers."""
+
+    async def ask() -> list[Answer | None]:
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(*(express.answer(data, plain=True, loop=loop) for data in bodies))
+
+    answers = asyncio.run(ask())
+    return answers if len(bodies) > 1 else answers[0]
 
 
 def served(model: Any, target: Any) -> tuple[CompiledRuntime, Signature]:
@@ -75,23 +89,67 @@ def test_the_same_bytes_for_every_form_and_number_of_rows(model: Any, target: st
     bodies = [records[0], records[:1], records, {"dataframe_records": records[:3]}, {"instances": records}]
     for body in bodies:
         data = json.dumps(body).encode()
-        answer = express.answer(data, plain=True)
-        assert answer is not None
-        assert answer.body == general(runtime, signature, shown, data)
-    assert express.answer(json.dumps({**records[0], "tenure": "x"}).encode(), plain=True) is None
-    assert express.answer(json.dumps(rows(300)).encode(), plain=True) is None
+        found = answer(express, data)
+        assert found is not None
+        assert found.body == general(runtime, signature, shown, data)
+    assert answer(express, json.dumps({**records[0], "tenure": "x"}).encode()) is None
+    assert answer(express, json.dumps(rows(300)).encode()) is None
 
 
 def test_a_model_that_stops_at_a_row_is_left_to_the_general_way() -> None:
-    from sklearn.preprocessing import OneHotEncoder
-
     runtime, signature = served(encoded(LogisticRegression(), texts=OneHotEncoder()), targets(TABLE)["two"])
     express = Express(runtime, signature, Presentation(), LIMITS)
     known, unknown = rows(1)[0], {**rows(1)[0], next(n for n, v in rows(1)[0].items() if type(v) is str): "never seen"}
-    assert express.answer(json.dumps(known).encode(), plain=True) is not None
-    assert express.answer(json.dumps(unknown).encode(), plain=True) is None
+    assert answer(express, json.dumps(known).encode()) is not None
+    assert answer(express, json.dumps(unknown).encode()) is None
 
 
 def test_a_text_that_is_only_looked_up_is_no_input_of_the_packed_graph() -> None:
     runtime, _ = served(encoded(LogisticRegression()), targets(TABLE)["two"])
     assert [given.name for given in runtime.session.get_inputs()] == ["numbers", "codes"]
+
+
+def test_requests_at_once_are_one_call_and_each_has_its_own_answer() -> None:
+    runtime, signature = served(encoded(LogisticRegression()), targets(TABLE)["two"])
+    express = Express(runtime, signature, Presentation(), LIMITS)
+    extra = json.dumps({"id": "x", **rows(1)[0]}).encode()
+    express.decoder.learn(extra)
+    bodies = [json.dumps(body).encode() for body in (rows(1)[0], rows(3), {"instances": rows(2)}, rows(9)[8:])] + [
+        extra
+    ]
+    alone = [answer(express, body) for body in bodies]
+    calls = []
+    run = runtime.run
+
+    def counted(methods: Any, feeds: Any) -> Any:
+        calls.append(methods)
+        return run(methods, feeds)
+
+    runtime.run = counted  # type: ignore[method-assign]
+    for company in (False, True):
+        calls.clear()
+        for one, among in zip(alone, answer(express, *bodies), strict=True):
+            assert near(one, among)
+        assert len(calls) == (3 if company else len(bodies))  # it looks round once it has been asked by several
+    assert sorted(map(len, calls)) == [1, 2, 2]  # the form; records with and without an extra column
+
+
+def test_one_that_the_model_does_not_score_takes_none_of_the_others_with_it() -> None:
+    runtime, signature = served(encoded(LogisticRegression(), texts=OneHotEncoder()), targets(TABLE)["two"])
+    express = Express(runtime, signature, Presentation(), LIMITS)
+    good, bad = json.dumps(rows(1)[0]).encode(), json.dumps({**rows(1)[0], "contract": "never seen"}).encode()
+    # Both are left to the general way, which scores each alone; or the bad one is decoded as no known category.
+    assert answer(express, good, bad)[1] is None
+    assert answer(express, good) is not None
+
+
+def near(one: Answer, other: Answer) -> bool:
+    """Equal but for the last bit of a sum, whose order depends on the number of rows."""
+    return bool(np.allclose(numbers_in(json.loads(one.body)), numbers_in(json.loads(other.body)), rtol=1e-14, atol=0))
+
+
+def numbers_in(value: Any) -> list[float]:
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return [number for item in items for number in numbers_in(item)]
+    return [float(value)] if isinstance(value, float) else []
