@@ -7,6 +7,7 @@ keep in memory beside them, and threads would not survive the fork.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import threading
@@ -73,6 +74,8 @@ class Process:
             if self._started:
                 return
             self._started = True
+        # What the host imported stays in memory that it shares with its master: the collector would write into all of it.
+        gc.freeze()
         from modelserve import logs
 
         logs.configure(self.settings.log_level)

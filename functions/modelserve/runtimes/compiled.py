@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from modelserve.cells import Array
 from modelserve.runtimes.packing import Packing, Plan
+from modelserve.runtimes.pages import give_back_code
 from modelserve.signature import Batch
 
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
@@ -49,6 +50,7 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a graph that stops the scoring says so by raising
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    give_back_code("onnxruntime_pybind11_state")
     packing = Packing(Plan.decode(session.get_modelmeta().custom_metadata_map[PLAN]))
     methods = [output["name"] for output in description["outputs"]]
     return CompiledRuntime(session, packing, methods, description.get("classes"))

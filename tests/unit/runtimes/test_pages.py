@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+
+from modelserve.runtimes.compiled import load
+from modelserve.runtimes.pages import MAPS, give_back_code
+from modelserve_control.compile import compile
+from proving import signature_of
+
+LIBRARY = "onnxruntime_pybind11_state"
+
+
+def resident(library: str) -> int:
+    """KiB of the library's code that are in memory."""
+    entries = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text(), flags=re.MULTILINE)
+    own = [entry for entry in entries if library in entry.partition("\n")[0] and " r-xp " in entry.partition("\n")[0]]
+    return sum(int(found[1]) for entry in own if (found := re.search(r"^Rss: +(\d+) kB", entry, re.MULTILINE)))
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="only Linux tells what a process has in memory")
+def test_code_is_given_back_and_answers_stay_the_same() -> None:
+    table = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [0.5, 0.0, 1.0]})
+    compiled = compile(Ridge().fit(table, [1.0, 2.0, 3.0]), signature_of(table))
+    runtime = load(compiled.served, compiled.metadata())
+    feeds = {"numbers": np.ones((2, 2))}
+    before = runtime.run(("predict",), feeds)[0].tolist()
+    loaded = resident(LIBRARY)
+    assert give_back_code(LIBRARY) > 1 << 20
+    assert resident(LIBRARY) < loaded
+    assert runtime.run(("predict",), feeds)[0].tolist() == before
+
+
+def test_a_library_that_is_not_loaded_has_nothing_to_give() -> None:
+    assert give_back_code("no such library") == 0
