@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from modelserve.errors import ArtifactCorrupt
 from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes.native import ROW_WISE
 from modelserve.signature import Column, Signature, column_of, from_mlmodel
@@ -161,5 +162,6 @@ def estimator(objects: Objects, manifest: Manifest) -> bool:
     if manifest.runtime["kind"] == "compiled":
         return True
     found = objects.read(f"{version_prefix(manifest.name, manifest.version)}/MLmodel", mlmodel.LIMIT)
-    assert not isinstance(found, NotModified)  # noqa: S101 - no generation was given
+    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
+        raise ArtifactCorrupt("The store answered a question that was not asked.")
     return mlmodel.config(mlmodel.parse(found[0]), {}).loader_module in ROW_WISE
