@@ -47,9 +47,9 @@ def schema(objects: Objects, what: str, part: str, fields: Fields, progress: Pro
 
 def find(objects: Objects, what: str) -> Manifest:
     """NAME (its champion), NAME@ALIAS, NAME/VERSION or NAME/versions/VERSION."""
-    name, _, alias = what.partition("@")
-    if alias or "/" not in name:
-        document, _ = catalog.alias(objects, check_model_name(name), check_alias(alias or CHAMPION))
+    name, at, alias = what.partition("@")
+    if at or "/" not in name:
+        document, _ = catalog.alias(objects, check_model_name(name), check_alias(alias if at else CHAMPION))
         return catalog.manifest(objects, name, document.version)
     name, _, version = what.partition("/")
     return catalog.manifest(objects, check_model_name(name), check_version(version.removeprefix("versions/")))
