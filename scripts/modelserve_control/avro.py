@@ -15,7 +15,7 @@ from modelserve_control.refusals import NoAvroForm
 Type = str | dict[str, Any] | list[Any]
 
 # https://avro.apache.org/docs/1.12.0/specification/#names
-NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # As JSON carries them: a datetime is a text, and of bytes it is their base64 text that stands in the message.
 SCALARS: Final[Mapping[str, str]] = {
     "boolean": "boolean",

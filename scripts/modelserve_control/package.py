@@ -86,10 +86,10 @@ def walk(directory: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
 
 def archive(sources: Mapping[str, Path]) -> bytes:
     data = io.BytesIO()
-    with ZipFile(data, "w", ZIP_STORED) as made:
+    with ZipFile(data, "w") as made:
         for name, path in sources.items():
             info = ZipInfo(name, EPOCH)
-            info.create_system, info.external_attr = UNIX, MODE << 16
+            info.create_system, info.external_attr, info.compress_type = UNIX, MODE << 16, ZIP_STORED
             made.writestr(info, path.read_bytes())
     return data.getvalue()
 
