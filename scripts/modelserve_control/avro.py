@@ -77,6 +77,14 @@ def optional(made: Type, required: bool) -> Type:
     return made if required else ["null", made]
 
 
+def has_union(made: Type) -> bool:
+    """Also of what is inside."""
+    if not isinstance(made, dict):
+        return isinstance(made, list)
+    parts = [made[key] for key in ("items", "values") if key in made]
+    return any(map(has_union, parts + [part["type"] for part in made.get("fields", ())]))
+
+
 def record(name: str, fields: Mapping[str, Type]) -> dict[str, Any]:
     check_names(fields)
     return {"type": "record", "name": name, "fields": [field(name, made) for name, made in fields.items()]}

@@ -6,7 +6,6 @@ prediction events are plain JSON, so their schema has no union.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,13 +13,13 @@ from typing import Any, Final
 from modelserve.errors import ArtifactCorrupt
 from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes.native import ROW_WISE
-from modelserve.signature import Column, Signature, column_of, from_mlmodel
+from modelserve.signature import Column, Signature, from_mlmodel
 from modelserve.store import mlmodel
 from modelserve.store.locations import check_alias, check_model_name, check_version, version_prefix
 from modelserve.store.manifest import Manifest
 from modelserve.store.objects import NotModified, Objects
 from modelserve_control import catalog
-from modelserve_control.avro import Avro, Type, array, optional, record
+from modelserve_control.avro import Avro, Type, array, has_union, optional, record
 from modelserve_control.progress import Progress
 from modelserve_control.refusals import NoAvroForm
 
@@ -65,10 +64,10 @@ def input_record(manifest: Manifest, fields: Fields, progress: Progress) -> dict
         column.name: optional(avro.of(column.kind, f"The column {column.name}"), column.required)
         for column in signature_of(manifest).columns
     }
-    unions = [name for name, made in columns.items() if isinstance(made, list)]
+    unions = [name for name, made in columns.items() if has_union(made)]
     if unions:
         progress.say(
-            f"warning: {', '.join(unions)} may be null, and Avro's JSON encoding wraps what is not; the event function takes "
+            f"warning: {', '.join(unions)} may be null or hold a null, and Avro's JSON encoding wraps what is not; the event function takes "
             "plain JSON, so leave the input topic without a schema"
         )
     own: dict[str, Type] = {fields.id_field: fields.id_type} if fields.id_field else {}
@@ -98,6 +97,8 @@ def prediction_event(objects: Objects, manifest: Manifest, fields: Fields) -> di
     if fields.id_field:
         result[fields.id_field] = fields.id_type
     prediction = record("Prediction", result)
+    if has_union(prediction):
+        raise NoAvroForm("The outputs have fields that may be missing, which plain JSON does not say as Avro wants it.")
     event: dict[str, Type] = {"model": "string", "version": "string", "prediction": prediction}
     return record("PredictionEvent", event | {"prediction_id": "string"})
 
@@ -143,18 +144,17 @@ def double(made: Type) -> Type:
     return "double" if made in ("int", "long", "float") else made
 
 
-def outputs_of(manifest: Manifest) -> list[Column]:
+def outputs_of(manifest: Manifest) -> tuple[Column, ...]:
     """Of the model's own method, which is the one that signatures describe."""
-    outputs = (manifest.signature or {}).get("outputs")
-    found = json.loads(outputs) if isinstance(outputs, str) else outputs
-    if not found:
+    found = from_mlmodel({"inputs": (manifest.signature or {}).get("outputs")})
+    if found is None:
         raise NoAvroForm("The signature has no outputs; save the model with infer_signature(X, model.predict(X)).")
     if manifest.methods[0] != "predict":
         raise NoAvroForm(
             f"The model answers with {manifest.methods[0]}, which the signature's outputs describe and events do not hold; "
             "publish it with predict as its own method."
         )
-    return [column_of(output, place) for place, output in enumerate(found)]
+    return found.columns
 
 
 def estimator(objects: Objects, manifest: Manifest) -> bool:

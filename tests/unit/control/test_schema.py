@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from command_line import CommandLine
-from modelserve.errors import NotFound, ServeError, SettingError
+from modelserve.errors import NotFound, ServeError, SettingError, VersionError
 from modelserve.store.locations import manifest_name
 from modelserve.store.manifest import FileEntry, Manifest
 from modelserve.store.objects import Objects
@@ -30,6 +30,7 @@ SCALARS = {
     "data": ("binary", "bytes"),
 }
 COMPILED = {"kind": "compiled", "classes": None, "outputs": [{"name": "predict", "kind": "double"}]}
+PART = {"a": {"type": "long"}, "b": {"type": "string", "required": False}}
 BOTH = ("predict", "predict_proba")
 
 
@@ -77,19 +78,20 @@ def test_an_optional_column_may_be_null_and_that_is_told(objects: Objects) -> No
     write(objects, [column("x", "double"), column("y", "long", required=False)])
     made, said = taken(objects)
     assert made["fields"][1] == {"name": "y", "type": ["null", "long"], "default": None}
-    assert said.startswith("warning: y may be null")
+    assert said.startswith("warning: y may be null or hold a null, ")
 
 
 def test_nested_columns_are_arrays_maps_and_records_with_names_of_their_own(objects: Objects) -> None:
-    part = {"type": "object", "properties": {"a": {"type": "long"}, "b": {"type": "string", "required": False}}}
     columns = [
         column("items", "array", items={"type": "double"}),
         column("named", "map", values={"type": "long"}),
-        column("one", "object", properties=part["properties"]),
-        column("many", "array", items=part),
+        column("one", "object", properties=PART),
+        column("many", "array", items={"type": "object", "properties": PART}),
     ]
     write(objects, columns)
-    found = types(taken(objects)[0])
+    made, said = taken(objects)
+    found = types(made)
+    assert said.startswith("warning: one, many may be null or hold a null, ")
     assert found["items"] == {"type": "array", "items": "double"}
     assert found["named"] == {"type": "map", "values": "long"}
     assert types(found["one"]) == types(found["many"]["items"]) == {"a": "long", "b": ["null", "string"]}
@@ -156,6 +158,7 @@ def test_a_regressor_trained_on_whole_numbers_answers_with_doubles(objects: Obje
         (None, ("predict",), "The signature has no outputs"),
         ([column("p", "double")], ("predict_proba", "predict"), "The model answers with predict_proba"),
         ([column("y", "double"), column("z", "string")], ("predict",), "The outputs have several types"),
+        ([column("y", "object", properties=PART)], ("predict",), "The outputs have fields that may be missing"),
     ],
 )
 def test_what_the_manifest_does_not_tell_is_refused(
@@ -163,6 +166,12 @@ def test_what_the_manifest_does_not_tell_is_refused(
 ) -> None:
     write(objects, [column("x", "double")], outputs, methods=methods)
     with pytest.raises(NoAvroForm, match=words):
+        given(objects)
+
+
+def test_outputs_of_an_unknown_form_are_refused_in_a_sentence(objects: Objects) -> None:
+    write(objects, [column("x", "double")], [{"type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}}])
+    with pytest.raises(VersionError, match="a form this server does not know"):
         given(objects)
 
 
