@@ -207,3 +207,58 @@ def score(**given: Any) -> Any:
     from modelserve_control.score import score as run
 
     return run(Order(**given), progress())
+
+
+@main.command()
+@click.option(
+    "--runtime",
+    type=click.Choice(["compiled", "native"]),
+    required=True,
+    help="compiled leaves out what only native models need; native serves both.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
+@answers(lambda result: str(result["path"]))
+def package(runtime: str, out: Path) -> Any:
+    """Make the source archive of the functions, as Cloud Functions builds it.
+
+    Its name carries its digest, and the same files give the same bytes.
+    """
+    from modelserve_control.package import package as run
+    from modelserve_control.progress import progress
+
+    return run(runtime, out, progress())
+
+
+@main.command()
+@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
+@store_option
+@click.option(
+    "--of",
+    "part",
+    type=click.Choice(["predictions", "input"]),
+    default="predictions",
+    show_default=True,
+    help="The prediction events, or the records that the event function takes.",
+)
+@click.option("--features-field", help="The EVENT_FEATURES_FIELD of the event function.")
+@click.option("--id-field", help="Its EVENT_ID_FIELD.")
+@click.option(
+    "--id-type",
+    type=click.Choice(["string", "long", "double"]),
+    default="string",
+    show_default=True,
+    help="What the ids are.",
+)
+@answers(words.pretty)
+def schema(what: str, store: str, part: str, **fields: Any) -> Any:
+    """Print an Avro schema for a Pub/Sub topic, made from the version's signature.
+
+    NAME alone is NAME@champion.
+    """
+    from modelserve_control import catalog
+    from modelserve_control.progress import progress
+    from modelserve_control.schema import Fields
+    from modelserve_control.schema import schema as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, what, part, Fields(**fields), progress())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from modelserve.errors import NotFound, PreconditionFailed, VersionError
+from modelserve.errors import NotFound, PreconditionFailed, ServeError, VersionError
 
 
 class SourceUnusable(NotFound):
@@ -43,4 +43,18 @@ class NotCompiled(VersionError):
     """With --compile require."""
 
     code = "NOT_COMPILED"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NotPackaged(ServeError):
+    """functions/ is not what can be uploaded, or the archive cannot be written."""
+
+    code = "NOT_PACKAGED"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NoAvroForm(VersionError):
+    """What the version takes or answers cannot be said in Avro, or is not known from its manifest."""
+
+    code = "NO_AVRO_FORM"
     status = HTTPStatus.BAD_REQUEST

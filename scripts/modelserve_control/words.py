@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,3 +76,8 @@ def section(title: str, content: Any) -> list[str]:
 
 def deleted(result: Result) -> str:
     return f"deleted {result['name']} version {result['version']}: {result['files'] + 1} files; its number is not used again"
+
+
+def pretty(result: Result) -> str:
+    """A result that is a document itself."""
+    return json.dumps(result, indent=2)
