@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from modelserve.metrics import COUNTERS, Metrics
+from modelserve_control import processes
 
 
 def test_what_is_counted_is_in_the_text() -> None:
@@ -48,4 +49,5 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 sys.exit(bool(failed) or b"modelserve_rows_total 8.0" not in metrics.text())
 """
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+    command, environ = [sys.executable, "-c", code], processes.with_sources({"PATH": ""})
+    assert subprocess.run(command, env=environ, timeout=60, check=False).returncode == 0
