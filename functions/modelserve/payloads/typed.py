@@ -119,7 +119,7 @@ class TypedDecoder:
         if type(record) is not dict:
             return
         names = {column.name for column in self.columns}
-        extra = tuple(name for name in record if name not in names)
+        extra = tuple(sorted(name for name in record if name not in names))  # a decoder takes them in any order
         known = {shape.extra for shape in self.shapes}
         # A list of records may have a column that is called as a form is; one record with it is a form.
         if 0 < len(extra) <= MOST_EXTRA and extra not in known and not set(extra) & set(FORMS):

@@ -59,3 +59,11 @@ def test_no_more_is_kept_of_what_is_learned_than_the_names_of_a_small_body() -> 
     known = len(decoder.shapes)
     decoder.learn(json.dumps({"x": "1", "e" * 1_000_000: 2}).encode())
     assert len(decoder.shapes) == known
+
+
+def test_the_same_extra_columns_in_another_order_are_nothing_new() -> None:
+    decoder = TypedDecoder(signature("x"), LIMITS)
+    known = len(decoder.shapes)
+    decoder.learn(b'{"x": "1", "a": [], "b": 2}')
+    decoder.learn(b'{"x": "1", "b": 2, "a": []}')
+    assert len(decoder.shapes) == known + 1
