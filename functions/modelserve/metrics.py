@@ -20,6 +20,8 @@ COUNTERS: Final = {
 class Metrics:
     def __init__(self, enabled: bool) -> None:
         self.enabled = enabled
+        if enabled:
+            collectors()  # now, while there is one thread: made by two at once, they are refused as duplicates
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         if self.enabled and amount:

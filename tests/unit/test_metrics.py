@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from modelserve.metrics import COUNTERS, Metrics
+from modelserve_control import processes
 
 
 def test_what_is_counted_is_in_the_text() -> None:
@@ -30,3 +31,23 @@ def test_without_metrics_nothing_is_counted_and_nothing_imported() -> None:
         "sys.exit('prometheus_client' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_the_first_counts_may_come_from_several_threads_at_once() -> None:
+    code = """
+import sys, threading
+from modelserve.metrics import Metrics
+metrics, gate, failed = Metrics(True), threading.Barrier(8), []
+def count():
+    gate.wait()
+    try:
+        metrics.count("rows", 1)
+    except Exception as error:
+        failed.append(error)
+threads = [threading.Thread(target=count) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit(bool(failed) or b"modelserve_rows_total 8.0" not in metrics.text())
+"""
+    command, environ = [sys.executable, "-c", code], processes.with_sources({"PATH": ""})
+    assert subprocess.run(command, env=environ, timeout=60, check=False).returncode == 0

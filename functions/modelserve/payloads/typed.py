@@ -38,6 +38,8 @@ FORM: Final = re.compile(rb'\{\s*"(dataframe_records|instances)"')
 # A client sends the same extra columns again and again; so many sets of them get a decoder.
 MOST_SHAPES: Final = 8
 MOST_EXTRA: Final = 16
+# Bytes of a body to learn from: it is decoded once more, and the names in it are kept.
+MOST_LEARNT: Final = 128 << 10
 MOST_CATEGORIES: Final = 4_096
 Categories = Mapping[str, Mapping[str, str]]
 
@@ -85,11 +87,14 @@ class TypedDecoder:
         self.limits = limits
         few = {name: codes for name, codes in (categories or {}).items() if 0 < len(codes) <= MOST_CATEGORIES}
         self.coded = few.keys()
-        self._categories = [few, {}] if few else [{}]
+        # Made once: a type of thousands of categories takes a tenth of a second and megabytes.
+        self._cells = [
+            (cell_types(self.columns, categories), bool(categories)) for categories in ([few, {}] if few else [{}])
+        ]
         self.shapes = self._shapes(())
 
     def _shapes(self, extra: tuple[str, ...]) -> list[Shape]:
-        return [Shape(self.columns, extra, categories) for categories in self._categories]
+        return [Shape(self.columns, types, extra, coded) for types, coded in self._cells]
 
     def decode(self, data: bytes, plain: bool) -> Typed | None:
         """`plain` says whether records may come without a form around them."""
@@ -105,6 +110,8 @@ class TypedDecoder:
 
     def learn(self, data: bytes) -> None:
         """Told of a body that the general decoder took, whose records had columns that the signature has not."""
+        if len(data) > MOST_LEARNT or len(self.shapes) >= MOST_SHAPES * len(self._cells):
+            return
         form, value = form_of(data), msgspec.json.decode(data)
         if form is not None:
             value = value[form]
@@ -112,9 +119,10 @@ class TypedDecoder:
         if type(record) is not dict:
             return
         names = {column.name for column in self.columns}
-        extra = tuple(name for name in record if name not in names)
+        extra = tuple(sorted(name for name in record if name not in names))  # a decoder takes them in any order
         known = {shape.extra for shape in self.shapes}
-        if 0 < len(extra) <= MOST_EXTRA and len(known) < MOST_SHAPES and extra not in known:
+        # A list of records may have a column that is called as a form is; one record with it is a form.
+        if 0 < len(extra) <= MOST_EXTRA and extra not in known and not set(extra) & set(FORMS):
             with suppress(ValueError):  # a name that no decoder can have
                 self.shapes = self._shapes(extra) + self.shapes
 
@@ -127,18 +135,18 @@ def form_of(data: bytes) -> str | None:
 class Shape:
     """Decoders of records with all columns of the signature and `extra` ones, and no others."""
 
-    def __init__(self, columns: Sequence[Column], extra: tuple[str, ...], categories: Categories) -> None:
+    def __init__(self, columns: Sequence[Column], cells: Sequence[Any], extra: tuple[str, ...], coded: bool) -> None:
         names = [*(column.name for column in columns), *extra]
         places = [f"c{place}" for place in range(len(names))]
-        types = [*(cell_type(column, categories.get(column.name)) for column in columns), *[SCALAR for _ in extra]]
+        types = [*cells, *[SCALAR for _ in extra]]
         record = msgspec.defstruct(
             "Record", list(zip(places, types, strict=True)), rename=dict(zip(places, names, strict=True)),
             forbid_unknown_fields=True, gc=False,
         )  # fmt: skip
         self.extra = extra
-        self.coded = bool(categories)
+        self.coded = coded
         self.width = len(names)
-        self.colons = self.width + sum(name.count(":") for name in names)
+        self.named_colons = sum(name.count(":") for name in names)
         self.one = msgspec.json.Decoder(record)
         self.many = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]  # made just now
         self.forms: dict[str, Any] = {form: msgspec.json.Decoder(form_struct(form, record)) for form in RECORDS}
@@ -158,11 +166,16 @@ class Shape:
 
     def _each_key_once(self, data: bytes, records: Sequence[Any], form: str | None) -> bool:
         """Every key is followed by a colon: as many colons as keys leave no room for a key that came twice."""
-        beyond = count_colons(data) - self.colons * len(records) - (form is not None)
+        beyond = count_colons(data) - self.width * len(records) - (form is not None)
         if beyond and b"\\" not in data:  # an escape may stand for a colon
             cells = chain.from_iterable(map(astuple, records))
             beyond -= sum(text_of(cell).count(":") for cell in cells if isinstance(cell, str))
+            beyond -= self.named_colons * len(records)
         return beyond == 0
+
+
+def cell_types(columns: Sequence[Column], categories: Categories) -> list[Any]:
+    return [cell_type(column, categories.get(column.name)) for column in columns]
 
 
 def cell_type(column: Column, codes: Mapping[str, str] | None) -> Any:

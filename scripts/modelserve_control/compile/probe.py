@@ -87,7 +87,7 @@ def is_null(value: Any) -> bool:
 
 def key(text: bool, value: Any) -> Any:
     if is_null(value):
-        return NULL_TEXT if text else float("nan")
+        return NULL_TEXT if text else np.nan  # one and the same, as no nan is equal to another
     return str(value) if text else float(value)
 
 

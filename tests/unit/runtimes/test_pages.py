@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import mmap
+import os
 import re
 from pathlib import Path
 
@@ -38,3 +40,13 @@ def test_code_is_given_back_and_answers_stay_the_same() -> None:
 
 def test_a_library_that_is_not_loaded_has_nothing_to_give() -> None:
     assert give_back_code("no such library") == 0
+
+
+@pytest.mark.parametrize("name", [b"\xff", "\u2028".encode(), b"\x0c"])
+def test_a_mapped_file_may_have_any_name(tmp_path: Path, name: bytes) -> None:
+    path = os.fsencode(tmp_path) + b"/before" + name + b"after"
+    with open(path, "wb+") as file:
+        file.write(b"x" * mmap.PAGESIZE)
+        file.flush()
+        with mmap.mmap(file.fileno(), 0):
+            assert give_back_code("no such library") == 0
