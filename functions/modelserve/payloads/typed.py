@@ -40,6 +40,7 @@ MOST_SHAPES: Final = 8
 MOST_EXTRA: Final = 16
 # Bytes of a body to learn from: it is decoded once more, and the names in it are kept.
 MOST_LEARNT: Final = 128 << 10
+# To make types of so many categories takes less than a tenth of a second, while a version is loaded.
 MOST_CATEGORIES: Final = 4_096
 Categories = Mapping[str, Mapping[str, str]]
 
@@ -85,7 +86,8 @@ class TypedDecoder:
             raise ValueError("a column is called as a form is")
         self.columns = signature.columns
         self.limits = limits
-        few = {name: codes for name, codes in (categories or {}).items() if 0 < len(codes) <= MOST_CATEGORIES}
+        known = {name: codes for name, codes in (categories or {}).items() if codes}
+        few = known if sum(map(len, known.values())) <= MOST_CATEGORIES else {}
         self.coded = few.keys()
         # Made once: a type of thousands of categories takes a tenth of a second and megabytes.
         self._cells = [

@@ -58,12 +58,12 @@ class Original:
         if node.op_type == "LabelEncoder":
             return self._looked_up(node)
         if joins(node):
-            return together([self.lookups_of(name) for name in node.input])
-        if node.op_type == "Add" and (found := self.lookups_of(node.input[0])):
+            return together([self._lookups_of(name) for name in node.input])
+        if node.op_type == "Add" and (found := self._lookups_of(node.input[0])):
             return moved(found, self._constant(node.input[1]))
-        if node.op_type == "Gather" and axis_of(node) == 0 and (found := self.lookups_of(node.input[1])):
+        if node.op_type == "Gather" and axis_of(node) == 0 and (found := self._lookups_of(node.input[1])):
             return translated(found, self._constant(node.input[0]))
-        if node.op_type == "Gather" and axis_of(node) == 1 and (found := self.lookups_of(node.input[0])):
+        if node.op_type == "Gather" and axis_of(node) == 1 and (found := self._lookups_of(node.input[0])):
             places = self._constant(node.input[1])
             return None if places is None else [found[place] for place in places]
         return None
@@ -76,10 +76,7 @@ class Original:
             return None
         names = [key.decode() if isinstance(key, bytes) else key for key in keys.tolist()]
         codes, other = held(node, "values_tensor").tolist(), int(held(node, "default_tensor")[0])
-        lookups = [recoded(Lookup(column, names, codes, other), int) for column in columns]
-        if not texts and any(lookup.column.nullable or np.isnan(lookup.keys).any() for lookup in lookups):
-            return None  # outside of a graph no null is equal to another
-        return lookups
+        return [recoded(Lookup(column, names, codes, other), int) for column in columns]
 
     def _constant(self, name: str) -> Array | None:
         return numpy_helper.to_array(self.constants[name]) if name in self.constants else None
@@ -124,8 +121,14 @@ def recoded(lookup: Lookup, new: Callable[[int], int]) -> Lookup:
 
 
 def encodable(lookups: list[Lookup] | None) -> list[Lookup] | None:
-    codes = [code for lookup in lookups or () for code in (*lookup.codes, lookup.other)]
-    return lookups if all(0 <= code <= LARGEST_CODE for code in codes) else None
+    """None when one of them cannot be done outside of the graph."""
+    for lookup in lookups or ():
+        if not all(0 <= code <= LARGEST_CODE for code in (*lookup.codes, lookup.other)):
+            return None
+        numeric = lookup.column.kind == "double"
+        if numeric and (lookup.column.nullable or any(key != key for key in lookup.keys)):
+            return None  # outside of a graph no null is equal to another
+    return lookups
 
 
 class Packer:

@@ -64,9 +64,11 @@ def ask(model: Any, texts: Sequence[bool], rows: Sequence[Sequence[Any]]) -> Arr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unknown category is encoded as zeros
             made = model.transform(data)
+        return np.asarray(made.toarray() if hasattr(made, "toarray") else made, dtype=float)
     except (ValueError, TypeError):
         return None
-    return np.asarray(made.toarray() if hasattr(made, "toarray") else made, dtype=float)
+    except MemoryError as error:
+        raise refuse(model, f"has too many categories to be asked about each ({len(rows):,})") from error
 
 
 def column_of(text: bool, values: Sequence[Any]) -> pd.Series[Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
@@ -153,3 +154,13 @@ def numbers_in(value: Any) -> list[float]:
         items = value.values() if isinstance(value, dict) else value
         return [number for item in items for number in numbers_in(item)]
     return [float(value)] if isinstance(value, float) else []
+
+
+def test_numbers_are_looked_up_outside_of_the_graph_too() -> None:
+    table = pd.DataFrame({"a": [1, 2, 3] * 40, "b": [0.5, 1.5, 0.5] * 40})
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    model.fit(table, ["yes", "no", "no"] * 40)
+    signature = signature_of(table)
+    compiled = compile(model, signature)
+    runtime = load(compiled.served, {**compiled.metadata(), "classes": ["no", "yes"]})
+    assert [given.name for given in runtime.session.get_inputs()] == ["codes"]
