@@ -76,3 +76,18 @@ def loaded(
             times={"fetch": 0.1},
             **more,
         )
+
+
+class Holding:
+    """What a function asks of `Active`, with one version or none. Nothing is loaded and nothing is retired."""
+
+    reason = ""
+
+    def __init__(self, current: Loaded | None, name: str = "tiny") -> None:
+        self.current = current
+        self.name = name
+
+    async def lease(self) -> Loaded:
+        assert self.current is not None
+        assert self.current.leases.enter()
+        return self.current

@@ -10,7 +10,7 @@ import pytest
 from modelserve.door import Budget, Turn
 from modelserve.errors import TooSlow
 from signatures import signature
-from tiny import Tiny, loaded
+from tiny import Holding, Tiny, loaded
 
 FOREVER = 60.0
 
@@ -74,13 +74,8 @@ def test_its_own_errors_pass() -> None:
 def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
     with loaded(Tiny(), signature(x="double")) as made:
 
-        class Holding:
-            async def lease(self) -> Any:
-                assert made.leases.enter()
-                return made
-
         async def turn() -> None:
-            holding: Any = Holding()
+            holding: Any = Holding(made)
             async with Turn(holding, 0.01 if ends == "too late" else FOREVER, asyncio.get_running_loop()) as version:
                 assert version is made
                 if ends == "with an error":

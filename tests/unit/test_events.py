@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import pytest
@@ -11,23 +10,11 @@ import pytest
 from modelserve.envelopes import Message
 from modelserve.errors import TooSlow
 from modelserve.events import Events
-from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.results import Letter, Result
 from modelserve.settings import Settings
 from signatures import signature
-from tiny import WAIT_SECONDS, Tiny, loaded
-
-
-class Holding:
-    """What the function asks of `Active`, with one version."""
-
-    def __init__(self, current: Loaded) -> None:
-        self.current = current
-
-    @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Loaded]:
-        yield self.current
+from tiny import WAIT_SECONDS, Holding, Tiny, loaded
 
 
 class Kept:

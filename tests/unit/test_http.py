@@ -11,28 +11,13 @@ from starlette.responses import Response
 
 from modelserve import loading, scoring
 from modelserve.http import Http
-from modelserve.loading import Loaded, header_value
+from modelserve.loading import header_value
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
 from signatures import signature
-from tiny import Tiny, loaded
+from tiny import Holding, Tiny, loaded
 
 X = signature(x="double")
-
-
-class Holding:
-    """What the function asks of `Active`, with one version."""
-
-    reason = ""
-
-    def __init__(self, held: Loaded | None, name: str) -> None:
-        self.current = held
-        self.name = name
-
-    async def lease(self) -> Loaded:
-        assert self.current is not None
-        assert self.current.leases.enter()
-        return self.current
 
 
 def post(path: str, content: bytes, name: str = "tiny", ready: bool = True) -> Response:
