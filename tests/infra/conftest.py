@@ -1,0 +1,43 @@
+"""Terraform and a stand-in for the provider, made once; without Terraform the room is skipped, aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from infra import terraform
+from infra.stand_in import serving
+from infra.terraform import Change, Workspace
+from infra.wheels import PROVIDERS
+
+Make = Callable[..., Workspace]
+NEWEST = max(PROVIDERS)
+
+
+@pytest.fixture(scope="session")
+def providers() -> Iterator[dict[str, dict[str, str]]]:
+    """The environment that selects each version of the provider."""
+    if not terraform.command():
+        pytest.skip("no terraform of 1.9 or newer on PATH")
+    with ExitStack() as stack:
+        yield {version: stack.enter_context(serving(version)) for version in PROVIDERS}
+
+
+@pytest.fixture(scope="session", params=sorted(PROVIDERS))
+def workspace(
+    request: pytest.FixtureRequest, providers: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    """The configuration as it is, once for each version of the provider."""
+    return Workspace.make(tmp_path_factory.mktemp(request.param), providers[request.param])
+
+
+@pytest.fixture
+def mutant(providers: dict[str, dict[str, str]], tmp_path: Path) -> Make:
+    """A copy with changes, against the newest provider."""
+    return lambda *changes: Workspace.make(tmp_path, providers[NEWEST], *changes)
+
+
+__all__ = ["Change", "Make", "mutant", "providers", "workspace"]

@@ -1,0 +1,63 @@
+"""A provider that knows the schema of `hashicorp/google` and nothing else.
+
+Terraform's mock providers take the schema from a real provider and make everything else up, so this is all that
+`validate` and `test` ask for. It is a server that Terraform is told to attach to, as it is when a provider is debugged:
+https://developer.hashicorp.com/terraform/plugin/debugging.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final
+
+import grpc
+
+from infra import schema, wire
+from infra.wheels import CACHE, PROVIDERS
+
+SOURCE: Final = "registry.terraform.io/hashicorp/google"
+
+
+def schema_bytes(version: str) -> bytes:
+    """The schema of one version; distilled from its bindings once, a few seconds."""
+    cached = CACHE / f"google-{version}.schema"
+    if not cached.exists():
+        partial = cached.with_suffix(".partial")
+        partial.write_bytes(wire.provider_schema(schema.read(PROVIDERS[version].fetch())))
+        partial.rename(cached)
+    return cached.read_bytes()
+
+
+def handler(answer: Callable[[bytes], bytes]) -> Any:
+    """Without serializers gRPC hands over the bytes as they are."""
+    return grpc.unary_unary_rpc_method_handler(lambda request, context: answer(request))
+
+
+@contextmanager
+def serving(version: str) -> Iterator[dict[str, str]]:
+    """The environment in which Terraform uses the stand-in for `version`, while it is served on loopback."""
+    known = schema_bytes(version)
+    answers: dict[str, Callable[[bytes], bytes]] = {
+        "GetSchema": lambda request: known,
+        "PrepareProviderConfig": lambda request: request,  # both messages hold the configuration in field 1
+        "ValidateResourceTypeConfig": lambda request: b"",  # no findings
+        "ValidateDataSourceConfig": lambda request: b"",
+        "Configure": lambda request: b"",
+        "Stop": lambda request: b"",
+    }
+    handlers = {name: handler(answer) for name, answer in answers.items()}
+    options: list[tuple[str, Any]] = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    server = grpc.server(ThreadPoolExecutor(2), options=options)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tfplugin5.Provider", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    address = {"Network": "tcp", "String": f"127.0.0.1:{port}"}
+    attach = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": os.getpid(), "Test": True, "Addr": address}
+    try:
+        yield {"TF_REATTACH_PROVIDERS": json.dumps({SOURCE: attach})}
+    finally:
+        server.stop(None)

@@ -1,0 +1,125 @@
+"""Terraform itself, run on a copy of `terraform/` in which a rule may have been broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+SOURCE: Final = ROOT / "terraform"
+OLDEST: Final = (1, 9)
+ARCHIVE: Final = "modelserve-0123456789abcdef.zip"
+
+
+@cache
+def command() -> list[str]:
+    """How to start Terraform; empty when this machine has none that is new enough."""
+    found = shutil.which("terraform")
+    if found:
+        printed = subprocess.run([found, "version", "-json"], capture_output=True, text=True, check=True, env=environ())
+        version = json.loads(printed.stdout)["terraform_version"]
+        if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= OLDEST:
+            return [found]
+    return []
+
+
+def environ() -> dict[str, str]:
+    """Nothing of the user's own configuration, variables or credentials."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_"))}
+    return kept | {"TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a replacement: in `path` below terraform/, `old` becomes `new`."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What `terraform test` did: the status of each run, its findings, and the resources it made or planned."""
+
+    runs: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, list[str]] = field(default_factory=dict)
+    plans: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    states: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def failed(self) -> set[str]:
+        return {name for name, status in self.runs.items() if status != "pass"}
+
+
+@dataclass(slots=True)
+class Workspace:
+    """A copy of the configuration, initialised against one provider version."""
+
+    directory: Path
+    provider: Mapping[str, str]
+
+    @classmethod
+    def make(cls, directory: Path, provider: Mapping[str, str], *changes: Change) -> Workspace:
+        shutil.copytree(SOURCE, directory / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
+        shutil.copy(ROOT / "pyproject.toml", directory)
+        for change in changes:
+            path = directory / "terraform" / change.path
+            text = path.read_text()
+            assert change.old in text, f"{change.path} has no {change.old!r}; correct the mutation"
+            path.write_text(text.replace(change.old, change.new, 1))
+        made = cls(directory / "terraform", provider)
+        made.check("init", "-input=false", "-backend=false")
+        return made
+
+    def run(self, *arguments: str, directory: str = ".") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command(), *arguments], cwd=self.directory / directory, env=environ() | dict(self.provider),
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    def check(self, *arguments: str, directory: str = ".") -> str:
+        done = self.run(*arguments, directory=directory)
+        assert done.returncode == 0, f"terraform {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def test(self, *arguments: str, directory: str = ".") -> Report:
+        """Run `terraform test`; a run that fails is in the report, what is no test at all is an error."""
+        done = self.run("test", "-json", "-verbose", *arguments, directory=directory)
+        report = parse(done.stdout)
+        assert report.runs, done.stdout + done.stderr
+        return report
+
+
+def parse(printed: str) -> Report:
+    report = Report()
+    for line in printed.splitlines():
+        event = json.loads(line)
+        run = event.get("@testrun", "")
+        match event["type"]:
+            case "test_run" if event["test_run"]["progress"] == "complete":
+                report.runs[run] = event["test_run"]["status"]
+            case "diagnostic":
+                found = event["diagnostic"]
+                text = f"{found['summary']}: {found.get('detail', '')}"
+                report.findings.setdefault(run, []).append(text)
+            case "test_plan":
+                report.plans[run] = event["test_plan"].get("resource_changes", [])
+            case "test_state":
+                report.states[run] = resources(event["test_state"].get("values", {}).get("root_module", {}))
+            case _:
+                pass
+    return report
+
+
+def resources(module: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of a module and of the modules in it."""
+    inner = [one for child in module.get("child_modules", []) for one in resources(child)]
+    return list(module.get("resources", [])) + inner
