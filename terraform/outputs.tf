@@ -15,6 +15,19 @@ output "event_command" {
   depends_on  = [google_pubsub_subscription.events]
 }
 
+output "fallback" {
+  description = "With the fallback: the DNS records to make, and what the Gateway on the cluster names."
+  value = var.enable_gke_fallback ? {
+    records = {
+      (var.fallback.domain)        = module.fallback[0].address
+      (var.fallback.origin_domain) = module.fallback[0].gateway_address
+    }
+    cluster              = module.fallback[0].cluster
+    gateway_address_name = module.fallback[0].gateway_address_name
+    security_policy      = module.fallback[0].origin_policy
+  } : null
+}
+
 output "function_urls" {
   description = "Address of each function."
   value       = local.urls

@@ -24,7 +24,7 @@ TYPE_NAME = re.compile(r'static tfResourceType = "(\w+)"')
 FLAGS = re.compile(
     r"^    // (\w+) - computed: (true|false), optional: (true|false), required: (true|false)$", re.MULTILINE
 )
-NESTED = re.compile(r" = new (\w+?)(List|Map|OutputReference)\(this, ")
+NESTED = re.compile(r" = new (?:\w+\.)?(\w+?)(List|Map|OutputReference)\(this, ")
 GETTER = re.compile(r"this\.get(\w+)Attribute\(|cdktn\.(String|Number|Boolean|Any)Map\(this")
 TO_HCL = re.compile(r"^function (\w+)ToHclTerraform\(struct\) \{(.*?)^\}", re.MULTILINE | re.DOTALL)
 SYNTHESIS = re.compile(r"synthesizeHclAttributes\(\) \{(.*?)^    \}", re.MULTILINE | re.DOTALL)
