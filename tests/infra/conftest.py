@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra import terraform
+from infra.mutations import FORBIDDEN
 from infra.stand_in import serving
 from infra.terraform import Change, Workspace
 from infra.wheels import PROVIDERS
@@ -23,7 +24,7 @@ def providers() -> Iterator[dict[str, dict[str, str]]]:
     if not terraform.command():
         pytest.skip("no terraform of 1.9 or newer on PATH")
     with ExitStack() as stack:
-        yield {version: stack.enter_context(serving(version)) for version in PROVIDERS}
+        yield {version: stack.enter_context(serving(version, terraform.types() | FORBIDDEN)) for version in PROVIDERS}
 
 
 @pytest.fixture(scope="session", params=sorted(PROVIDERS))

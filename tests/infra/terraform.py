@@ -19,6 +19,12 @@ OLDEST: Final = (1, 9)
 ARCHIVE: Final = "modelserve-0123456789abcdef.zip"
 
 
+def types() -> set[str]:
+    """The resources and data sources that the configuration names."""
+    texts = (path.read_text() for path in SOURCE.rglob("*.tf"))
+    return {name for text in texts for name in re.findall(r'^(?:resource|data) "(\w+)"', text, re.MULTILINE)}
+
+
 @cache
 def command() -> list[str]:
     """How to start Terraform; empty when this machine has none that is new enough."""
@@ -70,14 +76,17 @@ class Workspace:
     def make(cls, directory: Path, provider: Mapping[str, str], *changes: Change) -> Workspace:
         shutil.copytree(SOURCE, directory / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
         shutil.copy(ROOT / "pyproject.toml", directory)
+        made = cls(directory / "terraform", provider)
+        made.change(*changes)
+        made.check("init", "-input=false", "-backend=false")
+        return made
+
+    def change(self, *changes: Change) -> None:
         for change in changes:
-            path = directory / "terraform" / change.path
+            path = self.directory / change.path
             text = path.read_text()
             assert change.old in text, f"{change.path} has no {change.old!r}; correct the mutation"
             path.write_text(text.replace(change.old, change.new, 1))
-        made = cls(directory / "terraform", provider)
-        made.check("init", "-input=false", "-backend=false")
-        return made
 
     def run(self, *arguments: str, directory: str = ".") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -113,7 +122,7 @@ def parse(printed: str) -> Report:
             case "test_plan":
                 report.plans[run] = event["test_plan"].get("resource_changes", [])
             case "test_state":
-                report.states[run] = resources(event["test_state"].get("values", {}).get("root_module", {}))
+                report.states[run] = resources(event["test_state"].get("root_module", {}))
             case _:
                 pass
     return report
