@@ -16,7 +16,7 @@ variables {
 
 run "without_the_fallback_there_is_nothing_of_it" {
   assert {
-    condition     = length(module.fallback) == 0 && length(google_storage_bucket_iam_member.pods_read) == 0
+    condition     = length(module.fallback) == 0
     error_message = "An idle cluster costs money."
   }
 }
@@ -28,8 +28,8 @@ run "enabling_it_is_one_plan" {
   }
 
   assert {
-    condition     = length(module.fallback) == 1
-    error_message = "There is no fallback."
+    condition     = length(google_storage_bucket_iam_member.pods_read) == 2
+    error_message = "The pods may not read the models."
   }
 }
 
@@ -60,14 +60,14 @@ run "disabling_it_is_one_plan" {
   command = plan
 
   assert {
-    condition     = length(module.fallback) == 0
-    error_message = "Something of the fallback is left."
+    condition     = length(google_pubsub_topic_iam_member.worker_publishes) == 0
+    error_message = "The worker may still publish."
   }
 }
 
 run "disabling_it_is_one_apply" {
   assert {
-    condition     = output.fallback == null
-    error_message = "Something of the fallback is left."
+    condition     = length(google_storage_bucket_iam_member.pods_read) == 0
+    error_message = "The pods may still read the models."
   }
 }

@@ -67,7 +67,36 @@ POLICIES: Final = {
     "metrics_exist": Change("dashboard.tf", "container/instance_count", "container/instances"),
 }  # fmt: skip
 
-# One change for each run of tests/rules.tftest.hcl and tests/fallback.tftest.hcl.
+# One change for each run of tests/*.tftest.hcl that states a rule.
 RULES: Final = {
-    "everything_is_made_at_once": Change("functions.tf", "for_each    = local.functions", 'for_each    = { predict_event = local.functions["predict_event"] }'),
+    "rules.tftest.hcl": {
+        "everything_is_made_at_once": Change("functions.tf", "    predict = merge(", '    more = merge(var.predict, { identity = "http", settings = {} })\n    predict = merge('),
+        "both_functions_serve_the_same_model": Change("functions.tf", "@${var.model.alias}", "@latest"),
+        "a_setting_of_one_function_reaches_only_that_one": Change("functions.tf", "merge(each.value.environment", "merge(var.predict_event.environment"),
+        "the_python_is_that_of_the_project": Change("functions.tf", 'python_version, ".", ""', 'python_version, ".", "-"'),
+        "new_code_is_a_new_object": Change("store.tf", "basename(var.source_archive)", '"functions.zip"'),
+        "nobody_may_call_by_default": Change("invokers.tf", ": var.invokers)", ': ["user:somebody@example.com"])'),
+        "anybody_may_call_when_asked": Change("invokers.tf", 'concat(var.invokers, ["allUsers"])', "var.invokers"),
+        "the_ack_deadline_follows_the_timeout": Change("subscriptions.tf", "max(10, var.predict_event.timeout_seconds)", "60"),
+        "a_push_names_its_topic": Change("subscriptions.tf", '/${google_pubsub_topic.this["input"].id}"', '"'),
+        "a_push_is_signed_for_the_function": Change("subscriptions.tf", "audience              = local.urls.predict_event", "audience              = local.urls.predict"),
+        "pulling_takes_the_push_away": Change("subscriptions.tf", 'var.delivery.mode == "push" ? [1] : []', "[1]"),
+        "a_schema_has_the_hash_of_its_text_in_its_name": Change("topics.tf", "-input-${substr(sha256(var.input_schema), 0, 8)}", "-input"),
+        "only_the_input_has_a_schema": Change("topics.tf", 'each.key == "input" ?', 'each.key != "dead_letter" ?'),
+        "a_key_encrypts_every_bucket": Change("store.tf", "default_kms_key_name = var.store.kms_key", 'default_kms_key_name = "another"'),
+        "a_secret_is_read_by_the_function_that_was_given_it": Change("functions.tf", "identity = one.identity }", 'identity = "event" }'),
+        "only_results_are_deleted_by_age": Change("store.tf", "models  = { versioning = true, expire_days = null }", "models  = { versioning = true, expire_days = 1 }"),
+        "without_a_repository_there_are_no_triggers_and_no_ringing": Change("schedules.tf", "var.repository == null", "false"),
+        "a_repository_brings_four_triggers": Change("build.tf", "drift   = { approval = false }", ""),
+        "an_uptime_check_only_where_it_can_get_in": Change("uptime.tf", 'var.predict.ingress == "ALLOW_ALL" ? { predict = true } : {}', "{ predict = true }"),
+        "a_budget_only_when_asked": Change("variables_watching.tf", "currency        = optional(string)\n  })\n  default = null", 'currency        = optional(string)\n  })\n  default = { amount = 5, billing_account = "012345-6789AB-CDEF01" }'),
+    },
+    "fallback.tftest.hcl": {
+        "without_the_fallback_there_is_nothing_of_it": Change("fallback.tf", "count  = var.enable_gke_fallback ? 1 : 0", "count  = 1"),
+        "enabling_it_is_one_plan": Change("fallback.tf", 'http   = "${local._pods}/http"', ""),
+        "enabling_it_is_one_apply": Change("outputs.tf", "(var.fallback.origin_domain)", '"origin"'),
+        "a_weight_is_all_it_takes_to_move_requests": Change("alerts.tf", ': "fallback" =>', ': "other" =>'),
+        "disabling_it_is_one_plan": Change("fallback.tf", 'var.enable_gke_fallback ? toset(["dead_letter", "predictions"])', 'true ? toset(["dead_letter", "predictions"])'),
+        "disabling_it_is_one_apply": Change("fallback.tf", "pods = var.enable_gke_fallback ? {", "pods = true ? {"),
+    },
 }  # fmt: skip
