@@ -36,6 +36,9 @@ resource "google_cloud_run_v2_service_iam_member" "uptime" {
   role     = "roles/run.invoker"
   member   = local.agents.monitoring
 
+  # Monitoring makes this account with the first check that uses it.
+  depends_on = [google_monitoring_uptime_check_config.this]
+
   lifecycle {
     replace_triggered_by = [google_cloudfunctions2_function.this["predict"].id]
   }

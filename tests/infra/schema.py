@@ -90,15 +90,15 @@ def read(wheel: Path) -> Schema:
     return found
 
 
-def sources(wheel: Path) -> Iterator[str]:
-    """The JavaScript of each resource, the files of large ones joined, without source maps."""
+def sources(wheel: Path, ending: str = ".js") -> Iterator[str]:
+    """The code of each resource, the files of large ones joined, without source maps."""
     texts: dict[str, str] = {}
     with zipfile.ZipFile(wheel) as outer:
         bundle = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(outer.read(bundle))) as inner:
             for member in inner:
                 path = member.name.split("/")
-                if path[:2] == ["package", "lib"] and len(path) > 3 and member.name.endswith(".js"):
+                if path[:2] == ["package", "lib"] and len(path) > 3 and member.name.endswith(ending):
                     data = inner.extractfile(member).read().decode()  # type: ignore[union-attr]  # a regular file
                     texts[path[2]] = texts.get(path[2], "") + data.partition("//# sourceMappingURL")[0]
     yield from texts.values()

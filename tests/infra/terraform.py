@@ -21,6 +21,14 @@ SOURCE: Final = ROOT / "terraform"
 OLDEST: Final = (1, 9)
 ARCHIVE: Final = "modelserve-0123456789abcdef.zip"
 
+# Arguments of `terraform test` that make production with all that it may add.
+EVERYTHING: Final = (
+    "-test-directory=tests/environments",
+    "-var-file=environments/prod.tfvars",
+    "-var-file=tests/environments/everything.tfvars",
+    f"-var=source_archive={ARCHIVE}",
+)
+
 
 def types() -> set[str]:
     """The resources and data sources that the configuration names."""

@@ -10,14 +10,8 @@ from infra.conftest import NEWEST
 from infra.mutations import POLICIES
 from infra.policies import ALL
 from infra.resources import Policy, Resource
-from infra.terraform import ARCHIVE, Workspace
+from infra.terraform import EVERYTHING, Workspace
 
-EVERYTHING = (
-    "-test-directory=tests/environments",
-    "-var-file=environments/prod.tfvars",
-    "-var-file=tests/environments/everything.tfvars",
-    f"-var=source_archive={ARCHIVE}",
-)
 NAMES = [policy.__name__ for policy in ALL]
 
 
