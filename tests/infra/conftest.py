@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from infra import terraform
 from infra.mutations import FORBIDDEN
 from infra.stand_in import serving
-from infra.terraform import Change, Workspace
+from infra.terraform import Workspace
 from infra.wheels import PROVIDERS
 
-Make = Callable[..., Workspace]
 NEWEST = max(PROVIDERS)
 
 
@@ -33,12 +31,3 @@ def workspace(
 ) -> Workspace:
     """The configuration as it is, once for each version of the provider."""
     return Workspace.make(tmp_path_factory.mktemp(request.param), providers[request.param])
-
-
-@pytest.fixture
-def mutant(providers: dict[str, dict[str, str]], tmp_path: Path) -> Make:
-    """A copy with changes, against the newest provider."""
-    return lambda *changes: Workspace.make(tmp_path, providers[NEWEST], *changes)
-
-
-__all__ = ["Change", "Make", "mutant", "providers", "workspace"]
