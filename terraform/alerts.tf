@@ -1,0 +1,170 @@
+locals {
+  _service      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"%s\""
+  _subscription = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"%s\""
+  _predict      = format(local._service, google_cloudfunctions2_function.this["predict"].name)
+  _event        = format(local._service, google_cloudfunctions2_function.this["predict_event"].name)
+  _events       = format(local._subscription, google_pubsub_subscription.events.name)
+  _dead_letters = format(local._subscription, google_pubsub_subscription.dead_letters.name)
+
+  # Every metric stands in METRICS.md with its source.
+  _thresholds = {
+    errors = {
+      title     = "predict answers too many 5xx"
+      filter    = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict} AND metric.labels.response_code_class=\"5xx\""
+      of        = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict}"
+      aligner   = "ALIGN_RATE"
+      reducer   = "REDUCE_SUM"
+      threshold = var.alerts.error_ratio
+      seconds   = 300
+      advice    = "Look at the function's log for severity ERROR. After a promotion, go back: modelserve rollback ${var.model.name}"
+    }
+    latency = {
+      title     = "predict is slow"
+      filter    = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local._predict}"
+      of        = null
+      aligner   = "ALIGN_PERCENTILE_95"
+      reducer   = "REDUCE_MAX"
+      threshold = var.alerts.latency_milliseconds
+      seconds   = 600
+      advice    = "More instances (predict.max_instances), fewer requests on each (predict.concurrency), or a compiled model."
+    }
+    cold_starts = {
+      title     = "Instances of predict start slowly"
+      filter    = "metric.type=\"run.googleapis.com/container/startup_latencies\" AND ${local._predict}"
+      of        = null
+      aligner   = "ALIGN_PERCENTILE_95"
+      reducer   = "REDUCE_MAX"
+      threshold = var.alerts.cold_start_milliseconds
+      seconds   = 0
+      advice    = "A compiled model starts faster; predict.min_instances keeps one warm."
+    }
+    dead_letters = {
+      title     = "There are dead letters"
+      filter    = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND ${local._dead_letters}"
+      of        = null
+      aligner   = "ALIGN_MAX"
+      reducer   = "REDUCE_MAX"
+      threshold = 0
+      seconds   = 0
+      advice    = "Each says why in its attributes error_code and error_message: docs/events.md."
+    }
+    oldest_event = {
+      title     = "Events wait too long"
+      filter    = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND ${local._events}"
+      of        = null
+      aligner   = "ALIGN_MAX"
+      reducer   = "REDUCE_MAX"
+      threshold = var.alerts.oldest_event_seconds
+      seconds   = 300
+      advice    = "predict_event refuses or is missing: look at its log for the reason it sends messages back."
+    }
+  }
+
+  _fallback_threshold = {
+    for key, one in module.fallback : "fallback" => {
+      title     = "The fallback has answered for an hour"
+      filter    = "metric.type=\"loadbalancing.googleapis.com/https/backend_request_count\" AND resource.type=\"https_lb_rule\" AND resource.labels.backend_target_name=\"${one.backend_name}\""
+      of        = null
+      aligner   = "ALIGN_RATE"
+      reducer   = "REDUCE_SUM"
+      threshold = 0
+      seconds   = 3600
+      advice    = "fallback_weight is above 0. When predict is well again, set it to 0 and apply."
+    }
+  }
+
+  thresholds = merge(local._thresholds, local._fallback_threshold)
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each     = toset(var.notification_emails)
+  display_name = "${var.name} ${each.key}"
+  type         = "email"
+  labels = {
+    email_address = each.key
+  }
+}
+
+resource "google_monitoring_alert_policy" "threshold" {
+  for_each              = local.thresholds
+  display_name          = "${var.name}: ${each.value.title}"
+  combiner              = "OR"
+  notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+
+  conditions {
+    display_name = each.value.title
+    condition_threshold {
+      filter             = each.value.filter
+      denominator_filter = each.value.of
+      comparison         = "COMPARISON_GT"
+      threshold_value    = each.value.threshold
+      duration           = "${each.value.seconds}s"
+
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = each.value.aligner
+        cross_series_reducer = each.value.reducer
+      }
+
+      dynamic "denominator_aggregations" {
+        for_each = each.value.of == null ? [] : [1]
+        content {
+          alignment_period     = "60s"
+          per_series_aligner   = each.value.aligner
+          cross_series_reducer = each.value.reducer
+        }
+      }
+    }
+  }
+
+  documentation {
+    content = each.value.advice
+  }
+}
+
+resource "google_monitoring_alert_policy" "no_prediction" {
+  count                 = var.alerts.quiet_hours == null ? 0 : 1
+  display_name          = "${var.name}: no prediction was published"
+  combiner              = "OR"
+  notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+
+  conditions {
+    display_name = "Nothing on the predictions topic for ${var.alerts.quiet_hours} hours"
+    condition_absent {
+      filter   = "metric.type=\"pubsub.googleapis.com/topic/send_request_count\" AND resource.type=\"pubsub_topic\" AND resource.labels.topic_id=\"${google_pubsub_topic.this["predictions"].name}\""
+      duration = "${var.alerts.quiet_hours * 3600}s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  documentation {
+    content = "Do producers still publish to ${google_pubsub_topic.this["input"].name}? If they do, look at the dead letters."
+  }
+}
+
+resource "google_monitoring_alert_policy" "activation" {
+  display_name          = "${var.name}: a version cannot be loaded"
+  combiner              = "OR"
+  notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+
+  conditions {
+    display_name = "A version was refused"
+    condition_matched_log {
+      filter = "${local._lines} AND ${local.log_lines.activation_failures}"
+    }
+  }
+
+  alert_strategy {
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    content = "The version before it still serves. The log line says what was refused: docs/errors.md. Go back: modelserve rollback ${var.model.name}"
+  }
+}

@@ -1,0 +1,91 @@
+# One file, cloudbuild.yaml, has every pipeline; _JOB says which.
+locals {
+  _on_push = var.repository == null ? {} : {
+    deploy = { account = "deploy", approval = var.deploy_needs_approval, pull_request = false }
+    test   = { account = "test", approval = false, pull_request = true }
+  }
+
+  _on_message = var.repository == null ? {} : {
+    drift   = { approval = false }
+    retrain = { approval = var.deploy_needs_approval }
+  }
+
+  _substitutions = {
+    _ENV    = var.environment
+    _NAME   = var.name
+    _REGION = var.region
+    _STORE  = "gs://${google_storage_bucket.this["models"].name}"
+  }
+}
+
+resource "google_cloudbuild_trigger" "push" {
+  for_each           = local._on_push
+  name               = "${var.name}-${each.key}"
+  location           = var.region
+  filename           = "cloudbuild.yaml"
+  service_account    = google_service_account.this[each.value.account].id
+  substitutions      = merge(local._substitutions, { _JOB = each.key })
+  include_build_logs = "INCLUDE_BUILD_LOGS_WITH_STATUS"
+
+  repository_event_config {
+    repository = var.repository
+
+    dynamic "pull_request" {
+      for_each = each.value.pull_request ? [1] : []
+      content {
+        branch          = "^main$"
+        comment_control = "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+      }
+    }
+
+    dynamic "push" {
+      for_each = each.value.pull_request ? [] : [1]
+      content {
+        branch = "^main$"
+      }
+    }
+  }
+
+  approval_config {
+    approval_required = each.value.approval
+  }
+}
+
+# A message on the jobs topic names its job in an attribute.
+resource "google_cloudbuild_trigger" "job" {
+  for_each        = local._on_message
+  name            = "${var.name}-${each.key}"
+  location        = var.region
+  service_account = google_service_account.this["retrain"].id
+  filter          = "_ASKED == \"${each.key}\""
+  substitutions = merge(local._substitutions, {
+    _ASKED = "$(body.message.attributes.job)"
+    _JOB   = each.key
+  })
+
+  pubsub_config {
+    topic = google_pubsub_topic.jobs.id
+  }
+
+  source_to_build {
+    repository = var.repository
+    ref        = "refs/heads/main"
+    repo_type  = "UNKNOWN" # a connected repository says itself what it is
+  }
+
+  git_file_source {
+    path       = "cloudbuild.yaml"
+    repository = var.repository
+    revision   = "refs/heads/main"
+    repo_type  = "UNKNOWN"
+  }
+
+  approval_config {
+    approval_required = each.value.approval
+  }
+}
+
+resource "google_pubsub_topic" "jobs" {
+  name                       = "${var.name}-jobs"
+  message_retention_duration = "86400s"
+}

@@ -1,0 +1,17 @@
+environment = "prod"
+project_id  = "example-prod"
+region      = "europe-west1"
+
+model = {
+  name = "churn"
+}
+
+# One instance of each is always warm; a second starts before the first is full.
+predict = {
+  max_instances = 50
+  min_instances = 1
+}
+predict_event = {
+  max_instances = 50
+  min_instances = 1
+}

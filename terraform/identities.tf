@@ -1,0 +1,32 @@
+# One account per job. What each may do stands beside the resource it may do
+# it to; the few grants on the project are in project_grants.tf.
+locals {
+  identities = {
+    build   = "Builds the functions from their source archive"
+    deploy  = "Runs the pipeline of the main branch"
+    event   = "Runs the function predict_event"
+    http    = "Runs the function predict"
+    push    = "Signs the messages that Pub/Sub pushes to predict_event"
+    retrain = "Trains, checks for drift and publishes versions"
+    test    = "Runs the tests of pull requests, whose code nobody has read yet"
+  }
+
+  members = {
+    for job, account in google_service_account.this : job => account.member
+  }
+}
+
+resource "google_service_account" "this" {
+  for_each     = local.identities
+  account_id   = "${var.name}-${each.key}"
+  display_name = "${var.name} ${each.key}"
+  description  = each.value
+}
+
+# To deploy a function is to run code as its account and to build it as another.
+resource "google_service_account_iam_member" "deploy_acts_as" {
+  for_each           = toset(["build", "event", "http"])
+  service_account_id = google_service_account.this[each.key].name
+  role               = "roles/iam.serviceAccountUser"
+  member             = local.members.deploy
+}

@@ -1,0 +1,50 @@
+output "curl" {
+  description = "Asks the function for a prediction as the account that runs it."
+  value       = "curl -s ${local.urls.predict}/predict -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" -H 'Content-Type: application/json' -d @scripts/examples/customer.json"
+  depends_on  = [google_cloud_run_v2_service_iam_member.callers]
+}
+
+output "dead_letters_command" {
+  description = "Shows messages that could not be scored, and leaves them."
+  value       = "gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letters.name} --project=${var.project_id} --limit=10"
+}
+
+output "event_command" {
+  description = "Publishes one event for predict_event."
+  value       = "gcloud pubsub topics publish ${google_pubsub_topic.this["input"].name} --project=${var.project_id} --message=\"$(cat scripts/examples/customer.json)\""
+  depends_on  = [google_pubsub_subscription.events]
+}
+
+output "fallback" {
+  description = "With the fallback: the DNS records to make, and what the Gateway on the cluster names."
+  value = var.enable_gke_fallback ? {
+    records = {
+      (var.fallback.domain)        = module.fallback[0].address
+      (var.fallback.origin_domain) = module.fallback[0].gateway_address
+    }
+    cluster              = module.fallback[0].cluster
+    gateway_address_name = module.fallback[0].gateway_address_name
+    security_policy      = module.fallback[0].origin_policy
+  } : null
+}
+
+output "function_urls" {
+  description = "Address of each function."
+  value       = local.urls
+}
+
+output "identities" {
+  description = "Address of the service account of each job."
+  value       = { for job, account in google_service_account.this : job => account.email }
+}
+
+output "publish_command" {
+  description = "Puts a model where both functions look for it, and promotes it. Say which with SOURCE."
+  value       = "modelserve publish \"$SOURCE\" --store gs://${google_storage_bucket.this["models"].name} --name ${var.model.name} --alias ${var.model.alias}"
+  depends_on  = [google_storage_bucket_iam_member.this]
+}
+
+output "store" {
+  description = "The bucket of models, as the modelserve command takes it."
+  value       = "gs://${google_storage_bucket.this["models"].name}"
+}

@@ -1,0 +1,51 @@
+locals {
+  # Building a function moves tags; an image for GKE never changes.
+  repositories = {
+    functions = { immutable_tags = false, description = "What Cloud Build makes of the functions" }
+    images    = { immutable_tags = true, description = "The image that runs on GKE" }
+  }
+}
+
+resource "google_artifact_registry_repository" "this" {
+  for_each               = local.repositories
+  repository_id          = "${var.name}-${each.key}"
+  location               = var.region
+  format                 = "DOCKER"
+  description            = each.value.description
+  cleanup_policy_dry_run = false
+
+  docker_config {
+    immutable_tags = each.value.immutable_tags
+  }
+
+  cleanup_policies {
+    id     = "keep-recent"
+    action = "KEEP"
+    most_recent_versions {
+      keep_count = var.images_kept
+    }
+  }
+
+  cleanup_policies {
+    id     = "delete-old"
+    action = "DELETE"
+    condition {
+      tag_state  = "ANY"
+      older_than = "${30 * 86400}s"
+    }
+  }
+}
+
+resource "google_artifact_registry_repository_iam_member" "build_writes" {
+  repository = google_artifact_registry_repository.this["functions"].name
+  location   = var.region
+  role       = "roles/artifactregistry.writer"
+  member     = local.members.build
+}
+
+resource "google_artifact_registry_repository_iam_member" "deploy_writes" {
+  repository = google_artifact_registry_repository.this["images"].name
+  location   = var.region
+  role       = "roles/artifactregistry.writer"
+  member     = local.members.deploy
+}

@@ -1,0 +1,123 @@
+locals {
+  buckets = {
+    models  = { versioning = true, expire_days = null }
+    results = { versioning = false, expire_days = var.store.results_days }
+    source  = { versioning = true, expire_days = null }
+  }
+}
+
+# models: an alias that is overwritten by mistake, and a version that is
+# deleted by mistake, can both be brought back.
+resource "google_storage_bucket" "this" {
+  for_each                    = local.buckets
+  name                        = "${var.project_id}-${var.name}-${each.key}"
+  location                    = coalesce(var.store.location, var.region)
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = false
+
+  versioning {
+    enabled = each.value.versioning
+  }
+
+  soft_delete_policy {
+    retention_duration_seconds = var.store.soft_delete_days * 86400
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = each.value.versioning ? [1] : []
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        days_since_noncurrent_time = var.store.noncurrent_days
+        with_state                 = "ARCHIVED"
+      }
+    }
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = each.value.expire_days == null ? [] : [1]
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age = each.value.expire_days
+      }
+    }
+  }
+
+  lifecycle_rule {
+    action {
+      type = "AbortIncompleteMultipartUpload"
+    }
+    condition {
+      age = 7
+    }
+  }
+
+  dynamic "encryption" {
+    for_each = var.store.kms_key == null ? [] : [1]
+    content {
+      default_kms_key_name = var.store.kms_key
+    }
+  }
+
+  depends_on = [google_kms_crypto_key_iam_member.storage]
+}
+
+resource "google_kms_crypto_key_iam_member" "storage" {
+  count         = var.store.kms_key == null ? 0 : 1
+  crypto_key_id = var.store.kms_key
+  role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+  member        = data.google_storage_project_service_account.this[0].member
+}
+
+# The name carries the hash of the content, so new code is a new object and a
+# new revision: https://github.com/hashicorp/terraform-provider-google/issues/1938
+resource "google_storage_bucket_object" "source" {
+  bucket = google_storage_bucket.this["source"].name
+  name   = basename(var.source_archive)
+  source = var.source_archive
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+locals {
+  _alias_objects = "/objects/models/{name}/aliases/"
+
+  store_grants = {
+    "models/deploy/roles/storage.objectViewer"   = null
+    "models/deploy/roles/storage.objectUser"     = local._alias_objects
+    "models/event/roles/storage.objectViewer"    = null
+    "models/http/roles/storage.objectViewer"     = null
+    "models/retrain/roles/storage.objectCreator" = null
+    "models/retrain/roles/storage.objectViewer"  = null
+    "models/retrain/roles/storage.objectUser"    = local._alias_objects
+    "results/event/roles/storage.objectCreator"  = null
+    "results/event/roles/storage.objectViewer"   = null
+    "source/build/roles/storage.objectViewer"    = null
+    "source/deploy/roles/storage.objectCreator"  = null
+    "source/deploy/roles/storage.objectViewer"   = null
+  }
+}
+
+# Versions are created and read; only an alias may be overwritten.
+resource "google_storage_bucket_iam_member" "this" {
+  for_each = local.store_grants
+  bucket   = google_storage_bucket.this[split("/", each.key)[0]].name
+  role     = join("/", slice(split("/", each.key), 2, 4))
+  member   = local.members[split("/", each.key)[1]]
+
+  dynamic "condition" {
+    for_each = each.value == null ? [] : [each.value]
+    content {
+      title      = "aliases only"
+      expression = "resource.name.extract(\"${condition.value}\") != \"\""
+    }
+  }
+}

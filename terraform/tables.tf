@@ -1,0 +1,83 @@
+# Predictions and dead letters are kept by BigQuery subscriptions: no code runs.
+locals {
+  # A dead letter may be any bytes; a prediction is always JSON.
+  tables = {
+    dead_letter = { name = "dead_letters", data = "BYTES" }
+    predictions = { name = "predictions", data = "JSON" }
+  }
+}
+
+resource "google_bigquery_dataset" "this" {
+  dataset_id                 = replace(var.name, "-", "_")
+  description                = "Predictions and dead letters of ${var.name}"
+  location                   = coalesce(var.tables.location, var.region)
+  delete_contents_on_destroy = false
+}
+
+resource "google_bigquery_table" "this" {
+  for_each            = local.tables
+  dataset_id          = google_bigquery_dataset.this.dataset_id
+  table_id            = each.value.name
+  description         = "What came to the topic ${each.key}, as Pub/Sub wrote it"
+  deletion_protection = var.deletion_protection
+
+  time_partitioning {
+    type          = "DAY"
+    field         = "publish_time"
+    expiration_ms = var.tables.expiration_days == null ? null : var.tables.expiration_days * 86400000
+  }
+
+  schema = jsonencode([
+    { name = "subscription_name", type = "STRING", mode = "NULLABLE", description = "Which subscription wrote the row" },
+    { name = "message_id", type = "STRING", mode = "NULLABLE", description = "Pub/Sub's id of the message" },
+    { name = "publish_time", type = "TIMESTAMP", mode = "NULLABLE", description = "When it was published" },
+    { name = "attributes", type = "JSON", mode = "NULLABLE", description = "The message's attributes" },
+    { name = "data", type = each.value.data, mode = "NULLABLE", description = "The message's data" },
+  ])
+}
+
+resource "google_bigquery_table_iam_member" "pubsub_writes" {
+  for_each   = local.tables
+  dataset_id = google_bigquery_dataset.this.dataset_id
+  table_id   = google_bigquery_table.this[each.key].table_id
+  role       = "roles/bigquery.dataEditor"
+  member     = local.agents.pubsub
+  depends_on = [google_pubsub_topic.this] # Pub/Sub's account comes with its first use
+}
+
+resource "google_bigquery_table_iam_member" "retrain_reads" {
+  for_each   = local.tables
+  dataset_id = google_bigquery_dataset.this.dataset_id
+  table_id   = google_bigquery_table.this[each.key].table_id
+  role       = "roles/bigquery.dataViewer"
+  member     = local.members.retrain
+}
+
+resource "google_pubsub_subscription" "table" {
+  for_each                   = local.tables
+  name                       = "${var.name}-${replace(each.value.name, "_", "-")}-table"
+  topic                      = google_pubsub_topic.this[each.key].id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "${var.retention_days[each.key] * 86400}s"
+
+  expiration_policy {
+    ttl = ""
+  }
+
+  bigquery_config {
+    table          = join(".", [var.project_id, google_bigquery_dataset.this.dataset_id, google_bigquery_table.this[each.key].table_id])
+    write_metadata = true
+  }
+
+  # A prediction that the table refuses is a dead letter; a dead letter that
+  # it refuses waits in the pull subscription.
+  dynamic "dead_letter_policy" {
+    for_each = each.key == "predictions" ? [1] : []
+    content {
+      dead_letter_topic     = google_pubsub_topic.this["dead_letter"].id
+      max_delivery_attempts = var.delivery.max_attempts
+    }
+  }
+
+  depends_on = [google_bigquery_table_iam_member.pubsub_writes]
+}

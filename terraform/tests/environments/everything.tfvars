@@ -1,0 +1,42 @@
+# What an environment may add, all at once: the policies look at this too.
+enable_gke_fallback   = true
+fallback_origin_token = "0123456789abcdef0123456789abcdef"
+invokers              = ["serviceAccount:app@example-prod.iam.gserviceaccount.com"]
+input_schema          = "{\"type\": \"record\", \"name\": \"churn\", \"fields\": []}"
+notification_emails   = ["team@example.com"]
+producers             = ["serviceAccount:shop@example-prod.iam.gserviceaccount.com"]
+repository            = "projects/example-prod/locations/europe-west1/connections/github/repositories/modelserve"
+
+alerts = {
+  quiet_hours = 6
+}
+
+budget = {
+  amount          = 500
+  billing_account = "012345-6789AB-CDEF01"
+}
+
+fallback = {
+  domain              = "predict.example.com"
+  origin_domain       = "gke.example.com"
+  requests_per_minute = 6000
+}
+
+predict = {
+  ingress = "ALLOW_ALL"
+  secrets = {
+    API_KEY = { secret = "api-key" }
+  }
+  vpc = {
+    network    = "default"
+    subnetwork = "default"
+  }
+}
+
+schedules = {
+  retrain = "0 3 * * 1"
+}
+
+store = {
+  kms_key = "projects/example-prod/locations/europe-west1/keyRings/modelserve/cryptoKeys/models"
+}

@@ -1,0 +1,16 @@
+# Run with -test-directory=tests/environments and the variables of an
+# environment: -var-file=environments/prod.tfvars -var=source_archive=PATH
+
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { number = "123456789012" }
+  }
+}
+
+run "an_empty_project_takes_one_plan" {
+  command = plan
+}
+
+run "and_one_apply" {
+  command = apply
+}

@@ -1,0 +1,90 @@
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { number = "123456789012" }
+  }
+}
+
+variables {
+  environment    = "dev"
+  model          = { name = "churn" }
+  project_id     = "example-dev"
+  region         = "europe-west1"
+  source_archive = "modelserve-0123456789abcdef.zip"
+}
+
+# The n-th run of a variable breaks its n-th validation, and no other.
+
+run "fallback_refuses_none_where_it_is_enabled" {
+  command = plan
+  variables {
+    enable_gke_fallback   = true
+    fallback_origin_token = "0123456789abcdef0123456789abcdef"
+  }
+  expect_failures = [var.fallback]
+}
+
+run "fallback_refuses_one_domain_for_both" {
+  command = plan
+  variables {
+    fallback = { domain = "predict.example.com", origin_domain = "predict.example.com" }
+  }
+  expect_failures = [var.fallback]
+}
+
+run "fallback_refuses_an_unknown_channel" {
+  command = plan
+  variables {
+    fallback = { domain = "predict.example.com", origin_domain = "gke.example.com", release_channel = "EXTENDED" }
+  }
+  expect_failures = [var.fallback]
+}
+
+run "fallback_refuses_no_requests_at_all" {
+  command = plan
+  variables {
+    fallback = { domain = "predict.example.com", origin_domain = "gke.example.com", requests_per_minute = 0 }
+  }
+  expect_failures = [var.fallback]
+}
+
+run "fallback_origin_token_refuses_a_short_one" {
+  command = plan
+  variables {
+    enable_gke_fallback   = true
+    fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
+    fallback_origin_token = "short"
+  }
+  expect_failures = [var.fallback_origin_token]
+}
+
+run "fallback_weight_refuses_more_than_all" {
+  command = plan
+  variables {
+    enable_gke_fallback   = true
+    fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
+    fallback_origin_token = "0123456789abcdef0123456789abcdef"
+    allow_unauthenticated = true
+    fallback_weight       = 101
+  }
+  expect_failures = [var.fallback_weight]
+}
+
+run "fallback_weight_refuses_requests_to_nothing" {
+  command = plan
+  variables {
+    allow_unauthenticated = true
+    fallback_weight       = 1
+  }
+  expect_failures = [var.fallback_weight]
+}
+
+run "fallback_weight_refuses_callers_that_nobody_verifies" {
+  command = plan
+  variables {
+    enable_gke_fallback   = true
+    fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
+    fallback_origin_token = "0123456789abcdef0123456789abcdef"
+    fallback_weight       = 1
+  }
+  expect_failures = [var.fallback_weight]
+}

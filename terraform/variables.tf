@@ -1,0 +1,85 @@
+variable "allow_unauthenticated" {
+  description = "Let anybody call predict. Otherwise only invokers may."
+  type        = bool
+  default     = false
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete tables and the cluster. Set false and apply before you take them away."
+  type        = bool
+  default     = true
+}
+
+variable "environment" {
+  description = "Which environment this is; a label on everything."
+  type        = string
+
+  validation {
+    condition     = contains(["dev", "staging", "prod"], var.environment)
+    error_message = "environment must be dev, staging or prod."
+  }
+}
+
+variable "images_kept" {
+  description = "How many of the newest images of each package are kept whatever their age."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.images_kept >= 2
+    error_message = "images_kept must be at least 2: one that serves and one to go back to."
+  }
+}
+
+variable "invokers" {
+  description = "Who may call predict: members such as serviceAccount:app@project.iam.gserviceaccount.com."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.invokers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):", member))])
+    error_message = "Each of invokers must be a named member; to let anybody call, set allow_unauthenticated = true."
+  }
+}
+
+variable "labels" {
+  description = "More labels for everything; application and environment are set."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "Each of labels must be lower case letters, digits, _ and -, at most 63 of them."
+  }
+}
+
+variable "name" {
+  description = "What the names of all resources begin with."
+  type        = string
+  default     = "modelserve"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,20}[a-z0-9]$", var.name))
+    error_message = "name must be 4 to 22 lower case letters, digits and -: a service account's name ends after 30 characters."
+  }
+}
+
+variable "project_id" {
+  description = "The project's id, where everything is made."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id must be a project's id of 6 to 30 lower case letters, digits and -, not its number or title."
+  }
+}
+
+variable "region" {
+  description = "The region of everything that has one, such as europe-west1."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region must be a region such as europe-west1, not a zone."
+  }
+}

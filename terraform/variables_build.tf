@@ -1,0 +1,30 @@
+variable "deploy_needs_approval" {
+  description = "A person must approve each build that changes what is served."
+  type        = bool
+  default     = true
+}
+
+variable "repository" {
+  description = "A repository connected to Cloud Build, projects/P/locations/R/connections/C/repositories/N; null makes no triggers."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.repository == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+$", var.repository))
+    error_message = "repository must be projects/P/locations/R/connections/C/repositories/N, of a connection made in the console."
+  }
+}
+
+variable "schedules" {
+  description = "When to retrain and to look for drift, as cron in UTC; null for never."
+  type = object({
+    drift   = optional(string, "0 6 * * *")
+    retrain = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for when in values(var.schedules) : when == null ? true : length(split(" ", when)) == 5])
+    error_message = "Each of schedules must be five fields of cron, such as 0 6 * * *."
+  }
+}

@@ -1,0 +1,102 @@
+"""For each rule the smallest change of the configuration that breaks it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from infra.terraform import Change
+
+# What the changes add, and the configuration never has.
+FORBIDDEN: Final = {"google_pubsub_topic_iam_binding", "google_service_account_key"}
+
+POLICIES: Final = {
+    "nobody_is_public": Change("variables.tf", "type        = bool\n  default     = false", "type        = bool\n  default     = true"),
+    "grants_on_the_project_are_listed": Change("project_grants.tf", "deploy/roles/monitoring.viewer", "deploy/roles/editor"),
+    "grants_take_nothing_from_others": Change(
+        "topics.tf",
+        'resource "google_pubsub_topic_iam_member" "producers" {',
+        'resource "google_pubsub_topic_iam_binding" "all" {\n  topic = google_pubsub_topic.this["input"].name\n'
+        '  role = "roles/pubsub.publisher"\n  members = var.producers\n}\n\n'
+        'resource "google_pubsub_topic_iam_member" "producers" {',
+    ),
+    "there_are_no_keys": Change(
+        "identities.tf",
+        "# To deploy a function",
+        'resource "google_service_account_key" "deploy" {\n  service_account_id = google_service_account.this["deploy"].name\n}\n\n# To deploy a function',
+    ),
+    "callers_are_granted_on_the_service": Change("invokers.tf", "roles/cloudfunctions.developer", "roles/run.invoker"),
+    "functions_only_read_models": Change("store.tf", "models/http/roles/storage.objectViewer", "models/http/roles/storage.objectCreator"),
+    "versions_cannot_be_overwritten": Change(
+        "store.tf",
+        '"models/retrain/roles/storage.objectUser"    = local._alias_objects',
+        '"models/retrain/roles/storage.objectUser"    = null',
+    ),
+    "buckets_are_hardened": Change("store.tf", 'public_access_prevention    = "enforced"', 'public_access_prevention    = "inherited"'),
+    "topics_keep_their_messages": Change("build.tf", 'message_retention_duration = "86400s"', "message_retention_duration = null"),
+    "subscriptions_do_not_expire": Change("tables.tf", 'ttl = ""', 'ttl = "2678400s"'),
+    "dead_letters_arrive_and_stay": Change("subscriptions.tf", '"roles/pubsub.subscriber"', '"roles/pubsub.viewer"'),
+    "what_is_pushed_has_a_dead_letter_policy": Change(
+        "subscriptions.tf",
+        'dead_letter_policy {\n    dead_letter_topic     = google_pubsub_topic.this["dead_letter"].id\n    max_delivery_attempts = var.delivery.max_attempts\n  }',
+        "",
+    ),
+    "the_ack_deadline_covers_the_timeout": Change("subscriptions.tf", "max(10, var.predict_event.timeout_seconds)", "10"),
+    "pushes_are_signed_by_an_account_of_their_own": Change("subscriptions.tf", 'this["push"].email', 'this["event"].email'),
+    "functions_share_a_model": Change(
+        "functions.tf", "local._common_settings)", 'local._common_settings, { MODEL_URI = "gs://${each.key}" })'
+    ),
+    "functions_take_as_many_requests_as_they_are_sent": Change("functions.tf", 'FUNCTION_USE_ASGI = "true"', 'FUNCTION_USE_ASGI = "false"'),
+    "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'identity = "http"', 'identity = "event"'),
+    "builds_have_an_account_of_their_own": Change("build.tf", 'account = "test"', 'account = "deploy"'),
+    "what_changes_production_is_approved": Change(
+        "build.tf", "retrain = { approval = var.deploy_needs_approval }", "retrain = { approval = false }"
+    ),
+    "images_are_cleaned_up": Change("registry.tf", "cleanup_policy_dry_run = false", "cleanup_policy_dry_run = true"),
+    "tables_are_protected": Change("tables.tf", "deletion_protection = var.deletion_protection", "deletion_protection = false"),
+    "the_cluster_is_private_and_protected": Change(
+        "modules/fallback/cluster.tf", "enable_private_nodes = true", "enable_private_nodes = false"
+    ),
+    "backends_fit_together": Change(
+        "modules/fallback/backends.tf",
+        "group = google_compute_region_network_endpoint_group.function.id\n  }",
+        "group = google_compute_region_network_endpoint_group.function.id\n  }\n\n"
+        "  backend {\n    group = google_compute_global_network_endpoint_group.gateway.id\n  }",
+    ),
+    "weights_share_out_every_request": Change("modules/fallback/load_balancer.tf", "100 - var.weight", "1000 - var.weight"),
+    "alerts_say_what_to_do": Change("uptime.tf", "    content = ", '    content = "" # '),
+    "metrics_exist": Change("dashboard.tf", "container/instance_count", "container/instances"),
+}  # fmt: skip
+
+# One change for each run of tests/*.tftest.hcl that states a rule.
+RULES: Final = {
+    "rules.tftest.hcl": {
+        "everything_is_made_at_once": Change("functions.tf", "    predict = merge(", '    more = merge(var.predict, { identity = "http", settings = {} })\n    predict = merge('),
+        "both_functions_serve_the_same_model": Change("functions.tf", "@${var.model.alias}", "@latest"),
+        "a_setting_of_one_function_reaches_only_that_one": Change("functions.tf", "merge(each.value.environment", "merge(var.predict_event.environment"),
+        "the_python_is_that_of_the_project": Change("functions.tf", 'python_version, ".", ""', 'python_version, ".", "-"'),
+        "new_code_is_a_new_object": Change("store.tf", "basename(var.source_archive)", '"functions.zip"'),
+        "nobody_may_call_by_default": Change("invokers.tf", ": var.invokers)", ': ["user:somebody@example.com"])'),
+        "anybody_may_call_when_asked": Change("invokers.tf", 'concat(var.invokers, ["allUsers"])', "var.invokers"),
+        "the_ack_deadline_follows_the_timeout": Change("subscriptions.tf", "max(10, var.predict_event.timeout_seconds)", "60"),
+        "a_push_names_its_topic": Change("subscriptions.tf", '/${google_pubsub_topic.this["input"].id}"', '"'),
+        "a_push_is_signed_for_the_function": Change("subscriptions.tf", "audience              = local.urls.predict_event", "audience              = local.urls.predict"),
+        "pulling_takes_the_push_away": Change("subscriptions.tf", 'var.delivery.mode == "push" ? [1] : []', "[1]"),
+        "a_schema_has_the_hash_of_its_text_in_its_name": Change("topics.tf", "-input-${substr(sha256(var.input_schema), 0, 8)}", "-input"),
+        "only_the_input_has_a_schema": Change("topics.tf", 'each.key == "input" ?', 'each.key != "dead_letter" ?'),
+        "a_key_encrypts_every_bucket": Change("store.tf", "default_kms_key_name = var.store.kms_key", 'default_kms_key_name = "another"'),
+        "a_secret_is_read_by_the_function_that_was_given_it": Change("functions.tf", "identity = one.identity }", 'identity = "event" }'),
+        "only_results_are_deleted_by_age": Change("store.tf", "models  = { versioning = true, expire_days = null }", "models  = { versioning = true, expire_days = 1 }"),
+        "without_a_repository_there_are_no_triggers_and_no_ringing": Change("schedules.tf", "var.repository == null", "false"),
+        "a_repository_brings_four_triggers": Change("build.tf", "drift   = { approval = false }", ""),
+        "an_uptime_check_only_where_it_can_get_in": Change("uptime.tf", 'var.predict.ingress == "ALLOW_ALL" ? { predict = true } : {}', "{ predict = true }"),
+        "a_budget_only_when_asked": Change("variables_watching.tf", "currency        = optional(string)\n  })\n  default = null", 'currency        = optional(string)\n  })\n  default = { amount = 5, billing_account = "012345-6789AB-CDEF01" }'),
+    },
+    "fallback.tftest.hcl": {
+        "without_the_fallback_there_is_nothing_of_it": Change("fallback.tf", "count  = var.enable_gke_fallback ? 1 : 0", "count  = 1"),
+        "enabling_it_is_one_plan": Change("fallback.tf", 'http   = "${local._pods}/http"', ""),
+        "enabling_it_is_one_apply": Change("outputs.tf", "(var.fallback.origin_domain)", '"origin"'),
+        "a_weight_is_all_it_takes_to_move_requests": Change("alerts.tf", ': "fallback" =>', ': "other" =>'),
+        "disabling_it_is_one_plan": Change("fallback.tf", 'var.enable_gke_fallback ? toset(["dead_letter", "predictions"])', 'true ? toset(["dead_letter", "predictions"])'),
+        "disabling_it_is_one_apply": Change("fallback.tf", "pods = var.enable_gke_fallback ? {", "pods = true ? {"),
+    },
+}  # fmt: skip

@@ -1,0 +1,43 @@
+"""What must be true of everything that is made, whatever the variables say.
+
+A policy takes the resources of a state and yields a sentence for each thing that is wrong. Values that the provider
+would make up are made up by Terraform's mock: they are the same wherever one resource names another.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from infra import policies_access as access
+from infra import policies_events as events
+from infra import policies_upkeep as upkeep
+from infra.resources import Policy
+
+ALL: Final[tuple[Policy, ...]] = (
+    access.nobody_is_public,
+    access.grants_on_the_project_are_listed,
+    access.grants_take_nothing_from_others,
+    access.there_are_no_keys,
+    access.callers_are_granted_on_the_service,
+    access.functions_only_read_models,
+    access.versions_cannot_be_overwritten,
+    access.functions_run_and_build_as_accounts_of_their_own,
+    access.builds_have_an_account_of_their_own,
+    access.what_changes_production_is_approved,
+    events.topics_keep_their_messages,
+    events.subscriptions_do_not_expire,
+    events.dead_letters_arrive_and_stay,
+    events.what_is_pushed_has_a_dead_letter_policy,
+    events.the_ack_deadline_covers_the_timeout,
+    events.pushes_are_signed_by_an_account_of_their_own,
+    upkeep.buckets_are_hardened,
+    upkeep.functions_share_a_model,
+    upkeep.functions_take_as_many_requests_as_they_are_sent,
+    upkeep.images_are_cleaned_up,
+    upkeep.tables_are_protected,
+    upkeep.the_cluster_is_private_and_protected,
+    upkeep.backends_fit_together,
+    upkeep.weights_share_out_every_request,
+    upkeep.alerts_say_what_to_do,
+    upkeep.metrics_exist,
+)

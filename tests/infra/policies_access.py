@@ -1,0 +1,93 @@
+"""Who may do what: as little as possible, and on the smallest thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from infra.resources import Resource, functions, grants, identity, of
+
+# No resource below the project carries these roles.
+ON_THE_PROJECT: Final = {
+    "roles/logging.logWriter": "a build writes its log as its own account",
+    "roles/monitoring.viewer": "the canary reads error ratio and latency",
+    "roles/bigquery.jobUser": "a query is a job of the project",
+    "roles/container.defaultNodeServiceAccount": "nodes of GKE report as it asks them to",
+}
+EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
+
+
+def nobody_is_public(resources: Sequence[Resource]) -> Iterator[str]:
+    yield from (f"{address} grants everybody" for address, one in grants(resources) if one["member"] in EVERYBODY)
+
+
+def grants_on_the_project_are_listed(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_project_iam_member"):
+        if one["role"] not in ON_THE_PROJECT:
+            yield f"{address} grants {one['role']} on the whole project"
+
+
+def grants_take_nothing_from_others(resources: Sequence[Resource]) -> Iterator[str]:
+    for one in resources:
+        if one["mode"] == "managed" and one["type"].endswith(("_iam_binding", "_iam_policy")):
+            yield f"{one['address']} removes grants that it does not know"
+
+
+def there_are_no_keys(resources: Sequence[Resource]) -> Iterator[str]:
+    yield from (f"{address} is a key that can be stolen" for address, _ in of(resources, "google_service_account_key"))
+
+
+def callers_are_granted_on_the_service(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in grants(resources):
+        if one["role"] == "roles/run.invoker" and ".google_cloud_run_v2_service_iam_member." not in f".{address}":
+            yield f"{address} grants run.invoker where it does not work"
+
+
+def functions_only_read_models(resources: Sequence[Resource]) -> Iterator[str]:
+    running = {identity(resources, job)["member"] for job in ("http", "event", "push")}
+    for address, one in of(resources, "google_storage_bucket_iam_member"):
+        if (
+            one["bucket"].endswith("-models")
+            and one["member"] in running
+            and one["role"] != "roles/storage.objectViewer"
+        ):
+            yield f"{address} lets a function do more than read models"
+
+
+def versions_cannot_be_overwritten(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_storage_bucket_iam_member"):
+        harmless = one["role"] in ("roles/storage.objectViewer", "roles/storage.objectCreator")
+        if (
+            one["bucket"].endswith("-models")
+            and not harmless
+            and not any("aliases" in c["expression"] for c in one["condition"])
+        ):
+            yield f"{address} may overwrite a version, not only an alias"
+
+
+def functions_run_and_build_as_accounts_of_their_own(resources: Sequence[Resource]) -> Iterator[str]:
+    accounts = [one["service_config"][0]["service_account_email"] for _, one in functions(resources)]
+    known = {one["email"] for _, one in of(resources, "google_service_account")}
+    if len(set(accounts)) != len(accounts) or not set(accounts) <= known:
+        yield "Two functions share an account, or one has Google's default account"
+    for address, one in functions(resources):
+        if not one["build_config"][0]["service_account"]:
+            yield f"{address} is built by Google's default account"
+
+
+def builds_have_an_account_of_their_own(resources: Sequence[Resource]) -> Iterator[str]:
+    known = {one["id"]: one["account_id"] for _, one in of(resources, "google_service_account")}
+    for address, one in of(resources, "google_cloudbuild_trigger"):
+        account = known.get(one["service_account"], "")
+        if not account:
+            yield f"{address} builds as Google's default account"
+        for event in one["repository_event_config"]:
+            if event["pull_request"] and not account.endswith("-test"):
+                yield f"{address} runs code that nobody has read as {account}"
+
+
+def what_changes_production_is_approved(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_cloudbuild_trigger"):
+        job = one["substitutions"]["_JOB"]
+        if job in ("deploy", "retrain") and not any(each["approval_required"] for each in one["approval_config"]):
+            yield f"{address} changes production without anybody's approval"

@@ -1,0 +1,111 @@
+"""What serves, what is kept, and what is watched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from infra.resources import Resource, functions, of
+from infra.terraform import SOURCE
+
+
+def buckets_are_hardened(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_storage_bucket"):
+        if one["uniform_bucket_level_access"] is not True:
+            yield f"{address} has access lists"
+        if one["public_access_prevention"] != "enforced":
+            yield f"{address} may be made public"
+        if one["force_destroy"] is not False:
+            yield f"{address} would be deleted with what is in it"
+        if not one["soft_delete_policy"] or not one["soft_delete_policy"][0]["retention_duration_seconds"]:
+            yield f"{address} forgets what is deleted at once"
+        if not one["name"].endswith("-results") and not any(each["enabled"] for each in one["versioning"]):
+            yield f"{address} keeps no version of what is overwritten"
+
+
+def functions_share_a_model(resources: Sequence[Resource]) -> Iterator[str]:
+    served = {one["service_config"][0]["environment_variables"].get("MODEL_URI") for _, one in functions(resources)}
+    if len(served) != 1 or None in served:
+        yield f"The functions serve {sorted(map(str, served))}"
+
+
+def functions_take_as_many_requests_as_they_are_sent(resources: Sequence[Resource]) -> Iterator[str]:
+    """One event loop takes any number; without it each request needs a thread."""
+    for address, one in functions(resources):
+        service = one["service_config"][0]
+        settings = service["environment_variables"]
+        threads = int(settings.get("THREADS", 1))
+        if settings.get("FUNCTION_USE_ASGI") != "true" and threads < service["max_instance_request_concurrency"]:
+            yield f"{address} has {threads} threads for {service['max_instance_request_concurrency']} requests"
+
+
+def images_are_cleaned_up(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_artifact_registry_repository"):
+        if {policy["action"] for policy in one["cleanup_policies"]} != {"KEEP", "DELETE"} or one[
+            "cleanup_policy_dry_run"
+        ]:
+            yield f"{address} grows for ever"
+
+
+def tables_are_protected(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_bigquery_table"):
+        if one["deletion_protection"] is not True:
+            yield f"{address} may be deleted with its rows"
+
+
+def the_cluster_is_private_and_protected(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_container_cluster"):
+        if not any(each["enable_private_nodes"] for each in one["private_cluster_config"]):
+            yield f"{address} has nodes on the internet"
+        if any(ip["enabled"] for each in one["control_plane_endpoints_config"] for ip in each["ip_endpoints_config"]):
+            yield f"{address} has a control plane with an address"
+        if one["deletion_protection"] is not True:
+            yield f"{address} may be deleted by mistake"
+
+
+def backends_fit_together(resources: Sequence[Resource]) -> Iterator[str]:
+    serverless = {one["id"] for _, one in of(resources, "google_compute_region_network_endpoint_group")}
+    for kind in ("google_compute_backend_service", "google_compute_global_forwarding_rule"):
+        for address, one in of(resources, kind):
+            if one["load_balancing_scheme"] != "EXTERNAL_MANAGED":
+                yield f"{address} cannot share requests out by weight"
+    for address, one in of(resources, "google_compute_backend_service"):
+        if len({backend["group"] in serverless for backend in one["backend"]}) != 1:
+            yield f"{address} mixes a serverless backend with another kind"
+
+
+def weights_share_out_every_request(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_compute_url_map"):
+        weights = [
+            each["weight"] for action in one["default_route_action"] for each in action["weighted_backend_services"]
+        ]
+        if sum(weights) != 100 or len(weights) != 2:
+            yield f"{address} has the weights {weights}"
+
+
+def alerts_say_what_to_do(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, "google_monitoring_alert_policy"):
+        if not any(each["content"] for each in one["documentation"]):
+            yield f"{address} wakes somebody up and does not say why"
+        if not one["notification_channels"]:
+            yield f"{address} reaches nobody"
+
+
+def metrics(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
+    """Each metric that an alert or a dashboard names, with the address of who does."""
+    texts = [(address, one["dashboard_json"]) for address, one in of(resources, "google_monitoring_dashboard")]
+    texts += [(address, str(one["conditions"])) for address, one in of(resources, "google_monitoring_alert_policy")]
+    for address, text in texts:
+        yield from ((address, name) for name in re.findall(r'metric\.type=\\*"([^"\\]+)', text))
+
+
+def metrics_exist(resources: Sequence[Resource]) -> Iterator[str]:
+    """Google's are in METRICS.md; ours are made here, and in METRICS.md too."""
+    documented = (SOURCE / "METRICS.md").read_text()
+    ours = {f"logging.googleapis.com/user/{one['name']}" for _, one in of(resources, "google_logging_metric")}
+    for address, name in metrics(resources):
+        general = re.sub("^logging.googleapis.com/user/[^/]+/", "logging.googleapis.com/user/NAME/", name)
+        if f"`{general}`" not in documented:
+            yield f"{address} names {name}, which METRICS.md does not have"
+        if name.startswith("logging.googleapis.com/user/") and name not in ours:
+            yield f"{address} names {name}, which nothing counts"

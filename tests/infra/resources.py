@@ -1,0 +1,32 @@
+"""The resources of a state, as Terraform tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+Resource = dict[str, Any]
+Policy = Callable[[Sequence[Resource]], Iterator[str]]
+
+
+def of(resources: Sequence[Resource], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Address and values of each resource of a type."""
+    for one in resources:
+        if one["mode"] == "managed" and one["type"] == kind:
+            yield one["address"], one["values"]
+
+
+def grants(resources: Sequence[Resource]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for one in resources:
+        if one["type"].endswith("_iam_member"):
+            yield one["address"], one["values"]
+
+
+def identity(resources: Sequence[Resource], job: str) -> dict[str, Any]:
+    return next(
+        values for _, values in of(resources, "google_service_account") if values["account_id"].endswith(f"-{job}")
+    )
+
+
+def functions(resources: Sequence[Resource]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return of(resources, "google_cloudfunctions2_function")

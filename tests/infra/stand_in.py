@@ -1,0 +1,73 @@
+"""A provider that knows the schema of `hashicorp/google` and nothing else.
+
+Terraform's mock providers take the schema from a real provider and make everything else up, so this is all that
+`validate` and `test` ask for. It is a server that Terraform is told to attach to, as it is when a provider is debugged:
+https://developer.hashicorp.com/terraform/plugin/debugging.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import grpc
+
+from infra import schema, wire
+from infra.schema import Schema
+from infra.wheels import CACHE, PROVIDERS
+
+SOURCE: Final = "registry.terraform.io/hashicorp/google"
+
+
+def known(version: str) -> Schema:
+    """The whole schema of one version; distilled from its bindings once, a few seconds."""
+    cached = CACHE / f"google-{version}.pickle"
+    if not cached.exists():
+        partial = cached.with_suffix(".partial")
+        partial.write_bytes(pickle.dumps(schema.read(PROVIDERS[version].fetch())))
+        partial.rename(cached)
+    return cast("Schema", pickle.loads(cached.read_bytes()))
+
+
+def answer_schema(version: str, types: Collection[str]) -> bytes:
+    """What the provider knows of `types`: Terraform reads the schema again for each run, and of 1,800 types it needs 50."""
+    whole = known(version)
+    resources = {name: one for name, one in whole.resources.items() if name in types}
+    data = {name: one for name, one in whole.data.items() if name in types}
+    return wire.provider_schema(Schema(whole.provider, resources, data))
+
+
+def handler(answer: Callable[[bytes], bytes]) -> Any:
+    """Without serializers gRPC hands over the bytes as they are."""
+    return grpc.unary_unary_rpc_method_handler(lambda request, context: answer(request))
+
+
+@contextmanager
+def serving(version: str, types: Collection[str]) -> Iterator[dict[str, str]]:
+    """The environment in which Terraform uses the stand-in for `version`, while it is served on loopback."""
+    answer = answer_schema(version, types)
+    answers: dict[str, Callable[[bytes], bytes]] = {
+        "GetSchema": lambda request: answer,
+        "PrepareProviderConfig": lambda request: request,  # both messages hold the configuration in field 1
+        "ValidateResourceTypeConfig": lambda request: b"",  # no findings
+        "ValidateDataSourceConfig": lambda request: b"",
+        "Configure": lambda request: b"",
+        "Stop": lambda request: b"",
+    }
+    handlers = {name: handler(one) for name, one in answers.items()}
+    options: list[tuple[str, Any]] = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    server = grpc.server(ThreadPoolExecutor(2), options=options)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tfplugin5.Provider", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    address = {"Network": "tcp", "String": f"127.0.0.1:{port}"}
+    attach = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": os.getpid(), "Test": True, "Addr": address}
+    try:
+        yield {"TF_REATTACH_PROVIDERS": json.dumps({SOURCE: attach})}
+    finally:
+        server.stop(None)

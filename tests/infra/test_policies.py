@@ -1,0 +1,50 @@
+"""The policies hold for production with everything switched on, and each is broken by a change of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.conftest import NEWEST
+from infra.mutations import POLICIES
+from infra.policies import ALL
+from infra.resources import Policy, Resource
+from infra.terraform import EVERYTHING, Workspace
+
+NAMES = [policy.__name__ for policy in ALL]
+
+
+def apply(workspace: Workspace) -> list[Resource]:
+    report = workspace.test(*EVERYTHING)
+    assert report.failed() == set(), report.findings
+    assert len(report.states["and_one_apply"]) > 100
+    return report.states["and_one_apply"]
+
+
+@pytest.fixture(scope="module")
+def made(workspace: Workspace) -> list[Resource]:
+    return apply(workspace)
+
+
+@pytest.mark.parametrize("policy", ALL, ids=NAMES)
+def test_a_policy_holds(made: list[Resource], policy: Policy) -> None:
+    assert list(policy(made)) == []
+
+
+def test_every_policy_has_a_mutation() -> None:
+    assert sorted(POLICIES) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("bit", range(len(ALL).bit_length()))
+def test_a_policy_is_broken_by_its_change_and_by_no_other(
+    bit: int, providers: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """The policies are numbered from 1, and the changes of those with this bit in their number are made together.
+
+    Exactly those must be broken. No two numbers have the same bits, so over all bits a policy that answered to the
+    change of another would be found out, in five applies instead of one for each.
+    """
+    chosen = {name for number, name in enumerate(NAMES, 1) if number >> bit & 1}
+    broken = apply(Workspace.make(tmp_path, providers[NEWEST], *(POLICIES[name] for name in sorted(chosen))))
+    assert {policy.__name__ for policy in ALL if list(policy(broken))} == chosen

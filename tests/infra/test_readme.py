@@ -1,0 +1,97 @@
+"""What the README of terraform/ says can be done can be done."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.conftest import NEWEST
+from infra.terraform import ARCHIVE, SOURCE, Workspace
+
+README = (SOURCE / "README.md").read_text()
+BLOCKS = re.findall(r"```hcl\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line[2:] for line in re.findall(r"```console\n(.*?)```", README, re.DOTALL)[0].splitlines()]
+
+
+@pytest.fixture(scope="module")
+def newest(providers: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace.make(tmp_path_factory.mktemp("readme"), providers[NEWEST])
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split()[0])
+def test_a_block_is_what_production_may_add(newest: Workspace, tmp_path: Path, block: str) -> None:
+    added = tmp_path / "added.tfvars"
+    added.write_text(block)
+    report = newest.test(
+        "-test-directory=tests/environments", "-var-file=environments/prod.tfvars", f"-var-file={added}",
+        f"-var=source_archive={ARCHIVE}",
+    )  # fmt: skip
+    assert report.failed() == set(), report.findings
+    plan = report.plans["an_empty_project_takes_one_plan"]
+    assert {one["change"]["actions"][0] for one in plan} <= {"create", "read"}
+
+
+def test_a_block_with_a_mistake_would_be_noticed(newest: Workspace, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.tfvars"
+    wrong.write_text('predict = { memory = "1024" }\n')
+    report = newest.test(
+        "-test-directory=tests/environments", "-var-file=environments/prod.tfvars", f"-var-file={wrong}",
+        f"-var=source_archive={ARCHIVE}",
+    )  # fmt: skip
+    assert "an_empty_project_takes_one_plan" in report.failed()
+
+
+def test_it_takes_ten_commands() -> None:
+    assert len(COMMANDS) <= 10
+    assert "output -raw curl" in COMMANDS[-1]
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("gcloud ")])
+def test_gcloud_knows_the_command(command: str) -> None:
+    gcloud = shutil.which("gcloud")
+    if not gcloud:
+        pytest.skip("the Google Cloud CLI is not installed, so its linter cannot be asked")
+    line = command.replace("$PROJECT", "example-dev").replace("$REGION", "europe-west1")
+    done = subprocess.run(
+        [gcloud, "meta", "lint-gcloud-commands", f"--command-string={line}"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert [one["success"] for one in json.loads(done.stdout)] == [True], done.stdout
+
+
+def test_terraform_commands_name_files_variables_and_outputs_that_exist() -> None:
+    outputs = set(re.findall(r'^output "(\w+)"', (SOURCE / "outputs.tf").read_text(), re.MULTILINE))
+    variables = {
+        directory: set(
+            re.findall(r'^variable "(\w+)"', "".join(map(Path.read_text, directory.glob("*.tf"))), re.MULTILINE)
+        )
+        for directory in (SOURCE, SOURCE / "bootstrap")
+    }
+    for command in COMMANDS:
+        for found in re.findall(r"terraform -chdir=\S+ [^)\"]+", command):
+            _, chdir, *words = shlex.split(found)
+            directory = SOURCE.parent / chdir.removeprefix("-chdir=")
+            assert directory in variables, command
+            for word in words:
+                option, _, value = word.partition("=")
+                if option in ("-var-file", "-backend-config"):
+                    assert (directory / value).is_file(), command
+                if option == "-var":
+                    assert value.partition("=")[0] in variables[directory], command
+            if words[:2] == ["output", "-raw"]:
+                assert words[2] in outputs, command
+        for name in re.findall(r"TF_VAR_(\w+)=", command):
+            assert name in variables[SOURCE], command
+
+
+def test_every_account_and_file_is_in_its_table() -> None:
+    accounts = re.findall(r'^    (\w+) += "', (SOURCE / "identities.tf").read_text(), re.MULTILINE)
+    assert [name for name in accounts if f"| `{name}` |" not in README] == []
+    files = {path.name for path in SOURCE.glob("*.tf")} - {"project.tf", "versions.tf"}
+    assert [name for name in sorted(files) if f"`{name}`" not in README and not name.startswith("variables")] == []

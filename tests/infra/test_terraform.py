@@ -1,0 +1,46 @@
+"""The configuration is formatted, valid and keeps its own tests, for the oldest and newest provider it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.conftest import NEWEST
+from infra.mutations import RULES
+from infra.terraform import ARCHIVE, Workspace
+
+ENVIRONMENTS = ["dev", "staging", "prod"]
+
+
+def test_it_is_formatted(workspace: Workspace) -> None:
+    workspace.check("fmt", "-check", "-diff", "-recursive")
+
+
+def test_it_is_valid(workspace: Workspace) -> None:
+    workspace.check("validate")
+
+
+def test_it_keeps_its_own_rules(workspace: Workspace) -> None:
+    report = workspace.test(*(f"-filter=tests/{name}" for name in RULES))
+    assert report.failed() == set(), report.findings
+    assert set(report.runs) == {rule for rules in RULES.values() for rule in rules}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_of_its_rules_is_broken_by_a_change(
+    name: str, providers: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """All changes of a file are made together; each rule must fail by what it asserts, not by an error."""
+    report = Workspace.make(tmp_path, providers[NEWEST], *RULES[name].values()).test(f"-filter=tests/{name}")
+    assert report.runs == dict.fromkeys(RULES[name], "fail"), report.findings
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_empty_project_takes_one_apply(workspace: Workspace, environment: str) -> None:
+    report = workspace.test(
+        "-test-directory=tests/environments",
+        f"-var-file=environments/{environment}.tfvars",
+        f"-var=source_archive={ARCHIVE}",
+    )
+    assert report.failed() == set(), report.findings

