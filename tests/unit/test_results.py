@@ -171,7 +171,7 @@ def test_what_pubsub_refuses_is_reported_and_blocks_nothing(
             topics.create_topic(name=late)
         await publisher.publish(late, b"the key is not blocked", key, {})
         with pytest.raises(PublishFailed):
-            await publisher.publish(NAMES.predictions, b"lost", key, {"k": 5})  # type: ignore[dict-item]
+            await publisher.publish(NAMES.predictions, b"lost", key, {"k": 5})  # type: ignore[dict-item]  # what the client refuses
         await publisher.publish(NAMES.predictions, b"kept", key, {})
 
     asyncio.run(fail_then_publish())

@@ -75,7 +75,7 @@ def test_no_rows_give_an_empty_tensor(shape: tuple[int, ...], empty: tuple[int, 
 def test_an_array_of_the_right_dtype_and_shape_is_taken_as_it_is() -> None:
     array = np.ones((3, 2))
     assert one("float64", -1, 2).check(table(t=array)).columns["t"] is array  # type: ignore[arg-type]  # any sequence
-    assert bad_cells(lambda: one("float64", -1, 3).check(table(t=array)))  # type: ignore[arg-type]
+    assert bad_cells(lambda: one("float64", -1, 3).check(table(t=array)))  # type: ignore[arg-type]  # an array in place of lists
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_requests_at_once_are_one_call_and_each_has_its_own_answer() -> None:
         calls.append(methods)
         return run(methods, feeds)
 
-    runtime.run = counted  # type: ignore[method-assign]
+    runtime.run = counted  # type: ignore[method-assign]  # counted, and run all the same
     for company in (False, True):
         calls.clear()
         for one, among in zip(alone, answer(express, *bodies), strict=True):
