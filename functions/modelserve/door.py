@@ -8,6 +8,7 @@ import logging
 import re
 import time
 import uuid
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
@@ -16,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from modelserve.active import Active
-from modelserve.bodies import Headers
+from modelserve.bodies import JSON, Headers
 from modelserve.errors import NotReady, ServeError, TooSlow, body
 from modelserve.loading import Loaded, header_value
 from modelserve.metrics import Metrics
@@ -25,12 +26,11 @@ from modelserve.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-JSON: Final = "application/json"
-CONTENT_TYPE: Final = (b"content-type", b"application/json")
+CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
-class Door:
+class Door(ABC):
     """What both functions share: the request id, the headers, the clock and the shape of every failure."""
 
     def __init__(self, settings: Settings, active: Active, metrics: Metrics) -> None:
@@ -73,8 +73,9 @@ class Door:
     def loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
+    @abstractmethod
     async def answer(self, request: Request, headers: Headers) -> Response:
-        raise NotImplementedError  # each door has its own
+        """Raises a ServeError for whatever cannot be answered."""
 
     def sign(self, response: Response, request_id: bytes) -> None:
         response.raw_headers.append((b"x-request-id", request_id))
@@ -102,8 +103,11 @@ class Budget:
         self.seconds = seconds
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._task: asyncio.Task[Any] = asyncio.current_task(loop)  # type: ignore[assignment]  # a task is what runs here
-        self._cancelling = self._task.cancelling()
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a budget ends a task, and there is none")
+        self._task = task
+        self._cancelling = task.cancelling()
         self._expired = False
         self._timer = loop.call_later(self.seconds, self._expire)
 
@@ -124,24 +128,24 @@ class Budget:
         self.stop(kind)
 
 
-class Turn(Budget):
-    """`async with` gives the active version, which stays until the block ends; the deadline is the block's own."""
+class Turn:
+    """`async with` gives the active version, which stays until the block ends, and gives the block its deadline."""
 
-    __slots__ = ("_active", "_loaded", "_loop")
+    __slots__ = ("_active", "_budget", "_loaded", "_loop")
 
     def __init__(self, active: Active, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(seconds)
         self._active = active
+        self._budget = Budget(seconds)
         self._loop = loop
 
-    async def __aenter__(self) -> Loaded:  # type: ignore[override]  # it gives more than a budget does
+    async def __aenter__(self) -> Loaded:
         self._loaded = await self._active.lease()
-        self.start(self._loop)
+        self._budget.start(self._loop)
         return self._loaded
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._loaded.leases.leave()
-        self.stop(kind)
+        self._budget.stop(kind)
 
 
 class Reply(Response):

@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from modelserve import envelopes, records, scoring
 from modelserve.active import Active
-from modelserve.bodies import Headers, off_loop, read_body, too_large
-from modelserve.door import JSON, Budget, Door, reply
+from modelserve.bodies import JSON, Headers, off_loop, read_body, too_large
+from modelserve.door import Budget, Door, reply
 from modelserve.envelopes import Message
 from modelserve.errors import BadInput, MethodNotAllowed, ServeError
 from modelserve.loading import Loaded

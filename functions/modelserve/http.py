@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from modelserve import metadata, openapi, scoring
 from modelserve.active import Active
-from modelserve.bodies import Headers, decode_body, media_type, off_loop, read_body, weight
-from modelserve.door import JSON, Door, Reply, reply
+from modelserve.bodies import JSON, Headers, decode_body, media_type, off_loop, read_body, weight
+from modelserve.door import Door, Reply, reply
 from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics

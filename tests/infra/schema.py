@@ -86,7 +86,7 @@ def read(wheel: Path) -> Schema:
             if kind == "provider":
                 found.provider = block(classes, name)
             elif kind:
-                getattr(found, kind)[TYPE_NAME.search(one.body)[1]] = block(classes, name)  # type: ignore[index]  # all have one
+                getattr(found, kind)[TYPE_NAME.findall(one.body)[0]] = block(classes, name)
     return found
 
 
@@ -99,7 +99,8 @@ def sources(wheel: Path, ending: str = ".js") -> Iterator[str]:
             for member in inner:
                 path = member.name.split("/")
                 if path[:2] == ["package", "lib"] and len(path) > 3 and member.name.endswith(ending):
-                    data = inner.extractfile(member).read().decode()  # type: ignore[union-attr]  # a regular file
+                    file = inner.extractfile(member)
+                    data = file.read().decode() if file else ""  # only a directory has none
                     texts[path[2]] = texts.get(path[2], "") + data.partition("//# sourceMappingURL")[0]
     yield from texts.values()
 

@@ -12,17 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from itertools import chain
+from types import GenericAlias
 from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
+from modelserve.cells import EXACT
 from modelserve.payloads import Limits
 from modelserve.payloads.invocations import FORMS
 from modelserve.signature import Column, Signature
 
-EXACT: Final = 1 << 53
 LONG = Annotated[int, msgspec.Meta(ge=-EXACT, le=EXACT)]  # greater ones need a closer look
 INTEGER = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 CELLS: Final[dict[str, Any]] = {
@@ -150,7 +151,7 @@ class Shape:
         self.width = len(names)
         self.named_colons = sum(name.count(":") for name in names)
         self.one = msgspec.json.Decoder(record)
-        self.many = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]  # made just now
+        self.many = msgspec.json.Decoder(GenericAlias(list, (record,)))
         self.forms: dict[str, Any] = {form: msgspec.json.Decoder(form_struct(form, record)) for form in RECORDS}
 
     def decode(self, data: bytes, form: str | None) -> Typed | None:
@@ -191,9 +192,8 @@ def category_type(codes: Mapping[str, str]) -> Any:
 
 
 def form_struct(form: str, record: type) -> type:
-    return msgspec.defstruct(
-        "Form", [("records", list[record])], rename={"records": form}, forbid_unknown_fields=True  # type: ignore[valid-type]  # made just now
-    )  # fmt: skip
+    records = GenericAlias(list, (record,))  # list[record], of a type that is made here
+    return msgspec.defstruct("Form", [("records", records)], rename={"records": form}, forbid_unknown_fields=True)
 
 
 def text_of(cell: str) -> str:

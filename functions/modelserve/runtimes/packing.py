@@ -15,14 +15,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.cells import Array, objects
+from modelserve.cells import EXACT, Array, objects
 from modelserve.errors import BadCells
 from modelserve.signature import Batch
 
 # What a null text is fed as. U+FFFF and U+FFFE are noncharacters: legal in UTF-8, and never part of a text that anyone
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
-EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps every one
 # Codes go as the numbers of characters: many one-character texts become one array in a tenth of the time of numbers.
 LARGEST_CODE: Final = 0x10FFFF
 NUMBERS, CODES = "numbers", "codes"

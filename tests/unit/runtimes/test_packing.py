@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelserve.cells import EXACT
 from modelserve.errors import BadCells
 from modelserve.runtimes.packing import (
     CODES,
-    EXACT,
     LARGEST_CODE,
     NULL_TEXT,
     NUMBERS,
