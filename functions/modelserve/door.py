@@ -37,7 +37,7 @@ class Door(ABC):
         self.settings = settings
         self.active = active
         self.metrics = metrics
-        # A random number of its own for each process, and a count: as unique as sixteen random bytes, in a tenth of the time.
+        # A random number of its own for each process, and a count: as unique as a random one, and nothing is asked of the system.
         self._process_id = uuid.uuid4().hex[:16].encode()
         self._requests = itertools.count()
 

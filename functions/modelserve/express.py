@@ -3,8 +3,8 @@
 Nothing here decides anything that the general way does not: whatever is unusual or wrong gives None, and the general way
 answers it. Where both answer, they answer the same, which a test holds for every form.
 
-Requests that are there at the same time are one call of the model: a call costs as much as ten rows. Nobody waits for
-others to come: what was read in one turn of the event loop is scored before the next.
+Requests that are there at the same time are one call of the model, which costs far more than a row in it. Nobody waits
+for others to come: what was read in one turn of the event loop is scored before the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # So many rows are decoded, scored and encoded in about a millisecond; more would keep other requests waiting.
 MOST_BYTES: Final = 128 << 10
 MOST_ROWS: Final = 256
-# Requests of more rows than these gain nothing from being scored together.
+# Requests of more rows than these gain little from being scored together.
 FEW_ROWS: Final = 16
 
 Outputs = Sequence[list[Any]]
@@ -78,7 +78,7 @@ class Express:
         return results[0] if typed.single else results
 
     def _alone(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether the last turn of the loop that had a request had no other: to wait for none is a third of its time."""
+        """Whether the last turn of the loop that had a request had no other. Then there is nobody to be scored with."""
         if self._company:
             return False
         if not self._asked:

@@ -203,4 +203,4 @@ def text_of(cell: str) -> str:
 def count_colons(data: bytes) -> int:
     if len(data) < 4_096:
         return data.count(b":")
-    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == ord(":")))  # four times as fast
+    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == ord(":")))  # three times as fast

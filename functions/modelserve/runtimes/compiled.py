@@ -7,6 +7,7 @@ What it loads was made and verified against the original when the version was pu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import onnxruntime as ort
@@ -41,6 +42,12 @@ class CompiledRuntime:
         return outputs
 
 
+@cache
+def give_back_registration() -> None:
+    """Operators are registered once, with the first session; what later ones drop would be in use."""
+    give_back_code("onnxruntime_pybind11_state")
+
+
 def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     """`description` is the manifest's: classes, and outputs with the model's own method first.
 
@@ -50,7 +57,7 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a graph that stops the scoring says so by raising
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    give_back_code("onnxruntime_pybind11_state")
+    give_back_registration()
     packing = Packing(Plan.decode(session.get_modelmeta().custom_metadata_map[PLAN]))
     methods = [output["name"] for output in description["outputs"]]
     return CompiledRuntime(session, packing, methods, description.get("classes"))
