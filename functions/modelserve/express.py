@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from modelserve.payloads import Limits
 from modelserve.payloads.predictions import Presentation, ResultShape, encode
-from modelserve.payloads.typed import Typed, TypedDecoder, columns_of
+from modelserve.payloads.rows import RowReader, Taken
 from modelserve.signature import Signature
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ MOST_ROWS: Final = 256
 FEW_ROWS: Final = 16
 
 Outputs = Sequence[list[Any]]
+Methods = tuple[str, ...]
 
 
 class Answer(NamedTuple):
@@ -44,38 +44,39 @@ class Express:
         self, runtime: CompiledRuntime, signature: Signature, presentation: Presentation, limits: Limits
     ) -> None:
         self.runtime = runtime
-        self.decoder = TypedDecoder(signature, limits, runtime.packing.categories())
-        self._packers = {
-            False: runtime.packing.packer(signature.names),
-            True: runtime.packing.packer(signature.names, self.decoder.coded),
-        }
+        self.reader = RowReader(signature, runtime.packing, limits, 2 * MOST_ROWS)
         self._form_methods = tuple(runtime.methods[:1])
         self._plain_methods, self._results = plain_answer(runtime, presentation)
         self._company = False
         self._asked = 0  # in this turn of the loop, while alone
-        self._waiting: dict[Any, list[tuple[Typed, asyncio.Future[Outputs | None]]]] = {}
+        self._methods: Methods = ()  # what the requests that wait ask for
+        self._waiting: list[tuple[int, int, asyncio.Future[Outputs | None]]] = []
+        self._filled = 0  # rows of the reader's tensors that belong to them
 
     async def answer(self, data: bytes, plain: bool, loop: asyncio.AbstractEventLoop) -> Answer | None:
         """`plain` says whether records may come without a form around them."""
         if len(data) > MOST_BYTES:
             return None
-        typed = self.decoder.decode(data, plain)
-        if typed is None or len(typed.records) > MOST_ROWS:
+        if self._filled > MOST_ROWS:
+            self._flush()
+        taken = self.reader.take(data, self._filled, plain)
+        if taken is None or taken.rows > MOST_ROWS:
             return None
-        methods = self._plain_methods if typed.form is None else self._form_methods
-        if len(typed.records) > FEW_ROWS or self._alone(loop):
-            outputs = self._score(typed.records, typed.coded, methods)
+        methods = self._plain_methods if taken.form is None else self._form_methods
+        others = self._waiting and methods != self._methods
+        if taken.rows > FEW_ROWS or others or self._alone(loop):
+            outputs = self._score(self._filled, self._filled + taken.rows, methods)
         else:
-            outputs = await self._together(typed, methods, loop)
+            outputs = await self._together(taken, methods, loop)
         if outputs is None:
             return None
-        return Answer(encode(self._value(typed, outputs)), len(typed.records), typed.extra)
+        return Answer(encode(self._value(taken, outputs)), taken.rows, taken.extra)
 
-    def _value(self, typed: Typed, outputs: Outputs) -> Any:
-        if typed.form is not None:
+    def _value(self, taken: Taken, outputs: Outputs) -> Any:
+        if taken.form is not None:
             return {"predictions": outputs[0]}
         results = self._results(*outputs)
-        return results[0] if typed.single else results
+        return results[0] if taken.single else results
 
     def _alone(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether the last turn of the loop that had a request had no other. Then there is nobody to be scored with."""
@@ -91,34 +92,36 @@ class Express:
         self._asked = 0
 
     def _together(
-        self, typed: Typed, methods: tuple[str, ...], loop: asyncio.AbstractEventLoop
+        self, taken: Taken, methods: Methods, loop: asyncio.AbstractEventLoop
     ) -> asyncio.Future[Outputs | None]:
         """What `_score` gives for these records, scored with all others of this turn of the loop."""
         if not self._waiting:
             loop.call_soon(self._flush)
         found: asyncio.Future[Outputs | None] = loop.create_future()
-        # Records with other extra columns have other widths, and cannot stand in the same columns.
-        self._waiting.setdefault((typed.coded, typed.extra, methods), []).append((typed, found))
+        end = self._filled + taken.rows
+        self._waiting.append((self._filled, end, found))
+        self._methods, self._filled = methods, end
         return found
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        self._company = sum(map(len, waiting.values())) > 1
-        for (coded, _, methods), requests in waiting.items():
-            records = list(chain.from_iterable(typed.records for typed, _ in requests))
-            outputs = self._score(records, coded, methods)
-            start = 0
-            for typed, found in requests:
-                end = start + len(typed.records)
-                if not found.done():  # its request may have been given up
-                    found.set_result(None if outputs is None else [output[start:end] for output in outputs])
-                start = end
+        waiting, rows = self._waiting, self._filled
+        if not waiting:  # scored already, to make room
+            return
+        self._waiting, self._filled = [], 0
+        self._company = len(waiting) > 1
+        together = self._score(0, rows, self._methods)
+        for first, end, found in waiting:
+            if together is not None:
+                outputs: Outputs | None = [output[first:end] for output in together]
+            else:  # one of them is to blame, and the others are not to wait for the general way
+                outputs = self._score(first, end, self._methods)
+            if not found.done():  # its request may have been given up
+                found.set_result(outputs)
 
-    def _score(self, records: Sequence[Any], coded: bool, methods: tuple[str, ...]) -> Outputs | None:
-        """The output of each method, a value per record; None when the model does not score these records together."""
+    def _score(self, first: int, end: int, methods: Methods) -> Outputs | None:
+        """The output of each method, a value per row; None when the model does not score these rows together."""
         try:
-            feeds = self._packers[coded](columns_of(records), len(records))
-            return [output.tolist() for output in self.runtime.run(methods, feeds)]
+            return [output.tolist() for output in self.runtime.run(methods, self.reader.tensors(first, end))]
         except Exception:  # the general way meets it again, for each request alone, and says what it is
             return None
 

@@ -90,10 +90,7 @@ class Http(Door):
                 return scoring.check_payload(loaded, payload.asking(method))
 
             payload, batch = await off_loop(weight(data, kind), checked)
-            response = await self.reply_checked(loaded, payload, batch)
-            if express and payload.table.extra:
-                express.decoder.learn(data)
-            return response
+            return await self.reply_checked(loaded, payload, batch)
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
         async with self.turn() as loaded:

@@ -1,7 +1,8 @@
 """The source archive of the functions: the same files give the same bytes, on any machine and at any time.
 
-An archive holds main.py, the package modelserve and one requirements.txt, nothing else: no commit, no time, no mode and
-no owner of the machine that made it. Nothing is compressed, since versions of zlib differ in what they write.
+An archive holds main.py, the package modelserve with its library, made anew, and one requirements.txt, nothing else: no
+commit, no time, no mode and no owner of the machine that made it. Nothing is compressed, since versions of zlib differ in
+what they write.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from modelserve.errors import NotFound
+from modelserve_control import rows_library
 from modelserve_control.processes import SOURCES
 from modelserve_control.progress import Progress
 from modelserve_control.provenance import git
@@ -28,7 +30,19 @@ PYTHON: Final = "3.11"  # what the requirements are locked for
 REQUIREMENTS: Final[Mapping[str, str]] = {"compiled": "requirements-compiled.txt", "native": "requirements.txt"}
 ENTRY, REQUIRED = "main.py", "requirements.txt"
 # Hidden files, caches, and what editors and merges leave behind.
-IGNORED: Final = (".*", "__pycache__", "*.py[co]", "*.egg-info", "*~", "#*#", "*.sw[op]", "*.bak", "*.orig", "*.rej")
+IGNORED: Final = (
+    ".*",
+    "__pycache__",
+    "*.py[co]",
+    "*.library",
+    "*.egg-info",
+    "*~",
+    "#*#",
+    "*.sw[op]",
+    "*.bak",
+    "*.orig",
+    "*.rej",
+)
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 MODE: Final = stat.S_IFREG | 0o644
 UNIX: Final = 3  # as the system that made it, or the mode would not count
@@ -43,7 +57,8 @@ def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -
         raise NotFound(f"--out {out} is not a directory; make it first.")
     try:
         sources = chosen(root / "functions", runtime)
-        data = archive(sources)
+        library = rows_library.make(root / "functions")
+        data = archive({name: path.read_bytes() for name, path in sources.items()} | {rows_library.LIBRARY: library})
         commit, changed = state(root)
         if changed:
             files = "1 file" if changed == 1 else f"{changed:,} files"
@@ -51,10 +66,12 @@ def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -
         sha256 = hashlib.sha256(data).hexdigest()
         path = out / f"modelserve-{sha256[:16]}.zip"
         write(path, data)
+    except subprocess.CalledProcessError as error:
+        raise NotPackaged(f"rows.c does not compile; mend it: {error.stderr.strip()}") from error
     except OSError as error:
         raise NotPackaged(f"The archive cannot be made: {error.strerror}; see to {error.filename or out}.") from error
     result: dict[str, Any] = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
-    return result | {"python": PYTHON, "files": len(sources), "commit": commit, "changed": changed}
+    return result | {"python": PYTHON, "files": len(sources) + 1, "commit": commit, "changed": changed}
 
 
 def chosen(directory: Path, runtime: str) -> dict[str, Path]:
@@ -84,13 +101,13 @@ def walk(directory: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
                 raise NotPackaged(f"functions/{name} is a link or a device; put a plain file in its place.")
 
 
-def archive(sources: Mapping[str, Path]) -> bytes:
+def archive(contents: Mapping[str, bytes]) -> bytes:
     data = io.BytesIO()
     with ZipFile(data, "w") as made:
-        for name, path in sources.items():
+        for name, content in sorted(contents.items()):
             info = ZipInfo(name, EPOCH)
             info.create_system, info.external_attr, info.compress_type = UNIX, MODE << 16, ZIP_STORED
-            made.writestr(info, path.read_bytes())
+            made.writestr(info, content)
     return data.getvalue()
 
 

@@ -92,8 +92,12 @@ def test_an_archive_has_sorted_plain_files_and_nothing_of_where_it_was_made(tmp_
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
         everything = archive.read("main.py")
-    sources = {str(path.relative_to(SOURCES / "functions")) for path in (SOURCES / "functions").rglob("*.py")}
-    assert names == sorted(sources | {"requirements.txt"})
+    sources = {
+        str(path.relative_to(SOURCES / "functions"))
+        for kind in ("*.py", "*.c", "*.h")
+        for path in (SOURCES / "functions").rglob(kind)
+    }
+    assert names == sorted(sources | {"requirements.txt", "modelserve/payloads/rows.library"})
     assert made["files"] == len(names)
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {entry.external_attr >> 16 for entry in entries} == {stat.S_IFREG | 0o644}
@@ -218,6 +222,7 @@ def test_both_functions_serve_a_compiled_model_from_the_archive_alone(
     with unpacked.serving("predict_event", tmp_path / "log", "/health/ready", MODEL_URI=uri, DRY_RUN="true") as client:
         (scored,) = client.post("/", json=CUSTOMER).json()["predictions"]
     assert scored["prediction"] == answer.json()
+    assert "general way" not in (tmp_path / "log").read_text(), "the library of rows.c is in the archive"
 
 
 PARQUET = {"content-type": "application/vnd.apache.parquet"}

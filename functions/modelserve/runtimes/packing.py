@@ -7,15 +7,14 @@ looked up are looked up here, and the graph takes their codes. `modelserve_contr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 
-from modelserve.cells import EXACT, Array, objects
+from modelserve.cells import EXACT, Array
 from modelserve.errors import BadCells
 from modelserve.signature import Batch
 
@@ -84,9 +83,6 @@ class Codes(dict[Any, str]):
         return self.other
 
 
-Pack = Callable[[Sequence[Sequence[Any]], int], dict[str, Array]]
-
-
 class Packing:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -104,52 +100,9 @@ class Packing:
             feeds[CODES] = codes_tensor(map(look_up, self.codes, cells), rows)
         return feeds
 
-    def categories(self) -> dict[str, dict[str, str]]:
-        """The code of each known text, as a character, for the columns that are looked up once and not used otherwise."""
-        used = [lookup.column for lookup in self.plan.lookups] + list(self.plan.texts.values())
-        return {
-            lookup.column.name: {key: code for key, code in codes.items() if key not in (None, NULL_TEXT)}
-            for lookup, codes in zip(self.plan.lookups, self.codes, strict=True)
-            if lookup.column.kind == "string" and used.count(lookup.column) == 1
-        }
-
-    def packer(self, names: Sequence[str], coded: Collection[str] = ()) -> Pack:
-        """What makes tensors of checked Python values (text, bool, float, None, or int up to 2**53): a sequence of so
-        many rows per column of `names`. The texts of the columns `coded` are their codes already."""
-        places = {name: place for place, name in enumerate(names)}
-        numbers = [places[column.name] for column in self.plan.numbers]
-        lookups = [
-            (places[lookup.column.name], code_of(lookup.column, codes, lookup.column.name in coded))
-            for lookup, codes in zip(self.plan.lookups, self.codes, strict=True)
-        ]
-        texts = [(tensor, column, places[column.name]) for tensor, column in self.plan.texts.items()]
-
-        def pack(columns: Sequence[Sequence[Any]], rows: int) -> dict[str, Array]:
-            feeds = {}
-            if numbers:
-                cells = np.array(list(chain.from_iterable([columns[place] for place in numbers])), dtype=np.float64)
-                feeds[NUMBERS] = np.ascontiguousarray(cells.reshape(-1, rows).T)
-            if lookups:
-                feeds[CODES] = codes_tensor([code(columns[place]) for place, code in lookups], rows)
-            for tensor, column, place in texts:
-                feeds[tensor] = own_tensor(column, objects(columns[place]))
-            return feeds
-
-        return pack
-
 
 def look_up(codes: Codes, cells: Sequence[Any]) -> Iterable[str]:
     return map(codes.__getitem__, cells)
-
-
-def code_of(column: Input, codes: Codes, coded: bool) -> Callable[[Sequence[Any]], Iterable[str]]:
-    """What gives the codes of a column's cells, which are codes or None when they are `coded`."""
-    if not coded:
-        return partial(look_up, codes)
-    null = codes[None]
-    return (
-        (lambda cells: [null if cell is None else cell for cell in cells]) if column.nullable else (lambda cells: cells)
-    )
 
 
 def codes_tensor(columns: Iterable[Iterable[str]], rows: int) -> Array:

@@ -86,32 +86,6 @@ def test_a_batch_is_packed_by_kind() -> None:
     assert tensors["text_0"].tolist() == [["a b"], ["c"]]
 
 
-def test_checked_values_are_packed_as_their_batch_is() -> None:
-    plan = Plan([Input("n", "double"), Input("f", "double", nullable=True)], PLAN.lookups, PLAN.texts)
-    cells: dict[str, list[Any]] = {
-        "f": [True, None, False],
-        "words": ["A", "b", "İ"],
-        "t": ["a", None, "b"],
-        "n": [1, 2.5, -3],
-        "u": ["b", "a", ""],
-    }
-    kinds = {"f": object, "n": np.float64, "words": object, "t": object, "u": object}
-    packing = Packing(plan)
-    batch = Batch({name: np.array(values, dtype=kinds[name]) for name, values in cells.items()}, 3)
-    general = packing.of_batch(batch)
-    known = packing.categories()["t"]
-    assert known == {"a": chr(5), "b": chr(6)}
-    coded = {**cells, "t": [known["a"], None, known["b"]]}
-    for found in (
-        packing.packer(list(cells))(list(cells.values()), 3),
-        packing.packer(list(cells), ["t"])(list(coded.values()), 3),
-    ):
-        assert found.keys() == general.keys()
-        for name in found:
-            assert found[name].dtype == general[name].dtype
-            np.testing.assert_array_equal(found[name], general[name])
-
-
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
     packing = Packing(Plan([], [Lookup(Input("t", "string", nullable=True), ["a"], [0], 1)], {}))
     assert packing.of_batch(Batch({"t": objects("a", None, "b")}, 3))[CODES].tolist() == [[0], [1], [1]]
