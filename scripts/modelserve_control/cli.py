@@ -11,6 +11,7 @@ import click
 
 from modelserve.errors import SettingError
 from modelserve_control import processes, words
+from modelserve_control.failover.command import failover
 from modelserve_control.local import local
 from modelserve_control.output import answers
 
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 main.add_command(local)
+main.add_command(failover)
 
 
 @main.command()
