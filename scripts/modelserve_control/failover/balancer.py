@@ -11,6 +11,7 @@ from typing import Any, Final
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.api_core.retry import Retry, if_exception_type
+from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import compute_v1
 
@@ -50,14 +51,19 @@ class Reading:
 
 class Balancer:
     def __init__(self, project: str, url_map: str, endpoint: str | None) -> None:
-        """`endpoint` is another address of the compute API. Raises ComputeFailed without credentials."""
+        """`endpoint` is another address of the compute API; no token is shown to one without encryption.
+
+        Raises ComputeFailed without credentials.
+        """
         self.project = project
         self.url_map = url_map
+        plain = endpoint is not None and endpoint.startswith("http://")
+        shown = AnonymousCredentials() if plain else None  # type: ignore[no-untyped-call]  # google-auth types only a part
         options = ClientOptions(api_endpoint=endpoint)
-        with spoken("the credentials"):
-            self._maps = compute_v1.UrlMapsClient(client_options=options)
-            self._services = compute_v1.BackendServicesClient(client_options=options)
-            self._operations = compute_v1.GlobalOperationsClient(client_options=options)
+        with spoken(f"the URL map {url_map}"):
+            self._maps = compute_v1.UrlMapsClient(credentials=shown, client_options=options)
+            self._services = compute_v1.BackendServicesClient(credentials=shown, client_options=options)
+            self._operations = compute_v1.GlobalOperationsClient(credentials=shown, client_options=options)
 
     def read(self) -> Reading:
         with spoken(f"the URL map {self.url_map}"):

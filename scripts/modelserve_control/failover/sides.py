@@ -130,8 +130,8 @@ def said(what: str, answer: requests.Response) -> str:
     """Our errors name themselves; of anybody else's answer only the status is told."""
     try:
         body = json.loads(answer.content)
-        return f"{what} gave {answer.status_code} {body['error_code']}: {body['message']}"
-    except (ValueError, KeyError, TypeError):
+        return f"{what} gave {answer.status_code} {body['error_code']}: {body['message'].rstrip('.')}"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"{what} gave {answer.status_code}"
 
 
