@@ -264,3 +264,19 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 
     with catalog.opened(store) as objects:
         return run(objects, what, part, Fields(**fields), progress())
+
+
+@main.command()
+@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
+@store_option
+@answers(words.fits)
+def doctor(what: str, store: str) -> Any:
+    """Check that the functions, built from this checkout, would activate a version; exit with 1 if not.
+
+    NAME alone is NAME@champion. A refusal names the pins to change.
+    """
+    from modelserve_control import catalog
+    from modelserve_control.doctor import doctor as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, what)

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 Answer = tuple[int, Any]
-"""The status and a JSON value. The status 0 ends the connection without an answer."""
+"""The status and a JSON value, of a redirect its address. The status 0 ends the connection without an answer."""
 
 
 @contextmanager
@@ -29,6 +30,8 @@ def answering(answer: Callable[[str, str, Message, bytes], Answer]) -> Iterator[
             self.send_response_only(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text)))
+            if status == HTTPStatus.FOUND:
+                self.send_header("location", value)
             self.end_headers()
             self.wfile.write(text)
 

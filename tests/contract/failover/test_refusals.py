@@ -29,7 +29,7 @@ def unmoved(rig: Rig, compute: Compute) -> Iterator[Rig]:
     [
         (NOT_READY, "gke is not ready: GET /health/ready gave 503 MODEL_NOT_READY: No version is active."),
         (FORBIDDEN, "gke is not ready: GET /health/ready gave 403."),
-        ((302, {}), "gke is not ready: GET /health/ready gave 302."),
+        ((302, "/metadata"), "gke is not ready: GET /health/ready gave 302."),
         (GONE, "gke is not ready: GET /health/ready: no answer."),
     ],
 )
@@ -118,6 +118,16 @@ def test_one_lost_answer_is_no_outage(rig: Rig, compute: Compute, functions_side
     with pytest.raises(VersionsDiffer, match="gke serves churn version 8"):
         rig.move("gke", 100)
     assert compute.patches() == 0
+
+
+def test_the_side_that_gets_more_is_checked_whichever_is_named(
+    rig: Rig, compute: Compute, functions_side: Scripted
+) -> None:
+    rig.move("gke", 100)
+    functions_side.health = GONE
+    with pytest.raises(SideNotReady, match="functions is not ready"):
+        rig.move("gke", 10)
+    assert compute.weights() == (0, 1000)
 
 
 def test_the_refusals_have_codes_of_their_own() -> None:
