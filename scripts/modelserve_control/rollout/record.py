@@ -121,21 +121,30 @@ def held(objects: Objects, services: Iterable[str]) -> Record:
 
 
 def lock(objects: Objects, record: Record, service: str) -> None:
-    """Raises RolloutUnderWay, naming who has it. The lock of a rollout that has ended is replaced."""
+    """Raises RolloutUnderWay, naming who has it."""
     content = {"id": record.id, "by": record.document["started_by"], "at": record.document["started_at"]}
-    generation = 0
-    if found := read(objects, lock_name(service)):
-        if found[0]["id"] == record.id:
-            return
-        other = read(objects, record_name(found[0]["id"]))
-        if other is not None and other[0]["outcome"] is None:
-            raise under_way(service, found[0])
-        generation = found[1]
+    generation = free(objects, service, record.id)
     try:
         objects.write(lock_name(service), encoded(content), generation)
     except PreconditionFailed as error:
         winner = read(objects, lock_name(service))
         raise under_way(service, winner[0] if winner else {}) from error
+
+
+def free(objects: Objects, service: str, id: str | None = None) -> int:
+    """The generation of its lock: 0 without one, else that of a rollout that has ended, or of the one with this id.
+
+    Raises RolloutUnderWay.
+    """
+    found = read(objects, lock_name(service))
+    if found is None:
+        return 0
+    holder, generation = found
+    if holder["id"] != id:
+        other = read(objects, record_name(holder["id"]))
+        if other is not None and other[0]["outcome"] is None:
+            raise under_way(service, holder)
+    return generation
 
 
 def unlock(objects: Objects, record: Record, services: Iterable[str]) -> None:

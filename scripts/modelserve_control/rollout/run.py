@@ -29,6 +29,8 @@ Make = Callable[[Record], Machine]
 def start(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
     """Raises RolloutUnderWay, NothingToPin, RolledBack, TakenOver, CloudFailed."""
     with opened(order, progress) as (services, watch, make):
+        for name in services:
+            records.free(objects, name)
         found = {name: service.read() for name, service in services.items()}
         pinned = {}
         for name, now in found.items():

@@ -110,7 +110,9 @@ class Cloud:
             if name in self.next:
                 self.services[name].deploy(self.next.pop(name), self.steals)
             return {}
-        return self.series({key: values[0] for key, values in query.items()} | {"groups": query["aggregation.groupByFields"]})
+        return self.series(
+            {key: values[0] for key, values in query.items()} | {"groups": query["aggregation.groupByFields"]}
+        )
 
     # --- the addresses of revisions ---
 
@@ -124,7 +126,9 @@ class Cloud:
             if tag not in service.tags():
                 return 404, {}, b""
             return self.asked(service, service.tags()[tag], method, f"/{rest}", body)
-        return self.asked(service, max(service.shares(), key=lambda one: service.shares()[one]), method, f"/{rest}", body)
+        return self.asked(
+            service, max(service.shares(), key=lambda one: service.shares()[one]), method, f"/{rest}", body
+        )
 
     def asked(self, service: FakeService, revision: str, method: str, path: str, body: bytes = b"") -> Answer:
         answer = service.revisions[revision].answer(method, path, body, service.shares().get(revision, 0))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from command_line import CommandLine, Done
-from contract.rollout.cloud import Cloud, fake_cloud
+from bucket_server import WAIT_SECONDS, Held
+from command_line import CommandLine, Done, finish
+from contract.rollout.cloud import Cloud, Fault, fake_cloud
 from contract.rollout.revisions import GOLDEN, Revision
 from contract.rollout.services import FakeService
 from modelserve.store.objects import Objects
@@ -57,6 +61,15 @@ class Rollout:
     def __call__(self, *words: object, code: int = 0) -> Done:
         return self.command(*self.words, *words, *self.deploying, code=code)
 
+    @contextmanager
+    def started(self, *words: object) -> Iterator[subprocess.Popen[str]]:
+        process = self.command.start(*self.words, *words, *self.deploying)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
     def json(self, *words: object, code: int = 0) -> Any:
         return json.loads(self("--json", *words, code=code).out)
 
@@ -100,6 +113,15 @@ def records(store: str) -> list[dict[str, Any]]:
     """Every record of the store, oldest first."""
     with opened(store) as objects:
         return [document(objects, info.name) for info in objects.list("releases/") if info.name.count("/") == 1]
+
+
+def kill(process: subprocess.Popen[str], fault: Fault | Held) -> None:
+    """Once the fault holds its request, which is then done."""
+    assert fault.arrived.wait(WAIT_SECONDS)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    fault.release.set()  # the deploy command of a killed rollout lives on, and has its pipes
+    finish(process, code=-signal.SIGKILL)
 
 
 def locks(store: str) -> list[str]:

@@ -57,4 +57,8 @@ class Revision:
     def passed(self, method: str, path: str, body: bytes) -> Answer:
         kind = {"content-type": "application/json"}
         found = requests.request(method, f"{self.upstream}{path}", data=body, headers=kind, timeout=30)
-        return found.status_code, {name: found.headers[name] for name in found.headers if name[:2].lower() == "x-"}, found.content
+        return (
+            found.status_code,
+            {name: found.headers[name] for name in found.headers if name[:2].lower() == "x-"},
+            found.content,
+        )

@@ -56,22 +56,21 @@ def test_traffic_that_somebody_else_moved_is_left_as_they_set_it(rollout: Rollou
 
 
 def test_traffic_that_is_moved_while_a_share_is_watched(rollout: Rollout) -> None:
-    rollout.cloud.fault("GET", "timeSeries", skip=2, held=True)
-    fault = rollout.cloud.faults[-1]
-    process = rollout.command.start(*rollout.words, "--watch", "0.1", *rollout.deploying)
-    assert fault.arrived.wait(WAIT_SECONDS)
-    rollout.predict.take({OLD: 100})
-    fault.release.set()
-    assert "Somebody else has moved" in finish(process, code=1).err
+    fault = rollout.cloud.fault("GET", "timeSeries", skip=2, held=True)
+    with rollout.started("--watch", "0.1") as process:
+        assert fault.arrived.wait(WAIT_SECONDS)
+        rollout.predict.take({OLD: 100})
+        fault.release.set()
+        assert "Somebody else has moved" in finish(process, code=1).err
     assert rollout.predict.shares() == {OLD: 100}
 
 
 def test_an_interrupted_rollout_goes_back(rollout: Rollout) -> None:
     fault = rollout.cloud.fault("GET", "timeSeries", skip=4, held=True)
-    process = rollout.command.start(*rollout.words, *rollout.deploying)
-    assert fault.arrived.wait(WAIT_SECONDS)
-    process.send_signal(signal.SIGTERM)
-    assert "The rollout was interrupted" in finish(process, code=1).err
+    with rollout.started() as process:
+        assert fault.arrived.wait(WAIT_SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert "The rollout was interrupted" in finish(process, code=1).err
     assert rollout.predict.shares() == {OLD: 100}
     (record,) = records(rollout.command.store)
     assert (record["outcome"], steps(record)[-2:]) == ("rolled back", ["going back", "back"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contract.rollout.conftest import NEW, OLD, Rollout, locks, records, steps
-from contract.rollout.revisions import Revision
 
 ALL = ["pinned", "deployed", "tagged", "smoked", "shifted 5", "shifted 25", "shifted 50", "shifted 100", "promoted"]
 
