@@ -146,7 +146,12 @@ class Machine:
         if failed:
             raise CloudFailed(f"{why} And the traffic could not be put back, so say --abort: {' '.join(failed)}")
         traffic = {name: self.shares(name, 0) for name in self.services if name not in left}
-        self.record.end("back", LEFT if left else outcome, why, {"traffic": traffic, "left": left})
+        try:
+            self.record.end("back", LEFT if left else outcome, why, {"traffic": traffic, "left": left})
+        except StoreUnavailable as error:
+            raise StoreUnavailable(
+                f"The traffic is back where it was: {why} But the record could not be written: say --abort when the store answers."
+            ) from error
         if left:
             return TrafficMoved(why, left[0])
         return RolledBack(f"The traffic is back where it was: {why}")
@@ -159,7 +164,12 @@ class Machine:
         def ours(now: State) -> bool:
             return bool(deploying) or set(now.split) <= {known["pinned"], known["candidate"]}
 
-        self.services[name].move(self.shares(name, 0), None, self.tag_name, ours, self.record.check)
+        def check() -> None:
+            # Without the store nobody else can have taken over, and started anew, with this candidate.
+            with suppress(StoreUnavailable):
+                self.record.check()
+
+        self.services[name].move(self.shares(name, 0), None, self.tag_name, ours, check)
 
     # --- traffic ---
 

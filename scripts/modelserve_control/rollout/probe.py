@@ -18,7 +18,15 @@ from modelserve_control.rollout.golden import Golden
 from modelserve_control.rollout.tokens import Token
 
 SAMPLES = 40  # requests to each side, so that two of them lie beyond the 95th percentile
-STARTING = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+# Cloud Run itself says 429 while it has no instance to give.
+STARTING = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 

@@ -71,7 +71,7 @@ class Watch:
 
     def look(self, candidate: Candidate, share: int, since: datetime) -> dict[str, Any]:
         with self.probes(candidate) as (new, _):
-            new.serves(new.ready(self.order.ready), self.order.model, self.order.model_version)
+            new.serves(new.ready(min(self.order.ready, INTERVAL)), self.order.model, self.order.model_version)
             new.gives(self.golden(candidate))
         seen = self.monitoring.seen(candidate.full_name, since)
         mine, theirs = seen.get(candidate.revision, Seen()), seen.get(candidate.pinned, Seen())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +21,7 @@ class Revision:
     """`upstream` is the address of a real function, which then answers instead. `seconds` is how long answers take.
 
     `fails_from` is the share of the traffic from which on callers get 500, though probes do not. `p95` in milliseconds
-    is what Monitoring says of the callers. `failed` is why it never gets ready, `pending` how often it is not ready yet.
+    is what Monitoring says of the callers. `failed` is why it never gets ready, `pending` how often it is not ready yet. `probed` is what this test's rollout asked for.
     """
 
     model: str = "churn"
@@ -36,10 +36,12 @@ class Revision:
     failed: str = ""
     pending: int = 0
     name: str = ""
+    probed: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str, body: bytes, share: int) -> Answer:
         if path == CALLER:
             return self.plain(500 if share >= self.fails_from else 200, {})
+        self.probed.append(path)
         if self.upstream:
             return self.passed(method, path, body)
         if path == "/health/ready":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.cloud import run_v2
@@ -51,8 +50,7 @@ class FakeService:
 
     def deploy(self, revision: Revision, steal: bool = False) -> None:
         """`steal`: the traffic goes to the latest revision, as with all_traffic_on_latest_revision = true."""
-        made = copy.copy(revision)
-        made.name = f"{self.name}-{len(self.revisions) + 1:05}-abc"
+        made = replace(revision, name=f"{self.name}-{len(self.revisions) + 1:05}-abc", probed=[])
         self.revisions[made.name] = made
         if not made.failed:
             self.latest_ready = made.name

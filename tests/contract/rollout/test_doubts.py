@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bucket_server import WAIT_SECONDS
+from command_line import finish
 from contract.rollout.conftest import OLD, Rollout, locks, records, steps
 from contract.rollout.revisions import Revision
 
@@ -105,6 +108,30 @@ def test_without_a_command_the_newest_revision_is_rolled_out(rollout: Rollout) -
 def test_a_token_that_is_refused(rollout: Rollout) -> None:
     assert "needs roles/run.invoker" in rollout.refused("ROLLED_BACK", "--token-command", "echo another")
     back(rollout, "refuses this caller (401)")
+
+
+def test_traffic_that_cannot_be_put_back_is_told_of_and_is_put_back_by_abort(rollout: Rollout) -> None:
+    rollout.cloud.next["churn-predict"] = Revision(fails_from=25)
+    rollout.cloud.fault("PATCH", "churn-predict", skip=4, status=403)
+    assert "could not be put back, so say --abort" in rollout.refused("CLOUD_FAILED")
+    assert rollout.predict.shares() == {OLD: 75, "churn-predict-00002-abc": 25}
+    rollout("--abort")
+    assert back(rollout, "With 25 %")[-2:] == ["aborting", "back"]
+
+
+def test_the_traffic_goes_back_also_without_the_store(rollout: Rollout, tmp_path: Path) -> None:
+    fault = rollout.cloud.fault("GET", "timeSeries", skip=4, held=True)
+    with rollout.started() as process:
+        assert fault.arrived.wait(WAIT_SECONDS)
+        (record,) = (tmp_path / "store" / "releases").glob("*.json")
+        away = record.rename(tmp_path / "away.json")
+        record.symlink_to(away)  # which the store does not follow, so it cannot be used
+        fault.release.set()
+        assert "say --abort when the store answers" in finish(process, code=1).err
+    assert rollout.predict.shares() == {OLD: 100}
+    away.replace(record)
+    rollout("--abort")
+    back(rollout, "It was aborted", "aborted")
 
 
 @pytest.mark.parametrize(

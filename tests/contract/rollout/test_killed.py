@@ -31,8 +31,9 @@ CLOUD: Points = {
     "the tag is gone": ("PATCH", "churn-predict", 4),
 }
 # ... or one to the store, by what only it has.
-STORE: Points = {f"{step} is in the record": f'"step": "{step}"' for step in ALL[:-1]} | {
-    "the lock is taken": "churn-predict/current.json"
+STORE: Points = {
+    "the lock is taken": "churn-predict/current.json",
+    **{f"{step} is in the record": f'"step": "{step}"' for step in ALL[:-1]},
 }
 LAST: Points = {"promoted is in the record": '"step": "promoted"'}
 GOING: Points = {"it is going back": '"step": "going back"', "it is back": ("PATCH", "churn-predict", 3)}
@@ -42,7 +43,7 @@ GOING: Points = {"it is going back": '"step": "going back"', "it is back": ("PAT
 def in_bucket(rollout: Rollout, gcs: BucketServer) -> Rollout:
     """The same with a bucket as its store."""
     store = gcs.bucket(f"releases-{next(NUMBERS)}")
-    changed = rollout.command.environment | {"STORAGE_EMULATOR_HOST": gcs.url}
+    changed = {**rollout.command.environment, "STORAGE_EMULATOR_HOST": gcs.url}
     return replace(rollout, command=replace(rollout.command, store=store, environment=changed))
 
 
@@ -58,7 +59,9 @@ def killed(rollout: Rollout, gcs: BucketServer, point: str) -> Iterator[None]:
         yield
         return
     with holding(gcs, where) as (server, held):
-        slow = replace(rollout.command, environment=rollout.command.environment | {"STORAGE_EMULATOR_HOST": server.url})
+        slow = replace(
+            rollout.command, environment={**rollout.command.environment, "STORAGE_EMULATOR_HOST": server.url}
+        )
         with replace(rollout, command=slow).started(*SHARES) as process:
             kill(process, held)
         await_written(rollout, where)
