@@ -60,7 +60,8 @@ class Machine:
         yield DEPLOYED, self.deploy
         yield "tagged", self.tag
         yield "smoked", self.smoke
-        for before, share in zip((0, *self.order.shares), self.order.shares, strict=False):
+        shares = self.record.document["shares"]
+        for before, share in zip((0, *shares), shares, strict=False):
             yield f"shifted {share}", partial(self.shift, before, share)
 
     def pin(self) -> Evidence:
@@ -71,9 +72,10 @@ class Machine:
 
     def deploy(self) -> Evidence:
         """Runs the command, and finds what it made."""
-        if self.order.deploy:
-            self.progress.say(f"Deploy: {' '.join(self.order.deploy)}")
-            if status := ran(self.order.deploy):
+        command = self.record.document["deploy"]
+        if command:
+            self.progress.say(f"Deploy: {' '.join(command)}")
+            if status := ran(command):
                 raise Doubt(f"The deploy command ended with status {status}.")
         for name, service in self.services.items():
             now = service.settled(self.order.ready)
@@ -83,10 +85,10 @@ class Machine:
                     "deploy with all_traffic_on_latest_revision = false, and with a provider that sends it."
                 )
             known = self.record.service(name)
-            before = known["newest"] if self.order.deploy else known["pinned"]
+            before = known["newest"] if command else known["pinned"]
             self.record.found(name, now.latest_created if now.latest_created not in (before, known["pinned"]) else None)
         if not self.candidates:
-            hint = "; without a command the newest one is rolled out" if self.order.deploy else ""
+            hint = "; without a command the newest one is rolled out" if command else ""
             raise Doubt(f"There is no new revision of {' or '.join(self.services)}{hint}.")
         for name, service in self.services.items():
             if name in self.candidates:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bucket_server import WAIT_SECONDS
 from command_line import finish
-from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records
+from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records, steps
 from contract.rollout.revisions import Revision
 
 
@@ -56,3 +56,30 @@ def test_a_rollout_that_was_killed_bars_the_next_one_until_somebody_decides(roll
     rollout.cloud.next["churn-predict"] = Revision()
     rollout()
     assert locks(rollout.command.store) == []
+
+
+def test_one_that_was_only_thought_dead_makes_no_further_change(rollout: Rollout) -> None:
+    """It has read the service, and nothing has changed there since, so only the record can tell it."""
+    slept = rollout.cloud.fault("GET", "services/churn-predict", skip=11, held=True)
+    with rollout.started() as first:
+        assert slept.arrived.wait(WAIT_SECONDS)
+        assert rollout.cloud.patches == 2  # it was about to shift the first share
+        began = rollout.cloud.fault("GET", "services/churn-predict", held=True)
+        with rollout.started("--resume") as second:
+            assert began.arrived.wait(WAIT_SECONDS)
+            slept.release.set()
+            assert "was taken over by ann@example.com" in finish(first, code=1).err
+            assert (rollout.predict.shares(), rollout.cloud.patches) == ({OLD: 100}, 2)
+            began.release.set()
+            finish(second)
+    assert rollout.predict.shares() == {NEW: 100}
+
+
+def test_it_is_resumed_with_the_command_and_the_shares_of_its_record(rollout: Rollout) -> None:
+    fault = rollout.cloud.fault("POST", "/deploy/", held=True)
+    with rollout.started("--shares", "40,100") as first:
+        kill(first, fault)
+    rollout.command(*rollout.words, "--resume")
+    (record,) = records(rollout.command.store)
+    assert [step for step in steps(record) if step.startswith("shifted")] == ["shifted 40", "shifted 100"]
+    assert rollout.predict.shares() == {NEW: 100}
