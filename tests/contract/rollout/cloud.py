@@ -5,6 +5,7 @@ Faults are data, and each must have happened by the end.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from contract.rollout.revisions import CALLER, Answer, Revision
 from contract.rollout.services import PARENT, FakeService, Refused
 
 SERVICES = f"/v2/{PARENT}/services/"
+METADATA = "/computeMetadata/v1/"
 CALLERS = 100  # requests from elsewhere for each look at Monitoring
 
 
@@ -72,6 +74,8 @@ class Cloud:
             service = self.services[parts.path.rpartition("/")[2]]
             service.take(fault.moves) if fault.moves else service.changed()
         try:
+            if parts.path == "/" or parts.path.startswith(METADATA):
+                return metadata(parts.path, parse_qs(parts.query))
             if parts.path.startswith("/url/"):
                 return self.routed(method, parts.path, headers, body)
             with self._lock:
@@ -120,7 +124,7 @@ class Cloud:
         host, _, rest = path.removeprefix("/url/").partition("/")
         tag, _, name = host.rpartition("---")
         service = self.services[name]
-        if headers.get("authorization") != f"Bearer token-for-{service.url}":
+        if headers.get("authorization") not in (f"Bearer token-for-{service.url}", f"Bearer {identity(service.url)}"):
             return 401, {}, b"the token is of somebody else, or for somebody else"
         if tag:
             if tag not in service.tags():
@@ -166,6 +170,20 @@ def one_series(key: tuple[str, str], value: Any) -> dict[str, Any]:
         "resource": {"type": "cloud_run_revision", "labels": {"revision_name": revision}},
         "points": [{"value": value}],
     }
+
+
+def metadata(path: str, query: dict[str, list[str]]) -> Answer:
+    """The metadata server of a machine on Google Cloud, as far as identity tokens go."""
+    account = json.dumps({"email": "deploy@p.iam.gserviceaccount.com", "scopes": [], "aliases": ["default"]})
+    text = identity(query["audience"][0]) if path.endswith("/identity") else account
+    kind = "text/plain" if path.endswith("/identity") else "application/json"
+    return 200, {"metadata-flavor": "Google", "content-type": kind}, text.encode()
+
+
+def identity(audience: str) -> str:
+    """A token that nobody has signed."""
+    parts = ({"alg": "none"}, {"aud": audience, "exp": 4102444800}, {})
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
 
 
 def refusal(status: int, message: str) -> Answer:
