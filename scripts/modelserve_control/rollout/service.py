@@ -58,8 +58,8 @@ class Clients:
         self.revisions = run_v2.RevisionsClient(transport=RevisionsRestTransport(**options))
 
     def close(self) -> None:
-        self.services.transport.close()  # type: ignore[no-untyped-call]  # its own
-        self.revisions.transport.close()  # type: ignore[no-untyped-call]  # its own
+        self.services.transport.close()
+        self.revisions.transport.close()
 
 
 class Service:
