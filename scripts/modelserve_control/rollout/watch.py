@@ -37,6 +37,7 @@ class Watch:
         self.order = order
         self.monitoring = monitoring
         self.token = token
+        self.usual: dict[str, float] = {}  # by service, what the pinned revision took when it was last judged
 
     def smoke(self, candidate: Candidate) -> dict[str, Any]:
         """Before any traffic: ready, the right version, golden answers, and about as fast. Raises Doubt."""
@@ -81,8 +82,10 @@ class Watch:
                 f"With {share} % of the traffic {mine.errors} of {mine.requests} requests to {candidate.revision} failed "
                 f"({mine.ratio:.1%}, allowed {self.order.max_error_ratio:.1%})."
             )
-        if judged and theirs.requests >= FEWEST and mine.p95 is not None and theirs.p95 is not None:
-            self.slower(candidate, mine.p95, theirs.p95)
+        if theirs.requests >= FEWEST and theirs.p95 is not None:
+            self.usual[candidate.service] = theirs.p95
+        if judged and mine.p95 is not None and candidate.service in self.usual:
+            self.slower(candidate, mine.p95, self.usual[candidate.service])
         return {"revision": candidate.revision, "judged": judged, **mine.document(), "pinned": theirs.document()}
 
     def slower(self, candidate: Candidate, mine: float, theirs: float) -> None:

@@ -152,7 +152,12 @@ class Cloud:
         if chosen["metric.type"] == "run.googleapis.com/request_latencies":
             assert question["aggregation.crossSeriesReducer"] == "REDUCE_PERCENTILE_95"
             called = {revision for when, revision, _ in self.calls if when >= since}
-            values = {(name, ""): one.p95 for name, one in service.revisions.items() if name in called}
+            shares = service.shares()
+            values = {
+                (name, ""): one.p95 if shares.get(name, 0) >= one.slow_from else 20.0
+                for name, one in service.revisions.items()
+                if name in called
+            }
             return {"timeSeries": [one_series(key, {"doubleValue": value}) for key, value in values.items()]}
         assert "metric.label.response_code_class" in question["groups"]
         for revision, percent in service.shares().items():

@@ -21,7 +21,7 @@ class Revision:
     """`upstream` is the address of a real function, which then answers instead. `seconds` is how long answers take.
 
     `fails_from` is the share of the traffic from which on callers get 500, though probes do not. `p95` in milliseconds
-    is what Monitoring says of the callers. `failed` is why it never gets ready, `pending` how often it is not ready yet. `probed` is what this test's rollout asked for.
+    is what Monitoring says of the callers, from the share `slow_from` on; before it is 20. `failed` is why it never gets ready, `pending` how often it is not ready yet. `probed` is what this test's rollout asked for.
     """
 
     model: str = "churn"
@@ -33,6 +33,7 @@ class Revision:
     upstream: str | None = None
     fails_from: int = 101
     p95: float = 20.0
+    slow_from: int = 0
     failed: str = ""
     pending: int = 0
     name: str = ""

@@ -19,8 +19,9 @@ def test_a_good_revision_gets_all_of_the_traffic_by_name_and_loses_its_tag(rollo
 
 
 def test_the_record_tells_what_happened(rollout: Rollout) -> None:
-    rollout("--reason", "faster")
+    told = rollout("--reason", "faster").out
     (record,) = records(rollout.command.store)
+    assert told == f"promoted: releases/{record['id']}.json\nchurn-predict serves {NEW} (before: {OLD})\n"
     assert steps(record) == ALL
     assert (record["outcome"], record["reason"], record["started_by"]) == ("promoted", "faster", "ann@example.com")
     assert record["services"]["churn-predict"] == {
