@@ -14,6 +14,7 @@ from modelserve_control import processes, words
 from modelserve_control.failover.command import failover
 from modelserve_control.local import local
 from modelserve_control.output import answers
+from modelserve_control.rollout.command import rollout
 
 store_option = click.option(
     "--store",
@@ -36,6 +37,7 @@ def main() -> None:
 
 main.add_command(local)
 main.add_command(failover)
+main.add_command(rollout)
 
 
 @main.command()
