@@ -221,6 +221,30 @@ run "a_repository_brings_four_triggers" {
   }
 }
 
+run "a_failed_job_raises_an_alarm" {
+  command = plan
+  variables {
+    repository = "projects/p/locations/l/connections/c/repositories/r"
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.failed_job) == length(google_cloudbuild_trigger.job)
+    error_message = "Nobody would notice that the model is not trained any more."
+  }
+}
+
+run "only_production_waits_for_approval" {
+  command = plan
+  variables {
+    repository = "projects/p/locations/l/connections/c/repositories/r"
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(values(google_cloudbuild_trigger.push), values(google_cloudbuild_trigger.job)) : !one.approval_config[0].approval_required])
+    error_message = "Every try would wait for a person."
+  }
+}
+
 run "an_uptime_check_only_where_it_can_get_in" {
   command = plan
   variables {

@@ -51,7 +51,7 @@ POLICIES: Final = {
     "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'identity = "http"', 'identity = "event"'),
     "builds_have_an_account_of_their_own": Change("build.tf", 'account = "test"', 'account = "deploy"'),
     "what_changes_production_is_approved": Change(
-        "build.tf", "retrain = { approval = var.deploy_needs_approval }", "retrain = { approval = false }"
+        "build.tf", "retrain = { approval = local._approval }", "retrain = { approval = false }"
     ),
     "images_are_cleaned_up": Change("registry.tf", "cleanup_policy_dry_run = false", "cleanup_policy_dry_run = true"),
     "tables_are_protected": Change("tables.tf", "deletion_protection = var.deletion_protection", "deletion_protection = false"),
@@ -64,7 +64,11 @@ POLICIES: Final = {
         "group = google_compute_region_network_endpoint_group.function.id\n  }\n\n"
         "  backend {\n    group = google_compute_global_network_endpoint_group.gateway.id\n  }",
     ),
-    "weights_share_out_every_request": Change("modules/fallback/load_balancer.tf", "100 - var.weight", "1000 - var.weight"),
+    "weights_share_out_every_request": Change("modules/fallback/load_balancer.tf", "weight          = 100", "weight          = 10"),
+    "plain_http_is_redirected": Change("modules/fallback/load_balancer.tf", "PERMANENT_REDIRECT", "FOUND"),
+    "the_cluster_pulls_what_it_runs": Change("modules/fallback/sync.tf", "root-reconciler]", "importer]"),
+    "failed_jobs_are_noticed": Change("log_metrics.tf", "textPayload=~\\\"^ERROR: (build step", "textPayload=~\\\"^(build step"),
+    "every_way_in_is_checked": Change("uptime.tf", "!var.enable_gke_fallback ? {}", "true ? {}"),
     "alerts_say_what_to_do": Change("uptime.tf", "    content = ", '    content = "" # '),
     "metrics_exist": Change("dashboard.tf", "container/instance_count", "container/instances"),
 }  # fmt: skip
@@ -90,14 +94,19 @@ RULES: Final = {
         "only_results_are_deleted_by_age": Change("store.tf", "models  = { versioning = true, expire_days = null }", "models  = { versioning = true, expire_days = 1 }"),
         "without_a_repository_there_are_no_triggers_and_no_ringing": Change("schedules.tf", "var.repository == null", "false"),
         "a_repository_brings_four_triggers": Change("build.tf", "drift   = { approval = false }", ""),
-        "an_uptime_check_only_where_it_can_get_in": Change("uptime.tf", 'var.predict.ingress == "ALLOW_ALL" ? { predict = true } : {}', "{ predict = true }"),
+        "a_failed_job_raises_an_alarm": Change("alerts.tf", "for_each              = google_cloudbuild_trigger.job", 'for_each = { for job, one in google_cloudbuild_trigger.job : job => one if job != "retrain" }'),
+        "only_production_waits_for_approval": Change("build.tf", 'var.environment == "prod"', 'var.environment != "test"'),
+        "an_uptime_check_only_where_it_can_get_in": Change("uptime.tf", 'var.predict.ingress != "ALLOW_ALL" ? {} :', "false ? {} :"),
         "a_budget_only_when_asked": Change("variables_watching.tf", "currency        = optional(string)\n  })\n  default = null", 'currency        = optional(string)\n  })\n  default = { amount = 5, billing_account = "012345-6789AB-CDEF01" }'),
     },
     "fallback.tftest.hcl": {
         "without_the_fallback_there_is_nothing_of_it": Change("fallback.tf", "count  = var.enable_gke_fallback ? 1 : 0", "count  = 1"),
         "enabling_it_is_one_plan": Change("fallback.tf", 'http   = "${local._pods}/http"', ""),
         "enabling_it_is_one_apply": Change("outputs.tf", "(var.fallback.origin_domain)", '"origin"'),
-        "a_weight_is_all_it_takes_to_move_requests": Change("alerts.tf", ': "fallback" =>', ': "other" =>'),
+        "an_alarm_says_that_the_fallback_answers": Change("alerts.tf", ': "fallback" =>', ': "other" =>'),
+        "the_cluster_pulls_what_it_runs": Change("registry.tf", "manifests:${var.environment}", "manifests"),
+        "the_load_balancer_is_checked_from_outside": Change("uptime.tf", 'var.predict.ingress != "ALLOW_ALL" ? {} :', "false ? {} :"),
+        "a_refusal_is_an_answer_only_where_callers_are_known": Change("uptime.tf", "var.allow_unauthenticated ? []", "false ? []"),
         "disabling_it_is_one_plan": Change("fallback.tf", 'var.enable_gke_fallback ? toset(["dead_letter", "predictions"])', 'true ? toset(["dead_letter", "predictions"])'),
         "disabling_it_is_one_apply": Change("fallback.tf", "pods = var.enable_gke_fallback ? {", "pods = true ? {"),
     },
