@@ -20,6 +20,12 @@ from infra.terraform import ARCHIVE, ROOT, SOURCE, Workspace
 
 README = (SOURCE / "README.md").read_text()
 BLOCKS = re.findall(r"```hcl\n(.*?)```", README, re.DOTALL)
+INLINE = re.findall(r"`(gcloud [^`]+)`", README)
+ADVISED = [
+    re.sub(r"\$\{[^}]*\}", "x", found)
+    for path in sorted(SOURCE.rglob("*.tf"))
+    for found in re.findall(r"gcloud [a-z](?:\$\{[^}]*\}|[^\")\\])*", path.read_text())
+]
 COMMANDS = [line[2:] for line in re.findall(r"```console\n(.*?)```", README, re.DOTALL)[0].splitlines()]
 
 
@@ -56,7 +62,7 @@ def test_it_takes_ten_commands() -> None:
     assert "output -raw curl" in COMMANDS[-1]
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("gcloud ")])
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("gcloud ")] + INLINE + ADVISED)
 def test_gcloud_knows_the_command(command: str) -> None:
     gcloud = shutil.which("gcloud")
     if not gcloud:
