@@ -59,7 +59,7 @@ resource "google_cloudfunctions2_function" "this" {
     max_instance_count               = each.value.max_instances
     timeout_seconds                  = each.value.timeout_seconds
     ingress_settings                 = each.value.ingress
-    all_traffic_on_latest_revision   = true
+    all_traffic_on_latest_revision   = !coalesce(var.rollouts, var.repository != null)
     service_account_email            = google_service_account.this[each.value.identity].email
     environment_variables            = merge(each.value.environment, each.value.settings, local._common_settings)
     direct_vpc_egress                = each.value.vpc == null ? null : each.value.vpc.egress

@@ -81,11 +81,20 @@ resource "google_storage_bucket_object" "source" {
 }
 
 locals {
-  _alias_objects = "/objects/models/{name}/aliases/"
+  # An artifact's own path may have aliases/ in it, too.
+  _alias_objects = {
+    title      = "aliases only"
+    expression = "resource.name.extract(\"/objects/models/{name}/aliases/\") != \"\" && resource.name.extract(\"/objects/models/{name}/versions/\") == \"\""
+  }
+  _release_objects = {
+    title      = "releases only"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.this["models"].name}/objects/releases/\")"
+  }
 
   store_grants = {
     "models/deploy/roles/storage.objectViewer"   = null
     "models/deploy/roles/storage.objectUser"     = local._alias_objects
+    "models/deploy/roles/storage.objectUser/2"   = local._release_objects
     "models/event/roles/storage.objectViewer"    = null
     "models/http/roles/storage.objectViewer"     = null
     "models/retrain/roles/storage.objectCreator" = null
@@ -99,7 +108,8 @@ locals {
   }
 }
 
-# Versions are created and read; only an alias may be overwritten.
+# Versions are created and read; only an alias may be overwritten, and the
+# record of a rollout.
 resource "google_storage_bucket_iam_member" "this" {
   for_each = local.store_grants
   bucket   = google_storage_bucket.this[split("/", each.key)[0]].name
@@ -109,8 +119,8 @@ resource "google_storage_bucket_iam_member" "this" {
   dynamic "condition" {
     for_each = each.value == null ? [] : [each.value]
     content {
-      title      = "aliases only"
-      expression = "resource.name.extract(\"${condition.value}\") != \"\""
+      title      = condition.value.title
+      expression = condition.value.expression
     }
   }
 }

@@ -15,6 +15,12 @@ variable "repository" {
   }
 }
 
+variable "rollouts" {
+  description = "Leave the traffic alone: `modelserve rollout` decides which revision gets requests (docs/rollout.md). null: where there is a repository, whose pipeline rolls out."
+  type        = bool
+  default     = null
+}
+
 variable "schedules" {
   description = "When to retrain and to look for drift, as cron in UTC; null for never."
   type = object({

@@ -221,6 +221,18 @@ run "a_repository_brings_four_triggers" {
   }
 }
 
+run "a_rollout_alone_moves_the_traffic" {
+  command = plan
+  variables {
+    repository = "projects/p/locations/l/connections/c/repositories/r"
+  }
+
+  assert {
+    condition     = !anytrue([for one in google_cloudfunctions2_function.this : one.service_config[0].all_traffic_on_latest_revision])
+    error_message = "An apply would send every request to a revision that nobody has tried."
+  }
+}
+
 run "a_failed_job_raises_an_alarm" {
   command = plan
   variables {

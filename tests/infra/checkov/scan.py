@@ -55,16 +55,18 @@ def scan(framework: str, directory: Path, *options: str) -> list[Finding]:
 def unsettled(found: Iterable[Finding], explanations: Path) -> Iterator[str]:
     """A sentence for each finding without an explanation, and for each explanation of nothing that was found.
 
-    `explanations` is a TOML file of tables `[[finding]]` with `check`, `resources` and `reason`.
+    `explanations` is a TOML file of tables `[[finding]]` with `check`, `resources` and `reason`. With `unsteady = true`
+    it need not be found: checkov itself sees it or not, after changes of something else.
     """
-    explained = set()
+    explained, unsteady = set(), set()
     for one in tomllib.loads(explanations.read_text())["finding"]:
         if len(one["reason"].split()) < 5:
             yield f"{explanations.name}: {one['check']} has no reason"
         explained |= {(one["check"], resource) for resource in one["resources"]}
+        unsteady |= {(one["check"], resource) for resource in one["resources"] if one.get("unsteady")}
     seen = {(one.check, one.resource): one.about for one in found}
     yield from (f"{check} {resource}: {seen[check, resource]}" for check, resource in sorted(seen.keys() - explained))
-    for check, resource in sorted(explained - seen.keys()):
+    for check, resource in sorted(explained - unsteady - seen.keys()):
         yield f"{explanations.name}: {check} no longer finds {resource}; take it away"
 
 
