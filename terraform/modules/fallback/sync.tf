@@ -32,7 +32,6 @@ resource "google_gke_hub_feature_membership" "this" {
 
       oci {
         sync_repo                 = var.manifests.artifact
-        policy_dir                = "."
         secret_type               = "gcpserviceaccount"
         gcp_service_account_email = google_service_account.sync.email
       }
