@@ -6,15 +6,14 @@ locals {
   _lines    = "resource.type=\"cloud_run_revision\" AND (${local._services})"
 
   # Cloud Build says why a build failed or ran out of time. What a step itself prints has its number in front.
-  _failure       = "resource.type=\"build\" AND textPayload=~\"^ERROR: (build step |context deadline exceeded)\""
-  _failed_job    = { for job, one in google_cloudbuild_trigger.job : job => "${local._failure} AND resource.labels.build_trigger_id=\"${one.trigger_id}\"" }
-  _failed_builds = "${local._failure} AND resource.labels.build_trigger_id=~\"^(${join("|", [for one in google_cloudbuild_trigger.job : one.trigger_id])})$\""
+  _failure    = "resource.type=\"build\" AND textPayload=~\"^ERROR: (build step |context deadline exceeded)\""
+  _failed_job = { for job, one in google_cloudbuild_trigger.job : job => "${local._failure} AND resource.labels.build_trigger_id=\"${one.trigger_id}\"" }
 
   log_lines = {
     activations         = "${local._lines} AND jsonPayload.logger=\"modelserve.active\" AND jsonPayload.message=\"version activated\""
     activation_failures = "${local._lines} AND jsonPayload.logger=\"modelserve.active\" AND severity>=ERROR"
     dead_letters        = "${local._lines} AND jsonPayload.logger=\"modelserve.events\" AND severity>=ERROR AND jsonPayload.records>0"
-    failed_builds       = local._failed_builds
+    failed_builds       = "${local._failure} AND resource.labels.build_trigger_id=~\"^(${join("|", [for one in google_cloudbuild_trigger.job : one.trigger_id])})$\""
     model_failures      = "${local._lines} AND jsonPayload.logger=~\"^modelserve.runtimes\" AND severity>=ERROR"
   }
 

@@ -62,6 +62,7 @@ POLICIES: Final = {
     ),
     "weights_share_out_every_request": Change("modules/fallback/load_balancer.tf", "weight          = 100", "weight          = 10"),
     "plain_http_is_redirected": Change("modules/fallback/load_balancer.tf", "PERMANENT_REDIRECT", "FOUND"),
+    "the_gateway_finds_what_it_names": Change("modules/fallback/load_balancer.tf", "domains = [var.settings.origin_domain]", "domains = [var.settings.domain]"),
     "the_cluster_pulls_what_it_runs": Change("modules/fallback/sync.tf", "root-reconciler]", "importer]"),
     "failed_jobs_are_noticed": Change("log_metrics.tf", "textPayload=~\\\"^ERROR: (build step", "textPayload=~\\\"^(build step"),
     "every_way_in_is_checked": Change("uptime.tf", "!var.enable_gke_fallback ? {}", "true ? {}"),

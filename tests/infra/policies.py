@@ -43,6 +43,7 @@ ALL: Final[tuple[Policy, ...]] = (
     fallback.backends_fit_together,
     fallback.weights_share_out_every_request,
     fallback.plain_http_is_redirected,
+    fallback.the_gateway_finds_what_it_names,
     fallback.the_cluster_pulls_what_it_runs,
     upkeep.failed_jobs_are_noticed,
     upkeep.every_way_in_is_checked,

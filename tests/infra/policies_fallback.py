@@ -59,6 +59,26 @@ def plain_http_is_redirected(resources: Sequence[Resource]) -> Iterator[str]:
             yield f"{address} has nothing for who leaves out the s"
 
 
+def the_gateway_finds_what_it_names(resources: Sequence[Resource]) -> Iterator[str]:
+    """kubernetes/ names an address and a certificate alike, and the security and TLS policies of its backend."""
+    [name] = [
+        one["name"].removesuffix("-origin")
+        for _, one in of(resources, "google_compute_security_policy")
+        if one["name"].endswith("-origin")
+    ]
+    domains = {one["fqdn"] for _, one in of(resources, "google_compute_global_network_endpoint")}
+    wanted = {
+        ("google_compute_global_address", f"{name}-gateway"),
+        ("google_compute_managed_ssl_certificate", f"{name}-gateway"),
+        ("google_compute_ssl_policy", name),
+    }
+    made = {(one["type"], one["values"].get("name")) for one in resources}
+    yield from (f"There is no {kind} {missing}" for kind, missing in sorted(wanted - made))
+    for address, one in of(resources, "google_compute_managed_ssl_certificate"):
+        if one["name"] == f"{name}-gateway" and set(one["managed"][0]["domains"]) != domains:
+            yield f"{address} is not of the name by which the load balancer asks"
+
+
 def the_cluster_pulls_what_it_runs(resources: Sequence[Resource]) -> Iterator[str]:
     repositories = {one["repository_id"]: one for _, one in of(resources, "google_artifact_registry_repository")}
     names = {one["name"]: one["repository_id"] for one in repositories.values()}

@@ -96,8 +96,10 @@ def every_way_in_is_checked(resources: Sequence[Resource]) -> Iterator[str]:
         for address, one in functions(resources)
         if one["service_config"][0]["ingress_settings"] == "ALLOW_ALL"
     }
+    shown = {each for _, one in of(resources, "google_compute_target_https_proxy") for each in one["ssl_certificates"]}
     for address, one in of(resources, "google_compute_managed_ssl_certificate"):
-        ways |= dict.fromkeys(one["managed"][0]["domains"], address)
+        if one["id"] in shown:
+            ways |= dict.fromkeys(one["managed"][0]["domains"], address)
     alerts = [str(one["conditions"]) for _, one in of(resources, "google_monitoring_alert_policy")]
     checks = dict(of(resources, "google_monitoring_uptime_check_config"))
     hosts = {one["monitored_resource"][0]["labels"]["host"] for one in checks.values()}

@@ -38,6 +38,16 @@ resource "google_compute_managed_ssl_certificate" "this" {
   }
 }
 
+# The Gateway takes this one by its name, and the policy below, so neither name
+# can carry a hash: another origin_domain is a matter of two applies.
+resource "google_compute_managed_ssl_certificate" "gateway" {
+  name = google_compute_global_address.gateway.name
+
+  managed {
+    domains = [var.settings.origin_domain]
+  }
+}
+
 resource "google_compute_ssl_policy" "this" {
   name            = var.name
   profile         = "MODERN"
