@@ -25,6 +25,19 @@ resource "google_cloud_run_v2_service_iam_member" "callers" {
   }
 }
 
+# A new revision is asked at an address of its own before it gets requests.
+resource "google_cloud_run_v2_service_iam_member" "deploy_tries" {
+  for_each = local.functions
+  name     = google_cloudfunctions2_function.this[each.key].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = local.members.deploy
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.this[each.key].id]
+  }
+}
+
 resource "google_cloud_run_v2_service_iam_member" "deploy_splits_traffic" {
   for_each = local.functions
   name     = google_cloudfunctions2_function.this[each.key].name

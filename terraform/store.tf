@@ -59,20 +59,13 @@ resource "google_storage_bucket" "this" {
   }
 
   dynamic "encryption" {
-    for_each = var.store.kms_key == null ? [] : [1]
+    for_each = var.kms_key == null ? [] : [1]
     content {
-      default_kms_key_name = var.store.kms_key
+      default_kms_key_name = var.kms_key
     }
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.storage]
-}
-
-resource "google_kms_crypto_key_iam_member" "storage" {
-  count         = var.store.kms_key == null ? 0 : 1
-  crypto_key_id = var.store.kms_key
-  role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-  member        = data.google_storage_project_service_account.this[0].member
+  depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
 # The name carries the hash of the content, so new code is a new object and a
@@ -88,11 +81,20 @@ resource "google_storage_bucket_object" "source" {
 }
 
 locals {
-  _alias_objects = "/objects/models/{name}/aliases/"
+  # An artifact's own path may have aliases/ in it, too.
+  _alias_objects = {
+    title      = "aliases only"
+    expression = "resource.name.extract(\"/objects/models/{name}/aliases/\") != \"\" && resource.name.extract(\"/objects/models/{name}/versions/\") == \"\""
+  }
+  _release_objects = {
+    title      = "releases only"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.this["models"].name}/objects/releases/\")"
+  }
 
   store_grants = {
     "models/deploy/roles/storage.objectViewer"   = null
     "models/deploy/roles/storage.objectUser"     = local._alias_objects
+    "models/deploy/roles/storage.objectUser/2"   = local._release_objects
     "models/event/roles/storage.objectViewer"    = null
     "models/http/roles/storage.objectViewer"     = null
     "models/retrain/roles/storage.objectCreator" = null
@@ -106,7 +108,8 @@ locals {
   }
 }
 
-# Versions are created and read; only an alias may be overwritten.
+# Versions are created and read; only an alias may be overwritten, and the
+# record of a rollout.
 resource "google_storage_bucket_iam_member" "this" {
   for_each = local.store_grants
   bucket   = google_storage_bucket.this[split("/", each.key)[0]].name
@@ -116,8 +119,8 @@ resource "google_storage_bucket_iam_member" "this" {
   dynamic "condition" {
     for_each = each.value == null ? [] : [each.value]
     content {
-      title      = "aliases only"
-      expression = "resource.name.extract(\"${condition.value}\") != \"\""
+      title      = condition.value.title
+      expression = condition.value.expression
     }
   }
 }

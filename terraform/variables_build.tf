@@ -1,7 +1,7 @@
 variable "deploy_needs_approval" {
-  description = "A person must approve each build that changes what is served."
+  description = "A person must approve each build that changes what is served; null asks for it in prod alone."
   type        = bool
-  default     = true
+  default     = null
 }
 
 variable "repository" {
@@ -13,6 +13,12 @@ variable "repository" {
     condition     = var.repository == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+$", var.repository))
     error_message = "repository must be projects/P/locations/R/connections/C/repositories/N, of a connection made in the console."
   }
+}
+
+variable "rollouts" {
+  description = "Leave the traffic alone: `modelserve rollout` decides which revision gets requests (docs/rollout.md). null: where there is a repository, whose pipeline rolls out."
+  type        = bool
+  default     = null
 }
 
 variable "schedules" {

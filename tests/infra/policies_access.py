@@ -57,12 +57,13 @@ def functions_only_read_models(resources: Sequence[Resource]) -> Iterator[str]:
 def versions_cannot_be_overwritten(resources: Sequence[Resource]) -> Iterator[str]:
     for address, one in of(resources, "google_storage_bucket_iam_member"):
         harmless = one["role"] in ("roles/storage.objectViewer", "roles/storage.objectCreator")
-        if (
-            one["bucket"].endswith("-models")
-            and not harmless
-            and not any("aliases" in c["expression"] for c in one["condition"])
-        ):
-            yield f"{address} may overwrite a version, not only an alias"
+        beside = [
+            each["expression"].endswith('/versions/") == ""')
+            or f'"projects/_/buckets/{one["bucket"]}/objects/releases/"' in each["expression"]
+            for each in one["condition"]
+        ]
+        if one["bucket"].endswith("-models") and not harmless and beside != [True]:
+            yield f"{address} may overwrite a version, not only what stands beside it"
 
 
 def functions_run_and_build_as_accounts_of_their_own(resources: Sequence[Resource]) -> Iterator[str]:
