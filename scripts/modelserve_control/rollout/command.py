@@ -60,6 +60,9 @@ def worded(result: Mapping[str, Any]) -> str:
     show_default=True,
     help="The new revision's 95th percentile against the old one's.",
 )
+@click.option(
+    "--inside", is_flag=True, help="This machine is in the services' network: ask those too that are closed to others."
+)
 @click.option("--token-command", help="Prints an identity token; {audience} in it is replaced.")
 @click.option("--reason", default="", help="Why, for the record.")
 @click.option("--resume", is_flag=True, help="Go on with a rollout whose process is dead; say the same line again.")

@@ -104,7 +104,11 @@ class Machine:
 
     def smoke(self) -> Evidence:
         self.progress.say("Smoke test the new revisions at their own addresses")
-        return {"seen": {one.service: self.watch.smoke(one) for one in self.on_trial()}}
+        trial = self.on_trial()
+        for one in trial:
+            if not one.reachable:
+                self.progress.say(f"{one.service} takes requests from its own network only: --inside would ask it")
+        return {"seen": {one.service: self.watch.smoke(one) for one in trial}}
 
     def shift(self, before: int, share: int) -> Evidence:
         self.progress.say(f"Shift {share} % of the traffic, and watch for {self.order.watch:g} s")
@@ -211,7 +215,7 @@ class Machine:
             known, now = self.record.service(name), self.services[name].read()
             if self.tag_name not in now.tagged:
                 raise self.services[name].moved(now)
-            addresses = (now.tagged[self.tag_name], now.url)
+            addresses = (now.tagged[self.tag_name], now.url, now.open or self.order.inside)
             function = self.order.function(name)
             made.append(Candidate(name, known["name"], function, known["pinned"], known["candidate"], *addresses))
         return made

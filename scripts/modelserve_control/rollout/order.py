@@ -19,7 +19,7 @@ class Order:
     """`functions` are the services by entry point; `shares` are percents of the traffic, rising to 100.
 
     `watch` and `ready` are seconds: how long each share is watched, and how long a revision may take to be ready.
-    `golden` are requests for `predict` with their answers.
+    `golden` are requests for `predict` with their answers. `inside`: services that are closed to the outside are asked too.
     """
 
     project: str
@@ -36,6 +36,7 @@ class Order:
     max_error_ratio: float = 0.01
     max_latency_factor: float = 2.0
     token_command: str | None = None
+    inside: bool = False
 
     @cached_property
     def services(self) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ SETTLE = 180.0  # seconds for Cloud Run to do what it was told
 LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 BY_NAME = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
 STATE = run_v2.Condition.State
+# From where anybody may come; the others are closed to whoever is outside of the service's network.
+OPEN = (run_v2.IngressTraffic.INGRESS_TRAFFIC_UNSPECIFIED, run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class State:
     tagged: dict[str, str]
     settled: bool
     message: str
+    open: bool
 
     @property
     def split(self) -> dict[str, int]:
@@ -165,6 +168,7 @@ def state(found: Any) -> State:
         tagged={one.tag: one.uri for one in found.traffic_statuses if one.tag and one.uri},
         settled=not found.reconciling and found.observed_generation == found.generation,
         message=condition.message if condition.state == STATE.CONDITION_FAILED else "",
+        open=found.ingress in OPEN,
     )
 
 

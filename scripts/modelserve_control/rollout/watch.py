@@ -21,7 +21,10 @@ INTERVAL = 30.0  # seconds between two looks; Monitoring's own counts come once 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A revision on trial. `tagged` is its own address, `url` that of the service, which is also the audience."""
+    """A revision on trial. `tagged` is its own address, `url` that of the service, which is also the audience.
+
+    One that is not `reachable` from here is not asked anything: what its callers got is all that is judged.
+    """
 
     service: str
     full_name: str
@@ -30,6 +33,7 @@ class Candidate:
     revision: str
     tagged: str
     url: str
+    reachable: bool
 
 
 class Watch:
@@ -41,6 +45,8 @@ class Watch:
 
     def smoke(self, candidate: Candidate) -> dict[str, Any]:
         """Before any traffic: ready, the right version, golden answers, and about as fast. Raises Doubt."""
+        if not candidate.reachable:
+            return {"revision": candidate.revision, "asked": False}
         with self.probes(candidate) as (new, old):
             answer = new.ready(self.order.ready)
             new.serves(answer, self.order.model, self.order.model_version)
@@ -71,9 +77,10 @@ class Watch:
             time.sleep(min(INTERVAL, left))
 
     def look(self, candidate: Candidate, share: int, since: datetime) -> dict[str, Any]:
-        with self.probes(candidate) as (new, _):
-            new.serves(new.ready(min(self.order.ready, INTERVAL)), self.order.model, self.order.model_version)
-            new.gives(self.golden(candidate))
+        if candidate.reachable:
+            with self.probes(candidate) as (new, _):
+                new.serves(new.ready(min(self.order.ready, INTERVAL)), self.order.model, self.order.model_version)
+                new.gives(self.golden(candidate))
         seen = self.monitoring.seen(candidate.full_name, since)
         mine, theirs = seen.get(candidate.revision, Seen()), seen.get(candidate.pinned, Seen())
         judged = mine.requests >= FEWEST

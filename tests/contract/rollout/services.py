@@ -39,6 +39,7 @@ class FakeService:
     etag: int = 0
     left: int = 0
     latest_ready: str = ""
+    ingress: run_v2.IngressTraffic = run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL
 
     @property
     def url(self) -> str:
@@ -96,6 +97,7 @@ class FakeService:
             reconciling=bool(self.left),
             etag=str(self.etag),
             uri=self.url,
+            ingress=self.ingress,
             traffic=self.traffic,
             traffic_statuses=[self.status(target) for target in self.observed],
             latest_created_revision=f"{full}/revisions/{self.latest_created}",

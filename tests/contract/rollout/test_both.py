@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from google.cloud import run_v2
 
 from bucket_server import WAIT_SECONDS
 from command_line import finish
@@ -49,6 +50,29 @@ def test_no_golden_request_is_sent_to_the_event_function_which_would_publish_it(
     both()
     assert set(events(both).revisions[NEW_EVENTS].probed) == {"/health/ready"}
     assert set(both.predict.revisions[NEW].probed) == {"/health/ready", "/predict"}
+
+
+def test_one_that_is_closed_to_the_outside_is_not_asked_and_judged_by_what_its_callers_got(both: Rollout) -> None:
+    events(both).ingress = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
+    assert "churn-events takes requests from its own network only" in both().err
+    assert serving(both) == [{NEW: 100}, {NEW_EVENTS: 100}]
+    assert events(both).revisions[NEW_EVENTS].probed == []
+    (record,) = records(both.command.store)
+    smoked = next(entry["seen"] for entry in record["steps"] if entry["step"] == "smoked")
+    assert smoked["churn-events"] == {"revision": NEW_EVENTS, "asked": False}
+
+
+def test_one_that_is_closed_to_the_outside_goes_back_when_its_callers_get_errors(both: Rollout) -> None:
+    events(both).ingress = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
+    both.cloud.next["churn-events"] = Revision(fails_from=50)
+    assert "requests to churn-events-00002-abc failed" in both.refused("ROLLED_BACK")
+    assert serving(both) == [{OLD: 100}, {OLD_EVENTS: 100}]
+
+
+def test_from_inside_it_is_asked_too(both: Rollout) -> None:
+    events(both).ingress = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
+    both("--inside")
+    assert set(events(both).revisions[NEW_EVENTS].probed) == {"/health/ready"}
 
 
 def test_a_doubt_about_one_brings_both_back(both: Rollout) -> None:
