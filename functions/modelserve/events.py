@@ -70,7 +70,7 @@ class Events(Door):
             scored = await self.score(loaded, message)
             if self.settings.dry_run:
                 return dry(scored, loaded)
-            await self.messages.deliver(loaded, message, scored)
+            await self.messages.deliver(message, scored)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
         return reply(answer, loaded)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -35,8 +35,9 @@ class TooOld(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one message came to."""
+    """What one message came to. `model` is the name of that which made the results."""
 
+    model: str
     results: list[Result]
     bad: list[Bad]
 
@@ -89,14 +90,14 @@ class Messages:
         try:
             return self.decode_fitting(loaded, message)
         except BadInput as error:
-            return Scored([], [Bad(None, message.data, error)])
+            return Scored(loaded.name, [], [Bad(None, message.data, error)])
         except (ServeError, MemoryError) as error:  # another instance may have the memory
             return error
         except Exception as error:
             # Whatever it is, the same bytes would raise it at every delivery.
             failed = ServeError("The server failed to decode the message; its log says how.")
             failed.__cause__ = error
-            return Scored([], [Bad(None, message.data, failed)])
+            return Scored(loaded.name, [], [Bad(None, message.data, failed)])
 
     def decode_fitting(self, loaded: Loaded, message: Message) -> Decoded:
         settings = self.settings
@@ -130,7 +131,7 @@ class Messages:
         predictions: list[dict[str, Any]] = []
         for job in jobs:
             if isinstance(job.rows, BadInput):
-                return Scored([], [Bad(None, decoded.message.data, job.rows)])
+                return Scored(loaded.name, [], [Bad(None, decoded.message.data, job.rows)])
             if isinstance(job.rows, ServeError):
                 return job.rows
             predictions += job.rows
@@ -141,7 +142,7 @@ class Messages:
             for row, prediction in enumerate(predictions)
         ]
         self.metrics.count("rows", len(results))
-        return Scored(results, found.bad)
+        return Scored(loaded.name, results, found.bad)
 
     def result(
         self, loaded: Loaded, message: Message, found: Records, row: int, prediction: dict[str, Any], several: bool
@@ -160,13 +161,13 @@ class Messages:
         self.metrics.count("events", outcome="retry")
         logger.warning("a message is sent back", exc_info=error, extra=fields(message, error))
 
-    async def deliver(self, loaded: Loaded, message: Message, scored: Scored) -> None:
+    async def deliver(self, message: Message, scored: Scored) -> None:
         """Everything is accepted by Pub/Sub, or it raises and the message comes again.
 
         Results first: a second one has the id of the first, but a second dead letter is one more.
         """
         results = await self.results()
-        await asyncio.gather(*(results.publish(loaded.name, result) for result in scored.results))
+        await all_of([results.publish(scored.model, result) for result in scored.results])
         if scored.bad:
             await self.dead_letter(results, message, scored.bad)
         self.metrics.count("events", outcome="published")
@@ -179,6 +180,16 @@ class Messages:
             raise first  # nowhere to keep it: let the subscription's own policy end it
         await results.dead_letter([letter(message, one) for one in bad])
         self.metrics.count("events", len(bad), outcome="dead_letter")
+
+
+async def all_of(publishing: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """The first that fails ends the others: their message comes again."""
+    tasks = [asyncio.ensure_future(one) for one in publishing]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def kind_of(job: Job) -> Any:

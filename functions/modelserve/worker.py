@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +18,9 @@ from starlette.responses import Response
 from modelserve import container
 from modelserve.active import Active
 from modelserve.bodies import JSON, Headers
-from modelserve.door import Budget, Door, Turn, metrics_reply
+from modelserve.door import Door, Turn, metrics_reply
 from modelserve.envelopes import Message
 from modelserve.errors import MethodNotAllowed, NotFound, NotReady, SettingError, Unavailable
-from modelserve.loading import Loaded
 from modelserve.messages import Messages, Scored
 from modelserve.metrics import Metrics
 from modelserve.payloads.predictions import encode
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# By ack id, what is neither acked nor nacked yet.
-Left = dict[str, tuple["Pulled", Message]]
+# Groups of messages at a time: while the predictions of some are published, others are scored.
+LANES: Final = 4
+# Of one group. So many are scored in one call of the model that costs little more than one message's, and a group of
+# messages with many records is published well within the time that one event may take.
+MOST_MESSAGES, MOST_BYTES = 100, 256 << 10
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
@@ -74,6 +77,7 @@ class Worker:
         self.active = active
         self.messages = messages
         self.stream: Stream | None = None
+        self._waiting: deque[Pulled] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -119,39 +123,51 @@ class Worker:
     # --- on the loop ---
 
     def take(self, pulled: list[Pulled]) -> None:
-        task = asyncio.get_running_loop().create_task(self.work(pulled))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """What waits here is leased, and its time has not begun."""
+        self._waiting.extend(pulled)
+        while len(self._tasks) < min(LANES, len(self._waiting)):
+            task = asyncio.get_running_loop().create_task(self._work_on())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work_on(self) -> None:
+        while self._waiting:
+            await self.work(self._together())
+
+    def _together(self) -> list[Pulled]:
+        """The oldest messages that wait, as many as are answered well within the time of one."""
+        group: list[Pulled] = []
+        size = 0
+        while (
+            self._waiting and len(group) < MOST_MESSAGES and (not group or size + self._waiting[0].size <= MOST_BYTES)
+        ):
+            size += self._waiting[0].size
+            group.append(self._waiting.popleft())
+        return group
 
     async def work(self, pulled: Sequence[Pulled]) -> None:
-        """As one call of `predict_event` for each, within the same time."""
+        """Scored within the time of one request. Publishing takes as long as it goes on: each of its requests has a
+        time of its own, and the client holds the leases meanwhile."""
         from modelserve.pulling import message_of
 
-        left = {one.ack_id: (one, message_of(one)) for one in pulled}
-        messages = [message for _, message in left.values()]
-        seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
+        messages = [message_of(one) for one in pulled]
+        scored: Sequence[Scored | Exception]
         try:
-            async with Turn(self.active, seconds, asyncio.get_running_loop()) as loaded:
-                async with Budget(self.settings.predict_timeout_seconds):
-                    scored = await self.messages.score(loaded, messages)
-                await asyncio.gather(
-                    *(self.settle(loaded, left, name, one) for name, one in zip(list(left), scored, strict=True))
-                )
+            async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
+                scored = await self.messages.score(loaded, messages)
         except Exception as error:
-            for one, message in left.values():
-                self.give_back(one, message, error)
+            scored = [error] * len(messages)
+        await asyncio.gather(*map(self.settle, pulled, messages, scored))
 
-    async def settle(self, loaded: Loaded, left: Left, ack_id: str, scored: Scored | Exception) -> None:
-        pulled, message = left[ack_id]
+    async def settle(self, pulled: Pulled, message: Message, scored: Scored | Exception) -> None:
         try:
             if isinstance(scored, Exception):
                 raise scored
-            await self.messages.deliver(loaded, message, scored)
+            await self.messages.deliver(message, scored)
         except Exception as error:
             self.give_back(pulled, message, error)
         else:
             self.ack(pulled, message)
-        del left[ack_id]
 
     def ack(self, pulled: Pulled, message: Message) -> None:
         """With exactly-once delivery Pub/Sub says whether it took the ack; without, the answer is there at once."""

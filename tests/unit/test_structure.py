@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("payloads", "runtimes", "store"),
     ("bodies", "envelopes", "records"),
     ("express",),
-    ("samples", "loading", "load_native", "load_compiled", "results"),
+    ("samples", "loading", "load_native", "load_compiled", "publishing", "results"),
     ("active", "scoring", "metadata", "openapi"),
     ("door",),
     ("http",),
