@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -18,7 +18,10 @@ from modelserve_control import processes, resources
 from modelserve_control.processes import SOURCES
 from modelserve_control.pubsub import server
 from modelserve_control.resources import Names
-from serving import CLEAN, Served
+from serving import CLEAN, Served, release
+
+if TYPE_CHECKING:
+    from models.library import Library  # imports mlflow, which takes seconds
 
 QUICK = {"minimum_backoff": timedelta(milliseconds=10), "maximum_backoff": timedelta(milliseconds=50)}
 
@@ -79,3 +82,14 @@ def pulled(name: str = "worker", **subscription: Any) -> Iterator[Pulls]:
             request = {"retry_policy": QUICK, "dead_letter_policy": policy, "ack_deadline_seconds": 10, **subscription}
             subscriber.create_subscription(request={"name": path, "topic": names.events, **request})
             yield Pulls(host, names, subscriber, publisher, path)
+
+
+@contextmanager
+def working(
+    models: Library, model: str, pulls: Pulls, path: Path, ready: str = "/health/ready", **more: str
+) -> Iterator[Served]:
+    """A worker of one model, compiled where it can be. Its log is in `path`."""
+    release(path / "store", model, models.path(model), runtime="compiled")
+    settings = {"MODEL_URI": f"{path}/store/models/{model}@champion", "MODEL_TRUST": "pickle", **pulls.settings, **more}
+    with hosting("worker", path / "log", settings, ready) as made:
+        yield made
