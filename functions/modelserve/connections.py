@@ -106,14 +106,16 @@ class Connection(HttpToolsProtocol):
     def check(self) -> None:
         """Let go of a client that takes too long."""
         seconds = self.loop.time() - self.since
-        closing = self.refused or self.transport.is_closing()
-        if seconds <= self.bounds.client_seconds or (self.phase is Phase.ANSWERING and not closing):
+        if seconds <= self.bounds.client_seconds:
             return
+        closing = self.refused or self.transport.is_closing()
         if self.phase is Phase.RECEIVING and not closing:
             self.too_slow()
-        elif closing or not self.received_whole or self.transport.get_write_buffer_size() > 0:
-            self.transport.abort()  # it does not read its answer, or goes on sending what was answered
-        elif seconds > self.bounds.idle_seconds:
+        elif closing or self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()  # it does not read its answer
+        elif self.phase is Phase.IDLE and not self.received_whole:
+            self.transport.abort()  # it goes on sending what was answered
+        elif self.phase is Phase.IDLE and seconds > self.bounds.idle_seconds:
             self.end()
 
     def end(self) -> None:
@@ -178,7 +180,7 @@ class Connection(HttpToolsProtocol):
 
     def refuse_head(self) -> None:
         limit = self.bounds.header_bytes
-        if not self.headers and len(self.url) > limit // 2:
+        if len(self.url) > limit // 2:
             self.refuse(
                 AddressTooLong(f"The address is longer than a request's line and headers may be: {limit} bytes.")
             )
