@@ -91,7 +91,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("RESULTS_BUCKET", str, "", "Also keep each result as an object that is created once."),
     Setting("SUBSCRIPTION", str, "", "Worker: what it pulls from, projects/P/subscriptions/S, or S in GOOGLE_CLOUD_PROJECT."),
     Setting("MAX_LEASED_MESSAGES", whole(1, 100_000), 1_000, "Worker: the most messages it holds unanswered; Pub/Sub gives the others to other workers."),
-    Setting("MAX_LEASED_BYTES", whole(1, 4096 * MIB), 64 * MIB, "Worker: the most bytes of them; decoding takes up to 20 times as much memory of those that are scored together."),
+    Setting("MAX_LEASED_BYTES", whole(1, 4096 * MIB), 64 * MIB, "Worker: the most bytes of them. Decoded, those that are scored together take up to 20 times their size in memory."),
     Setting("HOST", str, "0.0.0.0", "Container: the address it listens on."),  # noqa: S104 - a container is reached from outside
     Setting("PORT", whole(1, 65_535), 8080, "Container: the port it listens on."),
     Setting("AIP_HTTP_PORT", whole(0, 65_535), 0, "Vertex AI's name for the port of a container; unless it is 0 it counts instead of PORT."),
