@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -167,7 +167,7 @@ class Messages:
         Results first: a second one has the id of the first, but a second dead letter is one more.
         """
         results = await self.results()
-        await all_of([results.publish(scored.model, result) for result in scored.results])
+        await results.publish_all(scored.model, scored.results)
         if scored.bad:
             await self.dead_letter(results, message, scored.bad)
         self.metrics.count("events", outcome="published")
@@ -180,16 +180,6 @@ class Messages:
             raise first  # nowhere to keep it: let the subscription's own policy end it
         await results.dead_letter([letter(message, one) for one in bad])
         self.metrics.count("events", len(bad), outcome="dead_letter")
-
-
-async def all_of(publishing: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """The first that fails ends the others: their message comes again."""
-    tasks = [asyncio.ensure_future(one) for one in publishing]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def kind_of(job: Job) -> Any:

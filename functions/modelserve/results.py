@@ -155,5 +155,17 @@ class Results:
         key = result.ordering_key if self.ordered else ""
         await self.publisher.publish(self.predictions, result.body, key, result.attributes)
 
+    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+        """Those of one message. The first that fails ends the others: their message comes again."""
+        if len(results) > 1 and not self.ordered and self.bucket is None:
+            await self.publisher.send(self.predictions, [(result.body, result.attributes) for result in results])
+            return
+        tasks = [asyncio.ensure_future(self.publish(name, result)) for result in results]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
     async def dead_letter(self, letters: Sequence[Letter]) -> None:
         await self.publisher.send(self.dead_letters, [(letter.data, letter.attributes) for letter in letters])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.errors import SettingError
+from modelserve.errors import PublishFailed, SettingError
 from modelserve.results import (
     MAX_ATTRIBUTES,
     MAX_KEY,
@@ -167,3 +167,27 @@ def test_without_a_dead_letter_topic_and_a_bucket_results_are_only_published(
     result = make_result("m", "1", {"y": 1}, "k", "m1", 0)
     asyncio.run(made.publish("m", result))
     assert pull(host, NAMES.predictions_pull).data == result.body
+
+
+@pytest.mark.parametrize("ordered", ["true", "false"])
+def test_the_results_of_a_message_are_all_published_with_their_key_unless_order_is_given_up(
+    host: str, monkeypatch: pytest.MonkeyPatch, ordered: str
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+    values = {"PREDICTIONS_TOPIC": NAMES.predictions, "ORDERED_PREDICTIONS": ordered}
+    made = Results(Settings.from_environ(values))
+    results = [make_result("m", "1", {"y": place}, f"k{place}", "m1", place) for place in range(3)]
+    asyncio.run(made.publish_all("m", results))
+    found = [pull(host, NAMES.predictions_pull) for _ in results]
+    wanted = {one.body: (one.ordering_key if ordered == "true" else "", one.attributes) for one in results}
+    assert {one.data: (one.ordering_key, dict(one.attributes)) for one in found} == wanted
+
+
+def test_a_message_whose_results_are_not_all_accepted_comes_again(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+    for ordered in ("true", "false"):
+        topic = {"PREDICTIONS_TOPIC": "projects/p/topics/gone", "ORDERED_PREDICTIONS": ordered}
+        made = Results(Settings.from_environ(topic))
+        results = [make_result("m", "1", {"y": place}, f"k{place}", "m1", place) for place in range(3)]
+        with pytest.raises(PublishFailed):
+            asyncio.run(made.publish_all("m", results))
