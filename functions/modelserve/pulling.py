@@ -7,7 +7,6 @@ and when the stream is closed waits until the loop has finished what it was give
 from __future__ import annotations
 
 import asyncio
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -18,8 +17,6 @@ from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
 
 from modelserve.envelopes import Message
 from modelserve.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 Pulled = Any  # google.cloud.pubsub_v1.subscriber.message.Message; the library ships no types
 Take = Callable[[list[Pulled]], None]
@@ -72,11 +69,11 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
 class Stream:
     """One streaming pull. `ended` is set when it is over, and `error` says why unless it was closed."""
 
-    def __init__(self, settings: Settings, subscription: str, take: Take) -> None:
+    def __init__(self, client: Any, settings: Settings, subscription: str, take: Take) -> None:
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
         self._loop = asyncio.get_running_loop()
-        self._client = pubsub_v1.SubscriberClient()
+        self._client = client
         self.inbox = Inbox(self._loop, take, settings.predict_timeout_seconds)
         limits = pubsub_v1.types.FlowControl(
             max_messages=settings.max_leased_messages, max_bytes=settings.max_leased_bytes
@@ -100,6 +97,11 @@ class Stream:
         self.error = future.exception()
         self._client.close()
         self._loop.call_soon_threadsafe(self.ended.set)
+
+
+async def connected() -> Any:
+    """A client of its own for each stream, made on another thread: looking for credentials can take a second."""
+    return await asyncio.to_thread(pubsub_v1.SubscriberClient)
 
 
 def message_of(pulled: Pulled) -> Message:

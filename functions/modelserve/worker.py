@@ -87,15 +87,19 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stop`. A subscription that cannot be pulled is tried again: it may be made, or granted, later."""
-        from modelserve.pulling import Stream
+        from modelserve.pulling import Stream, connected
 
         backoff = FIRST_BACKOFF
         while not self._stopping:
             if not await self.is_active():
                 continue
+            client = await connected()
+            if self._stopping:
+                return
             began = asyncio.get_running_loop().time()
-            self.stream = Stream(self.settings, self.subscription, self.take)
+            self.stream = Stream(client, self.settings, self.subscription, self.take)
             await self.stream.ended.wait()
+            self._waiting.clear()  # the client has given it back
             if self._stopping:
                 return
             if asyncio.get_running_loop().time() - began > LONGEST_BACKOFF:
