@@ -46,7 +46,7 @@ class Bounds(ServerState):
         """Whether one more may come: when there are too many, the longest idle one goes."""
         if len(self.connections) < self.most:
             return True
-        idle = [connection for connection in self.open if connection.phase is Phase.IDLE]
+        idle = [one for one in self.open if one.phase is Phase.IDLE and not one.transport.is_closing()]
         if not idle:
             return False
         min(idle, key=lambda connection: connection.since).end()
@@ -80,7 +80,10 @@ class Connection(HttpToolsProtocol):
         self.in_head = False
         self.received_whole = True
         self.head_bytes = 0  # of what the parser has given
-        self.fed_bytes = 0  # since the head began, while it has not ended
+        # What the parser has been given of a head and has not given back: it keeps a header until its end. Without the
+        # piece in which the head begins, since that may have begun with the body before it.
+        self.fed_bytes = 0
+        self.heads = 0
 
     def enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -97,8 +100,9 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:  # what a client still sends until it has read why
             return
+        heads = self.heads
         super().data_received(data)
-        if self.in_head and not self.refused:
+        if self.in_head and self.heads == heads and not self.refused:
             self.fed_bytes += len(data)
             if max(self.fed_bytes, self.head_bytes) > self.bounds.header_bytes:
                 self.refuse_head()
@@ -127,6 +131,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.in_head, self.received_whole = True, False
         self.head_bytes = self.fed_bytes = 0
+        self.heads += 1
         if self.phase is Phase.IDLE:
             self.enter(Phase.RECEIVING)
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
+import grpc
 import pytest
 from google.pubsub_v1 import types
 
@@ -104,11 +106,46 @@ def test_messages_without_a_key_share_a_request(publisher: Publisher) -> None:
     assert requests[1:] == [1] * 50
 
 
-def test_one_that_is_away_is_asked_again_until_the_time_is_over(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_away_is_given_up_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with server.running() as gone:
         pass
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", gone)
-    publisher = Publisher(timeout=0.5)
     with pytest.raises(PublishFailed):
-        asyncio.run(publisher.publish(NAMES.predictions, b"x", "", {}))
-    assert threading.active_count() < 50
+        asyncio.run(Publisher(timeout=0.5).publish(NAMES.predictions, b"x", "", {}))
+
+
+@contextmanager
+def failing(*codes: grpc.StatusCode) -> Iterator[str]:
+    """A publisher service that fails with each of these once, and then takes everything."""
+    left = list(codes)
+
+    def publish(request: bytes, context: Any) -> bytes:
+        if left:
+            context.abort(left.pop(0), "not now")
+        return bytes(types.PublishResponse.pb()(message_ids=["1"]).SerializeToString())
+
+    handler = grpc.method_handlers_generic_handler(
+        "google.pubsub.v1.Publisher", {"Publish": grpc.unary_unary_rpc_method_handler(publish)}
+    )
+    service = grpc.server(ThreadPoolExecutor(1), handlers=[handler])
+    port = service.add_insecure_port("127.0.0.1:0")
+    service.start()
+    try:
+        yield f"127.0.0.1:{port}"
+        assert left == [], "each fault is met"
+    finally:
+        service.stop(None).wait()
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL"])
+def test_what_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    with failing(grpc.StatusCode[code]) as host:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+        asyncio.run(Publisher(timeout=30.0).publish(NAMES.predictions, b"x", "k", {}))
+
+
+def test_what_does_not_pass_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with failing(grpc.StatusCode.PERMISSION_DENIED) as host:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+        with pytest.raises(PublishFailed):
+            asyncio.run(Publisher(timeout=30.0).publish(NAMES.predictions, b"x", "k", {}))
