@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 KILLS = 20
 # So many are leased by a worker at most, and come again 10 s after it was killed.
 LEASED = "50"
+LONGEST = 480.0  # seconds; what is lost would be waited for without end
 
 
 def test_nothing_is_lost_and_no_record_has_two_predictions(models: Library, tmp_path: Path) -> None:
     dice = random.Random(5)
+    end = time.monotonic() + LONGEST
     seen: dict[str, set[bytes]] = defaultdict(set)
     # Each kill counts as a delivery attempt of what was leased.
     with pulled("killed", dead_letter_policy={}) as pulls:
@@ -31,14 +34,14 @@ def test_nothing_is_lost_and_no_record_has_two_predictions(models: Library, tmp_
             with working(models, "linear10", pulls, directory, MAX_LEASED_MESSAGES=LEASED) as worker:
                 wanted = len(seen) + dice.randint(1, 100)
                 while len(seen) < min(wanted, len(expected)):
-                    take(pulls, seen)
+                    take(pulls, seen, end)
                 worker.child.kill()
         directory = tmp_path / "last"
         directory.mkdir()
         with working(models, "linear10", pulls, directory):
             while len(seen) < len(expected):
-                take(pulls, seen)
-        take(pulls, seen)
+                take(pulls, seen, end)
+        take(pulls, seen, end)
         assert pulls.left() == 0
         assert pulls.dead_letters(0) == []
     assert set(seen) == expected
@@ -55,6 +58,7 @@ def load(pulls: Pulls) -> set[str]:
     }
 
 
-def take(pulls: Pulls, seen: dict[str, set[bytes]]) -> None:
+def take(pulls: Pulls, seen: dict[str, set[bytes]], end: float) -> None:
+    assert time.monotonic() < end, f"{len(seen)} records have predictions, and no more come"
     for one in pulls._pull(pulls.names.predictions_pull, wait=False):
         seen[one.attributes["prediction_id"]].add(one.data)
