@@ -25,6 +25,9 @@ from modelserve.settings import Settings
 # A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
 MAX_HEADERS: Final = 100
 HEADER_FRAME: Final = len(b": \r\n")
+# Requests of one connection that wait for the one before them. uvicorn parses whatever comes and keeps it, and a client
+# that sends without reading would fill the memory; few clients send even two ahead.
+MAX_AHEAD: Final = 100
 
 
 class Bounds(ServerState):
@@ -151,6 +154,10 @@ class Connection(HttpToolsProtocol):
             return
         if self.head_bytes > self.bounds.header_bytes or len(self.headers) > MAX_HEADERS:
             self.refuse_head()
+            return
+        if len(self.pipeline) == MAX_AHEAD:
+            self.refused = True  # without a word, which would be taken for the answer to a request before it
+            self.transport.abort()
             return
         if self.phase is Phase.IDLE:  # its head began behind a request that was still being answered
             self.enter(Phase.RECEIVING)
