@@ -63,8 +63,12 @@ def configure(level: str) -> None:
 
 def configure_host() -> None:
     """Those of libraries too, where we are the host. uvicorn warns of every request that it cannot parse, which is for
-    a caller to decide: only its errors are written, as by functions-framework."""
+    a caller to decide: only its errors are written, as by functions-framework. Google's clients keep their lines from the
+    root, see google.api_core.client_logging."""
     logging.getLogger().handlers[:] = [json_lines()]
+    google = logging.getLogger("google")
+    google.handlers[:] = [json_lines()]
+    google.propagate = False
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 

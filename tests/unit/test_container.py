@@ -28,7 +28,9 @@ def test_a_subscription_is_named_in_full_or_in_the_project() -> None:
 def test_libraries_write_the_same_lines_and_only_errors_of_the_server(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    for name in (None, "google"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    monkeypatch.setattr(logging.getLogger("google"), "propagate", True)
     logs.configure_host()
     logging.getLogger("google.cloud.pubsub_v1").warning("a stream ended")
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
