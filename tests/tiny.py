@@ -82,6 +82,7 @@ class Holding:
     """What a function asks of `Active`, with one version or none. Nothing is loaded and nothing is retired."""
 
     reason = ""
+    draining = False
 
     def __init__(self, current: Loaded | None, name: str = "tiny") -> None:
         self.current = current

@@ -1,6 +1,7 @@
-"""Events per second through `predict_event`: published, pushed, scored, and counted on the predictions topic.
+"""Events per second, pushed to `predict_event` or pulled by the worker: published, scored, and counted on the predictions
+topic.
 
-The function has its processor to itself; the Pub/Sub server, which is this repository's own, and the client share the other.
+What scores has its processor to itself; the Pub/Sub server, which is this repository's own, and the client share the other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.load import HOST
@@ -24,29 +25,58 @@ from modelserve_control.resources import Delivery, Names
 
 PROJECT = "benchmark"
 EVENTS = 2_000
-# A message that the function sends back would be counted late, and never as a success of the first attempt.
+# A message that is sent back would be counted late, and never as a success of the first attempt.
 DELIVERY = Delivery(ack_deadline=60)
 
 
-def events(server: Server, site: Site, count: int) -> Mapping[str, float]:
-    """`events`, how many were answered per second (`rate`), and `processor` milliseconds of the function per event.
+@dataclass(frozen=True)
+class Way:
+    """How events reach a model. `share` is the part of the events that is published as messages of `records` each."""
+
+    title: str
+    worker: bool
+    records: int = 1
+    share: float = 1.0
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+UNORDERED = {"ORDERED_PREDICTIONS": "false"}
+WAYS = (
+    Way("pushed", worker=False),
+    Way("pulled", worker=True),
+    Way("pulled, without order", worker=True, settings=UNORDERED),
+    Way("100 records, pushed", worker=False, records=100, share=0.02),
+    Way("100 records, pulled", worker=True, records=100, share=0.02),
+    Way("100 records, pulled, without order", worker=True, records=100, share=0.1, settings=UNORDERED),
+)
+
+
+def events(server: Server, site: Site, count: int, way: Way) -> Mapping[str, float]:
+    """`records`, how many were answered per second (`rate`), and `processor` milliseconds of the server per record.
 
     Raises FailedRequests when a prediction is wrong or does not come.
     """
     names = Names(PROJECT, BUCKET)
     directory = site.directory / f"{server.name}-events"
     directory.mkdir(exist_ok=True)
-    with emulators.pubsub(directory) as host, started(listening(server), site, settings(host, names)) as (child, port):
+    messages = max(1, int(count * way.share))
+    with emulators.pubsub(directory) as host:
         resources.make_topics(host, names)
-        child.wait_until(processes.answering(f"http://{HOST}:{port}/health/ready"))
-        resources.make_push(host, names, f"http://{HOST}:{port}/", DELIVERY)
-        with client(host, site.model.rows_file, count) as process:
-            said(process)
-            before = processor_seconds(child)
-            tell(process)
-            seconds = float(json.loads(said(process))["seconds"])
-            used = processor_seconds(child) - before
-    return {"events": count, "rate": count / seconds, "processor": used / count * 1e3}
+        if way.worker:
+            resources.make_pull(host, names, DELIVERY)
+        more = {**settings(host, names), **way.settings}
+        with started(working(server) if way.worker else listening(server), site, more) as (child, port):
+            child.wait_until(processes.answering(f"http://{HOST}:{port}/health/ready"))
+            if not way.worker:
+                resources.make_push(host, names, f"http://{HOST}:{port}/", DELIVERY)
+            with client(host, site.model.rows_file, messages, way.records) as process:
+                said(process)
+                before = processor_seconds(child)
+                tell(process)
+                seconds = float(json.loads(said(process))["seconds"])
+                used = processor_seconds(child) - before
+    records = messages * way.records
+    return {"records": records, "rate": records / seconds, "processor": used / records * 1e3}
 
 
 def listening(server: Server) -> Server:
@@ -55,11 +85,19 @@ def listening(server: Server) -> Server:
     return replace(server, name=f"{server.name}-event", command=command)
 
 
+def working(server: Server) -> Server:
+    """The worker with the same model."""
+    command = ("{python}", "-m", "modelserve", "worker")
+    more = {**server.settings, "PYTHONPATH": "{functions}"}
+    return replace(server, name=f"{server.name}-worker", command=command, settings=more)
+
+
 def settings(host: str, names: Names) -> dict[str, str]:
     return {
         "PUBSUB_EMULATOR_HOST": host,
         "PREDICTIONS_TOPIC": names.predictions,
         "DEAD_LETTER_TOPIC": names.dead_letter,
+        "SUBSCRIPTION": names.events_pull,
     }
 
 
@@ -69,8 +107,8 @@ def processor_seconds(child: Child) -> float:
 
 
 @contextmanager
-def client(host: str, rows: Path, count: int) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "benchmarks.publisher", host, PROJECT, str(rows), str(count)]
+def client(host: str, rows: Path, messages: int, records: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "benchmarks.publisher", host, PROJECT, str(rows), str(messages), str(records)]
     environ = processes.with_sources({"PATH": "", "NO_GCE_CHECK": "true", "PUBSUB_EMULATOR_HOST": host})
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environ, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:

@@ -21,7 +21,8 @@ class Results:
     rounds: dict[str, list[Figures]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     activations: dict[str, Figures] = field(default_factory=dict)
-    events: dict[str, Figures] = field(default_factory=dict)
+    events: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    """By server, then by the title of the way that they took."""
     unfinished: dict[str, str] = field(default_factory=dict)
     """What else than its figures a server failed at, and why."""
 

@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks import environments, machine, processors
 from benchmarks.activation import activation
-from benchmarks.events import events
+from benchmarks.events import WAYS, events
 from benchmarks.figures import Results, Run
 from benchmarks.limits import load_limit
 from benchmarks.measure import measure
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Plan:
-    """`seconds` for each figure of each round; `flips` activations under load; `events` through the event function."""
+    """`seconds` for each figure of each round; `flips` activations under load; `events` through the event function and the worker."""
 
     servers: Sequence[Server]
     models: Sequence[str]
@@ -98,11 +98,11 @@ def measure_ours(plan: Plan, results: Results, site: Site) -> None:
             if moved is not None:
                 results.activations[server.name] = moved
     for server in results.servers:
-        if server.form and plan.events:
-            count = partial(events, server, site, plan.events)
-            counted = attempt(results, server, "events", count, results.unfinished)
+        for way in WAYS if server.form and plan.events else ():
+            count = partial(events, server, site, plan.events, way)
+            counted = attempt(results, server, f"events, {way.title}", count, results.unfinished)
             if counted is not None:
-                results.events[server.name] = counted
+                results.events.setdefault(server.name, {})[way.title] = counted
 
 
 def attempt(

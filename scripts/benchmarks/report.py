@@ -62,10 +62,10 @@ def model_part(results: Results, prices: Prices) -> Iterator[str]:
 
 
 EVENTS = (
-    "Messages of one record through `predict_event`: from the first that `google-cloud-pubsub` publishes to the last "
-    "prediction on the predictions topic, each compared with `mlflow.pyfunc`. The Pub/Sub server, this repository's "
-    "own, shares the load's processor with the client; where the function's processor is not fully in use, they are "
-    "the limit."
+    "Messages pushed to `predict_event` or pulled by the worker, of one record unless it says otherwise: from the first "
+    "that `google-cloud-pubsub` publishes to the last prediction on the predictions topic, each compared with "
+    "`mlflow.pyfunc`. Without order is `ORDERED_PREDICTIONS=false`. The Pub/Sub server, this repository's own, shares the "
+    "load's processor with the client; where the processor of what scores is not fully in use, they are the limit."
 )
 COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
 

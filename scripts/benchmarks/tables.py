@@ -87,7 +87,9 @@ def activation_table(results: Results) -> str:
 
 def events_table(results: Results) -> str:
     rows = [
-        [results.title(name), f"{one['events']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.2f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
-        for name, one in results.events.items()
+        [results.title(name), way, f"{one['records']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.3f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
+        for name, ways in results.events.items()
+        for way, one in ways.items()
     ]  # fmt: skip
-    return markdown(["function", "events", "events/s", "processor time per event", "of its processor in use"], rows)
+    heads = ["runtime", "events", "records", "records/s", "processor time per record", "of its processor in use"]
+    return markdown(heads, rows)

@@ -234,6 +234,17 @@ def package(runtime: str, out: Path) -> Any:
 
 
 @main.command()
+def worker() -> None:
+    """Pull messages from SUBSCRIPTION and publish their predictions: `python -m modelserve worker`.
+
+    Its settings are environment variables: docs/worker.md.
+    """
+    from modelserve.worker import run_worker
+
+    run_worker()
+
+
+@main.command()
 @click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
 @store_option
 @click.option(

@@ -42,7 +42,8 @@ def local() -> None:
 @click.option("--model", default="churn", show_default=True, help="What `predict` serves: a name, or a MODEL_URI.")
 @click.option("--event-model", default="flights", show_default=True, help="The same for `predict_event`.")
 @click.option("--bucket", default="modelserve-local", show_default=True, help="The bucket that holds the models.")
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A setting of both functions; may be repeated.")
+@click.option("--gke", is_flag=True, help="Also start the container's entry points: http, events and worker.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A setting of all of them; may be repeated.")
 def up(keep: bool, as_json: bool, **given: Any) -> None:
     """Start everything. Without --keep it runs until Ctrl-C or SIGTERM, and then stops everything.
 
@@ -102,18 +103,18 @@ def _check(model: str, event_model: str, bucket: str, env: Sequence[str], **_: A
         _pair(text)
 
 
-def _options(pubsub: str, model: str, event_model: str, bucket: str, env: Sequence[str]) -> Options:
+def _options(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> Options:
     from modelserve_control.stack import Function, Options
 
     environ = dict(_pair(text) for text in env)
     predict, predict_event = (Function(_uri(text, bucket), environ) for text in (model, event_model))
-    return Options(predict=predict, predict_event=predict_event, pubsub=pubsub, bucket=bucket)
+    return Options(predict=predict, predict_event=predict_event, gke=gke, pubsub=pubsub, bucket=bucket)
 
 
-def _arguments(pubsub: str, model: str, event_model: str, bucket: str, env: Sequence[str]) -> list[str]:
+def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> list[str]:
     """The same options, as words for another process."""
     options = [f"--pubsub={pubsub}", f"--model={model}", f"--event-model={event_model}", f"--bucket={bucket}"]
-    return [*options, *(f"--env={text}" for text in env)]
+    return [*options, *(["--gke"] if gke else []), *(f"--env={text}" for text in env)]
 
 
 def _uri(text: str, bucket: str) -> str:

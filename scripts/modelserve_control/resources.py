@@ -57,6 +57,11 @@ class Names:
         return self.subscription("events-push")
 
     @property
+    def events_pull(self) -> str:
+        """The subscription of the worker."""
+        return self.subscription("events-pull")
+
+    @property
     def predictions_pull(self) -> str:
         return self.subscription("predictions-pull")
 
@@ -117,10 +122,23 @@ def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> Non
         "push_endpoint": endpoint,
         "oidc_token": {"service_account_email": names.push_account, "audience": endpoint},
     }
-    request = {
-        "name": names.events_push,
+    request = {"name": names.events_push, **delivered(names, delivery), "push_config": push_config}
+    with subscriber(host) as subscriptions:
+        if not _make(subscriptions.create_subscription, request):
+            subscriptions.modify_push_config(request={"subscription": names.events_push, "push_config": push_config})
+
+
+def make_pull(host: str, names: Names, delivery: Delivery) -> None:
+    """What the worker pulls from. Beside a push subscription it gets every event too: both answer with the same
+    `prediction_id`."""
+    with subscriber(host) as subscriptions:
+        _make(subscriptions.create_subscription, {"name": names.events_pull, **delivered(names, delivery)})
+
+
+def delivered(names: Names, delivery: Delivery) -> dict[str, Any]:
+    """How a subscription delivers events."""
+    return {
         "topic": names.events,
-        "push_config": push_config,
         "ack_deadline_seconds": delivery.ack_deadline,
         "retry_policy": {
             "minimum_backoff": timedelta(seconds=delivery.minimum_backoff),
@@ -131,9 +149,6 @@ def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> Non
             "max_delivery_attempts": delivery.max_delivery_attempts,
         },
     }
-    with subscriber(host) as subscriptions:
-        if not _make(subscriptions.create_subscription, request):
-            subscriptions.modify_push_config(request={"subscription": names.events_push, "push_config": push_config})
 
 
 def publisher(host: str) -> PublisherClient:

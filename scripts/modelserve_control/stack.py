@@ -1,4 +1,4 @@
-"""Everything on one machine: storage, Pub/Sub and both functions, each as its own process."""
+"""Everything on one machine: storage, Pub/Sub, both functions and the entry points of the container, a process each."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from modelserve_control.resources import Delivery, Names
 WATCH = 0.5  # seconds
 FUNCTIONS = processes.SOURCES / "functions"
 
+# What the container's entry points serve: the model of the function that they stand in for.
+CONTAINER = {"http": "predict", "events": "predict_event", "worker": "predict_event"}
+PUBLISHERS = ("predict_event", "events", "worker")
+
 
 @dataclass(frozen=True)
 class Function:
@@ -31,13 +35,15 @@ class Function:
 
 @dataclass(frozen=True)
 class Options:
-    """`predict` or `predict_event` None: that function is not started. `pubsub` is `embedded` or `official`.
+    """`predict` or `predict_event` None: that function is not started. `pubsub` is `embedded` or `official`. `gke` starts
+    the container's entry points beside them.
 
     What `environ` names in STORAGE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST is used instead of starting it.
     """
 
     predict: Function | None = None
     predict_event: Function | None = None
+    gke: bool = False
     pubsub: str = "embedded"
     project: str = "modelserve-local"
     bucket: str = "modelserve-local"
@@ -47,7 +53,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Addresses:
-    """What a client needs to know. A function that was not started has no URL."""
+    """What a client needs to know. What was not started has no URL."""
 
     storage: str
     pubsub: str
@@ -55,6 +61,9 @@ class Addresses:
     bucket: str
     predict: str | None
     predict_event: str | None
+    http: str | None
+    events: str | None
+    worker: str | None
     topics: Mapping[str, str]
     subscriptions: Mapping[str, str]
     logs: str
@@ -117,9 +126,13 @@ class Stack:
             bucket=names.bucket,
             predict=self._urls.get("predict"),
             predict_event=self._urls.get("predict_event"),
+            http=self._urls.get("http"),
+            events=self._urls.get("events"),
+            worker=self._urls.get("worker"),
             topics={"events": names.events, "predictions": names.predictions, "dead_letter": names.dead_letter},
             subscriptions={
                 "events_push": names.events_push,
+                "events_pull": names.events_pull,
                 "predictions_pull": names.predictions_pull,
                 "dead_letter_pull": names.dead_letter_pull,
             },
@@ -160,11 +173,15 @@ class Stack:
 
     def _wanted(self) -> dict[str, Function]:
         functions = {"predict": self.options.predict, "predict_event": self.options.predict_event}
+        if self.options.gke:
+            functions |= {kind: functions[target] for kind, target in CONTAINER.items()}
         return {target: function for target, function in functions.items() if function}
 
     def _start_functions(self) -> None:
-        """Both at once: importing is most of their start."""
+        """All at once: importing is most of their start."""
         wanted = self._wanted()
+        if "worker" in wanted:
+            resources.make_pull(self.pubsub, self.names, self.options.delivery)
         for target, function in wanted.items():
             self._launch(target, function, processes.free_port(), {})
         for target in wanted:
@@ -174,23 +191,33 @@ class Stack:
 
     def _launch(self, target: str, function: Function, port: int, extra: Mapping[str, str]) -> None:
         self._urls[target] = f"http://127.0.0.1:{port}"
+        command, host = self._host(target)
         environ = {
             **self.options.environ,
             **self.client_environ,
-            "FUNCTION_TARGET": target,
-            "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
-            "FUNCTION_USE_ASGI": "true",
+            **host,
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "MODEL_URI": function.model_uri,
             **function.environ,
             **extra,
         }
-        if target == "predict_event":
+        if target in PUBLISHERS:
             topics = {"PREDICTIONS_TOPIC": self.names.predictions, "DEAD_LETTER_TOPIC": self.names.dead_letter}
             environ = {**topics, **environ}
-        command = [sys.executable, "-m", "functions_framework"]
         self._functions[target] = processes.start(target, command, self.directory / f"{target}.log", environ)
+
+    def _host(self, target: str) -> tuple[list[str], dict[str, str]]:
+        """The command that starts a function, or an entry point of the container, and what only it is told."""
+        if target in CONTAINER:
+            environ = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
+            return [sys.executable, "-m", "modelserve", target], environ
+        environ = {
+            "FUNCTION_TARGET": target,
+            "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
+            "FUNCTION_USE_ASGI": "true",
+        }
+        return [sys.executable, "-m", "functions_framework"], environ
 
     def _wait_live(self, target: str) -> None:
         self._functions[target].wait_until(processes.answering(f"{self._urls[target]}/health/live"))

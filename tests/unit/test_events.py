@@ -25,8 +25,8 @@ class Kept:
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
-    async def publish(self, name: str, result: Result) -> None:
-        self.seen.append(result)
+    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+        self.seen.extend(results)
 
     async def dead_letter(self, letters: Sequence[Letter]) -> None:
         self.seen.extend(letters)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.events import listening, said, tell
+from benchmarks.events import listening, said, tell, working
 from benchmarks.measure import FailedRequests
 from benchmarks.servers import OWN, Server
 
@@ -20,6 +20,14 @@ def test_only_the_entry_point_and_the_name_differ(server: Server) -> None:
     ]
     assert (other.settings, other.form) == (server.settings, server.form)
     assert other.name != server.name
+
+
+@pytest.mark.parametrize("server", [server for server in OWN if server.form], ids=lambda server: server.name)
+def test_the_worker_has_the_settings_of_the_same_server(server: Server) -> None:
+    other = working(server)
+    assert other.command[1:] == ("-m", "modelserve", "worker")
+    assert other.settings.items() >= server.settings.items()
+    assert other.form == server.form
 
 
 def client(program: str) -> subprocess.Popen[str]:

@@ -56,10 +56,10 @@ def test_the_page_has_a_part_for_every_model(results: Results) -> None:
 
 
 def test_the_page_has_events_and_what_failed_beside_the_figures(results: Results) -> None:
-    results.events = {NATIVE: {"events": 2000.0, "rate": 400.0, "processor": 2.0}}
+    results.events = {NATIVE: {"pulled": {"records": 2000.0, "rate": 400.0, "processor": 2.0}}}
     results.unfinished = {COMPILED: "events: none came"}
     text = page(results)
-    assert "| modelserve, native | 2,000 | 400 | 2.00 ms | 80% |" in text
+    assert "| modelserve, native | pulled | 2,000 | 400 | 2.000 ms | 80% |" in text
     assert "- modelserve, compiled: events: none came" in text
 
 

@@ -22,9 +22,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
-def answer(host: str, *sources: str) -> None:
-    """Predictions of these messages, as the event function publishes them."""
-    messages = [{"data": b"{}", "attributes": {"source_message_id": source}} for source in sources]
+def answer(host: str, *ids: str) -> None:
+    """Predictions of these ids, as the event function publishes them."""
+    messages = [{"data": b"{}", "attributes": {"prediction_id": own}} for own in ids]
     with resources.publisher(host) as client:
         client.publish(request={"topic": NAMES.predictions, "messages": messages})
 
@@ -32,7 +32,7 @@ def answer(host: str, *sources: str) -> None:
 def test_a_redelivered_prediction_is_counted_once_and_an_older_one_not_at_all(host: str) -> None:
     answer(host, "1", "older", "2", "1", "3")
     with resources.subscriber(host) as subscriber:
-        found = [source for source, _ in predictions(subscriber, NAMES.predictions_pull, {"1", "2", "3"})]
+        found = [own for own, _ in predictions(subscriber, NAMES.predictions_pull, {"1", "2", "3"})]
     assert sorted(found) == ["1", "2", "3"]
 
 

@@ -1,0 +1,209 @@
+"""Clients that Cloud Run's front end would keep away, against the container's own bounds. The good one is always answered."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from hosting import hosting
+from serving import Served, release
+
+if TYPE_CHECKING:
+    from models.library import Library  # imports mlflow, which takes seconds
+
+MOST = 8  # connections
+HEADERS = 4_096  # bytes
+IDLE_SECONDS = 8
+BOUNDS = {
+    "MAX_CONNECTIONS": str(MOST),
+    "MAX_HEADER_BYTES": str(HEADERS),
+    "CLIENT_TIMEOUT_SECONDS": "1",
+    "IDLE_TIMEOUT_SECONDS": str(IDLE_SECONDS),
+    "MAX_REQUEST_BYTES": "100000",
+}
+GET = b"GET /health/live HTTP/1.1\r\nhost: a\r\n"
+POST = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("container")
+    release(path / "store", "two", models.path("two_outputs"), runtime="compiled")
+    uri = {"MODEL_URI": f"{path}/store/models/two@champion", "MODEL_TRUST": "pickle"}
+    with hosting("http", path / "log", uri | BOUNDS) as made:
+        yield made
+
+
+@contextmanager
+def connected(served: Served, sent: bytes = b"", receives: int | None = None) -> Iterator[socket.socket]:
+    """`receives`: how many bytes the system keeps for a client that does not read."""
+    host, _, port = served.url.removeprefix("http://").partition(":")
+    with socket.socket() as connection:
+        connection.settimeout(60)
+        if receives is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+        connection.connect((host, int(port)))
+        connection.sendall(sent)
+        yield connection
+
+
+def read(connection: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    chunks = []
+    with suppress(ConnectionResetError):
+        while chunk := connection.recv(65_536):
+            chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def good(served: Served) -> bool:
+    return served.post("/predict", {"x": 1.0}, headers={"connection": "close"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (GET + b"x: %b\r\n\r\n" % (b"a" * HEADERS), b"431", b"HEADERS_TOO_LARGE"),
+        (GET + b"x: y\r\n" * 101 + b"\r\n", b"431", b"HEADERS_TOO_LARGE"),
+        (GET + b"x: " + b"a" * (1 << 20), b"431", b"HEADERS_TOO_LARGE"),
+        (b"GET /%b HTTP/1.1\r\nhost: a\r\n\r\n" % (b"a" * HEADERS), b"414", b"ADDRESS_TOO_LONG"),
+        (b"GET /" + b"a" * (1 << 20), b"414", b"ADDRESS_TOO_LONG"),
+    ],
+    ids=["one long header", "101 headers", "a header without end", "a long address", "an address without end"],
+)
+def test_a_head_over_its_limit_is_refused(served: Served, head: bytes, status: bytes, code: bytes) -> None:
+    with connected(served) as connection:
+        with suppress(ConnectionError):  # it may be refused before all of it was sent
+            connection.sendall(head)
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b'"error_code":"' + code in answer
+    assert good(served)
+
+
+def test_a_head_within_its_limit_is_answered(served: Served) -> None:
+    with connected(
+        served, GET + b"x: y\r\n" * 95 + b"z: %b\r\nconnection: close\r\n\r\n" % (b"a" * 3_000)
+    ) as connection:
+        assert read(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_the_body_before_a_head_does_not_count_as_its_own(served: Served) -> None:
+    """Two requests on one connection, and the second begins in the same piece as the end of the first."""
+    body = b'{"x":1.0}'.ljust(3 * HEADERS)
+    rest = b"connection: close\r\n\r\n"
+    with connected(served, POST % len(body) + body + GET) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        connection.sendall(rest)
+        assert read(connection).endswith(b'{"status":"ok"}')
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET /heal", GET, GET + b"x: y", POST % 100 + b'{"x":', POST.replace(b"%d", b"9") + b"1"]
+)
+def test_a_request_that_is_not_sent_in_time_is_given_up(served: Served, sent: bytes) -> None:
+    with connected(served, sent) as connection:
+        assert good(served)
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"CLIENT_TOO_SLOW" in answer
+
+
+def test_the_rest_of_a_body_that_was_refused_is_waited_for_no_longer_than_any_request(served: Served) -> None:
+    """And not for as long as a connection may be idle, as one is that was there before it."""
+    with connected(served, GET + b"\r\n") as idle, connected(served, POST % 200_000) as connection:
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        assert read(connection).startswith(b"HTTP/1.1 413")
+        idle.sendall(GET + b"connection: close\r\n\r\n")
+        assert read(idle).count(b'{"status":"ok"}') == 2
+
+
+def test_requests_that_are_sent_ahead_without_end_are_cut_off(served: Served) -> None:
+    """uvicorn keeps each of them until the one before it is answered."""
+    with connected(served) as connection, pytest.raises(ConnectionError):
+        flood(connection)
+    assert good(served)
+
+
+def flood(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(GET + b"\r\n")
+
+
+def test_a_client_that_does_not_read_its_answers_is_let_go(served: Served) -> None:
+    """Its answers are more than the system keeps for one that reads nothing."""
+    rows = json.dumps([{"x": 1.0}] * 8_000).encode()
+    before = connections(served)
+    with connected(served, receives=4_096) as connection:
+        with suppress(ConnectionError):
+            connection.sendall((POST % len(rows) + rows) * 60)
+        served.child.wait_until(lambda: connections(served) == before)
+    assert good(served)
+
+
+def connections(served: Served) -> int:
+    """How many clients are connected to the server, as the system tells; the one that asks is not among them."""
+    found = psutil.Process(served.child.pid).net_connections("tcp")
+    return sum(one.status == psutil.CONN_ESTABLISHED for one in found)
+
+
+def test_an_idle_connection_is_closed(served: Served) -> None:
+    with connected(served) as silent, connected(served, GET + b"\r\n") as kept:
+        assert kept.recv(12) == b"HTTP/1.1 200"
+        assert read(silent) == b""
+        assert read(kept).endswith(b'{"status":"ok"}')
+
+
+def test_the_longest_idle_connection_makes_room(served: Served) -> None:
+    with ExitStack() as stack:
+        idle = []
+        for _ in range(MOST):
+            idle.append(stack.enter_context(connected(served, GET + b"\r\n")))
+            assert idle[-1].recv(12) == b"HTTP/1.1 200"
+            if len(idle) == 1:
+                assert good(served)  # the server's clock counts milliseconds
+        assert good(served)
+        idle[0].settimeout(IDLE_SECONDS / 2)  # it goes long before its own time
+        assert read(idle[0]).endswith(b'{"status":"ok"}')
+        idle[-1].sendall(GET + b"connection: close\r\n\r\n")
+        assert read(idle[-1]).count(b'{"status":"ok"}') == 2, "the others stay"
+
+
+def test_with_none_idle_a_new_connection_is_told(served: Served) -> None:
+    with ExitStack() as stack:
+        busy = [stack.enter_context(connected(served, GET)) for _ in range(MOST)]
+        with connected(served, GET + b"\r\n") as one_more:
+            answer = read(one_more)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"TOO_MANY_CONNECTIONS" in answer
+        assert b"retry-after: 1" in answer
+        for connection in busy:
+            assert read(connection).startswith(b"HTTP/1.1 408")
+    served.child.wait_until(lambda: good(served))
+
+
+def test_a_trailer_is_no_header(served: Served) -> None:
+    chunked = POST.replace(b"content-length: %d", b"transfer-encoding: chunked")
+    sent = chunked + b'9\r\n{"x":1.0}\r\n0\r\nx-request-id: stolen\r\n\r\n'
+    with connected(served, sent) as connection:
+        head = connection.recv(65_536)
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"stolen" not in head
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\x16\x03\x01 tls", b"GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n"],
+)
+def test_what_is_no_request_is_refused_once(served: Served, sent: bytes) -> None:
+    with connected(served, sent) as connection:
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert good(served)

@@ -1,0 +1,76 @@
+"""Messages that are there together: what is scored in one call, and that one cannot spoil another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from modelserve.envelopes import Message
+from modelserve.errors import ModelFailed
+from modelserve.messages import Job, Messages, Scored, cut
+from modelserve.metrics import Metrics
+from modelserve.payloads import strict_json
+from modelserve.records import Records
+from modelserve.settings import Settings
+from modelserve.signature import Batch, Table
+from signatures import signature
+from tiny import Tiny, double, loaded
+
+
+def score(runtime: Tiny, *bodies: bytes) -> list[Any]:
+    """Per message its predictions, or the codes of what is bad in it, or the error that asks for it again."""
+    with loaded(runtime, signature(x="double?")) as made:
+        messages = Messages(Settings.from_environ({}), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
+        together = [Message(body, f"m{number}") for number, body in enumerate(bodies)]
+        return [told(one) for one in asyncio.run(messages.score(made, together))]
+
+
+def told(one: Scored | Exception) -> Any:
+    if isinstance(one, Exception):
+        return type(one)
+    values = [strict_json.decode(result.body, 10)["prediction"]["prediction"] for result in one.results]
+    return values + [bad.error.code for bad in one.bad]
+
+
+def test_messages_are_scored_in_one_call_and_each_gets_its_own() -> None:
+    runtime = Tiny()
+    assert score(runtime, b'{"x":1}', b'[{"x":2},{"x":3}]', b'{"x":4}') == [[2.0], [4.0, 6.0], [8.0]]
+    assert runtime.sizes == [4]
+
+
+def test_what_is_bad_is_left_out_of_the_call() -> None:
+    runtime = Tiny()
+    found = score(runtime, b'{"x":1}', b"poison", b'[{"x":2},{"x":"far"}]', b"[]", b'{"x":3}')
+    assert found == [[2.0], ["MALFORMED_REQUEST"], [4.0, "SIGNATURE_MISMATCH"], [], [6.0]]
+    assert runtime.sizes == [3]
+
+
+def test_a_message_that_the_model_fails_on_spoils_no_other() -> None:
+    def fails(batch: Batch) -> Any:
+        if (batch.columns["x"] == 2).any():
+            raise ValueError("two")
+        return double(batch)
+
+    runtime = Tiny(fails)
+    assert score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}') == [[2.0], ModelFailed, [6.0]]
+
+
+def test_a_method_that_the_model_lacks_is_that_messages_own_fault() -> None:
+    asked = b'{"instances":[{"x":2}],"params":{"predict_method":"explain"}}'
+    runtime = Tiny()
+    assert score(runtime, b'{"x":1}', asked, b'{"x":3}') == [[2.0], ["UNKNOWN_METHOD"], [6.0]]
+    assert runtime.sizes == [2]
+
+
+def test_no_call_has_more_rows_than_the_limit_unless_one_message_has() -> None:
+    found = Records(Table({}, 0), [], [], [])
+    jobs = [Job(Batch({"x": np.zeros(rows)}, rows), found, []) for rows in (1, 1, 1, 3, 2)]
+    assert [[job.batch.rows for job in group] for group in cut(jobs, 2)] == [[1, 1], [1], [3], [2]]
+
+
+def test_rows_that_depend_on_each_other_are_not_put_together() -> None:
+    runtime = Tiny(mergeable=False)
+    assert score(runtime, b'{"x":1}', b'{"x":2}') == [[2.0], [4.0]]
+    assert runtime.sizes == [1, 1]
