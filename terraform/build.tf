@@ -88,4 +88,6 @@ resource "google_cloudbuild_trigger" "job" {
 resource "google_pubsub_topic" "jobs" {
   name                       = "${var.name}-jobs"
   message_retention_duration = "86400s"
+  kms_key_name               = var.kms_key
+  depends_on                 = [google_kms_crypto_key_iam_member.this]
 }

@@ -13,6 +13,7 @@ resource "google_artifact_registry_repository" "this" {
   format                 = "DOCKER"
   description            = each.value.description
   cleanup_policy_dry_run = false
+  kms_key_name           = var.kms_key
 
   docker_config {
     immutable_tags = each.value.immutable_tags
@@ -34,6 +35,8 @@ resource "google_artifact_registry_repository" "this" {
       older_than = "${30 * 86400}s"
     }
   }
+
+  depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
 resource "google_artifact_registry_repository_iam_member" "build_writes" {

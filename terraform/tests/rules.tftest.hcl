@@ -152,15 +152,30 @@ run "only_the_input_has_a_schema" {
   }
 }
 
-run "a_key_encrypts_every_bucket" {
+run "a_key_encrypts_all_that_is_kept" {
   command = plan
   variables {
-    store = { kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
+    kms_key = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
   }
 
   assert {
-    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.encryption[0].default_kms_key_name == var.store.kms_key])
+    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.encryption[0].default_kms_key_name == var.kms_key])
     error_message = "A bucket is not encrypted with the key."
+  }
+
+  assert {
+    condition     = alltrue([for topic in concat(values(google_pubsub_topic.this), [google_pubsub_topic.jobs]) : topic.kms_key_name == var.kms_key])
+    error_message = "A topic is not encrypted with the key."
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(google_bigquery_dataset.this.default_encryption_configuration, [for table in google_bigquery_table.this : table.encryption_configuration[0]]) : one.kms_key_name == var.kms_key])
+    error_message = "The dataset or a table is not encrypted with the key."
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(values(google_artifact_registry_repository.this), values(google_cloudfunctions2_function.this)) : one.kms_key_name == var.kms_key])
+    error_message = "Images or a function are not encrypted with the key."
   }
 }
 

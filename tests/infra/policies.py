@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from infra import policies_access as access
+from infra import policies_encryption as encryption
 from infra import policies_events as events
 from infra import policies_upkeep as upkeep
 from infra.resources import Policy
@@ -30,6 +31,8 @@ ALL: Final[tuple[Policy, ...]] = (
     events.what_is_pushed_has_a_dead_letter_policy,
     events.the_ack_deadline_covers_the_timeout,
     events.pushes_are_signed_by_an_account_of_their_own,
+    encryption.what_is_kept_is_encrypted,
+    encryption.who_encrypts_may_use_the_key,
     upkeep.buckets_are_hardened,
     upkeep.functions_share_a_model,
     upkeep.functions_take_as_many_requests_as_they_are_sent,
