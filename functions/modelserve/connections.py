@@ -179,7 +179,9 @@ class Connection(HttpToolsProtocol):
     def refuse_head(self) -> None:
         limit = self.bounds.header_bytes
         if not self.headers and len(self.url) > limit // 2:
-            self.refuse(AddressTooLong(f"The address is longer than a request's line and headers may be: {limit} bytes."))
+            self.refuse(
+                AddressTooLong(f"The address is longer than a request's line and headers may be: {limit} bytes.")
+            )
         else:
             self.refuse(HeadersTooLarge(f"A request may have {MAX_HEADERS} headers and {limit} bytes of them."))
 

@@ -11,8 +11,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import uvicorn
@@ -25,7 +25,7 @@ from modelserve.settings import Settings
 logger = logging.getLogger(__name__)
 
 Application = Any  # ASGI; uvicorn and starlette each have a type of their own for it
-Drain = Callable[[], Awaitable[None]]
+Step = Callable[[], Awaitable[None]]
 TARGETS: Final = {"http": "predict", "events": "predict_event"}
 
 SWEEPS: Final = 4  # in the time that a client may take
@@ -45,6 +45,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.aip_http_port or settings.port,
                 http=Connection,
+                interface="asgi3",
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -61,51 +62,64 @@ class Server(uvicorn.Server):
 
 def run_function(kind: str) -> None:
     """`http` or `events`."""
-    from functions_framework.aio import create_asgi_app_from_module
+    from functions_framework import aio
 
     import main
 
-    app = create_asgi_app_from_module(TARGETS[kind], main.__file__, None, main, main.__spec__)
+    make: Any = aio.create_asgi_app_from_module
+    app = make(TARGETS[kind], main.__file__, None, main, main.__spec__)
     main.process.start()
     run(app, main.process, lambda: asyncio.sleep(main.process.settings.drain_seconds))
 
 
-def run(app: Application, process: Process, drain: Drain) -> None:
-    """Serve until SIGTERM, then `drain`, answer what was accepted, and return. Exits with 1 when time runs out first."""
+def run(app: Application, process: Process, drain: Step, work: Step | None = None) -> None:
+    """Serve and `work` until SIGTERM, then `drain`, answer what was accepted, and return.
+
+    Exits with 1 when time runs out first.
+    """
     logs.configure_host()
     server = Server(app, process.settings)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(serve(server, process, drain))
+        runner.run(serve(server, process, drain, work))
 
 
-async def serve(server: Server, process: Process, drain: Drain) -> None:
+async def serve(server: Server, process: Process, drain: Step, work: Step | None) -> None:
     settings = process.settings
-    async with sweeping(server.bounds):
-        serving = asyncio.create_task(server.serve())
-        await until_signal(serving)
-        end_within(settings.drain_seconds + settings.predict_timeout_seconds + ENDING)
-        process.active.draining = server.bounds.draining = True
-        await drain()
-        server.should_exit = True
-        try:
-            async with asyncio.timeout(settings.predict_timeout_seconds + CLOSING):
-                await serving
-        except TimeoutError:
-            logger.error("not everything that was accepted could be answered in time")
-            raise SystemExit(1) from None
+    serving = asyncio.create_task(server.serve())
+    tasks = [serving, asyncio.create_task(sweep(server.bounds))]
+    if work is not None:
+        tasks.append(asyncio.ensure_future(work()))
+    await until_signal(tasks)
+    end_within(settings.drain_seconds + settings.predict_timeout_seconds + ENDING)
+    process.active.draining = server.bounds.draining = True
+    await drain()
+    server.should_exit = True
+    try:
+        async with asyncio.timeout(settings.predict_timeout_seconds + CLOSING):
+            await serving
+    except TimeoutError:
+        logger.error("not everything that was accepted could be answered in time")
+        raise SystemExit(1) from None
 
 
-async def until_signal(serving: asyncio.Task[None]) -> None:
-    """Raises what ends the server first."""
+async def until_signal(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Raises what ends one of the tasks first; none may end by itself."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, told.set)
-    waiting = asyncio.create_task(told.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        serving.result()
-        raise SystemExit(1)
+    waiting: asyncio.Future[Any] = asyncio.create_task(told.wait())
+    await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            task.result()
+            raise SystemExit(1)
+
+
+async def sweep(bounds: Bounds) -> None:
+    while True:
+        await asyncio.sleep(bounds.client_seconds / SWEEPS)
+        bounds.sweep()
 
 
 def end_within(seconds: float) -> None:
@@ -113,17 +127,3 @@ def end_within(seconds: float) -> None:
     timer = threading.Timer(seconds, os._exit, (1,))
     timer.daemon = True
     timer.start()
-
-
-@asynccontextmanager
-async def sweeping(bounds: Bounds) -> AsyncIterator[None]:
-    async def sweep() -> None:
-        while True:
-            await asyncio.sleep(bounds.client_seconds / SWEEPS)
-            bounds.sweep()
-
-    task = asyncio.create_task(sweep())
-    try:
-        yield
-    finally:
-        task.cancel()

@@ -163,6 +163,10 @@ def reply(value: Any, loaded: Loaded) -> Response:
     return Reply(encode(value), loaded)
 
 
+def metrics_reply(metrics: Metrics) -> Response:
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+
 def nobody(name: str) -> list[tuple[bytes, bytes]]:
     return [(b"x-model-name", header_value(name)), (b"x-model-version", b"none")]
 
