@@ -44,13 +44,18 @@ def path() -> str:
     return f"{directory}{os.pathsep}{os.environ['PATH']}"
 
 
-def run(*arguments: str, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
-    """`kubernetes/render`; the test is skipped where there is no kubectl."""
+def environ() -> dict[str, str]:
+    """This one, with kubectl on PATH; the test is skipped where there is none."""
     try:
-        environ = os.environ | {"PATH": path()}
+        return os.environ | {"PATH": path()}
     except subprocess.CalledProcessError:
         pytest.skip("no kubectl on PATH, and none in the package index for this machine")
-    return subprocess.run([source / "render", *arguments], env=environ, capture_output=True, text=True, timeout=60)
+
+
+def run(*arguments: str, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
+    """`kubernetes/render`."""
+    command = [source / "render", *arguments]
+    return subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=60)
 
 
 def rendered(environment: str, component: str = "", source: Path = SOURCE) -> list[Object]:
