@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -60,7 +61,7 @@ class Image:
         return user, group
 
     @property
-    def command(self) -> list[str]:
+    def entry(self) -> list[str]:
         """Without the argument that says which server."""
         return list(self.config["Entrypoint"])
 
@@ -75,10 +76,20 @@ def why_not() -> str:
     return f"no mount is allowed here, so the image is not built: {done.stderr.strip()}" if done.returncode else ""
 
 
+def command(driver: str, *arguments: str | Path) -> list[str | Path]:
+    return ["buildah", "--root", CACHE / driver, "--runroot", CACHE / "run", "--storage-driver", driver, *arguments]
+
+
+@cache
+def driver() -> str:
+    """How layers are kept: laid over each other where the kernel can, else each as a copy of all below it."""
+    done = subprocess.run(command("overlay", "info"), capture_output=True, timeout=PULL_SECONDS)
+    return "vfs" if done.returncode else "overlay"
+
+
 def buildah(*arguments: str | Path, timeout: float = BUILD_SECONDS) -> str:
     """What it printed. CalledProcessError, which says what went wrong in `stderr`."""
-    store = ("--root", CACHE / "storage", "--runroot", CACHE / "run", "--storage-driver", "vfs")
-    done = subprocess.run(["buildah", *store, *arguments], capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(command(driver(), *arguments), capture_output=True, text=True, timeout=timeout)
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)
         done.check_returncode()
@@ -135,10 +146,10 @@ def built(variant: str) -> Iterator[Image]:
 def download(variant: str) -> Path:
     """The wheels of a variant, so that the build needs no network and no certificate of this machine's."""
     directory = CACHE / f"wheels-{variant}"
-    command = [*PIP, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    command += ["--requirement", str(FUNCTIONS / REQUIREMENTS[variant]), "--dest", str(directory)]
+    words = [*PIP, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    words += ["--requirement", str(FUNCTIONS / REQUIREMENTS[variant]), "--dest", str(directory)]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        subprocess.run(words, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"the package index cannot be reached, so the image is not built: {error.stderr[-300:]}")
     return directory
@@ -152,8 +163,8 @@ def make_base() -> None:
         pytest.skip("the registry cannot be reached and debootstrap is not installed, so the image is not built")
     with TemporaryDirectory(dir=CACHE) as directory:
         packages = "--include=ca-certificates,python3,python3-venv"
-        command = ["debootstrap", "--variant=minbase", packages, "bookworm", directory, MIRROR]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS)
+        words = ["debootstrap", "--variant=minbase", packages, "bookworm", directory, MIRROR]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_SECONDS)
         if done.returncode:
             pytest.skip(
                 f"neither the registry nor {MIRROR} can be reached, so the image is not built: {done.stdout[-300:]}"
@@ -193,13 +204,13 @@ exec setpriv --no-new-privs --bounding-set=-all,+setuid,+setgid,+sys_chroot \
 """
 
 
-def inside(image: Image, command: Sequence[str], **settings: str) -> list[str]:
+def inside(image: Image, words: Sequence[str], **settings: str) -> list[str]:
     """How to run a command in the image with its own environment, user and working directory, and these settings."""
     environ = [*image.config["Env"], *(f"{name}={value}" for name, value in settings.items())]
     entered = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     entered += ["sh", "-ec", ENTER, "sh", str(image.root), *image.user]
-    return [*entered, "env", "--ignore-environment", f"--chdir={image.config['WorkingDir']}", *environ, *command]
+    return [*entered, "env", "--ignore-environment", f"--chdir={image.config['WorkingDir']}", *environ, *words]
 
 
-def output(image: Image, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(inside(image, command), capture_output=True, text=True, timeout=60)
+def output(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(inside(image, words), capture_output=True, text=True, timeout=60)

@@ -54,7 +54,7 @@ def environ() -> dict[str, str]:
 
 def run(*arguments: str, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
     """`kubernetes/render`."""
-    command = [source / "render", *arguments]
+    command = [str(source / "render"), *arguments]
     return subprocess.run(command, env=environ(), capture_output=True, text=True, timeout=60)
 
 

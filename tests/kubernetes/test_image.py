@@ -125,7 +125,7 @@ def test_it_says_what_it_is(image: Image) -> None:
     assert labels["org.opencontainers.image.title"] == "modelserve"
     assert labels["org.opencontainers.image.revision"] == "0123abc"
     assert set(image.config["ExposedPorts"]) == {"8080/tcp"}
-    assert output(image, *image.command).stderr.startswith("usage: python -m modelserve http|events|worker")
+    assert output(image, *image.entry).stderr.startswith("usage: python -m modelserve http|events|worker")
 
 
 # --- what it does ---
@@ -151,7 +151,7 @@ def run(image: Image, kind: str, log: Path, settings: dict[str, str]) -> Iterato
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
     given = {"HOST": "127.0.0.1", "PORT": str(port), "NO_GCE_CHECK": "true", **settings}
-    command = inside(image, [*image.command, kind], **given)
+    command = inside(image, [*image.entry, kind], **given)
     with (
         processes.running(kind, command, log, processes.answering(f"{url}/health/ready")) as child,
         httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
