@@ -180,7 +180,7 @@ def make_base() -> None:
 def build(variant: str, tag: str, wheels: Path) -> None:
     for old in json.loads(buildah("images", "--json")):
         if any(name.startswith(f"localhost/modelserve-{variant}:") for name in old.get("names") or []):
-            buildah("rmi", old["id"])
+            buildah("rmi", "--force", old["id"])  # with what an interrupted run left of it
     with TemporaryDirectory() as scratch:
         config = Path(scratch, "pip.conf")
         config.write_text(f"[global]\nno-index = true\nfind-links = {ROOM}\n")
