@@ -1,0 +1,216 @@
+"""The Dockerfile, really built by buildah, on a base of Debian's own Python where the registry cannot be reached.
+
+Images are kept in the cache of this checkout: one is built again when the Dockerfile or functions/ has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pytest
+
+from kubernetes.rendering import SOURCE
+
+FUNCTIONS: Final = SOURCE.parent / "functions"
+DOCKERFILE: Final = SOURCE / "Dockerfile"
+CACHE: Final = SOURCE.parent / ".cache" / "image"
+# By variant.
+REQUIREMENTS: Final = {"compiled": "requirements-compiled.txt", "native": "requirements.txt"}
+
+MIRROR: Final = "http://deb.debian.org/debian"
+# What the official image leaves out too.
+LEFT_OUT: Final = (
+    "usr/share/doc",
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/man",
+    "var/cache/apt",
+    "var/lib/apt",
+)
+ROOM: Final = "/tmp/wheels"  # in the build's own file system
+
+PULL_SECONDS, BUILD_SECONDS = 120.0, 900.0
+PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """`root` is its file system, which nobody writes to. `stands_in`: the base is not the registry's."""
+
+    root: Path
+    config: dict[str, Any]
+    stands_in: bool
+
+    @property
+    def user(self) -> tuple[str, str]:
+        user, _, group = self.config["User"].partition(":")
+        return user, group
+
+    @property
+    def entry(self) -> list[str]:
+        """Without the argument that says which server."""
+        return list(self.config["Entrypoint"])
+
+
+def why_not() -> str:
+    """Why no image can be built here; empty when one can."""
+    if not shutil.which("buildah"):
+        return "buildah is not installed (apt-get install buildah debootstrap), so the image is not built"
+    if os.geteuid() != 0:
+        return "only root can build an image without a container runtime, so the image is not built"
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True)
+    return f"no mount is allowed here, so the image is not built: {done.stderr.strip()}" if done.returncode else ""
+
+
+def command(driver: str, *arguments: str | Path) -> list[str | Path]:
+    return ["buildah", "--root", CACHE / driver, "--runroot", CACHE / "run", "--storage-driver", driver, *arguments]
+
+
+@cache
+def driver() -> str:
+    """How layers are kept: laid over each other where the kernel can, else each as a copy of all below it."""
+    done = subprocess.run(command("overlay", "info"), capture_output=True, timeout=PULL_SECONDS)
+    return "vfs" if done.returncode else "overlay"
+
+
+def buildah(*arguments: str | Path, timeout: float = BUILD_SECONDS) -> str:
+    """What it printed. CalledProcessError, which says what went wrong in `stderr`."""
+    done = subprocess.run(command(driver(), *arguments), capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        sys.stderr.write(done.stdout + done.stderr)
+        done.check_returncode()
+    return done.stdout.strip()
+
+
+def works(*arguments: str | Path, timeout: float = PULL_SECONDS) -> bool:
+    try:
+        buildah(*arguments, timeout=timeout)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+def base() -> str:
+    """The Dockerfile's own base."""
+    found = re.search(r"^ARG BASE=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def digest(variant: str) -> str:
+    """Of all that an image is made from."""
+    total = hashlib.sha256(f"{variant} {base()}".encode())
+    for path in [DOCKERFILE, *sorted(FUNCTIONS.rglob("*"))]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            total.update(f"{path.relative_to(SOURCE.parent)}\0".encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+@contextmanager
+def built(variant: str) -> Iterator[Image]:
+    """The image of a variant, mounted. The test is skipped, with the reason, where it cannot be built."""
+    if reason := why_not():
+        pytest.skip(reason)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    tag = f"localhost/modelserve-{variant}:{digest(variant)}"
+    if not works("inspect", "--type", "image", tag):
+        with ThreadPoolExecutor() as threads:
+            wheels = threads.submit(download, variant)
+            make_base()
+            build(variant, tag, wheels.result())
+    container = buildah("from", "--pull-never", tag)
+    try:
+        yield Image(
+            root=Path(buildah("mount", container)),
+            config=json.loads(buildah("inspect", "--type", "image", tag))["OCIv1"]["config"],
+            stands_in=(CACHE / "stands_in").exists(),
+        )
+    finally:
+        buildah("rm", container)
+
+
+def download(variant: str) -> Path:
+    """The wheels of a variant, so that the build needs no network and no certificate of this machine's."""
+    directory = CACHE / f"wheels-{variant}"
+    words = [*PIP, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    words += ["--requirement", str(FUNCTIONS / REQUIREMENTS[variant]), "--dest", str(directory)]
+    try:
+        subprocess.run(words, check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the package index cannot be reached, so the image is not built: {error.stderr[-300:]}")
+    return directory
+
+
+def make_base() -> None:
+    """The Dockerfile's base under its own name: the registry's, or Debian's Python of the same minor version."""
+    if works("inspect", "--type", "image", base()) or works("pull", base()):
+        return
+    if not shutil.which("debootstrap"):
+        pytest.skip("the registry cannot be reached and debootstrap is not installed, so the image is not built")
+    with TemporaryDirectory(dir=CACHE) as directory:
+        packages = "--include=ca-certificates,python3,python3-venv"
+        words = ["debootstrap", "--variant=minbase", packages, "bookworm", directory, MIRROR]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_SECONDS)
+        if done.returncode:
+            pytest.skip(
+                f"neither the registry nor {MIRROR} can be reached, so the image is not built: {done.stdout[-300:]}"
+            )
+        for left_out in LEFT_OUT:
+            shutil.rmtree(Path(directory, left_out), ignore_errors=True)
+        container = buildah("from", "scratch")
+        buildah("add", "--quiet", container, directory, "/")
+        buildah("commit", "--quiet", "--rm", container, base())
+    (CACHE / "stands_in").touch()
+
+
+def build(variant: str, tag: str, wheels: Path) -> None:
+    for old in json.loads(buildah("images", "--json")):
+        if any(name.startswith(f"localhost/modelserve-{variant}:") for name in old.get("names") or []):
+            buildah("rmi", "--force", old["id"])  # with what an interrupted run left of it
+    with TemporaryDirectory() as scratch:
+        config = Path(scratch, "pip.conf")
+        config.write_text(f"[global]\nno-index = true\nfind-links = {ROOM}\n")
+        buildah(
+            "build", "--isolation", "chroot", "--pull-never", "--layers=false", "--tag", tag,
+            "--build-arg", f"REQUIREMENTS={REQUIREMENTS[variant]}", "--build-arg", "REVISION=0123abc",
+            "--volume", f"{wheels}:{ROOM}:ro", "--volume", f"{config}:/etc/pip.conf:ro",
+            "--ignorefile", DOCKERFILE.with_name("Dockerfile.dockerignore"), "--file", DOCKERFILE, FUNCTIONS,
+        )  # fmt: skip
+
+
+# --- run as a container is ---
+
+# As process 1 of its own, with a root that cannot be written to, /tmp in memory, and no way back to more rights.
+ENTER: Final = """
+root=$1 user=$2 group=$3; shift 3
+mount --bind "$root" "$root" && mount -o remount,bind,ro "$root" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev"
+exec setpriv --no-new-privs --bounding-set=-all,+setuid,+setgid,+sys_chroot \
+    chroot --groups= --userspec="$user:$group" "$root" "$@"
+"""
+
+
+def inside(image: Image, words: Sequence[str], **settings: str) -> list[str]:
+    """How to run a command in the image with its own environment, user and working directory, and these settings."""
+    environ = [*image.config["Env"], *(f"{name}={value}" for name, value in settings.items())]
+    entered = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+    entered += ["sh", "-ec", ENTER, "sh", str(image.root), *image.user]
+    return [*entered, "env", "--ignore-environment", f"--chdir={image.config['WorkingDir']}", *environ, *words]
+
+
+def output(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(inside(image, words), capture_output=True, text=True, timeout=60)
