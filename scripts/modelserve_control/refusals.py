@@ -58,3 +58,24 @@ class NoAvroForm(VersionError):
 
     code = "NO_AVRO_FORM"
     status = HTTPStatus.BAD_REQUEST
+
+
+class NoIdentity(ServeError):
+    """--token-command gave no token."""
+
+    code = "NO_IDENTITY"
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class ServiceUnusable(ServeError):
+    """The address does not answer, does not let us in, or is no function of this kit."""
+
+    code = "SERVICE_UNUSABLE"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class NothingCompared(ServeError):
+    """No row was scored by both sides, so nothing is known about their difference."""
+
+    code = "NOTHING_COMPARED"
+    status = HTTPStatus.BAD_REQUEST
