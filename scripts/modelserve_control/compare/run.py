@@ -58,7 +58,6 @@ def compare(order: Order, progress: Progress) -> dict[str, Any]:
     ):
         segments = Segments(source, order.by, order.batch_rows)
         for side, (address, service) in zip((a, b), jobs, strict=True):
-            progress.say(f"loading {side.letter}: {address}")
             side.begin(
                 Job(address, str(source), order.batch_rows, order.method, order.trust, order.token_command, service)
             )
