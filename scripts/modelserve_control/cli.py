@@ -15,6 +15,7 @@ from modelserve_control.compare.command import compare
 from modelserve_control.failover.command import failover
 from modelserve_control.local import local
 from modelserve_control.output import answers
+from modelserve_control.release_command import release
 
 store_option = click.option(
     "--store",
@@ -38,6 +39,7 @@ def main() -> None:
 main.add_command(local)
 main.add_command(compare)
 main.add_command(failover)
+main.add_command(release)
 
 
 @main.command()

@@ -79,3 +79,17 @@ class NothingCompared(ServeError):
 
     code = "NOTHING_COMPARED"
     status = HTTPStatus.BAD_REQUEST
+
+
+class BeyondThresholds(ServeError):
+    """A version differs more from the one in use than its thresholds allow; `details` are the limits that it passes."""
+
+    code = "BEYOND_THRESHOLDS"
+    status = HTTPStatus.CONFLICT
+
+
+class RolledBack(ServeError):
+    """A released version did not answer well, so the alias names the version before it again."""
+
+    code = "ROLLED_BACK"
+    status = HTTPStatus.BAD_GATEWAY
