@@ -20,7 +20,6 @@ from modelserve.store.manifest import Manifest
 from modelserve.store.objects import Objects
 from modelserve_control import catalog, release_record, release_watch
 from modelserve_control.compare import run as comparison
-from modelserve_control.compare import thresholds
 from modelserve_control.doctor import doctor
 from modelserve_control.processes import SOURCES
 from modelserve_control.progress import Progress
@@ -59,7 +58,7 @@ def release(objects: Objects, order: Order, progress: Progress, root: Path = SOU
     """
     if check_alias(order.alias) == CHALLENGER:
         raise SettingError(f"A release goes through the alias {CHALLENGER}; name another one with --alias.")
-    thresholds.read(order.thresholds)  # a mistake in it is told before anything is begun
+    comparison.limits_of(order.thresholds, order.by)  # a mistake there is told before anything is begun
     manifest = catalog.manifest(objects, order.name, order.version)
     record = release_record.unfinished(objects, order.name, order.version, order.alias)
     if record is None:

@@ -43,7 +43,7 @@ def histogram(chart: Histogram) -> str:
         if count:
             tall = math.log1p(count) / most * TALL
             x = 20 + place * width
-            words = f"{shown(start)} to {shown(end)}: {count:,} rows"
+            words = f"{shown(start)} to {shown(end)}: {count:,} row{'' if count == 1 else 's'}"
             parts.append(
                 f'<rect class="bar" x="{x + 1:.1f}" y="{bottom - tall:.1f}" width="{max(1.0, width - 2):.1f}" '
                 f'height="{tall:.1f}"><title>{escape(words)}</title></rect>'

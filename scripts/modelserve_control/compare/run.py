@@ -11,11 +11,13 @@ from typing import Any
 
 import msgspec
 
+from modelserve.errors import SettingError
 from modelserve.payloads.predictions import encode
 from modelserve_control import table_files
 from modelserve_control.compare import markdown, page, sides, thresholds
 from modelserve_control.compare.counting import counted
 from modelserve_control.compare.segments import Segments
+from modelserve_control.compare.thresholds import Thresholds
 from modelserve_control.compare.wire import Job
 from modelserve_control.progress import Progress
 
@@ -45,7 +47,7 @@ def compare(order: Order, progress: Progress) -> dict[str, Any]:
 
     Raises ServeError when the two cannot be compared; then no report is written.
     """
-    limits = thresholds.read(order.thresholds)
+    limits = limits_of(order.thresholds, order.by)
     table_files.check_source(order.data)
     jobs = [sides.job(order.name, subject, order.store) for subject in (order.a, order.b)]
     # What was begun is removed on the way out, as after Ctrl-C.
@@ -69,6 +71,14 @@ def compare(order: Order, progress: Progress) -> dict[str, Any]:
             path.write_text(render(result), encoding="utf-8")
     legal: dict[str, Any] = msgspec.json.decode(encode(result))
     return legal
+
+
+def limits_of(path: Path | None, by: str | None) -> Thresholds | None:
+    """Raises SettingError."""
+    limits = thresholds.read(path)
+    if limits and limits.segments and by is None:
+        raise SettingError("The thresholds have limits of segments: say with --by which column makes them.")
+    return limits
 
 
 @contextmanager

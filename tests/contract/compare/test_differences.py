@@ -6,11 +6,15 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from command_line import CommandLine
 from contract.compare.planting import Planted
+from models.library import Library
+from serving import release
 
 FLIPPED = (17, 999, 1000, 2_498)  # the second and third on both sides of a chunk's end
 CHUNKS = ("--batch-rows", 1_000)
@@ -109,6 +113,21 @@ def test_each_of_several_outputs_is_compared_by_itself(planted: Planted) -> None
     assert long["prediction[0..39]"]["greatest"] == {"size": 5.0, "row": 9, "a": 0.0, "b": -5.0}
 
 
+def test_the_numbers_of_classes_are_labels_in_either_runtime(models: Library, tmp_path: Path) -> None:
+    """The compiled form of a model against the model itself, as directories of two stores."""
+    for runtime in ("native", "compiled"):
+        release(tmp_path / runtime, "integer_labels", models.path("integer_labels"), runtime=runtime)
+    rows = [{"length": row / 10, "width": row / 25} for row in range(70)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    a, b = (f"{tmp_path}/{runtime}/models/integer_labels/versions/1" for runtime in ("native", "compiled"))
+    found = CommandLine("/nowhere").json("compare", a, b, "--data", tmp_path / "rows.parquet")
+    assert (found["a"]["runtime"], found["b"]["runtime"]) == ("native", "compiled")
+    assert found["labels"]["prediction"]["flips"] == 0
+    assert list(found["numbers"]) == ["probabilities.10", "probabilities.20", "probabilities.30"]
+    assert max(one["greatest"]["size"] for one in found["numbers"].values()) < 1e-9
+    assert found["schema"] == [{"what": "runtime", "a": "native", "b": "compiled", "breaking": False}]
+
+
 def test_a_row_that_one_side_refuses_is_counted_and_named(planted: Planted) -> None:
     planted.version(None, {}, optional=True)
     planted.version(None, {})
@@ -132,6 +151,7 @@ def test_a_row_that_one_side_refuses_is_counted_and_named(planted: Planted) -> N
         (["1", "nobody"], "B: "),
         (["1", "2", "--by", "colour"], "--by names a column"),
         (["1", "2", "--thresholds", "{}/unknown.yaml"], "max_flops"),
+        (["1", "2", "--thresholds", "{}/segments.yaml"], "say with --by"),
         (["1", "2", "--markdown", "{}/there.md"], "there.md exists"),
         (["1", "2", "--method", "predict_proba"], "no such predict_method"),
     ],
@@ -142,6 +162,7 @@ def test_what_cannot_be_compared_has_an_exit_status_of_its_own(
     planted.version("no", {}, kind="string")
     planted.version("no", {}, kind="string")
     (tmp_path / "unknown.yaml").write_text("max_flops: 1\n")
+    (tmp_path / "segments.yaml").write_text("segments: {max_flip_ratio: 0.1}\n")
     (tmp_path / "there.md").write_text("kept")
     given = [word.format(tmp_path) for word in words]
     refused = planted.compare(*given, "--data", planted.rows(10), "--html", tmp_path / "new.html", code=2)

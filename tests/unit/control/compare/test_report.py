@@ -57,9 +57,11 @@ class Reader(HTMLParser):
 
 
 def hostile() -> dict[str, Any]:
-    a = [{"prediction": text, text: 1.0} for text in HOSTILE] + [f"refused {text}" for text in HOSTILE]
-    b = [{"prediction": f"{text}!", text: 2.0} for text in HOSTILE] + ["x"] * len(HOSTILE)
-    found = document([*a[:1], *a[len(HOSTILE) :]], [*b[:1], *b[len(HOSTILE) :]], [HOSTILE[1], *HOSTILE])
+    """Every text as a label, an output, a segment, a reason, a column and a limit."""
+    a = [{"prediction": text, **dict.fromkeys(HOSTILE, 1.0)} for text in HOSTILE]
+    b = [{"prediction": f"{text}!", **dict.fromkeys(HOSTILE, 2.0)} for text in HOSTILE]
+    refused = [f"refused {text}" for text in HOSTILE]
+    found = document([*a, *refused], [*b, *["x"] * len(HOSTILE)], [*HOSTILE, *HOSTILE])
     changes = [{"what": f"column {text}", "a": text, "b": None, "breaking": True} for text in HOSTILE]
     breaches = [
         {"segment": text, "output": text, "limit": "max_size", "allowed": 1.0, "found": 2.0} for text in HOSTILE
@@ -119,7 +121,7 @@ def test_a_comparison_without_any_difference_has_a_report_too(render: Any) -> No
 def test_charts_show_what_was_counted() -> None:
     found = document([{"n": 1.0}] * 50, [{"n": 1.0 + row % 5} for row in range(50)], ["north"] * 40 + ["south"] * 10)
     read = Reader(page.render(found))
-    assert sum(int(text.rsplit(" ", 2)[1]) for text in read.texts if text.endswith(" rows")) == 50
+    assert sum(int(text.split()[-2]) for text in read.texts if text.endswith((" row", " rows"))) == 50
     assert any("mean size by segment" in text for text in read.texts)
 
 
