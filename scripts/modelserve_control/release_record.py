@@ -72,9 +72,10 @@ def create(objects: Objects, name: str, version: str, **known: Any) -> Record:
 
 def unfinished(objects: Objects, name: str, version: str, alias: str) -> Record | None:
     """The last release of this version to this alias, if it was stopped on its way."""
-    names = [info.name for info in objects.list(f"releases/models/{name}/") if f"-{version}-" in info.name]
-    for found in reversed(names):
-        record = read(objects, found)
+    prefix = f"releases/models/{name}/"
+    ids = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
+    for found in reversed([id for id in ids if id.split("-")[1:2] == [version]]):
+        record = read(objects, f"{prefix}{found}.json")
         if record.document["alias"] == alias:
             return record if record.document["outcome"] is None else None
     return None

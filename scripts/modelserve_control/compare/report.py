@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 Result = Mapping[str, Any]
@@ -47,7 +47,7 @@ class Section:
     title: str
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
-    charts: Sequence[Bars | Histogram] = field(default=())
+    charts: Sequence[Bars | Histogram] = ()
 
 
 def title(result: Result) -> str:
