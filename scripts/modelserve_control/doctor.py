@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ def doctor(objects: Objects, what: str, root: Path = SOURCES) -> dict[str, Any]:
         found = [one for one in found if one.here is not None]
     serious = [one for one in found if one.serious]
     if kind != "compiled" and serious:
-        raise EnvironmentMismatch(refusal(manifest, requirements, len(serious)), [detail(one) for one in serious])
+        raise EnvironmentMismatch(refusal(manifest, requirements, serious), [detail(one) for one in serious])
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -88,9 +89,9 @@ def python_change(one: Difference) -> str:
     return f'requires-python = ">={made[0]}.{made[1]}" in pyproject.toml'
 
 
-def refusal(manifest: Manifest, requirements: str, count: int) -> str:
-    pin = "1 pin differs" if count == 1 else f"{count} pins differ"
+def refusal(manifest: Manifest, requirements: str, serious: Sequence[Difference]) -> str:
     return (
-        f"The functions would refuse {manifest.name} version {manifest.version}: {pin} from functions/{requirements}. Change them in "
-        f"functions/{requirements.replace('.txt', '.in')} and run scripts/lock, or publish from an environment that has what the functions have."
+        f"The functions would refuse {manifest.name} version {manifest.version}, which was made with another "
+        f"{', '.join(one.package for one in serious)}. Make these changes in functions/{requirements.replace('.txt', '.in')} and run "
+        f"scripts/lock, or publish from an environment that has what functions/{requirements} has."
     )

@@ -28,7 +28,7 @@ WAIT_SECONDS: Final = 150.0  # a wait is held for up to two minutes
 OPERATION_SECONDS: Final = 180.0
 
 
-def passing(error: BaseException) -> bool:
+def passing(error: Exception) -> bool:
     """Whether to ask again. Writing twice is harmless: the second finds another fingerprint and is refused."""
     return if_transient_error(error) or isinstance(error, (exceptions.BadGateway, exceptions.GatewayTimeout))
 

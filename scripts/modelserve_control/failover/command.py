@@ -11,11 +11,10 @@ import click
 from modelserve.errors import SettingError
 from modelserve_control.failover.weights import NAMES, Name
 from modelserve_control.output import answers
+from modelserve_control.words import table
 
 
 def told(result: Mapping[str, Any]) -> str:
-    from modelserve_control.words import table
-
     weights = {name: f"{result['weights'][name]['percent']:g} %" for name in NAMES}
     if "sides" not in result:
         line = ", ".join(f"{name} {weights[name]}" for name in NAMES)

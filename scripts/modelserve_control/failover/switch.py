@@ -11,7 +11,7 @@ from modelserve_control.failover.balancer import Balancer, Reading
 from modelserve_control.failover.checks import check_callers, wait_until_fit
 from modelserve_control.failover.errors import SideFailed
 from modelserve_control.failover.sides import Side
-from modelserve_control.failover.watch import Watched, watch
+from modelserve_control.failover.watch import watch
 from modelserve_control.failover.weights import NAMES, Name, Weights, opposite
 from modelserve_control.progress import Progress
 
@@ -50,9 +50,13 @@ def switch(balancer: Balancer, seen: Reading, sides: Sides, order: Order, progre
     if target.name == "gke" and not order.any_caller:
         check_callers(target, other)
     compared = wait_until_fit(target, other, order.wait, order.any_version, progress)
-    balancer.write(seen, wanted)
-    progress.say(f"moved: {wanted}")
-    found = watched(target, order.watch, progress)
+    try:
+        balancer.write(seen, wanted)
+        progress.say(f"moved: {wanted}")
+        found = watch(target, order.watch)
+    except KeyboardInterrupt:
+        progress.say(f"Interrupted: nobody watches {target.name}, and --status says how requests are shared out now.")
+        raise
     if found.reason is not None:
         raise SideFailed(f"{target.name} failed, {found.reason}. {put_back(balancer, seen.weights, wanted, other)}")
     return shared(balancer, wanted) | {
@@ -61,14 +65,6 @@ def switch(balancer: Balancer, seen: Reading, sides: Sides, order: Order, progre
         "probes": found.probes,
         "failed": found.failed,
     }
-
-
-def watched(target: Side, seconds: float, progress: Progress) -> Watched:
-    try:
-        return watch(target, seconds)
-    except KeyboardInterrupt:
-        progress.say(f"Interrupted: the weights stay as they are now, and nobody watches {target.name}.")
-        raise
 
 
 def put_back(balancer: Balancer, before: Weights, wrote: Weights, other: Side) -> str:
