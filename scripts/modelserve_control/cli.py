@@ -11,10 +11,12 @@ import click
 
 from modelserve.errors import SettingError
 from modelserve_control import processes, words
+from modelserve_control.compare.command import compare
 from modelserve_control.failover.command import failover
 from modelserve_control.local import local
 from modelserve_control.output import answers
 from modelserve_control.rollout.command import rollout
+from modelserve_control.release_command import release
 
 store_option = click.option(
     "--store",
@@ -36,8 +38,10 @@ def main() -> None:
 
 
 main.add_command(local)
+main.add_command(compare)
 main.add_command(failover)
 main.add_command(rollout)
+main.add_command(release)
 
 
 @main.command()
@@ -201,7 +205,7 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 )
 @answers(lambda result: COUNTS.format_map(result))
 def score(**given: Any) -> Any:
-    """Score the rows of INPUT (.parquet, .csv) into OUTPUT (.parquet); both may be gs:// addresses.
+    """Score the rows of INPUT (.parquet, .csv, .jsonl) into OUTPUT (.parquet); both may be gs:// addresses.
 
     MODEL is any MODEL_URI, or a version of the store as NAME@ALIAS or NAME/versions/N. OUTPUT has one row for each row
     of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.

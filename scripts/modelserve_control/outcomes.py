@@ -20,13 +20,16 @@ Outcome = dict[str, Any] | str
 """The result as the HTTP function would send it, or the reason."""
 
 
-class RowScorer:
-    """Scores with the functions' own check and scorer, on the event loop of `runner`."""
+class Judge:
+    """Takes rows apart until each that is refused stands alone. Who judges and who scores, a subclass says."""
 
-    def __init__(self, loaded: Loaded, method: str | None, runner: asyncio.Runner) -> None:
-        self.loaded = loaded
-        self.method = method
-        self.runner = runner
+    def check(self, table: Table) -> Batch:
+        """Raises BadCells."""
+        raise NotImplementedError  # each subclass has its own
+
+    def answers(self, batch: Batch) -> list[dict[str, Any]]:
+        """One result per row. Raises ModelFailed when there is none for some of them."""
+        raise NotImplementedError  # each subclass has its own
 
     def outcomes(self, chunk: Chunk) -> list[Outcome]:
         """One per row, in order."""
@@ -39,7 +42,7 @@ class RowScorer:
         if not table.rows:
             return []
         try:
-            batch = scoring.check(self.loaded, table)
+            batch = self.check(table)
         except BadCells as error:
             if table.rows == 1:
                 return [reasons(error.details)]
@@ -68,13 +71,29 @@ class RowScorer:
     def score(self, batch: Batch) -> list[Outcome]:
         """When the model raises, by halves down to the rows on which it does: 28 calls for one of 10,000."""
         try:
-            found = self.runner.run(scoring.batch_results(self.loaded, batch, {}, self.method))
+            return list(self.answers(batch))
         except ModelFailed as error:
             if batch.rows == 1:
                 return [error.message]
             middle = batch.rows // 2
             return self.score(part(batch, 0, middle)) + self.score(part(batch, middle, batch.rows))
-        results: list[Outcome] = msgspec.json.decode(encode(found))
+
+
+class RowScorer(Judge):
+    """Scores with the functions' own check and scorer, on the event loop of `runner`."""
+
+    def __init__(self, loaded: Loaded, method: str | None, runner: asyncio.Runner) -> None:
+        self.loaded = loaded
+        self.method = method
+        self.runner = runner
+
+    def check(self, table: Table) -> Batch:
+        return scoring.check(self.loaded, table)
+
+    def answers(self, batch: Batch) -> list[dict[str, Any]]:
+        """As they are after the way through JSON."""
+        found = self.runner.run(scoring.batch_results(self.loaded, batch, {}, self.method))
+        results: list[dict[str, Any]] = msgspec.json.decode(encode(found))
         return results
 
 

@@ -18,11 +18,14 @@ REFUSED, USAGE = 1, 2
 Result = Mapping[str, Any]
 
 
-def answers(text: Callable[[Any], str]) -> Callable[[Callable[..., Result]], Callable[..., None]]:
+def answers(
+    text: Callable[[Any], str], status: Callable[[Any], int] = lambda result: 0, refused: int = REFUSED
+) -> Callable[[Callable[..., Result]], Callable[..., None]]:
     """Makes a function that returns its result into a command with `--json`; `text` words the result for a person.
 
     A refusal is one sentence on stderr, or with `--json` the error body on stdout; both exit with 1. A value that
-    breaks a rule of names exits with 2, as click does for an option it does not know.
+    breaks a rule of names exits with 2, as click does for an option it does not know. A gate has a `status` for each
+    result, and a `refused` of its own, so that a refusal is not taken for a verdict.
     """
 
     def wrap(function: Callable[..., Result]) -> Callable[..., None]:
@@ -32,20 +35,22 @@ def answers(text: Callable[[Any], str]) -> Callable[[Callable[..., Result]], Cal
             try:
                 result = function(*args, **options)
             except ServeError as error:
-                refuse(error, as_json)
+                refuse(error, as_json, refused)
             else:
                 click.echo(json.dumps(result, indent=2) if as_json else text(result))
+                if code := status(result):
+                    sys.exit(code)
 
         return command
 
     return wrap
 
 
-def refuse(error: ServeError, as_json: bool) -> None:
+def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
     if as_json:
         click.echo(json.dumps(body(error, str(uuid.uuid4())), indent=2))
     else:
         click.echo(f"modelserve: {error.message}", err=True)
         for detail in error.details:
             click.echo("  " + ", ".join(f"{key}: {value}" for key, value in detail.items()), err=True)
-    sys.exit(USAGE if isinstance(error, SettingError) else REFUSED)
+    sys.exit(USAGE if isinstance(error, SettingError) else status)

@@ -58,3 +58,38 @@ class NoAvroForm(VersionError):
 
     code = "NO_AVRO_FORM"
     status = HTTPStatus.BAD_REQUEST
+
+
+class NoIdentity(ServeError):
+    """--token-command gave no token."""
+
+    code = "NO_IDENTITY"
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class ServiceUnusable(ServeError):
+    """The address does not answer, does not let us in, or is no function of this kit."""
+
+    code = "SERVICE_UNUSABLE"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class NothingCompared(ServeError):
+    """No row was scored by both sides, so nothing is known about their difference."""
+
+    code = "NOTHING_COMPARED"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class BeyondThresholds(ServeError):
+    """A version differs more from the one in use than its thresholds allow; `details` are the limits that it passes."""
+
+    code = "BEYOND_THRESHOLDS"
+    status = HTTPStatus.CONFLICT
+
+
+class RolledBack(ServeError):
+    """A released version did not answer well, so the alias names the version before it again."""
+
+    code = "ROLLED_BACK"
+    status = HTTPStatus.BAD_GATEWAY

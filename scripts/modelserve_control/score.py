@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -18,20 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelserve import scoring
-from modelserve.errors import ServeError, SettingError
-from modelserve.loading import Loaded, load
-from modelserve.settings import Settings
-from modelserve.store import locations
-from modelserve.store.download import resolve
-from modelserve.store.objects import open_objects
-from modelserve_control import catalog, table_files
+from modelserve.errors import ServeError
+from modelserve_control import table_files
 from modelserve_control.chunks import TableFile
 from modelserve_control.columns import Columns, classifier_answers, classifies, other_answers
+from modelserve_control.models import model, model_uri
 from modelserve_control.outcomes import RowScorer
 from modelserve_control.progress import Advance, Progress
 from modelserve_control.quiet import silent
 
-SHORT = re.compile(r"[^/@]+(@[^/]+|/versions/[^/]+)")
 # How many rows are scored beforehand to learn what the model answers.
 LOOK_ROWS = 100
 # Parquet's readers skip and parallelise by row groups, and each costs metadata: small chunks share one.
@@ -82,32 +75,6 @@ def score(order: Order, progress: Progress) -> dict[str, Any]:
         counts = run(file, RowScorer(loaded, order.method, runner), path, order, progress)
         done = {"model": loaded.name, "version": loaded.version, "output": order.output}
     return done | counts
-
-
-def model_uri(model: str, store: str | None) -> str:
-    """A MODEL_URI, or of a store also NAME@ALIAS and NAME/versions/N."""
-    if not SHORT.fullmatch(model):
-        return model
-    if store is not None:
-        catalog.located(store)
-        return f"{store.rstrip('/')}/models/{model}"
-    if Path(model).is_dir():
-        return model
-    raise SettingError(f"{model} is a version of a store: say which with --store, or write its whole address.")
-
-
-@contextmanager
-def model(uri: str, trust: str, progress: Progress) -> Iterator[Loaded]:
-    """Loaded as the functions load it."""
-    progress.say(f"loading {uri}")
-    settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust})
-    location = locations.parse(settings.model_uri)
-    with closing(open_objects(location)) as objects:
-        loaded = load(resolve(location, objects), objects, settings)
-    try:
-        yield loaded
-    finally:
-        loaded.retire()
 
 
 def run(file: TableFile, scorer: RowScorer, path: Path, order: Order, progress: Progress) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The files of a batch: Parquet or CSV in, chunk by chunk; Parquet out, whole or not at all. Paths and gs:// alike."""
+"""The files of a batch: Parquet, CSV or JSON lines in, chunk by chunk; Parquet out, whole or not at all. Paths and gs:// alike."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -15,9 +15,10 @@ from modelserve.store.locations import Location, parse
 from modelserve.store.objects import Objects, open_objects
 from modelserve.store.transfer import Wanted, download
 from modelserve_control.chunks import CsvFile, ParquetFile, TableFile
+from modelserve_control.json_lines import JsonLinesFile
 from modelserve_control.progress import Progress
 
-PARQUET, CSV = ".parquet", ".csv"
+PARQUET, CSV, JSON_LINES = ".parquet", ".csv", ".jsonl"
 BUCKET = "gs://"
 
 
@@ -29,15 +30,21 @@ class OutputExists(PreconditionFailed):
 
 def opened(path: Path, signature: Signature | None) -> TableFile:
     """Raises Malformed."""
-    return ParquetFile(path, signature) if path.suffix.lower() == PARQUET else CsvFile(path, signature)
+    forms: Mapping[str, Callable[[Path, Signature | None], TableFile]]
+    forms = {PARQUET: ParquetFile, CSV: CsvFile, JSON_LINES: JsonLinesFile}
+    return forms[path.suffix.lower()](path, signature)
 
 
 def check_addresses(source: str, output: str) -> None:
     """Raises SettingError before anything is loaded."""
-    if suffix(source) not in (PARQUET, CSV):
-        raise SettingError(f"INPUT is a .parquet or .csv file; {source} is neither.")
+    check_source(source)
     if suffix(output) != PARQUET:
         raise SettingError(f"OUTPUT is a .parquet file; {output} is not.")
+
+
+def check_source(source: str) -> None:
+    if suffix(source) not in (PARQUET, CSV, JSON_LINES):
+        raise SettingError(f"INPUT is a .parquet, .csv or .jsonl file; {source} is none of them.")
 
 
 def suffix(address: str) -> str:

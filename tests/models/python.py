@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]  # it ships no types
 from mlflow.types import ParamSpec
@@ -49,6 +50,11 @@ def framed(path: Path) -> Path:
 
 def raising(path: Path) -> Path:
     return save_pyfunc(scripted.Raising(), path, signature({"x": "double", "marked": "boolean"}, {"x": "double"}))
+
+
+def lookup(path: Path, usual: Any, planted: dict[float, Any], kind: str = "double", optional: bool = False) -> Path:
+    described = signature({"x": "double"}, {"answer": kind}, optional=["x"] if optional else [])
+    return save_pyfunc(scripted.Lookup(usual, planted), path, described)
 
 
 def slow(path: Path, gate: Path | None = None) -> Path:

@@ -47,6 +47,17 @@ class Raising(PythonModel):
         return model_input["x"].to_numpy()
 
 
+class Lookup(PythonModel):
+    """Answers `usual`, and for the values of x among `planted` what they name; None: the usual answer is x itself."""
+
+    def __init__(self, usual: Any, planted: dict[float, Any]) -> None:
+        self.usual = usual
+        self.planted = planted
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        return [self.planted.get(x, x if self.usual is None else self.usual) for x in model_input["x"].tolist()]
+
+
 class Slow(PythonModel):
     """Answers x after the longest `seconds` of its rows.
 

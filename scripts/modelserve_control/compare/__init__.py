@@ -1,0 +1,1 @@
+"""`modelserve compare`: the same rows through two models, and what changes for those who use the answers."""

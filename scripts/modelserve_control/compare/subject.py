@@ -1,0 +1,58 @@
+"""What is compared: a model that was loaded here, or a running service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from modelserve import metadata, scoring
+from modelserve.loading import Loaded
+from modelserve.signature import Batch, Signature, Table
+from modelserve_control import models
+from modelserve_control.outcomes import Judge, RowScorer
+from modelserve_control.progress import Lines
+
+
+class Subject(Judge):
+    signature: Signature | None
+
+    def document(self) -> dict[str, Any]:
+        """As GET /metadata."""
+        raise NotImplementedError  # each subclass has its own
+
+    def alone(self, row: Table) -> float:
+        """Seconds that one row takes. Raises ServeError."""
+        raise NotImplementedError  # each subclass has its own
+
+
+class Model(RowScorer, Subject):
+    """Its answers are those from before JSON makes null of what is not finite."""
+
+    def __init__(self, loaded: Loaded, method: str | None, runner: asyncio.Runner) -> None:
+        scoring.check_method(loaded, method)
+        super().__init__(loaded, method, runner)
+        self.signature = loaded.signature
+
+    def document(self) -> dict[str, Any]:
+        return metadata.document(self.loaded)
+
+    def answers(self, batch: Batch) -> list[dict[str, Any]]:
+        return self.runner.run(scoring.batch_results(self.loaded, batch, {}, self.method))
+
+    def alone(self, row: Table) -> float:
+        return self.runner.run(self.timed(row))
+
+    async def timed(self, row: Table) -> float:
+        """Inside of the event loop, so that starting it is not counted."""
+        started = time.perf_counter()
+        await scoring.batch_results(self.loaded, self.check(row), {}, self.method)
+        return time.perf_counter() - started
+
+
+@contextmanager
+def loaded(uri: str, trust: str, method: str | None) -> Iterator[Model]:
+    with models.model(uri, trust, Lines()) as found, asyncio.Runner() as runner:
+        yield Model(found, method, runner)

@@ -1,0 +1,217 @@
+"""A version on its way to an alias: checked, compared, promoted, watched, and taken back when it does not answer well.
+
+Every step is noted in the store when it is done, so the same command goes on where a stopped one ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from modelserve.errors import PreconditionFailed, ServeError, SettingError
+from modelserve.store.alias import Alias, read_alias
+from modelserve.store.locations import check_alias
+from modelserve.store.manifest import Manifest
+from modelserve.store.objects import Objects
+from modelserve_control import catalog, release_record, release_watch
+from modelserve_control.compare import run as comparison
+from modelserve_control.doctor import doctor
+from modelserve_control.processes import SOURCES
+from modelserve_control.progress import Progress
+from modelserve_control.promote import following, move, promote
+from modelserve_control.refusals import BeyondThresholds, RolledBack
+from modelserve_control.release_record import Record
+
+CHALLENGER: Final = "challenger"
+WIDTH: Final = 78
+
+
+@dataclass(frozen=True)
+class Order:
+    """`urls` are running services that answer with the alias. Times in seconds."""
+
+    name: str
+    version: str
+    store: str
+    data: str
+    thresholds: Path
+    alias: str = "champion"
+    by: str | None = None
+    urls: tuple[str, ...] = ()
+    arrive: float = 120.0
+    watch: float = 60.0
+    max_error_ratio: float = 0.0
+    token_command: str | None = None
+    trust: str = "strict"
+    reason: str = ""
+
+
+def release(objects: Objects, order: Order, progress: Progress, root: Path = SOURCES) -> dict[str, Any]:
+    """The record. `root` is the checkout that the functions are built from.
+
+    Raises BeyondThresholds, RolledBack, and whatever else a step refuses with; the record says so too.
+    """
+    if check_alias(order.alias) == CHALLENGER:
+        raise SettingError(f"A release goes through the alias {CHALLENGER}; name another one with --alias.")
+    comparison.limits_of(order.thresholds, order.by)  # a mistake there is told before anything is begun
+    manifest = catalog.manifest(objects, order.name, order.version)
+    record = release_record.unfinished(objects, order.name, order.version, order.alias)
+    if record is None:
+        found = read_alias(objects, order.name, order.alias)
+        if found and (found[0].version, found[0].manifest_sha256) == (manifest.version, manifest.digest):
+            raise PreconditionFailed(f"The alias {order.alias} of {order.name} names version {order.version} already.")
+        record = begun(objects, order, manifest, found)
+    else:
+        progress.say(f"Go on with the release {record.id}, begun {record.document['started_at']}")
+    try:
+        return Release(objects, order, manifest, record, progress).run(root)
+    except ServeError as error:
+        if not error.retryable and record.document["outcome"] is None:
+            record.end("refused", error.message)
+        raise
+
+
+def begun(objects: Objects, order: Order, manifest: Manifest, found: tuple[Alias, int] | None) -> Record:
+    """Knows what the alias says now: whatever else it says later, somebody else moved it."""
+    now, generation = found or (None, 0)
+    return release_record.create(
+        objects,
+        order.name,
+        order.version,
+        manifest_sha256=manifest.digest,
+        alias=order.alias,
+        reason=order.reason,
+        before={"version": now and now.version, "generation": generation},
+    )
+
+
+class Release:
+    def __init__(self, objects: Objects, order: Order, manifest: Manifest, record: Record, progress: Progress) -> None:
+        self.objects = objects
+        self.order = order
+        self.manifest = manifest
+        self.record = record
+        self.progress = progress
+
+    def run(self, root: Path) -> dict[str, Any]:
+        for step, action in (
+            ("check", partial(self.check, root)),
+            ("compare", self.compare),
+            ("challenger", self.challenger),
+            ("promote", self.promote),
+        ):
+            if self.record.done(step) is None:
+                self.record.add(step, **action())
+        if regressed := self.record.done("regressed"):
+            self.roll_back(f"{regressed['url']}: {regressed['reason']}")
+        for url in self.order.urls:
+            self.watch(url)
+        self.record.end("promoted", f"version {self.order.version} answers well" if self.order.urls else "not watched")
+        return self.record.document
+
+    @property
+    def before(self) -> str | None:
+        """The version that the alias named when the release was begun."""
+        version: str | None = self.record.document["before"]["version"]
+        return version
+
+    def check(self, root: Path) -> dict[str, Any]:
+        with self.line("Check that the functions can load it"):
+            found = doctor(self.objects, f"{self.order.name}/{self.order.version}", root)
+        return {"requirements": found["requirements"], "differences": found["differences"]}
+
+    def compare(self) -> dict[str, Any]:
+        order = self.order
+        if self.before is None:
+            self.progress.say(f"Nothing to compare with: {order.name} has no alias {order.alias}")
+            return {"with": None}
+        wanted = comparison.Order(
+            order.name,
+            self.before,
+            order.version,
+            order.data,
+            store=order.store,
+            by=order.by,
+            thresholds=order.thresholds,
+            trust=order.trust,
+        )
+        with self.line(f"Compare with version {self.before}, the {order.alias}"):
+            found = comparison.compare(wanted, self.progress)
+            if not found["within"]:
+                raise BeyondThresholds(
+                    f"Version {order.version} of {order.name} differs from version {self.before} by more than "
+                    f"{order.thresholds.name} allows; {order.alias} was not moved.",
+                    found["breaches"],
+                )
+        return {"with": self.before, **{key: found[key] for key in ("rows", "compared", "refused", "schema")}}
+
+    def challenger(self) -> dict[str, Any]:
+        with self.line(f"Name it {CHALLENGER}"):
+            moved = promote(self.objects, self.order.name, self.order.version, CHALLENGER, self.record.mark)
+        return {"previous_version": moved["previous_version"]}
+
+    def promote(self) -> dict[str, Any]:
+        """On condition that the alias still says what was compared with. Raises PreconditionFailed naming the winner."""
+        order = self.order
+        found = read_alias(self.objects, order.name, order.alias)
+        with self.line(f"Promote version {order.version} to {order.alias}"):
+            if not self.ours(found):  # else a process that was stopped between the write and its note has done it
+                moved = following(found and found[0], order.version, self.manifest.digest, self.why())
+                move(self.objects, order.name, order.alias, moved, self.record.document["before"]["generation"])
+        return {"alias": order.alias}
+
+    def ours(self, found: tuple[Alias, int] | None) -> bool:
+        """Whether the alias is as this release has written it."""
+        return found is not None and found[0].version == self.order.version and found[0].reason == self.why()
+
+    def why(self) -> str:
+        return f"{self.record.mark}: {self.order.reason}" if self.order.reason else self.record.mark
+
+    def watch(self, url: str) -> None:
+        order = self.order
+        with self.line(f"Watch {url}"):
+            found = release_watch.watch(
+                url, self.manifest, order.token_command, order.arrive, order.watch, order.max_error_ratio
+            )
+        if found.reason is None:
+            self.record.add("watch", url=url, **vars(found))
+            return
+        self.record.add("regressed", url=url, **vars(found))
+        self.roll_back(f"{url}: {found.reason}")
+
+    def roll_back(self, reason: str) -> NoReturn:
+        """Only what this release has written: somebody else's later move stays. Raises RolledBack."""
+        name, alias = self.order.name, self.order.alias
+        why = f"{self.record.mark}: {reason}"
+        current, generation = catalog.alias(self.objects, name, alias)
+        if current.reason != why:  # else a process that was stopped between the write and its note has done it
+            if not self.ours((current, generation)):
+                raise PreconditionFailed(
+                    f"{reason}. It is not rolled back: {current.updated_by} moved {alias} of {name} to version "
+                    f"{current.version} at {current.updated_at}."
+                )
+            if current.previous_version is None or current.previous_manifest_sha256 is None:
+                self.record.end("regressed", reason)
+                raise RolledBack(f"{reason}. {alias} of {name} still names it: there is no version before it.")
+            back = following(current, current.previous_version, current.previous_manifest_sha256, why)
+            with self.line(f"Roll {alias} back to version {back.version}"):
+                move(self.objects, name, alias, back, generation)
+        self.record.end("rolled back", reason)
+        raise RolledBack(f"{reason}. {alias} of {name} names version {self.before} again.")
+
+    @contextmanager
+    def line(self, what: str) -> Iterator[None]:
+        """One line when it is done, and how long it took."""
+        started = time.monotonic()
+        ended = "failed"
+        try:
+            yield
+            ended = "done"
+        finally:
+            took = f" {ended}, {time.monotonic() - started:.1f} s"
+            self.progress.say(f"{what} {'.' * max(3, WIDTH - len(what) - 1 - len(took))}{took}")

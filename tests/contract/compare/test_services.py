@@ -1,0 +1,138 @@
+"""Running functions as sides, and what stands in their way."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+import pytest
+
+from command_line import CommandLine
+from contract.compare.planting import Planted
+from serving import Functions
+
+ROWS = [
+    {"contract": ("one_year", "two_year")[row % 2], "tenure": row % 73, "monthlycharges": 20.0 + row}
+    for row in range(90)
+]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    bad = [ROWS[0] | {"tenure": 1.5}, ROWS[0] | {"contract": None}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in [*ROWS, *bad]))
+    return path
+
+
+def test_a_service_answers_as_the_version_it_serves(functions: Functions, rows: Path, tmp_path: Path) -> None:
+    """It takes 40 rows a request, so that what is sent must be taken apart."""
+    served = functions("churn", MAX_ROWS="40")
+    store = next(found.parent.parent.parent for found in functions.directory.glob("store-*/models/churn/versions"))
+    command = CommandLine(str(store), {"MODEL_TRUST": "pickle"})
+    found = command.json("compare", "churn", "champion", served.url, "--data", rows, "--method", "predict_proba")
+    assert (found["compared"], found["refused"]) == (90, {"only_a": 0, "only_b": 0, "both": 2})
+    assert (
+        found["a"]["named"]
+        == found["b"]["named"]
+        == [
+            {"row": 90, "reason": "tenure: has a fraction, needs long"},
+            {"row": 91, "reason": "contract: null in a required column"},
+        ]
+    )
+    assert found["schema"] == []
+    assert list(found["numbers"]) == ["prediction[0]", "prediction[1]"]
+    assert max(one["greatest"]["size"] for one in found["numbers"].values()) < 1e-12
+    assert found["latency"]["b"]["rows"] > 0
+
+
+class Stand(BaseHTTPRequestHandler):
+    """A service of one constant model, with faults as data: each is used once, in its order."""
+
+    token: ClassVar[str] = ""
+    faults: ClassVar[list[tuple[int, dict[str, str]]]] = []
+    version: ClassVar[list[str]] = ["1"]
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        signature = {"inputs": [{"name": "x", "type": "double"}], "outputs": None, "params": None}
+        known = {"name": "planted", "version": self.version[0], "runtime": "native", "classes": None}
+        self.answer(known | {"signature": signature, "presentation": {}, "predict_methods": ["predict"]})
+
+    def do_POST(self) -> None:
+        sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.answer([{"prediction": row["x"]} for row in sent])
+
+    def answer(self, value: Any) -> None:
+        self.seen.append(self.path)
+        status, headers = 200, {"x-model-version": self.version[-1]}
+        if self.token and self.headers["authorization"] != f"Bearer {self.token}":
+            status, value = 401, {"error": "who are you?"}
+        elif self.faults:
+            status, headers = self.faults.pop(0)
+            value = {"error_code": "X", "message": "Not now.", "details": []}
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def stand() -> Iterator[tuple[str, type[Stand]]]:
+    handler = type("Handler", (Stand,), {"faults": [], "version": ["1"], "seen": [], "token": ""})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", handler
+        server.shutdown()
+        thread.join()
+
+
+def test_a_service_that_is_busy_is_asked_again_and_one_that_needs_a_token_gets_it(
+    planted: Planted, stand: tuple[str, type[Stand]]
+) -> None:
+    url, handler = stand
+    handler.token = "a.b.c"
+    handler.faults += [(503, {"retry-after": "0"}), (429, {"retry-after": "0"})]
+    words = (url, url, "--data", planted.rows(30))
+    refused = planted.command.json("compare", *words, code=2)
+    assert refused["error_code"] == "SERVICE_UNUSABLE"
+    assert "--token-command" in refused["message"]
+    token = f"{sys.executable} -c \"print('a.b.c')\""
+    found = planted.command.json("compare", *words, "--token-command", token)
+    assert found["numbers"]["prediction"]["equal"] == 30
+    assert handler.faults == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": ["1", "2"]}, "activated another version meanwhile: 1 before, now 2"),
+        ({"faults": [(404, {})]}, "answers /metadata with 404"),
+    ],
+)
+def test_a_service_that_cannot_be_compared_is_told(
+    planted: Planted, stand: tuple[str, type[Stand]], change: dict[str, Any], message: str
+) -> None:
+    url, handler = stand
+    for name, value in change.items():
+        setattr(handler, name, value)
+    refused = planted.command.json("compare", url, url, "--data", planted.rows(30), code=2)
+    assert refused["error_code"] == "SERVICE_UNUSABLE"
+    assert message in refused["message"]
+
+
+def test_nobody_at_an_address_is_told(planted: Planted) -> None:
+    nobody = "http://127.0.0.1:9"
+    refused = planted.command.json("compare", nobody, nobody, "--data", planted.rows(3), code=2)
+    assert "does not answer: ConnectError" in refused["message"]
