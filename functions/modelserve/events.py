@@ -58,6 +58,8 @@ class Events(Door):
         super().__init__(settings, active, metrics)
         self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
         self.results = results
+        self.delivered: Callable[[Loaded, Message, Sequence[Result]], None] | None = None
+        """Told what was published of a message, when somebody wants to know."""
 
     async def answer(self, request: Request, headers: Headers) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -97,6 +99,8 @@ class Events(Door):
             if self.settings.dry_run:
                 return dry(scored, loaded)
             await self.deliver(loaded, message, scored)
+        if self.delivered is not None:
+            self.delivered(loaded, message, scored.results)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
         return reply(answer, loaded)
 

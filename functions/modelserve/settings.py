@@ -88,6 +88,10 @@ TABLE: tuple[Setting, ...] = (
     Setting("PUBLISH_TIMEOUT_SECONDS", number(float, 0.1, 600), 5.0, "How long one event waits for Pub/Sub to accept its results before it asks to be redelivered."),
     Setting("DRY_RUN", boolean, False, "Score events and answer in the response body; publish nothing."),
     Setting("RESULTS_BUCKET", str, "", "Also keep each result as an object that is created once."),
+    Setting("SHADOW_MODEL_URI", str, "", "The challenger, in any form of MODEL_URI: answers are compared with its own, off the request path. Empty: no shadow."),
+    Setting("SHADOW_PERCENT", number(float, 0, 100), 10.0, "The share of answers that is compared: the challenger takes about as much processor time for each as the model that serves."),
+    Setting("SHADOW_TOPIC", str, "", "Where differences from the challenger go: projects/P/topics/T, or T in GOOGLE_CLOUD_PROJECT."),
+    Setting("SHADOW_TOLERANCE", number(float, 0, 1), 1e-6, "How far a number may be from the challenger's, absolutely or relatively: what compiling is verified to."),
     Setting("AIP_HEALTH_ROUTE", str, "", "Vertex AI's name for the health address."),
     Setting("AIP_PREDICT_ROUTE", str, "", "Vertex AI's name for the prediction address."),
 )
@@ -122,6 +126,10 @@ class Settings:
     publish_timeout_seconds: float
     dry_run: bool
     results_bucket: str
+    shadow_model_uri: str
+    shadow_percent: float
+    shadow_topic: str
+    shadow_tolerance: float
     aip_health_route: str
     aip_predict_route: str
 

@@ -22,7 +22,7 @@ MODULES = {".".join(path.relative_to(FUNCTIONS).with_suffix("").parts): path for
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
-    ("cells", "nested", "tensors", "signature", "leases", "logs", "metrics"),
+    ("cells", "nested", "tensors", "signature", "leases", "logs", "metrics", "differences"),
     ("payloads", "runtimes", "store"),
     ("bodies", "envelopes", "records"),
     ("express",),
@@ -31,7 +31,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("door",),
     ("http",),
     ("events",),
-    ("process",),
+    ("shadow",),
+    ("shadow_report",),
+    ("process", "shadow_process"),
 )
 WEB = {"starlette", "functions_framework", "uvicorn", "httpx"}
 STORAGE = {"google", "modelserve.store"}
