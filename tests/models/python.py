@@ -51,6 +51,10 @@ def raising(path: Path) -> Path:
     return save_pyfunc(scripted.Raising(), path, signature({"x": "double", "marked": "boolean"}, {"x": "double"}))
 
 
+def crashing(path: Path) -> Path:
+    return save_pyfunc(scripted.Crashing(), path, signature({"x": "double", "marked": "boolean"}, {"x": "double"}))
+
+
 def slow(path: Path, gate: Path | None = None) -> Path:
     model = scripted.Slow(str(gate or ""))
     return save_pyfunc(model, path, signature({"x": "double", "seconds": "double"}, {"x": "double"}))
