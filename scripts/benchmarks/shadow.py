@@ -58,10 +58,10 @@ def measure(seconds: float, rounds: int) -> dict[int, list[Figures]]:
 
 def turns(alone: Running, shadowed: Running, connections: int, seconds: float, rounds: int) -> list[Figures]:
     """Which of the two is first alternates."""
-    found = []
+    found: list[Figures] = []
     for number in range(rounds):
         order = (alone, shadowed) if number % 2 else (shadowed, alone)
-        seen = {}
+        seen: dict[int, Figures] = {}
         for now in order:
             wait_until_quiet(shadowed)
             before = server_time(now)

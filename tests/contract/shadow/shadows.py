@@ -15,7 +15,7 @@ import psutil
 from contract.events.topics import Seen, Topics
 from serving import Served, release, serving
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0  # a shadow gets only the time that nobody else on the machine wants
 SUMMARY, ACTIVATED, OTHERWISE = "shadow summary", "version activated", "the shadow answers otherwise"
 
 
