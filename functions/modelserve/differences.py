@@ -29,7 +29,8 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """`differences` has the first few, `counts` all of them by kind; `greatest` is the greatest distance of two numbers."""
+    """`differences` has the first few, `counts` all of them by kind; `greatest` is the
+    greatest distance of two numbers that are no labels."""
 
     tolerance: float
     differences: list[Difference] = field(default_factory=list)
@@ -72,11 +73,12 @@ class Comparison:
 
     def numbers(self, served: float, shadow: float, place: str) -> None:
         """Two whole numbers are labels; JSON tells them from 1.0."""
-        self.greatest = max(self.greatest, abs(served - shadow))
         if type(served) is int and type(shadow) is int:
             if served != shadow:
                 self.add(place, FLIP, served, shadow)
-        elif not math.isclose(served, shadow, rel_tol=self.tolerance, abs_tol=self.tolerance):
+            return
+        self.greatest = max(self.greatest, abs(served - shadow))
+        if not math.isclose(served, shadow, rel_tol=self.tolerance, abs_tol=self.tolerance):
             self.add(place, NUMBER, served, shadow)
 
 

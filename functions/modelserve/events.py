@@ -100,7 +100,7 @@ class Events(Door):
                 return dry(scored, loaded)
             await self.deliver(loaded, message, scored)
         if self.delivered is not None:
-            self.delivered(loaded, message, scored.results)
+            self.loop.call_soon(self.delivered, loaded, message, scored.results)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
         return reply(answer, loaded)
 

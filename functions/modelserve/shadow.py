@@ -25,7 +25,7 @@ from starlette.responses import Response
 
 from modelserve.envelopes import Message
 from modelserve.http import Http
-from modelserve.loading import Loaded
+from modelserve.loading import Loaded, header_value
 from modelserve.metrics import Metrics
 from modelserve.results import Result
 from modelserve.settings import Settings
@@ -50,7 +50,7 @@ START: Final = (
 
 
 class Offer(msgspec.Struct, array_like=True, gc=False):
-    """One request and its answer. `event`: the body is the message's data, the answer a list of prediction events."""
+    """One request and its answer, which names model and version as headers do. `event`: the body is the message's data, the answer a list of prediction events."""
 
     event: bool
     method: str
@@ -90,10 +90,10 @@ class Shadow:
         return random.random() < self.share  # noqa: S311 - a sample, not a secret
 
     def offer(self, offer: Offer) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._keep, name="shadow", daemon=True)
-            self._thread.start()
-        outcome = self._send(offer)
+        try:
+            outcome = self._send(offer)
+        except Exception:  # whatever it is, the loop would log what it was called with, which is what came in
+            outcome = AWAY
         if outcome == SENT:
             self.sent += 1
         else:
@@ -101,6 +101,9 @@ class Shadow:
         self.metrics.count("shadow", outcome=outcome)
 
     def _send(self, offer: Offer) -> str:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._keep, name="shadow", daemon=True)
+            self._thread.start()
         if len(offer.body) + len(offer.query) + len(offer.answer) > MOST_BYTES:
             return TOO_LARGE
         offer.dropped = self.dropped
@@ -226,5 +229,17 @@ def offer_event(shadow: Shadow, loaded: Loaded, message: Message, results: Seque
     """What was scored and published of a message."""
     if not results or not shadow.chosen():
         return
-    answer = b"[" + b",".join(result.body for result in results) + b"]"
-    shadow.offer(Offer(True, "", "", b"", b"", message.data, answer, loaded.name, loaded.version, message.message_id))
+    shadow.offer(
+        Offer(
+            event=True,
+            method="",
+            path="",
+            query=b"",
+            content_type=b"",
+            body=message.data,
+            answer=b"[" + b",".join(result.body for result in results) + b"]",
+            model=header_value(loaded.name).decode(),
+            version=header_value(loaded.version).decode(),
+            request_id=message.message_id.encode(errors="replace").decode(),
+        )
+    )

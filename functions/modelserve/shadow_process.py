@@ -153,7 +153,8 @@ class Challenger:
         """The prediction events that the challenger would publish. Raises Failed."""
         try:
             async with self.events.turn() as loaded:
-                names.update(shadow_model=loaded.name, shadow_version=loaded.version)
+                model, version = (value.decode() for _, value in loaded.headers)
+                names.update(shadow_model=model, shadow_version=version)
                 scored = await self.events.score(loaded, Message(offer.body, offer.request_id))
         except ServeError as error:
             raise Failed(error.code) from error

@@ -113,7 +113,10 @@ def spent(process: psutil.Process) -> float:
 
 def table(found: Mapping[int, Sequence[Figures]]) -> str:
     """Markdown: a row for each number of connections, with the median of each ratio and its quartiles."""
-    lines = ["| connections | p50 | p99 | requests/s | the server's processor time per answer |", "|---|---|---|---|---|"]
+    lines = [
+        "| connections | p50 | p99 | requests/s | the server's processor time per answer |",
+        "|---|---|---|---|---|",
+    ]
     for connections, rounds in found.items():
         cells = (middle([one[name] for one in rounds]) for name in FIGURES)
         lines.append(f"| {connections} | {' | '.join(cells)} |")

@@ -55,8 +55,9 @@ def test_a_number_may_be_as_far_as_the_tolerance_absolutely_or_relatively(served
     assert compare([served], [shadow], 0.0).counts == {NUMBER: 1}
 
 
-def test_the_greatest_distance_is_of_all_numbers() -> None:
+def test_the_greatest_distance_is_of_numbers_alone() -> None:
     assert compare([0.5, 8.0, 2.0], [0.5, 5.0, 2.5], TOLERANCE).greatest == 3.0
+    assert compare([10, 0.5], [30, 0.5], TOLERANCE).greatest == 0.0  # labels have none
 
 
 def test_all_are_counted_and_the_first_few_are_kept() -> None:

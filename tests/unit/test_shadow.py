@@ -153,6 +153,12 @@ def test_what_was_published_of_a_message_is_offered_as_its_payload_with_its_even
     assert [one["prediction"] for one in msgspec.json.decode(offer.answer)] == [{"prediction": 1}, {"prediction": 2}]
 
 
+def test_a_message_id_that_is_no_text_is_offered_as_far_as_it_is() -> None:
+    with heard() as ear, loaded(Tiny(), X) as made:
+        offer_event(ear.shadow, made, Message(b"{}", "m\ud800"), [make_result("t", "7", {"p": 1}, "k", "m", 0)])
+        assert [offer.request_id for offer in ear.offers()] == ["m?"]
+
+
 def offered(size: int = 100) -> Offer:
     return Offer(False, "POST", "/predict", b"", b"", b" " * size, b"1", "tiny", "7", "r1")
 
