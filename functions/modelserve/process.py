@@ -116,11 +116,11 @@ class Process:
     def stop(self) -> None:
         """After the last answer: send what is queued, and remove what was downloaded."""
         self.active.stop()
-        if self.shadow is not None:
-            self.shadow.stop()
         results = self.__dict__.get("_results")
         if results is not None:
             results.stop()
+        if self.shadow is not None:
+            self.shadow.stop()
 
     def results(self) -> Results:
         """Made once, whoever asks first. Raises SettingError."""

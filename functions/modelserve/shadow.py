@@ -40,7 +40,7 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between two starts
 # Seconds in which offers are made and not one is taken before the process counts as hung: it takes them also while it
 # loads, and a request may keep it for its budget.
 PATIENCE: Final = 60.0
-GRACE: Final = 2.0  # seconds for its last lines; the server itself has ten from SIGTERM to SIGKILL
+GRACE: Final = 3.0  # seconds for its last lines; the server itself has ten from SIGTERM to SIGKILL
 SENT, FULL, TOO_LARGE, AWAY = "sent", "full", "too_large", "away"
 # The host has put this package's directory on its path; a new interpreter is told.
 START: Final = (
@@ -94,6 +94,9 @@ class Shadow:
             outcome = self._send(offer)
         except Exception:  # whatever it is, the loop would log what it was called with, which is what came in
             outcome = AWAY
+        self.count(outcome)
+
+    def count(self, outcome: str) -> None:
         if outcome == SENT:
             self.sent += 1
         else:
@@ -104,8 +107,6 @@ class Shadow:
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep, name="shadow", daemon=True)
             self._thread.start()
-        if len(offer.body) + len(offer.query) + len(offer.answer) > MOST_BYTES:
-            return TOO_LARGE
         offer.dropped = self.dropped
         with self._lock:
             if self._socket is None:
@@ -126,7 +127,7 @@ class Shadow:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
         if self._thread is not None:
-            self._thread.join(2 * GRACE)
+            self._thread.join(GRACE + 1)
 
     # --- the keeper's thread ---
 
@@ -208,6 +209,10 @@ class Shadowed:
         return response
 
     def offer(self, scope: Any, chunks: Sequence[bytes], response: Response) -> None:
+        size = sum(map(len, chunks)) + len(scope["query_string"]) + len(response.body)
+        if size > MOST_BYTES:
+            self.shadow.count(TOO_LARGE)
+            return
         asked, answered = dict(scope["headers"]), dict(response.raw_headers)
         self.shadow.offer(
             Offer(
@@ -228,6 +233,9 @@ class Shadowed:
 def offer_event(shadow: Shadow, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
     """What was scored and published of a message."""
     if not results or not shadow.chosen():
+        return
+    if len(message.data) + sum(len(result.body) for result in results) > MOST_BYTES:
+        shadow.count(TOO_LARGE)
         return
     shadow.offer(
         Offer(

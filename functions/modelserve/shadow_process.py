@@ -30,7 +30,7 @@ from modelserve.http import V2_MODEL, Http
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings, settings
 from modelserve.shadow import MOST_BYTES, Offer
-from modelserve.shadow_report import Report
+from modelserve.shadow_report import LAST, Report
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,6 @@ TOGETHER: Final = 16  # offers that are answered at once, so that a native model
 # Seconds without listening when there is nothing. To send to somebody who waits is to wake him, which costs the server
 # many times the sending; in so short a time the socket has room for all that one processor answers.
 PAUSE: Final = 0.02
-LAST: Final = 1.0  # seconds for what the server has left; its instance is about to go
 # Batches of which every request ran out of time, one after the other: this model does not come back by itself.
 HUNG_AFTER: Final = 3
 

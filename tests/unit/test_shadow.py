@@ -163,13 +163,28 @@ def offered(size: int = 100) -> Offer:
     return Offer(False, "POST", "/predict", b"", b"", b" " * size, b"1", "tiny", "7", "r1")
 
 
+@pytest.mark.parametrize(("longer", "offered"), [(0, True), (1, False)])
+def test_what_is_larger_than_the_bound_is_dropped(longer: int, offered: bool) -> None:
+    result = make_result("tiny", "7", {"prediction": 1}, "k", "m1", 0)
+    with heard() as ear, loaded(Tiny(), X) as made:
+        body = b'{"x": 0.5}'
+        answer = ask(ear, "POST", "/predict", body)[1]
+        ear.offers()
+        padding = b" " * (MOST_BYTES - len(body) - len(answer) + longer)
+        assert ask(ear, "POST", "/predict", padding + body) == (200, answer)
+        assert [offer.body == padding + body for offer in ear.offers()] == [True] * offered
+        message = Message(b" " * (MOST_BYTES - len(result.body) + longer), "m1")
+        offer_event(ear.shadow, made, message, [result])
+        assert len(ear.offers()) == offered
+        assert ear.shadow.dropped == 2 * longer
+
+
 def test_what_does_not_fit_is_dropped_and_the_next_offer_says_how_many_were() -> None:
     with heard() as ear:
-        ear.shadow.offer(offered(MOST_BYTES))
         for _ in range(100_000):
             ear.shadow.offer(offered())
-        assert ear.shadow.dropped > 1
-        assert ear.shadow.sent + ear.shadow.dropped == 100_001
+        assert ear.shadow.dropped > 0
+        assert ear.shadow.sent + ear.shadow.dropped == 100_000
         assert len(ear.offers()) == ear.shadow.sent
         before = ear.shadow.dropped
         ear.shadow.offer(offered())
