@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 # Bytes of a request and its answer together: many times a request of one row. What is larger takes the socket's room from
 # many others.
 MOST_BYTES: Final = 64 << 10
+LONGEST: Final = 2 * MOST_BYTES  # of a message, with its names
 ROOM: Final = 1 << 20  # bytes that the kernel may hold for the shadow, where its own limit allows them
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between two starts
 # Seconds in which offers are made and not one is taken before the process counts as hung: it takes them also while it
@@ -108,11 +109,14 @@ class Shadow:
             self._thread = threading.Thread(target=self._keep, name="shadow", daemon=True)
             self._thread.start()
         offer.dropped = self.dropped
+        data = encoder.encode(offer)
+        if len(data) > LONGEST:
+            return TOO_LARGE
         with self._lock:
             if self._socket is None:
                 return AWAY
             try:
-                self._socket.send(encoder.encode(offer))
+                self._socket.send(data)
             except BlockingIOError:
                 return FULL
             except OSError:  # it ended, and its keeper does not know yet

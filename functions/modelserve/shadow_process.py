@@ -29,16 +29,16 @@ from modelserve.events import Events
 from modelserve.http import V2_MODEL, Http
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings, settings
-from modelserve.shadow import MOST_BYTES, Offer
+from modelserve.shadow import LONGEST, Offer
 from modelserve.shadow_report import LAST, Report
 
 logger = logging.getLogger(__name__)
 
-LONGEST: Final = 2 * MOST_BYTES  # bytes of a message, with its names
 TOGETHER: Final = 16  # offers that are answered at once, so that a native model can merge them
 # Seconds without listening when there is nothing. To send to somebody who waits is to wake him, which costs the server
 # many times the sending; in so short a time the socket has room for all that one processor answers.
 PAUSE: Final = 0.02
+MOST_COMPLAINTS: Final = 20  # lines a minute
 # Batches of which every request ran out of time, one after the other: this model does not come back by itself.
 HUNG_AFTER: Final = 3
 
@@ -188,10 +188,21 @@ def step_back() -> None:
         first_to_go.write("1000")
 
 
-def mark(record: logging.LogRecord) -> bool:
-    """Its lines stand among the server's."""
-    record.fields = {"process": "shadow", **getattr(record, "fields", {})}
-    return True
+class Marked:
+    """A filter of log lines: they stand among the server's, and a model that always raises must not fill the log."""
+
+    def __init__(self) -> None:
+        self._minute = self._complaints = 0
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        record.fields = {"process": "shadow", **getattr(record, "fields", {})}
+        if record.levelno < logging.WARNING:
+            return True
+        minute = int(record.created // 60)
+        if minute != self._minute:
+            self._minute, self._complaints = minute, 0
+        self._complaints += 1
+        return self._complaints <= MOST_COMPLAINTS
 
 
 async def run(found: Settings, ear: socket.socket) -> bool:
@@ -210,7 +221,7 @@ def main(handle: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which means the server
     found = settings()
     logs.configure(found.log_level)
-    logging.getLogger("modelserve").handlers[0].addFilter(mark)
+    logging.getLogger("modelserve").handlers[0].addFilter(Marked())
     ear = socket.socket(fileno=handle)
     ear.setblocking(False)
     try:

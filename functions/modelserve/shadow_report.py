@@ -21,9 +21,8 @@ logger = logging.getLogger(__name__)
 
 EVERY: Final = 60.0  # seconds between two summaries
 MOST_LINES: Final = 5  # of single differences, between two summaries
-LAST: Final = (
-    1.0  # seconds for what is left when the server ends, and as long for the topic; its instance is about to go
-)
+# Seconds for what is left when the server ends, and as long for the topic: its instance is about to go.
+LAST: Final = 1.0
 MOST_WAITING: Final = 100  # messages for the topic; what comes while it takes none is counted
 
 

@@ -24,7 +24,7 @@ from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.results import make_result
 from modelserve.settings import Settings
-from modelserve.shadow import MOST_BYTES, Offer, Shadow, Shadowed, offer_event
+from modelserve.shadow import LONGEST, MOST_BYTES, Offer, Shadow, Shadowed, offer_event
 from modelserve_control import processes
 from signatures import signature
 from tiny import Holding, Tiny, loaded
@@ -177,6 +177,14 @@ def test_what_is_larger_than_the_bound_is_dropped(longer: int, offered: bool) ->
         offer_event(ear.shadow, made, message, [result])
         assert len(ear.offers()) == offered
         assert ear.shadow.dropped == 2 * longer
+
+
+def test_a_message_is_never_longer_than_what_is_read_of_it() -> None:
+    with heard() as ear:
+        offer = offered()
+        offer.content_type = b"application/json;" + b" " * LONGEST
+        ear.shadow.offer(offer)
+        assert (ear.offers(), ear.shadow.dropped) == ([], 1)
 
 
 def test_what_does_not_fit_is_dropped_and_the_next_offer_says_how_many_were() -> None:
