@@ -5,7 +5,7 @@ Permanent failures go to the dead letter topic and are acked; whatever may pass 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from modelserve.messages import Messages, Scored, explain
 from modelserve.metrics import Metrics
 from modelserve.payloads import strict_json
 from modelserve.payloads.predictions import encode
-from modelserve.results import Results
+from modelserve.results import Result, Results
 from modelserve.settings import Settings
 
 # An envelope holds its payload as base64 beside a few hundred bytes of names. Pub/Sub's own limit is 10 MB of payload:
@@ -37,6 +37,8 @@ class Events(Door):
     def __init__(self, settings: Settings, active: Active, metrics: Metrics, results: Callable[[], Results]) -> None:
         super().__init__(settings, active, metrics)
         self.messages = Messages(settings, metrics, results)
+        self.delivered: Callable[[Loaded, Message, Sequence[Result]], None] | None = None
+        """Told what was published of a message, when somebody wants to know."""
 
     async def answer(self, request: Request, headers: Headers) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -71,6 +73,8 @@ class Events(Door):
             if self.settings.dry_run:
                 return dry(scored, loaded)
             await self.messages.deliver(message, scored)
+        if self.delivered is not None:
+            self.loop.call_soon(self.delivered, loaded, message, scored.results)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
         return reply(answer, loaded)
 

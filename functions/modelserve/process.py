@@ -11,18 +11,22 @@ import gc
 import logging
 import os
 import threading
-from functools import cached_property
+from collections.abc import Awaitable, Callable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from modelserve.errors import SettingError
 from modelserve.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from modelserve.active import Active
     from modelserve.events import Events
-    from modelserve.http import Http
     from modelserve.metrics import Metrics
     from modelserve.results import Results
+    from modelserve.shadow import Shadow
 
 logger = logging.getLogger(__name__)
 
@@ -56,18 +60,36 @@ class Process:
         return Active(self.settings, self.metrics)
 
     @cached_property
-    def http(self) -> Http:
+    def shadow(self) -> Shadow | None:
+        if not self.settings.shadow_model_uri:
+            return None
+        from modelserve.shadow import Shadow
+
+        return Shadow(self.settings, self.metrics)
+
+    @cached_property
+    def http(self) -> Callable[[Request], Awaitable[Response]]:
         from modelserve.http import Http
 
         self.start()
-        return Http(self.settings, self.active, self.metrics)
+        door = Http(self.settings, self.active, self.metrics)
+        if self.shadow is None:
+            return door
+        from modelserve.shadow import Shadowed
+
+        return Shadowed(door, self.shadow)
 
     @cached_property
     def events(self) -> Events:
         from modelserve.events import Events
 
         self.start()
-        return Events(self.settings, self.active, self.metrics, self.results)
+        made = Events(self.settings, self.active, self.metrics, self.results)
+        if self.shadow is not None:
+            from modelserve.shadow import offer_event
+
+            made.delivered = partial(offer_event, self.shadow)
+        return made
 
     def start(self) -> None:
         with self._lock:
@@ -94,6 +116,8 @@ class Process:
     def stop(self) -> None:
         """After the last answer: remove what was downloaded."""
         self.active.stop()
+        if self.shadow is not None:
+            self.shadow.stop()
 
     def results(self) -> Results:
         """Made once, whoever asks first. Raises SettingError."""

@@ -15,8 +15,8 @@ from modelserve_control.compare.command import compare
 from modelserve_control.failover.command import failover
 from modelserve_control.local import local
 from modelserve_control.output import answers
-from modelserve_control.rollout.command import rollout
 from modelserve_control.release_command import release
+from modelserve_control.rollout.command import rollout
 
 store_option = click.option(
     "--store",

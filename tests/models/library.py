@@ -26,7 +26,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "tensor",
         "boosted",
     ),
-    "python": ("params", "optional", "every_type", "framed", "raising", "slow"),
+    "python": ("params", "optional", "every_type", "framed", "raising", "crashing", "slow"),
 }
 BUILDERS: Final = {name: module for module, names in MODULES.items() for name in names}
 

@@ -57,6 +57,10 @@ def lookup(path: Path, usual: Any, planted: dict[float, Any], kind: str = "doubl
     return save_pyfunc(scripted.Lookup(usual, planted), path, described)
 
 
+def crashing(path: Path) -> Path:
+    return save_pyfunc(scripted.Crashing(), path, signature({"x": "double", "marked": "boolean"}, {"x": "double"}))
+
+
 def slow(path: Path, gate: Path | None = None) -> Path:
     model = scripted.Slow(str(gate or ""))
     return save_pyfunc(model, path, signature({"x": "double", "seconds": "double"}, {"x": "double"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,12 @@ class Slow(PythonModel):
             if time.monotonic() > end:
                 raise TimeoutError("nobody opened the gate")
             time.sleep(0.005)
+
+
+class Crashing(PythonModel):
+    """Answers x, and ends its whole process when any row is marked."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        if model_input["marked"].any():
+            os._exit(3)
+        return model_input["x"].to_numpy()

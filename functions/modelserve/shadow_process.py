@@ -1,0 +1,234 @@
+"""The shadow itself: the same doors around the challenger, asked what the server was asked, in time nobody else wants.
+
+Started by `shadow`; it ends when the server's end of the socket does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, NoReturn
+
+import msgspec
+from starlette.requests import Request
+
+from modelserve import logs
+from modelserve.active import Active
+from modelserve.differences import compare
+from modelserve.envelopes import Message
+from modelserve.errors import ServeError, SettingError, TooSlow
+from modelserve.events import Events
+from modelserve.http import V2_MODEL, Http
+from modelserve.metrics import Metrics
+from modelserve.settings import Settings, settings
+from modelserve.shadow import LONGEST, Offer
+from modelserve.shadow_report import LAST, Report
+
+logger = logging.getLogger(__name__)
+
+TOGETHER: Final = 16  # offers that are answered at once, so that a native model can merge them
+# Seconds without listening when there is nothing. To send to somebody who waits is to wake him, which costs the server
+# many times the sending; in so short a time the socket has room for all that one processor answers.
+PAUSE: Final = 0.02
+MOST_COMPLAINTS: Final = 20  # lines a minute
+# Batches of which every request ran out of time, one after the other: this model does not come back by itself.
+HUNG_AFTER: Final = 3
+
+decoder = msgspec.msgpack.Decoder(Offer)
+
+
+class Failed(Exception):
+    """The challenger gave an error, of this code."""
+
+
+def no_results() -> NoReturn:
+    raise RuntimeError("the shadow publishes no predictions")
+
+
+class Challenger:
+    def __init__(self, settings: Settings, report: Report, ear: socket.socket) -> None:
+        """`settings` are the server's, of which the challenger has a few of its own."""
+        own = replace(settings, model_uri=settings.shadow_model_uri, metrics=False)
+        self.settings = settings
+        self.report = report
+        self.ear = ear
+        metrics = Metrics(enabled=False)
+        self.active = Active(own, metrics)
+        self.http = Http(own, self.active, metrics)
+        self.events = Events(own, self.active, metrics, no_results)
+        self._hung = 0
+
+    async def serve(self) -> bool:
+        """Until the server's end is closed; False when the challenger hangs."""
+        telling = asyncio.create_task(self.report.keep_telling())
+        end = math.inf
+        while self._hung < HUNG_AFTER and time.monotonic() < end and (offers := await self.hear()):
+            if end == math.inf and hung_up(self.ear):
+                end = time.monotonic() + LAST
+            if self.active.current is None:
+                for offer in offers:
+                    self.report.early(offer)
+                continue
+            slow = await asyncio.gather(*map(self.answer, offers))
+            self._hung = self._hung + 1 if all(slow) else 0
+        telling.cancel()
+        await self.report.finish()
+        return self._hung < HUNG_AFTER
+
+    async def hear(self) -> list[Offer]:
+        """Some of what is there, at least one; none when the server's end is closed."""
+        heard = self.heard_already()
+        if not heard:
+            await asyncio.sleep(PAUSE)
+            heard = self.heard_already() or [await asyncio.get_running_loop().sock_recv(self.ear, LONGEST)]
+        return [decoder.decode(data) for data in heard if data]
+
+    def heard_already(self) -> list[bytes]:
+        """At most `TOGETHER`; the last is empty when the server's end is closed."""
+        heard: list[bytes] = []
+        with suppress(BlockingIOError):
+            while len(heard) < TOGETHER and (not heard or heard[-1]):
+                heard.append(self.ear.recv(LONGEST))
+        return heard
+
+    async def answer(self, offer: Offer) -> bool:
+        """Whether it took too long."""
+        names = {"shadow_model": self.active.name, "shadow_version": "none"}
+        try:
+            replay = self.replay_event if offer.event else self.replay
+            found = await replay(offer, names)
+            served = msgspec.json.decode(offer.answer)
+            comparison = compare(part(served, offer), part(found, offer), self.settings.shadow_tolerance)
+        except Failed as error:
+            code = str(error)
+            self.report.failed(offer, names, code)
+            return code == TooSlow.code
+        except Exception as error:  # whatever a challenger gives: the next offer is another
+            logger.error("the shadow failed", exc_info=error)
+            self.report.failed(offer, names, ServeError.code)
+        else:
+            self.report.compared(offer, names, comparison)
+        return False
+
+    async def replay(self, offer: Offer, names: dict[str, str]) -> Any:
+        """The challenger's answer to the same request, decoded. Raises Failed."""
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": offer.body, "more_body": False}
+
+        scope = {
+            "type": "http",
+            "method": offer.method,
+            "path": self.path(offer.path),
+            "query_string": offer.query,
+            "headers": [(b"x-request-id", offer.request_id.encode()), *content_type(offer)],
+            "scheme": "http",
+            "server": ("localhost", 80),
+        }
+        response = await self.http(Request(scope, receive))
+        headers = dict(response.raw_headers)
+        names["shadow_model"] = headers[b"x-model-name"].decode()
+        names["shadow_version"] = headers[b"x-model-version"].decode()
+        value = msgspec.json.decode(response.body)
+        if response.status_code != 200:
+            raise Failed(value["error_code"])
+        return value
+
+    def path(self, path: str) -> str:
+        """V2 addresses name the model, and may name its version."""
+        match = V2_MODEL.fullmatch(path)
+        loaded = self.active.current
+        return f"/v2/models/{loaded.name}/infer" if match and loaded else path
+
+    async def replay_event(self, offer: Offer, names: dict[str, str]) -> Any:
+        """The prediction events that the challenger would publish. Raises Failed."""
+        try:
+            async with self.events.turn() as loaded:
+                model, version = (value.decode() for _, value in loaded.headers)
+                names.update(shadow_model=model, shadow_version=version)
+                scored = await self.events.score(loaded, Message(offer.body, offer.request_id))
+        except ServeError as error:
+            raise Failed(error.code) from error
+        return [msgspec.json.decode(result.body) for result in scored.results]
+
+
+def hung_up(ear: socket.socket) -> bool:
+    """Also while there is more to hear."""
+    asked = select.poll()
+    asked.register(ear, 0)
+    return bool(asked.poll(0))
+
+
+def part(answer: Any, offer: Offer) -> Any:
+    """What of an answer is compared: without the names of the model and its version, which differ."""
+    if offer.event:
+        return [event["prediction"] for event in answer]
+    return answer["outputs"] if V2_MODEL.fullmatch(offer.path) else answer
+
+
+def content_type(offer: Offer) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", offer.content_type)] if offer.content_type else []
+
+
+def step_back() -> None:
+    """Only what nobody else uses: of the processor, and of the memory when it ends. Each where the system has it."""
+    with suppress(OSError):
+        os.nice(19)
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as first_to_go:
+        first_to_go.write("1000")
+
+
+class Marked:
+    """A filter of log lines: they stand among the server's, and a model that always raises must not fill the log."""
+
+    def __init__(self) -> None:
+        self._minute = self._complaints = 0
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        record.fields = {"process": "shadow", **getattr(record, "fields", {})}
+        if record.levelno < logging.WARNING:
+            return True
+        minute = int(record.created // 60)
+        if minute != self._minute:
+            self._minute, self._complaints = minute, 0
+        self._complaints += 1
+        return self._complaints <= MOST_COMPLAINTS
+
+
+async def run(found: Settings, ear: socket.socket) -> bool:
+    challenger = Challenger(found, Report(found), ear)
+    challenger.active.start()
+    try:
+        return await challenger.serve()
+    finally:
+        ear.close()  # whatever its threads do: the server sees that it ends
+        challenger.active.stop()
+
+
+def main(handle: int) -> int:
+    """`handle` is its end of the socket. The exit status."""
+    step_back()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which means the server
+    found = settings()
+    logs.configure(found.log_level)
+    logging.getLogger("modelserve").handlers[0].addFilter(Marked())
+    ear = socket.socket(fileno=handle)
+    ear.setblocking(False)
+    try:
+        healthy = asyncio.run(run(found, ear))
+    except SettingError as error:
+        logger.error("%s", error.message)
+        return 1
+    if not healthy:
+        logger.error("the challenger hangs")
+    return 0 if healthy else 1

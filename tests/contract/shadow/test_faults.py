@@ -1,0 +1,122 @@
+"""Whatever becomes of the shadow, every answer is right and none waits; and the shadow comes back."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from contract.shadow.shadows import ACTIVATED, SUMMARY, WAIT_SECONDS, Shadowed, eventually, published, shadowed
+from modelserve.shadow import MOST_BYTES
+
+if TYPE_CHECKING:
+    from models.library import Library
+
+ROW = {"x": 1.0, "seconds": 0.0, "marked": False}
+
+
+@pytest.fixture
+def uri(models: Library, tmp_path: Path) -> str:
+    return published(tmp_path / "store", "constant", models.constant(1.5), "compiled")
+
+
+def right(shadow: Shadowed, count: int = 1, row: Any = ROW) -> None:
+    for _ in range(count):
+        answer = shadow.served.post("/predict", row)
+        assert (answer.status_code, answer.json()) == (200, {"prediction": 1.5})
+
+
+def offers(shadow: Shadowed) -> dict[str, int]:
+    """By outcome."""
+    text = shadow.served.client.get("/metrics").text
+    found = re.findall(r'^modelserve_shadow_offers_total\{outcome="(\w+)"\} (\d+)', text, re.MULTILINE)
+    return {outcome: int(count) for outcome, count in found}
+
+
+def asked_until(shadow: Shadowed, true: Callable[[], bool], otherwise: str, row: Any = ROW) -> None:
+    """Answers are asked for, and right, until `true`."""
+
+    def once() -> bool:
+        right(shadow, row=row)
+        return true()
+
+    eventually(once, otherwise)
+
+
+def test_a_shadow_that_is_killed_comes_back(uri: str, tmp_path: Path) -> None:
+    with shadowed(tmp_path, uri, uri) as shadow:
+        shadow.wait_until_active(lambda: right(shadow))
+        (first,) = shadow.processes()
+        first.kill()
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        right(shadow, 10)
+        assert shadow.processes() != [first]
+        assert shadow.summary()["compared"] >= 10
+
+
+def test_a_shadow_ends_with_its_server(uri: str, tmp_path: Path) -> None:
+    with shadowed(tmp_path, uri, uri) as shadow:
+        shadow.wait_until_active(lambda: right(shadow))
+        right(shadow)
+        (process,) = shadow.processes()
+        server = psutil.Process(shadow.served.child.pid)
+        for one in [*server.children(recursive=True), server]:
+            if one != process:
+                one.kill()
+        process.wait(WAIT_SECONDS)
+    assert len(shadow.lines(SUMMARY)) == 1
+
+
+def test_a_challenger_that_crashes_is_started_again(uri: str, models: Library, tmp_path: Path) -> None:
+    other = published(tmp_path / "other", "crashing", models.path("crashing"))
+    with shadowed(tmp_path, uri, other) as shadow:
+        shadow.wait_until_active(lambda: right(shadow))
+        right(shadow, row=ROW | {"marked": True})
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        assert '"status":3' in shadow.log.read_text()
+        assert offers(shadow)["away"] > 0
+
+
+def test_a_challenger_that_cannot_be_loaded_is_only_told_of(uri: str, tmp_path: Path) -> None:
+    with shadowed(tmp_path, uri, f"{tmp_path}/store/models/nobody@champion") as shadow:
+        missing = "There is no alias champion of the model nobody"
+        asked_until(shadow, lambda: missing in shadow.log.read_text(), "nothing was told")
+        right(shadow, 10)
+        found = shadow.summary()
+    assert (found["compared"], found["differing"], found["errors"]) == (0, 0, {})
+    assert found["early"] >= 10
+
+
+def test_a_challenger_that_hangs_is_started_again(uri: str, models: Library, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    other = published(tmp_path / "other", "slow", models.slow(gate))
+    with shadowed(tmp_path, uri, other, PREDICT_TIMEOUT_SECONDS="0.5") as shadow:
+        shadow.wait_until_active(lambda: right(shadow))
+        asked_until(shadow, lambda: '"the challenger hangs"' in shadow.log.read_text(), "nobody noticed")
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+    assert shadow.lines(SUMMARY)[0]["errors"]["DEADLINE_EXCEEDED"] >= 3
+
+
+def test_what_a_shadow_cannot_take_is_dropped_and_counted(uri: str, tmp_path: Path) -> None:
+    with shadowed(tmp_path, uri, uri) as shadow:
+        shadow.wait_until_active(lambda: right(shadow))
+        (process,) = shadow.processes()
+        process.send_signal(signal.SIGSTOP)
+        many = [ROW] * 500  # a row is some 40 bytes
+        while offers(shadow).get("full", 0) < 20:
+            assert shadow.served.post("/predict", many).json() == [{"prediction": 1.5}] * 500
+        larger = [ROW] * (MOST_BYTES // 20)
+        assert shadow.served.post("/predict", larger).json() == [{"prediction": 1.5}] * len(larger)
+        after = offers(shadow)
+        process.send_signal(signal.SIGCONT)
+        right(shadow)
+        assert shadow.processes() == [process]
+        found = shadow.summary()
+    assert after["too_large"] == 1
+    assert after["full"] >= 20
+    assert (found["differing"], found["errors"]) == (0, {})

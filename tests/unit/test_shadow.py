@@ -1,0 +1,244 @@
+"""What is offered to the shadow, and that offering never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from starlette.requests import Request
+
+from modelserve.envelopes import Message
+from modelserve.http import Http
+from modelserve.loading import Loaded
+from modelserve.metrics import Metrics
+from modelserve.results import make_result
+from modelserve.settings import Settings
+from modelserve.shadow import LONGEST, MOST_BYTES, Offer, Shadow, Shadowed, offer_event
+from modelserve_control import processes
+from signatures import signature
+from tiny import Holding, Tiny, loaded
+
+X = signature(x="double")
+WAIT_SECONDS = 120.0  # it gets only the time that nobody else on the machine wants
+
+
+class Heard:
+    """A shadow whose process is this one."""
+
+    def __init__(self, percent: float = 100.0) -> None:
+        self.shadow = Shadow(Settings.from_environ({"SHADOW_PERCENT": str(percent)}), Metrics(enabled=False))
+        self.shadow._socket, self.ear = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.shadow._socket.setblocking(False)
+        self.shadow._thread = threading.Thread()
+
+    def offers(self) -> list[Offer]:
+        self.ear.setblocking(False)
+        found = []
+        try:
+            while True:
+                found.append(msgspec.msgpack.decode(self.ear.recv(2 * MOST_BYTES), type=Offer))
+        except BlockingIOError:
+            return found
+
+    def close(self) -> None:
+        self.ear.close()
+        if self.shadow._socket:
+            self.shadow._socket.close()
+
+
+@contextmanager
+def heard(percent: float = 100.0) -> Iterator[Heard]:
+    made = Heard(percent)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def ask(heard: Heard, method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, bytes]:
+    """The door's answer, after the loop's next turn. The body comes in two parts."""
+    parts = [{"body": body[:3], "more_body": True}, {"body": body[3:], "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", **parts.pop(0)}
+
+    scope = {
+        "type": "http", "method": method, "path": path, "query_string": query, "scheme": "http",
+        "headers": [(b"x-request-id", b"r1"), (b"content-type", b"application/json; charset=utf-8")],
+        "server": ("localhost", 80),
+    }  # fmt: skip
+
+    async def main(made: Loaded) -> tuple[int, bytes]:
+        holding: Any = Holding(made)
+        door = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
+        response = await Shadowed(door, heard.shadow)(Request(scope, receive))
+        assert heard.offers() == []  # not before the host has the answer
+        await asyncio.sleep(0)
+        return response.status_code, bytes(response.body)
+
+    with loaded(Tiny(), X) as made:
+        return asyncio.run(main(made))
+
+
+V2 = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [0.5]}]}'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "query"),
+    [
+        ("POST", "/predict", b'{"x": 0.5}', b""),
+        ("POST", "/", b'[{"x": 0.5}]', b""),
+        ("POST", "/invocations", b'{"dataframe_records": [{"x": 0.5}]}', b"predict_method=predict"),
+        ("POST", "/v2/models/tiny/infer", V2, b""),
+        ("POST", "/v2/models/tiny/versions/7/infer", V2, b""),
+        ("GET", "/predict", b"", b"x=0.5"),
+    ],
+)
+def test_a_prediction_is_offered_as_it_was_asked_and_answered(
+    method: str, path: str, body: bytes, query: bytes
+) -> None:
+    with heard() as ear:
+        status, answer = ask(ear, method, path, body, query)
+        (offer,) = ear.offers()
+    assert status == 200
+    given = (offer.method, offer.path, offer.query, offer.body, offer.content_type)
+    assert given == (method, path, query, body, b"application/json; charset=utf-8")
+    assert (offer.answer, offer.request_id, offer.model, offer.version) == (answer, "r1", "tiny", "7")
+    assert not offer.event
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/predict", b'{"x": "far"}', 400),
+        ("POST", "/predict", b"{", 400),
+        ("POST", "/v2/models/other/infer", V2, 404),
+        ("GET", "/health", b"", 200),
+        ("GET", "/metadata", b"", 200),
+        ("PUT", "/predict", b"", 405),
+        ("GET", "/v2/models/tiny", b"", 200),
+    ],
+)
+def test_nothing_else_is_offered(method: str, path: str, body: bytes, status: int) -> None:
+    with heard() as ear:
+        assert ask(ear, method, path, body)[0] == status
+        assert ear.offers() == []
+
+
+def test_a_share_is_offered() -> None:
+    with heard(25.0) as ear:
+        chosen = sum(ear.shadow.chosen() for _ in range(20_000))
+    assert 4_000 < chosen < 6_000  # 16 standard deviations
+
+
+def test_what_was_published_of_a_message_is_offered_as_its_payload_with_its_events() -> None:
+    message = Message(b'{"x": 0.5}', "m1", {"secret": "s"})
+    results = [make_result("tiny", "7", {"prediction": value}, "k", "m1", place) for place, value in enumerate((1, 2))]
+    with heard() as ear, loaded(Tiny(), X) as made:
+        offer_event(ear.shadow, made, message, [])
+        offer_event(ear.shadow, made, message, results)
+        (offer,) = ear.offers()
+    assert (offer.event, offer.body, offer.request_id, offer.version) == (True, message.data, "m1", "7")
+    assert [one["prediction"] for one in msgspec.json.decode(offer.answer)] == [{"prediction": 1}, {"prediction": 2}]
+
+
+def test_a_message_id_that_is_no_text_is_offered_as_far_as_it_is() -> None:
+    with heard() as ear, loaded(Tiny(), X) as made:
+        offer_event(ear.shadow, made, Message(b"{}", "m\ud800"), [make_result("t", "7", {"p": 1}, "k", "m", 0)])
+        assert [offer.request_id for offer in ear.offers()] == ["m?"]
+
+
+def offered(size: int = 100) -> Offer:
+    return Offer(False, "POST", "/predict", b"", b"", b" " * size, b"1", "tiny", "7", "r1")
+
+
+@pytest.mark.parametrize(("longer", "offered"), [(0, True), (1, False)])
+def test_what_is_larger_than_the_bound_is_dropped(longer: int, offered: bool) -> None:
+    result = make_result("tiny", "7", {"prediction": 1}, "k", "m1", 0)
+    with heard() as ear, loaded(Tiny(), X) as made:
+        body = b'{"x": 0.5}'
+        answer = ask(ear, "POST", "/predict", body)[1]
+        ear.offers()
+        padding = b" " * (MOST_BYTES - len(body) - len(answer) + longer)
+        assert ask(ear, "POST", "/predict", padding + body) == (200, answer)
+        assert [offer.body == padding + body for offer in ear.offers()] == [True] * offered
+        message = Message(b" " * (MOST_BYTES - len(result.body) + longer), "m1")
+        offer_event(ear.shadow, made, message, [result])
+        assert len(ear.offers()) == offered
+        assert ear.shadow.dropped == 2 * longer
+
+
+def test_a_message_is_never_longer_than_what_is_read_of_it() -> None:
+    with heard() as ear:
+        offer = offered()
+        offer.content_type = b"application/json;" + b" " * LONGEST
+        ear.shadow.offer(offer)
+        assert (ear.offers(), ear.shadow.dropped) == ([], 1)
+
+
+def test_what_does_not_fit_is_dropped_and_the_next_offer_says_how_many_were() -> None:
+    with heard() as ear:
+        for _ in range(100_000):
+            ear.shadow.offer(offered())
+        assert ear.shadow.dropped > 0
+        assert ear.shadow.sent + ear.shadow.dropped == 100_000
+        assert len(ear.offers()) == ear.shadow.sent
+        before = ear.shadow.dropped
+        ear.shadow.offer(offered())
+        (last,) = ear.offers()
+        assert last.dropped == before
+        ear.ear.close()
+        ear.shadow.offer(offered())
+    assert ear.shadow.dropped == before + 1
+
+
+def test_a_shadow_that_takes_nothing_is_ended_and_another_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"SHADOW_MODEL_URI": "/nowhere/models/n/versions/1", "PREDICT_TIMEOUT_SECONDS": "0.05"}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    shadow = Shadow(Settings.from_environ(environ), Metrics(enabled=False), patience=0.5)
+    try:
+        shadow.offer(offered())
+        first = started(shadow, None)
+        first.send_signal(signal.SIGSTOP)
+        end = time.monotonic() + WAIT_SECONDS
+        while shadow.process and shadow.process.pid == first.pid:
+            shadow.offer(offered())
+            assert time.monotonic() < end, "it was left as it is"
+        second = started(shadow, first)
+    finally:
+        shadow.stop()
+    assert not first.is_running()
+    second.wait(WAIT_SECONDS)
+
+
+def started(shadow: Shadow, before: psutil.Process | None) -> psutil.Process:
+    end = time.monotonic() + WAIT_SECONDS
+    while shadow.process is None or (before and shadow.process.pid == before.pid):
+        assert time.monotonic() < end, "it was not started"
+        time.sleep(0.01)
+    return psutil.Process(shadow.process.pid)
+
+
+def test_without_a_challenger_nothing_of_it_is_imported() -> None:
+    code = """
+import sys
+from modelserve.process import Process
+process = Process()
+process.http, process.events, process.stop()
+sys.exit(any("shadow" in name for name in sys.modules))
+"""
+    environ = processes.with_sources({"PATH": "", "MODEL_URI": "/nowhere", "LOG_LEVEL": "ERROR", "DRY_RUN": "true"})
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
