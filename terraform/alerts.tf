@@ -5,6 +5,7 @@ locals {
   _event        = format(local._service, google_cloudfunctions2_function.this["predict_event"].name)
   _events       = format(local._subscription, google_pubsub_subscription.events.name)
   _dead_letters = format(local._subscription, google_pubsub_subscription.dead_letters.name)
+  _balanced     = "metric.type=\"loadbalancing.googleapis.com/https/backend_request_count\" AND resource.type=\"https_lb_rule\""
 
   # Every metric stands in METRICS.md with its source.
   _thresholds = {
@@ -63,13 +64,13 @@ locals {
   _fallback_threshold = {
     for key, one in module.fallback : "fallback" => {
       title     = "The fallback has answered for an hour"
-      filter    = "metric.type=\"loadbalancing.googleapis.com/https/backend_request_count\" AND resource.type=\"https_lb_rule\" AND resource.labels.backend_target_name=\"${one.backend_name}\""
-      of        = null
+      filter    = "${local._balanced} AND resource.labels.url_map_name=\"${one.url_map}\" AND resource.labels.backend_target_name=\"${one.backend_name}\""
+      of        = "${local._balanced} AND resource.labels.url_map_name=\"${one.url_map}\""
       aligner   = "ALIGN_RATE"
       reducer   = "REDUCE_SUM"
-      threshold = 0
+      threshold = var.alerts.fallback_ratio
       seconds   = 3600
-      advice    = "fallback_weight is above 0. When predict is well again, set it to 0 and apply."
+      advice    = "When predict is well again, move requests back: modelserve failover --to functions"
     }
   }
 
@@ -154,7 +155,7 @@ resource "google_monitoring_alert_policy" "activation" {
   conditions {
     display_name = "A version was refused"
     condition_matched_log {
-      filter = "${local._lines} AND ${local.log_lines.activation_failures}"
+      filter = local.log_lines.activation_failures
     }
   }
 
@@ -166,5 +167,30 @@ resource "google_monitoring_alert_policy" "activation" {
 
   documentation {
     content = "The version before it still serves. The log line says what was refused: docs/errors.md. Go back: modelserve rollback ${var.model.name}"
+  }
+}
+
+# A build that nobody watches: it was asked for by a schedule.
+resource "google_monitoring_alert_policy" "failed_job" {
+  for_each              = google_cloudbuild_trigger.job
+  display_name          = "${var.name}: ${each.key} failed"
+  combiner              = "OR"
+  notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+
+  conditions {
+    display_name = "The build ${each.value.name} failed"
+    condition_matched_log {
+      filter = local._failed_job[each.key]
+    }
+  }
+
+  alert_strategy {
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+
+  documentation {
+    content = "The model that serves is still the one before. Look at the log: gcloud builds list --project=${var.project_id} --region=${var.region} --filter=buildTriggerId=${each.value.trigger_id}"
   }
 }

@@ -1,13 +1,15 @@
 # One file, cloudbuild.yaml, has every pipeline; _JOB says which.
 locals {
+  _approval = coalesce(var.deploy_needs_approval, var.environment == "prod")
+
   _on_push = var.repository == null ? {} : {
-    deploy = { account = "deploy", approval = var.deploy_needs_approval, pull_request = false }
+    deploy = { account = "deploy", approval = local._approval, pull_request = false }
     test   = { account = "test", approval = false, pull_request = true }
   }
 
   _on_message = var.repository == null ? {} : {
     drift   = { approval = false }
-    retrain = { approval = var.deploy_needs_approval }
+    retrain = { approval = local._approval }
   }
 
   _substitutions = {
@@ -88,4 +90,6 @@ resource "google_cloudbuild_trigger" "job" {
 resource "google_pubsub_topic" "jobs" {
   name                       = "${var.name}-jobs"
   message_retention_duration = "86400s"
+  kms_key_name               = var.kms_key
+  depends_on                 = [google_kms_crypto_key_iam_member.this]
 }

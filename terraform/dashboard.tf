@@ -2,7 +2,7 @@ locals {
   _log_metric = "logging.googleapis.com/user/${var.name}"
 
   # A chart: title, metric, the resource it is about, how its points are made, by which label its lines are split.
-  charts = [
+  charts = concat([
     ["Requests by status", "run.googleapis.com/request_count", local._predict, "ALIGN_RATE", "metric.label.response_code_class"],
     ["Latency, 95th percentile", "run.googleapis.com/request_latencies", local._predict, "ALIGN_PERCENTILE_95", "resource.label.revision_name"],
     ["Instances", "run.googleapis.com/container/instance_count", local._predict, "ALIGN_MAX", "metric.label.state"],
@@ -16,7 +16,9 @@ locals {
     ["Refused versions by reason", "${local._log_metric}/activation_failures", "resource.type=\"cloud_run_revision\"", "ALIGN_DELTA", "metric.label.error_code"],
     ["Dead letters by reason", "${local._log_metric}/dead_letters", "resource.type=\"cloud_run_revision\"", "ALIGN_DELTA", "metric.label.error_code"],
     ["The model raised", "${local._log_metric}/model_failures", "resource.type=\"cloud_run_revision\"", "ALIGN_DELTA", "metric.label.function"],
-  ]
+    ], var.repository == null ? [] : [
+    ["Failed jobs by trigger", "${local._log_metric}/failed_builds", "resource.type=\"build\"", "ALIGN_DELTA", "metric.label.trigger"],
+  ])
 }
 
 resource "google_monitoring_dashboard" "this" {

@@ -1,6 +1,5 @@
 # What answers instead of predict: a cluster, and the load balancer that
-# shares requests out. Terraform alone owns the weights: to move requests is
-# to apply another fallback_weight, so no script may change the URL map.
+# shares requests out. `modelserve failover` alone moves them.
 module "fallback" {
   source = "./modules/fallback"
   count  = var.enable_gke_fallback ? 1 : 0
@@ -9,12 +8,12 @@ module "fallback" {
   function_name       = google_cloudfunctions2_function.this["predict"].name
   images              = google_artifact_registry_repository.this["images"].name
   labels              = local.labels
+  manifests           = { artifact = local.manifests, repository = google_artifact_registry_repository.this["manifests"].name }
   name                = var.name
   origin_token        = var.fallback_origin_token
   project_id          = var.project_id
   region              = var.region
   settings            = var.fallback
-  weight              = var.fallback_weight
 }
 
 # The worker's pods are granted what the functions have, as themselves: no key,

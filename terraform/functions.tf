@@ -32,10 +32,11 @@ locals {
 }
 
 resource "google_cloudfunctions2_function" "this" {
-  for_each    = local.functions
-  name        = "${var.name}-${replace(each.key, "_", "-")}"
-  location    = var.region
-  description = "Serves ${var.model.name}@${var.model.alias}"
+  for_each     = local.functions
+  name         = "${var.name}-${replace(each.key, "_", "-")}"
+  location     = var.region
+  description  = "Serves ${var.model.name}@${var.model.alias}"
+  kms_key_name = var.kms_key
 
   build_config {
     runtime           = local.runtime
@@ -85,6 +86,7 @@ resource "google_cloudfunctions2_function" "this" {
   # A build needs its grants, and a first instance reads the store at once.
   depends_on = [
     google_artifact_registry_repository_iam_member.build_writes,
+    google_kms_crypto_key_iam_member.this,
     google_project_iam_member.this,
     google_pubsub_topic_iam_member.event_publishes,
     google_secret_manager_secret_iam_member.this,

@@ -16,7 +16,7 @@ output "event_command" {
 }
 
 output "fallback" {
-  description = "With the fallback: the DNS records to make, and what the Gateway on the cluster names."
+  description = "With the fallback: the DNS records to make, and what the cluster's manifests and `modelserve failover` name."
   value = var.enable_gke_fallback ? {
     records = {
       (var.fallback.domain)        = module.fallback[0].address
@@ -24,7 +24,10 @@ output "fallback" {
     }
     cluster              = module.fallback[0].cluster
     gateway_address_name = module.fallback[0].gateway_address_name
+    image                = local.image
+    manifests            = local.manifests
     security_policy      = module.fallback[0].origin_policy
+    url_map              = module.fallback[0].url_map
   } : null
 }
 

@@ -2,21 +2,20 @@ data "google_project" "this" {
   project_id = var.project_id
 }
 
-data "google_storage_project_service_account" "this" {
-  count = var.store.kms_key == null ? 0 : 1
-}
-
 locals {
   labels = merge(var.labels, {
     application = var.name
     environment = var.environment
   })
 
-  _agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa"
+  _agent = "serviceAccount:service-${data.google_project.this.number}@"
 
   # Google's own accounts, which exist once the APIs are enabled (bootstrap/).
   agents = {
-    monitoring = "${local._agent}-monitoring-notification.iam.gserviceaccount.com"
-    pubsub     = "${local._agent}-pubsub.iam.gserviceaccount.com"
+    artifact_registry = "${local._agent}gcp-sa-artifactregistry.iam.gserviceaccount.com"
+    functions         = "${local._agent}gcf-admin-robot.iam.gserviceaccount.com"
+    monitoring        = "${local._agent}gcp-sa-monitoring-notification.iam.gserviceaccount.com"
+    pubsub            = "${local._agent}gcp-sa-pubsub.iam.gserviceaccount.com"
+    run               = "${local._agent}serverless-robot-prod.iam.gserviceaccount.com"
   }
 }

@@ -1,9 +1,15 @@
 locals {
-  # Building a function moves tags; an image for GKE never changes.
+  # Building a function moves tags, and so does a new rendering of the
+  # manifests that the cluster pulls; an image for GKE never changes.
   repositories = {
     functions = { immutable_tags = false, description = "What Cloud Build makes of the functions" }
     images    = { immutable_tags = true, description = "The image that runs on GKE" }
+    manifests = { immutable_tags = false, description = "What the cluster runs, rendered" }
   }
+
+  _registry = { for key, one in google_artifact_registry_repository.this : key => "${var.region}-docker.pkg.dev/${var.project_id}/${one.repository_id}" }
+  image     = "${local._registry.images}/modelserve"
+  manifests = "${local._registry.manifests}/manifests:${var.environment}"
 }
 
 resource "google_artifact_registry_repository" "this" {
@@ -13,6 +19,7 @@ resource "google_artifact_registry_repository" "this" {
   format                 = "DOCKER"
   description            = each.value.description
   cleanup_policy_dry_run = false
+  kms_key_name           = var.kms_key
 
   docker_config {
     immutable_tags = each.value.immutable_tags
@@ -34,6 +41,8 @@ resource "google_artifact_registry_repository" "this" {
       older_than = "${30 * 86400}s"
     }
   }
+
+  depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
 resource "google_artifact_registry_repository_iam_member" "build_writes" {
@@ -44,7 +53,8 @@ resource "google_artifact_registry_repository_iam_member" "build_writes" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "deploy_writes" {
-  repository = google_artifact_registry_repository.this["images"].name
+  for_each   = toset(["images", "manifests"])
+  repository = google_artifact_registry_repository.this[each.key].name
   location   = var.region
   role       = "roles/artifactregistry.writer"
   member     = local.members.deploy

@@ -59,20 +59,13 @@ resource "google_storage_bucket" "this" {
   }
 
   dynamic "encryption" {
-    for_each = var.store.kms_key == null ? [] : [1]
+    for_each = var.kms_key == null ? [] : [1]
     content {
-      default_kms_key_name = var.store.kms_key
+      default_kms_key_name = var.kms_key
     }
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.storage]
-}
-
-resource "google_kms_crypto_key_iam_member" "storage" {
-  count         = var.store.kms_key == null ? 0 : 1
-  crypto_key_id = var.store.kms_key
-  role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-  member        = data.google_storage_project_service_account.this[0].member
+  depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
 # The name carries the hash of the content, so new code is a new object and a

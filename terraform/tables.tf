@@ -12,6 +12,15 @@ resource "google_bigquery_dataset" "this" {
   description                = "Predictions and dead letters of ${var.name}"
   location                   = coalesce(var.tables.location, var.region)
   delete_contents_on_destroy = false
+
+  dynamic "default_encryption_configuration" {
+    for_each = var.kms_key == null ? [] : [1]
+    content {
+      kms_key_name = var.kms_key
+    }
+  }
+
+  depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
 resource "google_bigquery_table" "this" {
@@ -20,6 +29,13 @@ resource "google_bigquery_table" "this" {
   table_id            = each.value.name
   description         = "What came to the topic ${each.key}, as Pub/Sub wrote it"
   deletion_protection = var.deletion_protection
+
+  dynamic "encryption_configuration" {
+    for_each = var.kms_key == null ? [] : [1]
+    content {
+      kms_key_name = var.kms_key
+    }
+  }
 
   time_partitioning {
     type          = "DAY"

@@ -10,6 +10,7 @@ resource "google_pubsub_topic" "this" {
   for_each                   = local.topics
   name                       = "${var.name}-${each.value.name}"
   message_retention_duration = "${each.value.retention_days * 86400}s"
+  kms_key_name               = var.kms_key
 
   dynamic "schema_settings" {
     for_each = each.key == "input" ? google_pubsub_schema.input : []
@@ -18,6 +19,8 @@ resource "google_pubsub_topic" "this" {
       encoding = "JSON"
     }
   }
+
+  depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
 # A schema in use cannot be replaced under its own name, so the name carries

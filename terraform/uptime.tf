@@ -1,12 +1,22 @@
-# Google's checkers come from outside: they reach predict only where it is
-# open to the internet, and call it as Monitoring's own account.
+# Google's checkers come from outside, so they come in where anybody could.
+# Where predict is open to the internet they ask it as Monitoring's own
+# account. Through the load balancer their token names the domain, which Cloud
+# Run does not take: there a refusal says that domain, certificate and front
+# end are well, and the alerts say whether predict is.
 locals {
-  _uptime = var.predict.ingress == "ALLOW_ALL" ? { predict = true } : {}
+  _checks = merge(
+    var.predict.ingress != "ALLOW_ALL" ? {} : {
+      predict = { host = trimprefix(local.urls.predict, "https://"), signed = true, refusals = [] }
+    },
+    !var.enable_gke_fallback ? {} : {
+      load_balancer = { host = var.fallback.domain, signed = false, refusals = var.allow_unauthenticated ? [] : [401, 403] }
+    },
+  )
 }
 
 resource "google_monitoring_uptime_check_config" "this" {
-  for_each     = local._uptime
-  display_name = "${var.name} predict"
+  for_each     = local._checks
+  display_name = "${var.name} ${replace(each.key, "_", " ")}"
   timeout      = "10s"
   period       = "300s"
 
@@ -15,8 +25,19 @@ resource "google_monitoring_uptime_check_config" "this" {
     port         = 443
     use_ssl      = true
     validate_ssl = true
-    service_agent_authentication {
-      type = "OIDC_TOKEN"
+
+    dynamic "service_agent_authentication" {
+      for_each = each.value.signed ? [1] : []
+      content {
+        type = "OIDC_TOKEN"
+      }
+    }
+
+    dynamic "accepted_response_status_codes" {
+      for_each = each.value.refusals
+      content {
+        status_value = accepted_response_status_codes.value
+      }
     }
   }
 
@@ -24,14 +45,14 @@ resource "google_monitoring_uptime_check_config" "this" {
     type = "uptime_url"
     labels = {
       project_id = var.project_id
-      host       = trimprefix(local.urls.predict, "https://")
+      host       = each.value.host
     }
   }
 }
 
 resource "google_cloud_run_v2_service_iam_member" "uptime" {
-  for_each = local._uptime
-  name     = google_cloudfunctions2_function.this["predict"].name
+  for_each = { for key, one in local._checks : key => one if one.signed }
+  name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region
   role     = "roles/run.invoker"
   member   = local.agents.monitoring
@@ -45,8 +66,8 @@ resource "google_cloud_run_v2_service_iam_member" "uptime" {
 }
 
 resource "google_monitoring_alert_policy" "uptime" {
-  for_each              = local._uptime
-  display_name          = "${var.name}: predict does not answer"
+  for_each              = local._checks
+  display_name          = "${var.name}: ${replace(each.key, "_", " ")} does not answer"
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
 
@@ -66,6 +87,6 @@ resource "google_monitoring_alert_policy" "uptime" {
   }
 
   documentation {
-    content = "No active model, no instance, or no way in: look at GET /health of the function."
+    content = "No active model, no instance, or no way in: look at GET /health of the function, and with the load balancer at its DNS record and certificate."
   }
 }

@@ -42,6 +42,27 @@ variable "invokers" {
   }
 }
 
+variable "kms_key" {
+  description = "A key of Cloud KMS in the region, projects/P/locations/REGION/keyRings/R/cryptoKeys/K, that encrypts buckets, topics, tables, images and functions; null leaves it to Google's own keys."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key must be projects/P/locations/L/keyRings/R/cryptoKeys/K."
+  }
+
+  validation {
+    condition     = var.kms_key == null ? true : try(split("/", var.kms_key)[3], var.region) == var.region
+    error_message = "kms_key must be a key of the region: a function takes no other."
+  }
+
+  validation {
+    condition     = var.kms_key == null ? true : alltrue([for place in [var.store.location, var.tables.location] : lower(coalesce(place, var.region)) == var.region])
+    error_message = "With kms_key, store.location and tables.location must be left to be the region, where the key is."
+  }
+}
+
 variable "labels" {
   description = "More labels for everything; application and environment are set."
   type        = map(string)

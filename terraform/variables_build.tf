@@ -1,7 +1,7 @@
 variable "deploy_needs_approval" {
-  description = "A person must approve each build that changes what is served."
+  description = "A person must approve each build that changes what is served; null asks for it in prod alone."
   type        = bool
-  default     = true
+  default     = null
 }
 
 variable "repository" {

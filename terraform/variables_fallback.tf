@@ -5,9 +5,8 @@ variable "enable_gke_fallback" {
 }
 
 variable "fallback" {
-  description = "The load balancer's domain, the domain of the cluster's Gateway, whether the Gateway verifies callers as Cloud Run would, and requests a minute from one address (null for any)."
+  description = "The load balancer's domain, the domain of the cluster's Gateway, the cluster's release channel, and requests a minute from one address (null for any)."
   type = object({
-    callers_verified    = optional(bool, false)
     domain              = string
     origin_domain       = string
     release_channel     = optional(string, "REGULAR")
@@ -45,26 +44,5 @@ variable "fallback_origin_token" {
   validation {
     condition     = !var.enable_gke_fallback || can(regex("^[A-Za-z0-9]{32,}$", var.fallback_origin_token))
     error_message = "enable_gke_fallback = true needs fallback_origin_token, 32 or more letters and digits: openssl rand -hex 32."
-  }
-}
-
-variable "fallback_weight" {
-  description = "How many of 100 requests the cluster answers: 0 while predict is well, 100 while it is not."
-  type        = number
-  default     = 0
-
-  validation {
-    condition     = var.fallback_weight >= 0 && var.fallback_weight <= 100 && floor(var.fallback_weight) == var.fallback_weight
-    error_message = "fallback_weight must be a whole number from 0 to 100."
-  }
-
-  validation {
-    condition     = var.fallback_weight == 0 || var.enable_gke_fallback
-    error_message = "fallback_weight above 0 needs enable_gke_fallback = true."
-  }
-
-  validation {
-    condition     = var.fallback_weight == 0 || var.allow_unauthenticated || try(var.fallback.callers_verified, false)
-    error_message = "fallback_weight above 0 would let anybody in: the Gateway has no Cloud Run in front. Verify callers there and set fallback.callers_verified = true."
   }
 }

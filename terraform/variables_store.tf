@@ -73,20 +73,14 @@ variable "retention_days" {
 }
 
 variable "store" {
-  description = "The buckets: their location (null is the region), a key of Cloud KMS, and how many days deleted, overwritten and result objects are kept."
+  description = "The buckets: their location (null is the region), and how many days deleted, overwritten and result objects are kept."
   type = object({
-    kms_key          = optional(string)
     location         = optional(string)
     noncurrent_days  = optional(number, 30)
     results_days     = optional(number, 90)
     soft_delete_days = optional(number, 7)
   })
   default = {}
-
-  validation {
-    condition     = var.store.kms_key == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$", var.store.kms_key))
-    error_message = "store.kms_key must be projects/P/locations/L/keyRings/R/cryptoKeys/K."
-  }
 
   validation {
     condition     = var.store.noncurrent_days >= 1 && var.store.results_days >= 1

@@ -1,8 +1,9 @@
 variable "alerts" {
-  description = "When to raise an alarm: share of 5xx answers, 95th percentiles in milliseconds, age of the oldest event in seconds, and hours without any prediction (null for never)."
+  description = "When to raise an alarm: share of 5xx answers, share of requests that the fallback answers, 95th percentiles in milliseconds, age of the oldest event in seconds, and hours without any prediction (null for never)."
   type = object({
     cold_start_milliseconds = optional(number, 10000)
     error_ratio             = optional(number, 0.05)
+    fallback_ratio          = optional(number, 0.05)
     latency_milliseconds    = optional(number, 1000)
     oldest_event_seconds    = optional(number, 600)
     quiet_hours             = optional(number)
@@ -10,8 +11,8 @@ variable "alerts" {
   default = {}
 
   validation {
-    condition     = var.alerts.error_ratio > 0 && var.alerts.error_ratio < 1
-    error_message = "alerts.error_ratio must be a share between 0 and 1, such as 0.05."
+    condition     = alltrue([for share in [var.alerts.error_ratio, var.alerts.fallback_ratio] : share > 0 && share < 1])
+    error_message = "alerts.error_ratio and alerts.fallback_ratio must be shares between 0 and 1, such as 0.05."
   }
 
   validation {

@@ -1,7 +1,8 @@
-environment         = "dev"
-project_id          = "example-dev"
-region              = "europe-west1"
-deletion_protection = false
+environment           = "dev"
+project_id            = "example-dev"
+region                = "europe-west1"
+deletion_protection   = false
+deploy_needs_approval = false
 
 model = {
   name = "churn"

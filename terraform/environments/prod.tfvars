@@ -1,6 +1,7 @@
-environment = "prod"
-project_id  = "example-prod"
-region      = "europe-west1"
+environment           = "prod"
+project_id            = "example-prod"
+region                = "europe-west1"
+deploy_needs_approval = true
 
 model = {
   name = "churn"

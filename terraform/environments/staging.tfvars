@@ -1,7 +1,8 @@
-environment         = "staging"
-project_id          = "example-staging"
-region              = "europe-west1"
-deletion_protection = false
+environment           = "staging"
+project_id            = "example-staging"
+region                = "europe-west1"
+deletion_protection   = false
+deploy_needs_approval = false
 
 model = {
   name = "churn"

@@ -10,7 +10,7 @@ variables {
   project_id            = "example-dev"
   region                = "europe-west1"
   source_archive        = "modelserve-0123456789abcdef.zip"
-  fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com", callers_verified = true }
+  fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
   fallback_origin_token = "0123456789abcdef0123456789abcdef"
 }
 
@@ -44,15 +44,53 @@ run "enabling_it_is_one_apply" {
   }
 }
 
-run "a_weight_is_all_it_takes_to_move_requests" {
+run "an_alarm_says_that_the_fallback_answers" {
+  command = plan
   variables {
     enable_gke_fallback = true
-    fallback_weight     = 100
   }
 
   assert {
     condition     = contains(keys(google_monitoring_alert_policy.threshold), "fallback")
     error_message = "Nobody would notice that the fallback answers."
+  }
+}
+
+run "the_cluster_pulls_what_it_runs" {
+  command = plan
+  variables {
+    enable_gke_fallback = true
+  }
+
+  assert {
+    condition     = output.fallback.manifests == "europe-west1-docker.pkg.dev/example-dev/modelserve-manifests/manifests:dev"
+    error_message = "The pipeline would push to another place."
+  }
+}
+
+run "the_load_balancer_is_checked_from_outside" {
+  command = plan
+  variables {
+    enable_gke_fallback = true
+    predict             = { ingress = "ALLOW_INTERNAL_AND_GCLB" }
+  }
+
+  assert {
+    condition     = [for check in google_monitoring_uptime_check_config.this : check.monitored_resource[0].labels.host] == ["predict.example.com"]
+    error_message = "Nobody asks where callers come in, or somebody where nobody can."
+  }
+}
+
+run "a_refusal_is_an_answer_only_where_callers_are_known" {
+  command = plan
+  variables {
+    enable_gke_fallback   = true
+    allow_unauthenticated = true
+  }
+
+  assert {
+    condition     = length(google_monitoring_uptime_check_config.this["load_balancer"].http_check[0].accepted_response_status_codes) == 0
+    error_message = "A refusal would pass for an answer."
   }
 }
 

@@ -152,15 +152,30 @@ run "only_the_input_has_a_schema" {
   }
 }
 
-run "a_key_encrypts_every_bucket" {
+run "a_key_encrypts_all_that_is_kept" {
   command = plan
   variables {
-    store = { kms_key = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }
+    kms_key = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
   }
 
   assert {
-    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.encryption[0].default_kms_key_name == var.store.kms_key])
+    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.encryption[0].default_kms_key_name == var.kms_key])
     error_message = "A bucket is not encrypted with the key."
+  }
+
+  assert {
+    condition     = alltrue([for topic in concat(values(google_pubsub_topic.this), [google_pubsub_topic.jobs]) : topic.kms_key_name == var.kms_key])
+    error_message = "A topic is not encrypted with the key."
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(google_bigquery_dataset.this.default_encryption_configuration, [for table in google_bigquery_table.this : table.encryption_configuration[0]]) : one.kms_key_name == var.kms_key])
+    error_message = "The dataset or a table is not encrypted with the key."
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(values(google_artifact_registry_repository.this), values(google_cloudfunctions2_function.this)) : one.kms_key_name == var.kms_key])
+    error_message = "Images or a function are not encrypted with the key."
   }
 }
 
@@ -203,6 +218,30 @@ run "a_repository_brings_four_triggers" {
   assert {
     condition     = setunion(keys(google_cloudbuild_trigger.push), keys(google_cloudbuild_trigger.job)) == toset(["deploy", "drift", "retrain", "test"])
     error_message = "A trigger is missing."
+  }
+}
+
+run "a_failed_job_raises_an_alarm" {
+  command = plan
+  variables {
+    repository = "projects/p/locations/l/connections/c/repositories/r"
+  }
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.failed_job) == length(google_cloudbuild_trigger.job)
+    error_message = "Nobody would notice that the model is not trained any more."
+  }
+}
+
+run "only_production_waits_for_approval" {
+  command = plan
+  variables {
+    repository = "projects/p/locations/l/connections/c/repositories/r"
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(values(google_cloudbuild_trigger.push), values(google_cloudbuild_trigger.job)) : !one.approval_config[0].approval_required])
+    error_message = "Every try would wait for a person."
   }
 }
 

@@ -56,35 +56,3 @@ run "fallback_origin_token_refuses_a_short_one" {
   }
   expect_failures = [var.fallback_origin_token]
 }
-
-run "fallback_weight_refuses_more_than_all" {
-  command = plan
-  variables {
-    enable_gke_fallback   = true
-    fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
-    fallback_origin_token = "0123456789abcdef0123456789abcdef"
-    allow_unauthenticated = true
-    fallback_weight       = 101
-  }
-  expect_failures = [var.fallback_weight]
-}
-
-run "fallback_weight_refuses_requests_to_nothing" {
-  command = plan
-  variables {
-    allow_unauthenticated = true
-    fallback_weight       = 1
-  }
-  expect_failures = [var.fallback_weight]
-}
-
-run "fallback_weight_refuses_callers_that_nobody_verifies" {
-  command = plan
-  variables {
-    enable_gke_fallback   = true
-    fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
-    fallback_origin_token = "0123456789abcdef0123456789abcdef"
-    fallback_weight       = 1
-  }
-  expect_failures = [var.fallback_weight]
-}

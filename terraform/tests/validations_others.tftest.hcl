@@ -78,6 +78,31 @@ run "invokers_refuses_everybody" {
   expect_failures = [var.invokers]
 }
 
+run "kms_key_refuses_a_name" {
+  command = plan
+  variables {
+    kms_key = "modelserve"
+  }
+  expect_failures = [var.kms_key]
+}
+
+run "kms_key_refuses_another_place" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/europe/keyRings/r/cryptoKeys/k"
+  }
+  expect_failures = [var.kms_key]
+}
+
+run "kms_key_refuses_tables_elsewhere" {
+  command = plan
+  variables {
+    kms_key = "projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k"
+    tables  = { location = "EU" }
+  }
+  expect_failures = [var.kms_key]
+}
+
 run "labels_refuses_capitals" {
   command = plan
   variables {

@@ -81,14 +81,6 @@ run "retention_days_refuses_more_than_pubsub_keeps" {
   expect_failures = [var.retention_days]
 }
 
-run "store_refuses_a_key_by_name" {
-  command = plan
-  variables {
-    store = { kms_key = "models" }
-  }
-  expect_failures = [var.store]
-}
-
 run "store_refuses_nothing_kept" {
   command = plan
   variables {

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from infra import policies_access as access
+from infra import policies_encryption as encryption
 from infra import policies_events as events
+from infra import policies_fallback as fallback
 from infra import policies_upkeep as upkeep
 from infra.resources import Policy
 
@@ -30,14 +32,20 @@ ALL: Final[tuple[Policy, ...]] = (
     events.what_is_pushed_has_a_dead_letter_policy,
     events.the_ack_deadline_covers_the_timeout,
     events.pushes_are_signed_by_an_account_of_their_own,
+    encryption.what_is_kept_is_encrypted,
+    encryption.who_encrypts_may_use_the_key,
     upkeep.buckets_are_hardened,
     upkeep.functions_share_a_model,
     upkeep.functions_take_as_many_requests_as_they_are_sent,
     upkeep.images_are_cleaned_up,
     upkeep.tables_are_protected,
-    upkeep.the_cluster_is_private_and_protected,
-    upkeep.backends_fit_together,
-    upkeep.weights_share_out_every_request,
+    fallback.the_cluster_is_private_and_protected,
+    fallback.backends_fit_together,
+    fallback.weights_share_out_every_request,
+    fallback.plain_http_is_redirected,
+    fallback.the_cluster_pulls_what_it_runs,
+    upkeep.failed_jobs_are_noticed,
+    upkeep.every_way_in_is_checked,
     upkeep.alerts_say_what_to_do,
     upkeep.metrics_exist,
 )

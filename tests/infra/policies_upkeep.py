@@ -53,36 +53,6 @@ def tables_are_protected(resources: Sequence[Resource]) -> Iterator[str]:
             yield f"{address} may be deleted with its rows"
 
 
-def the_cluster_is_private_and_protected(resources: Sequence[Resource]) -> Iterator[str]:
-    for address, one in of(resources, "google_container_cluster"):
-        if not any(each["enable_private_nodes"] for each in one["private_cluster_config"]):
-            yield f"{address} has nodes on the internet"
-        if any(ip["enabled"] for each in one["control_plane_endpoints_config"] for ip in each["ip_endpoints_config"]):
-            yield f"{address} has a control plane with an address"
-        if one["deletion_protection"] is not True:
-            yield f"{address} may be deleted by mistake"
-
-
-def backends_fit_together(resources: Sequence[Resource]) -> Iterator[str]:
-    serverless = {one["id"] for _, one in of(resources, "google_compute_region_network_endpoint_group")}
-    for kind in ("google_compute_backend_service", "google_compute_global_forwarding_rule"):
-        for address, one in of(resources, kind):
-            if one["load_balancing_scheme"] != "EXTERNAL_MANAGED":
-                yield f"{address} cannot share requests out by weight"
-    for address, one in of(resources, "google_compute_backend_service"):
-        if len({backend["group"] in serverless for backend in one["backend"]}) != 1:
-            yield f"{address} mixes a serverless backend with another kind"
-
-
-def weights_share_out_every_request(resources: Sequence[Resource]) -> Iterator[str]:
-    for address, one in of(resources, "google_compute_url_map"):
-        weights = [
-            each["weight"] for action in one["default_route_action"] for each in action["weighted_backend_services"]
-        ]
-        if sum(weights) != 100 or len(weights) != 2:
-            yield f"{address} has the weights {weights}"
-
-
 def alerts_say_what_to_do(resources: Sequence[Resource]) -> Iterator[str]:
     for address, one in of(resources, "google_monitoring_alert_policy"):
         if not any(each["content"] for each in one["documentation"]):
@@ -109,3 +79,29 @@ def metrics_exist(resources: Sequence[Resource]) -> Iterator[str]:
             yield f"{address} names {name}, which METRICS.md does not have"
         if name.startswith("logging.googleapis.com/user/") and name not in ours:
             yield f"{address} names {name}, which nothing counts"
+
+
+def failed_jobs_are_noticed(resources: Sequence[Resource]) -> Iterator[str]:
+    """Nobody looks at a build that a schedule asked for."""
+    alerts = [str(one["conditions"]) for _, one in of(resources, "google_monitoring_alert_policy")]
+    for address, one in of(resources, "google_cloudbuild_trigger"):
+        if one["pubsub_config"] and not any(one["trigger_id"] in text and "^ERROR: " in text for text in alerts):
+            yield f"{address} may fail and nobody would know"
+
+
+def every_way_in_is_checked(resources: Sequence[Resource]) -> Iterator[str]:
+    """From outside, with an alarm for each check."""
+    ways = {
+        one["service_config"][0]["uri"].removeprefix("https://"): address
+        for address, one in functions(resources)
+        if one["service_config"][0]["ingress_settings"] == "ALLOW_ALL"
+    }
+    for address, one in of(resources, "google_compute_managed_ssl_certificate"):
+        ways |= dict.fromkeys(one["managed"][0]["domains"], address)
+    alerts = [str(one["conditions"]) for _, one in of(resources, "google_monitoring_alert_policy")]
+    checks = dict(of(resources, "google_monitoring_uptime_check_config"))
+    hosts = {one["monitored_resource"][0]["labels"]["host"] for one in checks.values()}
+    yield from (f"Nobody asks {ways[host]} from outside" for host in sorted(ways.keys() - hosts))
+    for address, one in checks.items():
+        if not any(one["uptime_check_id"] in text for text in alerts):
+            yield f"{address} may fail and nobody would know"

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+from hashlib import sha256
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from infra.conftest import NEWEST
-from infra.terraform import ARCHIVE, SOURCE, Workspace
+from infra.terraform import ARCHIVE, ROOT, SOURCE, Workspace
 
 README = (SOURCE / "README.md").read_text()
 BLOCKS = re.findall(r"```hcl\n(.*?)```", README, re.DOTALL)
+INLINE = re.findall(r"`(gcloud [^`]+)`", README)
+ADVISED = [
+    re.sub(r"\$\{[^}]*\}", "x", found)
+    for path in sorted(SOURCE.rglob("*.tf"))
+    for found in re.findall(r"gcloud [a-z](?:\$\{[^}]*\}|[^\")\\])*", path.read_text())
+]
 COMMANDS = [line[2:] for line in re.findall(r"```console\n(.*?)```", README, re.DOTALL)[0].splitlines()]
 
 
@@ -52,7 +62,7 @@ def test_it_takes_ten_commands() -> None:
     assert "output -raw curl" in COMMANDS[-1]
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("gcloud ")])
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("gcloud ")] + INLINE + ADVISED)
 def test_gcloud_knows_the_command(command: str) -> None:
     gcloud = shutil.which("gcloud")
     if not gcloud:
@@ -88,6 +98,31 @@ def test_terraform_commands_name_files_variables_and_outputs_that_exist() -> Non
                 assert words[2] in outputs, command
         for name in re.findall(r"TF_VAR_(\w+)=", command):
             assert name in variables[SOURCE], command
+
+
+def test_the_archive_is_made_and_its_object_carries_its_hash(newest: Workspace, tmp_path: Path) -> None:
+    """The line that packages the functions, as a shell runs it; only its program is this checkout's."""
+    [line] = [command for command in COMMANDS if "modelserve package" in command]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    sources = os.pathsep.join([str(ROOT / "functions"), str(ROOT / "scripts")])
+    done = subprocess.run(
+        ["sh", "-ec", f'{line}\nprintf %s "$TF_VAR_source_archive"'], cwd=tmp_path, check=True, text=True, timeout=120,
+        env={"PATH": path, "PYTHONPATH": sources, "HOME": str(tmp_path)}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    archive = Path(done.stdout)
+    assert archive.is_absolute(), "Terraform runs in another directory"
+    assert "main.py" in ZipFile(archive).namelist()
+    report = newest.test(
+        "-test-directory=tests/environments", "-var-file=environments/dev.tfvars", f"-var=source_archive={archive}",
+    )  # fmt: skip
+    assert report.failed() == set(), report.findings
+    [made] = [
+        one["change"]["after"]
+        for one in report.plans["an_empty_project_takes_one_plan"]
+        if one["type"] == "google_storage_bucket_object"
+    ]
+    assert made["source"] == str(archive)
+    assert made["name"] == f"modelserve-{sha256(archive.read_bytes()).hexdigest()[:16]}.zip"
 
 
 def test_every_account_and_file_is_in_its_table() -> None:

@@ -55,6 +55,17 @@ resource "google_container_cluster" "this" {
   subnetwork          = google_compute_subnetwork.this.id
   resource_labels     = var.labels
 
+  # Nobody has a certificate; what the project's policy refuses does not run.
+  master_auth {
+    client_certificate_config {
+      issue_client_certificate = false
+    }
+  }
+
+  binary_authorization {
+    evaluation_mode = "PROJECT_SINGLETON_POLICY_ENFORCE"
+  }
+
   release_channel {
     channel = var.settings.release_channel
   }

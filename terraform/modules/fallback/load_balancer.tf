@@ -10,12 +10,18 @@ resource "google_compute_url_map" "this" {
   default_route_action {
     weighted_backend_services {
       backend_service = google_compute_backend_service.function.id
-      weight          = 100 - var.weight
+      weight          = 100
     }
     weighted_backend_services {
       backend_service = google_compute_backend_service.gateway.id
-      weight          = var.weight
+      weight          = 0
     }
+  }
+
+  # From then on the weights belong to `modelserve failover`: an apply in the
+  # middle of an outage must not send requests back to what is down.
+  lifecycle {
+    ignore_changes = [default_route_action]
   }
 }
 
@@ -51,4 +57,28 @@ resource "google_compute_global_forwarding_rule" "https" {
   ip_address            = google_compute_global_address.this.id
   port_range            = "443"
   target                = google_compute_target_https_proxy.this.id
+}
+
+# Whoever leaves out the s is sent to the same place with it; 308 keeps a POST a POST.
+resource "google_compute_url_map" "redirect" {
+  name = "${var.name}-redirect"
+
+  default_url_redirect {
+    https_redirect         = true
+    redirect_response_code = "PERMANENT_REDIRECT"
+    strip_query            = false
+  }
+}
+
+resource "google_compute_target_http_proxy" "redirect" {
+  name    = "${var.name}-redirect"
+  url_map = google_compute_url_map.redirect.id
+}
+
+resource "google_compute_global_forwarding_rule" "http" {
+  name                  = "${var.name}-http"
+  load_balancing_scheme = "EXTERNAL_MANAGED"
+  ip_address            = google_compute_global_address.this.id
+  port_range            = "80"
+  target                = google_compute_target_http_proxy.redirect.id
 }

@@ -27,3 +27,8 @@ output "origin_policy" {
   description = "Name of the security policy that the Gateway's GCPBackendPolicy takes."
   value       = google_compute_security_policy.origin.name
 }
+
+output "url_map" {
+  description = "Name of the URL map that shares requests out."
+  value       = google_compute_url_map.this.name
+}

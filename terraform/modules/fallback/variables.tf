@@ -18,6 +18,14 @@ variable "labels" {
   type        = map(string)
 }
 
+variable "manifests" {
+  description = "The OCI artifact that the cluster pulls and runs, and the id of the repository that has it."
+  type = object({
+    artifact   = string
+    repository = string
+  })
+}
+
 variable "name" {
   description = "What the names of all resources begin with."
   type        = string
@@ -47,9 +55,4 @@ variable "settings" {
     release_channel     = string
     requests_per_minute = optional(number)
   })
-}
-
-variable "weight" {
-  description = "How many of 100 requests the cluster answers."
-  type        = number
 }

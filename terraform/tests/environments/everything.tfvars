@@ -2,6 +2,7 @@
 enable_gke_fallback   = true
 fallback_origin_token = "0123456789abcdef0123456789abcdef"
 invokers              = ["serviceAccount:app@example-prod.iam.gserviceaccount.com"]
+kms_key               = "projects/example-prod/locations/europe-west1/keyRings/modelserve/cryptoKeys/modelserve"
 input_schema          = "{\"type\": \"record\", \"name\": \"churn\", \"fields\": []}"
 notification_emails   = ["team@example.com"]
 producers             = ["serviceAccount:shop@example-prod.iam.gserviceaccount.com"]
@@ -35,8 +36,4 @@ predict = {
 
 schedules = {
   retrain = "0 3 * * 1"
-}
-
-store = {
-  kms_key = "projects/example-prod/locations/europe-west1/keyRings/modelserve/cryptoKeys/models"
 }
