@@ -13,6 +13,7 @@ from modelserve.errors import SettingError
 from modelserve_control import processes, words
 from modelserve_control.local import local
 from modelserve_control.output import answers
+from modelserve_control.rollout.command import rollout
 
 store_option = click.option(
     "--store",
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 main.add_command(local)
+main.add_command(rollout)
 
 
 @main.command()

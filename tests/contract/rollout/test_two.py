@@ -1,0 +1,58 @@
+"""Two rollouts at once, and one process that was only thought dead."""
+
+from __future__ import annotations
+
+from bucket_server import WAIT_SECONDS
+from command_line import finish
+from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records
+from contract.rollout.revisions import Revision
+
+
+def test_the_second_refuses_and_names_the_first(rollout: Rollout) -> None:
+    fault = rollout.cloud.fault("GET", "timeSeries", skip=3, held=True)
+    with rollout.started() as first:
+        assert fault.arrived.wait(WAIT_SECONDS)
+        since = records(rollout.command.store)[0]["started_at"]
+        patches = rollout.cloud.patches
+        message = rollout.refused("ROLLOUT_UNDER_WAY")
+        assert message.startswith(f"ann@example.com has been rolling out churn-predict since {since}: ")
+        assert (rollout.cloud.patches, len(records(rollout.command.store))) == (patches, 1)
+        fault.release.set()
+        finish(first)
+    assert rollout.predict.shares() == {NEW: 100}
+
+
+def test_one_that_was_aborted_by_another_stops_before_it_touches_the_traffic(rollout: Rollout) -> None:
+    fault = rollout.cloud.fault("GET", "timeSeries", skip=3, held=True)
+    with rollout.started() as first:
+        assert fault.arrived.wait(WAIT_SECONDS)
+        rollout("--abort")
+        patches = rollout.cloud.patches
+        fault.release.set()
+        assert "was taken over by ann@example.com" in finish(first, code=1).err
+    assert (rollout.predict.shares(), rollout.cloud.patches) == ({OLD: 100}, patches)
+    assert records(rollout.command.store)[0]["outcome"] == "aborted"
+
+
+def test_nothing_to_resume_or_to_abort(rollout: Rollout) -> None:
+    assert "No rollout of churn-predict is under way" in rollout.refused("NO_ROLLOUT", "--resume")
+    rollout.refused("NO_ROLLOUT", "--abort")
+    assert rollout.cloud.patches == 0
+
+
+def test_the_next_one_starts_when_the_last_has_ended(rollout: Rollout) -> None:
+    rollout()
+    rollout.cloud.next["churn-predict"] = Revision()
+    assert rollout.json()["services"] == {"churn-predict": {"serves": "churn-predict-00003-abc", "before": NEW}}
+    assert len(records(rollout.command.store)) == 2
+
+
+def test_a_rollout_that_was_killed_bars_the_next_one_until_somebody_decides(rollout: Rollout) -> None:
+    fault = rollout.cloud.fault("PATCH", "churn-predict", skip=2, held=True)
+    with rollout.started() as first:
+        kill(first, fault)
+    assert "use --resume or --abort if that process is dead" in rollout.refused("ROLLOUT_UNDER_WAY")
+    rollout("--abort")
+    rollout.cloud.next["churn-predict"] = Revision()
+    rollout()
+    assert locks(rollout.command.store) == []
