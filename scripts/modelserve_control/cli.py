@@ -11,6 +11,7 @@ import click
 
 from modelserve.errors import SettingError
 from modelserve_control import processes, words
+from modelserve_control.failover.command import failover
 from modelserve_control.local import local
 from modelserve_control.output import answers
 from modelserve_control.rollout.command import rollout
@@ -36,6 +37,7 @@ def main() -> None:
 
 main.add_command(local)
 main.add_command(rollout)
+main.add_command(failover)
 
 
 @main.command()
@@ -264,3 +266,19 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 
     with catalog.opened(store) as objects:
         return run(objects, what, part, Fields(**fields), progress())
+
+
+@main.command()
+@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
+@store_option
+@answers(words.fits)
+def doctor(what: str, store: str) -> Any:
+    """Check that the functions, built from this checkout, would activate a version; exit with 1 if not.
+
+    NAME alone is NAME@champion. A refusal names the pins to change.
+    """
+    from modelserve_control import catalog
+    from modelserve_control.doctor import doctor as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, what)

@@ -78,6 +78,20 @@ def deleted(result: Result) -> str:
     return f"deleted {result['name']} version {result['version']}: {result['files'] + 1} files; its number is not used again"
 
 
+def fits(result: Result) -> str:
+    subject = f"{result['name']} version {result['version']} ({result['runtime']})"
+    if not result["compared"]:
+        return f"{subject} says nothing about its Python and packages, so there is nothing to compare"
+    lines = [f"{subject} fits Python {result['python']} and {result['requirements']}: {', '.join(result['compared'])}"]
+    return "\n".join(
+        lines
+        + [
+            f"  {one['package']}: made with {one['version_has']}, the functions have {one['functions_have']}"
+            for one in result["differences"]
+        ]
+    )
+
+
 def pretty(result: Result) -> str:
     """A result that is a document itself."""
     return json.dumps(result, indent=2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -47,7 +48,9 @@ def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
     Raises `EnvironmentMismatch` naming both sides when the runtime is native. A compiled model does not unpickle, so it
     gets the same sentences as warnings, and so does a native one for a difference too small to matter.
     """
-    serious, slight = _differences(environment)
+    found = differences(environment, platform.python_version(), installed)
+    serious = [str(one) for one in found if one.serious]
+    slight = [str(one) for one in found if not one.serious]
     if kind == "compiled" or not serious:
         return serious + slight
     raise EnvironmentMismatch(
@@ -55,20 +58,32 @@ def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
     )
 
 
-def _differences(environment: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    serious: list[str] = []
-    slight: list[str] = []
-    python, here = environment.get("python"), platform.python_version()
-    if isinstance(python, str) and not _agree(python, here, 2):
-        serious.append(f"made with Python {python}, this server has {here}")
+@dataclass(frozen=True)
+class Difference:
+    """`here` is None where there is none. A serious one is refused by the native runtime."""
+
+    package: str
+    made: str
+    here: str | None
+    serious: bool
+
+    def __str__(self) -> str:
+        return f"made with {self.package} {self.made}, this server has {self.here or 'none'}"
+
+
+def differences(environment: Mapping[str, Any], python: str, found: Callable[[str], str | None]) -> list[Difference]:
+    """Between a version and a server with that Python; `found` gives its version of a package. Python is the first."""
+    result: list[Difference] = []
+    made = environment.get("python")
+    if isinstance(made, str) and not _agree(made, python, 2):
+        result.append(Difference("Python", made, python, serious=True))
     packages = environment.get("packages")
     for name, made in sorted(packages.items()) if isinstance(packages, Mapping) else ():
         parts = PARTS.get(normal(name))
-        if parts is None or not isinstance(made, str) or made == (there := installed(name)):
+        if parts is None or not isinstance(made, str) or made == (here := found(name)):
             continue
-        sentence = f"made with {name} {made}, this server has {there or 'none'}"
-        (slight if there and _agree(made, there, parts) else serious).append(sentence)
-    return serious, slight
+        result.append(Difference(name, made, here, serious=not (here and _agree(made, here, parts))))
+    return result
 
 
 def _agree(made: str, here: str, parts: int) -> bool:
@@ -95,13 +110,14 @@ def normal(name: str) -> str:
 
 def environment_of(directory: Path) -> dict[str, Any]:
     """What the files beside MLmodel say, in the manifest's form; only what is pinned counts."""
-    packages = {
-        normal(found[1]): found[2]
-        for line in _lines(directory / "requirements.txt")
-        if (found := _PINNED.fullmatch(line))
-    }
+    packages = pins(directory / "requirements.txt")
     python = _python(directory / "python_env.yaml")
     return {"python": python, "packages": packages} if python else {"packages": packages}
+
+
+def pins(requirements: Path) -> dict[str, str]:
+    """Versions by normal name; a line that allows several is left out."""
+    return {normal(found[1]): found[2] for line in _lines(requirements) if (found := _PINNED.fullmatch(line))}
 
 
 def _lines(path: Path) -> list[str]:
