@@ -8,16 +8,16 @@ from starlette.responses import Response
 
 from modelserve.process import Process
 
-_process = Process()
+process = Process()
 
 
 @functions_framework.aio.http
 async def predict(request: Request) -> Response:
     """Score what is posted: docs/http.md."""
-    return await _process.http(request)
+    return await process.http(request)
 
 
 @functions_framework.aio.http
 async def predict_event(request: Request) -> Response:
     """Score a Pub/Sub message and publish its predictions: docs/events.md."""
-    return await _process.events(request)
+    return await process.events(request)

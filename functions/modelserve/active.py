@@ -35,6 +35,7 @@ class Active:
         self.metrics = metrics
         self.current: Loaded | None = None
         self.error: ServeError | None = None
+        self.draining = False  # this process ends: it answers what it has, and asks for no more
         self._first: Future[Loaded] = Future()
         self._generation: int | None = None  # of the alias document that was last acted on
         self._failures = 0
@@ -60,6 +61,8 @@ class Active:
 
     @property
     def reason(self) -> str:
+        if self.draining:
+            return "This process is about to end."
         return not_ready(self.error).message
 
     async def lease(self) -> Loaded:

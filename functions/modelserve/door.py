@@ -85,8 +85,9 @@ class Door(ABC):
         response.raw_headers += loaded.headers if loaded else nobody(self.active.name)
 
     def health(self) -> Response:
-        """503 until a version is active. Afterwards always 200: a version that fails never replaces one that works."""
-        if self.active.current is None:
+        """503 until a version is active, and once the process is to end. Between them always 200: a version that fails
+        never replaces one that works."""
+        if self.active.current is None or self.active.draining:
             raise NotReady(self.active.reason)
         return reply({"status": "ok"}, self.active.current)
 
@@ -160,6 +161,10 @@ class Reply(Response):
 
 def reply(value: Any, loaded: Loaded) -> Response:
     return Reply(encode(value), loaded)
+
+
+def metrics_reply(metrics: Metrics) -> Response:
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 def nobody(name: str) -> list[tuple[bytes, bytes]]:

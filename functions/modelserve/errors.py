@@ -98,6 +98,16 @@ class UnsupportedMediaType(BadInput):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class AddressTooLong(BadInput):
+    code = "ADDRESS_TOO_LONG"
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+
+
+class HeadersTooLarge(BadInput):
+    code = "HEADERS_TOO_LARGE"
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
 # --- what may work later ---
 
 
@@ -126,6 +136,18 @@ class Overloaded(Unavailable):
 class TooSlow(ServeError):
     code = "DEADLINE_EXCEEDED"
     status = HTTPStatus.GATEWAY_TIMEOUT
+    retryable = True
+
+
+class TooManyConnections(Unavailable):
+    code = "TOO_MANY_CONNECTIONS"
+
+
+class ClientTooSlow(ServeError):
+    """The client did not send its request in time."""
+
+    code = "CLIENT_TOO_SLOW"
+    status = HTTPStatus.REQUEST_TIMEOUT
     retryable = True
 
 

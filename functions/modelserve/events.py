@@ -5,33 +5,25 @@ Permanent failures go to the dead letter topic and are acked; whatever may pass 
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve import envelopes, records, scoring
+from modelserve import envelopes
 from modelserve.active import Active
-from modelserve.bodies import JSON, Headers, off_loop, read_body, too_large
-from modelserve.door import Budget, Door, reply
+from modelserve.bodies import JSON, Headers, read_body
+from modelserve.door import Budget, Door, metrics_reply, reply
 from modelserve.envelopes import Message
-from modelserve.errors import BadInput, MethodNotAllowed, ServeError
+from modelserve.errors import MethodNotAllowed, ServeError
 from modelserve.loading import Loaded
+from modelserve.messages import Messages, Scored, explain
 from modelserve.metrics import Metrics
-from modelserve.payloads import Limits, strict_json
+from modelserve.payloads import strict_json
 from modelserve.payloads.predictions import encode
-from modelserve.records import Bad, Records
-from modelserve.results import Letter, Result, Results, make_letter, make_result
+from modelserve.results import Results
 from modelserve.settings import Settings
-from modelserve.signature import Batch
-
-logger = logging.getLogger(__name__)
 
 # An envelope holds its payload as base64 beside a few hundred bytes of names. Pub/Sub's own limit is 10 MB of payload:
 # what it delivers must be read, since only what was read can be kept.
@@ -39,25 +31,12 @@ ENVELOPE_SHARE: Final = 1.4
 LONGEST_ENVELOPE: Final = 14 << 20  # bytes
 
 
-class TooOld(BadInput):
-    code = "EVENT_TOO_OLD"
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What one message came to."""
-
-    results: list[Result]
-    bad: list[Bad]
-
-
 class Events(Door):
-    """`results` gives the publisher; it is asked for once per message and not at all in a dry run."""
+    """`results` gives the publisher; it is not asked for in a dry run."""
 
     def __init__(self, settings: Settings, active: Active, metrics: Metrics, results: Callable[[], Results]) -> None:
         super().__init__(settings, active, metrics)
-        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
-        self.results = results
+        self.messages = Messages(settings, metrics, results)
 
     async def answer(self, request: Request, headers: Headers) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -70,12 +49,15 @@ class Events(Door):
         return await self.handle(envelopes.parse(request.headers, body))
 
     async def get(self, request: Request) -> Response:
-        if request.url.path == "/health/live":
+        path = request.url.path
+        if path == "/health/live":
             return Response(encode({"status": "ok"}), media_type=JSON)
-        if request.url.path == "/health/ready":
+        if path == "/health/ready":
             if not self.settings.dry_run:
-                await asyncio.to_thread(self.results)
+                await self.messages.results()
             return self.health()
+        if path == "/metrics" and self.settings.metrics:
+            return metrics_reply(self.metrics)
         raise MethodNotAllowed(["POST"])
 
     async def handle(self, message: Message) -> Response:
@@ -85,109 +67,23 @@ class Events(Door):
         """
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
         async with self.turn(seconds) as loaded:
-            try:
-                async with Budget(self.settings.predict_timeout_seconds):
-                    scored = await self.score(loaded, message)
-            except BadInput as error:
-                scored = Scored([], [Bad(None, message.data, error)])
-            except ServeError as error:
-                self.metrics.count("events", outcome="retry")
-                logger.warning("a message is sent back", exc_info=error, extra=fields(message, error))
-                raise
+            scored = await self.score(loaded, message)
             if self.settings.dry_run:
                 return dry(scored, loaded)
-            await self.deliver(loaded, message, scored)
+            await self.messages.deliver(message, scored)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
         return reply(answer, loaded)
 
     async def score(self, loaded: Loaded, message: Message) -> Scored:
         try:
-            found, batches = await off_loop(len(message.data), lambda: self.decode(loaded, message))
-        except (ServeError, MemoryError):  # another instance may have the memory
+            async with Budget(self.settings.predict_timeout_seconds):
+                (scored,) = await self.messages.score(loaded, [message])
+            if isinstance(scored, Exception):
+                raise scored
+        except ServeError as error:
+            self.messages.sent_back(message, error)
             raise
-        except Exception as error:
-            # Whatever it is, the same bytes would raise it at every delivery.
-            failed = ServeError("The server failed to decode the message; its log says how.")
-            failed.__cause__ = error
-            return Scored([], [Bad(None, message.data, failed)])
-        predicted = await asyncio.gather(
-            *(scoring.batch_results(loaded, batch, found.params, found.method) for batch in batches)
-        )
-        several = len(found.places) + len(found.bad) > 1
-        results = [
-            self.result(loaded, message, found, row, prediction, several)
-            for row, prediction in enumerate(chain.from_iterable(predicted))
-        ]
-        self.metrics.count("rows", len(results))
-        return Scored(results, found.bad)
-
-    def decode(self, loaded: Loaded, message: Message) -> tuple[Records, list[Batch]]:
-        settings = self.settings
-        self.check_age(message)
-        if len(message.data) > settings.max_request_bytes:
-            raise too_large(settings.max_request_bytes)
-        found = records.parse(
-            message.data, loaded.signature, self.limits, settings.event_features_field, settings.event_id_field
-        )
-        return found, records.check(found, loaded.signature)
-
-    def check_age(self, message: Message) -> None:
-        if message.published is None:
-            return
-        age = (datetime.now(UTC) - message.published).total_seconds()
-        if age > self.settings.event_max_age_seconds:
-            raise TooOld(f"The message is older than {self.settings.event_max_age_seconds:g} s.")
-
-    def result(
-        self, loaded: Loaded, message: Message, found: Records, row: int, prediction: dict[str, Any], several: bool
-    ) -> Result:
-        place, own = found.places[row], found.ids[row]
-        if own is None:
-            own = f"{message.message_id}-{place}" if several else message.message_id
-        if self.settings.event_id_field:
-            prediction = {**prediction, self.settings.event_id_field: own}
-        return make_result(loaded.name, loaded.version, prediction, str(own), message.message_id, place)
-
-    async def deliver(self, loaded: Loaded, message: Message, scored: Scored) -> None:
-        """Everything is accepted by Pub/Sub, or it raises and the message comes again.
-
-        Results first: a second one has the id of the first, but a second dead letter is one more.
-        """
-        results = await asyncio.to_thread(self.results)
-        await asyncio.gather(*(results.publish(loaded.name, result) for result in scored.results))
-        if scored.bad:
-            await self.dead_letter(results, message, scored.bad)
-        self.metrics.count("events", outcome="published")
-
-    async def dead_letter(self, results: Results, message: Message, bad: Sequence[Bad]) -> None:
-        first = bad[0].error
-        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
-        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
-        if not results.dead_letters:
-            raise first  # nowhere to keep it: let the subscription's own policy end it
-        await results.dead_letter([letter(message, one) for one in bad])
-        self.metrics.count("events", len(bad), outcome="dead_letter")
-
-
-def letter(message: Message, bad: Bad) -> Letter:
-    reason = {
-        "error_code": bad.error.code,
-        "error_message": explain(bad.error),
-        "source_message_id": message.message_id,
-    }
-    if bad.place is not None:
-        reason["record_place"] = str(bad.place)
-    return make_letter(bad.data, message.attributes, reason)
-
-
-def explain(error: ServeError) -> str:
-    """The message and the bad cells: which column, and why."""
-    cells = "; ".join(f"{detail['column']}: {detail['reason']}" for detail in error.details)
-    return f"{error.message} {cells}" if cells else error.message
-
-
-def fields(message: Message, error: ServeError) -> dict[str, Any]:
-    return {"fields": {"message_id": message.message_id, "error_code": error.code}}
+        return scored
 
 
 def dry(scored: Scored, loaded: Loaded) -> Response:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from modelserve import metadata, openapi, scoring
 from modelserve.active import Active
 from modelserve.bodies import JSON, Headers, decode_body, media_type, off_loop, read_body, weight
-from modelserve.door import Door, Reply, reply
+from modelserve.door import Door, Reply, metrics_reply, reply
 from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
@@ -182,7 +182,7 @@ class Http(Door):
             return reply(openapi.document(loaded), loaded)
 
     async def get_metrics(self, request: Request, headers: Headers) -> Response:
-        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+        return metrics_reply(self.metrics)
 
 
 def check_v2_name(request: Request, loaded: Loaded) -> None:

@@ -55,9 +55,20 @@ def places(trace: TracebackType | None) -> list[str]:
 
 def configure(level: str) -> None:
     """Our own loggers write to standard output; those of libraries are left to the host."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("modelserve")
-    logger.handlers[:] = [handler]
+    logger.handlers[:] = [json_lines()]
     logger.setLevel(level)
     logger.propagate = False
+
+
+def configure_host() -> None:
+    """Those of libraries too, where we are the host. uvicorn warns of every request that it cannot parse, which is for
+    a caller to decide: only its errors are written, as by functions-framework."""
+    logging.getLogger().handlers[:] = [json_lines()]
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+
+
+def json_lines() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    return handler

@@ -92,11 +92,8 @@ class Process:
             incoming.sweep()
 
     def stop(self) -> None:
-        """After the last answer: send what is queued, and remove what was downloaded."""
+        """After the last answer: remove what was downloaded."""
         self.active.stop()
-        results = self.__dict__.get("_results")
-        if results is not None:
-            results.stop()
 
     def results(self) -> Results:
         """Made once, whoever asks first. Raises SettingError."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelserve.errors import PreconditionFailed, PublishFailed, SettingError
+from modelserve.errors import PreconditionFailed, SettingError
 from modelserve.payloads.predictions import encode
+from modelserve.publishing import Publisher
 from modelserve.settings import Settings
 from modelserve.store.locations import parse_store
 from modelserve.store.objects import NotModified, Objects, open_objects
@@ -20,14 +21,11 @@ logger = logging.getLogger(__name__)
 # https://cloud.google.com/pubsub/quotas: bytes of an attribute's name, of its value and of an ordering key, and how many
 # attributes a message may have.
 MAX_NAME, MAX_VALUE, MAX_KEY, MAX_ATTRIBUTES = 256, 1_024, 1_024, 100
-# Publishing waits this long for company, in seconds; each event is waited for, so longer would only be latency.
-BATCH_LATENCY: Final = 0.002
 # Bytes of one stored result when it is read again: more than any that Pub/Sub takes, since what was written must be read.
 RESULT_LIMIT: Final = 64 << 20
-# Pub/Sub takes requests of 10 MB, https://cloud.google.com/pubsub/quotas; the rest is for names and framing. A request
-# with many messages stays well below it, and may have 1,000 of them.
-MAX_MESSAGE, MAX_REQUEST, MAX_MESSAGES = 9_990_000, 9_000_000, 1_000
-FRAME: Final = 16  # bytes around each attribute and each message, at most
+# The longest message: Pub/Sub takes requests of 10 MB, https://cloud.google.com/pubsub/quotas; the rest is for framing.
+MAX_MESSAGE: Final = 9_990_000
+FRAME: Final = 16  # bytes around each attribute, at most
 CUT: Final = 1_000_000  # bytes that are kept of a dead letter that is too large
 
 
@@ -108,20 +106,6 @@ def marked(attributes: Mapping[str, str], reason: Mapping[str, str]) -> dict[str
     return {key: shorten_value(value) for key, value in both.items()}
 
 
-def groups(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
-    """As many together as one request takes."""
-    group: list[Letter] = []
-    size = 0
-    for letter in letters:
-        if group and (len(group) == MAX_MESSAGES or size + letter.size > MAX_REQUEST):
-            yield group
-            group, size = [], 0
-        group.append(letter)
-        size += letter.size
-    if group:
-        yield group
-
-
 def topic_path(topic: str, project: str, setting: str) -> str:
     if topic.startswith("projects/"):
         return topic
@@ -130,53 +114,6 @@ def topic_path(topic: str, project: str, setting: str) -> str:
     if not project:
         raise SettingError(f"{setting} names no project and GOOGLE_CLOUD_PROJECT is not set.")
     return f"projects/{project}/topics/{topic}"
-
-
-class Publisher:
-    """`google-cloud-pubsub` behind one coroutine: it returns when Pub/Sub has the message, or raises PublishFailed."""
-
-    def __init__(self, timeout: float) -> None:
-        from google.api_core.retry import Retry
-        from google.cloud import pubsub_v1
-
-        self.timeout = timeout
-        types = pubsub_v1.types
-        self._client = pubsub_v1.PublisherClient(
-            batch_settings=types.BatchSettings(max_latency=BATCH_LATENCY),
-            publisher_options=types.PublisherOptions(
-                enable_message_ordering=True, retry=Retry(initial=0.1, timeout=timeout), timeout=timeout
-            ),
-        )
-
-    async def publish(self, topic: str, data: bytes, key: str, attributes: Mapping[str, str]) -> None:
-        future = None
-        try:
-            future = self._client.publish(topic, data, ordering_key=key, **attributes)
-            await asyncio.wait_for(asyncio.wrap_future(future), self.timeout)
-        except Exception as error:
-            if key:  # a failure blocks the key in this client until it is resumed
-                self._client.resume_publish(topic, key)
-            if future is not None:
-                future.cancel()
-            raise PublishFailed("Pub/Sub did not accept the results in time.") from error
-
-    async def publish_as_they_are(self, topic: str, letters: Sequence[Letter]) -> None:
-        """Any attribute names: `publish` takes them as keywords, where `topic` or `data` would clash. In few requests."""
-        try:
-            for group in groups(letters):
-                await asyncio.to_thread(self._publish_together, topic, group)
-        except Exception as error:
-            raise PublishFailed("Pub/Sub did not accept the dead letter in time.") from error
-
-    def _publish_together(self, topic: str, letters: Sequence[Letter]) -> None:
-        from google.pubsub_v1 import PublisherClient, PubsubMessage
-
-        messages = [PubsubMessage(data=letter.data, attributes=dict(letter.attributes)) for letter in letters]
-        PublisherClient.publish(self._client, topic=topic, messages=messages, timeout=self.timeout)
-
-    def stop(self) -> None:
-        """Send what is queued and wait for it."""
-        self._client.stop()
 
 
 class ResultsBucket:
@@ -208,16 +145,15 @@ class Results:
         self.dead_letters = (
             topic_path(settings.dead_letter_topic, project, "DEAD_LETTER_TOPIC") if settings.dead_letter_topic else ""
         )
+        self.ordered = settings.ordered_predictions
         self.publisher = Publisher(settings.publish_timeout_seconds)
         self.bucket = ResultsBucket(settings.results_bucket) if settings.results_bucket else None
 
     async def publish(self, name: str, result: Result) -> None:
         if self.bucket is not None:
             result = await self.bucket.keep(name, result)
-        await self.publisher.publish(self.predictions, result.body, result.ordering_key, result.attributes)
+        key = result.ordering_key if self.ordered else ""
+        await self.publisher.publish(self.predictions, result.body, key, result.attributes)
 
     async def dead_letter(self, letters: Sequence[Letter]) -> None:
-        await self.publisher.publish_as_they_are(self.dead_letters, letters)
-
-    def stop(self) -> None:
-        self.publisher.stop()
+        await self.publisher.send(self.dead_letters, [(letter.data, letter.attributes) for letter in letters])

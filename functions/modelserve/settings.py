@@ -86,8 +86,20 @@ TABLE: tuple[Setting, ...] = (
     Setting("EVENT_ID_FIELD", str, "", "The field of an event that holds its id, for example ride_id; it comes back in the prediction."),
     Setting("EVENT_MAX_AGE_SECONDS", number(float, 1, 31 * 86_400), 86_400.0, "A message older than this goes to the dead letter topic instead of being retried."),
     Setting("PUBLISH_TIMEOUT_SECONDS", number(float, 0.1, 600), 5.0, "How long one event waits for Pub/Sub to accept its results before it asks to be redelivered."),
+    Setting("ORDERED_PREDICTIONS", boolean, True, "Each prediction event has its id as ordering key, and so a request of its own. false: no key, and many in one request."),
     Setting("DRY_RUN", boolean, False, "Score events and answer in the response body; publish nothing."),
     Setting("RESULTS_BUCKET", str, "", "Also keep each result as an object that is created once."),
+    Setting("SUBSCRIPTION", str, "", "Worker: what it pulls from, projects/P/subscriptions/S, or S in GOOGLE_CLOUD_PROJECT."),
+    Setting("MAX_LEASED_MESSAGES", whole(1, 100_000), 1_000, "Worker: the most messages it holds unanswered; Pub/Sub gives the others to other workers."),
+    Setting("MAX_LEASED_BYTES", whole(1, 4096 * MIB), 64 * MIB, "Worker: the most bytes of them; decoding takes up to 20 times as much memory of those that are scored together."),
+    Setting("HOST", str, "0.0.0.0", "Container: the address it listens on."),  # noqa: S104 - a container is reached from outside
+    Setting("PORT", whole(1, 65_535), 8080, "Container: the port it listens on."),
+    Setting("AIP_HTTP_PORT", whole(0, 65_535), 0, "Vertex AI's name for the port of a container; unless it is 0 it counts instead of PORT."),
+    Setting("MAX_HEADER_BYTES", whole(256, MIB), 64 << 10, "Container: the longest request line and headers together. Only a GET with many columns comes near it."),
+    Setting("MAX_CONNECTIONS", whole(1, 100_000), 1_000, "Container: the most open connections. At the limit the longest idle one is closed; with none idle a new one gets 503."),
+    Setting("IDLE_TIMEOUT_SECONDS", whole(1, 86_400), 620, "Container: how long a connection may be idle: longer than the 600 s of Google's load balancers, which would else reuse one that is being closed."),
+    Setting("CLIENT_TIMEOUT_SECONDS", number(float, 0.1, 3_600), 10.0, "Container: how long a client may take to send one request, or to take its answer."),
+    Setting("DRAIN_SECONDS", number(float, 0.0, 600), 1.0, "Container: how long requests are still taken after SIGTERM, while readiness is 503. With PREDICT_TIMEOUT_SECONDS it makes less than 10 s."),
     Setting("AIP_HEALTH_ROUTE", str, "", "Vertex AI's name for the health address."),
     Setting("AIP_PREDICT_ROUTE", str, "", "Vertex AI's name for the prediction address."),
 )
@@ -120,8 +132,20 @@ class Settings:
     event_id_field: str
     event_max_age_seconds: float
     publish_timeout_seconds: float
+    ordered_predictions: bool
     dry_run: bool
     results_bucket: str
+    subscription: str
+    max_leased_messages: int
+    max_leased_bytes: int
+    host: str
+    port: int
+    aip_http_port: int
+    max_header_bytes: int
+    max_connections: int
+    idle_timeout_seconds: int
+    client_timeout_seconds: float
+    drain_seconds: float
     aip_health_route: str
     aip_predict_route: str
 

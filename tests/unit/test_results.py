@@ -10,16 +10,13 @@ from typing import Any
 
 import pytest
 
-from modelserve.errors import PublishFailed, SettingError
+from modelserve.errors import SettingError
 from modelserve.results import (
     MAX_ATTRIBUTES,
     MAX_KEY,
-    MAX_REQUEST,
     MAX_VALUE,
-    Publisher,
     Results,
     ResultsBucket,
-    groups,
     make_letter,
     make_result,
     prediction_id,
@@ -77,14 +74,6 @@ def test_attributes_of_a_prediction_event_are_within_their_limit() -> None:
     assert result.prediction_id == prediction_id("é" * MAX_VALUE, 0)
 
 
-def test_dead_letters_go_out_in_few_requests_within_the_limits() -> None:
-    letters = [make_letter(b"x", {}, {}) for _ in range(2_500)]
-    assert [len(group) for group in groups(letters)] == [1_000, 1_000, 500]
-    large = [make_letter(b"x" * (MAX_REQUEST // 2), {}, {}) for _ in range(3)]
-    assert [len(group) for group in groups(large)] == [1, 1, 1]
-    assert list(groups([])) == []
-
-
 def test_a_topic_is_named_in_full_or_in_the_project() -> None:
     assert topic_path("projects/p/topics/t", "", "X") == "projects/p/topics/t"
     assert topic_path("t", "p", "X") == "projects/p/topics/t"
@@ -102,12 +91,10 @@ def host() -> Iterator[str]:
 
 
 @pytest.fixture
-def results(host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Results]:
+def results(host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Results:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
     values = {"PREDICTIONS_TOPIC": "predictions", "DEAD_LETTER_TOPIC": "dead-letter", "GOOGLE_CLOUD_PROJECT": "p"}
-    made = Results(Settings.from_environ(values | {"RESULTS_BUCKET": str(tmp_path)}))
-    yield made
-    made.stop()
+    return Results(Settings.from_environ(values | {"RESULTS_BUCKET": str(tmp_path)}))
 
 
 def pull(host: str, subscription: str) -> Any:
@@ -145,7 +132,7 @@ def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(results: Results, h
     assert len(largest.data) == 9_980_000
     with resources.publisher(host) as topics:  # nobody subscribes to it
         topics.create_topic(name="projects/p/topics/large")
-    asyncio.run(results.publisher.publish_as_they_are("projects/p/topics/large", [largest]))
+    asyncio.run(results.publisher.send("projects/p/topics/large", [(largest.data, largest.attributes)]))
 
     data = b"x" * 10_000_000
     asyncio.run(results.dead_letter([make_letter(data, {"team": "rides"}, {"error_code": "TOO_LARGE"})]))
@@ -154,29 +141,6 @@ def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(results: Results, h
     digest = hashlib.sha256(data).hexdigest()
     said = {"team": "rides", "error_code": "TOO_LARGE", "truncated": "true"}
     assert dict(cut.attributes) == said | {"data_bytes": "10000000", "data_sha256": digest}
-
-
-@pytest.mark.parametrize("key", ["", "k"])
-def test_what_pubsub_refuses_is_reported_and_blocks_nothing(
-    host: str, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
-    publisher = Publisher(timeout=5.0)
-
-    async def fail_then_publish() -> None:
-        late = f"projects/p/topics/late-{len(key)}"
-        with pytest.raises(PublishFailed):
-            await publisher.publish(late, b"lost", key, {})
-        with resources.publisher(host) as topics:
-            topics.create_topic(name=late)
-        await publisher.publish(late, b"the key is not blocked", key, {})
-        with pytest.raises(PublishFailed):
-            await publisher.publish(NAMES.predictions, b"lost", key, {"k": 5})  # type: ignore[dict-item]  # what the client refuses
-        await publisher.publish(NAMES.predictions, b"kept", key, {})
-
-    asyncio.run(fail_then_publish())
-    publisher.stop()
-    assert pull(host, NAMES.predictions_pull).data == b"kept"
 
 
 def test_a_result_in_a_bucket_is_created_once(tmp_path: Path) -> None:
@@ -203,4 +167,3 @@ def test_without_a_dead_letter_topic_and_a_bucket_results_are_only_published(
     result = make_result("m", "1", {"y": 1}, "k", "m1", 0)
     asyncio.run(made.publish("m", result))
     assert pull(host, NAMES.predictions_pull).data == result.body
-    made.stop()

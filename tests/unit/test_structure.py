@@ -26,12 +26,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("payloads", "runtimes", "store"),
     ("bodies", "envelopes", "records"),
     ("express",),
-    ("samples", "loading", "load_native", "load_compiled", "results"),
+    ("samples", "loading", "load_native", "load_compiled", "publishing", "results"),
     ("active", "scoring", "metadata", "openapi"),
     ("door",),
     ("http",),
+    ("messages",),
     ("events",),
     ("process",),
+    ("connections", "pulling"),
+    ("container",),
+    ("worker",),
+    ("__main__",),
 )
 WEB = {"starlette", "functions_framework", "uvicorn", "httpx"}
 STORAGE = {"google", "modelserve.store"}
@@ -86,8 +91,13 @@ def test_each_room_knows_only_its_own_subject(rooms: tuple[str, ...], foreign: s
 
 
 def test_nothing_heavy_is_imported_at_start() -> None:
-    # Themselves imported only for gs://, with credentials, and for compiled versions.
-    late = {"modelserve.store.gcs", "modelserve.store.credentials", "modelserve.runtimes.compiled"}
+    # Themselves imported only for gs://, with credentials, for compiled versions, and by the worker.
+    late = {
+        "modelserve.store.gcs",
+        "modelserve.store.credentials",
+        "modelserve.runtimes.compiled",
+        "modelserve.pulling",
+    }
     for name, path in MODULES.items():
         if name not in late:
             assert not [found for found in imports(path, deferred=False) if inside(found, HEAVY)], name

@@ -107,22 +107,30 @@ class Backlog:
             self.changed()
         return deliveries
 
-    def ack(self, ack_ids: Iterable[str]) -> None:
-        """An ack id that is unknown or whose deadline has passed is ignored: its message is delivered again."""
+    def ack(self, ack_ids: Iterable[str]) -> list[str]:
+        """The ack ids that are unknown or whose deadline has passed: their messages are delivered again."""
+        late: list[str] = []
         for ack_id in ack_ids:
             if lease := self._end(ack_id):
                 self._remove(lease.entry)
+            else:
+                late.append(ack_id)
         self.changed()
+        return late
 
-    def modify(self, ack_ids: Iterable[str], seconds: float) -> None:
-        """Move the ack deadline to `seconds` from now; 0 is a nack."""
+    def modify(self, ack_ids: Iterable[str], seconds: float) -> list[str]:
+        """Move the ack deadline to `seconds` from now; 0 is a nack. The ack ids that `ack` would not know either."""
         now = self._clock()
+        late: list[str] = []
         for ack_id in ack_ids:
-            if seconds > 0 and ack_id in self._leases:
+            if ack_id not in self._leases:
+                late.append(ack_id)
+            elif seconds > 0:
                 self._deadlines.set(ack_id, now + seconds)
-            elif seconds <= 0 and (lease := self._end(ack_id)):
+            elif lease := self._end(ack_id):
                 self._fail(lease.entry, now)
         self.changed()
+        return late
 
     def tick(self) -> None:
         """Do what is due: expired ack deadlines count as failures, backed-off messages are ready again."""

@@ -55,6 +55,7 @@ class SubscriptionConfig:
     topic: str
     ack_deadline: float = 10.0
     ordered: bool = False
+    exactly_once: bool = False
     retry: RetryPolicy | None = None
     dead_letter: DeadLetterPolicy | None = None
     push: PushConfig | None = None
@@ -79,6 +80,8 @@ def check(config: SubscriptionConfig) -> None:
         names.topic(config.dead_letter.topic)
         _between("dead_letter_policy.max_delivery_attempts", config.dead_letter.max_delivery_attempts, 5, 100)
     if config.push:
+        if config.exactly_once:
+            raise BadInput("enable_exactly_once_delivery is for subscriptions that are pulled, not pushed.")
         _check_endpoint(config.push.endpoint)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import grpc
 from google.pubsub_v1 import types
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
-from modelserve_control.pubsub.errors import AlreadyExists, BadInput, NotFound, Overloaded, ServeError
+from modelserve_control.pubsub.errors import AckRefused, AlreadyExists, BadInput, NotFound, Overloaded, ServeError
 from modelserve_control.pubsub.wire import Proto
 
 Context = Any  # grpc ships no types
@@ -19,6 +21,7 @@ Stream = Callable[[AsyncIterator[Proto], Context], AsyncIterator[Proto]]
 CODES: tuple[tuple[type[ServeError], grpc.StatusCode], ...] = (
     (NotFound, grpc.StatusCode.NOT_FOUND),
     (AlreadyExists, grpc.StatusCode.ALREADY_EXISTS),
+    (AckRefused, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (BadInput, grpc.StatusCode.INVALID_ARGUMENT),
     (ServeError, grpc.StatusCode.INTERNAL),
@@ -51,7 +54,17 @@ def stream(request: str, method: Stream) -> grpc.RpcMethodHandler:
 async def refuse(context: Context, error: ServeError) -> None:
     """Ends the call: `abort` raises."""
     code = next(code for kind, code in CODES if isinstance(error, kind))
-    await context.abort(code, error.message)
+    more = details(code, error) if isinstance(error, AckRefused) else ()
+    await context.abort(code, error.message, more)
+
+
+def details(code: grpc.StatusCode, error: AckRefused) -> tuple[tuple[str, bytes], ...]:
+    """What was wrong with each ack id, where clients look for it:
+    https://cloud.google.com/pubsub/docs/exactly-once-delivery."""
+    reasons = dict.fromkeys(error.ack_ids, "PERMANENT_FAILURE_INVALID_ACK_ID")
+    status = Status(code=code.value[0], message=error.message)
+    status.details.add().Pack(ErrorInfo(reason="INVALID_ACK_ID", domain="pubsub.googleapis.com", metadata=reasons))
+    return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
 def _parser(request: str) -> Callable[[bytes], Proto]:

@@ -75,7 +75,9 @@ class Stream:
 
     def response(self, deliveries: list[Delivery]) -> Proto:
         response = Response(received_messages=[wire.received_out(delivery) for delivery in deliveries])
-        response.subscription_properties.message_ordering_enabled = self._outlet.backlog.config.ordered
+        config = self._outlet.backlog.config
+        response.subscription_properties.message_ordering_enabled = config.ordered
+        response.subscription_properties.exactly_once_delivery_enabled = config.exactly_once
         return response
 
     def _obey(self, request: Proto) -> None:

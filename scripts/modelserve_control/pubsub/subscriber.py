@@ -11,8 +11,9 @@ from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
 from modelserve_control.pubsub import pages, streams, wire
+from modelserve_control.pubsub.backlog import Backlog
 from modelserve_control.pubsub.broker import Broker
-from modelserve_control.pubsub.errors import BadInput
+from modelserve_control.pubsub.errors import AckRefused, BadInput
 from modelserve_control.pubsub.outlet import Outlet
 from modelserve_control.pubsub.policies import SubscriptionConfig
 from modelserve_control.pubsub.rpc import Context, stream, unary
@@ -24,6 +25,7 @@ MAX_WAIT = 30.0  # seconds that a pull without messages waits; the service only 
 # Subscription fields that an update may name, and what they are here; the rest cannot be changed.
 MUTABLE = {
     "push_config": "push",
+    "enable_exactly_once_delivery": "exactly_once",
     "ack_deadline_seconds": "ack_deadline",
     "message_retention_duration": "retention",
     "labels": "labels",
@@ -104,14 +106,13 @@ class Subscriber:
 
     async def acknowledge(self, request: Proto, context: Context) -> Proto:
         _some(request.ack_ids)
-        self._broker.backlog(request.subscription).ack(request.ack_ids)
-        return Empty()
+        backlog = self._broker.backlog(request.subscription)
+        return _taken(backlog, backlog.ack(request.ack_ids))
 
     async def modify_ack_deadline(self, request: Proto, context: Context) -> Proto:
         _some(request.ack_ids)
         backlog = self._broker.backlog(request.subscription)
-        backlog.modify(request.ack_ids, streams.deadline(request.ack_deadline_seconds))
-        return Empty()
+        return _taken(backlog, backlog.modify(request.ack_ids, streams.deadline(request.ack_deadline_seconds)))
 
     def _subscription(self, name: str) -> Proto:
         return wire.subscription_out(self._broker.backlog(name).config)
@@ -126,6 +127,13 @@ def updated(old: SubscriptionConfig, proto: Proto, paths: Iterable[str]) -> Subs
         raise BadInput(f"update_mask is empty; it names what changes: {', '.join(sorted(MUTABLE))}.")
     new = wire.subscription_in(proto)
     return replace(old, **{MUTABLE[name]: getattr(new, MUTABLE[name]) for name in fields})
+
+
+def _taken(backlog: Backlog, late: list[str]) -> Proto:
+    """With exactly-once delivery a subscriber is told which acks came too late."""
+    if late and backlog.config.exactly_once:
+        raise AckRefused(late)
+    return Empty()
 
 
 def _some(ack_ids: Iterable[str]) -> None:

@@ -25,7 +25,6 @@ UNSUPPORTED = {
     "cloud_storage_config": "Cloud Storage subscriptions are not supported by this server; pull from the topic instead.",
     "bigtable_config": "Bigtable subscriptions are not supported by this server; pull from the topic instead.",
     "message_transforms": "Message transforms are not supported by this server; transform in the subscriber.",
-    "enable_exactly_once_delivery": "Exactly once delivery is not supported by this server; leave it off.",
     "retain_acked_messages": "This server does not keep acked messages, because it has no seek; leave it off.",
 }
 
@@ -59,6 +58,7 @@ def subscription_in(proto: Proto) -> SubscriptionConfig:
         topic=proto.topic,
         ack_deadline=proto.ack_deadline_seconds or 10,
         ordered=proto.enable_message_ordering,
+        exactly_once=proto.enable_exactly_once_delivery,
         retry=_retry_in(proto.retry_policy) if proto.HasField("retry_policy") else None,
         dead_letter=_dead_letter_in(proto.dead_letter_policy),
         push=push_in(proto.push_config),
@@ -74,6 +74,7 @@ def subscription_out(config: SubscriptionConfig) -> Proto:
         topic=config.topic,
         ack_deadline_seconds=int(config.ack_deadline),
         enable_message_ordering=config.ordered,
+        enable_exactly_once_delivery=config.exactly_once,
         labels=config.labels,
         message_retention_duration=_duration(config.retention),
         state="ACTIVE",

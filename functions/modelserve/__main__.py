@@ -1,0 +1,25 @@
+"""The one command of the image: `python -m modelserve http|events|worker`. It is in the directory that holds `main.py`."""
+
+from __future__ import annotations
+
+import sys
+
+USAGE = "usage: python -m modelserve http|events|worker"
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["http" | "events" as kind]:
+            from modelserve.container import run_function
+
+            run_function(kind)
+        case ["worker"]:
+            from modelserve.worker import run_worker
+
+            run_worker()
+        case _:
+            raise SystemExit(USAGE)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,202 @@
+"""The bounds of one connection, which Cloud Run's front end sets for a function and nobody else sets in a cluster.
+
+uvicorn parses and answers; here a request is refused that is too long to be kept, a client is let go that takes too
+long, and the longest idle connection makes room for a new one. A connection is in one of three states: idle, receiving
+a request, or answering one; `since` says how long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from modelserve.bodies import JSON
+from modelserve.errors import AddressTooLong, ClientTooSlow, HeadersTooLarge, ServeError, TooManyConnections, body
+from modelserve.payloads.predictions import encode
+from modelserve.settings import Settings
+
+# A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
+MAX_HEADERS: Final = 100
+HEADER_FRAME: Final = len(b": \r\n")
+
+
+class Bounds(ServerState):
+    """What all connections of a server share."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.header_bytes = settings.max_header_bytes
+        self.most = settings.max_connections
+        self.idle_seconds = settings.idle_timeout_seconds
+        self.client_seconds = settings.client_timeout_seconds
+        self.draining = False
+
+    @property
+    def open(self) -> list[Connection]:
+        return cast(list[Connection], list(self.connections))
+
+    def make_room(self) -> bool:
+        """Whether one more may come: when there are too many, the longest idle one goes."""
+        if len(self.connections) < self.most:
+            return True
+        idle = [connection for connection in self.open if connection.phase is Phase.IDLE]
+        if not idle:
+            return False
+        min(idle, key=lambda connection: connection.since).end()
+        return True
+
+    def sweep(self) -> None:
+        """End whatever has taken too long; called every now and then."""
+        for connection in self.open:
+            connection.check()
+
+
+class Phase(Enum):
+    IDLE = auto()
+    RECEIVING = auto()
+    ANSWERING = auto()
+
+
+class Connection(HttpToolsProtocol):
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.bounds = cast(Bounds, server_state)
+        self.phase = Phase.IDLE
+        self.since = self.loop.time()
+        self.refused = False
+        self.in_head = False
+        self.received_whole = True
+        self.head_bytes = 0  # of what the parser has given
+        self.fed_bytes = 0  # since the head began, while it has not ended
+
+    def enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.since = self.loop.time()
+
+    # --- as a client of the socket ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
+        welcome = self.bounds.make_room()
+        super().connection_made(transport)
+        if not welcome:
+            self.refuse(TooManyConnections("Too many connections are open; try again later."))
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:  # what a client still sends until it has read why
+            return
+        super().data_received(data)
+        if self.in_head and not self.refused:
+            self.fed_bytes += len(data)
+            if max(self.fed_bytes, self.head_bytes) > self.bounds.header_bytes:
+                self.refuse_head()
+
+    def check(self) -> None:
+        """Let go of a client that takes too long."""
+        seconds = self.loop.time() - self.since
+        closing = self.refused or self.transport.is_closing()
+        if seconds <= self.bounds.client_seconds or (self.phase is Phase.ANSWERING and not closing):
+            return
+        if self.phase is Phase.RECEIVING and not closing:
+            self.too_slow()
+        elif closing or not self.received_whole or self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()  # it does not read its answer, or goes on sending what was answered
+        elif seconds > self.bounds.idle_seconds:
+            self.end()
+
+    def end(self) -> None:
+        self.transport.close()
+
+    # --- as a client of the parser ---
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.in_head, self.received_whole = True, False
+        self.head_bytes = self.fed_bytes = 0
+        if self.phase is Phase.IDLE:
+            self.enter(Phase.RECEIVING)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self.head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.in_head:  # a trailer: nothing here reads it, and it must not pass for a header
+            return
+        super().on_header(name, value)
+        self.head_bytes += len(name) + len(value) + HEADER_FRAME
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        if self.refused:
+            return
+        if self.head_bytes > self.bounds.header_bytes or len(self.headers) > MAX_HEADERS:
+            self.refuse_head()
+            return
+        if self.phase is Phase.IDLE:  # its head began behind a request that was still being answered
+            self.enter(Phase.RECEIVING)
+        super().on_headers_complete()
+        if self.bounds.draining:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        if not self.refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.refused:
+            return
+        self.received_whole = True
+        if self.phase is Phase.RECEIVING:
+            self.enter(Phase.ANSWERING)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        # A client that still sends the body of an answered request has as long as any other to end it.
+        self.enter(Phase.IDLE if not self.pipeline else Phase.ANSWERING)
+        super().on_response_complete()
+
+    # --- what is refused ---
+
+    def too_slow(self) -> None:
+        if self.in_head or not self.cycle.response_started:
+            self.refuse(ClientTooSlow(f"The request was not sent within {self.bounds.client_seconds:g} s."))
+        else:
+            self.transport.abort()
+
+    def refuse_head(self) -> None:
+        limit = self.bounds.header_bytes
+        if not self.headers and len(self.url) > limit // 2:
+            self.refuse(
+                AddressTooLong(f"The address is longer than a request's line and headers may be: {limit} bytes.")
+            )
+        else:
+            self.refuse(HeadersTooLarge(f"A request may have {MAX_HEADERS} headers and {limit} bytes of them."))
+
+    def refuse(self, error: ServeError) -> None:
+        """Answer in the one shape of every failure, and close once the client has read it."""
+        self.refused = True
+        self.since = self.loop.time()
+        if self.cycle is not None and not self.cycle.response_complete:  # nobody waits for its answer any more
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        content = encode(body(error, uuid.uuid4().hex))
+        status = HTTPStatus(error.status)
+        named = {"content-type": JSON, "content-length": str(len(content)), "connection": "close", **error.headers}
+        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in named.items())]
+        self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()

@@ -1,0 +1,249 @@
+"""What one message comes to, whichever way it came: its records scored, its predictions published, and what can never
+be scored kept on the dead letter topic.
+
+Messages that are there at the same time are scored in one call of the model, where its rows do not depend on each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any
+
+from modelserve import records, scoring
+from modelserve.bodies import off_loop, too_large
+from modelserve.envelopes import Message
+from modelserve.errors import BadInput, ServeError
+from modelserve.loading import Loaded
+from modelserve.metrics import Metrics
+from modelserve.payloads import Limits
+from modelserve.records import Bad, Records
+from modelserve.results import Letter, Result, Results, make_letter, make_result
+from modelserve.settings import Settings
+from modelserve.signature import Batch, concatenate
+
+logger = logging.getLogger(__name__)
+
+
+class TooOld(BadInput):
+    code = "EVENT_TOO_OLD"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one message came to. `model` is the name of that which made the results."""
+
+    model: str
+    results: list[Result]
+    bad: list[Bad]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The records of a message, and the batches that they are."""
+
+    message: Message
+    found: Records
+    batches: list[Batch]
+
+
+@dataclass(slots=True)
+class Job:
+    """One batch of one message. `rows` is what came of it: a result per row, or why there is none."""
+
+    batch: Batch
+    found: Records
+    rows: list[dict[str, Any]] | ServeError
+
+
+class Messages:
+    """`results` gives the publisher, which is made when the first message needs it."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, results: Callable[[], Results]) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
+        self._make_results = results
+        self._results: Results | None = None
+
+    async def results(self) -> Results:
+        """Raises SettingError."""
+        if self._results is None:
+            self._results = await asyncio.to_thread(self._make_results)
+        return self._results
+
+    async def score(self, loaded: Loaded, messages: Sequence[Message]) -> list[Scored | Exception]:
+        """What each message came to, or what may pass and asks for it again: a ServeError, or too little memory here."""
+        size = sum(len(message.data) for message in messages)
+        decoded = await off_loop(size, lambda: [self.decode(loaded, message) for message in messages])
+        usable = [one for one in decoded if isinstance(one, Decoded)]
+        scored = iter(await self.predict(loaded, usable))
+        return [next(scored) if isinstance(one, Decoded) else one for one in decoded]
+
+    # --- in ---
+
+    def decode(self, loaded: Loaded, message: Message) -> Decoded | Scored | Exception:
+        try:
+            return self.decode_fitting(loaded, message)
+        except BadInput as error:
+            return Scored(loaded.name, [], [Bad(None, message.data, error)])
+        except (ServeError, MemoryError) as error:  # another instance may have the memory
+            return error
+        except Exception as error:
+            # Whatever it is, the same bytes would raise it at every delivery.
+            failed = ServeError("The server failed to decode the message; its log says how.")
+            failed.__cause__ = error
+            return Scored(loaded.name, [], [Bad(None, message.data, failed)])
+
+    def decode_fitting(self, loaded: Loaded, message: Message) -> Decoded:
+        settings = self.settings
+        self.check_age(message)
+        if len(message.data) > settings.max_request_bytes:
+            raise too_large(settings.max_request_bytes)
+        found = records.parse(
+            message.data, loaded.signature, self.limits, settings.event_features_field, settings.event_id_field
+        )
+        return Decoded(message, found, records.check(found, loaded.signature))
+
+    def check_age(self, message: Message) -> None:
+        if message.published is None:
+            return
+        age = (datetime.now(UTC) - message.published).total_seconds()
+        if age > self.settings.event_max_age_seconds:
+            raise TooOld(f"The message is older than {self.settings.event_max_age_seconds:g} s.")
+
+    # --- scored ---
+
+    async def predict(self, loaded: Loaded, decoded: Sequence[Decoded]) -> list[Scored | Exception]:
+        jobs = [[Job(batch, one.found, []) for batch in one.batches] for one in decoded]
+        alike: dict[Any, list[Job]] = {}
+        for job in chain.from_iterable(jobs):
+            alike.setdefault(kind_of(job) if loaded.runtime.mergeable else id(job), []).append(job)
+        groups = chain.from_iterable(cut(group, self.settings.max_batch_rows) for group in alike.values())
+        await asyncio.gather(*(score_together(loaded, group) for group in groups))
+        return [self.outcome(loaded, one, own) for one, own in zip(decoded, jobs, strict=True)]
+
+    def outcome(self, loaded: Loaded, decoded: Decoded, jobs: Sequence[Job]) -> Scored | Exception:
+        predictions: list[dict[str, Any]] = []
+        for job in jobs:
+            if isinstance(job.rows, BadInput):
+                return Scored(loaded.name, [], [Bad(None, decoded.message.data, job.rows)])
+            if isinstance(job.rows, ServeError):
+                return job.rows
+            predictions += job.rows
+        found = decoded.found
+        several = len(found.places) + len(found.bad) > 1
+        results = [
+            self.result(loaded, decoded.message, found, row, prediction, several)
+            for row, prediction in enumerate(predictions)
+        ]
+        self.metrics.count("rows", len(results))
+        return Scored(loaded.name, results, found.bad)
+
+    def result(
+        self, loaded: Loaded, message: Message, found: Records, row: int, prediction: dict[str, Any], several: bool
+    ) -> Result:
+        place, own = found.places[row], found.ids[row]
+        if own is None:
+            own = f"{message.message_id}-{place}" if several else message.message_id
+        if self.settings.event_id_field:
+            prediction = {**prediction, self.settings.event_id_field: own}
+        return make_result(loaded.name, loaded.version, prediction, str(own), message.message_id, place)
+
+    # --- out ---
+
+    def sent_back(self, message: Message, error: Exception) -> None:
+        """It is to be delivered again."""
+        self.metrics.count("events", outcome="retry")
+        logger.warning("a message is sent back", exc_info=error, extra=fields(message, error))
+
+    async def deliver(self, message: Message, scored: Scored) -> None:
+        """Everything is accepted by Pub/Sub, or it raises and the message comes again.
+
+        Results first: a second one has the id of the first, but a second dead letter is one more.
+        """
+        results = await self.results()
+        await all_of([results.publish(scored.model, result) for result in scored.results])
+        if scored.bad:
+            await self.dead_letter(results, message, scored.bad)
+        self.metrics.count("events", outcome="published")
+
+    async def dead_letter(self, results: Results, message: Message, bad: Sequence[Bad]) -> None:
+        first = bad[0].error
+        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
+        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
+        if not results.dead_letters:
+            raise first  # nowhere to keep it: let the subscription's own policy end it
+        await results.dead_letter([letter(message, one) for one in bad])
+        self.metrics.count("events", len(bad), outcome="dead_letter")
+
+
+async def all_of(publishing: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """The first that fails ends the others: their message comes again."""
+    tasks = [asyncio.ensure_future(one) for one in publishing]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def kind_of(job: Job) -> Any:
+    """Batches of the same kind can be one."""
+    dtypes = tuple((name, column.dtype, column.shape[1:]) for name, column in job.batch.columns.items())
+    return dtypes, repr(job.found.params), job.found.method
+
+
+def cut(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
+    """Groups of at most so many rows, unless one alone has more."""
+    group: list[Job] = []
+    rows = 0
+    for job in jobs:
+        if group and rows + job.batch.rows > most:
+            yield group
+            group, rows = [], 0
+        group.append(job)
+        rows += job.batch.rows
+    yield group
+
+
+async def score_together(loaded: Loaded, jobs: Sequence[Job]) -> None:
+    """In one call of the model, or each by itself when that fails: whoever is at fault must not spoil the others."""
+    try:
+        first = jobs[0].found
+        batch = concatenate([job.batch for job in jobs])
+        rows = iter(await scoring.batch_results(loaded, batch, first.params, first.method))
+    except ServeError as error:
+        if len(jobs) == 1:
+            jobs[0].rows = error
+            return
+        await asyncio.gather(*(score_together(loaded, [job]) for job in jobs))
+        return
+    for job in jobs:
+        job.rows = list(islice(rows, job.batch.rows))
+
+
+def letter(message: Message, bad: Bad) -> Letter:
+    reason = {
+        "error_code": bad.error.code,
+        "error_message": explain(bad.error),
+        "source_message_id": message.message_id,
+    }
+    if bad.place is not None:
+        reason["record_place"] = str(bad.place)
+    return make_letter(bad.data, message.attributes, reason)
+
+
+def explain(error: ServeError) -> str:
+    """The message and the bad cells: which column, and why."""
+    cells = "; ".join(f"{detail['column']}: {detail['reason']}" for detail in error.details)
+    return f"{error.message} {cells}" if cells else error.message
+
+
+def fields(message: Message, error: Exception) -> dict[str, Any]:
+    code = error.code if isinstance(error, ServeError) else ServeError.code
+    return {"fields": {"message_id": message.message_id, "error_code": code}}

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from google.pubsub_v1 import types
+
+from modelserve.errors import PublishFailed
+from modelserve.publishing import MAX_REQUEST, Publisher, groups
+from modelserve_control import resources
+from modelserve_control.pubsub import server
+from modelserve_control.resources import Names
+
+NAMES = Names("p", "b")
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[str]:
+    with server.running() as running:
+        resources.make_topics(running, NAMES)
+        yield running
+
+
+@pytest.fixture
+def publisher(host: str, monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+    return Publisher(timeout=5.0)
+
+
+def pull(host: str, count: int) -> list[Any]:
+    found: list[Any] = []
+    with resources.subscriber(host) as subscriber:
+        while len(found) < count:
+            received = subscriber.pull(subscription=NAMES.predictions_pull, max_messages=1_000, timeout=30)
+            ids = [one.ack_id for one in received.received_messages]
+            subscriber.acknowledge(subscription=NAMES.predictions_pull, ack_ids=ids)
+            found += [one.message for one in received.received_messages]
+    return found
+
+
+def wire(data: bytes) -> Any:
+    return types.PubsubMessage.pb()(data=data)
+
+
+def test_messages_go_out_in_few_requests_within_the_limits() -> None:
+    assert [len(group) for group in groups(wire(b"x") for _ in range(2_500))] == [1_000, 1_000, 500]
+    assert [len(group) for group in groups(wire(b"x" * (MAX_REQUEST // 2)) for _ in range(3))] == [1, 1, 1]
+    assert list(groups([])) == []
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_what_pubsub_refuses_is_reported_and_blocks_nothing(host: str, publisher: Publisher, key: str) -> None:
+    async def fail_then_publish() -> None:
+        late = f"projects/p/topics/late-{len(key)}"
+        with pytest.raises(PublishFailed):
+            await publisher.publish(late, b"lost", key, {})
+        with resources.publisher(host) as topics:
+            topics.create_topic(name=late)
+        await publisher.publish(late, b"the key is not blocked", key, {})
+        with pytest.raises(PublishFailed):
+            await publisher.publish(NAMES.predictions, b"lost", key, {"k": 5})  # type: ignore[dict-item]  # what the client refuses
+        await publisher.publish(NAMES.predictions, b"kept", key, {})
+
+    asyncio.run(fail_then_publish())
+    assert [message.data for message in pull(host, 1)] == [b"kept"]
+
+
+def test_messages_of_one_key_arrive_in_the_order_of_the_calls(host: str, publisher: Publisher) -> None:
+    sent = [(b"%d" % number, f"key-{number % 3}") for number in range(60)]
+
+    async def publish() -> None:
+        early = [asyncio.create_task(publisher.publish(NAMES.predictions, *one, {})) for one in sent[:30]]
+        await asyncio.sleep(0)  # the first requests are under way when the others come
+        late = [asyncio.create_task(publisher.publish(NAMES.predictions, *one, {})) for one in sent[30:]]
+        await asyncio.gather(*early, *late)
+
+    asyncio.run(publish())
+    found = [(message.data, message.ordering_key) for message in pull(host, 60)]
+    assert sorted(found) == sorted(sent)
+    for key in {key for _, key in sent}:
+        assert [one for one in found if one[1] == key] == [one for one in sent if one[1] == key]
+
+
+def test_messages_without_a_key_share_a_request(publisher: Publisher) -> None:
+    requests: list[int] = []
+    send = publisher._send
+
+    async def counted(topic: str, messages: list[Any]) -> None:
+        requests.append(len(messages))
+        await send(topic, messages)
+
+    async def publish(key: str) -> None:
+        await asyncio.gather(
+            *(publisher.publish(NAMES.dead_letter, b"x", f"{key}{n}" if key else "", {}) for n in range(50))
+        )
+
+    publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
+    asyncio.run(publish(""))
+    assert requests == [50]
+    asyncio.run(publish("k"))
+    assert requests[1:] == [1] * 50
+
+
+def test_one_that_is_away_is_asked_again_until_the_time_is_over(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server.running() as gone:
+        pass
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", gone)
+    publisher = Publisher(timeout=0.5)
+    with pytest.raises(PublishFailed):
+        asyncio.run(publisher.publish(NAMES.predictions, b"x", "", {}))
+    assert threading.active_count() < 50
