@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
-from google.api_core.retry import Retry, if_exception_type
+from google.api_core.retry import Retry, if_transient_error
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import compute_v1
@@ -23,20 +23,17 @@ from modelserve_control.failover.weights import NAMES, Name, Weights
 ENDINGS: Final[Mapping[Name, str]] = {"functions": "-predict", "gke": "-gateway"}
 
 ATTEMPTS: Final = 5  # writes; each but the first after somebody else changed another part of the URL map
+CALL_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 150.0  # a wait is held for up to two minutes
 OPERATION_SECONDS: Final = 180.0
-# Writing twice is harmless: the second finds another fingerprint and is refused.
-RETRY: Final = Retry(
-    if_exception_type(
-        exceptions.TooManyRequests,
-        exceptions.BadGateway,
-        exceptions.ServiceUnavailable,
-        exceptions.GatewayTimeout,
-        ConnectionError,
-    ),
-    initial=0.2,
-    maximum=5.0,
-    timeout=30.0,
-)
+
+
+def passing(error: BaseException) -> bool:
+    """Whether to ask again. Writing twice is harmless: the second finds another fingerprint and is refused."""
+    return if_transient_error(error) or isinstance(error, (exceptions.BadGateway, exceptions.GatewayTimeout))
+
+
+RETRY: Final = Retry(passing, initial=0.2, maximum=5.0, timeout=60.0)
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Balancer:
 
     def read(self) -> Reading:
         with spoken(f"the URL map {self.url_map}"):
-            found = self._maps.get(project=self.project, url_map=self.url_map, retry=RETRY)
+            found = self._maps.get(project=self.project, url_map=self.url_map, retry=RETRY, timeout=CALL_SECONDS)
         action = found.default_route_action
         weights = {last(one.backend_service): one.weight for one in action.weighted_backend_services}
         services = sides(self.url_map, list(weights))
@@ -79,7 +76,7 @@ class Balancer:
     def added_headers(self, service: str) -> dict[str, str]:
         """What the load balancer adds to every request for a backend service."""
         with spoken(f"the backend service {service}"):
-            found = self._services.get(project=self.project, backend_service=service, retry=RETRY)
+            found = self._services.get(project=self.project, backend_service=service, retry=RETRY, timeout=CALL_SECONDS)
         pairs = (header.partition(":") for header in found.custom_request_headers)
         return {name.strip(): value.strip() for name, _, value in pairs}
 
@@ -112,19 +109,21 @@ class Balancer:
         change = compute_v1.UrlMap(fingerprint=seen.fingerprint, default_route_action=action)
         with spoken(f"the URL map {self.url_map}"):
             operation = self._maps.patch_unary(
-                project=self.project, url_map=self.url_map, url_map_resource=change, retry=RETRY
+                project=self.project, url_map=self.url_map, url_map_resource=change, retry=RETRY, timeout=CALL_SECONDS
             )
             self._finish(operation)
 
     def _finish(self, operation: Any) -> None:
-        # Each call waits up to two minutes at the server. The client's own future asks another endpoint than ours.
+        # The client's own future would ask Google's endpoint whatever ours is.
         end = time.monotonic() + OPERATION_SECONDS
         while operation.status != compute_v1.Operation.Status.DONE:
             if time.monotonic() > end:
                 raise ComputeFailed(
                     f"The change of {self.url_map} is not done after {OPERATION_SECONDS:g} s; ask for --status."
                 )
-            operation = self._operations.wait(project=self.project, operation=operation.name, retry=RETRY)
+            operation = self._operations.wait(
+                project=self.project, operation=operation.name, retry=RETRY, timeout=WAIT_SECONDS
+            )
         if operation.error.errors or operation.http_error_status_code:
             reasons = [one.message or one.code for one in operation.error.errors] or [operation.http_error_message]
             raise ComputeFailed(f"The change of {self.url_map} failed: {'; '.join(reasons)}")

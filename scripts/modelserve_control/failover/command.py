@@ -122,7 +122,7 @@ def failover(
     balancer = Balancer(project, url_map, compute_endpoint)
     seen = balancer.read()
     added = balancer.added_headers(seen.services["gke"])
-    identity = Identity(functions_url)
+    identity = Identity(functions_url.rstrip("/"))
     body = request.read_bytes() if request else None
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),

@@ -26,11 +26,11 @@ Kind = Literal["GET", "PATCH", "WAIT"]
 
 @dataclass(frozen=True)
 class Fault:
-    """The next request of this kind gets `status`, or `change` is made by somebody else just before it, or the operation
+    """The next request of this kind gets `status` (0: the connection ends), or `change` is made by somebody else just before it, or the operation
     that it starts ends with `error`. `done`: the request is carried out all the same, and only the answer is lost."""
 
     on: Kind
-    status: int = 0
+    status: int | None = None
     change: Mapping[str, Any] | None = None
     error: str | None = None
     done: bool = False
@@ -69,12 +69,12 @@ class Compute:
             kind = "WAIT" if path.endswith("/wait") else method
             self.seen.append((kind, path))
             fault = self.take(kind)
-            if fault and fault.status and not fault.done:
+            if fault and fault.status is not None and not fault.done:
                 return refusal(fault.status, "as the test wants")
             if fault and fault.change:
                 self.change(fault.change)
             result = self.carry_out(kind, path, body, fault)
-            return refusal(fault.status, "the answer is lost") if fault and fault.done else result
+            return refusal(fault.status or 0, "the answer is lost") if fault and fault.done else result
 
     def take(self, kind: str) -> Fault | None:
         found = next((fault for fault in self.faults if fault.on == kind), None)

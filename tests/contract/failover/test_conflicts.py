@@ -44,15 +44,17 @@ def test_a_url_map_that_never_holds_still_is_left(rig: Rig, compute: Compute) ->
     assert compute.weights() == (100, 0)
 
 
+@pytest.mark.parametrize("status", [0, 502, 503])
 @pytest.mark.parametrize("on", ["GET", "PATCH", "WAIT"])
-def test_a_compute_api_that_fails_once_is_asked_again(rig: Rig, compute: Compute, on: Kind) -> None:
-    compute.faults = [Fault(on, 503)]
+def test_a_compute_api_that_fails_once_is_asked_again(rig: Rig, compute: Compute, on: Kind, status: int) -> None:
+    compute.faults = [Fault(on, status)]
     rig.move("gke", 100)
     assert compute.weights() == (0, 1000)
 
 
-def test_a_change_whose_answer_is_lost_is_made_once(rig: Rig, compute: Compute) -> None:
-    compute.faults = [Fault("PATCH", 503, done=True)]
+@pytest.mark.parametrize("status", [0, 503])
+def test_a_change_whose_answer_is_lost_is_made_once(rig: Rig, compute: Compute, status: int) -> None:
+    compute.faults = [Fault("PATCH", status, done=True)]
     assert rig.move("gke", 100)["changed"] is True
     assert compute.weights() == (0, 1000)
     assert len(compute.operations) == 1
