@@ -1,0 +1,90 @@
+"""What a saved plan of Terraform would do, read from `terraform show -json`.
+
+The account of the pipeline may deploy code and nothing else. A plan that would also change a grant, a topic or the
+cluster is refused before anything is applied: whoever may do that applies it first.
+https://developer.hashicorp.com/terraform/internals/json-format
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from modelserve_control.output import answers
+from modelserve_control.pipeline.errors import PlanTooWide, PlanUnusable
+
+FUNCTION: Final = "google_cloudfunctions2_function"
+# A new archive is another object, which takes the place of the old one.
+CODE: Final = {
+    FUNCTION: (["update"],),
+    "google_storage_bucket_object": (["create"], ["create", "delete"], ["delete", "create"]),
+}
+NOTHING: Final = (["no-op"], ["read"])
+MODEL_URI: Final = re.compile(r"gs://[^/]+/models/([^/@]+@[^/@]+)")
+
+Plan = Mapping[str, Any]
+
+
+@click.command()
+@click.argument("plan", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@answers(lambda found: "\n".join(found["changes"]) or "The functions stay as they are.")
+def planned(plan: Path, out: Path) -> dict[str, Any]:
+    """Check the PLAN, and write what the next steps ask: changes (a line each), model (NAME@ALIAS), and manifests, the
+    artifact that the cluster pulls (empty without the fallback)."""
+    document = json.loads(plan.read_text())
+    found = {"changes": changes(document), "model": model(document), "manifests": manifests(document)}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, value in found.items():
+        (out / name).write_text("".join(f"{line}\n" for line in value) if isinstance(value, list) else value)
+    return found
+
+
+def changes(plan: Plan) -> list[str]:
+    """The functions that get new code. Raises PlanTooWide, whose details are what else would change."""
+    pending = [one for one in plan.get("resource_changes", []) if one["change"]["actions"] not in NOTHING]
+    beyond = [one for one in pending if one["change"]["actions"] not in CODE.get(one["type"], ())]
+    if beyond:
+        raise PlanTooWide(
+            f"The plan changes {len(beyond)} more than the code of the functions: "
+            "let somebody who may do that apply it first, then run this build again.",
+            [{"address": one["address"], "actions": "+".join(one["change"]["actions"])} for one in beyond],
+        )
+    return [one["address"] for one in pending if one["type"] == FUNCTION]
+
+
+def model(plan: Plan) -> str:
+    """NAME@ALIAS, the same for both functions. Raises PlanUnusable."""
+    found = set(served(plan))
+    if len(found) != 1 or not (match := MODEL_URI.fullmatch(found.pop())):
+        raise PlanUnusable("The plan does not give the functions one MODEL_URI, gs://BUCKET/models/NAME@ALIAS.")
+    return match[1]
+
+
+def served(plan: Plan) -> Iterator[str]:
+    for one in plan["planned_values"]["root_module"].get("resources", []):
+        if one["type"] == FUNCTION:
+            try:
+                yield str(one["values"]["service_config"][0]["environment_variables"]["MODEL_URI"])
+            except (KeyError, IndexError, TypeError):
+                yield ""  # known only after the apply
+
+
+def manifests(plan: Plan) -> str:
+    """The artifact with what the cluster runs, empty when there is no cluster. Raises PlanUnusable."""
+    fallback = plan["planned_values"].get("outputs", {}).get("fallback", {})
+    if fallback.get("value") is None:
+        return ""
+    try:
+        return str(fallback["value"]["manifests"])
+    except KeyError:
+        raise PlanUnusable("The output fallback has no manifests.") from None
+
+
+if __name__ == "__main__":
+    planned()
