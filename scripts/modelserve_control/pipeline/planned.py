@@ -22,7 +22,7 @@ FUNCTION: Final = "google_cloudfunctions2_function"
 # A new archive is another object, which takes the place of the old one.
 CODE: Final = {
     FUNCTION: (["update"],),
-    "google_storage_bucket_object": (["create"], ["create", "delete"], ["delete", "create"]),
+    "google_storage_bucket_object": (["create"], ["update"], ["create", "delete"], ["delete", "create"]),
 }
 NOTHING: Final = (["no-op"], ["read"])
 MODEL_URI: Final = re.compile(r"gs://[^/]+/models/([^/@]+@[^/@]+)")
@@ -67,23 +67,21 @@ def model(plan: Plan) -> str:
 
 
 def served(plan: Plan) -> Iterator[str]:
-    for one in plan["planned_values"]["root_module"].get("resources", []):
-        if one["type"] == FUNCTION:
-            try:
-                yield str(one["values"]["service_config"][0]["environment_variables"]["MODEL_URI"])
-            except (KeyError, IndexError, TypeError):
-                yield ""  # known only after the apply
+    for one in plan.get("resource_changes", []):
+        after = one["change"]["after"]
+        if one["type"] == FUNCTION and after:
+            # What is known only after the apply is not there.
+            yield str(after["service_config"][0].get("environment_variables", {}).get("MODEL_URI"))
 
 
 def manifests(plan: Plan) -> str:
     """The artifact with what the cluster runs, empty when there is no cluster. Raises PlanUnusable."""
-    fallback = plan["planned_values"].get("outputs", {}).get("fallback", {})
-    if fallback.get("value") is None:
+    after = plan.get("output_changes", {}).get("fallback", {}).get("after")
+    if after is None:
         return ""
-    try:
-        return str(fallback["value"]["manifests"])
-    except KeyError:
-        raise PlanUnusable("The output fallback has no manifests.") from None
+    if not after.get("manifests"):
+        raise PlanUnusable("The output fallback names no manifests.")
+    return str(after["manifests"])
 
 
 if __name__ == "__main__":
