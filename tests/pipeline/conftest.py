@@ -51,12 +51,6 @@ class Iam:
     refuses: bool = False
 
 
-@pytest.fixture
-def iam() -> Iterator[Iam]:
-    with serving_tokens() as made:
-        yield made
-
-
 @contextmanager
 def serving_tokens() -> Iterator[Iam]:
     class Handler(BaseHTTPRequestHandler):
@@ -125,15 +119,21 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(models: Library, iam: Iam, tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(models: Library, tmp_path: Path) -> Iterator[Pipeline]:
+    with ready(models, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def ready(models: Library, directory: Path) -> Iterator[Pipeline]:
     """Both functions serve their first revision, and what is deployed next is good. `scripts/test` passes at once."""
-    store = tmp_path / "store"
+    store = directory / "store"
     release(store, "churn", models.path("linear10"), runtime="compiled")
-    with fake_cloud() as cloud:
+    with fake_cloud() as cloud, serving_tokens() as iam:
         for name in SERVICES:
             cloud.service(name, Revision(version="1"))
             cloud.next[name] = Revision(version="1")
-        checkout = Checkout.made(tmp_path)
+        checkout = Checkout.made(directory)
         try:
             checkout.environ["PATH"] = rendering.path()
         except CalledProcessError:
@@ -169,7 +169,11 @@ def planned(action: str, manifests: str = MANIFESTS, types: Sequence[str] = ()) 
     config = [{"environment_variables": {"MODEL_URI": "gs://p-churn-models/models/churn@champion"}}]
     kind = "google_cloudfunctions2_function"
     changes = [
-        {"address": f'{kind}.this["{name}"]', "type": kind, "change": {"actions": [action], "after": {"service_config": config}}}
+        {
+            "address": f'{kind}.this["{name}"]',
+            "type": kind,
+            "change": {"actions": [action], "after": {"service_config": config}},
+        }
         for name in FUNCTIONS
     ] + [{"address": f"{kind}.this", "type": kind, "change": {"actions": ["create"], "after": {}}} for kind in types]
     output = {"actions": ["no-op"], "after": {"manifests": manifests} if manifests else None}

@@ -126,7 +126,10 @@ def triggers() -> dict[str, Trigger]:
     """One for each file."""
     text = (ROOT / "terraform" / "build.tf").read_text()
     common = names(block(text, "_substitutions = {"))
-    push, job = block(text, 'resource "google_cloudbuild_trigger" "push" {'), block(text, 'resource "google_cloudbuild_trigger" "job" {')
+    push, job = (
+        block(text, 'resource "google_cloudbuild_trigger" "push" {'),
+        block(text, 'resource "google_cloudbuild_trigger" "job" {'),
+    )
     asked, main = re.findall(r'filename += each.value.pull_request \? "([^"]+)" : "([^"]+)"', push)[0]
     scheduled = re.findall(r'path += "([^"]+)"', job)[0]
     pushed = frozenset(common | names(push))

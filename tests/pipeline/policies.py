@@ -51,9 +51,7 @@ def triggers_say_what_the_file_asks_for(file: Definition) -> Iterator[str]:
 
 
 def builders_are_of_one_exact_version(file: Definition) -> Iterator[str]:
-    versions = {
-        step.name.rpartition(":")[0]: step.name for path in FILES for step in Definition.read(path).steps
-    }
+    versions = {step.name.rpartition(":")[0]: step.name for path in FILES for step in Definition.read(path).steps}
     for step in file.steps:
         if not PINNED.fullmatch(step.name):
             yield f"{step.id} runs in {step.name}"
@@ -71,7 +69,8 @@ def builds_run_as_an_account_of_their_own(file: Definition) -> Iterator[str]:
     known = re.findall(r"^    (\w+) += \"", (ROOT / "terraform" / "identities.tf").read_text(), re.MULTILINE)
     given = file.raw.get("serviceAccount", "").replace("${_JOB}", file.raw["substitutions"].get("_JOB", ""))
     allowed = [
-        f"projects/${{PROJECT_ID}}/serviceAccounts/${{_NAME}}-{job}@${{PROJECT_ID}}.iam.gserviceaccount.com" for job in known
+        f"projects/${{PROJECT_ID}}/serviceAccounts/${{_NAME}}-{job}@${{PROJECT_ID}}.iam.gserviceaccount.com"
+        for job in known
     ]
     if given not in allowed:
         yield f"It runs as {given or 'the default account'}, which Terraform does not make"
@@ -86,7 +85,11 @@ def images_have_provenance(file: Definition) -> Iterator[str]:
         yield "Cloud Build writes no provenance for what only a step pushes"
     if images and file.raw["options"].get("requestedVerifyOption") != "VERIFIED":
         yield "Provenance is not asked for"
-    yield from (f"{image} is not in our registry" for image in images if "-docker.pkg.dev/${PROJECT_ID}/${_NAME}-images/" not in image)
+    yield from (
+        f"{image} is not in our registry"
+        for image in images
+        if "-docker.pkg.dev/${PROJECT_ID}/${_NAME}-images/" not in image
+    )
 
 
 def scripts_stop_at_the_first_failure(file: Definition) -> Iterator[str]:
@@ -110,7 +113,7 @@ def traffic_moves_after_everything_was_proven(file: Definition) -> Iterator[str]
             yield from (f"{step.id} does not wait for {name}" for name in sorted(others - file.before(step.id)))
             yield from (
                 f"{name} does not wait for {step.id}"
-                for name in sorted(one.id for one in file.steps if "docker push --quiet \"$artifact\"" in one.script)
+                for name in sorted(one.id for one in file.steps if 'docker push --quiet "$artifact"' in one.script)
                 if step.id not in file.before(name)
             )
 

@@ -66,7 +66,9 @@ class Checkout:
         checkout.tools.mkdir()
         for tool in TOOLS:
             wrapper = checkout.tools / tool
-            wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {Path(__file__).with_name("stand_in.py")} {tool} "$@"\n')
+            wrapper.write_text(
+                f'#!/bin/sh\nexec {sys.executable} -IS {Path(__file__).with_name("stand_in.py")} {tool} "$@"\n'
+            )
             wrapper.chmod(0o755)
         return checkout
 
@@ -94,7 +96,7 @@ class Checkout:
     def run(self, path: str, values: Mapping[str, str], order: Order | None = None) -> Ran:
         """Every step in turn, until one fails. `values` are what the trigger and Cloud Build itself substitute."""
         file = Definition(path, (self.root / path).read_text())
-        known = {name: str(value) for name, value in file.raw["substitutions"].items()} | values
+        known = {name: str(value) for name, value in file.raw["substitutions"].items()} | dict(values)
         known = {name: substituted(text, known) for name, text in known.items()}
         told = self.root.with_name("stand_ins.json")
         told.write_text(json.dumps(self.rules))
@@ -138,3 +140,13 @@ def as_late_as_possible(file: Definition) -> list[Step]:
         found.append(last)
         left.remove(last)
     return found[::-1]
+
+
+def towards(step: str) -> Order:
+    """What it waits for, then itself, then all others: for a build that is expected to stop there."""
+
+    def order(file: Definition) -> list[Step]:
+        first = {step, *file.before(step)}
+        return sorted(file.steps, key=lambda one: one.id not in first)
+
+    return order

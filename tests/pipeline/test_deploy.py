@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -10,78 +11,101 @@ import yaml
 
 from contract.rollout.revisions import Revision
 from models.library import Library
-from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, planned
+from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, planned, ready
 from pipeline.definitions import Definition
-from pipeline.runner import Order, as_late_as_possible, git
+from pipeline.runner import as_late_as_possible, git, towards
 from serving import release
 
+COMMIT = f"{IMAGE}:{'c' * 40}"
 OLD, NEW = [{f"{name}-00001-abc": 100} for name in SERVICES], [{f"{name}-00002-abc": 100} for name in SERVICES]
 
 
-@pytest.mark.parametrize("order", [None, as_late_as_possible], ids=["as written", "as late as possible"])
-def test_new_code_gets_the_traffic_and_then_the_cluster_is_told(pipeline: Pipeline, order: Order | None) -> None:
-    ran = pipeline.run(order=order)
-    assert ran.failed is None, ran.wrote[str(ran.failed)]
-    assert set(ran.wrote) == {step.id for step in Definition.read("cloudbuild.yaml").steps}
-    assert pipeline.shares == NEW
-    assert pipeline.steps[-2:] == ["shifted 100", "promoted"]
-    calls = pipeline.checkout.calls
-    in_this_order = [f"docker push --quiet {IMAGE}:{'c' * 40}", "gcloud artifacts docker images scan", "terraform -chdir=terraform apply", f"docker push --quiet {MANIFESTS}"]  # fmt: skip
+@pytest.fixture(scope="module")
+def passed(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A build in which all goes well, in the order of the file."""
+    with ready(models, tmp_path_factory.mktemp("passed")) as pipeline:
+        ran = pipeline.run()
+        assert ran.failed is None, ran.wrote[str(ran.failed)]
+        assert list(ran.wrote) == [step.id for step in Definition.read("cloudbuild.yaml").steps]
+        yield pipeline
+
+
+def test_new_code_gets_the_traffic_and_then_the_cluster_is_told(passed: Pipeline) -> None:
+    assert passed.shares == NEW
+    assert passed.steps[-2:] == ["shifted 100", "promoted"]
+    calls = passed.checkout.calls
+    in_this_order = (
+        "scripts/test",
+        f"docker push --quiet {COMMIT}",
+        "gcloud artifacts docker images scan",
+        "terraform -chdir=terraform apply",
+        f"docker push --quiet {MANIFESTS}",
+    )
     places = [next(place for place, call in enumerate(calls) if call.startswith(start)) for start in in_this_order]
     assert places == sorted(places)
-    assert calls.index("scripts/test") < places[0]
 
 
-def test_what_was_built_once_is_what_runs(pipeline: Pipeline) -> None:
-    assert pipeline.run().failed is None
-    checkout = pipeline.checkout
-    (build,) = checkout.asked("docker build --file kubernetes/Dockerfile")
-    base = (checkout.root / "kubernetes" / "Dockerfile").read_text().partition("ARG BASE=")[2].partition("\n")[0]
+def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passed: Pipeline) -> None:
+    (build,) = passed.checkout.asked("docker build --file kubernetes/Dockerfile")
+    base = (passed.checkout.root / "kubernetes/Dockerfile").read_text().partition("ARG BASE=")[2].partition("\n")[0]
     assert f"--build-arg BASE={base}@{BASE.partition('@')[2]} " in build
-    assert f"--build-arg REVISION={git(checkout.root, 'rev-parse', 'HEAD')} " in build
+    assert f"--build-arg REVISION={git(passed.checkout.root, 'rev-parse', 'HEAD')} " in build
+    assert "--build-arg REQUIREMENTS=requirements-compiled.txt " in build
     assert build.endswith(" functions")
-    rendered = (checkout.root / ".cache/build/manifests/manifests.yaml").read_text()
+
+
+def test_the_cluster_runs_what_was_pushed(passed: Pipeline) -> None:
     images = {
-        one["image"] for each in yaml.safe_load_all(rendered) if each["kind"] == "Deployment"
+        one["image"] for each in yaml.safe_load_all(passed.checkout.built("manifests/manifests.yaml")) if each["kind"] == "Deployment"
         for one in each["spec"]["template"]["spec"]["containers"]
     }  # fmt: skip
     assert images == {f"{IMAGE}@{DIGEST}"}
-    with ZipFile(checkout.built("archive").strip()) as archive:
-        assert "main.py" in archive.namelist()
-    copied = f"gs://p-churn-source/sboms/{DIGEST.removeprefix('sha256:')}.spdx.json"
-    assert checkout.asked("gcloud storage cp") == [f"gcloud storage cp .cache/build/sbom.spdx.json {copied} --no-clobber"]
 
 
-def test_the_new_revisions_are_asked_with_tokens_of_the_account_itself(pipeline: Pipeline) -> None:
-    assert pipeline.run().failed is None
+def test_the_archive_is_the_functions_of_this_commit(passed: Pipeline) -> None:
+    with ZipFile(passed.checkout.built("archive").strip()) as archive:
+        assert archive.read("main.py") == (passed.checkout.root / "functions" / "main.py").read_bytes()
+
+
+def test_the_list_of_parts_is_kept_under_the_digest_of_the_image(passed: Pipeline) -> None:
+    kept = f"gs://p-churn-source/sboms/{DIGEST.removeprefix('sha256:')}.spdx.json"
+    assert passed.checkout.asked("syft") == [
+        f"syft scan docker:{COMMIT} --output spdx-json=.cache/build/sbom.spdx.json"
+    ]
+    assert passed.checkout.asked("gcloud storage cp") == [
+        f"gcloud storage cp .cache/build/sbom.spdx.json {kept} --no-clobber"
+    ]
+
+
+def test_the_new_revisions_are_asked_with_tokens_of_the_account_itself(passed: Pipeline) -> None:
     account = "churn-deploy@p.iam.gserviceaccount.com"
-    assert set(pipeline.iam.asked) == {(account, pipeline.cloud.services[name].url) for name in SERVICES}
+    assert set(passed.iam.asked) == {(account, passed.cloud.services[name].url) for name in SERVICES}
+
+
+def test_no_step_needs_what_it_does_not_wait_for(pipeline: Pipeline) -> None:
+    ran = pipeline.run(order=as_late_as_possible)
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
+    assert pipeline.shares == NEW
 
 
 def test_the_image_of_a_commit_is_built_and_pushed_once(pipeline: Pipeline) -> None:
-    pipeline.rule("docker", f"^pull --quiet {IMAGE}:c{{40}}$")
-    assert pipeline.run().failed is None
+    pipeline.rule("docker", f"^pull --quiet {COMMIT}$")
+    pipeline.rule("gcloud", "images scan", code=1)
+    pipeline.run(order=towards("scan")).stopped_at("scan")
     assert pipeline.checkout.asked("docker build --file kubernetes/Dockerfile") == []
-    assert pipeline.checkout.asked(f"docker push --quiet {IMAGE}") == []
-    assert pipeline.checkout.asked("docker tag") == [f"docker tag {IMAGE}:{'c' * 40} {IMAGE}:0b1d"]
+    assert pipeline.checkout.asked("docker push") == []
+    assert pipeline.checkout.asked("docker tag") == [f"docker tag {COMMIT} {IMAGE}:0b1d"]
     assert pipeline.checkout.built("image") == f"{IMAGE}@{DIGEST}\n"
 
 
-def test_a_commit_that_leaves_the_functions_as_they_are_moves_no_traffic(pipeline: Pipeline) -> None:
-    pipeline.plan = planned("no-op")
+def test_without_new_code_no_traffic_moves_and_without_the_fallback_no_cluster_is_told(pipeline: Pipeline) -> None:
+    pipeline.plan = planned("no-op", manifests="")
     ran = pipeline.run()
-    assert ran.failed is None
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
     assert "The functions stay as they are" in ran.wrote["rollout"]
-    assert (pipeline.shares, pipeline.cloud.patches) == (OLD, 0)
-    assert len(pipeline.told_cluster()) == 1
-
-
-def test_without_the_fallback_no_cluster_is_told(pipeline: Pipeline) -> None:
-    pipeline.plan = planned("update", manifests="")
-    ran = pipeline.run()
-    assert ran.failed is None
     assert "There is no fallback in dev" in ran.wrote["manifests"]
-    assert pipeline.told_cluster() == []
+    assert pipeline.nothing_was_deployed()
+    assert pipeline.shares == OLD
 
 
 # --- what stops it ---
@@ -131,25 +155,25 @@ def test_callers_that_get_errors_from_the_new_code(pipeline: Pipeline) -> None:
 
 def test_a_critical_hole_that_can_be_closed(pipeline: Pipeline) -> None:
     pipeline.rule("gcloud", "list-vulnerabilities", says="LOW,False,CVE-1\nCRITICAL,True,CVE-2")
-    assert "there is a fix:\nCRITICAL,True,CVE-2" in pipeline.run().stopped_at("scan")
+    assert "there is a fix:\nCRITICAL,True,CVE-2" in pipeline.run(order=towards("scan")).stopped_at("scan")
     assert pipeline.nothing_was_deployed()
 
 
 def test_an_image_that_cannot_be_scanned(pipeline: Pipeline) -> None:
     pipeline.rule("gcloud", "images scan", code=1)
-    pipeline.run().stopped_at("scan")
+    pipeline.run(order=towards("scan")).stopped_at("scan")
     assert pipeline.nothing_was_deployed()
 
 
 def test_a_base_that_has_no_digest(pipeline: Pipeline) -> None:
     pipeline.rule("docker", "^image inspect .* docker.io/library/python", says="python:3.11")
-    assert "has no digest" in pipeline.run().stopped_at("image")
+    assert "has no digest" in pipeline.run(order=towards("image")).stopped_at("image")
     assert pipeline.checkout.asked("docker build") == []
 
 
 def test_a_plan_that_changes_more_than_code(pipeline: Pipeline) -> None:
     pipeline.plan = planned("update", types=["google_project_iam_member"])
-    wrote = pipeline.run().stopped_at("plan")
+    wrote = pipeline.run(order=towards("plan")).stopped_at("plan")
     assert "address: google_project_iam_member.this, actions: create" in wrote
     assert pipeline.nothing_was_deployed()
 
@@ -166,13 +190,13 @@ def test_a_version_that_the_functions_would_refuse(pipeline: Pipeline, models: L
     text = (old / "python_env.yaml").read_text()
     (old / "python_env.yaml").write_text(text.replace("3.11", "3.8"))
     release(pipeline.store, "churn", old)
-    assert "ENVIRONMENT_MISMATCH" in pipeline.run(_RUNTIME="native").stopped_at("guard")
+    assert "ENVIRONMENT_MISMATCH" in pipeline.run(_RUNTIME="native", order=towards("guard")).stopped_at("guard")
     assert pipeline.nothing_was_deployed()
 
 
 def test_a_version_that_needs_more_than_the_archive_brings(pipeline: Pipeline, models: Library) -> None:
     release(pipeline.store, "churn", models.path("linear10"))
-    wrote = pipeline.run(_RUNTIME="compiled").stopped_at("guard")
+    wrote = pipeline.run(_RUNTIME="compiled", order=towards("guard")).stopped_at("guard")
     assert "churn version 2 is native, and the functions are built for compiled versions" in wrote
     assert pipeline.nothing_was_deployed()
 

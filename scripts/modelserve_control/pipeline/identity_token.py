@@ -33,7 +33,7 @@ def token(account: str, audience: str) -> str:
 
     address = endpoint("iamcredentials")
     try:
-        with AuthorizedSession(credentials(address)) as session:
+        with AuthorizedSession(credentials(address)) as session:  # type: ignore[no-untyped-call]  # its own
             answer = session.post(
                 f"{address}/v1/projects/-/serviceAccounts/{account}:generateIdToken",
                 json={"audience": audience, "includeEmail": True},

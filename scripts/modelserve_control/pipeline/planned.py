@@ -38,11 +38,12 @@ def planned(plan: Path, out: Path) -> dict[str, Any]:
     """Check the PLAN, and write what the next steps ask: changes (a line each), model (NAME@ALIAS), and manifests, the
     artifact that the cluster pulls (empty without the fallback)."""
     document = json.loads(plan.read_text())
-    found = {"changes": changes(document), "model": model(document), "manifests": manifests(document)}
+    changed, named, artifact = changes(document), model(document), manifests(document)
     out.mkdir(parents=True, exist_ok=True)
-    for name, value in found.items():
-        (out / name).write_text("".join(f"{line}\n" for line in value) if isinstance(value, list) else value)
-    return found
+    (out / "changes").write_text("".join(f"{address}\n" for address in changed))
+    (out / "model").write_text(named)
+    (out / "manifests").write_text(artifact)
+    return {"changes": changed, "model": named, "manifests": artifact}
 
 
 def changes(plan: Plan) -> list[str]:
