@@ -1,4 +1,4 @@
-# One file, cloudbuild.yaml, has every pipeline; _JOB says which.
+# cloudbuild.yaml deploys; cloudbuild/ has what pull requests and schedules run. _JOB says which job it is.
 locals {
   _approval = coalesce(var.deploy_needs_approval, var.environment == "prod")
 
@@ -24,7 +24,7 @@ resource "google_cloudbuild_trigger" "push" {
   for_each           = local._on_push
   name               = "${var.name}-${each.key}"
   location           = var.region
-  filename           = "cloudbuild.yaml"
+  filename           = each.value.pull_request ? "cloudbuild/test.yaml" : "cloudbuild.yaml"
   service_account    = google_service_account.this[each.value.account].id
   substitutions      = merge(local._substitutions, { _JOB = each.key })
   include_build_logs = "INCLUDE_BUILD_LOGS_WITH_STATUS"
@@ -76,7 +76,7 @@ resource "google_cloudbuild_trigger" "job" {
   }
 
   git_file_source {
-    path       = "cloudbuild.yaml"
+    path       = "cloudbuild/job.yaml"
     repository = var.repository
     revision   = "refs/heads/main"
     repo_type  = "UNKNOWN"

