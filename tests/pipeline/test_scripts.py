@@ -31,6 +31,13 @@ def scripts() -> Iterator[tuple[str, str]]:
         yield script.relative_to(ROOT).as_posix(), script.read_text()
 
 
+def written() -> Iterator[tuple[str, str]]:
+    """Scripts, and what the page about them tells a person to say."""
+    yield from scripts()
+    page = "docs/pipeline.md"
+    yield page, "".join(re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
+
+
 def calls(text: str) -> list[str]:
     joined = re.sub(r"\\\n *", "", text)
     return [filled(match[0].strip()) for match in CALL.finditer(joined)]
@@ -71,7 +78,7 @@ def lint(call: str, directory: Path) -> str | None:
     return found
 
 
-ALL = [pytest.param(call, id=f"{name}: {call.split(' --')[0]}") for name, text in scripts() for call in calls(text)]
+ALL = [pytest.param(call, id=f"{name}: {call.split(' --')[0]}") for name, text in written() for call in calls(text)]
 
 
 def test_the_calls_of_gcloud_are_found() -> None:
@@ -79,7 +86,7 @@ def test_the_calls_of_gcloud_are_found() -> None:
         'gcloud a b "x" --format="value(d.e)"',
         "gcloud f --g=x",
     ]
-    assert len(ALL) >= 3
+    assert len(ALL) >= 9
 
 
 @pytest.mark.parametrize("call", ALL)
