@@ -23,6 +23,13 @@ resource "google_service_account" "this" {
   description  = each.value
 }
 
+# The smoke test asks functions that let nobody in, and Cloud Build's metadata server gives no identity tokens.
+resource "google_service_account_iam_member" "deploy_is_known" {
+  service_account_id = google_service_account.this["deploy"].name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = local.members.deploy
+}
+
 # To deploy a function is to run code as its account and to build it as another.
 resource "google_service_account_iam_member" "deploy_acts_as" {
   for_each           = toset(["build", "event", "http"])

@@ -103,8 +103,7 @@ locals {
     "results/event/roles/storage.objectCreator"  = null
     "results/event/roles/storage.objectViewer"   = null
     "source/build/roles/storage.objectViewer"    = null
-    "source/deploy/roles/storage.objectCreator"  = null
-    "source/deploy/roles/storage.objectViewer"   = null
+    "source/deploy/roles/storage.objectUser"     = null # an apply takes the old archive away
   }
 }
 

@@ -11,6 +11,8 @@ from infra.resources import Resource, functions, grants, identity, of
 ON_THE_PROJECT: Final = {
     "roles/logging.logWriter": "a build writes its log as its own account",
     "roles/monitoring.viewer": "the canary reads error ratio and latency",
+    "roles/browser": "a plan asks for the project's number",
+    "roles/ondemandscanning.admin": "scans are of the project; what may be pulled is granted on the repository",
     "roles/bigquery.jobUser": "a query is a job of the project",
     "roles/container.defaultNodeServiceAccount": "nodes of GKE report as it asks them to",
 }
