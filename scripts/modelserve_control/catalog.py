@@ -84,6 +84,8 @@ def manifest(objects: Objects, name: str, version: str) -> Manifest:
     try:
         return read_manifest(objects, manifest_name(name, version))[0]
     except ArtifactMissing as error:
+        if not entries(objects, name):
+            raise no_model(name) from error
         raise NotFound(f"{name} has no version {version}; it has {known(objects, name)}.") from error
 
 
@@ -91,8 +93,14 @@ def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
     """The document and its generation. Raises NotFound, naming the aliases that there are."""
     found = read_alias(objects, name, wanted)
     if found is None:
-        raise NotFound(f"{name} has no alias {wanted}; it has {listed(aliases(objects, name))}.")
+        if not (there := aliases(objects, name)) and not entries(objects, name):
+            raise no_model(name)
+        raise NotFound(f"{name} has no alias {wanted}; it has {listed(there)}.")
     return found
+
+
+def no_model(name: str) -> NotFound:
+    return NotFound(f"The store has no model {check_model_name(name)}.")
 
 
 def known(objects: Objects, name: str) -> str:

@@ -133,4 +133,6 @@ def readable(form: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as error:
-        raise Malformed(f"INPUT is not a readable {form} file: {str(error).splitlines()[0].rstrip('.')}.") from error
+        raise Malformed(
+            f"The input is not a readable {form} file: {str(error).splitlines()[0].rstrip('.')}."
+        ) from error

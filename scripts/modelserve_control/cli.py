@@ -157,7 +157,7 @@ def versions(name: str, store: str) -> Any:
 
 
 @main.command()
-@click.argument("what", metavar="NAME[@ALIAS|/versions/N]")
+@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
 @store_option
 @answers(words.shown)
 def show(what: str, store: str) -> Any:

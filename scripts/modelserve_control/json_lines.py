@@ -51,4 +51,4 @@ class JsonLinesFile:
             with self.path.open("rb") as file:
                 yield from filter(None, map(bytes.strip, file))
         except OSError as error:
-            raise Malformed(f"INPUT is not a readable file of JSON lines: {error.strerror}.") from error
+            raise Malformed(f"The input is not a readable file of JSON lines: {error.strerror}.") from error

@@ -52,5 +52,7 @@ def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
     else:
         click.echo(f"modelserve: {error.message}", err=True)
         for detail in error.details:
-            click.echo("  " + ", ".join(f"{key}: {value}" for key, value in detail.items()), err=True)
+            click.echo(
+                "  " + ", ".join(f"{key}: {value}" for key, value in detail.items() if value is not None), err=True
+            )
     sys.exit(USAGE if isinstance(error, SettingError) else status)

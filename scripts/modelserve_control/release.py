@@ -174,10 +174,12 @@ class Release:
 
     def watch(self, url: str) -> None:
         order = self.order
-        with self.line(f"Watch {url}"):
+        with self.line(f"Watch {url}") as failed:
             found = release_watch.watch(
                 url, self.manifest, order.token_command, order.arrive, order.watch, order.max_error_ratio
             )
+            if found.reason is not None:
+                failed.append(found.reason)
         if found.reason is None:
             self.record.add("watch", url=url, **vars(found))
             return
@@ -205,13 +207,13 @@ class Release:
         raise RolledBack(f"{reason}. {alias} of {name} names version {self.before} again.")
 
     @contextmanager
-    def line(self, what: str) -> Iterator[None]:
-        """One line when it is done, and how long it took."""
+    def line(self, what: str) -> Iterator[list[str]]:
+        """One line when it is done, and how long it took. It failed when it raises, or puts a reason into the list."""
         started = time.monotonic()
-        ended = "failed"
+        ended, reasons = "failed", list[str]()
         try:
-            yield
-            ended = "done"
+            yield reasons
+            ended = "failed" if reasons else "done"
         finally:
             took = f" {ended}, {time.monotonic() - started:.1f} s"
             self.progress.say(f"{what} {'.' * max(3, WIDTH - len(what) - 1 - len(took))}{took}")

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from modelserve.errors import NotFound
 from modelserve.store.locations import check_alias, check_model_name, check_version
 from modelserve.store.objects import Objects
 from modelserve_control import catalog
@@ -17,7 +16,7 @@ def versions(objects: Objects, name: str) -> dict[str, Any]:
     found = catalog.entries(objects, name)
     names = catalog.aliases(objects, name)
     if not found and not names:
-        raise NotFound(f"The store has no model {check_model_name(name)}.")
+        raise catalog.no_model(name)
     rows = [row(objects, name, entry, names) for entry in found.values() if entry.manifest]
     incomplete = [entry.version for entry in found.values() if not entry.manifest and len(entry.objects) > 1]
     return {"name": name, "versions": rows, "incomplete": incomplete}
@@ -38,14 +37,14 @@ def row(objects: Objects, name: str, entry: catalog.Entry, names: dict[str, Any]
 
 
 def show(objects: Objects, what: str) -> dict[str, Any]:
-    """NAME: its aliases and newest version. NAME@ALIAS or NAME/versions/N: that version's manifest."""
+    """NAME: its aliases and newest version. NAME@ALIAS, NAME/VERSION or NAME/versions/VERSION: that version's manifest."""
     name, at, alias = what.partition("@")
     if at:
         document, _ = catalog.alias(objects, check_model_name(name), check_alias(alias))
         return version(objects, name, document.version) | {"alias": {"alias": alias} | asdict(document)}
-    name, _, number = what.partition("/versions/")
-    if number:
-        return version(objects, check_model_name(name), check_version(number))
+    name, slash, number = what.partition("/")
+    if slash:
+        return version(objects, check_model_name(name), check_version(number.removeprefix("versions/")))
     listing = versions(objects, check_model_name(name))
     names = {alias: asdict(document) for alias, document in catalog.aliases(objects, name).items()}
     newest = listing["versions"][-1]["version"] if listing["versions"] else None

@@ -45,6 +45,7 @@ def fetch(source: str, scratch: Path) -> Source:
 
 def from_directory(path: Path, source: str, target: Path) -> Path:
     try:
+        refuse_other_directories(path, source)  # before `SOURCE .` reads and copies a whole home directory
         for _ in walk(str(path)):  # a pipe would be waited for, and a socket cannot be copied
             pass
         return Path(shutil.copytree(path, target, symlinks=True))
@@ -87,11 +88,15 @@ def refuse_without_tracking(source: str) -> None:
         )
 
 
-def checked(directory: Path, source: str) -> Path:
-    """Raises when it is not an MLflow directory, or has files that no version may hold."""
+def refuse_other_directories(directory: Path, source: str) -> None:
     if not (directory / "MLmodel").is_file():
         found = ", ".join(sorted(os.listdir(directory))[:10]) or "nothing"
         raise SourceUnusable(f"{source} holds no MLmodel; it holds {found}.")
+
+
+def checked(directory: Path, source: str) -> Path:
+    """Raises when it is not an MLflow directory, or has files that no version may hold."""
+    refuse_other_directories(directory, source)
     # A version of a store brings its old manifest along.
     (directory / MANIFEST).unlink(missing_ok=True)
     check_names(name for name, _ in walk(str(directory)))

@@ -44,7 +44,7 @@ def check_addresses(source: str, output: str) -> None:
 
 def check_source(source: str) -> None:
     if suffix(source) not in (PARQUET, CSV, JSON_LINES):
-        raise SettingError(f"INPUT is a .parquet, .csv or .jsonl file; {source} is none of them.")
+        raise SettingError(f"Rows are read from a .parquet, .csv or .jsonl file; {source} is none of them.")
 
 
 def suffix(address: str) -> str:
@@ -132,4 +132,4 @@ def refuse_taken(path: Path, overwrite: bool) -> None:
 
 
 def exists(address: str) -> OutputExists:
-    return OutputExists(f"{address} exists; name another OUTPUT, or replace the file with --overwrite.")
+    return OutputExists(f"{address} exists; name another file, or replace it with --overwrite.")

@@ -49,6 +49,18 @@ def test_promoting_a_version_that_does_not_exist_names_those_that_do(command: Co
 
 
 @pytest.mark.usefixtures("three")
+def test_a_model_that_is_not_there_is_told_by_every_command(command: CommandLine) -> None:
+    for words in (("promote", "n", "1"), ("rollback", "n"), ("versions", "n"), ("show", "n/1"), ("doctor", "n")):
+        assert command(*words, code=1).err == "modelserve: The store has no model n.\n"
+
+
+@pytest.mark.usefixtures("three")
+def test_a_version_is_shown_by_its_number_alone(command: CommandLine) -> None:
+    assert command.json("show", "m/2") == command.json("show", "m/versions/2")
+    assert command.json("show", "m/2")["version"] == "2"
+
+
+@pytest.mark.usefixtures("three")
 def test_versions_lists_what_names_each(command: CommandLine) -> None:
     command("promote", "m", "1")
     command("promote", "m", "2", "--alias", "champion")

@@ -52,7 +52,7 @@ def check_model_name(name: str) -> str:
 
 
 def check_version(version: str) -> str:
-    return _check(_VERSION, version, "A version", "is a whole number from 1 without leading zeros")
+    return _check(_VERSION, version, "A version", "has up to 18 digits and nothing else, and does not start with 0")
 
 
 def check_alias(alias: str) -> str:

@@ -82,6 +82,15 @@ def described(document: dict[str, Any], rows: int) -> Described:
 def main() -> None:
     # Its files are removed on the way out, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run()
+        # Nothing is left to remove, and an interrupt of the interpreter's own end would show a traceback.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    except (EOFError, KeyboardInterrupt):
+        sys.exit(1)  # the command has ended
+
+
+def run() -> None:
     # What the model prints must not stand between two messages.
     channel = Channel(os.dup(sys.stdin.fileno()), os.dup(sys.stdout.fileno()))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -91,8 +100,6 @@ def main() -> None:
         serve(channel, channel.receive(Job))
     except ServeError as error:
         channel.send(Failed(body(error, "")))
-    except (EOFError, KeyboardInterrupt):
-        sys.exit(1)  # the command has ended
 
 
 if __name__ == "__main__":

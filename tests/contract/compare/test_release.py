@@ -109,6 +109,14 @@ def test_a_version_that_a_service_does_not_take_up_is_rolled_back(releases: Rele
     assert (record["outcome"], record["steps"][-1]["step"]) == ("rolled back", "regressed")
 
 
+def test_a_watch_that_fails_is_not_said_to_be_done(releases: Releases) -> None:
+    nobody = "http://127.0.0.1:9"
+    words = [*releases.words, "--arrive", "1", "--url", nobody]
+    said = releases.command("release", "m", "2", *words, code=1).err.splitlines()
+    (watch,) = [line for line in said if line.startswith(f"Watch {nobody} ")]
+    assert " failed, " in watch
+
+
 def test_a_version_that_the_functions_would_refuse_is_refused_first(releases: Releases, models: Library) -> None:
     directory = models.copy("linear10", releases.directory / "old")
     (directory / "requirements.txt").write_text("scikit-learn==0.1.2\n")

@@ -38,6 +38,11 @@ def test_a_refusal_is_a_sentence_on_stderr_or_the_error_body_on_stdout() -> None
     assert body["error_code"] == "SIGNATURE_MISMATCH"
 
 
+def test_what_a_detail_does_not_know_is_not_said() -> None:
+    refused = command(BadCells("One column is missing.", [{"row": None, "column": "x"}]))
+    assert CliRunner().invoke(refused, []).stderr == "modelserve: One column is missing.\n  column: x\n"
+
+
 @pytest.mark.parametrize("words", [[], ["--json"]])
 def test_a_name_that_breaks_a_rule_is_misuse(words: list[str]) -> None:
     assert CliRunner().invoke(command(SettingError("A name has letters.")), words).exit_code == 2

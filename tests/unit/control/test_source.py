@@ -39,6 +39,15 @@ def test_what_is_no_plain_file_is_refused_in_a_sentence(
         fetch(str(model), tmp_path / "scratch")
 
 
+def test_a_directory_that_is_no_model_is_told_before_it_is_copied(tmp_path: Path) -> None:
+    source = tmp_path / "home"
+    source.mkdir()
+    link(source / "odd")
+    with pytest.raises(SourceUnusable, match=r"home holds no MLmodel; it holds odd\."):
+        fetch(str(source), tmp_path / "scratch")
+    assert not (tmp_path / "scratch").exists()
+
+
 def test_a_directory_that_cannot_be_copied_is_told_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "scratch" / "model").mkdir(parents=True)
     with pytest.raises(SourceUnusable, match=r"model cannot be copied: "):
