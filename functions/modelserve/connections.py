@@ -68,7 +68,7 @@ class Phase(Enum):
     ANSWERING = auto()
 
 
-class Parser(httptools.HttpRequestParser):  # type: ignore[misc] # the library ships no types
+class Parser(httptools.HttpRequestParser):
     """Answers who asks for another protocol in this one, which RFC 9110, 7.8 leaves to the server.
 
     httptools takes such a request to end with its head and gives up what comes behind it, so that its body would pass for
@@ -80,7 +80,7 @@ class Parser(httptools.HttpRequestParser):  # type: ignore[misc] # the library s
         self.connection = connection
         self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Any) -> None:
         while data:
             try:
                 super().feed_data(data)
