@@ -129,7 +129,8 @@ class Worker:
     def take(self, pulled: list[Pulled]) -> None:
         """What waits here is leased, and its time has not begun."""
         self._waiting.extend(pulled)
-        while len(self._tasks) < min(LANES, len(self._waiting)):
+        busy = sum(not task.done() for task in self._tasks)
+        for _ in range(min(LANES - busy, len(self._waiting))):
             task = asyncio.get_running_loop().create_task(self._work_on())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
