@@ -48,9 +48,10 @@ class Bounds(ServerState):
 
     def make_room(self) -> bool:
         """Whether one more may come: when there are too many, the longest idle one goes."""
-        if len(self.connections) < self.most:
+        taken = [one for one in self.open if not one.refused]  # who was refused has no place to give up
+        if len(taken) < self.most:
             return True
-        idle = [one for one in self.open if one.phase is Phase.IDLE and not one.transport.is_closing()]
+        idle = [one for one in taken if one.phase is Phase.IDLE and not one.transport.is_closing()]
         if not idle:
             return False
         min(idle, key=lambda connection: connection.since).end()

@@ -142,6 +142,14 @@ def test_who_asks_for_another_protocol_is_answered_in_this_one(served: Served, p
     assert answer.count(b'{"status":"ok"}') == 2
 
 
+def test_a_refused_connection_gives_no_other_its_place(served: Served) -> None:
+    with ExitStack() as held:
+        for _ in range(MOST):
+            held.enter_context(connected(served, GET))
+        refused = [held.enter_context(connected(served)) for _ in range(4)]
+        assert [connection.recv(12) for connection in refused] == [b"HTTP/1.1 503"] * 4
+
+
 def test_nobody_is_given_a_tunnel(served: Served) -> None:
     with connected(served, b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n" + GET + b"\r\n") as connection:
         answer = read(connection)
