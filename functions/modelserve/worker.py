@@ -129,8 +129,7 @@ class Worker:
     def take(self, pulled: list[Pulled]) -> None:
         """What waits here is leased, and its time has not begun."""
         self._waiting.extend(pulled)
-        busy = sum(not task.done() for task in self._tasks)
-        for _ in range(min(LANES - busy, len(self._waiting))):
+        while len(self._tasks) < min(LANES, len(self._waiting)):
             task = asyncio.get_running_loop().create_task(self._work_on())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
