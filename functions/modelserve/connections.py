@@ -13,6 +13,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -47,9 +48,10 @@ class Bounds(ServerState):
 
     def make_room(self) -> bool:
         """Whether one more may come: when there are too many, the longest idle one goes."""
-        if len(self.connections) < self.most:
+        taken = [one for one in self.open if not one.refused]  # who was refused has no place to give up
+        if len(taken) < self.most:
             return True
-        idle = [one for one in self.open if one.phase is Phase.IDLE and not one.transport.is_closing()]
+        idle = [one for one in taken if one.phase is Phase.IDLE and not one.transport.is_closing()]
         if not idle:
             return False
         min(idle, key=lambda connection: connection.since).end()
@@ -67,6 +69,33 @@ class Phase(Enum):
     ANSWERING = auto()
 
 
+class Parser(httptools.HttpRequestParser):
+    """Answers who asks for another protocol in this one, which RFC 9110, 7.8 leaves to the server.
+
+    httptools takes such a request to end with its head and gives up what comes behind it, so that its body would pass for
+    the next request. Java's own client asks for HTTP/2 with the first request of each connection.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.connection = connection
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+
+    def feed_data(self, data: Any) -> None:
+        while data:
+            try:
+                super().feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self.connection.refused:
+                    return
+                if self.get_method() == b"CONNECT":
+                    raise httptools.HttpParserError("there is no tunnel here") from upgrade
+                super().feed_data(self.connection.same_head())
+                data = data[upgrade.args[0] :]
+            else:
+                return
+
+
 class Connection(HttpToolsProtocol):
     def __init__(
         self,
@@ -76,6 +105,7 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = Parser(self)
         self.bounds = cast(Bounds, server_state)
         self.phase = Phase.IDLE
         self.since = self.loop.time()
@@ -155,6 +185,8 @@ class Connection(HttpToolsProtocol):
         if self.head_bytes > self.bounds.header_bytes or len(self.headers) > MAX_HEADERS:
             self.refuse_head()
             return
+        if self.parser.should_upgrade():  # it comes once more
+            return
         if len(self.pipeline) == MAX_AHEAD:
             self.refused = True  # without a word, which would be taken for the answer to a request before it
             self.transport.abort()
@@ -165,12 +197,18 @@ class Connection(HttpToolsProtocol):
         if self.bounds.draining:
             self.cycle.keep_alive = False
 
+    def same_head(self) -> bytes:
+        """That of the request which asked for another protocol, without asking."""
+        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [line, *(b"%b: %b" % header for header in self.headers if header[0] != b"upgrade")]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
     def on_body(self, body: bytes) -> None:
         if not self.refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.refused:
+        if self.refused or self.parser.should_upgrade():
             return
         self.received_whole = True
         if self.phase is Phase.RECEIVING:

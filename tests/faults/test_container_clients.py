@@ -124,6 +124,39 @@ def test_the_rest_of_a_body_that_was_refused_is_waited_for_no_longer_than_any_re
         assert read(idle).count(b'{"status":"ok"}') == 2
 
 
+@pytest.mark.parametrize("pieces", [1, 2], ids=["in one piece", "body apart"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["a length", "chunks"])
+def test_who_asks_for_another_protocol_is_answered_in_this_one(served: Served, pieces: int, chunked: bool) -> None:
+    """As Java's own client does. Its body is its own, and never the next request."""
+    body = b'{"x":1.0}'.ljust(60) if not chunked else b'3\r\n{"x\r\n6\r\n":1.0}\r\n0\r\n\r\n'
+    head = POST % len(body) if not chunked else POST.replace(b"content-length: %d", b"transfer-encoding: chunked")
+    asks = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\r\n"
+    head = head.removesuffix(b"\r\n") + asks
+    rest = body + GET + b"upgrade: h2c\r\nconnection: upgrade\r\n\r\n" + GET + b"connection: close\r\n\r\n"
+    with connected(served, head + rest if pieces == 1 else head) as connection:
+        if pieces == 2:
+            assert good(served)  # by then the head has been read
+            connection.sendall(rest)
+        answer = read(connection)
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"HTTP/1.1") == 3
+    assert answer.count(b'{"status":"ok"}') == 2
+
+
+def test_a_refused_connection_gives_no_other_its_place(served: Served) -> None:
+    with ExitStack() as held:
+        for _ in range(MOST):
+            held.enter_context(connected(served, GET))
+        refused = [held.enter_context(connected(served)) for _ in range(4)]
+        assert [connection.recv(12) for connection in refused] == [b"HTTP/1.1 503"] * 4
+
+
+def test_nobody_is_given_a_tunnel(served: Served) -> None:
+    with connected(served, b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n" + GET + b"\r\n") as connection:
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 def test_requests_that_are_sent_ahead_without_end_are_cut_off(served: Served) -> None:
     """uvicorn keeps each of them until the one before it is answered."""
     with connected(served) as connection, pytest.raises(ConnectionError):

@@ -16,7 +16,7 @@ import numpy as np
 
 from modelserve.cells import Array
 from modelserve.payloads.invocations import FORMS
-from modelserve.runtimes.packing import NULL_TEXT, Codes, Packing
+from modelserve.runtimes.packing import Codes, Packing
 from modelserve.signature import Signature
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def category_table(codes: Codes) -> Table:
 
 def spellings(category: Any) -> set[bytes]:
     """A text as JSON has it, with and without escapes; the bytes of a number. What no cell can be has none."""
-    if category is None or category == NULL_TEXT:
+    if category is None:
         return set()
     if isinstance(category, str):
         if any("\ud800" <= letter <= "\udfff" for letter in category):

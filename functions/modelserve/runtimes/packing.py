@@ -77,7 +77,7 @@ class Codes(dict[Any, str]):
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(zip(lookup.keys, map(chr, lookup.codes), strict=True))
         self.other = chr(lookup.other)
-        self[None] = self.get(NULL_TEXT, self.other)
+        self[None] = self.pop(NULL_TEXT, self.other)  # of null alone: a text of these letters is one of the others
 
     def __missing__(self, key: Any) -> str:
         return self.other

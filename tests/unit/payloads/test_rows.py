@@ -87,6 +87,7 @@ def assert_as_general(data: bytes, taken: Taken, row: int = 0) -> None:
         (dict(reversed(GOOD.items())), True, Taken(1, None, True, 0)),
         ({"id": "x", **GOOD, "no\u00e9l": [1, None, True, 1e5][1]}, True, Taken(1, None, True, 2)),
         ([{**GOOD, "id": 2**70}, {"id": "straße", **GOOD}], True, Taken(2, None, False, 1)),
+        ({**GOOD, "t": NULL_TEXT}, True, Taken(1, None, True, 0)),
         ([{**GOOD, "t": None}, {**GOOD, "x": None, "f": None, "a:b": None}], True, Taken(2, None, False, 0)),
         ({**GOOD, "t": "never seen: é", "x": 5, "f": False}, True, Taken(1, None, True, 0)),
     ],

@@ -86,6 +86,14 @@ def test_a_batch_is_packed_by_kind() -> None:
     assert tensors["text_0"].tolist() == [["a b"], ["c"]]
 
 
+def test_a_text_of_the_sentinel_s_letters_is_not_the_category_of_null() -> None:
+    """The model that was compiled knows null, and no such text."""
+    columns = {
+        "u": objects("b"), "words": objects("c"), "t": objects(NULL_TEXT), "n": np.array([1]), "wide": np.array([[3.0, 4.0]]),
+    }  # fmt: skip
+    assert Packing(PLAN).of_batch(Batch(columns, 1))[CODES].tolist() == [[9, 1, LARGEST_CODE]]
+
+
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
     packing = Packing(Plan([], [Lookup(Input("t", "string", nullable=True), ["a"], [0], 1)], {}))
     assert packing.of_batch(Batch({"t": objects("a", None, "b")}, 3))[CODES].tolist() == [[0], [1], [1]]
