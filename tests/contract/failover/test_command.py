@@ -98,15 +98,6 @@ def test_a_real_function_that_dies_loses_its_requests(
     assert compute.weights() == (100, 0)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """A shell that starts the tests in the background has them, and what they start, ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_status_tells_the_truth_after_an_interruption(rig: Rig, compute: Compute, number: signal.Signals) -> None:
     command = rig.command.start("failover", "--to", "gke", "--weight", "30", "--watch", "600")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +36,11 @@ def test_without_a_topic_to_publish_to_messages_come_again_until_there_is_one(mo
         with working(models, "two_outputs", pulls, tmp_path, **more) as worker:
             ids = pulls.publish(*(b'{"x": %d}' % number for number in range(50)))
             worker.child.wait_until(lambda: worker.child.log.read_text().count("a message is sent back") > 100)
+            # A topic without a subscription loses what is published to it meanwhile.
+            os.kill(worker.child.pid, signal.SIGSTOP)
             pulls.publisher.create_topic(name=topic)
             pulls.subscriber.create_subscription(name=later, topic=topic)
+            os.kill(worker.child.pid, signal.SIGCONT)
             found = Counter(one.attributes["prediction_id"] for one in pulls._take(later, 50))
             assert set(found) == {prediction_id(message_id, 0) for message_id in ids}
             worker.child.terminate()
