@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
 
     # --- as a client of the socket ---
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it alike
         welcome = self.bounds.make_room()
         super().connection_made(transport)
         if not welcome:

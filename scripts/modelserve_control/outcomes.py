@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,16 +21,16 @@ Outcome = dict[str, Any] | str
 """The result as the HTTP function would send it, or the reason."""
 
 
-class Judge:
+class Judge(ABC):
     """Takes rows apart until each that is refused stands alone. Who judges and who scores, a subclass says."""
 
+    @abstractmethod
     def check(self, table: Table) -> Batch:
         """Raises BadCells."""
-        raise NotImplementedError  # each subclass has its own
 
+    @abstractmethod
     def answers(self, batch: Batch) -> list[dict[str, Any]]:
         """One result per row. Raises ModelFailed when there is none for some of them."""
-        raise NotImplementedError  # each subclass has its own
 
     def outcomes(self, chunk: Chunk) -> list[Outcome]:
         """One per row, in order."""

@@ -34,7 +34,7 @@ IGNORED: Final = (
     ".*",
     "__pycache__",
     "*.py[co]",
-    "*.library",
+    "*.binary",
     "*.egg-info",
     "*~",
     "#*#",

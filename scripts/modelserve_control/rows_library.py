@@ -16,7 +16,7 @@ from typing import Final
 
 from modelserve_control.processes import SOURCES
 
-LIBRARY: Final = "modelserve/payloads/rows.library"
+LIBRARY: Final = "modelserve/payloads/rows.binary"
 """Its name in functions/."""
 # Cloud Functions and Cloud Run are x86-64. glibc 2.28 is of 2018, so that any image of Python 3.11 has it.
 CLOUD: Final = "x86_64-linux-gnu.2.28"
@@ -28,7 +28,7 @@ def make(functions: Path, target: str | None = CLOUD, flags: tuple[str, ...] = F
     """The library from the source in `functions`; without a target for this machine. Raises CalledProcessError, whose
     `stderr` is the compiler's."""
     with TemporaryDirectory() as directory:
-        out = Path(directory, "rows.library")
+        out = Path(directory, "rows.binary")
         command = [
             sys.executable,
             "-m",

@@ -97,7 +97,7 @@ def test_an_archive_has_sorted_plain_files_and_nothing_of_where_it_was_made(tmp_
         for kind in ("*.py", "*.c", "*.h")
         for path in (SOURCES / "functions").rglob(kind)
     }
-    assert names == sorted(sources | {"requirements.txt", "modelserve/payloads/rows.library"})
+    assert names == sorted(sources | {"requirements.txt", "modelserve/payloads/rows.binary"})
     assert made["files"] == len(names)
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {entry.external_attr >> 16 for entry in entries} == {stat.S_IFREG | 0o644}

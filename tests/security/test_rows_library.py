@@ -18,7 +18,7 @@ TRAPS = ("-fsanitize=undefined", "-fsanitize-trap=undefined")
 
 
 def fuzz(library: bytes, directory: Path, count: int = 300_000) -> subprocess.CompletedProcess[str]:
-    path = directory / "rows.library"
+    path = directory / "rows.binary"
     path.write_bytes(library)
     return subprocess.run(
         [sys.executable, str(FUZZ), str(path), str(count)], capture_output=True, text=True, timeout=300

@@ -21,7 +21,7 @@ from modelserve.signature import Signature
 
 logger = logging.getLogger(__name__)
 
-LIBRARY: Final = Path(__file__).with_name("rows.library")
+LIBRARY: Final = Path(__file__).with_name("rows.binary")
 CELLS: Final = ("string", "boolean", "integer", "long", "double")  # as `enum cell` in rows.c
 
 

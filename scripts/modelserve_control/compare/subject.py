@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,13 +20,13 @@ from modelserve_control.progress import Lines
 class Subject(Judge):
     signature: Signature | None
 
+    @abstractmethod
     def document(self) -> dict[str, Any]:
         """As GET /metadata."""
-        raise NotImplementedError  # each subclass has its own
 
+    @abstractmethod
     def alone(self, row: Table) -> float:
         """Seconds that one row takes. Raises ServeError."""
-        raise NotImplementedError  # each subclass has its own
 
 
 class Model(RowScorer, Subject):

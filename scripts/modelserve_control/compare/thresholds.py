@@ -60,8 +60,7 @@ def read(path: Path | None) -> Thresholds | None:
     if path is None:
         return None
     try:
-        # A SafeLoader, so what is loaded cannot be code.
-        found = yaml.load(path.read_text(), Unique)  # noqa: S506
+        found = yaml.load(path.read_text(), Unique)  # noqa: S506 - a SafeLoader, so nothing in it can be code
         return msgspec.convert(found, Thresholds)
     except (OSError, UnicodeDecodeError, RecursionError, TypeError) as error:
         raise SettingError(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error

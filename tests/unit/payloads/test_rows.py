@@ -203,12 +203,12 @@ def test_signatures_that_are_left_to_the_general_decoder(wrong: Signature) -> No
 def test_without_its_library_the_general_decoder_reads_everything_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rows_plan, "LIBRARY", tmp_path / "rows.library")
+    monkeypatch.setattr(rows_plan, "LIBRARY", tmp_path / "rows.binary")
     rows_plan.library.cache_clear()
     try:
         with pytest.raises(ValueError, match="has not been made"):
             RowReader(SIGNATURE, PACKING, LIMITS, 10)
-        assert "rows.library is not there" in caplog.text
+        assert "rows.binary is not there" in caplog.text
     finally:
         rows_plan.library.cache_clear()
 
