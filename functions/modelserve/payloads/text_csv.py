@@ -6,6 +6,7 @@ import csv
 from io import StringIO
 
 from modelserve.errors import Malformed, UnsupportedMediaType
+from modelserve.others import beside
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.signature import Signature, infer_text
 
@@ -30,7 +31,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
         return Payload(infer_text(columns, len(rows)))
     columns = dict(tables.by_position(columns, signature))
     known = {name: columns[name] for name in signature.names if name in columns}
-    return Payload(signature.parse_text(known, len(rows), len(columns) - len(known)))
+    return Payload(signature.parse_text(known, len(rows), beside(columns, known)))
 
 
 def read(data: bytes, limits: Limits) -> list[list[str]]:
