@@ -44,11 +44,15 @@ def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.
         children = psutil.Process(command.pid).children(recursive=True)
         assert answering(f"{addresses['predict']}/health/live")()
         assert answering(f"{addresses['predict_event']}/health/live")()
+        ports = [int(addresses[function].rpartition(":")[2]) for function in ("predict", "predict_event")]
+        functions = [child for child in children if any(listens(child, port) for port in ports)]
+        refresh = {child.environ().get("MODEL_REFRESH_SECONDS") for child in functions}
         command.send_signal(stop)
         command.wait(60)
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert not listening(addresses["pubsub"])()
+    assert refresh == {"1"}  # a promotion is served at once
 
 
 def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> None:
