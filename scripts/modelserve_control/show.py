@@ -15,7 +15,7 @@ def versions(objects: Objects, name: str) -> dict[str, Any]:
     found = catalog.entries(objects, name)
     names = catalog.aliases(objects, name)
     if not found and not names:
-        raise catalog.no_model(name)
+        raise catalog.no_model(objects, name)
     rows = [row(objects, name, entry, names) for entry in found.values() if entry.manifest]
     incomplete = [entry.version for entry in found.values() if not entry.manifest and len(entry.objects) > 1]
     return {"name": name, "versions": rows, "incomplete": incomplete}
