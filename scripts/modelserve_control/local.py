@@ -134,6 +134,8 @@ def _words(addresses: Mapping[str, Any], stop: str) -> str:
     shown = {key: value for key, value in addresses.items() if isinstance(value, str)}
     width = max(map(len, shown))
     lines = [f"{key:{width}}  {value}" for key, value in shown.items()]
+    publish = f"modelserve publish SOURCE --name NAME --alias champion --store gs://{addresses['bucket']}"
+    lines.append(f"Publish to it with: STORAGE_EMULATOR_HOST={addresses['storage']} {publish}")
     return "\n".join([*lines, f"Stop it with: {stop}"])
 
 

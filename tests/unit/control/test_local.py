@@ -69,6 +69,19 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
     assert run(environ, "down") == (0, {"stopped": False})
 
 
+def test_a_person_is_told_how_to_publish_to_it(environ: dict[str, str]) -> None:
+    with subprocess.Popen([*COMMAND, "up"], env=environ, stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout
+        shown = dict(
+            line.rstrip().split(maxsplit=1) for line in iter(command.stdout.readline, "Stop it with: Ctrl-C\n")
+        )
+        command.terminate()
+    asked = (
+        f"to it with: STORAGE_EMULATOR_HOST={shown['storage']} modelserve publish SOURCE --name NAME --alias champion"
+    )
+    assert shown["Publish"] == f"{asked} --store gs://{shown['bucket']}"
+
+
 def test_a_function_that_cannot_start_is_reported_with_its_last_lines(environ: dict[str, str]) -> None:
     status, error = run(environ, "up", "--env", "FUNCTION_SIGNATURE_TYPE=none")
     assert (status, error["error_code"]) == (1, "PROCESS_FAILED")
