@@ -207,9 +207,8 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 def score(**given: Any) -> Any:
     """Score the rows of INPUT (.parquet, .csv, .jsonl) into OUTPUT (.parquet); both may be gs:// addresses.
 
-    MODEL is NAME[@ALIAS|/VERSION] of the store, or any MODEL_URI such as a directory; NAME alone is NAME@champion.
-    OUTPUT has one row for each row of INPUT, in its order; a row that cannot be scored has its reasons in the column
-    `error`.
+    MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for
+    each row of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.
     """
     from modelserve_control.progress import progress
     from modelserve_control.score import Order
