@@ -42,7 +42,7 @@ MOST_COMPLAINTS: Final = 20  # lines a minute
 # Batches of which every request ran out of time, one after the other: this model does not come back by itself.
 HUNG_AFTER: Final = 3
 
-decoder = msgspec.msgpack.Decoder(Offer)
+decoder = msgspec.msgpack.Decoder(list[Offer])
 
 
 class Failed(Exception):
@@ -64,6 +64,7 @@ class Challenger:
         self.active = Active(own, metrics)
         self.http = Http(own, self.active, metrics)
         self.events = Events(own, self.active, metrics, no_results)
+        self._heard: list[Offer] = []
         self._hung = 0
 
     async def serve(self) -> bool:
@@ -85,19 +86,18 @@ class Challenger:
 
     async def hear(self) -> list[Offer]:
         """Some of what is there, at least one; none when the server's end is closed."""
-        heard = self.heard_already()
-        if not heard:
-            await asyncio.sleep(PAUSE)
-            heard = self.heard_already() or [await asyncio.get_running_loop().sock_recv(self.ear, LONGEST)]
-        return [decoder.decode(data) for data in heard if data]
+        if not self._heard:
+            data = await self.message()
+            self._heard = decoder.decode(data) if data else []
+        now, self._heard = self._heard[:TOGETHER], self._heard[TOGETHER:]
+        return now
 
-    def heard_already(self) -> list[bytes]:
-        """At most `TOGETHER`; the last is empty when the server's end is closed."""
-        heard: list[bytes] = []
+    async def message(self) -> bytes:
+        """Empty when the server's end is closed."""
         with suppress(BlockingIOError):
-            while len(heard) < TOGETHER and (not heard or heard[-1]):
-                heard.append(self.ear.recv(LONGEST))
-        return heard
+            return self.ear.recv(LONGEST)
+        await asyncio.sleep(PAUSE)
+        return await asyncio.get_running_loop().sock_recv(self.ear, LONGEST)
 
     async def answer(self, offer: Offer) -> bool:
         """Whether it took too long."""
