@@ -92,7 +92,7 @@ class Shadow:
         self._collected: list[Offer] = []
         self._size = 0  # bytes of them in a message, at most
         self._due = False  # whether a turn of the loop is to send them
-        self._message = b""  # that waits for room
+        self._message = b""  # that waits for room; nothing is collected meanwhile
         self._offers = 0  # in it
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -128,9 +128,9 @@ class Shadow:
 
     def _flush_later(self) -> None:
         self._due = True
-        asyncio.get_running_loop().call_later(COLLECTING, self._flush_now)
+        asyncio.get_running_loop().call_later(COLLECTING, self._turn)
 
-    def _flush_now(self) -> None:
+    def _turn(self) -> None:
         self._due = False
         self.flush()
         if self._message:
@@ -176,14 +176,15 @@ class Shadow:
 
     def stop(self) -> None:
         """After the last answer. Its last lines are waited for, but not long."""
+        if self._thread is None:
+            return
         self.flush()
         self._stopped.set()
         with self._lock:
             if self._socket is not None:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
-        if self._thread is not None:
-            self._thread.join(GRACE + 1)
+        self._thread.join(GRACE + 1)
 
     # --- the keeper's thread ---
 

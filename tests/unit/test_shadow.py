@@ -153,6 +153,12 @@ def test_nothing_else_is_offered(method: str, path: str, body: bytes, status: in
         assert ear.offers() == []
 
 
+def test_what_asks_for_the_head_of_an_answer_is_not_offered() -> None:
+    with heard() as ear:
+        assert ask(ear, "HEAD", "/predict", query=b"x=0.5")[0] == 200
+        assert ear.offers() == []
+
+
 def test_a_share_is_offered() -> None:
     with heard(25.0) as ear:
         chosen = sum(ear.shadow.chosen() for _ in range(20_000))
@@ -306,6 +312,8 @@ def test_what_waits_for_room_is_sent_when_there_is_some() -> None:
             ear.shadow.offer(offered(number))
             number += 1
         sent = ear.shadow.sent
+        await asyncio.sleep(2 * shadow_module.COLLECTING)  # the turn that was due found no room either
+        assert ear.shadow.sent == sent
         assert numbers(list(chain.from_iterable(ear.messages())))[-1] == sent - 1
         data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ear.ear, LONGEST), WAIT_SECONDS)
         offers = msgspec.msgpack.decode(data, type=list[Offer])

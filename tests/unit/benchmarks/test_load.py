@@ -27,8 +27,8 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as its address says: /invocations rightly, /closing once per connection, /cut never, /teapot with 418, and
-    /slow after SLOW_SECONDS."""
+    """Answers as its address says: /invocations rightly, /closing once per connection, /cut never, /teapot with 418,
+    /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
 
     protocol_version = "HTTP/1.1"
     timeout = 10
@@ -40,6 +40,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.server.requests.append(self.path)
+        self.close_connection = self.path == "/leaving"
         if self.path == "/slow":
             time.sleep(SLOW_SECONDS)
         self.send_response(418 if self.path == "/teapot" else 200)
