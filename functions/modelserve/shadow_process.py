@@ -29,15 +29,16 @@ from modelserve.events import Events
 from modelserve.http import V2_MODEL, Http
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings, settings
-from modelserve.shadow import LONGEST, Offer
+from modelserve.shadow import COLLECTING, LONGEST, Offer
 from modelserve.shadow_report import LAST, Report
 
 logger = logging.getLogger(__name__)
 
 TOGETHER: Final = 16  # offers that are answered at once, so that a native model can merge them
 # Seconds without listening when there is nothing. To send to somebody who waits is to wake him, which costs the server
-# many times the sending; in so short a time the socket has room for all that one processor answers.
-PAUSE: Final = 0.02
+# many times the sending; in so short a time the socket has room for all that one processor answers, and the next message
+# of a server that answers all the time has come.
+PAUSE: Final = 1.5 * COLLECTING
 MOST_COMPLAINTS: Final = 20  # lines a minute
 # Batches of which every request ran out of time, one after the other: this model does not come back by itself.
 HUNG_AFTER: Final = 3
