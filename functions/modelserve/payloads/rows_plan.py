@@ -22,6 +22,7 @@ from modelserve.signature import Signature
 logger = logging.getLogger(__name__)
 
 LIBRARY: Final = Path(__file__).with_name("rows.binary")
+FEW: Final = 1_000  # keys
 CELLS: Final = ("string", "boolean", "integer", "long", "double")  # as `enum cell` in rows.c
 
 
@@ -126,7 +127,8 @@ def made_plan(signature: Signature, packing: Packing, most_rows: int) -> tuple[P
 
 
 def table(keys: Collection[tuple[bytes, int]], other: int = -1, null: int = -1) -> Table:
-    capacity = 1 << (len(keys) + len(keys) // 2).bit_length()  # at least a quarter stays free
+    # At least three quarters stay free where there are few: two keys that want one slot cost more than finding either.
+    capacity = 1 << (len(keys) * 4 if len(keys) <= FEW else len(keys) * 3 // 2).bit_length()
     made = Table(b"".join(key for key, _ in keys), (Slot * capacity)(), capacity - 1, other, null)
     start = 0
     for key, code in keys:
