@@ -4,7 +4,7 @@
 locals {
   _services = join(" OR ", [for one in google_cloudfunctions2_function.this : "resource.labels.service_name=\"${one.name}\""])
 
-  # A challenger that fails costs no answer, and its lines stand among the server's.
+  # A challenger that fails costs no answer, and its lines stand among the server's. NOT takes lines without the field; != would not.
   _lines = "resource.type=\"cloud_run_revision\" AND (${local._services}) AND NOT jsonPayload.process=\"shadow\""
 
   # Cloud Build says why a build failed or ran out of time. What a step itself prints has its number in front.
