@@ -8,9 +8,15 @@ variable "shadow" {
   })
   default = null
 
+  # What functions/modelserve/store/locations.py takes.
   validation {
-    condition     = var.shadow == null ? true : alltrue([for word in [var.shadow.alias, coalesce(var.shadow.name, var.model.name)] : can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]*$", word))])
-    error_message = "shadow.alias and shadow.name must be letters, digits, _, . and -, as they were published; both are of the store, which is what the functions may read."
+    condition     = var.shadow == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.shadow.alias)) && !can(regex("^(?i:v?[0-9]+|latest)$", var.shadow.alias))
+    error_message = "shadow.alias must be an alias such as challenger: letters, digits, _ and -, and neither a number, nor v and a number, nor latest."
+  }
+
+  validation {
+    condition     = var.shadow == null ? true : var.shadow.name == null ? true : can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", var.shadow.name))
+    error_message = "shadow.name must be the name of a model of this store, which is what the functions may read: letters, digits, _, . and -."
   }
 
   validation {

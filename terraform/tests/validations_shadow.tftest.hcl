@@ -14,10 +14,18 @@ variables {
 
 # The n-th run of a variable breaks its n-th validation, and no other.
 
+run "shadow_refuses_a_version" {
+  command = plan
+  variables {
+    shadow = { alias = "v8" }
+  }
+  expect_failures = [var.shadow]
+}
+
 run "shadow_refuses_an_address" {
   command = plan
   variables {
-    shadow = { alias = "gs://other/models/churn@challenger" }
+    shadow = { name = "gs://other/models/churn" }
   }
   expect_failures = [var.shadow]
 }
