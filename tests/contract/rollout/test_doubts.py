@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bucket_server import WAIT_SECONDS
 from command_line import finish
 from contract.rollout.conftest import OLD, Rollout, locks, records, steps
 from contract.rollout.revisions import Revision
+from http_server import WAIT_SECONDS
 
 SMOKE: dict[str, tuple[Revision, tuple[object, ...], str]] = {
     "unhealthy": (Revision(health=500), (), "answers /health/ready with 500"),

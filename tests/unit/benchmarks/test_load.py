@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
+from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks.load import CUT_OFF, REFUSED, Load, drive, post
+from http_server import GONE, Answer, answering
 from modelserve_control import processes
 
 REQUEST = post("/invocations", b'{"dataframe_records":[]}')
 
 
-class Server(ThreadingHTTPServer):
-    """Knows the addresses that were asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[str] = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers as its address says: /invocations rightly, /closing once per connection, /cut never, /teapot with 418."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 10
-    server: Server
-
-    def do_POST(self) -> None:
-        length = int(self.headers["content-length"])
-        if len(self.rfile.read(length)) != length or self.path == "/cut":
-            self.close_connection = True
-            return
-        self.server.requests.append(self.path)
-        self.send_response(418 if self.path == "/teapot" else 200)
-        self.send_header("content-length", "4")
-        if self.path == "/closing":
-            self.send_header("connection", "close")
-        self.end_headers()
-        self.wfile.write(b"good")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
 @contextmanager
 def serving() -> Iterator[tuple[int, list[str]]]:
-    """The port, and the addresses that were asked for."""
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_address[1], server.requests
-        finally:
-            server.shutdown()
-            thread.join()
+    """The port, and the addresses that were asked for: /closing answers once per connection, /cut never, /teapot with 418."""
+    requests: list[str] = []
+
+    def answer(method: str, target: str, headers: Message, body: bytes) -> Answer:
+        if target == "/cut":
+            return GONE
+        requests.append(target)
+        return 418 if target == "/teapot" else 200, {"connection": "close"} if target == "/closing" else {}, b"good"
+
+    with answering(answer) as url:
+        yield urlsplit(url).port or 0, requests
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/closing"])
