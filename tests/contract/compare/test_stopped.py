@@ -14,7 +14,7 @@ import pytest
 
 from command_line import CommandLine, finish
 from faults.proxy import wait_for
-from models.library import Library, room
+from models.library import Library
 from serving import release
 
 
@@ -46,10 +46,10 @@ def test_a_stopped_comparison_leaves_no_report_and_no_process(
         assert left == []
 
 
-def test_thirty_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
+def test_thirty_times_the_rows_take_no_more_memory(models: Library, tmp_path: Path) -> None:
     store = tmp_path / "store"
     for value in (1.0, 2.0):
-        release(store, "constant", room("linear").constant(tmp_path / f"{value}", value))
+        release(store, "constant", models.constant(value), runtime="compiled")
     command = CommandLine(str(store))
     most = []
     for rows in (10_000, 300_000):
