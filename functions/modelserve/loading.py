@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from modelserve import memory
 from modelserve.leases import Leases
 from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes import Runtime, Scorer
@@ -64,6 +65,7 @@ class Loaded:
         self.scorer.join(timeout=60)
         if self.held:
             self.held.retire()
+        memory.give_back_freed()
 
 
 def header_value(text: str) -> bytes:

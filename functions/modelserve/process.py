@@ -98,8 +98,9 @@ class Process:
             self._started = True
         # What the host imported stays in memory that it shares with its master: the collector would write into all of it.
         gc.freeze()
-        from modelserve import logs
+        from modelserve import logs, memory
 
+        memory.keep_freed()
         logs.configure(self.settings.log_level)
         atexit.register(self.stop)
         self.active.start()

@@ -38,6 +38,9 @@ def test_no_damaged_body_makes_it_read_or_write_beyond_its_own(tmp_path: Path) -
     [
         ("at < c->end && *at >= '0'", "at <= c->end && *at >= '0'"),
         ("for (; at < end && *at != '\"'; at++)", "for (; *at != '\"'; at++)"),
+        ("for (; end - at >= 8; at += 8)", "for (; at < end; at += 8)"),
+        ("if (end - at >= 8) return eight(at) &", "if (end >= at) return eight(at) &"),
+        ("if (r->c.end - r->c.at > guess->length && ", "if ("),
         ("if (row == r->plan->most_rows || ", "if ("),
     ],
 )

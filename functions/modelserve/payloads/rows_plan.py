@@ -22,11 +22,12 @@ from modelserve.signature import Signature
 logger = logging.getLogger(__name__)
 
 LIBRARY: Final = Path(__file__).with_name("rows.binary")
+FEW: Final = 1_000  # keys
 CELLS: Final = ("string", "boolean", "integer", "long", "double")  # as `enum cell` in rows.c
 
 
 class Slot(Structure):
-    _fields_ = (("hash", c_uint32), ("start", c_uint32), ("length", c_uint32), ("used", c_uint32), ("code", c_int64))
+    _fields_ = (("first", c_uint64), ("start", c_uint32), ("size", c_uint32), ("code", c_int64))
 
 
 class Table(Structure):
@@ -35,7 +36,7 @@ class Table(Structure):
 
 class Column(Structure):
     _fields_ = (
-        ("key", c_char_p), ("length", c_int64), ("cell", c_int64), ("nullable", c_int64),
+        ("key", c_char_p), ("key_first", c_uint64), ("length", c_int64), ("cell", c_int64), ("nullable", c_int64),
         ("number", c_int64), ("text", c_int64), ("first", c_int64), ("codes", c_int64),
     )  # fmt: skip
 
@@ -98,7 +99,7 @@ def made_plan(signature: Signature, packing: Packing, most_rows: int) -> tuple[P
     first = 0
     for at, column in zip(columns, signature.columns, strict=True):
         key = json.dumps(column.name, ensure_ascii=False).encode()
-        at.key, at.length = key, len(key)
+        at.key, at.key_first, at.length = key, int.from_bytes(key[:8], "little"), len(key)
         at.cell, at.nullable = CELLS.index(column.kind.name), not column.required
         at.number, at.text = numbers.get(column.name, -1), texts.get(column.name, -1)
         at.first, at.codes = first, len(looked_up[column.name])
@@ -126,7 +127,8 @@ def made_plan(signature: Signature, packing: Packing, most_rows: int) -> tuple[P
 
 
 def table(keys: Collection[tuple[bytes, int]], other: int = -1, null: int = -1) -> Table:
-    capacity = 1 << (len(keys) + len(keys) // 2).bit_length()  # at least a quarter stays free
+    # At least three quarters stay free where there are few: two keys that want one slot cost more than finding either.
+    capacity = 1 << (len(keys) * 4 if len(keys) <= FEW else len(keys) * 3 // 2).bit_length()
     made = Table(b"".join(key for key, _ in keys), (Slot * capacity)(), capacity - 1, other, null)
     start = 0
     for key, code in keys:
