@@ -58,6 +58,11 @@ class Loaded:
         """What every answer of this version names."""
         return [(b"x-model-name", header_value(self.name)), (b"x-model-version", header_value(self.version))]
 
+    @cached_property
+    def names(self) -> tuple[str, str]:
+        """Of the model and of the version, as the headers have them."""
+        return header_value(self.name).decode(), header_value(self.version).decode()
+
     def retire(self) -> None:
         """Free the model after its last request, then its files."""
         self.leases.close()

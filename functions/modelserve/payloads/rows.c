@@ -9,6 +9,8 @@
 
 #include "rows_json.h"
 
+const char made_from[] = MADE_FROM; /* digest() in rows_plan.py, which the compiler is given */
+
 enum cell { STRING, BOOLEAN, INTEGER, LONG, DOUBLE };
 enum form { PLAIN, DATAFRAME_RECORDS, INSTANCES };
 

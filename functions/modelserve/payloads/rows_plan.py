@@ -11,6 +11,7 @@ from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_u
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from modelserve.signature import Signature
 logger = logging.getLogger(__name__)
 
 LIBRARY: Final = Path(__file__).with_name("rows.binary")
+SOURCES: Final = ("rows.c", "rows_json.h", "rows_plan.py")
 FEW: Final = 1_000  # keys
 CELLS: Final = ("string", "boolean", "integer", "long", "double")  # as `enum cell` in rows.c
 
@@ -56,14 +58,36 @@ class Plan(Structure):
     )  # fmt: skip
 
 
+def digest(folder: Path) -> bytes | None:
+    """Of what the library is made from, in hexadecimal; None where that is not kept, as in a version that is deployed."""
+    try:
+        return b"%08x" % crc32(b"".join((folder / name).read_bytes() for name in SOURCES))
+    except OSError:
+        return None
+
+
+def is_current(loaded: Any) -> bool:
+    """Whether it was made from the sources beside it: of others, it would write where it must not."""
+    wanted = digest(LIBRARY.parent)
+    try:
+        return wanted is None or (ctypes.c_char * len(wanted)).in_dll(loaded, "made_from").raw == wanted
+    except ValueError:  # it does not say
+        return False
+
+
 @cache
 def library() -> Any:
-    """None where it has not been made, or not for this machine."""
+    """None where it has not been made, or not for this machine, or not of these sources."""
     try:
         # Called in passing: giving up the interpreter's lock costs more than it gains.
         loaded = ctypes.PyDLL(str(LIBRARY))
     except OSError:
         logger.warning("%s is not there or not for this machine: records are read the general way", LIBRARY.name)
+        return None
+    if not is_current(loaded):
+        logger.warning(
+            "%s is of other sources: records are read the general way until scripts/setup has run", LIBRARY.name
+        )
         return None
     loaded.put_key.argtypes = [POINTER(Table), c_uint32, c_uint32, c_int64]
     loaded.put_key.restype = None

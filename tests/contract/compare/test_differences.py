@@ -30,7 +30,7 @@ def flipping(planted: Planted) -> Planted:
 
 @pytest.mark.parametrize("runtime", ["native", "compiled"])
 def test_flips_are_found_exactly_where_they_were_planted(planted: Planted, runtime: str) -> None:
-    for flipped in ([], FLIPPED):
+    for flipped in ((), FLIPPED):
         if runtime == "compiled":
             planted.compiled(flipped, 2_500)
         else:

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.message import Message
 from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks.load import CUT_OFF, REFUSED, Load, drive, post
-from http_server import GONE, Answer, answering
+from http_server import GONE, Answer, Handler, http_server
 from modelserve_control import processes
 
+SLOW_SECONDS = 0.05
 REQUEST = post("/invocations", b'{"dataframe_records":[]}')
 
 
 @contextmanager
 def serving() -> Iterator[tuple[int, list[str]]]:
-    """The port, and the addresses that were asked for: /closing answers once per connection, /cut never, /teapot with 418."""
+    """The port, and the addresses that were asked for. It answers as they say: /invocations rightly, /closing once per
+    connection, /cut never, /teapot with 418, /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
     requests: list[str] = []
 
-    def answer(method: str, target: str, headers: Message, body: bytes) -> Answer:
-        if target == "/cut":
-            return GONE
-        requests.append(target)
-        return 418 if target == "/teapot" else 200, {"connection": "close"} if target == "/closing" else {}, b"good"
+    class Scripted(Handler):
+        def answer(self, body: bytes) -> Answer:
+            if self.path == "/cut":
+                return GONE
+            requests.append(self.path)
+            self.close_connection = self.path == "/leaving"
+            if self.path == "/slow":
+                time.sleep(SLOW_SECONDS)
+            headers = {"connection": "close"} if self.path == "/closing" else {}
+            return 418 if self.path == "/teapot" else 200, headers, b"good"
 
-    with answering(answer) as url:
+    with http_server(Scripted) as url:
         yield urlsplit(url).port or 0, requests
 
 
