@@ -113,15 +113,15 @@ def failover(
     if (to is None) != only_status:
         raise click.UsageError("Give either --to gke|functions or --status.")
     from modelserve_control.failover.balancer import Balancer
-    from modelserve_control.failover.identity import Identity
     from modelserve_control.failover.sides import Side
     from modelserve_control.failover.switch import Order, status, switch
+    from modelserve_control.identity import Identity, of_account_or_person
     from modelserve_control.progress import progress
 
     balancer = Balancer(project, url_map, compute_endpoint)
     seen = balancer.read()
     added = balancer.added_headers(seen.services["gke"])
-    identity = Identity(functions_url.rstrip("/"))
+    identity = Identity(of_account_or_person, functions_url)
     body = request.read_bytes() if request else None
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),
