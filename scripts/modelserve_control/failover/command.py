@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from modelserve.errors import SettingError
+from modelserve_control import options
 from modelserve_control.failover.weights import NAMES, Name
 from modelserve_control.output import answers
 from modelserve_control.words import table
@@ -43,7 +44,7 @@ def model(side: Mapping[str, Any]) -> str:
     help="How many of 100 requests --to gets; the other side gets the rest.",
 )
 @click.option("--status", "only_status", is_flag=True, help="Show how requests are shared out, and move none.")
-@click.option("--project", envvar="GOOGLE_CLOUD_PROJECT", show_envvar=True, required=True, help="The project's id.")
+@options.project
 @click.option(
     "--url-map",
     envvar="MODELSERVE_URL_MAP",
@@ -67,7 +68,7 @@ def model(side: Mapping[str, Any]) -> str:
 )
 @click.option(
     "--request",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=options.FILE,
     help="A JSON body for POST /predict, sent with every probe.",
 )
 @click.option(
