@@ -160,7 +160,10 @@ def show(what: str, store: str) -> Any:
 @click.option("--incomplete", is_flag=True, help="Clear what a killed publisher left; make sure that none is running.")
 @answers(words.deleted)
 def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
-    """Delete VERSION of NAME, unless an alias names it or would be rolled back to it."""
+    """Delete VERSION of NAME, unless an alias needs it.
+
+    An alias needs the version that it names and the one that it would be rolled back to.
+    """
     from modelserve_control import catalog
     from modelserve_control.delete import delete as run
 
@@ -180,8 +183,9 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 @options.trust
 @answers(lambda result: COUNTS.format_map(result))
 def score(**given: Any) -> Any:
-    """Score the rows of INPUT (.parquet, .csv, .jsonl) into OUTPUT (.parquet); both may be gs:// addresses.
+    """Score the rows of a file into a Parquet file.
 
+    INPUT is .parquet, .csv or .jsonl, and OUTPUT .parquet; both may be gs:// addresses.
     MODEL is any MODEL_URI, or a version of the store as NAME@ALIAS or NAME/versions/N. OUTPUT has one row for each row
     of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.
     """
@@ -202,9 +206,9 @@ def score(**given: Any) -> Any:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
 @answers(lambda result: str(result["path"]))
 def package(runtime: str, out: Path) -> Any:
-    """Make the source archive of the functions, as Cloud Functions builds it.
+    """Make the source archive of the functions.
 
-    Its name carries its digest, and the same files give the same bytes.
+    It is what Cloud Functions builds. Its name carries its digest, and the same files give the same bytes.
     """
     from modelserve_control.package import package as run
     from modelserve_control.progress import progress
@@ -214,9 +218,10 @@ def package(runtime: str, out: Path) -> Any:
 
 @main.command()
 def worker() -> None:
-    """Pull messages from SUBSCRIPTION and publish their predictions: `python -m modelserve worker`.
+    """Pull messages from a subscription and publish their predictions.
 
-    Its settings are environment variables: docs/worker.md.
+    It is `python -m modelserve worker`. Its settings, SUBSCRIPTION among them, are environment variables:
+    docs/worker.md.
     """
     from modelserve.worker import run_worker
 
@@ -245,9 +250,9 @@ def worker() -> None:
 )
 @answers(words.pretty)
 def schema(what: str, store: str, part: str, **fields: Any) -> Any:
-    """Print an Avro schema for a Pub/Sub topic, made from the version's signature.
+    """Print an Avro schema for a Pub/Sub topic.
 
-    NAME alone is NAME@champion.
+    It is made from the version's signature. NAME alone is NAME@champion.
     """
     from modelserve_control import catalog
     from modelserve_control.progress import progress
@@ -263,9 +268,10 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 @options.store()
 @answers(words.fits)
 def doctor(what: str, store: str) -> Any:
-    """Check that the functions, built from this checkout, would activate a version; exit with 1 if not.
+    """Check that the functions would activate a version.
 
-    NAME alone is NAME@champion. A refusal names the pins to change.
+    The functions are as this checkout builds them. NAME alone is NAME@champion. A refusal names the pins to change, and
+    the exit status is 1.
     """
     from modelserve_control import catalog
     from modelserve_control.doctor import doctor as run

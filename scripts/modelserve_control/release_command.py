@@ -51,9 +51,9 @@ def told(record: dict[str, Any]) -> str:
 @options.reason
 @answers(told)
 def release(**given: Any) -> Any:
-    """Check VERSION of NAME, compare it with the one in use, promote it, watch it, and roll it back if it fails.
+    """Check, compare, promote and watch a version, or roll it back.
 
-    A release that was stopped goes on with the same command.
+    VERSION of NAME is compared with the one that the alias names, and rolled back if it fails while it is watched. A release that was stopped goes on with the same command.
     """
     from modelserve_control import catalog
     from modelserve_control.progress import progress

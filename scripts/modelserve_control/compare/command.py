@@ -30,7 +30,7 @@ from modelserve_control.output import answers
 @options.token_command
 @answers(words.compared, status=lambda result: int(result["within"] is False), refused=2)
 def compare(subjects: tuple[str, ...], **given: Any) -> Any:
-    """Score the rows of a file with A and with B, and tell what differs.
+    """Score the rows of a file with A and B, and tell what differs.
 
     A and B are aliases or versions of NAME, or any MODEL_URI, or the https:// addresses of running services. The exit
     status is 0 when B is within the thresholds or there are none, 1 when it is beyond them, 2 when the two could not

@@ -106,9 +106,9 @@ def failover(
     request: Path | None,
     **order: Any,
 ) -> Any:
-    """Move requests between the functions and the cluster behind the load balancer.
+    """Move requests between the functions and the cluster.
 
-    The side that gets more must be ready and serve the same version as the other; it is watched afterwards, and the
+    Both are behind one load balancer. The side that gets more must be ready and serve the same version as the other; it is watched afterwards, and the
     weights are put back if it fails.
     """
     if (to is None) != only_status:

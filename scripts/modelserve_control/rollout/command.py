@@ -65,7 +65,7 @@ def worded(result: Mapping[str, Any]) -> str:
 @click.argument("deploy", nargs=-1, type=click.UNPROCESSED, metavar="[-- DEPLOY COMMAND...]")
 @answers(worded)
 def rollout(**given: Any) -> Any:
-    """Give new revisions the traffic in steps, and take it back on any doubt.
+    """Shift traffic to new revisions in steps, and back on any doubt.
 
     Pins the revisions that serve now, runs the DEPLOY COMMAND, smoke tests what it made at an address of its own, shifts
     the traffic share by share while watching errors and latency, and promotes. Without a command the newest revision is
