@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from modelserve.errors import SettingError
-from modelserve_control import processes, subjects, words
+from modelserve_control import options, processes, subjects, words
 from modelserve_control.compare.command import compare
 from modelserve_control.failover.command import failover
 from modelserve_control.local import local
@@ -18,16 +18,7 @@ from modelserve_control.output import answers
 from modelserve_control.release_command import release
 from modelserve_control.rollout.command import rollout
 
-store_option = click.option(
-    "--store",
-    envvar="MODELSERVE_STORE",
-    required=True,
-    show_envvar=True,
-    help="The bucket (gs://B), or a directory laid out like one.",
-)
-alias_option = click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
 COUNTS = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
-reason_option = click.option("--reason", default="", help="Why, for the alias's record.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,24 +38,17 @@ main.add_command(release)
 @main.command()
 @click.argument("source")
 @click.option("--name", required=True, help="The model's name in the store.")
-@store_option
+@options.store()
 @click.option("--alias", help="Promote the new version to this alias afterwards, for example champion.")
 @click.option("--positive-class", help="The class whose probability is the answer, for example yes.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="From which probability on it is true.  [default: 0.5]")
 @click.option("--label", help="What the answer is called, for example churn.")
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=options.FILE,
     help="Rows to score before publishing (.parquet, .csv, .json); also what a missing signature is inferred from.",
 )
-@click.option(
-    "--trust",
-    type=click.Choice(["strict", "pickle"]),
-    envvar="MODEL_TRUST",
-    default="strict",
-    show_default=True,
-    help="The MODEL_TRUST of the functions that will serve it.",
-)
+@options.trust
 @click.option(
     "--compile",
     "mode",
@@ -115,9 +99,9 @@ def check_label(label: str) -> None:
 @main.command()
 @click.argument("name")
 @click.argument("version")
-@store_option
-@alias_option
-@reason_option
+@options.store()
+@options.alias
+@options.reason
 @answers(words.moved)
 def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME to VERSION."""
@@ -130,9 +114,9 @@ def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any
 
 @main.command()
 @click.argument("name")
-@store_option
-@alias_option
-@reason_option
+@options.store()
+@options.alias
+@options.reason
 @answers(words.moved)
 def rollback(name: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME back to the version it named before."""
@@ -145,7 +129,7 @@ def rollback(name: str, store: str, alias: str, reason: str) -> Any:
 
 @main.command()
 @click.argument("name")
-@store_option
+@options.store()
 @answers(words.versions)
 def versions(name: str, store: str) -> Any:
     """List the versions of NAME and what names them."""
@@ -158,7 +142,7 @@ def versions(name: str, store: str) -> Any:
 
 @main.command()
 @click.argument("what", metavar=subjects.METAVAR)
-@store_option
+@options.store()
 @answers(words.shown)
 def show(what: str, store: str) -> Any:
     """Show a model, or the manifest of one version."""
@@ -172,11 +156,14 @@ def show(what: str, store: str) -> Any:
 @main.command()
 @click.argument("name")
 @click.argument("version")
-@store_option
+@options.store()
 @click.option("--incomplete", is_flag=True, help="Clear what a killed publisher left; make sure that none is running.")
 @answers(words.deleted)
 def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
-    """Delete VERSION of NAME, unless an alias names it or would be rolled back to it."""
+    """Delete VERSION of NAME, unless an alias needs it.
+
+    An alias needs the version that it names and the one that it would be rolled back to.
+    """
     from modelserve_control import catalog
     from modelserve_control.delete import delete as run
 
@@ -188,27 +175,19 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 @click.argument("model")
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
-@click.option("--store", envvar="MODELSERVE_STORE", show_envvar=True, help="Where NAME is.")
-@click.option(
-    "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."
-)
-@click.option("--method", help="A predict_method of the model, for example predict_proba.")
+@options.store(", that holds the versions of NAME", required=False)
+@options.batch_rows
+@options.method
 @click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-@click.option(
-    "--trust",
-    type=click.Choice(["strict", "pickle"]),
-    envvar="MODEL_TRUST",
-    default="strict",
-    show_default=True,
-    help="The MODEL_TRUST of the functions.",
-)
+@options.trust
 @answers(lambda result: COUNTS.format_map(result))
 def score(**given: Any) -> Any:
-    """Score the rows of INPUT (.parquet, .csv, .jsonl) into OUTPUT (.parquet); both may be gs:// addresses.
+    """Score the rows of a file into a Parquet file.
 
-    MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for
-    each row of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.
+    INPUT is .parquet, .csv or .jsonl, and OUTPUT .parquet; both may be gs:// addresses. MODEL is NAME[@ALIAS|/VERSION]
+    of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a
+    row that cannot be scored has its reasons in the column `error`.
     """
     from modelserve_control.progress import progress
     from modelserve_control.score import Order
@@ -227,9 +206,9 @@ def score(**given: Any) -> Any:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
 @answers(lambda result: str(result["path"]))
 def package(runtime: str, out: Path) -> Any:
-    """Make the source archive of the functions, as Cloud Functions builds it.
+    """Make the source archive of the functions.
 
-    Its name carries its digest, and the same files give the same bytes.
+    It is what Cloud Functions builds. Its name carries its digest, and the same files give the same bytes.
     """
     from modelserve_control.package import package as run
     from modelserve_control.progress import progress
@@ -239,9 +218,10 @@ def package(runtime: str, out: Path) -> Any:
 
 @main.command()
 def worker() -> None:
-    """Pull messages from SUBSCRIPTION and publish their predictions: `python -m modelserve worker`.
+    """Pull messages from a subscription and publish their predictions.
 
-    Its settings are environment variables: docs/worker.md.
+    It is `python -m modelserve worker`. Its settings, SUBSCRIPTION among them, are environment variables:
+    docs/worker.md.
     """
     from modelserve.worker import run_worker
 
@@ -250,7 +230,7 @@ def worker() -> None:
 
 @main.command()
 @click.argument("what", metavar=subjects.METAVAR)
-@store_option
+@options.store()
 @click.option(
     "--of",
     "part",
@@ -270,9 +250,9 @@ def worker() -> None:
 )
 @answers(words.pretty)
 def schema(what: str, store: str, part: str, **fields: Any) -> Any:
-    """Print an Avro schema for a Pub/Sub topic, made from the version's signature.
+    """Print an Avro schema for a Pub/Sub topic.
 
-    NAME alone is NAME@champion.
+    It is made from the version's signature. NAME alone is NAME@champion.
     """
     from modelserve_control import catalog
     from modelserve_control.progress import progress
@@ -285,12 +265,13 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 
 @main.command()
 @click.argument("what", metavar=subjects.METAVAR)
-@store_option
+@options.store()
 @answers(words.fits)
 def doctor(what: str, store: str) -> Any:
-    """Check that the functions, built from this checkout, would activate a version; exit with 1 if not.
+    """Check that the functions would activate a version.
 
-    NAME alone is NAME@champion. A refusal names the pins to change.
+    The functions are as this checkout builds them. NAME alone is NAME@champion. A refusal names the pins to change, and
+    the exit status is 1.
     """
     from modelserve_control import catalog
     from modelserve_control.doctor import doctor as run

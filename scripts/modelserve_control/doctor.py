@@ -17,7 +17,7 @@ from modelserve_control.processes import SOURCES
 from modelserve_control.refusals import NotPackaged
 
 # The line that terraform/functions.tf makes the runtime of both functions from.
-REQUIRES_PYTHON: Final = re.compile(r'requires-python = ">=([0-9.]+)"')
+REQUIRES_PYTHON: Final = re.compile(r'requires-python = "==([0-9.]+)\.\*"')
 
 
 def doctor(objects: Objects, what: str, root: Path = SOURCES) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def runtime(pyproject: Path) -> str:
     found = REQUIRES_PYTHON.search(pyproject.read_text()) if pyproject.is_file() else None
     if found is None:
         raise NotPackaged(
-            'pyproject.toml has no line requires-python = ">=...", from which Terraform takes the runtime.'
+            'pyproject.toml has no line requires-python = "==X.Y.*", from which Terraform takes the runtime.'
         )
     return found[1]
 
@@ -86,7 +86,7 @@ def python_change(one: Difference) -> str:
     made = [int(part) for part in one.made.split(".")[:2]]
     if one.here is not None and made < [int(part) for part in one.here.split(".")[:2]]:
         return f"publish from Python {one.here}"
-    return f'requires-python = ">={made[0]}.{made[1]}" in pyproject.toml'
+    return f'requires-python = "=={made[0]}.{made[1]}.*" in pyproject.toml'
 
 
 def refusal(manifest: Manifest, requirements: str, serious: Sequence[Difference]) -> str:

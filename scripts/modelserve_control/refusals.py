@@ -61,7 +61,7 @@ class NoAvroForm(VersionError):
 
 
 class NoIdentity(ServeError):
-    """--token-command gave no token."""
+    """There is no identity token to call a service with."""
 
     code = "NO_IDENTITY"
     status = HTTPStatus.UNAUTHORIZED

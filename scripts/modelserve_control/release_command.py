@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
+from modelserve_control import options
 from modelserve_control.output import answers
 
 
@@ -18,22 +18,16 @@ def told(record: dict[str, Any]) -> str:
 @click.command()
 @click.argument("name")
 @click.argument("version")
-@click.option(
-    "--store",
-    envvar="MODELSERVE_STORE",
-    required=True,
-    show_envvar=True,
-    help="The bucket (gs://B), or a directory laid out like one.",
-)
-@click.option("--data", required=True, metavar="FILE", help="The rows to compare on (.parquet, .csv, .jsonl).")
+@options.store()
+@options.data
 @click.option(
     "--thresholds",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=options.FILE,
     required=True,
     help="How different it may be from the version that the alias names (YAML).",
 )
-@click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
-@click.option("--by", metavar="COLUMN", help="Compare also by the values of this column.")
+@options.alias
+@options.by
 @click.option("--url", "urls", multiple=True, help="A service that answers with the alias, to be watched; repeatable.")
 @click.option(
     "--arrive",
@@ -52,21 +46,14 @@ def told(record: dict[str, Any]) -> str:
     show_default=True,
     help="Roll back when more of these answers fail.",
 )
-@click.option("--token-command", help="Prints an identity token for services that need one.")
-@click.option(
-    "--trust",
-    type=click.Choice(["strict", "pickle"]),
-    envvar="MODEL_TRUST",
-    default="strict",
-    show_default=True,
-    help="The MODEL_TRUST of the functions.",
-)
-@click.option("--reason", default="", help="Why, for the alias's record.")
+@options.token_command
+@options.trust
+@options.reason
 @answers(told)
 def release(**given: Any) -> Any:
-    """Check VERSION of NAME, compare it with the one in use, promote it, watch it, and roll it back if it fails.
+    """Check, compare, promote and watch a version, or roll it back.
 
-    A release that was stopped goes on with the same command.
+    VERSION of NAME is compared with the one that the alias names, and rolled back if it fails while it is watched. A release that was stopped goes on with the same command.
     """
     from modelserve_control import catalog
     from modelserve_control.progress import progress

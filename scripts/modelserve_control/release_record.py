@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from modelserve.errors import ArtifactCorrupt, PreconditionFailed
-from modelserve.store.objects import NotModified, Objects
+from modelserve.errors import PreconditionFailed
+from modelserve.store.objects import Objects
 from modelserve_control import provenance
-
-LIMIT: Final = 1 << 20  # bytes; a record is a few thousand
-
-Document = dict[str, Any]
+from modelserve_control.documents import Document, encoded, read
 
 
 class Record:
@@ -74,26 +70,12 @@ def unfinished(objects: Objects, name: str, version: str, alias: str) -> Record 
     """The last release of this version to this alias, if it was stopped on its way."""
     prefix = f"releases/models/{name}/"
     ids = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
-    for found in reversed([id for id in ids if id.split("-")[1:2] == [version]]):
-        record = read(objects, f"{prefix}{found}.json")
-        if record.document["alias"] == alias:
-            return record if record.document["outcome"] is None else None
+    for id in reversed([id for id in ids if id.split("-")[1:2] == [version]]):
+        found = read(objects, f"{prefix}{id}.json")
+        if found and found[0]["alias"] == alias:
+            return Record(objects, *found) if found[0]["outcome"] is None else None
     return None
-
-
-def read(objects: Objects, name: str) -> Record:
-    found = objects.read(name, LIMIT)
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
-    try:
-        return Record(objects, json.loads(found[0]), found[1].generation)
-    except ValueError as error:
-        raise ArtifactCorrupt(f"{name} is not a document of this kit; move it away.") from error
 
 
 def object_name(document: Document) -> str:
     return f"releases/models/{document['name']}/{document['id']}.json"
-
-
-def encoded(document: Document) -> bytes:
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()

@@ -13,7 +13,7 @@ import httpx
 
 from modelserve.signature import from_mlmodel
 from modelserve.store.manifest import Manifest
-from modelserve_control.identity import Identity
+from modelserve_control.identity import Identity, chosen, of_nobody
 
 INTERVAL_SECONDS: Final = 1.0
 TIMEOUT_SECONDS: Final = 10.0  # the functions' own budget is 8 s
@@ -104,7 +104,7 @@ def watch(
     url: str, manifest: Manifest, token_command: str | None, arrive: float, seconds: float, max_error_ratio: float
 ) -> Watched:
     with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
-        found = Watch(client, Identity(token_command), manifest.name, sample(manifest))
+        found = Watch(client, Identity(chosen(token_command, of_nobody), url), manifest.name, sample(manifest))
         return found.run(manifest.version, arrive, seconds, max_error_ratio)
 
 

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from command_line import CommandLine
-from modelserve_control import package, processes, rows_library
+from modelserve_control import doctor, package, processes, rows_library
 from modelserve_control.processes import SOURCES
 from serving import release
 
@@ -122,7 +122,7 @@ def test_the_requirements_keep_their_hashes_and_compiled_leaves_out_what_native_
     assert NATIVE_ONLY & found["compiled"].keys() == set()
     assert found["native"].keys() >= NATIVE_ONLY
     assert found["compiled"].items() <= found["native"].items(), "both serve with the same versions"
-    assert f"--python-version {package.PYTHON} " in (SOURCES / "scripts/lock").read_text()
+    assert doctor.runtime(SOURCES / "pyproject.toml") == package.PYTHON
 
 
 def test_files_that_differ_from_the_commit_are_told_and_packaged(copy: Path, tmp_path: Path) -> None:

@@ -10,15 +10,9 @@ from typing import Any
 import yaml
 
 from modelserve.errors import ArtifactMissing, VersionRefused
+from modelserve.store import strict_yaml
 
 LIMIT = 1 << 20  # bytes; MLflow writes about 2,000
-MAX_DEPTH = 32  # MLflow writes four levels
-
-try:
-    from yaml import CSafeLoader as Loader  # ten times as fast
-except ImportError:  # a PyYAML built without libyaml
-    from yaml import SafeLoader as Loader  # type: ignore[assignment]  # same interface, other base class
-
 PYFUNC = "python_function"
 
 
@@ -62,32 +56,11 @@ def read(directory: Path) -> dict[str, Any]:
 def parse(data: bytes) -> Any:
     """YAML of plain mappings, lists and scalars; `VersionRefused` for anything that can grow, run or hide."""
     try:
-        _check_events(data)
-        return yaml.load(data, _Strict)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return strict_yaml.load(data)
+    except strict_yaml.Refused as error:
+        raise VersionRefused(f"MLmodel {error}, which MLflow does not write.") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise VersionRefused("MLmodel is not YAML that MLflow writes.") from error
-
-
-def _check_events(data: bytes) -> None:
-    depth = 0
-    for event in yaml.parse(data, Loader):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise VersionRefused("MLmodel holds a YAML anchor or alias, which MLflow does not write.")
-        if getattr(event, "tag", None):
-            raise VersionRefused("MLmodel holds a YAML tag, which MLflow does not write.")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise VersionRefused(f"MLmodel is nested deeper than {MAX_DEPTH} levels.")
-
-
-class _Strict(Loader):
-    """A key that comes twice reads differently in other parsers, so a check and a loader could disagree."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(found) != len(node.value):
-            raise VersionRefused("MLmodel names a key twice.")
-        return found
 
 
 def config(raw: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelConfig:

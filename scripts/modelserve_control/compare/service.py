@@ -15,7 +15,7 @@ from modelserve.errors import ModelFailed, UnknownMethod
 from modelserve.payloads.predictions import encode, jsonable
 from modelserve.signature import Batch, Signature, Table, from_mlmodel, infer
 from modelserve_control.compare.subject import Subject
-from modelserve_control.identity import Identity
+from modelserve_control.identity import Identity, chosen, of_nobody
 from modelserve_control.outcomes import part, reasons
 from modelserve_control.refusals import ServiceUnusable
 
@@ -33,7 +33,7 @@ class TooMany(Exception):
 @contextmanager
 def opened(url: str, token_command: str | None, method: str | None) -> Iterator[Service]:
     with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
-        yield Service(client, Identity(token_command), method)
+        yield Service(client, Identity(chosen(token_command, of_nobody), url), method)
 
 
 class Service(Subject):

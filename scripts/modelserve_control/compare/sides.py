@@ -90,7 +90,9 @@ def descriptor(pipe: IO[bytes] | None) -> int:
 def started(letter: str) -> Iterator[Side]:
     command = [*processes.launcher(), sys.executable, "-m", "modelserve_control.compare.worker"]
     environ = processes.with_sources(os.environ) | QUIET
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+    pipe = subprocess.PIPE
+    # A session of its own: Ctrl-C of a terminal is for the command, which ends this process without a traceback.
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environ, start_new_session=True) as process:
         try:
             yield Side(letter, process)
         finally:

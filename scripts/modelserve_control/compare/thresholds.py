@@ -10,6 +10,7 @@ import msgspec
 import yaml
 
 from modelserve.errors import SettingError
+from modelserve.store import strict_yaml
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Size = Annotated[float, msgspec.Meta(ge=0)]
@@ -45,29 +46,20 @@ class Thresholds(RowLimits, forbid_unknown_fields=True, kw_only=True):
     segments: RowLimits | None = None
 
 
-class Unique(yaml.SafeLoader):
-    """YAML lets a key come twice, and the last one count."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        if len(found) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key comes twice", node.start_mark)
-        return found
-
-
 def read(path: Path | None) -> Thresholds | None:
     """Raises SettingError that names the key."""
     if path is None:
         return None
     try:
-        found = yaml.load(path.read_text(), Unique)  # noqa: S506 - a SafeLoader, so nothing in it can be code
-        return msgspec.convert(found, Thresholds)
-    except (OSError, UnicodeDecodeError, RecursionError, TypeError) as error:
-        raise SettingError(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
-    except yaml.YAMLError as error:
-        raise SettingError(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
+        return msgspec.convert(strict_yaml.load(path.read_text()), Thresholds)
     except msgspec.ValidationError as error:
         raise SettingError(f"--thresholds {path}: {error}.") from error
+    except strict_yaml.Refused as error:
+        raise SettingError(f"--thresholds {path} {error}.") from error
+    except yaml.YAMLError as error:
+        raise SettingError(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
+    except (OSError, ValueError) as error:
+        raise SettingError(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
 
 
 def breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:

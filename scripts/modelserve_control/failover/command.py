@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from modelserve.errors import SettingError
+from modelserve_control import options
 from modelserve_control.failover.weights import NAMES, Name
 from modelserve_control.output import answers
 from modelserve_control.words import table
@@ -43,7 +44,7 @@ def model(side: Mapping[str, Any]) -> str:
     help="How many of 100 requests --to gets; the other side gets the rest.",
 )
 @click.option("--status", "only_status", is_flag=True, help="Show how requests are shared out, and move none.")
-@click.option("--project", envvar="GOOGLE_CLOUD_PROJECT", show_envvar=True, required=True, help="The project's id.")
+@options.project
 @click.option(
     "--url-map",
     envvar="MODELSERVE_URL_MAP",
@@ -67,7 +68,7 @@ def model(side: Mapping[str, Any]) -> str:
 )
 @click.option(
     "--request",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=options.FILE,
     help="A JSON body for POST /predict, sent with every probe.",
 )
 @click.option(
@@ -105,23 +106,23 @@ def failover(
     request: Path | None,
     **order: Any,
 ) -> Any:
-    """Move requests between the functions and the cluster behind the load balancer.
+    """Move requests between the functions and the cluster.
 
-    The side that gets more must be ready and serve the same version as the other; it is watched afterwards, and the
+    Both are behind one load balancer. The side that gets more must be ready and serve the same version as the other; it is watched afterwards, and the
     weights are put back if it fails.
     """
     if (to is None) != only_status:
         raise click.UsageError("Give either --to gke|functions or --status.")
     from modelserve_control.failover.balancer import Balancer
-    from modelserve_control.failover.identity import Identity
     from modelserve_control.failover.sides import Side
     from modelserve_control.failover.switch import Order, status, switch
+    from modelserve_control.identity import Identity, of_account_or_person
     from modelserve_control.progress import progress
 
     balancer = Balancer(project, url_map, compute_endpoint)
     seen = balancer.read()
     added = balancer.added_headers(seen.services["gke"])
-    identity = Identity(functions_url.rstrip("/"))
+    identity = Identity(of_account_or_person, functions_url)
     body = request.read_bytes() if request else None
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import requests
 
 from modelserve.errors import SettingError
-from modelserve_control.failover.identity import Identity
 from modelserve_control.failover.weights import Name
+from modelserve_control.identity import Identity
 
 PROBE_SECONDS: Final = 10.0  # longer than PREDICT_TIMEOUT_SECONDS, which would answer 504 first
 LOOPBACK: Final = ("127.0.0.1", "localhost")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from modelserve.errors import SettingError
+from modelserve_control import options
 from modelserve_control.output import answers
 
 
@@ -21,14 +22,8 @@ def worded(result: Mapping[str, Any]) -> str:
 
 
 @click.command()
-@click.option(
-    "--store",
-    envvar="MODELSERVE_STORE",
-    required=True,
-    show_envvar=True,
-    help="The bucket (gs://B), or a directory laid out like one, that keeps the record.",
-)
-@click.option("--project", envvar="GOOGLE_CLOUD_PROJECT", required=True, show_envvar=True, help="Of the services.")
+@options.store(", that keeps the record")
+@options.project
 @click.option("--region", envvar="CLOUDSDK_RUN_REGION", required=True, show_envvar=True, help="Of the services.")
 @click.option("--predict", metavar="SERVICE", help="The Cloud Run service behind the function predict.")
 @click.option("--predict-event", metavar="SERVICE", help="The same for predict_event.")
@@ -36,7 +31,7 @@ def worded(result: Mapping[str, Any]) -> str:
 @click.option("--model-version", help="Its version.")
 @click.option(
     "--golden",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=options.FILE,
     help='Lines of {"request": ..., "expected": ...} that predict must answer.',
 )
 @click.option(
@@ -63,14 +58,14 @@ def worded(result: Mapping[str, Any]) -> str:
 @click.option(
     "--inside", is_flag=True, help="This machine is in the services' network: ask those too that are closed to others."
 )
-@click.option("--token-command", help="Prints an identity token; {audience} in it is replaced.")
-@click.option("--reason", default="", help="Why, for the record.")
+@options.token_command
+@options.reason
 @click.option("--resume", is_flag=True, help="Go on with a rollout whose process is dead; say the same line again.")
 @click.option("--abort", is_flag=True, help="Put the traffic back, and end the rollout that is under way.")
 @click.argument("deploy", nargs=-1, type=click.UNPROCESSED, metavar="[-- DEPLOY COMMAND...]")
 @answers(worded)
 def rollout(**given: Any) -> Any:
-    """Give new revisions the traffic in steps, and take it back on any doubt.
+    """Shift traffic to new revisions in steps, and back on any doubt.
 
     Pins the revisions that serve now, runs the DEPLOY COMMAND, smoke tests what it made at an address of its own, shifts
     the traffic share by share while watching errors and latency, and promotes. Without a command the newest revision is

@@ -62,10 +62,3 @@ class CloudFailed(ServeError):
     code = "CLOUD_FAILED"
     status = HTTPStatus.BAD_GATEWAY
     retryable = True
-
-
-class NoIdentityToken(ServeError):
-    """Without one the revisions cannot be called."""
-
-    code = "NO_IDENTITY_TOKEN"
-    status = HTTPStatus.UNAUTHORIZED

@@ -12,10 +12,10 @@ from typing import Any
 
 import requests
 
+from modelserve_control.identity import Identity
 from modelserve_control.rollout.api import TIMEOUT, Pauses
 from modelserve_control.rollout.errors import Doubt
 from modelserve_control.rollout.golden import Golden
-from modelserve_control.rollout.tokens import Token
 
 SAMPLES = 40  # requests to each side, so that two of them lie beyond the 95th percentile
 # Cloud Run itself says 429 while it has no instance to give.
@@ -42,13 +42,12 @@ class Answer:
 
 
 class Probe:
-    """`url` is asked with tokens for `audience`, the address of the service. `name` is the revision, for messages."""
+    """`url` is asked with the tokens of `identity`. `name` is the revision, for messages."""
 
-    def __init__(self, name: str, url: str, audience: str, token: Token) -> None:
+    def __init__(self, name: str, url: str, identity: Identity) -> None:
         self.name = name
         self._url = url.rstrip("/")
-        self._audience = audience
-        self._token = token
+        self._identity = identity
         self._session = requests.Session()
 
     def close(self) -> None:
@@ -90,7 +89,7 @@ class Probe:
         return self._ask(one.path, one).seconds
 
     def _ask(self, path: str, golden: Golden | None = None) -> Answer:
-        headers = {"authorization": f"Bearer {self._token(self._audience)}"}
+        headers = self._identity.headers()
         method = "GET" if golden is None else "POST"
         json = None if golden is None else golden.request
         start = time.perf_counter()
@@ -115,8 +114,8 @@ def said(answer: Answer) -> str:
 
 
 @contextmanager
-def probing(name: str, url: str, audience: str, token: Token) -> Iterator[Probe]:
-    made = Probe(name, url, audience, token)
+def probing(name: str, url: str, identity: Identity) -> Iterator[Probe]:
+    made = Probe(name, url, identity)
     try:
         yield made
     finally:

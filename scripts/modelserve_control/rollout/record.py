@@ -6,20 +6,17 @@ was only thought dead finds another generation there, and stops before it touche
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed
-from modelserve.store.objects import NotModified, Objects
+from modelserve.errors import PreconditionFailed
+from modelserve.store.objects import Objects
 from modelserve_control import provenance
+from modelserve_control.documents import Document, encoded, read
 from modelserve_control.rollout.errors import NoRollout, RolloutUnderWay, TakenOver
 from modelserve_control.rollout.order import Order
-
-LIMIT = 1 << 20  # bytes; a record is a few thousand
-Document = dict[str, Any]
 
 
 class Record:
@@ -167,21 +164,3 @@ def record_name(id: str) -> str:
 
 def lock_name(service: str) -> str:
     return f"releases/{service}/current.json"
-
-
-def encoded(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def read(objects: Objects, name: str) -> tuple[Document, int] | None:
-    """A document and its generation, or None where there is none."""
-    try:
-        found = objects.read(name, LIMIT)
-    except ArtifactMissing:
-        return None
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
-    try:
-        return json.loads(found[0]), found[1].generation
-    except ValueError as error:
-        raise ArtifactCorrupt(f"{name} is not a document of this kit; move it away.") from error

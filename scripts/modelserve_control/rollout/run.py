@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache, partial
 from typing import Any
 
 from modelserve.errors import PreconditionFailed, SettingError
 from modelserve.store.objects import Objects
 from modelserve_control import provenance
+from modelserve_control.identity import Identity, chosen, of_account_only
 from modelserve_control.progress import Progress
 from modelserve_control.rollout import record as records
 from modelserve_control.rollout.errors import NothingToPin, RolledBack
@@ -18,7 +20,6 @@ from modelserve_control.rollout.monitoring import Monitoring
 from modelserve_control.rollout.order import Order
 from modelserve_control.rollout.record import Record
 from modelserve_control.rollout.service import Clients, Service
-from modelserve_control.rollout.tokens import tokens
 from modelserve_control.rollout.traffic import told
 from modelserve_control.rollout.watch import Watch, permitted
 
@@ -27,7 +28,7 @@ Make = Callable[[Record], Machine]
 
 
 def start(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
-    """Raises RolloutUnderWay, NothingToPin, RolledBack, TakenOver, CloudFailed."""
+    """Raises NoIdentity, RolloutUnderWay, NothingToPin, RolledBack, TakenOver, CloudFailed."""
     with opened(order, progress) as (services, watch, make):
         for name in services:
             records.free(objects, name)
@@ -46,7 +47,7 @@ def start(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
                 "newest": now.latest_created,
                 "candidate": None,
             }
-            watch.token(now.url)
+            watch.identity(now.url).headers()
         permitted(watch.monitoring, {name: service.name for name, service in services.items()})
         record = records.create(objects, order, pinned)
         try:
@@ -118,7 +119,8 @@ def opened(order: Order, progress: Progress) -> Iterator[tuple[Services, Watch, 
     try:
         with closing(Clients()) as clients, closing(Monitoring()) as monitoring:
             services = {name: Service(clients, order.full_name(name)) for name in order.services}
-            watch = Watch(order, monitoring, tokens(order.token_command))
+            fetch = chosen(order.token_command, of_account_only)
+            watch = Watch(order, monitoring, cache(partial(Identity, fetch)))
             yield services, watch, lambda record: Machine(order, record, services, watch, progress)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from modelserve_control.identity import Identity
 from modelserve_control.rollout.errors import Doubt
 from modelserve_control.rollout.monitoring import Monitoring, Seen
 from modelserve_control.rollout.order import PREDICT, Order
 from modelserve_control.rollout.probe import Probe, probing, side_by_side
-from modelserve_control.rollout.tokens import Token
 
 FEWEST = 20  # requests below which a ratio or a percentile says little, and is not judged
 INTERVAL = 30.0  # seconds between two looks; Monitoring's own counts come once a minute
@@ -37,10 +37,10 @@ class Candidate:
 
 
 class Watch:
-    def __init__(self, order: Order, monitoring: Monitoring, token: Token) -> None:
+    def __init__(self, order: Order, monitoring: Monitoring, identity: Callable[[str], Identity]) -> None:
         self.order = order
         self.monitoring = monitoring
-        self.token = token
+        self.identity = identity
         self.usual: dict[str, float] = {}  # by service, what the pinned revision took when it was last judged
 
     def smoke(self, candidate: Candidate) -> dict[str, Any]:
@@ -111,8 +111,9 @@ class Watch:
     def probes(self, candidate: Candidate) -> Iterator[tuple[Probe, Probe]]:
         """Of the candidate, and of the address of the service."""
         with ExitStack() as stack:
-            new = probing(candidate.revision, candidate.tagged, candidate.url, self.token)
-            old = probing(candidate.pinned, candidate.url, candidate.url, self.token)
+            identity = self.identity(candidate.url)
+            new = probing(candidate.revision, candidate.tagged, identity)
+            old = probing(candidate.pinned, candidate.url, identity)
             yield stack.enter_context(new), stack.enter_context(old)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from contextlib import suppress
@@ -36,6 +37,8 @@ def test_a_stopped_comparison_leaves_no_report_and_no_process(
     wait_for(calls.exists, 60)
     workers = psutil.Process(running.pid).children(recursive=True)
     assert len(workers) == 2
+    # A terminal sends Ctrl-C to a whole group, and a worker that still imports would show a traceback.
+    assert os.getpgid(running.pid) not in {os.getpgid(worker.pid) for worker in workers}
     running.send_signal(stopped_by)
     finish(running, code=-9 if stopped_by == signal.SIGKILL else 1)
     _, alive = psutil.wait_procs(workers, timeout=60)

@@ -10,10 +10,10 @@ from typing import Any
 from command_line import CommandLine
 from contract.failover.compute import PROJECT, Compute
 from modelserve_control.failover.balancer import Balancer
-from modelserve_control.failover.identity import Identity
 from modelserve_control.failover.sides import Side
 from modelserve_control.failover.switch import Order, Sides, status, switch
 from modelserve_control.failover.weights import Name
+from modelserve_control.identity import Identity, of_account_or_person
 from modelserve_control.progress import Lines
 
 
@@ -30,7 +30,7 @@ class Rig:
         return Balancer(PROJECT, "modelserve", self.compute.url)
 
     def sides(self, balancer: Balancer) -> Sides:
-        identity = Identity(self.functions_url)
+        identity = Identity(of_account_or_person, self.functions_url)
         added = balancer.added_headers("modelserve-gateway")
         return {
             "functions": Side("functions", self.functions_url, identity, {}, self.request),

@@ -136,7 +136,7 @@ def test_the_traffic_goes_back_also_without_the_store(rollout: Rollout, tmp_path
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (("--token-command", "false"), "NO_IDENTITY_TOKEN", "--token-command gave no identity token"),
+        (("--token-command", "false"), "NO_IDENTITY", "--token-command gave no identity token"),
         (("--predict", "unknown"), "NOT_FOUND", "There is no projects/p/locations/r/services/unknown"),
     ],
 )

@@ -94,7 +94,7 @@ def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
 
 def test_a_newer_python_can_be_chosen() -> None:
     found = detail(Difference("Python", "3.13.1", "3.11", serious=True))
-    assert found["change"] == 'requires-python = ">=3.13" in pyproject.toml'
+    assert found["change"] == 'requires-python = "==3.13.*" in pyproject.toml'
 
 
 def test_a_compiled_version_does_not_unpickle(objects: Objects) -> None:
@@ -127,8 +127,8 @@ def test_a_small_difference_is_told_and_fits(objects: Objects, checkout: Path) -
 
 def test_the_runtime_is_what_terraform_takes(checkout: Path, objects: Objects) -> None:
     text = (SOURCES / "terraform" / "functions.tf").read_text()
-    assert 'regex("requires-python = \\">=([0-9.]+)\\""' in text
-    edit(checkout / "pyproject.toml", r'requires-python = ">=3\.11"', 'requires-python = ">=3.13"')
+    assert 'regex("requires-python = \\"==([0-9.]+)[.][*]\\""' in text
+    edit(checkout / "pyproject.toml", r'requires-python = "==3\.11\.\*"', 'requires-python = "==3.13.*"')
     assert runtime(checkout / "pyproject.toml") == "3.13"
     with pytest.raises(EnvironmentMismatch, match="made with another Python"):
         doctor(objects, "linear/1", checkout)

@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from modelserve_control.doctor import runtime
 from modelserve_control.processes import SOURCES
 from modelserve_control.rows_library import LIBRARY
 
@@ -38,12 +40,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def setup(checkout: Path) -> str:
+def setup(checkout: Path, code: int = 0) -> str:
+    """What it says."""
     done = subprocess.run(
         [checkout / "scripts/setup"], env=os.environ | {"PYTHON": sys.executable}, text=True, capture_output=True
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
 
 
 def test_what_is_set_up_is_not_set_up_again_until_it_changes(checkout: Path) -> None:
@@ -54,3 +57,16 @@ def test_what_is_set_up_is_not_set_up_again_until_it_changes(checkout: Path) -> 
     (checkout / "scripts/requirements.txt").write_text("")
     assert "making .venv" in setup(checkout)
     assert setup(checkout) == ""
+
+
+def test_another_python_than_pyproject_requires_is_refused(checkout: Path) -> None:
+    pyproject = checkout / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('requires-python = "==3.11.*"', 'requires-python = "==3.99.*"'))
+    assert "setup: modelserve needs Python 3.99, and " in setup(checkout, code=1)
+
+
+def test_what_checks_the_code_checks_it_for_the_same_python() -> None:
+    pyproject = SOURCES / "pyproject.toml"
+    tools = tomllib.loads(pyproject.read_text())["tool"]
+    assert tools["mypy"]["python_version"] == runtime(pyproject)
+    assert tools["ruff"]["target-version"] == f"py{runtime(pyproject).replace('.', '')}"

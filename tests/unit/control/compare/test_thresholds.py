@@ -91,11 +91,16 @@ def test_the_contract_may_have_to_be_the_same_or_compatible() -> None:
         ("max_size: .nan", "max_size"),
         ("max_size: a lot", "max_size"),
         ("schema: similar", "schema"),
-        ("max_size: 1\nmax_size: 2", "twice"),
+        ("max_size: 1\nmax_size: 2", r"names a key twice in the mapping at line 1\."),
+        ("outputs: {a: {max_size: 1}, a: {}}", "names a key twice"),
+        (f"outputs: {'[' * 200_000}", "nested deeper than 32 levels"),
+        ("max_size: 2020-13-45", "cannot be read"),
         ("- max_size", "object"),
         ("", "object"),
         ("{", "not YAML"),
-        ("!!python/object/apply:os.system [id]", "not YAML"),
+        ("!!python/object/apply:os.system [id]", "holds a YAML tag"),
+        ("max_size: !!bool x", "holds a YAML tag"),
+        ("outputs: {a: &a {max_size: 1}, b: *a}", "anchor or alias"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, named: str) -> None:

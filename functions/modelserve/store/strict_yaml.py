@@ -1,0 +1,46 @@
+"""YAML that means the same to every parser, and can neither grow nor run: without tags, aliases or twin keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 32  # MLflow writes four levels; libyaml's composer ends the process at some ten thousand
+
+try:
+    from yaml import CSafeLoader as Loader  # ten times as fast
+except ImportError:  # a PyYAML built without libyaml
+    from yaml import SafeLoader as Loader  # type: ignore[assignment]  # same interface, other base class
+
+
+class Refused(yaml.YAMLError):
+    """What the file does, as in `names a key twice`."""
+
+
+def load(data: bytes | str) -> Any:
+    """Mappings, lists and scalars. Raises `yaml.YAMLError`, and ValueError for what looks like a date and is none."""
+    _check_events(data)
+    return yaml.load(data, _Strict)  # noqa: S506 - a SafeLoader, so nothing in it can be code
+
+
+def _check_events(data: bytes | str) -> None:
+    depth = 0
+    for event in yaml.parse(data, Loader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise Refused("holds a YAML anchor or alias")
+        if getattr(event, "tag", None):
+            raise Refused("holds a YAML tag")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise Refused(f"is nested deeper than {MAX_DEPTH} levels")
+
+
+class _Strict(Loader):
+    """A key that comes twice reads differently in other parsers, so a check and a loader could disagree."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(found) != len(node.value):
+            raise Refused(f"names a key twice in the mapping at line {node.start_mark.line + 1}")
+        return found

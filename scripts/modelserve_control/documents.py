@@ -1,0 +1,35 @@
+"""JSON documents in the store: the records and locks of what this command does over a while."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from modelserve.errors import ArtifactCorrupt, ArtifactMissing
+from modelserve.store.objects import NotModified, Objects
+
+LIMIT: Final = 1 << 20  # bytes; a record is a few thousand
+
+Document = dict[str, Any]
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read(objects: Objects, name: str) -> tuple[Document, int] | None:
+    """A document and its generation, or None where there is none. Raises ArtifactCorrupt."""
+    try:
+        found = objects.read(name, LIMIT)
+    except ArtifactMissing:
+        return None
+    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
+        raise ArtifactCorrupt("The store answered a question that was not asked.")
+    try:
+        document = json.loads(found[0])
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ArtifactCorrupt(f"{name} is not a document of this kit; move it away.")
+    return document, found[1].generation

@@ -1,0 +1,58 @@
+"""The options that more than one command has, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""One that is there."""
+
+
+def store(what: str = "", required: bool = True) -> Callable[[Command], Command]:
+    """`what` is added to what it says about itself."""
+    return click.option(
+        "--store",
+        envvar="MODELSERVE_STORE",
+        required=required,
+        show_envvar=True,
+        help=f"The bucket (gs://B), or a directory laid out like one{what}.",
+    )
+
+
+alias = click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
+batch_rows = click.option(
+    "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."
+)
+by = click.option("--by", metavar="COLUMN", help="Compare also by the values of this column.")
+data = click.option(
+    "--data", required=True, metavar="FILE", help="The rows to compare on (.parquet, .csv, .jsonl), a path or gs://."
+)
+method = click.option("--method", help="The predict_method to score with, for example predict_proba.")
+project = click.option(
+    "--project",
+    envvar="GOOGLE_CLOUD_PROJECT",
+    required=True,
+    show_envvar=True,
+    help="The id of the Google Cloud project.",
+)
+reason = click.option("--reason", default="", help="Why, for the record.")
+token_command = click.option(
+    "--token-command",
+    metavar="COMMAND",
+    help="Prints an identity token for services that need one; {audience} in it is their address.",
+)
+trust = click.option(
+    "--trust",
+    type=click.Choice(["strict", "pickle"]),
+    envvar="MODEL_TRUST",
+    default="strict",
+    show_default=True,
+    show_envvar=True,
+    help="Which models may be loaded: the MODEL_TRUST of the functions that serve them.",
+)
