@@ -52,6 +52,24 @@ def told(record: dict[str, Any]) -> str:
     show_default=True,
     help="Roll back when more of these answers fail.",
 )
+@click.option(
+    "--shadow",
+    type=click.FloatRange(1, 604_800),
+    help="Before it is promoted, seconds in which shadows of running services compare it; as SHADOW_MODEL_URI they have "
+    "the alias challenger.",
+)
+@click.option(
+    "--shadow-subscription",
+    metavar="projects/P/subscriptions/S",
+    help="Where to pull what they tell SHADOW_TOPIC from. It is emptied.",
+)
+@click.option(
+    "--shadow-answers",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="The fewest answers that they must have compared.",
+)
 @click.option("--token-command", help="Prints an identity token for services that need one.")
 @click.option(
     "--trust",
