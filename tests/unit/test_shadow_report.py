@@ -92,7 +92,9 @@ def test_the_counts_that_were_used_longest_ago_are_forgotten_and_begun_under_ano
     for version in range(MOST_PAIRS - 1):
         report.compared(offer(), OTHER | {"shadow_version": str(version)}, ALIKE)
         report.compared(offer(), SHADOW, ALIKE)
-    assert (report.last.id, report.last.tally.compared) == (first, MOST_PAIRS)
+    report.compared(offer(), OTHER | {"shadow_version": "one too many"}, ALIKE)
+    report.compared(offer(), SHADOW, ALIKE)
+    assert (report.last.id, report.last.tally.compared) == (first, MOST_PAIRS + 1)
     for version in range(MOST_PAIRS):
         report.compared(offer(), OTHER | {"shadow_version": f"next-{version}"}, ALIKE)
     report.compared(offer(), SHADOW, ALIKE)

@@ -52,7 +52,7 @@ def test_the_largest_counts_of_each_shadow_are_kept() -> None:
 )
 def test_other_versions_do_not_count(names: dict[str, str]) -> None:
     heard = Heard({})
-    assert not heard.take(WANTED, message(**names), 1.0)
+    assert not heard.take(WANTED, message(None, **names), 1.0)
     assert (heard.shadows, heard.all_since(2.0)) == ({}, True)
     found = TOLD | names
     assert heard.other == (
