@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 
+from modelserve import memory
 from modelserve.errors import ArtifactMissing, NotReady, ServeError, SettingError, VersionError
 from modelserve.loading import Loaded, load
 from modelserve.metrics import Metrics
@@ -150,6 +151,8 @@ class Active:
             self._first.set_result(loaded)
         if current is not None:
             threading.Thread(target=current.retire, name="retire", daemon=True).start()
+        else:
+            memory.give_back_freed()
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
