@@ -182,8 +182,9 @@ def ratio(part: int, whole: int) -> float | None:
 def sentence(heard: Heard) -> str:
     found = heard.total()
     errors = ", ".join(f"{count} {code}" for code, count in sorted(found.errors.items()))
+    shadows = "1 shadow" if len(heard.shadows) == 1 else f"{len(heard.shadows)} shadows"
     return (
-        f"{len(heard.shadows)} shadows compared {found.compared:,} answers: {found.flipped:,} of {found.rows:,} rows with a "
+        f"{shadows} compared {found.compared:,} answers: {found.flipped:,} of {found.rows:,} rows with a "
         f"label flip, the greatest distance is {found.greatest:.6g}, {found.forms:,} have another form, "
         f"{found.failed:,} were not given{f' ({errors})' if errors else ''}"
     )

@@ -124,7 +124,7 @@ class Topic:
         with resources.subscriber(self.host) as subscriptions:
             while len(found) < count:
                 found += subscriptions.pull(
-                    subscription=self.subscription, max_messages=1_000, timeout=30
+                    subscription=self.subscription, max_messages=1_000, retry=None, timeout=30
                 ).received_messages
         messages = [one.message for one in found]
         assert len(messages) == count

@@ -8,7 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def test_a_version_that_answers_like_the_one_in_use_is_promoted(shadowing: Shado
     assert (found["with"], found["shadows"]) == ("1", 1)
     assert found["compared"] == found["rows"] >= 2 * LEAST
     assert (found["differing"], found["flipped"], found["errors"]) == (0, 0, {})
-    assert found["said"].startswith(f"1 shadows compared {found['compared']} answers: 0 of {found['rows']} rows")
+    assert found["said"].startswith(f"1 shadow compared {found['compared']} answers: 0 of {found['rows']} rows")
     assert (shadowing.alias(), record["outcome"], shadowing.record()) == ("2", "promoted", record)
 
 
@@ -179,13 +179,20 @@ def test_a_release_that_was_killed_while_it_shadowed_goes_on(shadowing: Shadowin
     assert (found["shadows"], found["flipped"], record["outcome"], shadowing.alias()) == (1, 1, "promoted", "2")
 
 
-def test_a_release_that_shadows_is_not_gone_on_with_without(shadowing: Shadowing, models: Library) -> None:
+def test_a_subscription_that_is_not_there_ends_nothing_and_the_release_goes_on_only_with_shadowing(
+    shadowing: Shadowing, models: Library
+) -> None:
     versions(shadowing, models, 0.5)
-    running = shadowing.start(seconds=600)
-    shadowing.wait_until_it_listens()
-    running.send_signal(signal.SIGTERM)
-    finish(running, code=1)
+    elsewhere = replace(shadowing, subscription=f"{shadowing.subscription}-other")
+    refused = shadowing.end(elsewhere.start(seconds=600), code=1)
+    assert refused["error_code"] == "SUBSCRIPTION_UNUSABLE"
     words = shadowing.words(1)
     refused = shadowing.command.json(*words[: words.index("--shadow")], code=2)
     assert "is shadowing: go on with --shadow" in refused["message"]
     assert (shadowing.alias(), shadowing.record()["outcome"]) == ("1", None)
+
+
+def test_a_first_version_has_nobody_to_be_beside(shadowing: Shadowing, models: Library) -> None:
+    versions(shadowing, models, 0.5)
+    record = shadowing.command.json(*shadowing.words(600), "--alias", "beta")
+    assert (record["steps"][3]["step"], record["steps"][3]["with"], record["outcome"]) == ("shadow", None, "promoted")
