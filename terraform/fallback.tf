@@ -53,6 +53,14 @@ resource "google_pubsub_topic_iam_member" "worker_publishes" {
   depends_on = [module.fallback]
 }
 
+resource "google_pubsub_topic_iam_member" "pods_shadows_publish" {
+  for_each   = var.shadow == null ? {} : local.pods
+  topic      = google_pubsub_topic.this["shadow"].name
+  role       = "roles/pubsub.publisher"
+  member     = each.value
+  depends_on = [module.fallback]
+}
+
 resource "google_pubsub_subscription_iam_member" "worker_pulls" {
   for_each     = local._worker
   subscription = google_pubsub_subscription.events.name

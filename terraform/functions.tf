@@ -53,7 +53,7 @@ resource "google_cloudfunctions2_function" "this" {
 
   service_config {
     available_cpu                    = each.value.cpu
-    available_memory                 = each.value.memory
+    available_memory                 = join("", [local.models_in_memory * regex("^[0-9]+", each.value.memory), regex("[MG]i$", each.value.memory)])
     max_instance_request_concurrency = each.value.concurrency
     min_instance_count               = each.value.min_instances
     max_instance_count               = each.value.max_instances
@@ -61,7 +61,7 @@ resource "google_cloudfunctions2_function" "this" {
     ingress_settings                 = each.value.ingress
     all_traffic_on_latest_revision   = !coalesce(var.rollouts, var.repository != null)
     service_account_email            = google_service_account.this[each.value.identity].email
-    environment_variables            = merge(each.value.environment, each.value.settings, local._common_settings)
+    environment_variables            = merge(each.value.environment, each.value.settings, local.shadow_settings, local._common_settings)
     direct_vpc_egress                = each.value.vpc == null ? null : each.value.vpc.egress
 
     dynamic "direct_vpc_network_interface" {
@@ -89,6 +89,7 @@ resource "google_cloudfunctions2_function" "this" {
     google_kms_crypto_key_iam_member.this,
     google_project_iam_member.this,
     google_pubsub_topic_iam_member.event_publishes,
+    google_pubsub_topic_iam_member.shadows_publish,
     google_secret_manager_secret_iam_member.this,
     google_storage_bucket_iam_member.this,
   ]

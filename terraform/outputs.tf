@@ -47,6 +47,15 @@ output "publish_command" {
   depends_on  = [google_storage_bucket_iam_member.this]
 }
 
+output "shadow" {
+  description = "With the shadow: its topic, the subscription that `modelserve release --shadow-subscription` takes, and the lines for the settings.env of the fallback's overlay."
+  value = var.shadow == null ? null : {
+    settings     = join("\n", [for name, value in local.shadow_settings : "${name}=${value}"])
+    subscription = google_pubsub_subscription.shadow[0].id
+    topic        = google_pubsub_topic.this["shadow"].id
+  }
+}
+
 output "store" {
   description = "The bucket of models, as the modelserve command takes it."
   value       = "gs://${google_storage_bucket.this["models"].name}"

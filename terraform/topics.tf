@@ -1,9 +1,11 @@
 locals {
-  topics = {
+  topics = merge({
     dead_letter = { name = "dead-letter", retention_days = var.retention_days.dead_letter }
     input       = { name = "input", retention_days = var.retention_days.input }
     predictions = { name = "predictions", retention_days = var.retention_days.predictions }
-  }
+    }, var.shadow == null ? {} : {
+    shadow = { name = "shadow", retention_days = var.retention_days.shadow }
+  })
 }
 
 resource "google_pubsub_topic" "this" {

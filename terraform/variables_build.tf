@@ -22,9 +22,9 @@ variable "rollouts" {
 }
 
 variable "schedules" {
-  description = "When to retrain and to look for drift, as cron in UTC; null for never."
+  description = "When to run scripts/retrain and scripts/drift, which are yours to write (docs/pipeline.md), as cron in UTC; null for never."
   type = object({
-    drift   = optional(string, "0 6 * * *")
+    drift   = optional(string)
     retrain = optional(string)
   })
   default = {}

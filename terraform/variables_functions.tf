@@ -77,6 +77,11 @@ variable "predict" {
     condition     = length(setintersection(keys(var.predict.environment), ["FUNCTION_USE_ASGI", "LOG_LEVEL", "MODEL_TRUST", "MODEL_URI"])) == 0
     error_message = "predict.environment must not name a setting that both functions share: use model and log_level."
   }
+
+  validation {
+    condition     = !anytrue([for name in keys(var.predict.environment) : startswith(name, "SHADOW_")])
+    error_message = "predict.environment must not name a setting of the shadow: use shadow, which brings its topic, its grants and its memory."
+  }
 }
 
 variable "predict_event" {
@@ -129,6 +134,11 @@ variable "predict_event" {
       "DEAD_LETTER_TOPIC", "FUNCTION_USE_ASGI", "LOG_LEVEL", "MODEL_TRUST", "MODEL_URI", "PREDICTIONS_TOPIC", "RESULTS_BUCKET"
     ])) == 0
     error_message = "predict_event.environment must not name a setting that Terraform sets: use model and log_level, and leave topics and bucket alone."
+  }
+
+  validation {
+    condition     = !anytrue([for name in keys(var.predict_event.environment) : startswith(name, "SHADOW_")])
+    error_message = "predict_event.environment must not name a setting of the shadow: use shadow, which brings its topic, its grants and its memory."
   }
 }
 

@@ -63,6 +63,7 @@ variable "retention_days" {
     dead_letter = optional(number, 31)
     input       = optional(number, 7)
     predictions = optional(number, 7)
+    shadow      = optional(number, 1)
   })
   default = {}
 

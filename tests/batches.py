@@ -28,6 +28,7 @@ BAD: tuple[dict[str, Any], ...] = (
 class Batches:
     models: Library
     directory: Path
+    runtime: str = "native"
 
     @property
     def output(self) -> Path:
@@ -37,7 +38,7 @@ class Batches:
         """Scores rows (a table, records, or CSV text) with a version of one of `models`; the command's JSON."""
         store = self.directory / f"store-{model}"
         if not store.exists():
-            release(store, model, self.models.path(model), presentation)
+            release(store, model, self.models.path(model), presentation, runtime=self.runtime)
         source = self.directory / ("in.csv" if isinstance(rows, str) else "in.parquet")
         if isinstance(rows, str):
             source.write_text(rows)

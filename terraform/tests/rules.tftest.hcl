@@ -200,8 +200,23 @@ run "only_results_are_deleted_by_age" {
   }
 }
 
+run "nothing_rings_for_a_script_that_nobody_wrote" {
+  command = plan
+  variables {
+    repository = "projects/p/locations/l/connections/c/repositories/r"
+  }
+
+  assert {
+    condition     = length(google_cloud_scheduler_job.this) == 0
+    error_message = "Every build would fail, and raise an alarm."
+  }
+}
+
 run "without_a_repository_there_are_no_triggers_and_no_ringing" {
   command = plan
+  variables {
+    schedules = { drift = "0 6 * * *", retrain = "0 3 * * 1" }
+  }
 
   assert {
     condition     = length(google_cloudbuild_trigger.push) == 0 && length(google_cloudbuild_trigger.job) == 0 && alltrue([for job in google_cloud_scheduler_job.this : job.paused])

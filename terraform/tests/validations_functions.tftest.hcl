@@ -86,6 +86,14 @@ run "predict_refuses_a_setting_that_is_shared" {
   expect_failures = [var.predict]
 }
 
+run "predict_refuses_a_shadow_of_its_own" {
+  command = plan
+  variables {
+    predict = { environment = { SHADOW_PERCENT = "50" } }
+  }
+  expect_failures = [var.predict]
+}
+
 run "predict_event_refuses_many_requests_on_half_a_processor" {
   command = plan
   variables {
@@ -130,6 +138,14 @@ run "predict_event_refuses_a_setting_that_is_shared" {
   command = plan
   variables {
     predict_event = { environment = { MODEL_URI = "gs://other/model" } }
+  }
+  expect_failures = [var.predict_event]
+}
+
+run "predict_event_refuses_a_shadow_of_its_own" {
+  command = plan
+  variables {
+    predict_event = { environment = { SHADOW_PERCENT = "50" } }
   }
   expect_failures = [var.predict_event]
 }

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bucket_server import WAIT_SECONDS, BucketServer, Held, holding
+from bucket_server import BucketServer, Held, holding
 from command_line import CommandLine, finish
+from http_server import WAIT_SECONDS
 from modelserve.store.objects import Objects
 from stores import put, tiny
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -136,20 +137,26 @@ def test_a_null_and_a_number_that_only_an_integer_holds_are_scored_apart(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("model", "good", "bad"),
+    ("model", "runtime", "good", "bad"),
     [
-        ("churn", GOOD, {"tenure": 0.5}),
-        ("integer_labels", {"length": 1.0, "width": 2.0}, {"length": None}),
-        ("ride_duration", {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}, {"trip_distance": None}),
-        ("framed", {"x": -1.0}, {"x": None}),
+        ("churn", "native", GOOD, {"tenure": 0.5}),
+        ("integer_labels", "compiled", {"length": 1.0, "width": 2.0}, {"length": None}),
+        (
+            "ride_duration",
+            "compiled",
+            {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66},
+            {"trip_distance": None},
+        ),
+        ("framed", "native", {"x": -1.0}, {"x": None}),
     ],
 )
 def test_the_columns_are_the_same_when_the_first_rows_are_bad_all_are_and_there_are_none(
-    batch: Batches, tmp_path: Path, model: str, good: dict[str, Any], bad: dict[str, Any]
+    batch: Batches, tmp_path: Path, model: str, runtime: str, good: dict[str, Any], bad: dict[str, Any]
 ) -> None:
     schema = pa.Table.from_pylist([good, good | bad]).schema
     output = tmp_path / "out.parquet"
     schemas = []
+    batch = replace(batch, runtime=runtime)
     for rows in ([good | bad] * 150 + [good], [good | bad] * 3, []):
         counts = batch(model, pa.Table.from_pylist(rows, schema), "--batch-rows", 2, "--overwrite")
         assert counts["rows"] == pq.read_metadata(output).num_rows == len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def batch(models: Library, tmp_path: Path) -> Batches:
-    return Batches(models, tmp_path)
+    return Batches(models, tmp_path, "compiled")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,9 @@ def batch(models: Library, tmp_path: Path) -> Batches:
 def test_a_refused_batch_leaves_nothing(
     batch: Batches, tmp_path: Path, rows: Any, words: Sequence[Any], code: str
 ) -> None:
-    model = "churn_pickle" if code == "VERSION_REFUSED" else "churn"
+    model = "churn"
+    if code == "VERSION_REFUSED":
+        model, batch = "churn_pickle", replace(batch, runtime="native")
     assert batch(model, rows, *words, code=1)["error_code"] == code
     assert {path.name for path in tmp_path.iterdir()} <= {f"store-{model}", "in.parquet", "in.csv"}
 
@@ -115,7 +118,7 @@ def test_model_input_and_output_may_be_in_a_bucket(
         command.json("score", "churn/versions/1", f"{data}/no.csv", f"{data}/o.parquet", code=1)["error_code"]
         == "NOT_FOUND"
     )
-    command("score", "churn/versions/1", f"{data}/day/in.csv", tmp_path / "out.parquet")
+    command("score", "churn/1", f"{data}/day/in.csv", tmp_path / "out.parquet")
     assert {info.name for info in files.list("")} == {"day/in.csv", "day/out.parquet"}
     size = files.stat("day/out.parquet")
     assert size is not None

@@ -12,6 +12,9 @@ from serving import Functions
 if TYPE_CHECKING:
     from models.library import Library
 
+native_alone = pytest.mark.parametrize("functions", ["native"], indirect=True)
+"""Of a test whose model does not compile: its twin would be the same function once more."""
+
 
 @pytest.fixture(scope="session", params=["native", "compiled"])
 def functions(

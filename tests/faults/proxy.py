@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from types import TracebackType
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
+from http_server import GONE, Answer, Handler, Headers, http_server, passed
 
 
 @dataclass
@@ -31,16 +31,10 @@ class Fault:
     action: Callable[[], object] | None = None
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that go away are what the tests are about."""
-
-
 @dataclass
 class Proxy:
     upstream: str
+    url: str = field(default="", init=False)
     faults: list[Fault] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
@@ -48,25 +42,18 @@ class Proxy:
     def __enter__(self) -> Proxy:
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self._exit = ExitStack()
+        self.url = self._exit.enter_context(http_server(self._handler()))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._exit.close()
         left = [f"{fault.times} x {fault.kind} at {fault.where}" for fault in self.faults if fault.times > 0]
         if kind is None:
             assert not left, f"faults that never happened: {left}"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def script(self, faults: Iterable[Fault]) -> None:
         self.faults.extend(faults)
@@ -87,76 +74,41 @@ class Proxy:
         self.stalled.set()
         self._over.wait(60)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[Handler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *args: object) -> None:
-                return
-
-            def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        class Faulty(Handler):
+            def answer(self, body: bytes) -> Answer:
                 fault = proxy.take(f"{self.command} {unquote(self.path)} {self.headers.get('range', '')}".strip())
-                kind = fault.kind if fault else "pass"
+                self.kind = fault.kind if fault else "pass"
                 if fault and fault.action:
                     fault.action()
-                if kind == "reset":
-                    self.close_connection = True
-                else:
-                    self._answer(kind, body)
-
-            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any
-
-            def _answer(self, kind: str, body: bytes) -> None:
+                if self.kind == "reset":
+                    return GONE
+                if found := re.fullmatch(r"return-(\d+)", self.kind):
+                    return int(found[1]), {}, b'{"error": {"message": "told to"}}'
                 try:
-                    if found := re.fullmatch(r"return-(\d+)", kind):
-                        self._send(int(found[1]), [], b'{"error": {"message": "told to"}}')
-                    else:
-                        self._pass(kind, body)
-                except OSError:  # the client or the server went away, which is what some tests are about
-                    self.close_connection = True
+                    return self._altered(*passed(proxy.upstream, self.command, self.path, self.headers, body))
+                except OSError:  # the server went away, which is what some tests are about
+                    return GONE
 
-            def _pass(self, kind: str, body: bytes) -> None:
-                host = urlsplit(proxy.upstream)
-                upstream = http.client.HTTPConnection(host.hostname or "", host.port, timeout=30)
-                headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP}
-                upstream.request(self.command, self.path, body, headers)
-                answer = upstream.getresponse()
-                content = answer.read()
-                upstream.close()
-                pairs = [(key, value) for key, value in answer.getheaders() if key.lower() not in HOP]
-                self._alter(kind, answer.status, pairs, content)
-
-            def _alter(self, kind: str, status: int, pairs: list[tuple[str, str]], content: bytes) -> None:
+            def _altered(self, status: int, headers: Message, content: bytes) -> Answer:
                 resumed = not self.headers.get("range", "bytes=0-").startswith("bytes=0-")
-                if kind == "no-hash":
-                    pairs = [pair for pair in pairs if pair[0].lower() != "x-goog-hash"]
-                if content and (kind in ("corrupt", "no-hash") or (kind == "corrupt-resume" and resumed)):
+                if self.kind == "no-hash":
+                    del headers["x-goog-hash"]
+                if content and (self.kind in ("corrupt", "no-hash") or (self.kind == "corrupt-resume" and resumed)):
                     content = bytes([content[0] ^ 1]) + content[1:]
-                if kind == "surplus":
+                if self.kind == "surplus":
                     content += b"!"
-                if kind == "drop-answer":
-                    self.close_connection = True
-                    return
-                cut = re.fullmatch(r"(break|stall)-after-(\d+)", kind)
-                self._send(status, pairs, content, int(cut[2]) if cut else None)
+                return GONE if self.kind == "drop-answer" else (status, headers, content)
+
+            def reply(self, status: int, headers: Headers, body: bytes, sent: int | None = None) -> None:
+                cut = re.fullmatch(r"(break|stall)-after-(\d+)", self.kind)
+                super().reply(status, headers, body, int(cut[2]) if cut else None)
                 if cut and cut[1] == "stall":
                     proxy.wait_over()
 
-            def _send(self, status: int, pairs: list[tuple[str, str]], content: bytes, cut: int | None = None) -> None:
-                self.send_response_only(status)
-                for key, value in pairs:
-                    self.send_header(key, value)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content if cut is None else content[:cut])
-                self.wfile.flush()
-                if cut is not None:
-                    self.close_connection = True
-
-        return Handler
+        return Faulty
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -44,6 +44,8 @@ POLICIES: Final = {
         "functions.tf", "local._common_settings)", 'local._common_settings, { MODEL_URI = "gs://${each.key}" })'
     ),
     "functions_take_as_many_requests_as_they_are_sent": Change("functions.tf", 'FUNCTION_USE_ASGI = "true"', 'FUNCTION_USE_ASGI = "false"'),
+    "only_who_serves_tells_of_a_shadow": Change("shadow.tf", 'toset(["event", "http"])', 'toset(["event", "http", "retrain"])'),
+    "only_the_pipeline_reads_of_a_shadow": Change("shadow.tf", "local.members.deploy", "local.members.test"),
     "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'identity = "http"', 'identity = "event"'),
     "builds_have_an_account_of_their_own": Change("build.tf", 'account = "test"', 'account = "deploy"'),
     "what_changes_production_is_approved": Change(
@@ -89,6 +91,7 @@ RULES: Final = {
         "a_key_encrypts_all_that_is_kept": Change("store.tf", "default_kms_key_name = var.kms_key", 'default_kms_key_name = "another"'),
         "a_secret_is_read_by_the_function_that_was_given_it": Change("functions.tf", "identity = one.identity }", 'identity = "event" }'),
         "only_results_are_deleted_by_age": Change("store.tf", "models  = { versioning = true, expire_days = null }", "models  = { versioning = true, expire_days = 1 }"),
+        "nothing_rings_for_a_script_that_nobody_wrote": Change("variables_build.tf", "drift   = optional(string)", 'drift   = optional(string, "0 6 * * *")'),
         "without_a_repository_there_are_no_triggers_and_no_ringing": Change("schedules.tf", "var.repository == null", "false"),
         "a_repository_brings_four_triggers": Change("build.tf", "drift   = { approval = false }", ""),
         "a_rollout_alone_moves_the_traffic": Change("functions.tf", "!coalesce(var.rollouts", "coalesce(var.rollouts"),
@@ -107,5 +110,17 @@ RULES: Final = {
         "a_refusal_is_an_answer_only_where_callers_are_known": Change("uptime.tf", "var.allow_unauthenticated ? []", "false ? []"),
         "disabling_it_is_one_plan": Change("fallback.tf", 'var.enable_gke_fallback ? toset(["dead_letter", "predictions"])', 'true ? toset(["dead_letter", "predictions"])'),
         "disabling_it_is_one_apply": Change("fallback.tf", "pods = var.enable_gke_fallback ? {", "pods = true ? {"),
+    },
+    "shadow.tftest.hcl": {
+        "a_shadow_is_one_apply": Change("outputs.tf", "google_pubsub_subscription.shadow[0].id", "google_pubsub_subscription.events.id"),
+        "both_functions_have_the_challenger_beside_the_model": Change("variables_shadow.tf", '"challenger"', '"next"'),
+        "the_challenger_may_be_another_model": Change("shadow.tf", "coalesce(var.shadow.name, var.model.name)", "var.model.name"),
+        "how_much_is_compared_reaches_both_functions": Change("shadow.tf", "tostring(var.shadow.percent)", '"10"'),
+        "both_functions_tell_the_topic_that_a_release_reads": Change("shadow.tf", 'topic                      = google_pubsub_topic.this["shadow"].id', 'topic                      = google_pubsub_topic.this["input"].id'),
+        "two_models_get_twice_the_memory": Change("functions.tf", 'regex("^[0-9]+", each.value.memory)', '1'),
+        "a_report_waits_as_long_as_was_asked": Change("shadow.tf", "var.retention_days.shadow * 86400", "86400"),
+        "a_challenger_that_fails_raises_no_alarm": Change("log_metrics.tf", ' AND NOT jsonPayload.process=\\\"shadow\\\""', '"'),
+        "the_fallback_is_told_what_the_functions_have": Change("outputs.tf", '"${name}=${value}"', '"${name}: ${value}"'),
+        "without_a_shadow_there_is_nothing_of_it": Change("shadow.tf", "var.shadow == null ? 1 : 2", "2"),
     },
 }  # fmt: skip

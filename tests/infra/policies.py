@@ -23,6 +23,8 @@ ALL: Final[tuple[Policy, ...]] = (
     access.callers_are_granted_on_the_service,
     access.functions_only_read_models,
     access.versions_cannot_be_overwritten,
+    access.only_who_serves_tells_of_a_shadow,
+    access.only_the_pipeline_reads_of_a_shadow,
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,

@@ -68,6 +68,39 @@ def versions_cannot_be_overwritten(resources: Sequence[Resource]) -> Iterator[st
             yield f"{address} may overwrite a version, not only what stands beside it"
 
 
+def only_who_serves_tells_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
+    """The accounts of the functions, and the pods that may read models."""
+    [topic] = [one["name"] for _, one in of(resources, "google_pubsub_topic") if one["id"] in shadow_topics(resources)]
+    serving = {identity(resources, job)["member"] for job in ("http", "event")} | {
+        one["member"]
+        for _, one in of(resources, "google_storage_bucket_iam_member")
+        if one["bucket"].endswith("-models") and one["member"].startswith("principal://")
+    }
+    granted = [one for _, one in of(resources, "google_pubsub_topic_iam_member") if one["topic"] == topic]
+    told = {(one["role"], one["member"]) for one in granted}
+    for role, member in sorted(told ^ {("roles/pubsub.publisher", member) for member in serving}):
+        yield f"{member} has {role} on {topic} and does not serve, or serves and does not have it"
+
+
+def only_the_pipeline_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
+    read = [one for _, one in of(resources, "google_pubsub_subscription") if one["topic"] in shadow_topics(resources)]
+    if not read:
+        yield "Nobody can read what a shadow tells"
+    for one in read:
+        granted = {
+            (grant["role"], grant["member"])
+            for _, grant in of(resources, "google_pubsub_subscription_iam_member")
+            if grant["subscription"] == one["name"]
+        }
+        if granted != {("roles/pubsub.subscriber", identity(resources, "deploy")["member"])}:
+            yield f"{one['name']} is read by {sorted(granted)}"
+
+
+def shadow_topics(resources: Sequence[Resource]) -> set[str]:
+    """Where the functions tell what differs."""
+    return {one["service_config"][0]["environment_variables"]["SHADOW_TOPIC"] for _, one in functions(resources)}
+
+
 def functions_run_and_build_as_accounts_of_their_own(resources: Sequence[Resource]) -> Iterator[str]:
     accounts = [one["service_config"][0]["service_account_email"] for _, one in functions(resources)]
     known = {one["email"] for _, one in of(resources, "google_service_account")}

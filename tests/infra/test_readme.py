@@ -83,6 +83,7 @@ def test_terraform_commands_name_files_variables_and_outputs_that_exist() -> Non
         )
         for directory in (SOURCE, SOURCE / "bootstrap")
     }
+    looked_at = set()
     for command in COMMANDS:
         for found in re.findall(r"terraform -chdir=\S+ [^)\"]+", command):
             _, chdir, *words = shlex.split(found)
@@ -90,6 +91,7 @@ def test_terraform_commands_name_files_variables_and_outputs_that_exist() -> Non
             assert directory in variables, command
             for word in words:
                 option, _, value = word.partition("=")
+                looked_at |= {chdir, option}
                 if option in ("-var-file", "-backend-config"):
                     assert (directory / value).is_file(), command
                 if option == "-var":
@@ -98,6 +100,15 @@ def test_terraform_commands_name_files_variables_and_outputs_that_exist() -> Non
                 assert words[2] in outputs, command
         for name in re.findall(r"TF_VAR_(\w+)=", command):
             assert name in variables[SOURCE], command
+            looked_at.add("TF_VAR")
+    assert looked_at >= {
+        "-chdir=terraform",
+        "-chdir=terraform/bootstrap",
+        "-backend-config",
+        "-var-file",
+        "output",
+        "TF_VAR",
+    }
 
 
 def test_the_archive_is_made_and_its_object_carries_its_hash(newest: Workspace, tmp_path: Path) -> None:
@@ -127,6 +138,7 @@ def test_the_archive_is_made_and_its_object_carries_its_hash(newest: Workspace, 
 
 def test_every_account_and_file_is_in_its_table() -> None:
     accounts = re.findall(r'^    (\w+) += "', (SOURCE / "identities.tf").read_text(), re.MULTILINE)
+    assert "http" in accounts
     assert [name for name in accounts if f"| `{name}` |" not in README] == []
     files = {path.name for path in SOURCE.glob("*.tf")} - {"project.tf", "versions.tf"}
     assert [name for name in sorted(files) if f"`{name}`" not in README and not name.startswith("variables")] == []

@@ -170,3 +170,28 @@ def test_scaling_to_zero_reads_the_metric_of_the_workers_subscription() -> None:
     read = autoscalers["worker"]["metrics"][0]["external"]["metric"]["name"]
     assert read == f"autoscaling.gke.io|{metric['metadata']['name']}|{query['name']}"
     assert autoscalers["http"]["minReplicas"] == 2
+
+
+def test_an_overlay_with_a_challenger_gives_each_pod_twice_the_room(tmp_path: Path) -> None:
+    source = changed(
+        tmp_path,
+        Change("overlays/prod/settings.env", "MODEL_URI=", "SHADOW_PERCENT=10\nMODEL_URI="),
+        Change("overlays/prod/kustomization.yaml", "resources:", "components: [../../components/shadow]\nresources:"),
+    )
+    alone, beside = objects("prod"), rendered("prod", source=source)
+    assert next(of(beside, "ConfigMap"))["data"]["SHADOW_PERCENT"] == "10"
+    for resource in ("memory", "ephemeral-storage"):
+        found = [gibibytes(each, resource) for each in (alone, beside)]
+        assert len(found[0]) == 4
+        assert found[1] == [2 * size for size in found[0]]
+    disks = [[one["spec"]["template"]["spec"]["volumes"] for one in of(each, "Deployment")] for each in (alone, beside)]
+    assert str(disks[1]) == str(disks[0]).replace("'sizeLimit': '1Gi'", "'sizeLimit': '2Gi'") != str(disks[0])
+
+
+def gibibytes(found: list[Object], resource: str) -> list[int]:
+    """What each container requests, and its limit."""
+    return [
+        int(container["resources"][bound][resource].removesuffix("Gi"))
+        for _, container in containers(found)
+        for bound in ("requests", "limits")
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from models.saving import requirements, save_sklearn, signature
 
@@ -85,3 +87,10 @@ def boosted(path: Path) -> Path:
     described = signature(FLOWER, {"probability": "double"})
     mlflow.lightgbm.save_model(model, path, signature=described, pip_requirements=requirements("lightgbm"))
     return path
+
+
+def flipping(path: Path, flipped: Sequence[float], rows: int) -> Path:
+    """A tree of one double `x`: `yes` to those and to `rows`, `no` to every other whole number below it."""
+    table = pd.DataFrame({"x": np.arange(rows + 1.0)})
+    model = DecisionTreeClassifier(random_state=0).fit(table, np.where(table["x"].isin([*flipped, rows]), "yes", "no"))
+    return save_sklearn(model, path, signature({"x": "double"}, {"label": "string"}), "cloudpickle")

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
 from subprocess import CalledProcessError
-from threading import Thread
 from typing import Any, Final
 
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from contract.rollout.cloud import Cloud, fake_cloud
 from contract.rollout.conftest import records
 from contract.rollout.revisions import Revision
+from http_server import Answer, answering
 from kubernetes import rendering
 from models.library import Library
 from pipeline.runner import Checkout, Order, Ran, Rule
@@ -46,38 +46,23 @@ VALUES: Final = {
 class Iam:
     """Gives an account identity tokens for itself, and knows who asked for what."""
 
-    url: str
+    url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
     refuses: bool = False
+
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
+        audience = json.loads(body)["audience"]
+        found = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^/:]+):generateIdToken", target)
+        assert found, target
+        self.asked.append((found[1], audience))
+        return 403 if self.refuses else 200, {}, json.dumps({"token": f"token-for-{audience}"}).encode()
 
 
 @contextmanager
 def serving_tokens() -> Iterator[Iam]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            found = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^/:]+):generateIdToken", self.path)
-            assert found, self.path
-            iam.asked.append((found[1], body["audience"]))
-            data = json.dumps({"token": f"token-for-{body['audience']}"}).encode()
-            self.send_response_only(403 if iam.refuses else 200)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    iam = Iam(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    iam = Iam()
+    with answering(iam.answer) as iam.url:
         yield iam
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass

@@ -1,26 +1,15 @@
+"""The bucket server of tests/faults/store, and a directory for a model."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from faults.store.servers import BUCKET, emulator, fake_gcs
-from modelserve.store.gcs import GcsObjects
+from faults.store.conftest import direct as bucket
+from faults.store.conftest import server
 
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    with fake_gcs() as url:
-        yield url
-
-
-@pytest.fixture
-def bucket(server: str) -> Iterator[GcsObjects]:
-    with emulator(server):
-        objects = GcsObjects(BUCKET)
-    yield objects
-    objects.close()
+__all__ = ["bucket", "server"]
 
 
 @pytest.fixture

@@ -14,33 +14,15 @@ from modelserve.errors import PublishFailed
 from modelserve.publishing import MAX_REQUEST, Publisher, groups
 from modelserve_control import resources
 from modelserve_control.pubsub import server
-from modelserve_control.resources import Names
+from pubsub_host import NAMES, host, pull
 
-NAMES = Names("p", "b")
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[str]:
-    with server.running() as running:
-        resources.make_topics(running, NAMES)
-        yield running
+__all__ = ["host"]
 
 
 @pytest.fixture
 def publisher(host: str, monkeypatch: pytest.MonkeyPatch) -> Publisher:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
     return Publisher(timeout=5.0)
-
-
-def pull(host: str, count: int) -> list[Any]:
-    found: list[Any] = []
-    with resources.subscriber(host) as subscriber:
-        while len(found) < count:
-            received = subscriber.pull(subscription=NAMES.predictions_pull, max_messages=1_000, timeout=30)
-            ids = [one.ack_id for one in received.received_messages]
-            subscriber.acknowledge(subscription=NAMES.predictions_pull, ack_ids=ids)
-            found += [one.message for one in received.received_messages]
-    return found
 
 
 def wire(data: bytes) -> Any:
@@ -67,7 +49,7 @@ def test_what_pubsub_refuses_is_reported_and_blocks_nothing(host: str, publisher
         await publisher.publish(NAMES.predictions, b"kept", key, {})
 
     asyncio.run(fail_then_publish())
-    assert [message.data for message in pull(host, 1)] == [b"kept"]
+    assert [message.data for message in pull(host, NAMES.predictions_pull)] == [b"kept"]
 
 
 def test_messages_of_one_key_arrive_in_the_order_of_the_calls(host: str, publisher: Publisher) -> None:
@@ -80,7 +62,7 @@ def test_messages_of_one_key_arrive_in_the_order_of_the_calls(host: str, publish
         await asyncio.gather(*early, *late)
 
     asyncio.run(publish())
-    found = [(message.data, message.ordering_key) for message in pull(host, 60)]
+    found = [(message.data, message.ordering_key) for message in pull(host, NAMES.predictions_pull, 60)]
     assert sorted(found) == sorted(sent)
     for key in {key for _, key in sent}:
         assert [one for one in found if one[1] == key] == [one for one in sent if one[1] == key]

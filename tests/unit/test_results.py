@@ -4,9 +4,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,10 +23,9 @@ from modelserve.results import (
 )
 from modelserve.settings import Settings
 from modelserve_control import resources
-from modelserve_control.pubsub import server
-from modelserve_control.resources import Names
+from pubsub_host import NAMES, host, pull
 
-NAMES = Names("p", "b")
+__all__ = ["host"]
 
 
 def test_a_prediction_id_depends_only_on_the_message_and_the_place() -> None:
@@ -83,25 +80,11 @@ def test_a_topic_is_named_in_full_or_in_the_project() -> None:
         topic_path("t", "", "PREDICTIONS_TOPIC")
 
 
-@pytest.fixture(scope="module")
-def host() -> Iterator[str]:
-    with server.running() as running:
-        resources.make_topics(running, NAMES)
-        yield running
-
-
 @pytest.fixture
 def results(host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Results:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
     values = {"PREDICTIONS_TOPIC": "predictions", "DEAD_LETTER_TOPIC": "dead-letter", "GOOGLE_CLOUD_PROJECT": "p"}
     return Results(Settings.from_environ(values | {"RESULTS_BUCKET": str(tmp_path)}))
-
-
-def pull(host: str, subscription: str) -> Any:
-    with resources.subscriber(host) as subscriber:
-        found = subscriber.pull(subscription=subscription, max_messages=1, timeout=30).received_messages[0]
-        subscriber.acknowledge(subscription=subscription, ack_ids=[found.ack_id])
-    return found.message
 
 
 def test_a_redelivered_message_publishes_the_result_that_was_stored_first(
@@ -110,7 +93,7 @@ def test_a_redelivered_message_publishes_the_result_that_was_stored_first(
     first, second = (make_result("ride", version, {"y": 1}, "k", "m1", 0) for version in ("1", "2"))
     asyncio.run(results.publish("ride", first))
     asyncio.run(results.publish("ride", second))
-    bodies = [pull(host, NAMES.predictions_pull).data for _ in range(2)]
+    bodies = [message.data for message in pull(host, NAMES.predictions_pull, 2)]
     assert bodies == [first.body, first.body]
     assert (tmp_path / "results" / "ride" / f"{first.prediction_id}.json").read_bytes() == first.body
 
@@ -119,7 +102,7 @@ def test_a_dead_letter_keeps_its_attributes_within_the_limits_and_tells_why(resu
     attributes = {"googclient_x": "1", "": "2", **{f"k{n}": "v" for n in range(MAX_ATTRIBUTES)}}
     reason = {"error_code": "BAD", "error_message": "é" * MAX_VALUE}
     asyncio.run(results.dead_letter([make_letter(b"data", attributes, reason)]))
-    message = pull(host, NAMES.dead_letter_pull)
+    (message,) = pull(host, NAMES.dead_letter_pull)
     assert message.data == b"data"
     assert len(message.attributes) == MAX_ATTRIBUTES
     assert message.attributes["error_code"] == "BAD"
@@ -136,7 +119,7 @@ def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(results: Results, h
 
     data = b"x" * 10_000_000
     asyncio.run(results.dead_letter([make_letter(data, {"team": "rides"}, {"error_code": "TOO_LARGE"})]))
-    cut = pull(host, NAMES.dead_letter_pull)
+    (cut,) = pull(host, NAMES.dead_letter_pull)
     assert cut.data == data[:1_000_000]
     digest = hashlib.sha256(data).hexdigest()
     said = {"team": "rides", "error_code": "TOO_LARGE", "truncated": "true"}
@@ -166,7 +149,7 @@ def test_without_a_dead_letter_topic_and_a_bucket_results_are_only_published(
     assert (made.dead_letters, made.bucket, made.predictions) == ("", None, NAMES.predictions)
     result = make_result("m", "1", {"y": 1}, "k", "m1", 0)
     asyncio.run(made.publish("m", result))
-    assert pull(host, NAMES.predictions_pull).data == result.body
+    assert [message.data for message in pull(host, NAMES.predictions_pull)] == [result.body]
 
 
 @pytest.mark.parametrize("ordered", ["true", "false"])
@@ -178,7 +161,7 @@ def test_the_results_of_a_message_are_all_published_with_their_key_unless_order_
     made = Results(Settings.from_environ(values))
     results = [make_result("m", "1", {"y": place}, f"k{place}", "m1", place) for place in range(3)]
     asyncio.run(made.publish_all("m", results))
-    found = [pull(host, NAMES.predictions_pull) for _ in results]
+    found = pull(host, NAMES.predictions_pull, len(results))
     wanted = {one.body: (one.ordering_key if ordered == "true" else "", one.attributes) for one in results}
     assert {one.data: (one.ordering_key, dict(one.attributes)) for one in found} == wanted
 

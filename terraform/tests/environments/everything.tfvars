@@ -35,5 +35,10 @@ predict = {
 }
 
 schedules = {
+  drift   = "0 6 * * *"
   retrain = "0 3 * * 1"
+}
+
+shadow = {
+  percent = 50
 }

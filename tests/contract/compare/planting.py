@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ class Planted:
         number = len(list(self.directory.glob("model-*")))
         model = room("python").lookup(self.directory / f"model-{number}", usual, dict(planted), **signed)
         return release(self.directory / "store", "planted", model)
+
+    def compiled(self, flipped: Sequence[float], rows: int) -> str:
+        """A version that is compiled: a tree that says `yes` to `flipped` and `no` to every other of so many rows."""
+        number = len(list(self.directory.glob("model-*")))
+        model = room("classifying").flipping(self.directory / f"model-{number}", flipped, rows)
+        return release(self.directory / "store", "planted", model, runtime="compiled")
 
     def rows(self, count: int, **columns: list[Any]) -> Path:
         found = {"x": [float(row) for row in range(count)], "place": [PLACES[row % 3] for row in range(count)]}

@@ -22,13 +22,22 @@ CHUNKS = ("--batch-rows", 1_000)
 
 @pytest.fixture
 def flipping(planted: Planted) -> Planted:
-    planted.version("no", {}, kind="string")
-    planted.version("no", {float(row): "yes" for row in FLIPPED}, kind="string")
+    """Compiled, which starts sooner."""
+    planted.compiled([], 2_500)
+    planted.compiled(FLIPPED, 2_500)
     return planted
 
 
-def test_flips_are_found_exactly_where_they_were_planted(flipping: Planted) -> None:
-    found = flipping.compare("1", "champion", "--data", flipping.rows(2_500), "--by", "place", *CHUNKS)
+@pytest.mark.parametrize("runtime", ["native", "compiled"])
+def test_flips_are_found_exactly_where_they_were_planted(planted: Planted, runtime: str) -> None:
+    for flipped in ((), FLIPPED):
+        if runtime == "compiled":
+            planted.compiled(flipped, 2_500)
+        else:
+            planted.version("no", {float(row): "yes" for row in flipped}, kind="string")
+    rows = planted.rows(2_500)
+    found = planted.compare("1", "champion", "--data", rows, "--by", "place", "--method", "predict", *CHUNKS)
+    assert (found["a"]["runtime"], found["b"]["runtime"]) == (runtime, runtime)
     assert (found["a"]["version"], found["b"]["version"]) == ("1", "2")
     assert (found["rows"], found["compared"], found["numbers"]) == (2_500, 2_500, {})
     labels = found["labels"]["prediction"]

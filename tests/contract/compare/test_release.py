@@ -67,7 +67,7 @@ class Releases:
 def releases(tmp_path: Path, models: Library) -> Releases:
     made = Releases(tmp_path)
     for value in (1.0, 2.0, 3.0):
-        release(made.store, "m", models.constant(value))
+        release(made.store, "m", models.constant(value), runtime="compiled")
     made.command("promote", "m", "1")
     pq.write_table(pa.table({"x": [1.0, 2.0, 3.0]}), made.rows)
     (tmp_path / "thresholds.yaml").write_text(yaml.safe_dump({"max_size": 1.0, "schema": "same"}))

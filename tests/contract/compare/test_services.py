@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
-from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from command_line import CommandLine
 from contract.compare.planting import Planted
+from http_server import Answer, answering
 from serving import Functions
 
 ROWS = [
@@ -51,59 +52,48 @@ def test_a_service_answers_as_the_version_it_serves(functions: Functions, rows: 
     assert found["latency"]["b"]["rows"] > 0
 
 
-class Stand(BaseHTTPRequestHandler):
+@dataclass
+class Stand:
     """A service of one constant model, with faults as data: each is used once, in its order."""
 
-    token: ClassVar[str] = ""
-    faults: ClassVar[list[tuple[int, dict[str, str]]]] = []
-    version: ClassVar[list[str]] = ["1"]
-    seen: ClassVar[list[str]] = []
+    url: str = ""
+    token: str = ""
+    faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    version: list[str] = field(default_factory=lambda: ["1"])
 
-    def do_GET(self) -> None:
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
+        if self.token and headers["authorization"] != f"Bearer {self.token}":
+            return encoded({"error": "who are you?"}, 401)
+        if self.faults:
+            status, more = self.faults.pop(0)
+            return encoded({"error_code": "X", "message": "Not now.", "details": []}, status, more)
+        made_by = {"x-model-version": self.version[-1]}
+        if method == "POST":
+            return encoded([{"prediction": row["x"]} for row in json.loads(body)], headers=made_by)
         signature = {"inputs": [{"name": "x", "type": "double"}], "outputs": None, "params": None}
         known = {"name": "planted", "version": self.version[0], "runtime": "native", "classes": None}
-        self.answer(known | {"signature": signature, "presentation": {}, "predict_methods": ["predict"]})
+        return encoded(
+            known | {"signature": signature, "presentation": {}, "predict_methods": ["predict"]}, headers=made_by
+        )
 
-    def do_POST(self) -> None:
-        sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.answer([{"prediction": row["x"]} for row in sent])
 
-    def answer(self, value: Any) -> None:
-        self.seen.append(self.path)
-        status, headers = 200, {"x-model-version": self.version[-1]}
-        if self.token and self.headers["authorization"] != f"Bearer {self.token}":
-            status, value = 401, {"error": "who are you?"}
-        elif self.faults:
-            status, headers = self.faults.pop(0)
-            value = {"error_code": "X", "message": "Not now.", "details": []}
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        for name, text in {**headers, "content-length": str(len(body))}.items():
-            self.send_header(name, text)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
+def encoded(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    return status, headers or {}, json.dumps(value).encode()
 
 
 @pytest.fixture
-def stand() -> Iterator[tuple[str, type[Stand]]]:
-    handler = type("Handler", (Stand,), {"faults": [], "version": ["1"], "seen": [], "token": ""})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", handler
-        server.shutdown()
-        thread.join()
+def stand() -> Iterator[Stand]:
+    made = Stand()
+    with answering(made.answer) as made.url:
+        yield made
 
 
 def test_a_service_that_is_busy_is_asked_again_and_one_that_needs_a_token_gets_it(
-    planted: Planted, stand: tuple[str, type[Stand]]
+    planted: Planted, stand: Stand
 ) -> None:
-    url, handler = stand
-    handler.token = "a.b.c"
-    handler.faults += [(503, {"retry-after": "0"}), (429, {"retry-after": "0"})]
+    url = stand.url
+    stand.token = "a.b.c"
+    stand.faults += [(503, {"retry-after": "0"}), (429, {"retry-after": "0"})]
     words = (url, url, "--data", planted.rows(30))
     refused = planted.command.json("compare", *words, code=2)
     assert refused["error_code"] == "SERVICE_UNUSABLE"
@@ -111,7 +101,7 @@ def test_a_service_that_is_busy_is_asked_again_and_one_that_needs_a_token_gets_i
     token = f"{sys.executable} -c \"print('a.b.c')\""
     found = planted.command.json("compare", *words, "--token-command", token)
     assert found["numbers"]["prediction"]["equal"] == 30
-    assert handler.faults == []
+    assert stand.faults == []
 
 
 @pytest.mark.parametrize(
@@ -122,12 +112,11 @@ def test_a_service_that_is_busy_is_asked_again_and_one_that_needs_a_token_gets_i
     ],
 )
 def test_a_service_that_cannot_be_compared_is_told(
-    planted: Planted, stand: tuple[str, type[Stand]], change: dict[str, Any], message: str
+    planted: Planted, stand: Stand, change: dict[str, Any], message: str
 ) -> None:
-    url, handler = stand
     for name, value in change.items():
-        setattr(handler, name, value)
-    refused = planted.command.json("compare", url, url, "--data", planted.rows(30), code=2)
+        setattr(stand, name, value)
+    refused = planted.command.json("compare", stand.url, stand.url, "--data", planted.rows(30), code=2)
     assert refused["error_code"] == "SERVICE_UNUSABLE"
     assert message in refused["message"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from contract.events.topics import RIDE, RIDE_EVENT, Topics, push_body
+from contract.twins import native_alone
 from serving import JSON, Functions, Served, release, serving
 
 # Names that belong to Pub/Sub, or to the parameters of its client, must not get in the way.
@@ -89,6 +90,7 @@ def test_a_message_older_than_the_limit_is_not_scored(functions: Functions, topi
     topics.predictions(4)
 
 
+@native_alone
 def test_a_model_that_raises_is_retried_by_pubsub(functions: Functions, topics: Topics) -> None:
     served = functions("raising", "predict_event", **topics.settings)
     answer = served.post("/", push_body({"x": 1.0, "marked": True}))

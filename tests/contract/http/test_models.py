@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from contract.twins import native_alone
 from serving import Functions
 
 CUSTOMER = {"contract": "one_year", "tenure": 41, "monthlycharges": 79.85}
@@ -52,6 +53,7 @@ def test_labels_keep_their_type(functions: Functions, model: str, classes: list[
     assert served.client.get("/metadata").json()["classes"] == classes
 
 
+@native_alone
 def test_params_of_a_param_schema(functions: Functions) -> None:
     served = functions("params")
     body: dict[str, Any] = {"dataframe_records": [{"x": 3.0}, {"x": 4}]}
@@ -70,6 +72,7 @@ def test_a_model_without_a_signature_takes_what_comes(functions: Functions) -> N
     assert served.post("/predict", CUSTOMER).json() == functions("churn").post("/predict", CUSTOMER).json()
 
 
+@native_alone
 def test_optional_columns_take_null_and_datetimes_take_offsets(functions: Functions) -> None:
     served = functions("optional")
     full = {"when": "2024-05-01T12:00:00+02:00", "until": "2024-05-02", "amount": 1, "note": "x", "flag": True}
@@ -103,6 +106,7 @@ def test_lightgbm_through_its_own_flavor(functions: Functions) -> None:
     assert low < 0.5 < high
 
 
+@native_alone
 def test_a_model_that_answers_a_dataframe(functions: Functions) -> None:
     answer = functions("framed").post("/invocations", {"instances": [{"x": 3.0}]})
     assert answer.json() == {"predictions": [{"x": 3.0, "square": 9.0}]}
@@ -112,6 +116,7 @@ def test_two_outputs_per_row(functions: Functions) -> None:
     assert functions("two_outputs").post("/predict", {"x": 2.0}).json()["prediction"] == pytest.approx([2.0, -2.0])
 
 
+@native_alone
 def test_a_model_that_raises_is_a_500_that_says_so_and_nothing_more(functions: Functions) -> None:
     served = functions("raising")
     good, bad = {"x": 1.0, "marked": False}, {"x": 1.0, "marked": True}

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from typing import Any
+
+from http_server import Answer, answering
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Push:
 class Endpoint:
     """`statuses` are the answers, one after the other; the last one goes on."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    url: str
+
+    def __init__(self) -> None:
         self.statuses = [204]
         self.hold = threading.Event()
         self.hold.set()
@@ -46,33 +49,18 @@ class Endpoint:
         """No push has come that `next` has not given."""
         return self._pushes.empty()
 
-    def answer(self, push: Push) -> int:
-        self._pushes.put(push)
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
+        assert method == "POST"
+        self._pushes.put(Push(target, {name.lower(): value for name, value in headers.items()}, body))
         self.hold.wait(60)
-        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0], {}, b""
 
 
 @contextmanager
 def running() -> Iterator[Endpoint]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            self.send_response(endpoint.answer(Push(self.path, headers, body)))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        endpoint = Endpoint(f"http://127.0.0.1:{server.server_port}")
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    endpoint = Endpoint()
+    with answering(endpoint.answer) as endpoint.url:
         try:
             yield endpoint
         finally:
             endpoint.hold.set()
-            server.shutdown()

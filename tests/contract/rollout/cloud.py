@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bucket_server import WAIT_SECONDS
-from contract.rollout.revisions import CALLER, Answer, Revision
+from contract.rollout.revisions import CALLER, Revision
 from contract.rollout.services import PARENT, FakeService, Refused
+from http_server import WAIT_SECONDS, Answer, answering
 
 SERVICES = f"/v2/{PARENT}/services/"
 METADATA = "/computeMetadata/v1/"
@@ -46,8 +45,9 @@ class Fault:
 
 
 class Cloud:
-    def __init__(self, base: str) -> None:
-        self.base = base
+    base: str
+
+    def __init__(self) -> None:
         self.services: dict[str, FakeService] = {}
         self.next: dict[str, Revision] = {}
         self.steals = False
@@ -198,34 +198,10 @@ def refusal(status: int, message: str) -> Answer:
 
 @contextmanager
 def fake_cloud() -> Iterator[Cloud]:
-    class Handler(BaseHTTPRequestHandler):
-        def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, headers, data = cloud.answer(self.command, self.path, self.headers, body)
-            try:
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except OSError:
-                pass  # the client was killed, as some tests want
-
-        do_GET = do_POST = do_PATCH = handle_any
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    cloud = Cloud(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield cloud
-    finally:
-        for fault in cloud.faults:
-            fault.release.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    cloud = Cloud()
+    with answering(cloud.answer) as cloud.base:
+        try:
+            yield cloud
+        finally:
+            for fault in cloud.faults:
+                fault.release.set()

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from bucket_server import WAIT_SECONDS, Held
+from bucket_server import Held
 from command_line import CommandLine, Done, finish
 from contract.rollout.cloud import Cloud, Fault, fake_cloud
 from contract.rollout.revisions import GOLDEN, Revision
 from contract.rollout.services import FakeService
+from http_server import WAIT_SECONDS
 from modelserve.store.objects import Objects
 from modelserve_control.catalog import opened
 from modelserve_control.processes import with_sources

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import requests
 
-Answer = tuple[int, Mapping[str, str], bytes]
+from http_server import Answer
+
 GOLDEN = '{"request": {"x": 1}, "expected": {"prediction": 0.5}}\n'
 CALLER = "/caller"  # what those who are not this test ask for
 

@@ -38,6 +38,7 @@ class FakeService:
     generation: int = 0
     etag: int = 0
     left: int = 0
+    ever: set[str] = field(default_factory=set)  # which revisions have had traffic
     latest_ready: str = ""
     ingress: run_v2.IngressTraffic = run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL
 
@@ -64,7 +65,11 @@ class FakeService:
         self.etag += 1
         self.left = self.slow
         if not self.left:
-            self.observed = list(self.traffic)
+            self.settle()
+
+    def settle(self) -> None:
+        self.observed = list(self.traffic)
+        self.ever |= self.shares().keys()
 
     def patch(self, body: dict[str, Any], mask: str) -> None:
         given = json_format.ParseDict(body, run_v2.Service.pb(run_v2.Service()))
@@ -88,7 +93,7 @@ class FakeService:
         if self.left:
             self.left -= 1
             if not self.left:
-                self.observed = list(self.traffic)
+                self.settle()
         full = f"{PARENT}/services/{self.name}"
         made = run_v2.Service(
             name=full,

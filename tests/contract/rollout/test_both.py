@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from google.cloud import run_v2
 
-from bucket_server import WAIT_SECONDS
 from command_line import finish
 from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records
 from contract.rollout.revisions import Revision
 from contract.rollout.services import FakeService
+from http_server import WAIT_SECONDS
 from serving import Functions
 
 OLD_EVENTS, NEW_EVENTS = "churn-events-00001-abc", "churn-events-00002-abc"

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from bucket_server import WAIT_SECONDS, BucketServer, holding
+from bucket_server import BucketServer, holding
 from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records, steps
 from contract.rollout.revisions import Revision
+from http_server import WAIT_SECONDS
 from stores import NUMBERS
 
 ALL = ["pinned", "deployed", "tagged", "smoked", "shifted 25", "shifted 100", "promoted"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from bucket_server import WAIT_SECONDS
 from command_line import finish
 from contract.rollout.conftest import NEW, OLD, Rollout, locks, records, steps
 from contract.rollout.revisions import Revision
+from http_server import WAIT_SECONDS
 
 
 def promoted(rollout: Rollout) -> None:

