@@ -100,6 +100,7 @@ locals {
     "models/retrain/roles/storage.objectCreator" = null
     "models/retrain/roles/storage.objectViewer"  = null
     "models/retrain/roles/storage.objectUser"    = local._alias_objects
+    "models/retrain/roles/storage.objectUser/2"  = local._release_objects
     "results/event/roles/storage.objectCreator"  = null
     "results/event/roles/storage.objectViewer"   = null
     "source/build/roles/storage.objectViewer"    = null
@@ -108,7 +109,7 @@ locals {
 }
 
 # Versions are created and read; only an alias may be overwritten, and the
-# record of a rollout.
+# record of a rollout or a release.
 resource "google_storage_bucket_iam_member" "this" {
   for_each = local.store_grants
   bucket   = google_storage_bucket.this[split("/", each.key)[0]].name

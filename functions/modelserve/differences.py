@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 # A label, a number, and anything else: another type, another length, a key that only one side has.
 FLIP, NUMBER, FORM = "flip", "number", "form"
@@ -30,52 +33,72 @@ class Difference:
 @dataclass(slots=True)
 class Comparison:
     """`differences` has the first few, `counts` all of them by kind; `greatest` is the
-    greatest distance of two numbers that are no labels."""
+    greatest distance of two numbers that are no labels. An output is a place without the numbers of rows."""
 
     tolerance: float
     differences: list[Difference] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     greatest: float = 0.0
+    labels: Counter[str] = field(default_factory=Counter)
+    """By output: what both sides have a label for."""
+    flips: Counter[str] = field(default_factory=Counter)
+    """By output: the labels that differ."""
+
+    @property
+    def rows(self) -> int:
+        """Those with a label; a row may have several, so they are counted in the output that has most."""
+        return max(self.labels.values(), default=0)
+
+    @property
+    def flipped(self) -> int:
+        """Rows that flip, of the output in which most do."""
+        return max(self.flips.values(), default=0)
 
     def add(self, place: str, kind: str, served: Any, shadow: Any) -> None:
         self.counts[kind] += 1
         if len(self.differences) < MOST_KEPT:
             self.differences.append(Difference(place, kind, served, shadow))
 
-    def values(self, served: Any, shadow: Any, place: str) -> None:
+    def values(self, served: Any, shadow: Any, place: str, output: str) -> None:
         if isinstance(served, Mapping) and isinstance(shadow, Mapping):
-            self.objects(served, shadow, place)
+            self.objects(served, shadow, place, output)
         elif isinstance(served, list) and isinstance(shadow, list):
-            self.lists(served, shadow, place)
+            self.lists(served, shadow, place, output)
         elif is_number(served) and is_number(shadow):
-            self.numbers(served, shadow, place)
+            self.numbers(served, shadow, place, output)
         elif type(served) is not type(shadow):
             self.add(place, FORM, form(served), form(shadow))
-        elif served != shadow:
-            self.add(place, FLIP, served, shadow)
+        elif served is not None:
+            self.label(served, shadow, place, output)
 
-    def objects(self, served: Mapping[str, Any], shadow: Mapping[str, Any], place: str) -> None:
+    def objects(self, served: Mapping[str, Any], shadow: Mapping[str, Any], place: str, output: str) -> None:
         for key in {**served, **shadow}:
-            below = f"{place}/{escaped(key)}"
+            name = escaped(key)
+            below = f"{place}/{name}"
             if key not in shadow:
                 self.add(below, FORM, form(served[key]), "nothing")
             elif key not in served:
                 self.add(below, FORM, "nothing", form(shadow[key]))
             else:
-                self.values(served[key], shadow[key], below)
+                self.values(served[key], shadow[key], below, f"{output}/{name}")
 
-    def lists(self, served: list[Any], shadow: list[Any], place: str) -> None:
+    def lists(self, served: list[Any], shadow: list[Any], place: str, output: str) -> None:
         if len(served) != len(shadow):
             self.add(place, FORM, form(served), form(shadow))
             return
         for number, pair in enumerate(zip(served, shadow, strict=True)):
-            self.values(*pair, f"{place}/{number}")
+            self.values(*pair, f"{place}/{number}", output)
 
-    def numbers(self, served: float, shadow: float, place: str) -> None:
+    def label(self, served: Any, shadow: Any, place: str, output: str) -> None:
+        self.labels[output] += 1
+        if served != shadow:
+            self.flips[output] += 1
+            self.add(place, FLIP, served, shadow)
+
+    def numbers(self, served: float, shadow: float, place: str, output: str) -> None:
         """Two whole numbers are labels; JSON tells them from 1.0."""
         if type(served) is int and type(shadow) is int:
-            if served != shadow:
-                self.add(place, FLIP, served, shadow)
+            self.label(served, shadow, place, output)
             return
         self.greatest = max(self.greatest, abs(served - shadow))
         if not math.isclose(served, shadow, rel_tol=self.tolerance, abs_tol=self.tolerance):
@@ -85,7 +108,7 @@ class Comparison:
 def compare(served: Any, shadow: Any, tolerance: float) -> Comparison:
     """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or in relation to the greater one."""
     found = Comparison(tolerance)
-    found.values(served, shadow, "")
+    found.values(served, shadow, "", "")
     return found
 
 
@@ -103,3 +126,53 @@ def form(value: Any) -> str:
 
 def escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """Many answers of one version, compared with those of one challenger. It only grows, so the later of two has all of the earlier."""
+
+    compared: int = 0
+    differing: int = 0
+    flips: int = 0
+    """Labels; a row may have several."""
+    greatest: float = 0.0
+    """The greatest distance of two numbers that are no labels."""
+    rows: int = 0
+    """With a label."""
+    flipped: int = 0
+    """Rows."""
+    forms: int = 0
+    """Answers of another form."""
+    errors: dict[str, int] = msgspec.field(default_factory=dict)
+    """Answers that the challenger did not give, by code."""
+
+    @property
+    def failed(self) -> int:
+        return sum(self.errors.values())
+
+    @property
+    def seen(self) -> int:
+        return self.compared + self.failed
+
+    def add(self, found: Comparison) -> None:
+        own = Tally(
+            compared=1,
+            differing=int(bool(found.counts)),
+            flips=found.counts[FLIP],
+            greatest=min(found.greatest, sys.float_info.max),  # JSON has no infinity
+            rows=found.rows,
+            flipped=found.flipped,
+            forms=int(bool(found.counts[FORM])),
+        )
+        self.merge(own)
+
+    def fail(self, code: str) -> None:
+        self.merge(Tally(errors={code: 1}))
+
+    def merge(self, other: Tally) -> None:
+        """With another's counts."""
+        for name in ("compared", "differing", "flips", "rows", "flipped", "forms"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.greatest = max(self.greatest, other.greatest)
+        for code, count in other.errors.items():
+            self.errors[code] = self.errors.get(code, 0) + count

@@ -102,7 +102,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("DRAIN_SECONDS", number(float, 0.0, 600), 1.0, "Container: how long requests are still taken after SIGTERM, while readiness is 503. With PREDICT_TIMEOUT_SECONDS it makes less than 10 s."),
     Setting("SHADOW_MODEL_URI", str, "", "The challenger, in any form of MODEL_URI: answers are compared with its own, off the request path. Empty: no shadow."),
     Setting("SHADOW_PERCENT", number(float, 0, 100), 10.0, "The share of answers that is compared: the challenger takes about as much processor time for each as the model that serves."),
-    Setting("SHADOW_TOPIC", str, "", "Where differences from the challenger go: projects/P/topics/T, or T in GOOGLE_CLOUD_PROJECT."),
+    Setting("SHADOW_TOPIC", str, "", "Where differences from the challenger and their counts go: projects/P/topics/T, or T in GOOGLE_CLOUD_PROJECT."),
     Setting("SHADOW_TOLERANCE", number(float, 0, 1), 1e-6, "How far a number may be from the challenger's, absolutely or relatively: what compiling is verified to."),
     Setting("AIP_HEALTH_ROUTE", str, "", "Vertex AI's name for the health address."),
     Setting("AIP_PREDICT_ROUTE", str, "", "Vertex AI's name for the prediction address."),

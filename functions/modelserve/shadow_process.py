@@ -27,6 +27,7 @@ from modelserve.envelopes import Message
 from modelserve.errors import ServeError, SettingError, TooSlow
 from modelserve.events import Events
 from modelserve.http import V2_MODEL, Http
+from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings, settings
 from modelserve.shadow import COLLECTING, LONGEST, Offer
@@ -102,7 +103,7 @@ class Challenger:
 
     async def answer(self, offer: Offer) -> bool:
         """Whether it took too long."""
-        names = {"shadow_model": self.active.name, "shadow_version": "none"}
+        names = {"shadow_model": self.active.name, "shadow_version": "none", "shadow_manifest_sha256": ""}
         try:
             replay = self.replay_event if offer.event else self.replay
             found = await replay(offer, names)
@@ -134,10 +135,12 @@ class Challenger:
             "scheme": "http",
             "server": ("localhost", 80),
         }
+        before = self.active.current
         response = await self.http(Request(scope, receive))
         headers = dict(response.raw_headers)
-        names["shadow_model"] = headers[b"x-model-name"].decode()
-        names["shadow_version"] = headers[b"x-model-version"].decode()
+        for loaded in (before, self.active.current):  # another may have come meanwhile
+            if loaded and headers.items() >= dict(loaded.headers).items():
+                names.update(named(loaded))
         value = msgspec.json.decode(response.body)
         if response.status_code != 200:
             raise Failed(value["error_code"])
@@ -153,8 +156,7 @@ class Challenger:
         """The prediction events that the challenger would publish. Raises Failed."""
         try:
             async with self.events.turn() as loaded:
-                model, version = (value.decode() for _, value in loaded.headers)
-                names.update(shadow_model=model, shadow_version=version)
+                names.update(named(loaded))
                 scored = await self.events.score(loaded, Message(offer.body, offer.request_id))
         except ServeError as error:
             raise Failed(error.code) from error
@@ -166,6 +168,12 @@ def hung_up(ear: socket.socket) -> bool:
     asked = select.poll()
     asked.register(ear, 0)
     return bool(asked.poll(0))
+
+
+def named(loaded: Loaded) -> dict[str, str]:
+    """A directory without a manifest has no digest."""
+    model, version = (value.decode() for _, value in loaded.headers)
+    return {"shadow_model": model, "shadow_version": version, "shadow_manifest_sha256": loaded.digest or ""}
 
 
 def part(answer: Any, offer: Offer) -> Any:

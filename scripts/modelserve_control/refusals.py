@@ -88,6 +88,21 @@ class BeyondThresholds(ServeError):
     status = HTTPStatus.CONFLICT
 
 
+class NothingShadowed(ServeError):
+    """Too few answers were compared with those of the new version while callers were served by the one in use."""
+
+    code = "NOTHING_SHADOWED"
+    status = HTTPStatus.CONFLICT
+
+
+class SubscriptionUnusable(ServeError):
+    """Pub/Sub does not let us pull from it; the same command goes on when it does."""
+
+    code = "SUBSCRIPTION_UNUSABLE"
+    status = HTTPStatus.BAD_GATEWAY
+    retryable = True
+
+
 class RolledBack(ServeError):
     """A released version did not answer well, so the alias names the version before it again."""
 

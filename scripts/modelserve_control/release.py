@@ -13,13 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from msgspec.structs import asdict
+
 from modelserve.errors import PreconditionFailed, ServeError, SettingError
 from modelserve.store.alias import Alias, read_alias
 from modelserve.store.locations import check_alias
 from modelserve.store.manifest import Manifest
 from modelserve.store.objects import Objects
-from modelserve_control import catalog, release_record, release_watch
+from modelserve_control import catalog, release_record, release_shadow, release_watch
 from modelserve_control.compare import run as comparison
+from modelserve_control.compare.thresholds import Thresholds
 from modelserve_control.doctor import doctor
 from modelserve_control.processes import SOURCES
 from modelserve_control.progress import Progress
@@ -33,7 +36,7 @@ WIDTH: Final = 78
 
 @dataclass(frozen=True)
 class Order:
-    """`urls` are running services that answer with the alias. Times in seconds."""
+    """`urls` are running services that answer with the alias. Times in seconds; without `shadow` nothing is shadowed."""
 
     name: str
     version: str
@@ -49,16 +52,20 @@ class Order:
     token_command: str | None = None
     trust: str = "strict"
     reason: str = ""
+    shadow: float | None = None
+    shadow_subscription: str | None = None
+    shadow_answers: int = 100
 
 
 def release(objects: Objects, order: Order, progress: Progress, root: Path = SOURCES) -> dict[str, Any]:
     """The record. `root` is the checkout that the functions are built from.
 
-    Raises BeyondThresholds, RolledBack, and whatever else a step refuses with; the record says so too.
+    Raises BeyondThresholds, NothingShadowed, RolledBack, and whatever else a step refuses with; the record says so too.
     """
     if check_alias(order.alias) == CHALLENGER:
         raise SettingError(f"A release goes through the alias {CHALLENGER}; name another one with --alias.")
     comparison.limits_of(order.thresholds, order.by)  # a mistake there is told before anything is begun
+    release_shadow.check(order.shadow, order.shadow_subscription)
     manifest = catalog.manifest(objects, order.name, order.version)
     record = release_record.unfinished(objects, order.name, order.version, order.alias)
     if record is None:
@@ -67,6 +74,8 @@ def release(objects: Objects, order: Order, progress: Progress, root: Path = SOU
             raise PreconditionFailed(f"The alias {order.alias} of {order.name} names version {order.version} already.")
         record = begun(objects, order, manifest, found)
     else:
+        if order.shadow is None and "shadow" in record.document:
+            raise SettingError(f"The release {record.id} is shadowing: go on with --shadow, for less time if you like.")
         progress.say(f"Go on with the release {record.id}, begun {record.document['started_at']}")
     try:
         return Release(objects, order, manifest, record, progress).run(root)
@@ -103,9 +112,11 @@ class Release:
             ("check", partial(self.check, root)),
             ("compare", self.compare),
             ("challenger", self.challenger),
+            ("shadow", self.shadow),
             ("promote", self.promote),
         ):
-            if self.record.done(step) is None:
+            wanted = step != "shadow" or self.order.shadow is not None
+            if wanted and self.record.done(step) is None:
                 self.record.add(step, **action())
         if regressed := self.record.done("regressed"):
             self.roll_back(f"{regressed['url']}: {regressed['reason']}")
@@ -154,6 +165,28 @@ class Release:
         with self.line(f"Name it {CHALLENGER}"):
             moved = promote(self.objects, self.order.name, self.order.version, CHALLENGER, self.record.mark)
         return {"previous_version": moved["previous_version"]}
+
+    def shadow(self) -> dict[str, Any]:
+        order = self.order
+        if self.before is None or order.shadow is None or order.shadow_subscription is None:
+            self.progress.say(f"Nothing to shadow: {order.name} has no alias {order.alias}")
+            return {"with": None}
+        wanted = release_shadow.Wanted(
+            order.name,
+            self.before,
+            order.version,
+            self.manifest.digest,
+            order.shadow_subscription,
+            order.shadow,
+            order.shadow_answers,
+        )
+        limits = comparison.limits_of(order.thresholds, order.by) or Thresholds()
+        with self.line(f"Shadow version {self.before} for {order.shadow:g} s"):
+            heard = release_shadow.listen(self.record, wanted, limits)
+            release_shadow.judge(heard, wanted, limits)
+        said = release_shadow.sentence(heard)
+        self.progress.say(f"    {said}")
+        return {"with": self.before, "shadows": len(heard.shadows), "said": said, **asdict(heard.total())}
 
     def promote(self) -> dict[str, Any]:
         """On condition that the alias still says what was compared with. Raises PreconditionFailed naming the winner."""

@@ -46,6 +46,24 @@ def told(record: dict[str, Any]) -> str:
     show_default=True,
     help="Roll back when more of these answers fail.",
 )
+@click.option(
+    "--shadow",
+    type=click.FloatRange(1, 604_800),
+    help="Before it is promoted, seconds in which shadows of running services compare it; as SHADOW_MODEL_URI they have "
+    "the alias challenger.",
+)
+@click.option(
+    "--shadow-subscription",
+    metavar="projects/P/subscriptions/S",
+    help="Where to pull what they tell SHADOW_TOPIC from. It is emptied.",
+)
+@click.option(
+    "--shadow-answers",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="The fewest answers that they must have compared.",
+)
 @options.token_command
 @options.trust
 @options.reason
@@ -53,7 +71,8 @@ def told(record: dict[str, Any]) -> str:
 def release(**given: Any) -> Any:
     """Check, compare, promote and watch a version, or roll it back.
 
-    VERSION of NAME is compared with the one that the alias names, and rolled back if it fails while it is watched. A release that was stopped goes on with the same command.
+    VERSION of NAME is compared with the one that the alias names, and rolled back if it fails while it is watched. A
+    release that was stopped goes on with the same command.
     """
     from modelserve_control import catalog
     from modelserve_control.progress import progress

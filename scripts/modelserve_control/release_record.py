@@ -38,6 +38,10 @@ class Record:
         entry = {"step": step, "at": provenance.now(), "by": provenance.who(), **evidence}
         self._write({**self.document, "steps": [*self.document["steps"], entry]})
 
+    def note(self, **known: Any) -> None:
+        """What is known of a step that goes on."""
+        self._write({**self.document, **known})
+
     def end(self, outcome: str, why: str) -> None:
         self._write({**self.document, "outcome": outcome, "why": why, "ended_at": provenance.now()})
 

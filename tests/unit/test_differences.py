@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
-from modelserve.differences import FLIP, FORM, MOST_KEPT, NUMBER, Difference, compare
+from modelserve.differences import FLIP, FORM, MOST_KEPT, NUMBER, Difference, Tally, compare
 
 RESULT: dict[str, Any] = {"prediction": "no", "probabilities": {"no": 0.75, "yes": 0.25}, "churn": False}
 TOLERANCE = 1e-6
@@ -64,3 +65,38 @@ def test_all_are_counted_and_the_first_few_are_kept() -> None:
     found = compare(["no"] * 1_000, ["yes"] * 1_000, TOLERANCE)
     assert found.counts == {FLIP: 1_000}
     assert [one.place for one in found.differences] == [f"/{row}" for row in range(MOST_KEPT)]
+
+
+@pytest.mark.parametrize(
+    ("served", "shadow", "rows", "flipped"),
+    [
+        (RESULT, RESULT, 1, 0),  # two labels of one row
+        (RESULT, RESULT | {"prediction": "yes", "churn": True}, 1, 1),
+        ([RESULT] * 3, [RESULT, RESULT | {"churn": True}, RESULT | {"prediction": "yes"}], 3, 1),
+        ({"predictions": ["a", "b", "c"]}, {"predictions": ["a", "x", "y"]}, 3, 2),
+        ([{"name": "y", "shape": [2], "data": [1, 2]}], [{"name": "y", "shape": [2], "data": [1, 3]}], 2, 1),
+        ({"predictions": [1.5, None]}, {"predictions": [2.5, None]}, 0, 0),
+        (["a", None], ["a", "b"], 1, 0),  # another form is no flip
+    ],
+)
+def test_rows_with_a_label_are_counted_and_those_that_flip(served: Any, shadow: Any, rows: int, flipped: int) -> None:
+    found = compare(served, shadow, TOLERANCE)
+    assert (found.rows, found.flipped) == (rows, flipped)
+
+
+def test_a_tally_adds_up_what_was_compared_and_what_another_has() -> None:
+    first, second = Tally(), Tally()
+    first.add(compare(["no", 0.5], ["yes", 2.0], TOLERANCE))
+    first.add(compare([None], [0.5], TOLERANCE))
+    first.fail("MODEL_FAILED")
+    second.add(compare(["no"], ["no"], TOLERANCE))
+    second.add(compare([1e308], [-1e308], TOLERANCE))
+    second.fail("MODEL_FAILED")
+    second.fail("DEADLINE_EXCEEDED")
+    first.merge(second)
+    assert first == Tally(
+        compared=4, differing=3, flips=1, greatest=sys.float_info.max, rows=2, flipped=1, forms=1,
+        errors={"MODEL_FAILED": 2, "DEADLINE_EXCEEDED": 1},
+    )  # fmt: skip
+    assert (first.seen, first.failed) == (7, 3)
+    assert second.errors == {"MODEL_FAILED": 1, "DEADLINE_EXCEEDED": 1}

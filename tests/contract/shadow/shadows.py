@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from contract.events.topics import Seen, Topics
+from modelserve.shadow_report import DIFFERENCE
 from serving import Served, release, serving
 
 WAIT_SECONDS = 120.0  # a shadow gets only the time that nobody else on the machine wants
@@ -101,4 +102,8 @@ class Differences:
         return {**self.topics.settings, "SHADOW_TOPIC": self.topic}
 
     def take(self, count: int) -> list[Seen]:
-        return self.topics._take(self.subscription, count)
+        """At least so many differences, and all that are there. Summaries, also of functions that ended, are passed over."""
+        found: list[Seen] = []
+        while len(found) < count:
+            found += [one for one in self.topics._take(self.subscription, 1) if one.attributes["kind"] == DIFFERENCE]
+        return found

@@ -1,0 +1,125 @@
+"""What `modelserve release --shadow` hears from a subscription, over both servers."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from contract.pubsub.backends import Backend, Names
+from faults.proxy import wait_for
+from modelserve.differences import Tally
+from modelserve.store.objects import Objects
+from modelserve_control import catalog, release_record, release_shadow
+from modelserve_control.compare.thresholds import Thresholds
+from modelserve_control.refusals import SubscriptionUnusable
+from modelserve_control.release_record import Record
+from modelserve_control.release_shadow import Heard, Wanted, listen
+
+LIMITS = Thresholds(max_flip_ratio=0.1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Objects]:
+    with catalog.opened(str(tmp_path)) as found:
+        yield found
+
+
+@pytest.fixture
+def record(store: Objects) -> Record:
+    return release_record.create(store, "m", "8", alias="champion")
+
+
+@pytest.fixture
+def made(backend: Backend, names: Names, monkeypatch: pytest.MonkeyPatch) -> Names:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", backend.host)
+    backend.make(names)
+    return names
+
+
+def wanted(names: Names, seconds: float, least: int = 10) -> Wanted:
+    return Wanted("m", "7", "8", "ab12", names.subscription, seconds, least)
+
+
+def message(compared: int, flipped: int = 0, shadow: str = "one") -> str:
+    told = {
+        "model": "m", "version": "7", "shadow_model": "m", "shadow_version": "8", "shadow_manifest_sha256": "ab12",
+        "shadow_id": shadow, "so_far": Tally(compared=compared, rows=compared, flipped=flipped),
+    }  # fmt: skip
+    return msgspec.json.encode(told).decode()
+
+
+class Listening:
+    """`listen` on a thread of its own."""
+
+    def __init__(self, call: Callable[[], Heard]) -> None:
+        self.heard: Heard | None = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.heard = self._call()
+
+    def ended(self) -> Heard:
+        self._thread.join(60)
+        assert self.heard is not None, "it did not end well"
+        return self.heard
+
+
+def noted(record: Record) -> dict[str, Any]:
+    found: dict[str, Any] = record.document.get("shadow", {"heard": {}})["heard"]
+    return found
+
+
+def test_it_listens_until_the_time_is_up_and_each_shadow_has_told_once_more(
+    backend: Backend, made: Names, record: Record
+) -> None:
+    backend.publish(made, message(1_000))  # from before it began
+    time.sleep(1.1)  # it begins with a whole second
+    listening = Listening(lambda: listen(record, wanted(made, seconds=1.0), LIMITS))
+    wait_for(lambda: "shadow" in record.document, 30)
+    backend.publish(made, message(5), message(3), message(5), message(6, shadow="other"), "no shadow's")
+    wait_for(lambda: len(noted(record)) == 2, 30)
+    time.sleep(1.1)  # the time is up
+    backend.publish(made, message(8), message(7, shadow="other"))
+    heard = listening.ended()
+    assert (heard.total().compared, len(heard.shadows)) == (15, 2)
+    assert {shadow: one["compared"] for shadow, one in noted(record).items()} == {"one": 8, "other": 7}
+    assert backend.pull_now(made.subscription) == []
+
+
+def test_it_ends_at_once_when_enough_is_beyond_the_limits(backend: Backend, made: Names, record: Record) -> None:
+    listening = Listening(lambda: listen(record, wanted(made, seconds=3_600.0), LIMITS))
+    wait_for(lambda: "shadow" in record.document, 30)
+    backend.publish(made, message(9, flipped=9))
+    wait_for(lambda: bool(noted(record)), 30)
+    backend.publish(made, message(10, flipped=9))
+    assert listening.ended().total().flipped == 9
+
+
+def test_another_process_goes_on_with_what_was_noted(
+    backend: Backend, made: Names, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time began with the first process, which has acked what it noted."""
+    monkeypatch.setattr(release_shadow, "LAST", 1.0)
+    began = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    before = Tally(compared=9, rows=9, flipped=1)
+    record.note(shadow={"began_at": began, "heard": {"one": msgspec.structs.asdict(before)}})
+    backend.publish(made, message(2, shadow=uuid.uuid4().hex))
+    heard = listen(record, wanted(made, seconds=60.0), LIMITS)
+    assert (heard.total().compared, heard.total().flipped) == (11, 1)
+    assert (len(noted(record)), record.document["shadow"]["began_at"]) == (2, began)
+
+
+def test_a_subscription_that_is_not_there_stops_it(backend: Backend, made: Names, record: Record) -> None:
+    nowhere = Wanted("m", "7", "8", "ab12", f"{made.subscription}-other", 60.0, 1)
+    with pytest.raises(SubscriptionUnusable, match="cannot be pulled from: NotFound"):
+        listen(record, nowhere, LIMITS)
