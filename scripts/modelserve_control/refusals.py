@@ -104,7 +104,7 @@ class SubscriptionUnusable(ServeError):
 
 
 class RolledBack(ServeError):
-    """A released version did not answer well, so the alias names the version before it again."""
+    """A released version, or a new revision, did not answer well: the alias names the one before it again, or the traffic is back."""
 
     code = "ROLLED_BACK"
     status = HTTPStatus.BAD_GATEWAY

@@ -80,7 +80,8 @@ def release(objects: Objects, order: Order, progress: Progress, root: Path = SOU
     try:
         return Release(objects, order, manifest, record, progress).run(root)
     except ServeError as error:
-        if not error.retryable and record.document["outcome"] is None:
+        # Once it is promoted it is not refused any more: whatever stops the watch, the same command goes on with it.
+        if not error.retryable and record.document["outcome"] is None and record.done("promote") is None:
             record.end("refused", error.message)
         raise
 
@@ -226,6 +227,7 @@ class Release:
         current, generation = catalog.alias(self.objects, name, alias)
         if current.reason != why:  # else a process that was stopped between the write and its note has done it
             if not self.ours((current, generation)):
+                self.record.end("regressed", reason)
                 raise PreconditionFailed(
                     f"{reason}. It is not rolled back: {current.updated_by} moved {alias} of {name} to version "
                     f"{current.version} at {current.updated_at}."

@@ -15,13 +15,6 @@ class Doubt(Exception):
         self.reason = reason
 
 
-class RolledBack(ServeError):
-    """The traffic is back on the revisions that had it."""
-
-    code = "ROLLED_BACK"
-    status = HTTPStatus.CONFLICT
-
-
 class RolloutUnderWay(PreconditionFailed):
     """Another rollout holds one of the services."""
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from modelserve.errors import ServeError, StoreUnavailable
 from modelserve_control.progress import Progress
+from modelserve_control.refusals import RolledBack
 from modelserve_control.rollout.deploy import ran
-from modelserve_control.rollout.errors import CloudFailed, Doubt, RolledBack, TakenOver, TrafficMoved
+from modelserve_control.rollout.errors import CloudFailed, Doubt, TakenOver, TrafficMoved
 from modelserve_control.rollout.order import Order
 from modelserve_control.rollout.record import Record
 from modelserve_control.rollout.service import Service, State

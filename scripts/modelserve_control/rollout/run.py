@@ -13,8 +13,9 @@ from modelserve.store.objects import Objects
 from modelserve_control import provenance
 from modelserve_control.identity import Identity, chosen, of_account_only
 from modelserve_control.progress import Progress
+from modelserve_control.refusals import RolledBack
 from modelserve_control.rollout import record as records
-from modelserve_control.rollout.errors import NothingToPin, RolledBack
+from modelserve_control.rollout.errors import NothingToPin
 from modelserve_control.rollout.machine import ABORTED, PROMOTED, Machine
 from modelserve_control.rollout.monitoring import Monitoring
 from modelserve_control.rollout.order import Order

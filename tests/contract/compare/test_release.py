@@ -196,6 +196,29 @@ def test_a_regression_that_was_noted_is_rolled_back_by_the_next_process(releases
     assert (releases.alias(), releases.records()[0]["outcome"]) == (before, "rolled back")
 
 
+def test_a_watch_that_cannot_begin_leaves_the_release_open(releases: Releases) -> None:
+    """The version is in use, so it is not said to be refused, and nothing is done again when the watch can begin."""
+    with releases.serving() as served:
+        refused = releases("2", "--url", served.url, "--token-command", "false", code=1)
+        assert refused["error_code"] == "NO_IDENTITY"
+        (open_,) = releases.records()
+        assert (releases.alias()["version"], open_["outcome"]) == ("2", None)
+        record = releases("2", "--url", served.url)
+    assert (record["id"], record["outcome"]) == (open_["id"], "promoted")
+
+
+def test_a_regression_behind_which_somebody_moved_the_alias_is_left_alone(releases: Releases) -> None:
+    record = interrupted(releases)
+    releases.command("promote", "m", "2", "--reason", f"release {record['id']}")
+    steps = [{"step": "promote"}, {"step": "regressed", "url": "http://f", "reason": "5 of 9 answers failed"}]
+    written(releases, record | {"steps": [*record["steps"], *steps]})
+    releases.command("promote", "m", "3", "--reason", "in a hurry")
+    refused = releases("2", code=1)
+    assert "It is not rolled back: " in refused["message"]
+    assert releases.alias()["version"] == "3"
+    assert releases.records()[0]["outcome"] == "regressed"
+
+
 def test_what_is_there_already_is_not_released(releases: Releases) -> None:
     assert "names version 1 already" in releases("1", code=1)["message"]
     assert releases.records() == []
