@@ -20,7 +20,7 @@ from modelserve.active import Active
 from modelserve.bodies import JSON, Headers
 from modelserve.door import Door, Turn, metrics_reply
 from modelserve.envelopes import Message
-from modelserve.errors import MethodNotAllowed, NotFound, NotReady, SettingError, Unavailable
+from modelserve.errors import MethodNotAllowed, NotFound, NotReady, SettingError, TooSlow, Unavailable
 from modelserve.messages import Messages, Scored
 from modelserve.metrics import Metrics
 from modelserve.payloads.predictions import encode
@@ -37,6 +37,8 @@ LANES: Final = 4
 # Of one group. So many are scored in one call of the model that costs little more than one message's, and a group of
 # messages with many records is published well within the time that one event may take.
 MOST_MESSAGES, MOST_BYTES = 100, 256 << 10
+# Times of one request for the messages of a group that took longer: a few of them may be slow, the rest hardly takes any.
+BUDGETS_ALONE: Final = 4
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
@@ -129,12 +131,13 @@ class Worker:
     def take(self, pulled: list[Pulled]) -> None:
         """What waits here is leased, and its time has not begun."""
         self._waiting.extend(pulled)
-        while len(self._tasks) < min(LANES, len(self._waiting)):
-            task = asyncio.get_running_loop().create_task(self._work_on())
+        while self._waiting and sum(not task.done() for task in self._tasks) < LANES:
+            task = asyncio.get_running_loop().create_task(self._work_on(self._together()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _work_on(self) -> None:
+    async def _work_on(self, group: list[Pulled]) -> None:
+        await self.work(group)
         while self._waiting:
             await self.work(self._together())
 
@@ -159,9 +162,24 @@ class Worker:
         try:
             async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
                 scored = await self.messages.score(loaded, messages)
+        except TooSlow as error:
+            if len(pulled) > 1:
+                await self.work_alone(pulled, messages, error)
+                return
+            scored = [error]
         except Exception as error:
             scored = [error] * len(messages)
         await asyncio.gather(*map(self.settle, pulled, messages, scored))
+
+    async def work_alone(self, pulled: Sequence[Pulled], messages: Sequence[Message], error: TooSlow) -> None:
+        """One slow message took the time of all. Each gets its own, as long as that does not hold up too much else."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BUDGETS_ALONE * self.settings.predict_timeout_seconds
+        for one, message in zip(pulled, messages, strict=True):
+            if loop.time() < end:
+                await self.work([one])
+            else:
+                self.give_back(one, message, error)
 
     async def settle(self, pulled: Pulled, message: Message, scored: Scored | Exception) -> None:
         try:

@@ -1,0 +1,59 @@
+"""What waits is begun as soon as anything can be begun, whatever else is still being worked on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelserve.active import Active
+from modelserve.messages import Messages
+from modelserve.metrics import Metrics
+from modelserve.settings import Settings
+from modelserve.worker import LANES, MOST_MESSAGES, Worker
+
+
+@dataclass(frozen=True)
+class Waiting:
+    size: int = 1
+
+
+class Endless(Worker):
+    """Work that is never done, as publishing is while Pub/Sub takes nothing."""
+
+    def __init__(self) -> None:
+        settings = Settings.from_environ({})
+        metrics = Metrics(enabled=False)
+        super().__init__(settings, "s", Active(settings, metrics), Messages(settings, metrics, self.no_results))
+        self.begun: list[int] = []
+
+    @staticmethod
+    def no_results() -> Any:
+        raise AssertionError("nothing is published here")
+
+    async def work(self, pulled: Sequence[Any]) -> None:
+        self.begun.append(len(pulled))
+        await asyncio.Event().wait()
+
+
+def begun(*arrivals: int) -> list[int]:
+    """How many messages were begun together, when so many arrive one after the other."""
+
+    async def run() -> list[int]:
+        worker = Endless()
+        for count in arrivals:
+            worker.take([Waiting() for _ in range(count)])
+            await asyncio.sleep(0)
+        await worker.stop()
+        return worker.begun
+
+    return asyncio.run(run())
+
+
+def test_a_message_does_not_wait_for_the_one_before_it_while_a_lane_is_free() -> None:
+    assert begun(*[1] * (LANES + 2)) == [1] * LANES
+
+
+def test_messages_that_arrive_together_are_worked_on_together() -> None:
+    assert begun(3, MOST_MESSAGES + 5) == [3, MOST_MESSAGES, 5]
