@@ -37,8 +37,9 @@ LANES: Final = 4
 # Of one group. So many are scored in one call of the model that costs little more than one message's, and a group of
 # messages with many records is published well within the time that one event may take.
 MOST_MESSAGES, MOST_BYTES = 100, 256 << 10
-# Times of one request for the messages of a group that took longer: a few of them may be slow, the rest hardly takes any.
-BUDGETS_ALONE: Final = 4
+# Messages of a group that may take their own time in vain, when the group took longer than its time: one slow record is
+# a fault of its message, but of several the model is at fault, and the next would wait for them as well.
+MOST_SLOW: Final = 3
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
@@ -152,9 +153,9 @@ class Worker:
             group.append(self._waiting.popleft())
         return group
 
-    async def work(self, pulled: Sequence[Pulled]) -> None:
+    async def work(self, pulled: Sequence[Pulled]) -> bool:
         """Scored within the time of one request. Publishing takes as long as it goes on: each of its requests has a
-        time of its own, and the client holds the leases meanwhile."""
+        time of its own, and the client holds the leases meanwhile. Whether they were scored in time."""
         from modelserve.pulling import message_of
 
         messages = [message_of(one) for one in pulled]
@@ -165,21 +166,21 @@ class Worker:
         except TooSlow as error:
             if len(pulled) > 1:
                 await self.work_alone(pulled, messages, error)
-                return
+                return False
             scored = [error]
         except Exception as error:
             scored = [error] * len(messages)
         await asyncio.gather(*map(self.settle, pulled, messages, scored))
+        return not isinstance(scored[0], TooSlow)
 
     async def work_alone(self, pulled: Sequence[Pulled], messages: Sequence[Message], error: TooSlow) -> None:
-        """One slow message took the time of all. Each gets its own, as long as that does not hold up too much else."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + BUDGETS_ALONE * self.settings.predict_timeout_seconds
+        """One slow message took the time of all, so each gets its own, one after the other."""
+        slow = 0
         for one, message in zip(pulled, messages, strict=True):
-            if loop.time() < end:
-                await self.work([one])
-            else:
+            if slow == MOST_SLOW:
                 self.give_back(one, message, error)
+            elif not await self.work([one]):
+                slow += 1
 
     async def settle(self, pulled: Pulled, message: Message, scored: Scored | Exception) -> None:
         try:
