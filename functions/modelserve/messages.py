@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -90,18 +91,16 @@ class Messages:
     def decode(
         self, loaded: Loaded, messages: Sequence[Message]
     ) -> tuple[list[Decoded | Scored | Exception], Batch | None]:
-        """Also all rows as one batch, where all may be scored at once: checking each message's own costs far more."""
-        parsed = [self.attempt(loaded, message, lambda one=message: self.parse(loaded, one)) for message in messages]
-        usable = [one for one in parsed if isinstance(one, Decoded)]
-        whole = self.check_at_once(loaded, usable)
+        """Also all rows as one batch, where they may be scored at once: checking each message's own costs far more."""
+        parsed = [self.attempt(loaded, message, partial(self.parse, loaded, message)) for message in messages]
+        whole = self.check_at_once(loaded, [one for one in parsed if isinstance(one, Decoded)])
         if whole is not None:
             return parsed, whole
-        return [
-            self.attempt(loaded, one.message, lambda one=one: self.check(loaded, one))
-            if isinstance(one, Decoded)
-            else one
+        checked = [
+            self.attempt(loaded, one.message, partial(self.check, loaded, one)) if isinstance(one, Decoded) else one
             for one in parsed
-        ], None
+        ]
+        return checked, None
 
     def attempt(self, loaded: Loaded, message: Message, step: Callable[[], Decoded]) -> Decoded | Scored | Exception:
         try:

@@ -90,7 +90,7 @@ def test_messages_without_a_key_share_a_request(publisher: Publisher) -> None:
     requests: list[int] = []
     send = publisher._send
 
-    async def counted(topic: str, messages: list[Any]) -> None:
+    async def counted(topic: str, messages: Sequence[Any]) -> None:
         requests.append(len(messages))
         await send(topic, messages)
 
@@ -126,7 +126,7 @@ def test_who_publishes_many_shares_a_request_too(publisher: Publisher) -> None:
 
 
 def test_one_that_pubsub_refuses_spoils_none_of_those_that_share_its_request(host: str, publisher: Publisher) -> None:
-    async def publish() -> list[BaseException | None]:
+    async def publish() -> tuple[BaseException | None, ...]:
         refused = [(b"refused", {"k": "v" * 2_000})]
         return await asyncio.gather(
             publisher.publish(NAMES.predictions, b"one", "", {}),

@@ -33,10 +33,11 @@ class Recorded(Worker):
     def no_results() -> Any:
         raise AssertionError("nothing is published here")
 
-    async def work(self, pulled: Sequence[Any]) -> None:
+    async def work(self, pulled: Sequence[Any]) -> bool:
         self.begun.append(len(pulled))
         if not self.instant:
             await asyncio.Event().wait()
+        return True
 
 
 def begun(*arrivals: int) -> list[int]:
