@@ -27,6 +27,7 @@ FIRST_BACKOFF: Final = 0.1  # seconds
 CHANNEL: Final = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    ("grpc.max_metadata_size", 4 << 20),
     ("grpc.keepalive_time_ms", 30_000),
 ]
 
@@ -106,7 +107,10 @@ class Publisher:
         return loop
 
     def _caller(self) -> Any:
-        """Gives a request and its answer so many seconds."""
+        """Sends a request with its metadata until `end`, a time of the loop, and tries again what may pass.
+
+        The library's own way to try again is several calls around each request, so it is for those that have failed.
+        """
         import grpc
         from google.api_core.retry import AsyncRetry
 
@@ -196,7 +200,7 @@ class Publisher:
         return None
 
     async def _send(self, topic: str, messages: Sequence[Wire]) -> None:
-        """Whoever waits for one of the requests under way has less time than they have, so it ends in time."""
+        """In `timeout` seconds, which begin here: whoever waits for those under way has as long as they have, and more."""
         end = asyncio.get_running_loop().time() + self.timeout
         metadata = self._metadata((("topic", topic),))
         try:

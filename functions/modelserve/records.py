@@ -132,21 +132,20 @@ def check_at_once(found: Sequence[Records], signature: Signature | None, most: i
     number is a double.
     """
     rows = sum(one.table.rows for one in found)
-    if signature is None or not 0 < rows <= most or any(one.params or one.method for one in found):
+    if signature is None or rows > most or any(one.params or one.method or not one.table.rows for one in found):
+        return None
+    if not all(column.kind in SCALARS.values() for column in signature.columns):
         return None
     tables = [one.table for one in found]
     columns = {
-        name: list(chain.from_iterable(table.columns.get(name) or [MISSING] * table.rows for table in tables))
+        name: list(chain.from_iterable(table.columns.get(name, [MISSING] * table.rows) for table in tables))
         for name in signature.names
     }
     try:
         batch = signature.check(Table(columns, rows))
-    except BadInput:
+    except Exception:  # the message at fault meets it again, and it alone
         return None
-    alike = all(
-        column.kind in SCALARS.values() and batch.columns[column.name].dtype == column.kind.dtype
-        for column in signature.columns
-    )
+    alike = all(batch.columns[column.name].dtype == column.kind.dtype for column in signature.columns)
     return batch if alike else None
 
 

@@ -48,7 +48,8 @@ def test_messages_are_checked_at_once_where_each_is_what_it_would_be_alone() -> 
     assert batch is not None
     assert {name: column.tolist() for name, column in batch.columns.items()} == {"a": [1, 1, 2], "s": ["x", "x", "y"]}
     assert records.check_at_once(found, PAIR, most=2) is None, "that is more than one call of the model takes"
-    assert records.check_at_once([parse([]), parse([])], PAIR, most=3) is None
+    nothing = {"dataframe_split": {"columns": ["a"], "data": []}}  # and a column is missing
+    assert records.check_at_once([*found, parse(nothing)], PAIR, most=9) is None
     for other in ({"a": "far", "s": "x"}, {"instances": [GOOD], "params": {"predict_method": "p"}}):
         assert records.check_at_once([*found, parse(other)], PAIR, most=9) is None
 
