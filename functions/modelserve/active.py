@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 
+from modelserve import memory
 from modelserve.errors import ArtifactMissing, NotReady, ServeError, SettingError, VersionError
 from modelserve.loading import Loaded, load
 from modelserve.metrics import Metrics
@@ -25,6 +26,9 @@ from modelserve.store.resolve import Resolved, at_alias, resolve
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts at a version that fails
+# Seconds between two looks at the alias while no version answers. A first deployment often comes before the first promotion, and
+# until then nobody is served, while one small request a second burdens nobody.
+FIRST_REFRESH = 1.0
 
 
 class Active:
@@ -88,13 +92,20 @@ class Active:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            pause = self.settings.model_refresh_seconds
             try:
                 self._refresh()
             except Exception as error:
                 self._failed(error)
-                pause = min(pause, self._retry_at - time.monotonic())
-            self._stopped.wait(max(0.01, pause))
+            self._stopped.wait(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds to the next look at the alias."""
+        pauses = [self.settings.model_refresh_seconds]
+        if self.current is None:
+            pauses.append(FIRST_REFRESH)
+        if self._failures:
+            pauses.append(self._retry_at - time.monotonic())
+        return max(0.01, min(pauses))
 
     def _refresh(self) -> None:
         due = time.monotonic() >= self._retry_at
@@ -150,6 +161,8 @@ class Active:
             self._first.set_result(loaded)
         if current is not None:
             threading.Thread(target=current.retire, name="retire", daemon=True).start()
+        else:
+            memory.give_back_freed()
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1

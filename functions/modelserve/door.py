@@ -45,7 +45,7 @@ class Door(ABC):
         headers = dict(request.scope["headers"])
         request_id = headers.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):
-            request_id = b"%s%016x" % (self._process_id, next(self._requests))
+            request_id = headers[b"x-request-id"] = b"%s%016x" % (self._process_id, next(self._requests))
         started = time.perf_counter()
         try:
             try:

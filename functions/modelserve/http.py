@@ -37,6 +37,8 @@ class Http(Door):
         super().__init__(settings, active, metrics)
         self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
         self.routes = self._routes()
+        self.answered: Callable[[Request, Headers, bytes, Loaded, Response], None] | None = None
+        """Told of each prediction when it is made, with the body that was asked, when somebody wants to know."""
 
     def _routes(self) -> dict[str, dict[str, Handler]]:
         predict: dict[str, Handler] = {"POST": partial(self.post, records=True), "GET": self.get_predict}
@@ -82,7 +84,7 @@ class Http(Door):
             if express and (quick := await express.answer(data, plain=records, loop=self.loop)):
                 self.metrics.count("extra_columns", quick.extra)
                 self.metrics.count("rows", quick.rows)
-                return Reply(quick.body, loaded)
+                return self.told(request, headers, data, loaded, Reply(quick.body, loaded))
             method = request.query_params.get(METHOD)
 
             def checked() -> Checked:
@@ -90,13 +92,20 @@ class Http(Door):
                 return scoring.check_payload(loaded, payload.asking(method))
 
             payload, batch = await off_loop(weight(data, kind), checked)
-            return await self.reply_checked(loaded, payload, batch)
+            response = await self.reply_checked(loaded, payload, batch)
+            return self.told(request, headers, data, loaded, response)
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
         async with self.turn() as loaded:
             pairs = request.query_params.multi_items()
             payload = plain.parse_query(pairs, loaded.signature, self.limits)
-            return await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
+            response = await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
+            return self.told(request, headers, b"", loaded, response)
+
+    def told(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response) -> Response:
+        if self.answered is not None:
+            self.answered(request, headers, body, loaded, response)
+        return response
 
     async def reply_checked(self, loaded: Loaded, payload: Payload, batch: Batch) -> Response:
         self.metrics.count("extra_columns", payload.table.extra)
@@ -142,7 +151,7 @@ class Http(Door):
                 named = {"model_name": loaded.name, "model_version": loaded.version, "outputs": tensors}
                 return reply({**named, **own}, loaded)
 
-            return await scoring.for_rows(batch.rows, answer)
+            return self.told(request, headers, data, loaded, await scoring.for_rows(batch.rows, answer))
 
     async def get_v2_model(self, request: Request, headers: Headers) -> Response:
         async with self.turn() as loaded:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from modelserve import memory
 from modelserve.leases import Leases
 from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes import Runtime, Scorer
@@ -57,6 +58,11 @@ class Loaded:
         """What every answer of this version names."""
         return [(b"x-model-name", header_value(self.name)), (b"x-model-version", header_value(self.version))]
 
+    @cached_property
+    def names(self) -> tuple[str, str]:
+        """Of the model and of the version, as the headers have them."""
+        return header_value(self.name).decode(), header_value(self.version).decode()
+
     def retire(self) -> None:
         """Free the model after its last request, then its files."""
         self.leases.close()
@@ -64,6 +70,7 @@ class Loaded:
         self.scorer.join(timeout=60)
         if self.held:
             self.held.retire()
+        memory.give_back_freed()
 
 
 def header_value(text: str) -> bytes:

@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -19,11 +18,9 @@ from modelserve.errors import SettingError
 from modelserve.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from modelserve.active import Active
     from modelserve.events import Events
+    from modelserve.http import Http
     from modelserve.metrics import Metrics
     from modelserve.results import Results
     from modelserve.shadow import Shadow
@@ -68,16 +65,16 @@ class Process:
         return Shadow(self.settings, self.metrics)
 
     @cached_property
-    def http(self) -> Callable[[Request], Awaitable[Response]]:
+    def http(self) -> Http:
         from modelserve.http import Http
 
         self.start()
-        door = Http(self.settings, self.active, self.metrics)
-        if self.shadow is None:
-            return door
-        from modelserve.shadow import Shadowed
+        made = Http(self.settings, self.active, self.metrics)
+        if self.shadow is not None:
+            from modelserve.shadow import offer_answer
 
-        return Shadowed(door, self.shadow)
+            made.answered = partial(offer_answer, self.shadow)
+        return made
 
     @cached_property
     def events(self) -> Events:
@@ -98,8 +95,9 @@ class Process:
             self._started = True
         # What the host imported stays in memory that it shares with its master: the collector would write into all of it.
         gc.freeze()
-        from modelserve import logs
+        from modelserve import logs, memory
 
+        memory.keep_freed()
         logs.configure(self.settings.log_level)
         atexit.register(self.stop)
         self.active.start()

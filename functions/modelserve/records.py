@@ -173,4 +173,4 @@ def bad_row(records: Records, row: int, error: ServeError) -> Bad:
 
 def rows_of(table: Table, rows: Sequence[int]) -> Table:
     columns = {name: [values[row] for row in rows] for name, values in table.columns.items()}
-    return Table(columns, len(rows), table.extra)
+    return Table(columns, len(rows), table.others)

@@ -29,7 +29,7 @@ def check(loaded: Loaded, table: Table) -> Batch:
 def check_payload(loaded: Loaded, payload: Payload) -> Checked:
     """The payload without its cells, which take many times the memory of the checked columns."""
     batch = check(loaded, payload.table)
-    return replace(payload, table=Table({}, payload.table.rows, payload.table.extra)), batch
+    return replace(payload, table=Table({}, payload.table.rows, payload.table.others)), batch
 
 
 def check_params(loaded: Loaded, params: Mapping[str, Any]) -> dict[str, Any]:

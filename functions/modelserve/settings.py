@@ -67,7 +67,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("MODEL_URI", str, "", "The model: gs://B/models/N@ALIAS, gs://B/models/N/versions/7, or any gs:// or local directory with an MLmodel."),
     Setting("MODEL_NAME", str, "", "The name of a model without a manifest. Default: the name of its directory."),
     Setting("MODEL_TRUST", one_of("strict", "pickle"), "strict", "strict: nothing that can run code is loaded. pickle: whoever can write the bucket may run code here."),
-    Setting("MODEL_REFRESH_SECONDS", number(float, 0.05, 86_400), 15.0, "How often the alias is read; one small conditional request, off the request path."),
+    Setting("MODEL_REFRESH_SECONDS", number(float, 0.05, 86_400), 15.0, "How often the alias is read; one small conditional request, off the request path. Until a first version answers, once a second at least."),
     Setting("MODEL_CACHE_DIR", str, "", "Where versions are downloaded, and kept until they are retired. Default: a private temporary directory, in memory on Cloud Run, removed at retirement and at exit."),
     Setting("LOAD_WAIT_SECONDS", number(float, 0.1, 600), 60.0, "How long a request waits for the first model: a native start takes 5 to 20 s; afterwards 503 with Retry-After."),
     Setting("MAX_REQUEST_BYTES", whole(1, 512 * MIB), 8 * MIB, "The longest body. Decoding JSON takes up to 20 times its size in memory; Cloud Run's own limit is 32 MiB."),

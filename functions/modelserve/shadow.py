@@ -1,11 +1,13 @@
 """The shadow, seen from the server: a process of its own that is offered answers once they are made, and never waited for.
 
-A sampled answer goes to it as one message on a socket that never blocks; what does not fit is dropped and counted. What
-the process does with it is in `shadow_process`. It may crash, hang or be slow: no answer depends on it.
+Sampled answers are collected for some milliseconds and go to it as one message on a socket that never blocks: for one
+answer the sending costs many times what is sent. What does not fit is dropped and counted. What the process does with it
+is in `shadow_process`. It may crash, hang or be slow: no answer depends on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import select
@@ -17,15 +19,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from modelserve.bodies import Headers
 from modelserve.envelopes import Message
-from modelserve.http import Http
-from modelserve.loading import Loaded, header_value
+from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.results import Result
 from modelserve.settings import Settings
@@ -35,7 +37,12 @@ logger = logging.getLogger(__name__)
 # Bytes of a request and its answer together: many times a request of one row. What is larger takes the socket's room from
 # many others.
 MOST_BYTES: Final = 64 << 10
-LONGEST: Final = 2 * MOST_BYTES  # of a message, with its names
+LONGEST: Final = 2 * MOST_BYTES  # of a message, with the names, and of what is collected
+FRAME: Final = 128  # bytes of an offer in a message beside its texts, at most
+UTF8: Final = 4  # bytes of a character, at most
+# Seconds in which what comes is collected. Shorter than the 0.1 s that uvicorn takes to end after its last answer, so that
+# nothing is lost where a host ends its workers by a signal.
+COLLECTING: Final = 0.02
 ROOM: Final = 1 << 20  # bytes that the kernel may hold for the shadow, where its own limit allows them
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between two starts
 # Seconds in which offers are made and not one is taken before the process counts as hung: it takes them also while it
@@ -73,7 +80,8 @@ encoder = msgspec.msgpack.Encoder()
 class Shadow:
     """`offer` is for the server's loop; a thread starts the process with the first one, and starts it again when it ends.
 
-    So nothing waits for the challenger when an instance starts: there was an answer before.
+    So nothing waits for the challenger when an instance starts: there was an answer before. A message is a list of
+    offers; the one that finds no room waits for it, and as long as it waits what comes is dropped.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, patience: float = PATIENCE) -> None:
@@ -81,6 +89,11 @@ class Shadow:
         self.metrics = metrics
         self.patience = patience + settings.predict_timeout_seconds
         self.sent = self.dropped = 0
+        self._collected: list[Offer] = []
+        self._size = 0  # bytes of them in a message, at most
+        self._due = False  # whether a turn of the loop is to send them
+        self._message = b""  # that waits for room; nothing is collected meanwhile
+        self._offers = 0  # in it
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()  # nothing is sent on a socket that is being closed: its number may be another's
@@ -91,32 +104,70 @@ class Shadow:
         return random.random() < self.share  # noqa: S311 - a sample, not a secret
 
     def offer(self, offer: Offer) -> None:
+        """Sent later; never raises, since the answer has yet to be sent."""
+        size = len(offer.body) + len(offer.query) + len(offer.answer)
+        names = len(offer.content_type) + len(offer.model) + len(offer.version)
+        names += UTF8 * (len(offer.path) + len(offer.request_id)) + FRAME
+        if size > MOST_BYTES or names > MOST_BYTES:
+            self.count(TOO_LARGE)
+            return
+        before, size = self._size, size + names
+        if before + size > LONGEST:
+            self.flush()
+            before = self._size
+        if self._message:
+            self.count(FULL)
+            return
+        offer.dropped = self.dropped
+        self._collected.append(offer)
+        self._size = before + size
+        if before <= MOST_BYTES < self._size:
+            asyncio.get_running_loop().call_soon(self.flush)
+        if not self._due:
+            self._flush_later()
+
+    def _flush_later(self) -> None:
+        self._due = True
+        asyncio.get_running_loop().call_later(COLLECTING, self._turn)
+
+    def _turn(self) -> None:
+        self._due = False
+        self.flush()
+        if self._message:
+            self._flush_later()
+
+    def flush(self) -> None:
+        """Send what was collected, or else what waits for room."""
+        if not self._message and not self._collected:
+            return
         try:
-            outcome = self._send(offer)
-        except Exception:  # whatever it is, the loop would log what it was called with, which is what came in
+            outcome = self._send()
+        except Exception:  # whatever it is, the loop would log it with what came in
             outcome = AWAY
-        self.count(outcome)
+        if outcome != FULL:
+            self.count(outcome, self._offers)
+            self._message, self._offers = b"", 0
 
-    def count(self, outcome: str) -> None:
+    def count(self, outcome: str, offers: int = 1) -> None:
         if outcome == SENT:
-            self.sent += 1
+            self.sent += offers
         else:
-            self.dropped += 1
-        self.metrics.count("shadow", outcome=outcome)
+            self.dropped += offers
+        self.metrics.count("shadow", offers, outcome=outcome)
 
-    def _send(self, offer: Offer) -> str:
+    def _send(self) -> str:
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep, name="shadow", daemon=True)
             self._thread.start()
-        offer.dropped = self.dropped
-        data = encoder.encode(offer)
-        if len(data) > LONGEST:
-            return TOO_LARGE
+        if not self._message:
+            offers, self._collected, self._size = self._collected, [], 0
+            self._offers = len(offers)
+            self._message = encoder.encode(offers)
         with self._lock:
             if self._socket is None:
                 return AWAY
             try:
-                self._socket.send(data)
+                self._socket.send(self._message)
             except BlockingIOError:
                 return FULL
             except OSError:  # it ended, and its keeper does not know yet
@@ -124,14 +175,16 @@ class Shadow:
         return SENT
 
     def stop(self) -> None:
-        """Its last lines are waited for, but not long."""
+        """After the last answer. Its last lines are waited for, but not long."""
+        if self._thread is None:
+            return
+        self.flush()
         self._stopped.set()
         with self._lock:
             if self._socket is not None:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
-        if self._thread is not None:
-            self._thread.join(GRACE + 1)
+        self._thread.join(GRACE + 1)
 
     # --- the keeper's thread ---
 
@@ -187,60 +240,35 @@ class Shadow:
             sent, dropped = self.sent, self.dropped
 
 
-class Shadowed:
-    """The HTTP door, with a share of its predictions offered to the shadow."""
-
-    def __init__(self, door: Http, shadow: Shadow) -> None:
-        self.door = door
-        self.shadow = shadow
-        self.paths = frozenset(path for path, handlers in door.routes.items() if "POST" in handlers)
-
-    async def __call__(self, request: Request) -> Response:
-        path = request.scope["path"]
-        if not (path in self.paths or path.endswith("/infer")) or not self.shadow.chosen():
-            return await self.door(request)
-        chunks: list[bytes] = []
-
-        async def receive() -> Any:
-            message = await request.receive()
-            chunks.append(message.get("body", b""))
-            return message
-
-        response = await self.door(Request(request.scope, receive))
-        if response.status_code == 200 and request.method != "HEAD":
-            # In the loop's next turn, when the host has the answer.
-            self.door.loop.call_soon(self.offer, request.scope, chunks, response)
-        return response
-
-    def offer(self, scope: Any, chunks: Sequence[bytes], response: Response) -> None:
-        size = sum(map(len, chunks)) + len(scope["query_string"]) + len(response.body)
-        if size > MOST_BYTES:
-            self.shadow.count(TOO_LARGE)
-            return
-        asked, answered = dict(scope["headers"]), dict(response.raw_headers)
-        self.shadow.offer(
-            Offer(
-                event=False,
-                method=scope["method"],
-                path=scope["path"],
-                query=scope["query_string"],
-                content_type=asked.get(b"content-type", b""),
-                body=b"".join(chunks),
-                answer=bytes(response.body),
-                model=answered[b"x-model-name"].decode(),
-                version=answered[b"x-model-version"].decode(),
-                request_id=answered[b"x-request-id"].decode(),
-            )
+def offer_answer(
+    shadow: Shadow, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
+) -> None:
+    """A prediction as it was asked and answered."""
+    scope = request.scope
+    if scope["method"] == "HEAD" or not shadow.chosen():
+        return
+    model, version = loaded.names
+    shadow.offer(
+        Offer(
+            event=False,
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"],
+            content_type=headers.get(b"content-type", b""),
+            body=body,
+            answer=bytes(response.body),
+            model=model,
+            version=version,
+            request_id=headers[b"x-request-id"].decode(),
         )
+    )
 
 
 def offer_event(shadow: Shadow, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
     """What was scored and published of a message."""
     if not results or not shadow.chosen():
         return
-    if len(message.data) + sum(len(result.body) for result in results) > MOST_BYTES:
-        shadow.count(TOO_LARGE)
-        return
+    model, version = loaded.names
     shadow.offer(
         Offer(
             event=True,
@@ -250,8 +278,8 @@ def offer_event(shadow: Shadow, loaded: Loaded, message: Message, results: Seque
             content_type=b"",
             body=message.data,
             answer=b"[" + b",".join(result.body for result in results) + b"]",
-            model=header_value(loaded.name).decode(),
-            version=header_value(loaded.version).decode(),
+            model=model,
+            version=version,
             request_id=message.message_id.encode(errors="replace").decode(),
         )
     )

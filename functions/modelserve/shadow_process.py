@@ -29,20 +29,21 @@ from modelserve.events import Events
 from modelserve.http import V2_MODEL, Http
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings, settings
-from modelserve.shadow import LONGEST, Offer
+from modelserve.shadow import COLLECTING, LONGEST, Offer
 from modelserve.shadow_report import LAST, Report
 
 logger = logging.getLogger(__name__)
 
 TOGETHER: Final = 16  # offers that are answered at once, so that a native model can merge them
 # Seconds without listening when there is nothing. To send to somebody who waits is to wake him, which costs the server
-# many times the sending; in so short a time the socket has room for all that one processor answers.
-PAUSE: Final = 0.02
+# many times the sending; in so short a time the socket has room for all that one processor answers, and the next message
+# of a server that answers all the time has come.
+PAUSE: Final = 1.5 * COLLECTING
 MOST_COMPLAINTS: Final = 20  # lines a minute
 # Batches of which every request ran out of time, one after the other: this model does not come back by itself.
 HUNG_AFTER: Final = 3
 
-decoder = msgspec.msgpack.Decoder(Offer)
+decoder = msgspec.msgpack.Decoder(list[Offer])
 
 
 class Failed(Exception):
@@ -64,6 +65,7 @@ class Challenger:
         self.active = Active(own, metrics)
         self.http = Http(own, self.active, metrics)
         self.events = Events(own, self.active, metrics, no_results)
+        self._heard: list[Offer] = []
         self._hung = 0
 
     async def serve(self) -> bool:
@@ -85,19 +87,18 @@ class Challenger:
 
     async def hear(self) -> list[Offer]:
         """Some of what is there, at least one; none when the server's end is closed."""
-        heard = self.heard_already()
-        if not heard:
-            await asyncio.sleep(PAUSE)
-            heard = self.heard_already() or [await asyncio.get_running_loop().sock_recv(self.ear, LONGEST)]
-        return [decoder.decode(data) for data in heard if data]
+        if not self._heard:
+            data = await self.message()
+            self._heard = decoder.decode(data) if data else []
+        now, self._heard = self._heard[:TOGETHER], self._heard[TOGETHER:]
+        return now
 
-    def heard_already(self) -> list[bytes]:
-        """At most `TOGETHER`; the last is empty when the server's end is closed."""
-        heard: list[bytes] = []
+    async def message(self) -> bytes:
+        """Empty when the server's end is closed."""
         with suppress(BlockingIOError):
-            while len(heard) < TOGETHER and (not heard or heard[-1]):
-                heard.append(self.ear.recv(LONGEST))
-        return heard
+            return self.ear.recv(LONGEST)
+        await asyncio.sleep(PAUSE)
+        return await asyncio.get_running_loop().sock_recv(self.ear, LONGEST)
 
     async def answer(self, offer: Offer) -> bool:
         """Whether it took too long."""

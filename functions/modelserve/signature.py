@@ -16,6 +16,7 @@ import numpy as np
 from modelserve.cells import MISSING, SCALARS, Array, Kind, objects
 from modelserve.errors import BadCells, BadParams, Detail, VersionError
 from modelserve.nested import Anything, kind_of
+from modelserve.others import NONE, Others
 from modelserve.tensors import Tensor
 
 # One answer names at most this many bad cells, and counts the others: 10,000 rows can hold millions.
@@ -28,8 +29,12 @@ class Table:
 
     columns: Mapping[str, Sequence[Any]]
     rows: int
-    extra: int = 0
-    """Columns that the signature does not have; they were left out."""
+    others: Others = NONE
+    """The columns that the signature does not have; they were left out."""
+
+    @property
+    def extra(self) -> int:
+        return len(self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class Signature:
             values = table.columns.get(column.name)
             if values is None or (table.rows and all(value is MISSING for value in values)):
                 if column.required:
-                    bad.column(column.name, "a required column is missing")
+                    bad.missing(column.name, table.others)
                     continue
                 values = [None] * table.rows
             bad.name = column.name
@@ -88,10 +93,12 @@ class Signature:
         bad.raise_any()
         return Batch(columns, table.rows)
 
-    def parse_text(self, columns: Mapping[str, Sequence[str]], rows: int, extra: int) -> Table:
+    def parse_text(self, columns: Mapping[str, Sequence[str]], rows: int, others: Others) -> Table:
         """A table of texts (CSV, query) as values of each column's type, still to be checked."""
         kinds = {column.name: column.kind for column in self.columns}
-        return Table({name: [kinds[name].text(text) for text in texts] for name, texts in columns.items()}, rows, extra)
+        return Table(
+            {name: [kinds[name].text(text) for text in texts] for name, texts in columns.items()}, rows, others
+        )
 
     def check_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The params with their defaults. Raises BadParams naming those the model has."""
@@ -114,7 +121,10 @@ class Report:
     def __call__(self, row: int, reason: str) -> None:
         self._add({"row": row, "column": self.name, "reason": reason})
 
-    def column(self, name: str, reason: str) -> None:
+    def missing(self, name: str, others: Others) -> None:
+        # The other name is the caller's own text, which no answer repeats: it is not hard to find.
+        alike = self.count < MAX_DETAILS and others.like(name)
+        reason = "a required column is missing" + ("; one with a similar name is there" if alike else "")
         self._add({"row": None, "column": name, "reason": reason})
 
     def _add(self, detail: Detail) -> None:

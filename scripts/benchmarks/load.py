@@ -93,6 +93,10 @@ class Run:
         self.left -= 1
         return True
 
+    def ready(self, connection: Connection, now: float) -> None:
+        """It has no request on its way; the next one is due now."""
+        connection.send(now)
+
     def closed(self, connection: Connection) -> None:
         """A server may close after an answer; then a new connection takes the slot while there is more to send."""
         self._open.discard(connection)
@@ -142,7 +146,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._send(self._sent)
+        self._run.ready(self, self._sent)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -159,7 +163,8 @@ class Connection(asyncio.Protocol):
         if self._transport:
             self._transport.abort()
 
-    def _send(self, now: float) -> None:
+    def send(self, now: float) -> None:
+        """What is due since `now`; or close, when nothing is left."""
         if self._transport is None:
             return
         if not self._run.take():
@@ -186,6 +191,6 @@ class Connection(asyncio.Protocol):
         else:
             self._run.load.failures[f"status {status}"] += 1
         if self._parser.should_keep_alive():
-            self._send(now)
+            self._run.ready(self, now)
         elif self._transport:
             self._transport.close()

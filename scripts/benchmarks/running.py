@@ -16,6 +16,7 @@ import psutil
 from benchmarks import environments, processors
 from benchmarks.load import HOST, Load, drive, post
 from benchmarks.model import Model
+from benchmarks.pace import drive_at
 from benchmarks.servers import PEERS, QUIET, Server
 from benchmarks.storage import Store
 from modelserve.errors import ServeError
@@ -61,7 +62,14 @@ class Running:
 
     def drive(self, rows: int, connections: int, seconds: float = math.inf, count: int | None = None) -> Load:
         """A load whose last answers were right. Raises WrongAnswer."""
-        load = drive(self.port, self.request(rows), connections, seconds, count)
+        return self.right(drive(self.port, self.request(rows), connections, seconds, count), rows)
+
+    def drive_at(self, rate: float, rows: int, connections: int, seconds: float) -> Load:
+        """As `drive`, with `rate` requests a second."""
+        return self.right(drive_at(self.port, self.request(rows), connections, seconds, rate), rows)
+
+    def right(self, load: Load, rows: int) -> Load:
+        """Raises WrongAnswer."""
         expected = self.site.model.expected[:rows]
         if not all(self.server.protocol.right(answer, expected) for answer in load.answers) or not load.answers:
             raise WrongAnswer(f"{self.server.title} answered wrongly under load: {reasons(load)}.")

@@ -3,6 +3,9 @@
 The compiled runtime with SHADOW_PERCENT=100 beside the same without, both started once and driven in turns, so that a
 drift of the machine meets them alike. The challenger is the model itself, on the server's own processor: an instance
 with one processor is the hard case. What counts is the ratio of two neighbours, and of the ratios the median.
+
+Two closed loops show what a saturated server loses. What clients see is the third load: a fixed rate, half of what the
+server without a shadow can do.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import quantiles
 from typing import Final
@@ -29,17 +32,19 @@ from benchmarks.storage import COMPILED_FORM, published
 from modelserve.errors import ServeError
 
 CONNECTIONS: Final = (1, 4)
+SHARE: Final = 0.5  # of what it can do, at a fixed rate
 QUIET_SECONDS: Final = 0.2  # without any processor time: the shadow has answered what it was offered
 LONGEST_WAIT: Final = 2.0  # seconds: on a busy machine the shadow may never come to its turn
 LEAST: Final = 19  # the shadow's niceness
 FIGURES: Final = ("p50", "p99", "rate", "processor")
 
 Figures = Mapping[str, float]
+Drive = Callable[[Running], Load]
 
 
-def measure(seconds: float, rounds: int) -> dict[int, list[Figures]]:
-    """By connections: of each round the ratios with a shadow to without of p50, p99, the rate, and the server's own
-    processor time per answer.
+def measure(seconds: float, rounds: int) -> dict[str, list[Figures]]:
+    """By load: of each round the ratios with a shadow to without of p50, p99, the rate, and the server's own processor
+    time per answer.
 
     Raises a ServeError where a server fails.
     """
@@ -53,10 +58,26 @@ def measure(seconds: float, rounds: int) -> dict[int, list[Figures]]:
             with running(server, site) as alone, running(server, site, shadowing) as shadowed:
                 for now in (alone, shadowed):
                     good(now, now.drive(1, CONNECTIONS[-1], count=WARM_REQUESTS))
-                return {count: turns(alone, shadowed, count, seconds, rounds) for count in CONNECTIONS}
+                wait_until_quiet(shadowed)
+                return {
+                    title: turns(alone, shadowed, title, drive, rounds)
+                    for title, drive in loads(alone, seconds).items()
+                }
 
 
-def turns(alone: Running, shadowed: Running, connections: int, seconds: float, rounds: int) -> list[Figures]:
+def loads(alone: Running, seconds: float) -> dict[str, Drive]:
+    """By what they are called."""
+
+    def closed(connections: int) -> Drive:
+        return lambda now: now.drive(1, connections, seconds=seconds)
+
+    rate = SHARE * good(alone, closed(CONNECTIONS[-1])(alone)).rate
+    found = {f"closed loop, {count}": closed(count) for count in CONNECTIONS}
+    found[f"{rate:,.0f} requests/s, {CONNECTIONS[-1]}"] = lambda now: now.drive_at(rate, 1, CONNECTIONS[-1], seconds)
+    return found
+
+
+def turns(alone: Running, shadowed: Running, title: str, drive: Drive, rounds: int) -> list[Figures]:
     """Which of the two is first alternates."""
     found: list[Figures] = []
     for number in range(rounds):
@@ -65,10 +86,10 @@ def turns(alone: Running, shadowed: Running, connections: int, seconds: float, r
         for now in order:
             wait_until_quiet(shadowed)
             before = server_time(now)
-            load = good(now, now.drive(1, connections, seconds=seconds))
+            load = good(now, drive(now))
             seen[now.port] = figures(load, server_time(now) - before)
         found.append({name: seen[shadowed.port][name] / value for name, value in seen[alone.port].items()})
-        print(f"{connections} connections, round {number + 1} of {rounds}: {shown(found[-1])}", file=sys.stderr)
+        print(f"{title}, round {number + 1} of {rounds}: {shown(found[-1])}", file=sys.stderr)
     return found
 
 
@@ -111,15 +132,15 @@ def spent(process: psutil.Process) -> float:
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
-def table(found: Mapping[int, Sequence[Figures]]) -> str:
-    """Markdown: a row for each number of connections, with the median of each ratio and its quartiles."""
+def table(found: Mapping[str, Sequence[Figures]]) -> str:
+    """Markdown: a row for each load, with the median of each ratio and its quartiles."""
     lines = [
-        "| connections | p50 | p99 | requests/s | the server's processor time per answer |",
+        "| load, connections | p50 | p99 | requests/s | the server's processor time per answer |",
         "|---|---|---|---|---|",
     ]
-    for connections, rounds in found.items():
+    for title, rounds in found.items():
         cells = (middle([one[name] for one in rounds]) for name in FIGURES)
-        lines.append(f"| {connections} | {' | '.join(cells)} |")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

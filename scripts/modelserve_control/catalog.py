@@ -85,7 +85,7 @@ def manifest(objects: Objects, name: str, version: str) -> Manifest:
         return read_manifest(objects, manifest_name(name, version))[0]
     except ArtifactMissing as error:
         if not entries(objects, name):
-            raise no_model(name) from error
+            raise no_model(objects, name) from error
         raise NotFound(f"{name} has no version {version}; it has {known(objects, name)}.") from error
 
 
@@ -94,13 +94,14 @@ def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
     found = read_alias(objects, name, wanted)
     if found is None:
         if not (there := aliases(objects, name)) and not entries(objects, name):
-            raise no_model(name)
+            raise no_model(objects, name)
         raise NotFound(f"{name} has no alias {wanted}; it has {listed(there)}.")
     return found
 
 
-def no_model(name: str) -> NotFound:
-    return NotFound(f"The store has no model {check_model_name(name)}.")
+def no_model(objects: Objects, name: str) -> NotFound:
+    there = sorted({info.name.split("/")[1] for info in objects.list("models/")})
+    return NotFound(f"The store has no model {check_model_name(name)}; it has {listed(dict.fromkeys(there))}.")
 
 
 def known(objects: Objects, name: str) -> str:

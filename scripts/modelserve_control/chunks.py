@@ -60,12 +60,13 @@ class ParquetFile:
             raise Malformed("The Parquet file names a column twice.")
         known = tables.by_position(dict(zip(names, names, strict=True)), signature) if signature else {}
         self.names = [known[name] for name in signature.names if name in known] if signature else names
+        self.all_names = names
 
     def count(self) -> int:
         return self.rows
 
     def header(self) -> Table:
-        return tables.keep({name: [] for name in self.names}, 0, self.signature)
+        return tables.keep({name: [] for name in self.all_names}, 0, self.signature)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         with readable("Parquet"), pq.ParquetFile(self.path, buffer_size=BUFFER) as file:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from modelserve.errors import SettingError
-from modelserve_control import processes, words
+from modelserve_control import processes, subjects, words
 from modelserve_control.compare.command import compare
 from modelserve_control.failover.command import failover
 from modelserve_control.local import local
@@ -157,7 +157,7 @@ def versions(name: str, store: str) -> Any:
 
 
 @main.command()
-@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
+@click.argument("what", metavar=subjects.METAVAR)
 @store_option
 @answers(words.shown)
 def show(what: str, store: str) -> Any:
@@ -188,7 +188,7 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 @click.argument("model")
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
-@click.option("--store", envvar="MODELSERVE_STORE", show_envvar=True, help="Where NAME@ALIAS and NAME/versions/N are.")
+@click.option("--store", envvar="MODELSERVE_STORE", show_envvar=True, help="Where NAME is.")
 @click.option(
     "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."
 )
@@ -207,8 +207,8 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 def score(**given: Any) -> Any:
     """Score the rows of INPUT (.parquet, .csv, .jsonl) into OUTPUT (.parquet); both may be gs:// addresses.
 
-    MODEL is any MODEL_URI, or a version of the store as NAME@ALIAS or NAME/versions/N. OUTPUT has one row for each row
-    of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.
+    MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for
+    each row of INPUT, in its order; a row that cannot be scored has its reasons in the column `error`.
     """
     from modelserve_control.progress import progress
     from modelserve_control.score import Order
@@ -249,7 +249,7 @@ def worker() -> None:
 
 
 @main.command()
-@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
+@click.argument("what", metavar=subjects.METAVAR)
 @store_option
 @click.option(
     "--of",
@@ -284,7 +284,7 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 
 
 @main.command()
-@click.argument("what", metavar="NAME[@ALIAS|/VERSION]")
+@click.argument("what", metavar=subjects.METAVAR)
 @store_option
 @answers(words.fits)
 def doctor(what: str, store: str) -> Any:

@@ -11,10 +11,10 @@ from modelserve.errors import EnvironmentMismatch
 from modelserve.store.environment import PARTS, TWINS, Difference, differences, normal, pins
 from modelserve.store.manifest import Manifest
 from modelserve.store.objects import Objects
+from modelserve_control import subjects
 from modelserve_control.package import REQUIREMENTS
 from modelserve_control.processes import SOURCES
 from modelserve_control.refusals import NotPackaged
-from modelserve_control.schema import find
 
 # The line that terraform/functions.tf makes the runtime of both functions from.
 REQUIRES_PYTHON: Final = re.compile(r'requires-python = ">=([0-9.]+)"')
@@ -25,7 +25,7 @@ def doctor(objects: Objects, what: str, root: Path = SOURCES) -> dict[str, Any]:
 
     Raises EnvironmentMismatch, whose details are the pins to change, where the function would refuse the version.
     """
-    manifest = find(objects, what)
+    manifest = subjects.manifest(objects, what)
     kind = manifest.runtime["kind"]
     requirements = REQUIREMENTS[kind]
     pinned = read(root / "functions" / requirements)

@@ -12,7 +12,7 @@ import click
 
 from modelserve.errors import ServeError, SettingError
 from modelserve.store import locations
-from modelserve_control import processes
+from modelserve_control import processes, subjects
 from modelserve_control.output import answers, refuse
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def local() -> None:
     "--json", "as_json", is_flag=True, help="Print one JSON object, on one line, with all addresses and names."
 )
 @click.option("--pubsub", type=click.Choice(["embedded", "official"]), default="embedded", show_default=True)
-@click.option("--model", default="churn", show_default=True, help="What `predict` serves: a name, or a MODEL_URI.")
+@click.option(
+    "--model", default="churn", show_default=True, help="What `predict` serves: NAME[@ALIAS|/VERSION], or a MODEL_URI."
+)
 @click.option("--event-model", default="flights", show_default=True, help="The same for `predict_event`.")
 @click.option("--bucket", default="modelserve-local", show_default=True, help="The bucket that holds the models.")
 @click.option("--gke", is_flag=True, help="Also start the container's entry points: http, events and worker.")
@@ -118,7 +120,7 @@ def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool
 
 
 def _uri(text: str, bucket: str) -> str:
-    return text if "/" in text else f"gs://{bucket}/models/{text}@champion"
+    return subjects.in_store(text, f"gs://{bucket}") if subjects.SHORT.fullmatch(text) else text
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -132,6 +134,8 @@ def _words(addresses: Mapping[str, Any], stop: str) -> str:
     shown = {key: value for key, value in addresses.items() if isinstance(value, str)}
     width = max(map(len, shown))
     lines = [f"{key:{width}}  {value}" for key, value in shown.items()]
+    publish = f"modelserve publish SOURCE --name NAME --alias champion --store gs://{addresses['bucket']}"
+    lines.append(f"Publish to it with: STORAGE_EMULATOR_HOST={addresses['storage']} {publish}")
     return "\n".join([*lines, f"Stop it with: {stop}"])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from modelserve.errors import PreconditionFailed
+from modelserve.errors import ArtifactMissing, NotFound, PreconditionFailed
 from modelserve.store import checksums
 from modelserve.store.locations import check_alias, check_model_name, manifest_name, version_prefix
 from modelserve.store.manifest import FileEntry, Manifest
@@ -47,6 +47,7 @@ def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any
     check_model_name(order.name)
     if order.alias:
         check_alias(order.alias)
+    refuse_without_bucket(objects, order.name)
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         progress.say(f"fetching {order.source}")
         fetched = source.fetch(order.source, Path(scratch))
@@ -70,6 +71,14 @@ def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any
         reason = f"published from {order.source}"
         result["alias"] = promote.promote(objects, made.name, made.version, order.alias, reason)
     return result
+
+
+def refuse_without_bucket(objects: Objects, name: str) -> None:
+    """Before the model is fetched and compiled, which takes long."""
+    try:
+        catalog.entries(objects, name)
+    except ArtifactMissing as error:
+        raise NotFound("There is no bucket of the name in --store; publishing makes none.") from error
 
 
 def compiled(validated: validation.Validated) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from modelserve.payloads.rows_plan import digest
 from modelserve_control.processes import SOURCES
 
 LIBRARY: Final = "modelserve/payloads/rows.binary"
@@ -40,8 +41,15 @@ def make(functions: Path, target: str | None = CLOUD, flags: tuple[str, ...] = F
             str(out),
         ]
         environ = {"ZIG_GLOBAL_CACHE_DIR": str(CACHE), "ZIG_LOCAL_CACHE_DIR": str(CACHE / "local")}
-        source = str(functions / "modelserve/payloads/rows.c")
-        subprocess.run([*command, source], check=True, capture_output=True, text=True, env=os.environ | environ)
+        source = functions / "modelserve/payloads/rows.c"
+        made_from = (digest(source.parent) or b"").decode()
+        subprocess.run(
+            [*command, f'-DMADE_FROM="{made_from}"', str(source)],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | environ,
+        )
         return out.read_bytes()
 
 

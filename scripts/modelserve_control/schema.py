@@ -15,15 +15,14 @@ from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes.native import ROW_WISE
 from modelserve.signature import Column, Signature, from_mlmodel
 from modelserve.store import mlmodel
-from modelserve.store.locations import check_alias, check_model_name, check_version, version_prefix
+from modelserve.store.locations import version_prefix
 from modelserve.store.manifest import Manifest
 from modelserve.store.objects import NotModified, Objects
-from modelserve_control import catalog
+from modelserve_control import subjects
 from modelserve_control.avro import Avro, Type, array, has_union, optional, record
 from modelserve_control.progress import Progress
 from modelserve_control.refusals import NoAvroForm
 
-CHAMPION: Final = "champion"
 LABELS: Final[Mapping[type, str]] = {str: "string", bool: "boolean", int: "long", float: "double"}
 
 
@@ -38,20 +37,10 @@ class Fields:
 
 def schema(objects: Objects, what: str, part: str, fields: Fields, progress: Progress) -> dict[str, Any]:
     """`part` is predictions or input. Raises NotFound and NoAvroForm."""
-    manifest = find(objects, what)
+    manifest = subjects.manifest(objects, what)
     if part == "input":
         return input_record(manifest, fields, progress)
     return prediction_event(objects, manifest, fields)
-
-
-def find(objects: Objects, what: str) -> Manifest:
-    """NAME (its champion), NAME@ALIAS, NAME/VERSION or NAME/versions/VERSION."""
-    name, at, alias = what.partition("@")
-    if at or "/" not in name:
-        document, _ = catalog.alias(objects, check_model_name(name), check_alias(alias if at else CHAMPION))
-        return catalog.manifest(objects, name, document.version)
-    name, _, version = what.partition("/")
-    return catalog.manifest(objects, check_model_name(name), check_version(version.removeprefix("versions/")))
 
 
 # --- what comes in ---

@@ -20,10 +20,11 @@ from modelserve.errors import ServeError
 from modelserve_control import table_files
 from modelserve_control.chunks import TableFile
 from modelserve_control.columns import Columns, classifier_answers, classifies, other_answers
-from modelserve_control.models import model, model_uri
+from modelserve_control.models import model
 from modelserve_control.outcomes import RowScorer
 from modelserve_control.progress import Advance, Progress
 from modelserve_control.quiet import silent
+from modelserve_control.subjects import model_uri
 
 # How many rows are scored beforehand to learn what the model answers.
 LOOK_ROWS = 100

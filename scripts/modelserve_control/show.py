@@ -6,9 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from modelserve.store.locations import check_alias, check_model_name, check_version
 from modelserve.store.objects import Objects
-from modelserve_control import catalog
+from modelserve_control import catalog, subjects
 
 
 def versions(objects: Objects, name: str) -> dict[str, Any]:
@@ -16,7 +15,7 @@ def versions(objects: Objects, name: str) -> dict[str, Any]:
     found = catalog.entries(objects, name)
     names = catalog.aliases(objects, name)
     if not found and not names:
-        raise catalog.no_model(name)
+        raise catalog.no_model(objects, name)
     rows = [row(objects, name, entry, names) for entry in found.values() if entry.manifest]
     incomplete = [entry.version for entry in found.values() if not entry.manifest and len(entry.objects) > 1]
     return {"name": name, "versions": rows, "incomplete": incomplete}
@@ -37,15 +36,14 @@ def row(objects: Objects, name: str, entry: catalog.Entry, names: dict[str, Any]
 
 
 def show(objects: Objects, what: str) -> dict[str, Any]:
-    """NAME: its aliases and newest version. NAME@ALIAS, NAME/VERSION or NAME/versions/VERSION: that version's manifest."""
-    name, at, alias = what.partition("@")
-    if at:
-        document, _ = catalog.alias(objects, check_model_name(name), check_alias(alias))
+    """A model: its aliases and newest version. A version: its manifest, and the alias that it was asked for by."""
+    name, alias, number = subjects.parse(what)
+    if alias is not None:
+        document, _ = catalog.alias(objects, name, alias)
         return version(objects, name, document.version) | {"alias": {"alias": alias} | asdict(document)}
-    name, slash, number = what.partition("/")
-    if slash:
-        return version(objects, check_model_name(name), check_version(number.removeprefix("versions/")))
-    listing = versions(objects, check_model_name(name))
+    if number is not None:
+        return version(objects, name, number)
+    listing = versions(objects, name)
     names = {alias: asdict(document) for alias, document in catalog.aliases(objects, name).items()}
     newest = listing["versions"][-1]["version"] if listing["versions"] else None
     return {"name": name, "aliases": names, "newest": newest, "versions": len(listing["versions"])}

@@ -18,6 +18,8 @@ from modelserve_control.processes import Child
 from modelserve_control.resources import Delivery, Names
 
 WATCH = 0.5  # seconds
+# Whoever promotes here wants to see it at once, and the storage beside it costs nothing.
+REFRESH = {"MODEL_REFRESH_SECONDS": "1"}
 FUNCTIONS = processes.SOURCES / "functions"
 
 # What the container's entry points serve: the model of the function that they stand in for.
@@ -193,6 +195,7 @@ class Stack:
         self._urls[target] = f"http://127.0.0.1:{port}"
         command, host = self._host(target)
         environ = {
+            **REFRESH,
             **self.options.environ,
             **self.client_environ,
             **host,

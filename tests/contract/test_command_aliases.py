@@ -51,7 +51,7 @@ def test_promoting_a_version_that_does_not_exist_names_those_that_do(command: Co
 @pytest.mark.usefixtures("three")
 def test_a_model_that_is_not_there_is_told_by_every_command(command: CommandLine) -> None:
     for words in (("promote", "n", "1"), ("rollback", "n"), ("versions", "n"), ("show", "n/1"), ("doctor", "n")):
-        assert command(*words, code=1).err == "modelserve: The store has no model n.\n"
+        assert command(*words, code=1).err == "modelserve: The store has no model n; it has m.\n"
 
 
 @pytest.mark.usefixtures("three")

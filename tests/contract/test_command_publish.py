@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bucket_server import BucketServer
 from command_line import CommandLine
 from modelserve.store.objects import Objects
-from modelserve_control import catalog
+from modelserve_control import catalog, processes
 
 if TYPE_CHECKING:
     from models.library import Library
@@ -124,6 +125,12 @@ def test_a_source_that_is_no_model_says_what_it_holds(tmp_path: Path) -> None:
     assert "it holds notes.txt" in command("publish", tmp_path, "--name", "m", code=1).err
     assert "set MLFLOW_TRACKING_URI" in command("publish", "runs:/0/model", "--name", "m", code=1).err
     assert "nothing is there" in command("publish", tmp_path / "nowhere", "--name", "m", code=1).err
+
+
+def test_a_bucket_that_is_not_there_is_told_before_anything_is_fetched(gcs: BucketServer, tmp_path: Path) -> None:
+    ours = processes.with_sources({"STORAGE_EMULATOR_HOST": gcs.url})
+    refused = CommandLine("gs://never-made", ours)("publish", tmp_path / "nowhere", "--name", "m", code=1)
+    assert refused.err == "modelserve: There is no bucket of the name in --store; publishing makes none.\n"
 
 
 def test_a_run_that_mlflow_does_not_know_is_refused_in_its_words(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_model_input_and_output_may_be_in_a_bucket(
         command.json("score", "churn/versions/1", f"{data}/no.csv", f"{data}/o.parquet", code=1)["error_code"]
         == "NOT_FOUND"
     )
-    command("score", "churn/versions/1", f"{data}/day/in.csv", tmp_path / "out.parquet")
+    command("score", "churn/1", f"{data}/day/in.csv", tmp_path / "out.parquet")
     assert {info.name for info in files.list("")} == {"day/in.csv", "day/out.parquet"}
     size = files.stat("day/out.parquet")
     assert size is not None

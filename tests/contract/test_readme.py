@@ -90,7 +90,7 @@ def figures(line: str) -> str:
 
 
 def test_publish_serve_and_roll_back_as_the_readme_says(demo: str, tmp_path: Path) -> None:
-    lines = blocks()[2].replace(".cache/store", str(tmp_path / "store")).splitlines()
+    lines = blocks()[2].replace("$PWD/.cache/store", str(tmp_path / "store")).splitlines()
     script = "set -e\n" + "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
     port = str(processes.free_port())
     with (tmp_path / "out").open("wb") as out:

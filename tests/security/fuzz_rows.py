@@ -22,11 +22,31 @@ from modelserve.signature import from_mlmodel
 
 PAGES = 8
 MOST_ROWS = 4
-GOOD = {"t": "grün", "n": -12, "x": 2.5e-3, "f": True, "w": "some words: ü", "u": None}
-KINDS = {"t": "string", "n": "long", "x": "double", "f": "boolean", "w": "string", "u": "string"}
+GOOD = {
+    "t": "grün",
+    "n": -12,
+    "x": 2.5e-3,
+    "f": True,
+    "w": "some words: ü",
+    "u": None,
+    "a long name": "seventeen letters",
+}
+KINDS = {
+    "t": "string",
+    "n": "long",
+    "x": "double",
+    "f": "boolean",
+    "w": "string",
+    "u": "string",
+    "a long name": "string",
+}
 PLAN = Plan(
     numbers=[Input("n", "double"), Input("x", "double"), Input("f", "double")],
-    lookups=[Lookup(Input("t", "string"), ["grün", "a"], [1, 2], 0), Lookup(Input("x", "double"), [2.5e-3], [1], 0)],
+    lookups=[
+        Lookup(Input("t", "string"), ["grün", "a"], [1, 2], 0),
+        Lookup(Input("x", "double"), [2.5e-3], [1], 0),
+        Lookup(Input("a long name", "string"), ["seventeen letters"], [1], 0),
+    ],
     texts={"text_0": Input("u", "string", nullable=True)},
 )
 PIECES = [

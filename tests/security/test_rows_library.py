@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from modelserve.payloads import rows_plan
 from modelserve_control import rows_library
 from modelserve_control.processes import SOURCES
 
@@ -38,6 +40,9 @@ def test_no_damaged_body_makes_it_read_or_write_beyond_its_own(tmp_path: Path) -
     [
         ("at < c->end && *at >= '0'", "at <= c->end && *at >= '0'"),
         ("for (; at < end && *at != '\"'; at++)", "for (; *at != '\"'; at++)"),
+        ("for (; end - at >= 8; at += 8)", "for (; at < end; at += 8)"),
+        ("if (end - at >= 8) return eight(at) &", "if (end >= at) return eight(at) &"),
+        ("if (r->c.end - r->c.at > guess->length && ", "if ("),
         ("if (row == r->plan->most_rows || ", "if ("),
     ],
 )
@@ -51,6 +56,25 @@ def test_a_bound_that_is_left_out_is_found(old: str, new: str, tmp_path: Path) -
         (folder / name).write_text(text.replace(old, new))
     assert found == 1
     assert fuzz(rows_library.make(tmp_path, None), tmp_path).returncode != 0
+
+
+def test_a_library_of_other_sources_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would take Python's structures for others, and write where it must not."""
+    folder = tmp_path / "modelserve/payloads"
+    folder.mkdir(parents=True)
+    for name in rows_plan.SOURCES:
+        shutil.copy(SOURCES / "functions/modelserve/payloads" / name, folder)
+    monkeypatch.setattr(rows_plan, "LIBRARY", folder / "rows.binary")
+    rows_plan.LIBRARY.write_bytes(rows_library.make(tmp_path, None))
+    assert rows_plan.library.__wrapped__() is not None
+    with (folder / "rows.c").open("a") as source:
+        source.write("/* changed */")
+    assert rows_plan.library.__wrapped__() is None
+    assert "is of other sources" in caplog.text
+    (folder / "rows.c").unlink()  # as in what is deployed, where it was made when the rest was packed
+    assert rows_plan.library.__wrapped__() is not None
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,14 @@ def fails(active: Active) -> None:
         time.sleep(0.01)
 
 
+def loads(active: Active) -> Loaded:
+    end = time.monotonic() + WAIT_SECONDS
+    while active.current is None:
+        assert time.monotonic() < end, "nothing was loaded"
+        time.sleep(0.01)
+    return active.current
+
+
 @pytest.fixture
 def store(models: Library, tmp_path: Path) -> Path:
     """Versions 1 and 2 of `c` answer 1 and 2; champion is 1."""
@@ -147,12 +155,8 @@ def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -
         fails(active)
         shutil.copytree(models.constant(1.0), tmp_path / "copy")
         (tmp_path / "copy").rename(tmp_path / "late")
-        end = time.monotonic() + WAIT_SECONDS
-        while active.current is None:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        assert loads(active).name == "late"
         assert asyncio.run(answer(active))[1] == [1.0]
-        assert active.current.name == "late"
 
 
 def test_whatever_else_fails_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
@@ -192,6 +196,23 @@ def test_a_failing_poll_is_told_when_its_backoff_is_due_and_a_moved_alias_is_fol
         active.current.retire()
 
 
+def test_the_first_promotion_is_served_however_long_it_was_waited_for(models: Library, tmp_path: Path) -> None:
+    from serving import release
+
+    release(tmp_path / "store", "c", models.constant(1.0), alias="other")
+    uri = f"{tmp_path}/store/models/c@champion"
+    with activated(uri, start=False, MODEL_REFRESH_SECONDS="86400") as active:
+        active._failures = 1_000  # so that the next attempt is told of, and due, only after the longest backoff
+        active.start()
+        try:
+            fails(active)
+            move(tmp_path / "store", "1")
+            assert loads(active).version == "1"
+        finally:
+            active.stop()
+            active._thread.join(WAIT_SECONDS)
+
+
 def test_without_a_model_uri_the_setting_is_named() -> None:
     with activated("") as active, pytest.raises(NotReady, match="MODEL_URI is not set"):
         asyncio.run(answer(active))
@@ -202,10 +223,7 @@ def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models:
         with pytest.raises(NotReady, match=r"^No model is active yet\.$"):
             asyncio.run(answer(active))
         active.start()
-        end = time.monotonic() + WAIT_SECONDS
-        while active.current is None:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        loads(active)
         active.stop()
 
         async def many() -> set[int]:

@@ -10,6 +10,7 @@ import pytest
 
 from modelserve import scoring
 from modelserve.errors import BadCells, BadParams, ModelFailed, UnknownMethod
+from modelserve.others import Others
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import Presentation
 from modelserve.signature import Table
@@ -17,6 +18,7 @@ from signatures import signature, signature_of, table
 from tiny import Tiny, loaded
 
 X = signature(x="double")
+OTHERS = Others(frozenset({"a", "b", "c"}))
 
 
 def payload(*values: Any, **more: Any) -> Payload:
@@ -150,9 +152,11 @@ def test_only_many_results_are_converted_on_another_thread() -> None:
 
 def test_a_checked_payload_keeps_no_cells() -> None:
     with loaded(Tiny(), X) as made:
-        request, batch = scoring.check_payload(made, Payload(Table({"x": [1, 2]}, 2, 3), {"k": 1}, "predict", True))
+        request, batch = scoring.check_payload(
+            made, Payload(Table({"x": [1, 2]}, 2, OTHERS), {"k": 1}, "predict", True)
+        )
     assert (request.table, request.params, request.method, request.plain) == (
-        Table({}, 2, 3),
+        Table({}, 2, OTHERS),
         {"k": 1},
         "predict",
         True,

@@ -8,6 +8,7 @@ import pytest
 
 from modelserve.cells import MISSING
 from modelserve.errors import BadCells, BadParams, VersionError
+from modelserve.others import Others
 from modelserve.signature import MAX_DETAILS, Batch, Table, concatenate, from_mlmodel, infer, infer_text, one_row
 from signatures import bad_cells, nameless, signature, signature_of, table, tensor
 
@@ -105,8 +106,8 @@ def test_a_model_without_params_says_so() -> None:
 
 
 def test_texts_are_read_by_type_and_checked_later() -> None:
-    parsed = signature(x="long", s="string").parse_text({"x": ["7", "x"], "s": ["7", ""]}, 2, 3)
-    assert parsed == Table({"x": [7, "x"], "s": ["7", None]}, 2, 3)
+    parsed = signature(x="long", s="string").parse_text({"x": ["7", "x"], "s": ["7", ""]}, 2, Others(frozenset({"z"})))
+    assert parsed == Table({"x": [7, "x"], "s": ["7", None]}, 2, Others(frozenset({"z"})))
 
 
 @pytest.mark.parametrize("raw", [None, {}, {"inputs": None}, {"inputs": "[]"}, {"outputs": "[]"}, {"inputs": "null"}])

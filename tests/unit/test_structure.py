@@ -22,7 +22,7 @@ MODULES = {".".join(path.relative_to(FUNCTIONS).with_suffix("").parts): path for
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("settings",),
-    ("cells", "nested", "tensors", "signature", "leases", "logs", "metrics", "differences"),
+    ("cells", "nested", "tensors", "others", "signature", "leases", "logs", "memory", "metrics", "differences"),
     ("payloads", "runtimes", "store"),
     ("bodies", "envelopes", "records"),
     ("express",),

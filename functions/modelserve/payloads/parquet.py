@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from modelserve.errors import Malformed, ServeError, TooLarge
+from modelserve.others import NONE, Others, beside
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.signature import Signature, Table
 
@@ -39,7 +40,7 @@ def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
     # Texts are read as places in their dictionary, so that one long text in every row is held once.
     texts = [leaf.path for leaf in leaves(metadata) if leaf.physical_type == "BYTE_ARRAY"]
     file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts)
-    sources, extra = choose(file.schema_arrow.names, signature)
+    sources, others = choose(file.schema_arrow.names, signature)
     check_metadata(metadata, set(sources.values()))
     columns: dict[str, list[Any]] = {name: [] for name in sources}
     size = 0
@@ -51,24 +52,24 @@ def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
                 columns[name].extend(values(batch.column(source)))
     if any(len(cells) != rows for cells in columns.values()):
         raise Malformed("The Parquet file has other rows than it says.")
-    return Table(columns, rows, extra)
+    return Table(columns, rows, others)
 
 
 def leaves(metadata: Any) -> list[Any]:
     return [metadata.schema.column(place) for place in range(metadata.num_columns)]
 
 
-def choose(names: list[str], signature: Signature | None) -> tuple[dict[str, str], int]:
-    """The file's column for each column that is wanted, and how many others there are."""
+def choose(names: list[str], signature: Signature | None) -> tuple[dict[str, str], Others]:
+    """The file's column for each column that is wanted, and the others."""
     names = [name for name in names if not name.startswith("__index_level_")]
     if len(set(names)) != len(names):
         raise Malformed("The Parquet file names a column twice.")
     found = {name: name for name in names}
     if signature is None:
-        return found, 0
+        return found, NONE
     placed = tables.by_position(found, signature)
     sources = {name: placed[name] for name in signature.names if name in placed}
-    return sources, len(placed) - len(sources)
+    return sources, beside(placed, sources)
 
 
 def check_metadata(metadata: Any, wanted: set[str]) -> None:

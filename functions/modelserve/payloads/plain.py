@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from modelserve.errors import BadParams, Malformed
+from modelserve.others import beside
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.payloads.invocations import METHOD
 from modelserve.signature import Signature, infer_text
@@ -41,5 +42,5 @@ def parse_query(pairs: Iterable[tuple[str, str]], signature: Signature | None, l
     if signature.tensors:
         raise BadParams("This model takes tensors, which have no form as a query; POST them as inputs.")
     known = {name: [record[name]] for name in signature.names if name in record}
-    table = signature.parse_text(known, 1, len(record) - len(known))
+    table = signature.parse_text(known, 1, beside(record, known))
     return Payload(table, {}, method, plain=True, single=True)

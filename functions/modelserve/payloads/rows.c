@@ -9,11 +9,14 @@
 
 #include "rows_json.h"
 
+const char made_from[] = MADE_FROM; /* digest() in rows_plan.py, which the compiler is given */
+
 enum cell { STRING, BOOLEAN, INTEGER, LONG, DOUBLE };
 enum form { PLAIN, DATAFRAME_RECORDS, INSTANCES };
 
 struct column {
     const uint8_t *key; /* as it stands in the body, with its quotes */
+    uint64_t key_first; /* bytes of it, as first_of() gives them */
     int64_t length;
     int64_t cell, nullable;
     int64_t number;       /* place in a row of numbers, or -1 */
@@ -56,9 +59,9 @@ struct reader {
 
 /* The codes of a cell that is not null. False where bytes that are no key might still spell one. */
 static bool put_codes(struct reader *r, const struct column *column, int64_t row, const uint8_t *key, int64_t length,
-                      bool literal) {
+                      const uint8_t *end_of_key, bool literal) {
     for (const struct lookup *at = r->plan->lookups + column->first, *end = at + column->codes; at < end; at++) {
-        const struct slot *slot = find(at->table, key, length);
+        const struct slot *slot = find(at->table, key, length, end_of_key);
         if (!slot && !literal) return false;
         r->plan->codes[row * r->plan->codes_width + at->place] = slot ? slot->code : at->table->other;
     }
@@ -82,8 +85,8 @@ static bool take_string_cell(struct reader *r, const struct column *column, int6
         place[1] = (int32_t)(text.start + text.length - r->data);
     }
     /* A known text needs no look at its letters. */
-    bool known = column->codes && column->text < 0 && put_codes(r, column, row, text.start, text.length, false);
-    return known || (is_literal(&text) && put_codes(r, column, row, text.start, text.length, true));
+    bool known = column->codes && column->text < 0 && put_codes(r, column, row, text.start, text.length, r->c.end, false);
+    return known || (is_literal(&text) && put_codes(r, column, row, text.start, text.length, r->c.end, true));
 }
 
 static bool take_cell(struct reader *r, const struct column *column, int64_t row) {
@@ -103,7 +106,8 @@ static bool take_cell(struct reader *r, const struct column *column, int64_t row
     }
     if (column->number >= 0) r->plan->numbers[row * r->plan->numbers_width + column->number] = number.value;
     number.value += 0.0; /* negative zero is equal to zero, and has other bytes */
-    return put_codes(r, column, row, (const uint8_t *)&number.value, sizeof number.value, true);
+    const uint8_t *bytes = (const uint8_t *)&number.value;
+    return put_codes(r, column, row, bytes, sizeof number.value, bytes + sizeof number.value, true);
 }
 
 /* --- what is not the model's --- */
@@ -117,7 +121,7 @@ static bool skip_value(struct reader *r) {
 
 /* All records of a body have the same extra columns, which the first one shows. */
 static bool is_extra(struct reader *r, const struct text *name, bool first) {
-    if (!is_literal(name) || find(r->plan->forms, name->start, name->length)) return false;
+    if (!is_literal(name) || find(r->plan->forms, name->start, name->length, r->c.end)) return false;
     int64_t i = 0;
     while (i < r->extras && (r->extra[i].length != name->length ||
                              memcmp(r->extra[i].start, name->start, (size_t)name->length)))
@@ -140,14 +144,15 @@ static bool is_extra(struct reader *r, const struct text *name, bool first) {
 static bool take_key(struct reader *r, int64_t before, int64_t *found, struct text *name) {
     struct plan *plan = r->plan;
     const struct column *guess = plan->columns + plan->follows[before];
-    if (r->c.end - r->c.at > guess->length && !memcmp(r->c.at, guess->key, (size_t)guess->length)) {
+    if (r->c.end - r->c.at > guess->length && first_of(r->c.at, guess->length, r->c.end) == guess->key_first &&
+        same_rest(r->c.at, guess->key, guess->length)) {
         r->c.at += guess->length;
         *found = plan->follows[before];
         return true;
     }
     const uint8_t *start = r->c.at;
     if (!take_text(&r->c, name)) return false;
-    const struct slot *slot = find(plan->names, start, r->c.at - start);
+    const struct slot *slot = find(plan->names, start, r->c.at - start, r->c.end);
     *found = slot ? slot->code : -1;
     if (slot) plan->follows[before] = slot->code;
     return slot || !name->escaped; /* an escape might spell a column's name */

@@ -19,11 +19,51 @@ struct text {
     bool escaped, ascii;
 };
 
+/* --- eight bytes at a time --- */
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte of a word is its lowest");
+#define EACH(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+static uint64_t eight(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static uint64_t lowest(int64_t bytes) { /* fewer than eight */
+    return ((uint64_t)1 << 8 * bytes) - 1;
+}
+
+/* Up to eight of its bytes, with zeros behind them. */
+static uint64_t first_of(const uint8_t *at, int64_t length, const uint8_t *end) {
+    if (length >= 8) return eight(at);
+    if (end - at >= 8) return eight(at) & lowest(length);
+    uint64_t word = 0;
+    for (int64_t i = 0; i < length; i++) word |= (uint64_t)at[i] << 8 * i;
+    return word;
+}
+
+/* Whether two texts of one length are equal behind their first eight bytes. */
+static bool same_rest(const uint8_t *one, const uint8_t *other, int64_t length) {
+    if (length <= 8) return true;
+    for (int64_t i = 8; i + 8 < length; i += 8)
+        if (eight(one + i) != eight(other + i)) return false;
+    return eight(one + length - 8) == eight(other + length - 8);
+}
+
+/* The high bit of the first byte that is '"', '\\' or a control character; bits above it may be wrong.
+   After "Determine if a word has a byte less than n", https://graphics.stanford.edu/~seander/bithacks.html. */
+static uint64_t stops(uint64_t word) {
+    uint64_t quote = word ^ EACH('"'), escape = word ^ EACH('\\');
+    return (((quote - EACH(1)) & ~quote) | ((escape - EACH(1)) & ~escape) | ((word - EACH(0x20)) & ~word)) & EACH(0x80);
+}
+
 /* --- tables --- */
 
 /* Keys to codes, as a hash table of open addressing; `slots` has a power of two of them, and more than there are keys. */
 struct slot {
-    uint32_t hash, start, length, used;
+    uint64_t first; /* bytes of the key, as first_of() gives them */
+    uint32_t start, size; /* one more than its length; 0 is free */
     int64_t code;
 };
 struct table {
@@ -33,18 +73,25 @@ struct table {
     int64_t other, null;
 };
 
-static uint32_t hash_of(const uint8_t *key, int64_t length) {
-    uint32_t hash = 2166136261u; /* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
-    for (int64_t i = 0; i < length; i++) hash = (hash ^ key[i]) * 16777619u;
-    return hash;
+static uint64_t mixed(uint64_t hash, uint64_t word) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u; /* 2**64 by the golden ratio: D. E. Knuth, TAOCP 6.4 */
+    return hash ^ hash >> 32;
 }
 
-static const struct slot *find(const struct table *table, const uint8_t *key, int64_t length) {
-    uint32_t hash = hash_of(key, length);
-    for (uint64_t i = hash;; i++) {
+static uint64_t hash_of(uint64_t first, const uint8_t *key, int64_t length) {
+    uint64_t hash = mixed((uint64_t)length, first);
+    if (length <= 8) return hash;
+    for (int64_t i = 8; i + 8 < length; i += 8) hash = mixed(hash, eight(key + i));
+    return mixed(hash, eight(key + length - 8));
+}
+
+/* `end` is that of what the key stands in. */
+static const struct slot *find(const struct table *table, const uint8_t *key, int64_t length, const uint8_t *end) {
+    uint64_t first = first_of(key, length, end);
+    for (uint64_t i = hash_of(first, key, length);; i++) {
         const struct slot *slot = &table->slots[i & table->mask];
-        if (!slot->used) return NULL;
-        if (slot->hash == hash && slot->length == length && !memcmp(table->keys + slot->start, key, (size_t)length))
+        if (!slot->size) return NULL;
+        if (slot->first == first && slot->size == length + 1 && same_rest(table->keys + slot->start, key, length))
             return slot;
     }
 }
@@ -52,17 +99,16 @@ static const struct slot *find(const struct table *table, const uint8_t *key, in
 /* Puts a key of the table's own `keys` in. The first of two equal ones stays. */
 void put_key(struct table *table, uint32_t start, uint32_t length, int64_t code) {
     const uint8_t *key = table->keys + start;
-    if (find(table, key, length)) return;
-    uint32_t hash = hash_of(key, length);
-    uint64_t i = hash;
-    while (table->slots[i & table->mask].used) i++;
-    table->slots[i & table->mask] = (struct slot){hash, start, length, 1, code};
+    if (find(table, key, length, key + length)) return;
+    uint64_t first = first_of(key, length, key + length), i = hash_of(first, key, length);
+    while (table->slots[i & table->mask].size) i++;
+    table->slots[i & table->mask] = (struct slot){first, start, length + 1, code};
 }
 
 /* --- the pieces of JSON, RFC 8259. Each leaves `at` behind what it read, and is false when it is not there --- */
 
 static void skip_space(struct cursor *c) {
-    while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t')) c->at++;
+    while (c->at < c->end && *c->at <= ' ' && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t')) c->at++;
 }
 
 static bool take(struct cursor *c, uint8_t mark) {
@@ -83,8 +129,18 @@ static bool take_text(struct cursor *c, struct text *text) {
     const uint8_t *at = c->at, *end = c->end;
     if (at == end || *at != '"') return false;
     const uint8_t *start = ++at;
-    uint8_t all = 0;
+    uint64_t all = 0;
     bool escaped = false;
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = eight(at), stop = stops(word);
+        if (stop) {
+            int64_t before = __builtin_ctzll(stop) / 8;
+            all |= word & lowest(before);
+            at += before;
+            break;
+        }
+        all |= word;
+    }
     for (; at < end && *at != '"'; at++) {
         if (*at < 0x20) return false;
         if (*at == '\\') {
@@ -94,7 +150,7 @@ static bool take_text(struct cursor *c, struct text *text) {
         all |= *at;
     }
     if (at == end) return false;
-    *text = (struct text){start, at - start, escaped, all < 0x80};
+    *text = (struct text){start, at - start, escaped, !(all & EACH(0x80))};
     c->at = at + 1;
     return true;
 }

@@ -11,6 +11,7 @@ from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_u
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -22,11 +23,13 @@ from modelserve.signature import Signature
 logger = logging.getLogger(__name__)
 
 LIBRARY: Final = Path(__file__).with_name("rows.binary")
+SOURCES: Final = ("rows.c", "rows_json.h", "rows_plan.py")
+FEW: Final = 1_000  # keys
 CELLS: Final = ("string", "boolean", "integer", "long", "double")  # as `enum cell` in rows.c
 
 
 class Slot(Structure):
-    _fields_ = (("hash", c_uint32), ("start", c_uint32), ("length", c_uint32), ("used", c_uint32), ("code", c_int64))
+    _fields_ = (("first", c_uint64), ("start", c_uint32), ("size", c_uint32), ("code", c_int64))
 
 
 class Table(Structure):
@@ -35,7 +38,7 @@ class Table(Structure):
 
 class Column(Structure):
     _fields_ = (
-        ("key", c_char_p), ("length", c_int64), ("cell", c_int64), ("nullable", c_int64),
+        ("key", c_char_p), ("key_first", c_uint64), ("length", c_int64), ("cell", c_int64), ("nullable", c_int64),
         ("number", c_int64), ("text", c_int64), ("first", c_int64), ("codes", c_int64),
     )  # fmt: skip
 
@@ -55,14 +58,36 @@ class Plan(Structure):
     )  # fmt: skip
 
 
+def digest(folder: Path) -> bytes | None:
+    """Of what the library is made from, in hexadecimal; None where that is not kept, as in a version that is deployed."""
+    try:
+        return b"%08x" % crc32(b"".join((folder / name).read_bytes() for name in SOURCES))
+    except OSError:
+        return None
+
+
+def is_current(loaded: Any) -> bool:
+    """Whether it was made from the sources beside it: of others, it would write where it must not."""
+    wanted = digest(LIBRARY.parent)
+    try:
+        return wanted is None or (ctypes.c_char * len(wanted)).in_dll(loaded, "made_from").raw == wanted
+    except ValueError:  # it does not say
+        return False
+
+
 @cache
 def library() -> Any:
-    """None where it has not been made, or not for this machine."""
+    """None where it has not been made, or not for this machine, or not of these sources."""
     try:
         # Called in passing: giving up the interpreter's lock costs more than it gains.
         loaded = ctypes.PyDLL(str(LIBRARY))
     except OSError:
         logger.warning("%s is not there or not for this machine: records are read the general way", LIBRARY.name)
+        return None
+    if not is_current(loaded):
+        logger.warning(
+            "%s is of other sources: records are read the general way until scripts/setup has run", LIBRARY.name
+        )
         return None
     loaded.put_key.argtypes = [POINTER(Table), c_uint32, c_uint32, c_int64]
     loaded.put_key.restype = None
@@ -98,7 +123,7 @@ def made_plan(signature: Signature, packing: Packing, most_rows: int) -> tuple[P
     first = 0
     for at, column in zip(columns, signature.columns, strict=True):
         key = json.dumps(column.name, ensure_ascii=False).encode()
-        at.key, at.length = key, len(key)
+        at.key, at.key_first, at.length = key, int.from_bytes(key[:8], "little"), len(key)
         at.cell, at.nullable = CELLS.index(column.kind.name), not column.required
         at.number, at.text = numbers.get(column.name, -1), texts.get(column.name, -1)
         at.first, at.codes = first, len(looked_up[column.name])
@@ -126,7 +151,8 @@ def made_plan(signature: Signature, packing: Packing, most_rows: int) -> tuple[P
 
 
 def table(keys: Collection[tuple[bytes, int]], other: int = -1, null: int = -1) -> Table:
-    capacity = 1 << (len(keys) + len(keys) // 2).bit_length()  # at least a quarter stays free
+    # At least three quarters stay free where there are few: two keys that want one slot cost more than finding either.
+    capacity = 1 << (len(keys) * 4 if len(keys) <= FEW else len(keys) * 3 // 2).bit_length()
     made = Table(b"".join(key for key, _ in keys), (Slot * capacity)(), capacity - 1, other, null)
     start = 0
     for key, code in keys:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from modelserve.cells import MISSING
 from modelserve.errors import Malformed, TooLarge
 from modelserve.nested import Nested
+from modelserve.others import NONE, Others, beside
 from modelserve.payloads import Limits
 from modelserve.signature import Signature, Table
 
@@ -25,15 +26,14 @@ def from_records(records: Sequence[Any], signature: Signature | None, limits: Li
     check_columns(widest, limits)
     names = signature.names if signature else tuple(dict.fromkeys(chain.from_iterable(records)))
     columns = {name: [record.get(name, MISSING) for record in records] for name in names}
-    extra = count_extra(records, names) if signature else 0
-    return Table(columns, len(records), extra)
+    return Table(columns, len(records), others_of(records, names) if signature else NONE)
 
 
-def count_extra(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
+def others_of(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Others:
     known = frozenset(names)
     if all(record.keys() <= known for record in records):
-        return 0
-    return len({name for record in records for name in record.keys() - known})
+        return NONE
+    return Others(frozenset(name for record in records for name in record.keys() - known))
 
 
 def from_rows(rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
@@ -93,7 +93,7 @@ def keep(columns: Mapping[str, Sequence[Any]], rows: int, signature: Signature |
         return Table(columns, rows)
     columns = by_position(columns, signature)
     known = {name: columns[name] for name in signature.names if name in columns}
-    return Table(known, rows, len(columns) - len(known))
+    return Table(known, rows, beside(columns, known))
 
 
 def by_position(columns: Mapping[str, T], signature: Signature) -> Mapping[str, T]:

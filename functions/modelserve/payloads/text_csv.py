@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
+from typing import Final
 
 from modelserve.errors import Malformed, UnsupportedMediaType
+from modelserve.others import beside
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.signature import Signature, infer_text
+
+# What spreadsheets write where the comma is a decimal sign, and what is copied out of them.
+OTHER_SEPARATORS: Final = frozenset(";\t")
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
@@ -22,6 +27,10 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     tables.check_columns(len(names), limits)
     if len(set(names)) != len(names):
         raise Malformed("The CSV header names a column twice.")
+    if signature and otherwise_separated(names, signature):
+        raise Malformed(
+            "The CSV header is one field, with semicolons or tabs in it; fields must be separated by commas."
+        )
     for place, row in enumerate(rows):
         if len(row) != len(names):
             raise Malformed(f"CSV row {place} has {len(row)} fields, the header has {len(names)}.")
@@ -30,7 +39,17 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
         return Payload(infer_text(columns, len(rows)))
     columns = dict(tables.by_position(columns, signature))
     known = {name: columns[name] for name in signature.names if name in columns}
-    return Payload(signature.parse_text(known, len(rows), len(columns) - len(known)))
+    return Payload(signature.parse_text(known, len(rows), beside(columns, known)))
+
+
+def otherwise_separated(names: list[str], signature: Signature) -> bool:
+    """Whether it looks so; a column may still be called like that."""
+    return (
+        signature.named
+        and len(names) == 1
+        and names[0] not in signature.names
+        and not OTHER_SEPARATORS.isdisjoint(names[0])
+    )
 
 
 def read(data: bytes, limits: Limits) -> list[list[str]]:

@@ -6,6 +6,8 @@ What it loads was made and verified against the original when the version was pu
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -13,21 +15,26 @@ from typing import Any, Final
 import onnxruntime as ort
 
 from modelserve.cells import Array
+from modelserve.memory import give_back_code
 from modelserve.runtimes.packing import Packing, Plan
-from modelserve.runtimes.pages import give_back_code
 from modelserve.signature import Batch
 
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
-ONLY_ASKED: Final = ort.RunOptions()
-ONLY_ASKED.only_execute_path_to_fetches = True  # the other methods' nodes are not run
+SMALLER: Final = "modelserve.smaller"  # and the smaller graphs in it, each for some of its methods
+OPTIONS: Final = ort.RunOptions()  # as they are; without them each call makes its own
+
+Methods = tuple[str, ...]
 
 
 class CompiledRuntime:
     kind = "compiled"
     mergeable = True
 
-    def __init__(self, session: Any, packing: Packing, methods: Sequence[str], classes: Any) -> None:
+    def __init__(
+        self, session: Any, smaller: Mapping[Methods, Any], packing: Packing, methods: Sequence[str], classes: Any
+    ) -> None:
         self.session = session
+        self.smaller = smaller  # sessions, which score only these methods
         self.packing = packing
         self.methods = tuple(methods)
         self.classes = None if classes is None else tuple(classes)
@@ -38,7 +45,8 @@ class CompiledRuntime:
 
     def run(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """The output of each method. Raises what ONNX Runtime raises."""
-        outputs: list[Array] = self.session.run(methods, feeds, ONLY_ASKED)
+        session = self.smaller.get(tuple(methods), self.session)
+        outputs: list[Array] = session.run(methods, feeds, OPTIONS)
         return outputs
 
 
@@ -51,13 +59,23 @@ def give_back_registration() -> None:
 def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     """`description` is the manifest's: classes, and outputs with the model's own method first.
 
-    From bytes, so that the graph cannot name other files. One thread per call: an instance serves on one processor.
+    A call runs every node of its graph, whatever it is asked for, so the methods asked for most may have smaller ones.
     """
+    session = opened(data)
+    give_back_registration()
+    metadata = session.get_modelmeta().custom_metadata_map
+    smaller = {
+        tuple(one["methods"]): opened(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
+    }
+    methods = [output["name"] for output in description["outputs"]]
+    return CompiledRuntime(session, smaller, Packing(Plan.decode(metadata[PLAN])), methods, description.get("classes"))
+
+
+def opened(data: bytes) -> Any:
+    """A session. From bytes, so that the graph cannot name other files. One thread per call: an instance serves on one
+    processor."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # for a row the C library's own is faster, and keeps less
     options.log_severity_level = 4  # a graph that stops the scoring says so by raising
-    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    give_back_registration()
-    packing = Packing(Plan.decode(session.get_modelmeta().custom_metadata_map[PLAN]))
-    methods = [output["name"] for output in description["outputs"]]
-    return CompiledRuntime(session, packing, methods, description.get("classes"))
+    return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])

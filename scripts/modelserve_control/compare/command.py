@@ -14,7 +14,7 @@ from modelserve_control.output import answers
 @click.command()
 @click.argument("subjects", metavar="[NAME] A B", nargs=-1, required=True)
 @click.option("--data", required=True, metavar="FILE", help="The rows (.parquet, .csv, .jsonl), a path or gs://.")
-@click.option("--store", envvar="MODELSERVE_STORE", show_envvar=True, help="Where the versions of NAME are.")
+@click.option("--store", envvar="MODELSERVE_STORE", show_envvar=True, help="Where NAME is.")
 @click.option("--by", metavar="COLUMN", help="Tell everything also by the values of this column.")
 @click.option(
     "--thresholds",
@@ -41,7 +41,8 @@ from modelserve_control.output import answers
 def compare(subjects: tuple[str, ...], **given: Any) -> Any:
     """Score the rows of a file with A and with B, and tell what differs.
 
-    A and B are aliases or versions of NAME, or any MODEL_URI, or the https:// addresses of running services. The exit
+    A and B are aliases or versions of NAME; or NAME[@ALIAS|/VERSION] each, any MODEL_URI, or the https:// address of a
+    running service. The exit
     status is 0 when B is within the thresholds or there are none, 1 when it is beyond them, 2 when the two could not
     be compared.
     """

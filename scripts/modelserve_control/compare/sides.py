@@ -12,8 +12,8 @@ from typing import IO, Final
 from modelserve.errors import ServeError, SettingError
 from modelserve_control import processes
 from modelserve_control.compare.wire import Channel, Described, Failed, Job, Next, Scored
-from modelserve_control.models import model_uri
 from modelserve_control.refusals import ValidationFailed
+from modelserve_control.subjects import in_store, model_uri
 from modelserve_control.validation import failure
 
 # A model that is loaded here reports to nobody, and warns nobody.
@@ -73,11 +73,11 @@ def job(name: str | None, subject: str, store: str | None) -> tuple[str, bool]:
     """The address of a subject, and whether it is a running service."""
     if subject.startswith(SERVICES):
         return subject, True
-    if name is None or "/" in subject:
+    if name is None or "/" in subject or "@" in subject:
         return model_uri(subject, store), False
     if store is None:
         raise SettingError(f"{name} is a model of a store: say which with --store.")
-    return model_uri(f"{name}/versions/{subject}" if subject.isdigit() else f"{name}@{subject}", store), False
+    return in_store(f"{name}/{subject}" if subject.isdigit() else f"{name}@{subject}", store), False
 
 
 def descriptor(pipe: IO[bytes] | None) -> int:

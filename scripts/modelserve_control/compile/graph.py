@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -88,7 +88,7 @@ class Graph:
         for name, (tensor, _) in outputs.items():
             self._publish(tensor, name)
         infos = [helper.make_tensor_value_info(name, TYPES[kind], None) for name, (_, kind) in outputs.items()]
-        nodes, used = self._needed(set(outputs))
+        nodes, used = needed(self.nodes, outputs)
         constants = [tensor for name, tensor in self.constants.items() if name in used]
         graph = helper.make_graph(nodes, "model", list(inputs), infos, constants)
         domains = {"", *(node.domain for node in nodes)}
@@ -106,13 +106,15 @@ class Graph:
         for node in self.nodes:
             node.input[:] = [name if used == tensor else used for used in node.input]
 
-    def _needed(self, wanted: set[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-        kept = []
-        for node in reversed(self.nodes):
-            if wanted & set(node.output):
-                wanted |= set(node.input)
-                kept.append(node)
-        return kept[::-1], wanted
+
+def needed(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that some tensors are made by, and all the tensors that they use and make."""
+    used, kept = set(wanted), []
+    for node in reversed(nodes):
+        if used & set(node.output):
+            used |= set(node.input)
+            kept.append(node)
+    return kept[::-1], used
 
 
 def small(attributes: Mapping[str, Any]) -> bool:

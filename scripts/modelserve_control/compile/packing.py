@@ -16,10 +16,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from modelserve.runtimes.compiled import PLAN
 from modelserve.runtimes.packing import CODES, LARGEST_CODE, NUMBERS, Input, Lookup, Plan
 from modelserve_control.compile.graph import TYPES, Array, Graph
 from modelserve_control.compile.lookup import STOP
+from modelserve_control.compile.smaller import add_smaller
 
 TEXT: Final = "text_{}"
 
@@ -154,7 +154,7 @@ class Packer:
             fed.input[:] = [self.renamed.get(name, name) for name in node.input]
             self.graph.nodes.append(fed)
         made = self.graph.model(list(self._infos()), {name: (name, kind) for name, kind in kinds.items()})
-        helper.set_model_props(made, {PLAN: Plan(self.numbers, self.lookups, self.texts).encode()})
+        add_smaller(made, Plan(self.numbers, self.lookups, self.texts).encode())
         return made
 
     def _kept(self, wanted: set[str]) -> list[onnx.NodeProto]:

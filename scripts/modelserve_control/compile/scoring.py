@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,9 @@ class Session:
         )
         self.served = load(compiled.served, compiled.metadata())
 
-    def score(self, batch: Batch) -> Answers:
-        """As it is served."""
-        return self.served.score(batch, self.names, {})
+    def score(self, batch: Batch, methods: Sequence[str] = ()) -> Answers:
+        """As it is served; all methods unless some are named."""
+        return self.served.score(batch, methods or self.names, {})
 
     def by_column(self, batch: Batch) -> Answers:
         """As `mlflow.onnx` would score it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -52,6 +53,10 @@ class Comparison:
         native, made = self._native(batch), attempt(self.session.score, batch)
         if not identical(made, attempt(self.session.by_column, batch)):
             self._refuse(f"{what}: the packed graph answers otherwise than the one it was made of.")
+        for methods in self.session.served.smaller:
+            part = attempt(partial(self.session.score, methods=methods), batch)
+            if not identical(part, made and {name: made[name] for name in methods}):
+                self._refuse(f"{what}: the smaller graph for {' and '.join(methods)} answers otherwise than the whole.")
         if native is not None and made is not None:
             self._answers(native, made, batch, what)
         elif batch.rows > 1:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from modelserve.runtimes.compiled import SMALLER
 from modelserve_control.compile import Compiled, Report, compile, generated, verify
 from proving import Proof, customers, encoded, fitted, prove, prove_family, signature_of, targets
 
@@ -63,6 +66,26 @@ def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None
     # The moved threshold's own neighbours are not those of the true one, so the rows are the true graph's.
     batches = generated(proof.signature, proof.compiled, proof.batch, 10_000)
     assert not verify(model, proof.signature, moved, batches).passed
+
+
+def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
+    """A call runs every node of its graph, so what is asked for most has a smaller one within the one that is served."""
+    model = fitted(encoded(LogisticRegression()), TABLE, targets(TABLE)["two"])
+    proof = prove(model, TABLE)
+    assert proof.report.passed
+    served = onnx.load_from_string(proof.compiled.served)
+    props = {prop.key: prop.value for prop in served.metadata_props}
+    smaller = json.loads(props[SMALLER])
+    assert [one["methods"] for one in smaller] == [["predict"], ["predict", "predict_proba"], ["predict_proba"]]
+    graph = onnx.load_from_string(b64decode(smaller[0]["graph"]))
+    assert len(graph.graph.node) < len(served.graph.node)
+    next(node for node in graph.graph.node if node.op_type == "Greater").op_type = "Less"
+    smaller[0]["graph"] = b64encode(graph.SerializeToString()).decode()
+    helper.set_model_props(served, {**props, SMALLER: json.dumps(smaller)})
+    wrong = Compiled(proof.compiled.model, proof.compiled.inputs, proof.compiled.outputs)
+    wrong.__dict__["served"] = served.SerializeToString()  # as if it had been packed so
+    report = verify(model, proof.signature, wrong, [("the sample", proof.batch)])
+    assert report.mismatch == "The sample: the smaller graph for predict answers otherwise than the whole."
 
 
 def test_a_graph_that_does_not_load_is_refused() -> None:

@@ -93,6 +93,22 @@ def test_all_bad_cells_of_a_request_are_reported_together(served: Served) -> Non
     }
 
 
+@pytest.mark.parametrize("form", ["record", "csv", "query"])
+def test_a_misspelt_column_is_hinted_at_and_never_repeated(served: Served, form: str) -> None:
+    sent = {name: value for name, value in GOOD.items() if name != "tenure"} | {"tenur<b>": "5"}
+    if form == "csv":
+        lines = f"{','.join(sent)}\n{','.join(map(str, sent.values()))}\n"
+        answer = served.client.post("/invocations", content=lines, headers={"content-type": "text/csv"})
+    elif form == "query":
+        answer = served.client.get("/predict", params={name: str(value) for name, value in sent.items()})
+    else:
+        answer = served.post("/predict", sent)
+    body = check_shape(answer)
+    reason = "a required column is missing; one with a similar name is there"
+    assert body["details"] == [{"row": None, "column": "tenure", "reason": reason}]
+    assert "<b>" not in answer.text
+
+
 def test_a_missing_column_is_named_once(served: Served) -> None:
     body = check_shape(served.post("/predict", [{"contract": "a", "tenure": 1}] * 3))
     assert body["details"] == [{"row": None, "column": "monthlycharges", "reason": "a required column is missing"}]

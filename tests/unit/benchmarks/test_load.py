@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from benchmarks.load import CUT_OFF, REFUSED, Load, drive, post
 from modelserve_control import processes
 
+SLOW_SECONDS = 0.05
 REQUEST = post("/invocations", b'{"dataframe_records":[]}')
 
 
@@ -25,7 +27,8 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as its address says: /invocations rightly, /closing once per connection, /cut never, /teapot with 418."""
+    """Answers as its address says: /invocations rightly, /closing once per connection, /cut never, /teapot with 418,
+    /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
 
     protocol_version = "HTTP/1.1"
     timeout = 10
@@ -37,6 +40,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.server.requests.append(self.path)
+        self.close_connection = self.path == "/leaving"
+        if self.path == "/slow":
+            time.sleep(SLOW_SECONDS)
         self.send_response(418 if self.path == "/teapot" else 200)
         self.send_header("content-length", "4")
         if self.path == "/closing":

@@ -13,6 +13,6 @@ def test_the_figures_of_a_turn() -> None:
 
 def test_of_the_ratios_the_median_counts_and_its_quartiles_say_how_sure_it_is() -> None:
     rounds = [dict.fromkeys(("p50", "p99", "rate", "processor"), value) for value in (1.0, 1.1, 9.0, 1.2, 0.9)]
-    rows = table({1: rounds, 4: rounds[:2]}).splitlines()
-    assert rows[2] == f"| 1 | {' | '.join(['1.100 (1.000 to 1.200)'] * 4)} |"
-    assert rows[3].startswith("| 4 | 1.050 (1.025 to 1.075) |")
+    rows = table({"one": rounds, "two": rounds[:2]}).splitlines()
+    assert rows[2] == f"| one | {' | '.join(['1.100 (1.000 to 1.200)'] * 4)} |"
+    assert rows[3].startswith("| two | 1.050 (1.025 to 1.075) |")

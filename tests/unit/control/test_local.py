@@ -44,11 +44,15 @@ def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.
         children = psutil.Process(command.pid).children(recursive=True)
         assert answering(f"{addresses['predict']}/health/live")()
         assert answering(f"{addresses['predict_event']}/health/live")()
+        ports = [int(addresses[function].rpartition(":")[2]) for function in ("predict", "predict_event")]
+        functions = [child for child in children if any(listens(child, port) for port in ports)]
+        refresh = {child.environ().get("MODEL_REFRESH_SECONDS") for child in functions}
         command.send_signal(stop)
         command.wait(60)
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert not listening(addresses["pubsub"])()
+    assert refresh == {"1"}  # a promotion is served at once
 
 
 def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> None:
@@ -63,6 +67,19 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
     assert not listening(addresses["pubsub"])()
     assert not Path(addresses["logs"]).exists()
     assert run(environ, "down") == (0, {"stopped": False})
+
+
+def test_a_person_is_told_how_to_publish_to_it(environ: dict[str, str]) -> None:
+    with subprocess.Popen([*COMMAND, "up"], env=environ, stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout
+        shown = dict(
+            line.rstrip().split(maxsplit=1) for line in iter(command.stdout.readline, "Stop it with: Ctrl-C\n")
+        )
+        command.terminate()
+    asked = (
+        f"to it with: STORAGE_EMULATOR_HOST={shown['storage']} modelserve publish SOURCE --name NAME --alias champion"
+    )
+    assert shown["Publish"] == f"{asked} --store gs://{shown['bucket']}"
 
 
 def test_a_function_that_cannot_start_is_reported_with_its_last_lines(environ: dict[str, str]) -> None:

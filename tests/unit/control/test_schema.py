@@ -13,11 +13,11 @@ from modelserve.errors import NotFound, ServeError, SettingError, VersionError
 from modelserve.store.locations import manifest_name
 from modelserve.store.manifest import FileEntry, Manifest
 from modelserve.store.objects import Objects
-from modelserve_control import processes
+from modelserve_control import processes, subjects
 from modelserve_control.progress import Lines
 from modelserve_control.promote import promote
 from modelserve_control.refusals import NoAvroForm
-from modelserve_control.schema import Fields, find, schema
+from modelserve_control.schema import Fields, schema
 
 SCALARS = {
     "flag": ("boolean", "boolean"),
@@ -180,7 +180,7 @@ def test_a_version_is_found_by_every_name_it_has(objects: Objects) -> None:
         write(objects, [column("x", "double")])
     promote(objects, "m", "1", "canary")
     names = {"m": "2", "m@champion": "2", "m@canary": "1", "m/1": "1", "m/versions/2": "2"}
-    assert {name: find(objects, name).version for name in names} == names
+    assert {name: subjects.manifest(objects, name).version for name in names} == names
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_version_is_found_by_every_name_it_has(objects: Objects) -> None:
 def test_a_version_that_is_not_there_is_refused(what: str, error: type[ServeError], objects: Objects) -> None:
     write(objects, [column("x", "double")])
     with pytest.raises(error):
-        find(objects, what)
+        subjects.manifest(objects, what)
 
 
 def test_the_command_prints_the_schema_alone_and_refuses_in_one_sentence(

@@ -101,6 +101,27 @@ def test_records_in_every_form_and_order_are_taken(value: Any, plain: bool, expe
     assert_as_general(data, expected, row=10)
 
 
+def test_names_and_categories_of_every_length_are_told_apart() -> None:
+    """They are compared eight bytes at a time: one that differs in any byte, or in its length alone, is another."""
+    letters = "abcdefghij" * 4
+    words = [letters[:length] for length in range(1, 35)]
+    columns = [{"name": word, "type": "string", "required": True} for word in words]
+    texts = from_mlmodel({"inputs": columns})
+    assert texts is not None
+    lookups = [Lookup(Input(word, "string"), words, range(len(words)), 99) for word in words]
+    packing = Packing(Plan(numbers=[], lookups=lookups, texts={}))
+    reader = RowReader(texts, packing, LIMITS, most_rows=1)
+    others = [word[:place] + "x" + word[place + 1 :] for word in words for place in range(len(word))]
+    for category in ["", letters, *words, *others]:
+        data = body(dict.fromkeys(words, category))
+        assert reader.take(data, 0, plain=True) == Taken(1, None, True, 0)
+        general = packing.of_batch(texts.check(decode_body(data, JSON, texts, LIMITS, records=True).table))
+        np.testing.assert_array_equal(reader.tensors(0, 1)["codes"], general["codes"])
+    for name in ["", letters, *others]:
+        renamed = {name if word == words[-1] else word: "a" for word in words}
+        assert reader.take(body(renamed), 0, plain=True) is None, name
+
+
 @pytest.mark.parametrize("category", CATEGORIES[:7])
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_a_category_is_known_however_it_is_spelled(category: str, ascii_only: bool) -> None:

@@ -47,6 +47,16 @@ def test_what_is_not_csv_says_where(data: bytes, error: type[ServeError], messag
     assert "secret" not in raised.value.message
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_another_separator_than_the_comma_is_told_in_one_sentence(mark: str) -> None:
+    with pytest.raises(Malformed, match="must be separated by commas"):
+        text_csv.parse(f"a{mark}s\n1,5{mark}x\n".encode(), PAIR, LIMITS)
+    assert text_csv.parse(f"a,b{mark}c\n1,x\n".encode(), PAIR, LIMITS).table.columns == {"a": [1]}
+    odd, first = signature_of([{"name": f"a{mark}s", "type": "long"}]), nameless("long")
+    for known in (odd, first):
+        assert known.check(text_csv.parse(f"a{mark}s\n1\n".encode(), known, LIMITS).table).rows == 1
+
+
 def test_other_columns_are_counted_and_missing_ones_left_to_the_check() -> None:
     table = text_csv.parse(b"m,a,n\n0,1,0\n", PAIR, LIMITS).table
     assert (table.columns, table.extra) == ({"a": [1]}, 2)
