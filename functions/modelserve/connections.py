@@ -57,6 +57,11 @@ class Bounds(ServerState):
         min(idle, key=lambda connection: connection.since).end()
         return True
 
+    @property
+    def overrun(self) -> bool:
+        """Whether as many have been refused and are still open as there are places: each costs a descriptor, too."""
+        return sum(one.refused for one in self.open) >= self.most
+
     def sweep(self) -> None:
         """End whatever has taken too long; called every now and then."""
         for connection in self.open:
@@ -127,7 +132,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it alike
         welcome = self.bounds.make_room()
         super().connection_made(transport)
-        if not welcome:
+        if not welcome and self.bounds.overrun:
+            self.refused = True
+            self.transport.abort()
+        elif not welcome:
             self.refuse(TooManyConnections("Too many connections are open; try again later."))
 
     def data_received(self, data: bytes) -> None:
@@ -145,7 +153,7 @@ class Connection(HttpToolsProtocol):
         seconds = self.loop.time() - self.since
         if seconds <= self.bounds.client_seconds:
             return
-        closing = self.refused or self.transport.is_closing()
+        closing = self.transport.is_closing() or (self.refused and self.phase is not Phase.ANSWERING)
         if self.phase is Phase.RECEIVING and not closing:
             self.too_slow()
         elif closing or self.transport.get_write_buffer_size() > 0:
@@ -237,8 +245,23 @@ class Connection(HttpToolsProtocol):
         else:
             self.refuse(HeadersTooLarge(f"A request may have {MAX_HEADERS} headers and {limit} bytes of them."))
 
+    def answers_first(self) -> bool:
+        """Whether requests still wait for their answers. These end the connection then, and nothing is said of what came
+        behind them: it would be taken for the answer to the first."""
+        if self.phase is not Phase.ANSWERING:
+            return False
+        self.refused = True
+        self.cycle.keep_alive = False
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.answers_first():
+            super().send_400_response(msg)
+
     def refuse(self, error: ServeError) -> None:
         """Answer in the one shape of every failure, and close once the client has read it."""
+        if self.answers_first():
+            return
         self.refused = True
         self.since = self.loop.time()
         if self.cycle is not None and not self.cycle.response_complete:  # nobody waits for its answer any more

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -24,7 +25,7 @@ from modelserve.payloads import Limits
 from modelserve.records import Bad, Records
 from modelserve.results import Letter, Result, Results, make_letter, make_result
 from modelserve.settings import Settings
-from modelserve.signature import Batch, concatenate
+from modelserve.signature import Batch, concatenate, split
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +43,13 @@ class Scored:
     bad: list[Bad]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
-    """The records of a message, and the batches that they are."""
+    """The records of a message, and the batches that they are once they are checked."""
 
     message: Message
     found: Records
-    batches: list[Batch]
+    batches: list[Batch] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -79,16 +80,31 @@ class Messages:
     async def score(self, loaded: Loaded, messages: Sequence[Message]) -> list[Scored | Exception]:
         """What each message came to, or what may pass and asks for it again: a ServeError, or too little memory here."""
         size = sum(len(message.data) for message in messages)
-        decoded = await off_loop(size, lambda: [self.decode(loaded, message) for message in messages])
+        decoded, whole = await off_loop(size, lambda: self.decode(loaded, messages))
         usable = [one for one in decoded if isinstance(one, Decoded)]
-        scored = iter(await self.predict(loaded, usable))
-        return [next(scored) if isinstance(one, Decoded) else one for one in decoded]
+        scored = await self.predict_at_once(loaded, usable, whole) if whole else None
+        outcomes = iter(scored or await self.predict(loaded, usable))
+        return [next(outcomes) if isinstance(one, Decoded) else one for one in decoded]
 
     # --- in ---
 
-    def decode(self, loaded: Loaded, message: Message) -> Decoded | Scored | Exception:
+    def decode(
+        self, loaded: Loaded, messages: Sequence[Message]
+    ) -> tuple[list[Decoded | Scored | Exception], Batch | None]:
+        """Also all rows as one batch, where they may be scored at once: checking each message's own costs far more."""
+        parsed = [self.attempt(loaded, message, partial(self.parse, loaded, message)) for message in messages]
+        whole = self.check_at_once(loaded, [one for one in parsed if isinstance(one, Decoded)])
+        if whole is not None:
+            return parsed, whole
+        checked = [
+            self.attempt(loaded, one.message, partial(self.check, loaded, one)) if isinstance(one, Decoded) else one
+            for one in parsed
+        ]
+        return checked, None
+
+    def attempt(self, loaded: Loaded, message: Message, step: Callable[[], Decoded]) -> Decoded | Scored | Exception:
         try:
-            return self.decode_fitting(loaded, message)
+            return step()
         except BadInput as error:
             return Scored(loaded.name, [], [Bad(None, message.data, error)])
         except (ServeError, MemoryError) as error:  # another instance may have the memory
@@ -99,7 +115,7 @@ class Messages:
             failed.__cause__ = error
             return Scored(loaded.name, [], [Bad(None, message.data, failed)])
 
-    def decode_fitting(self, loaded: Loaded, message: Message) -> Decoded:
+    def parse(self, loaded: Loaded, message: Message) -> Decoded:
         settings = self.settings
         self.check_age(message)
         if len(message.data) > settings.max_request_bytes:
@@ -107,7 +123,16 @@ class Messages:
         found = records.parse(
             message.data, loaded.signature, self.limits, settings.event_features_field, settings.event_id_field
         )
-        return Decoded(message, found, records.check(found, loaded.signature))
+        return Decoded(message, found)
+
+    def check(self, loaded: Loaded, decoded: Decoded) -> Decoded:
+        decoded.batches = records.check(decoded.found, loaded.signature)
+        return decoded
+
+    def check_at_once(self, loaded: Loaded, decoded: Sequence[Decoded]) -> Batch | None:
+        if len(decoded) < 2 or not loaded.runtime.mergeable:
+            return None
+        return records.check_at_once([one.found for one in decoded], loaded.signature, self.settings.max_batch_rows)
 
     def check_age(self, message: Message) -> None:
         if message.published is None:
@@ -117,6 +142,16 @@ class Messages:
             raise TooOld(f"The message is older than {self.settings.event_max_age_seconds:g} s.")
 
     # --- scored ---
+
+    async def predict_at_once(self, loaded: Loaded, decoded: Sequence[Decoded], whole: Batch) -> list[Scored] | None:
+        """None when the model fails, with what `predict` needs to find the message at fault."""
+        try:
+            rows = iter(await scoring.batch_results(loaded, whole, {}, None))
+        except ServeError:
+            for one, batch in zip(decoded, split(whole, [one.found.table.rows for one in decoded]), strict=True):
+                one.batches = [batch]
+            return None
+        return [self.scored(loaded, one, list(islice(rows, one.found.table.rows))) for one in decoded]
 
     async def predict(self, loaded: Loaded, decoded: Sequence[Decoded]) -> list[Scored | Exception]:
         jobs = [[Job(batch, one.found, []) for batch in one.batches] for one in decoded]
@@ -135,6 +170,9 @@ class Messages:
             if isinstance(job.rows, ServeError):
                 return job.rows
             predictions += job.rows
+        return self.scored(loaded, decoded, predictions)
+
+    def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[dict[str, Any]]) -> Scored:
         found = decoded.found
         several = len(found.places) + len(found.bad) > 1
         results = [

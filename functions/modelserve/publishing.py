@@ -2,14 +2,15 @@
 
 `google-cloud-pubsub`'s own publisher starts a thread for every request, and a request holds messages of one ordering key
 only: https://cloud.google.com/pubsub/docs/ordering. Where each event has a key of its own, that is a thread an event. So
-the requests are made here, on the library's own channel, and what waits for the same key goes in one.
+the requests are made here, on a channel as the library's own, and what waits for the same key goes in one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from modelserve.errors import PublishFailed
@@ -22,9 +23,23 @@ FRAME: Final = 16  # bytes around each message of a request, at most
 # A connection of HTTP/2 carries about so many requests at a time; more would wait in it while their time runs out.
 AT_ONCE: Final = 100
 FIRST_BACKOFF: Final = 0.1  # seconds
+# As the library's own: without a bound on an answer, and told after 30 s when nobody is there any more.
+CHANNEL: Final = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_metadata_size", 4 << 20),
+    ("grpc.keepalive_time_ms", 30_000),
+]
 
 Wire = Any  # a google.pubsub.v1.PubsubMessage; protobuf ships no types
-Waiting = list[tuple[Wire, "asyncio.Future[None]"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What one caller waits for."""
+
+    messages: Sequence[Wire]
+    accepted: asyncio.Future[None]
 
 
 class Publisher:
@@ -49,31 +64,34 @@ class Publisher:
         scopes = PublisherGrpcAsyncIOTransport.AUTH_SCOPES
         self._credentials = None if self._emulator else default(scopes)[0]
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lanes: dict[tuple[str, str], Waiting] = {}
+        self._lanes: dict[tuple[str, str], list[Waiting]] = {}
 
     async def publish(self, topic: str, data: bytes, key: str, attributes: Mapping[str, str]) -> None:
         """Messages of one key are sent in the order of the calls. A failure stops none that come after it."""
-        try:
-            message = self._message(data=data, ordering_key=key, attributes=attributes)
-        except (TypeError, ValueError) as error:
-            raise PublishFailed("The results cannot be a message of Pub/Sub.") from error
+        message = self._made(data, key, attributes)
         loop = self._connected()
-        accepted: asyncio.Future[None] = loop.create_future()
-        lane = self._lanes.get((topic, key))
-        if lane is None:
-            lane = self._lanes[topic, key] = []
-            task = loop.create_task(self._drain(topic, key))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        lane.append((message, accepted))
-        await accepted
+        if not key or (topic, key) in self._lanes:
+            await self._wait(loop, topic, key, [message])
+            return
+        waiting = self._lanes[topic, key] = []
+        try:
+            await self._send(topic, [message])
+        finally:
+            if waiting:  # since this one was begun
+                self._start(loop, self._drain(topic, key))
+            else:
+                del self._lanes[topic, key]
 
     async def send(self, topic: str, messages: Iterable[tuple[bytes, Mapping[str, str]]]) -> None:
-        """All of them, without a key and in few requests."""
-        self._connected()
-        made = [self._message(data=data, attributes=attributes) for data, attributes in messages]
-        for group in groups(made):
-            await self._send(topic, group)
+        """All of them, without a key and in few requests, which others share that are there at the same time."""
+        made = [self._made(data, "", attributes) for data, attributes in messages]
+        await self._wait(self._connected(), topic, "", made)
+
+    def _made(self, data: bytes, key: str, attributes: Mapping[str, str]) -> Wire:
+        try:
+            return self._message(data=data, ordering_key=key, attributes=attributes)
+        except (TypeError, ValueError) as error:
+            raise PublishFailed("The results cannot be a message of Pub/Sub.") from error
 
     # --- on the loop ---
 
@@ -89,13 +107,19 @@ class Publisher:
         return loop
 
     def _caller(self) -> Any:
+        """Sends a request with its metadata until `end`, a time of the loop, and tries again what may pass.
+
+        The library's own way to try again is several calls around each request, so it is for those that have failed.
+        """
         import grpc
         from google.api_core.retry import AsyncRetry
 
         if self._emulator:
-            transport = self._transport(channel=grpc.aio.insecure_channel(self._emulator))
+            channel = grpc.aio.insecure_channel(self._emulator)
         else:
-            transport = self._transport(credentials=self._credentials)
+            # The library's transport would put a task of its own around each request, to log it.
+            target = f"{self._transport.DEFAULT_HOST}:443"
+            channel = self._transport.create_channel(target, self._credentials, options=CHANNEL)
         codes = grpc.StatusCode
         # As the library's own publisher: https://github.com/googleapis/googleapis, pubsub_grpc_service_config.json.
         passing = {
@@ -111,14 +135,41 @@ class Publisher:
         def passes(error: BaseException) -> bool:
             return isinstance(error, grpc.aio.AioRpcError) and error.code() in passing
 
-        call = transport.grpc_channel.unary_unary(
+        call = channel.unary_unary(
             METHOD, request_serializer=self._request.SerializeToString, response_deserializer=self._answer.FromString
         )
 
-        async def once(request: Any, metadata: Any) -> Any:
-            return await call(request, timeout=self.timeout, metadata=metadata)
+        async def once(request: Any, metadata: Any, end: float) -> Any:
+            return await call(request, timeout=end - asyncio.get_running_loop().time(), metadata=metadata)
 
-        return AsyncRetry(passes, initial=FIRST_BACKOFF, timeout=self.timeout)(once)
+        again = AsyncRetry(passes, initial=FIRST_BACKOFF, timeout=self.timeout)(once)
+
+        async def send(request: Any, metadata: Any, end: float) -> Any:
+            try:
+                return await once(request, metadata, end)
+            except grpc.aio.AioRpcError as error:
+                if not passes(error):
+                    raise
+            async with asyncio.timeout_at(end):
+                await asyncio.sleep(FIRST_BACKOFF)
+                return await again(request, metadata, end)
+
+        return send
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop, topic: str, key: str, messages: Sequence[Wire]) -> None:
+        """Until what waits in this lane has been sent."""
+        lane = self._lanes.get((topic, key))
+        if lane is None:
+            lane = self._lanes[topic, key] = []
+            self._start(loop, self._drain(topic, key))
+        waiting = Waiting(messages, loop.create_future())
+        lane.append(waiting)
+        await waiting.accepted
+
+    def _start(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
+        task = loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _drain(self, topic: str, key: str) -> None:
         """Send what waits for this key, and what has come meanwhile; without a key nothing waits for another request."""
@@ -130,35 +181,64 @@ class Publisher:
             await self._send_all(topic, waiting)
         del self._lanes[topic, key]
 
-    async def _send_all(self, topic: str, waiting: Waiting) -> None:
-        waiting = [one for one in waiting if not one[1].done()]  # the others' callers have given up
-        futures = iter([accepted for _, accepted in waiting])
-        for group in groups(message for message, _ in waiting):
-            own = list(islice(futures, len(group)))
-            try:
-                await self._send(topic, group)
-            except PublishFailed as error:
-                settle(own, error)
+    async def _send_all(self, topic: str, waiting: Iterable[Waiting]) -> None:
+        for together in shared(one for one in waiting if not one.accepted.done()):  # the others' callers have given up
+            error = await self._send_together(topic, together)
+            if refused(error) and len(together) > 1:  # whoever is at fault must not spoil the others
+                for one in together:
+                    settle(one, await self._send_together(topic, [one]))
             else:
-                settle(own, None)
+                for one in together:
+                    settle(one, error)
 
-    async def _send(self, topic: str, messages: list[Wire]) -> None:
+    async def _send_together(self, topic: str, waiting: Sequence[Waiting]) -> PublishFailed | None:
+        try:
+            for group in groups(chain.from_iterable(one.messages for one in waiting)):
+                await self._send(topic, group)
+        except PublishFailed as error:
+            return error
+        return None
+
+    async def _send(self, topic: str, messages: Sequence[Wire]) -> None:
+        """In `timeout` seconds, which begin here: whoever waits for those under way has as long as they have, and more."""
+        end = asyncio.get_running_loop().time() + self.timeout
         metadata = self._metadata((("topic", topic),))
         try:
-            async with self._free, asyncio.timeout(self.timeout):
-                await self._call(self._request(topic=topic, messages=messages), (metadata,))
+            async with self._free:
+                await self._call(self._request(topic=topic, messages=messages), (metadata,), end)
         except Exception as error:
             raise PublishFailed("Pub/Sub did not accept the messages in time.") from error
 
 
-def settle(accepted: Iterable[asyncio.Future[None]], error: PublishFailed | None) -> None:
-    for future in accepted:
-        if future.done():  # whoever waited has given up
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+def settle(one: Waiting, error: PublishFailed | None) -> None:
+    if one.accepted.done():  # whoever waited has given up
+        return
+    if error is None:
+        one.accepted.set_result(None)
+    else:
+        one.accepted.set_exception(error)
+
+
+def refused(error: PublishFailed | None) -> bool:
+    """Whether Pub/Sub will never take one of the messages."""
+    code = getattr(error and error.__cause__, "code", None)
+    return code is not None and code().name == "INVALID_ARGUMENT"
+
+
+def shared(waiting: Iterable[Waiting]) -> Iterator[list[Waiting]]:
+    """Those that go in one request; who needs more than one shares none."""
+    together: list[Waiting] = []
+    count = size = 0
+    for one in waiting:
+        own = sum(message.ByteSize() + FRAME for message in one.messages)
+        if together and (count + len(one.messages) > MAX_MESSAGES or size + own > MAX_REQUEST):
+            yield together
+            together, count, size = [], 0, 0
+        together.append(one)
+        count += len(one.messages)
+        size += own
+    if together:
+        yield together
 
 
 def groups(messages: Iterable[Wire]) -> Iterator[list[Wire]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
-from modelserve.cells import MISSING
+from modelserve.cells import MISSING, SCALARS
 from modelserve.errors import BadInput, Malformed, ServeError
 from modelserve.payloads import Limits, Payload, inference_v2, invocations, strict_json, tables
 from modelserve.signature import Batch, Signature, Table, infer
@@ -122,6 +123,30 @@ def check(records: Records, signature: Signature | None) -> list[Batch]:
     records.places = [records.places[row] for row in good]
     records.ids = [records.ids[row] for row in good]
     return batches
+
+
+def check_at_once(found: Sequence[Records], signature: Signature | None, most: int) -> Batch | None:
+    """All rows of several messages in one batch of at most so many, or None: then each message is checked by itself.
+
+    A row must be in it what it is alone. Without a signature its company decides its types, and beside a null a whole
+    number is a double.
+    """
+    rows = sum(one.table.rows for one in found)
+    if signature is None or rows > most or any(one.params or one.method or not one.table.rows for one in found):
+        return None
+    if not all(column.kind in SCALARS.values() for column in signature.columns):
+        return None
+    tables = [one.table for one in found]
+    columns = {
+        name: list(chain.from_iterable(table.columns.get(name, [MISSING] * table.rows) for table in tables))
+        for name in signature.names
+    }
+    try:
+        batch = signature.check(Table(columns, rows))
+    except Exception:  # the message at fault meets it again, and it alone
+        return None
+    alike = all(batch.columns[column.name].dtype == column.kind.dtype for column in signature.columns)
+    return batch if alike else None
 
 
 def fit(table: Table, signature: Signature | None) -> Batch:

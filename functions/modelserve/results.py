@@ -65,6 +65,8 @@ def shorten(key: str) -> str:
 
 
 def shorten_value(value: str) -> str:
+    if value.isascii() and len(value) <= MAX_VALUE:
+        return value
     return value.encode()[:MAX_VALUE].decode(errors="ignore")
 
 
@@ -157,7 +159,10 @@ class Results:
 
     async def publish_all(self, name: str, results: Sequence[Result]) -> None:
         """Those of one message. The first that fails ends the others: their message comes again."""
-        if len(results) > 1 and not self.ordered and self.bucket is None:
+        if len(results) == 1:
+            await self.publish(name, results[0])
+            return
+        if not self.ordered and self.bucket is None:
             await self.publisher.send(self.predictions, [(result.body, result.attributes) for result in results])
             return
         tasks = [asyncio.ensure_future(self.publish(name, result)) for result in results]

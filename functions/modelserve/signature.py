@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,15 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     return Batch(joined, sum(batch.rows for batch in batches))
 
 
+def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:
+    """The rows of a batch as batches of these sizes, in order."""
+    ends = list(accumulate(sizes))
+    return [
+        Batch({name: column[end - size : end] for name, column in batch.columns.items()}, size)
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
 def one_row(batch: Batch, row: int) -> Batch:
     return Batch({name: column[row : row + 1] for name, column in batch.columns.items()}, 1)
 
@@ -259,4 +269,5 @@ __all__ = [
     "infer_text",
     "objects",
     "one_row",
+    "split",
 ]

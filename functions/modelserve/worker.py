@@ -20,7 +20,7 @@ from modelserve.active import Active
 from modelserve.bodies import JSON, Headers
 from modelserve.door import Door, Turn, metrics_reply
 from modelserve.envelopes import Message
-from modelserve.errors import MethodNotAllowed, NotFound, NotReady, SettingError, Unavailable
+from modelserve.errors import MethodNotAllowed, NotFound, NotReady, SettingError, TooSlow, Unavailable
 from modelserve.messages import Messages, Scored
 from modelserve.metrics import Metrics
 from modelserve.payloads.predictions import encode
@@ -37,6 +37,9 @@ LANES: Final = 4
 # Of one group. So many are scored in one call of the model that costs little more than one message's, and a group of
 # messages with many records is published well within the time that one event may take.
 MOST_MESSAGES, MOST_BYTES = 100, 256 << 10
+# Messages of a group that may take their own time in vain, when the group took longer than its time: one slow record is
+# a fault of its message, but of several the model is at fault, and the next would wait for them as well.
+MOST_SLOW: Final = 3
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
@@ -129,12 +132,13 @@ class Worker:
     def take(self, pulled: list[Pulled]) -> None:
         """What waits here is leased, and its time has not begun."""
         self._waiting.extend(pulled)
-        while len(self._tasks) < min(LANES, len(self._waiting)):
-            task = asyncio.get_running_loop().create_task(self._work_on())
+        while self._waiting and sum(not task.done() for task in self._tasks) < LANES:
+            task = asyncio.get_running_loop().create_task(self._work_on(self._together()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _work_on(self) -> None:
+    async def _work_on(self, group: list[Pulled]) -> None:
+        await self.work(group)
         while self._waiting:
             await self.work(self._together())
 
@@ -149,9 +153,9 @@ class Worker:
             group.append(self._waiting.popleft())
         return group
 
-    async def work(self, pulled: Sequence[Pulled]) -> None:
+    async def work(self, pulled: Sequence[Pulled]) -> bool:
         """Scored within the time of one request. Publishing takes as long as it goes on: each of its requests has a
-        time of its own, and the client holds the leases meanwhile."""
+        time of its own, and the client holds the leases meanwhile. Whether they were scored in time."""
         from modelserve.pulling import message_of
 
         messages = [message_of(one) for one in pulled]
@@ -159,9 +163,24 @@ class Worker:
         try:
             async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
                 scored = await self.messages.score(loaded, messages)
+        except TooSlow as error:
+            if len(pulled) > 1:
+                await self.work_alone(pulled, messages, error)
+                return False
+            scored = [error]
         except Exception as error:
             scored = [error] * len(messages)
         await asyncio.gather(*map(self.settle, pulled, messages, scored))
+        return not isinstance(scored[0], TooSlow)
+
+    async def work_alone(self, pulled: Sequence[Pulled], messages: Sequence[Message], error: TooSlow) -> None:
+        """One slow message took the time of all, so each gets its own, one after the other."""
+        slow = 0
+        for one, message in zip(pulled, messages, strict=True):
+            if slow == MOST_SLOW:
+                self.give_back(one, message, error)
+            elif not await self.work([one]):
+                slow += 1
 
     async def settle(self, pulled: Pulled, message: Message, scored: Scored | Exception) -> None:
         try:

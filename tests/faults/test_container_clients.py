@@ -150,6 +150,16 @@ def test_a_refused_connection_gives_no_other_its_place(served: Served) -> None:
         assert [connection.recv(12) for connection in refused] == [b"HTTP/1.1 503"] * 4
 
 
+def test_no_more_are_told_than_have_a_place(served: Served) -> None:
+    with ExitStack() as held:
+        for _ in range(MOST):
+            held.enter_context(connected(served, GET))
+        told = [held.enter_context(connected(served)) for _ in range(MOST)]
+        assert [connection.recv(12) for connection in told] == [b"HTTP/1.1 503"] * MOST
+        assert read(held.enter_context(connected(served))) == b""
+    served.child.wait_until(lambda: connections(served) == 0)
+
+
 def test_nobody_is_given_a_tunnel(served: Served) -> None:
     with connected(served, b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n" + GET + b"\r\n") as connection:
         answer = read(connection)
@@ -240,3 +250,18 @@ def test_what_is_no_request_is_refused_once(served: Served, sent: bytes) -> None
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.count(b"HTTP/1.1") == 1
     assert good(served)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"\x16\x03\x01 tls\r\n\r\n", GET + b"x: %b\r\n\r\n" % (b"a" * HEADERS), GET + b"x: y\r\n" * 101 + b"\r\n"],
+    ids=["no request", "a long header", "101 headers"],
+)
+def test_what_is_wrong_behind_a_request_does_not_take_its_answer(served: Served, behind: bytes) -> None:
+    """All of it is there before the first is answered, and every whole request is."""
+    body = b'{"x":1.0}'
+    with connected(served, POST % len(body) + body + GET + b"\r\n" + behind) as connection:
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1 200") == answer.count(b"HTTP/1.1") == 2
+    assert answer.endswith(b'{"status":"ok"}')

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from modelserve.envelopes import Message
 from modelserve.errors import ModelFailed
@@ -19,10 +21,10 @@ from signatures import signature
 from tiny import Tiny, double, loaded
 
 
-def score(runtime: Tiny, *bodies: bytes) -> list[Any]:
+def score(runtime: Tiny, *bodies: bytes, kind: str = "double?", **settings: str) -> list[Any]:
     """Per message its predictions, or the codes of what is bad in it, or the error that asks for it again."""
-    with loaded(runtime, signature(x="double?")) as made:
-        messages = Messages(Settings.from_environ({}), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
+    with loaded(runtime, signature(x=kind)) as made:
+        messages = Messages(Settings.from_environ(settings), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
         together = [Message(body, f"m{number}") for number, body in enumerate(bodies)]
         return [told(one) for one in asyncio.run(messages.score(made, together))]
 
@@ -68,6 +70,23 @@ def test_no_call_has_more_rows_than_the_limit_unless_one_message_has() -> None:
     found = Records(Table({}, 0), [], [], [])
     jobs = [Job(Batch({"x": np.zeros(rows)}, rows), found, []) for rows in (1, 1, 1, 3, 2)]
     assert [[job.batch.rows for job in group] for group in cut(jobs, 2)] == [[1, 1], [1], [3], [2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "bodies", "types"),
+    [
+        ("long?", (b"1", b"null", b"2"), ["int64", "float64", "int64"]),
+        ("boolean?", (b"true", b"null"), ["bool", "object"]),
+        ("long?", (b"1", b"9007199254740993"), ["int64", "int64"]),
+        ("long?", (b"null", b"9007199254740993"), ["float64", "int64"]),
+    ],
+)
+def test_a_message_is_what_it_is_alone_whatever_came_with_it(
+    kind: str, bodies: Sequence[bytes], types: Sequence[str]
+) -> None:
+    runtime = Tiny(lambda batch: np.array([str(batch.columns["x"].dtype)] * batch.rows))
+    found = score(runtime, *(b'{"x":%b}' % body for body in bodies), kind=kind)
+    assert found == [[name] for name in types]
 
 
 def test_rows_that_depend_on_each_other_are_not_put_together() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -72,7 +72,7 @@ def test_messages_without_a_key_share_a_request(publisher: Publisher) -> None:
     requests: list[int] = []
     send = publisher._send
 
-    async def counted(topic: str, messages: list[Any]) -> None:
+    async def counted(topic: str, messages: Sequence[Any]) -> None:
         requests.append(len(messages))
         await send(topic, messages)
 
@@ -86,6 +86,60 @@ def test_messages_without_a_key_share_a_request(publisher: Publisher) -> None:
     assert requests == [50]
     asyncio.run(publish("k"))
     assert requests[1:] == [1] * 50
+
+
+def test_who_publishes_many_shares_a_request_too(publisher: Publisher) -> None:
+    requests: list[int] = []
+    send = publisher._send
+
+    async def counted(topic: str, messages: Sequence[Any]) -> None:
+        requests.append(len(messages))
+        await send(topic, messages)
+
+    async def publish(*counts: int) -> list[int]:
+        requests.clear()
+        await asyncio.gather(*(publisher.send(NAMES.dead_letter, [(b"x", {})] * count) for count in counts))
+        return list(requests)
+
+    publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
+    assert asyncio.run(publish(100, 100, 100)) == [300]
+    assert asyncio.run(publish(400, 400, 400)) == [800, 400], "nobody is cut in two"
+    assert asyncio.run(publish(5, 2_500, 5)) == [5, 1_000, 1_000, 500, 5], "unless it must be"
+
+
+def test_one_that_pubsub_refuses_spoils_none_of_those_that_share_its_request(host: str, publisher: Publisher) -> None:
+    async def publish() -> tuple[BaseException | None, ...]:
+        refused = [(b"refused", {"k": "v" * 2_000})]
+        return await asyncio.gather(
+            publisher.publish(NAMES.predictions, b"one", "", {}),
+            publisher.send(NAMES.predictions, refused),
+            publisher.send(NAMES.predictions, [(b"two", {}), (b"three", {})]),
+            return_exceptions=True,
+        )
+
+    one, error, several = asyncio.run(publish())
+    assert (one, type(error), several) == (None, PublishFailed, None)
+    assert sorted(message.data for message in pull(host, 3)) == [b"one", b"three", b"two"]
+
+
+def test_a_caller_that_gives_up_stops_none_that_come_after_it(host: str, publisher: Publisher) -> None:
+    """It has sent the first message of its key; the others wait for it."""
+
+    async def publish() -> None:
+        first = asyncio.create_task(publisher.publish(NAMES.predictions, b"first", "given up", {}))
+        await asyncio.sleep(0)
+        others = [
+            asyncio.create_task(publisher.publish(NAMES.predictions, b"%d" % n, "given up", {})) for n in range(3)
+        ]
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(*others)
+
+    asyncio.run(publish())
+    found = {message.data for message in pull(host, 3)}
+    if b"first" in found:  # Pub/Sub had it already
+        found |= {message.data for message in pull(host, 1)}
+    assert found - {b"first"} == {b"0", b"1", b"2"}
 
 
 def test_one_that_is_away_is_given_up_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

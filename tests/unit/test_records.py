@@ -42,6 +42,18 @@ def test_records_come_with_their_ids(value: Any, features: str, own: str, ids: l
     assert batch.columns["a"].tolist() == [1] * len(ids)
 
 
+def test_messages_are_checked_at_once_where_each_is_what_it_would_be_alone() -> None:
+    found = [parse(GOOD), parse([GOOD, {"a": 2, "s": "y"}])]
+    batch = records.check_at_once(found, PAIR, most=3)
+    assert batch is not None
+    assert {name: column.tolist() for name, column in batch.columns.items()} == {"a": [1, 1, 2], "s": ["x", "x", "y"]}
+    assert records.check_at_once(found, PAIR, most=2) is None, "that is more than one call of the model takes"
+    nothing = {"dataframe_split": {"columns": ["a"], "data": []}}  # and a column is missing
+    assert records.check_at_once([*found, parse(nothing)], PAIR, most=9) is None
+    for other in ({"a": "far", "s": "x"}, {"instances": [GOOD], "params": {"predict_method": "p"}}):
+        assert records.check_at_once([*found, parse(other)], PAIR, most=9) is None
+
+
 def test_forms_bring_their_params_and_method() -> None:
     found = parse({"instances": [GOOD], "params": {"predict_method": "p", "k": 1}})
     assert (found.method, found.params) == ("p", {"k": 1})

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,3 +80,31 @@ def outcomes(worker: Served) -> dict[str, int]:
     text = worker.client.get("/metrics").text
     found = re.findall(r'^modelserve_events_total\{outcome="(\w+)"\} ([\d.]+)$', text, re.MULTILINE)
     return {name: int(float(count)) for name, count in found}
+
+
+def test_a_slow_message_spoils_none_that_was_scored_with_it(models: Library, tmp_path: Path) -> None:
+    """All are there before the worker is. The slow one takes longer than a request may, and what is sent back comes
+    again when the test is long over."""
+    gate = tmp_path / "gate"
+    gate.touch()
+    late = {"minimum_backoff": timedelta(seconds=600), "maximum_backoff": timedelta(seconds=600)}
+    with pulled("slow", retry_policy=late) as pulls:
+        bodies = [b'{"x": %d, "seconds": %b}' % (number, b"2.5" if number == 20 else b"0.0") for number in range(40)]
+        ids = pulls.publish(*bodies)
+        settings = {"MODEL_URI": str(models.slow(gate)), "MODEL_TRUST": "pickle", **pulls.settings}
+        with hosting("worker", tmp_path / "log", settings | {"PREDICT_TIMEOUT_SECONDS": "2"}) as worker:
+            seen = pulls.predictions(39)
+            assert Counter(one.attributes["source_message_id"] for one in seen) == Counter(ids[:20] + ids[21:])
+            worker.child.wait_until(lambda: outcomes(worker) == {"published": 39, "retry": 1})
+
+
+def test_of_many_slow_messages_only_a_few_are_waited_for(models: Library, tmp_path: Path) -> None:
+    """All of them come again, and are answered once the model is as fast as it should be."""
+    gate = tmp_path / "gate"
+    with pulled("slower", dead_letter_policy={}) as pulls:
+        settings = {"MODEL_URI": str(models.slow(gate)), "MODEL_TRUST": "pickle", **pulls.settings}
+        with hosting("worker", tmp_path / "log", settings | {"PREDICT_TIMEOUT_SECONDS": "0.5"}) as worker:
+            ids = pulls.publish(*(b'{"x": %d, "seconds": 0.0}' % number for number in range(40)))
+            worker.child.wait_until(lambda: outcomes(worker).get("retry", 0) >= len(ids))
+            gate.touch()
+            assert {one.attributes["source_message_id"] for one in pulls.predictions(40)} == set(ids)

@@ -1,0 +1,75 @@
+"""What waits is begun as soon as anything can be begun, whatever else is still being worked on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelserve.active import Active
+from modelserve.messages import Messages
+from modelserve.metrics import Metrics
+from modelserve.settings import Settings
+from modelserve.worker import LANES, MOST_MESSAGES, Worker
+
+
+@dataclass(frozen=True)
+class Waiting:
+    size: int = 1
+
+
+class Recorded(Worker):
+    """Notes what is begun. Work is never done, as publishing is while Pub/Sub takes nothing, unless it is `instant`."""
+
+    def __init__(self, instant: bool = False) -> None:
+        settings = Settings.from_environ({})
+        metrics = Metrics(enabled=False)
+        super().__init__(settings, "s", Active(settings, metrics), Messages(settings, metrics, self.no_results))
+        self.begun: list[int] = []
+        self.instant = instant
+
+    @staticmethod
+    def no_results() -> Any:
+        raise AssertionError("nothing is published here")
+
+    async def work(self, pulled: Sequence[Any]) -> bool:
+        self.begun.append(len(pulled))
+        if not self.instant:
+            await asyncio.Event().wait()
+        return True
+
+
+def begun(*arrivals: int) -> list[int]:
+    """How many messages were begun together, when so many arrive one after the other."""
+
+    async def run() -> list[int]:
+        worker = Recorded()
+        for count in arrivals:
+            worker.take([Waiting() for _ in range(count)])
+            await asyncio.sleep(0)
+        await worker.stop()
+        return worker.begun
+
+    return asyncio.run(run())
+
+
+def test_a_message_does_not_wait_for_the_one_before_it_while_a_lane_is_free() -> None:
+    assert begun(*[1] * (LANES + 2)) == [1] * LANES
+
+
+def test_messages_that_arrive_together_are_worked_on_together() -> None:
+    assert begun(3, MOST_MESSAGES + 5) == [3, MOST_MESSAGES, 5]
+
+
+def test_a_message_that_comes_as_a_lane_ends_is_begun() -> None:
+    async def run() -> list[int]:
+        worker = Recorded(instant=True)
+        worker.take([Waiting()])
+        # After the lane has looked for more, and before anybody has been told that it ended.
+        asyncio.get_running_loop().call_soon(worker.take, [Waiting()])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return worker.begun
+
+    assert asyncio.run(run()) == [1, 1]
