@@ -63,6 +63,7 @@ def test_a_shadow_ends_with_its_server(uri: str, tmp_path: Path) -> None:
     with shadowed(tmp_path, uri, uri) as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         right(shadow)
+        eventually(lambda: offers(shadow).get("sent"), "the answer was not offered")
         (process,) = shadow.processes()
         server = psutil.Process(shadow.served.child.pid)
         for one in [*server.children(recursive=True), server]:
