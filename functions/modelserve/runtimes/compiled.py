@@ -52,7 +52,7 @@ class CompiledRuntime:
 
 @cache
 def give_back_registration() -> None:
-    """Operators are registered once, with the first session; what later ones drop would be in use."""
+    """Operators are registered once, with the first session; what later versions drop would be in use."""
     give_back_code("onnxruntime_pybind11_state")
 
 
@@ -62,11 +62,11 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     A call runs every node of its graph, whatever it is asked for, so the methods asked for most may have smaller ones.
     """
     session = opened(data)
-    give_back_registration()
     metadata = session.get_modelmeta().custom_metadata_map
     smaller = {
         tuple(one["methods"]): opened(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
     }
+    give_back_registration()
     methods = [output["name"] for output in description["outputs"]]
     return CompiledRuntime(session, smaller, Packing(Plan.decode(metadata[PLAN])), methods, description.get("classes"))
 
