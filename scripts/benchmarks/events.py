@@ -51,6 +51,10 @@ WAYS = (
 )
 
 
+# What is possible without a model: each message goes on alone, or with all that came with it.
+LIMITS = (WAYS[1], WAYS[2])
+
+
 def events(server: Server, site: Site, count: int, way: Way) -> Mapping[str, float]:
     """`records`, how many were answered per second (`rate`), and `processor` milliseconds of the server per record.
 
@@ -64,7 +68,7 @@ def events(server: Server, site: Site, count: int, way: Way) -> Mapping[str, flo
         resources.make_topics(host, names)
         if way.worker:
             resources.make_pull(host, names, DELIVERY)
-        more = {**settings(host, names), **way.settings}
+        more = {**settings(host, names), **way.settings, "ROWS": str(site.model.rows_file)}
         with started(working(server) if way.worker else listening(server), site, more) as (child, port):
             child.wait_until(processes.answering(f"http://{HOST}:{port}/health/ready"))
             if not way.worker:
@@ -86,7 +90,9 @@ def listening(server: Server) -> Server:
 
 
 def working(server: Server) -> Server:
-    """The worker with the same model."""
+    """The worker with the same model; what has none is one itself."""
+    if server.form is None:
+        return server
     command = ("{python}", "-m", "modelserve", "worker")
     more = {**server.settings, "PYTHONPATH": "{functions}"}
     return replace(server, name=f"{server.name}-worker", command=command, settings=more)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmarks.servers import LIMIT, NAIVE, NATIVE, Server
+from benchmarks.servers import LIMIT, NAIVE, NATIVE, PASSING, Server
 
 Figures = Mapping[str, float]
 
@@ -22,7 +22,7 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
     activations: dict[str, Figures] = field(default_factory=dict)
     events: dict[str, dict[str, Figures]] = field(default_factory=dict)
-    """By server, then by the title of the way that they took."""
+    """By the title of what scored them, then by that of the way that they took."""
     unfinished: dict[str, str] = field(default_factory=dict)
     """What else than its figures a server failed at, and why."""
 
@@ -32,7 +32,7 @@ class Results:
         return {name: medians(rounds) for name, rounds in finished.items()}
 
     def title(self, name: str) -> str:
-        return next(server.title for server in self.servers if server.name == name)
+        return next(server.title for server in (*self.servers, PASSING) if server.name == name)
 
     def as_json(self) -> dict[str, Any]:
         return {

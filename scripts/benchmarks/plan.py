@@ -16,13 +16,13 @@ import psutil
 
 from benchmarks import environments, machine, processors
 from benchmarks.activation import activation
-from benchmarks.events import WAYS, events
+from benchmarks.events import LIMITS, WAYS, events
 from benchmarks.figures import Results, Run
 from benchmarks.limits import load_limit
 from benchmarks.measure import measure
 from benchmarks.model import model
 from benchmarks.running import Site
-from benchmarks.servers import OWN, Server
+from benchmarks.servers import OWN, PASSING, Server
 from benchmarks.storage import published
 from modelserve.errors import ServeError
 
@@ -97,12 +97,13 @@ def measure_ours(plan: Plan, results: Results, site: Site) -> None:
             moved = attempt(results, server, "activations", partial(activation, server, site, plan.flips))
             if moved is not None:
                 results.activations[server.name] = moved
-    for server in results.servers:
-        for way in WAYS if server.form and plan.events else ():
-            count = partial(events, server, site, plan.events, way)
-            counted = attempt(results, server, f"events, {way.title}", count, results.unfinished)
-            if counted is not None:
-                results.events.setdefault(server.name, {})[way.title] = counted
+    if plan.events:
+        for server, ways in [(PASSING, LIMITS), *((server, WAYS) for server in results.servers if server.form)]:
+            for way in ways:
+                count = partial(events, server, site, plan.events, way)
+                counted = attempt(results, server, f"events, {way.title}", count, results.unfinished)
+                if counted is not None:
+                    results.events.setdefault(server.title, {})[way.title] = counted
 
 
 def attempt(

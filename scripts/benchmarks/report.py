@@ -65,7 +65,9 @@ EVENTS = (
     "Messages pushed to `predict_event` or pulled by the worker, of one record unless it says otherwise: from the first "
     "that `google-cloud-pubsub` publishes to the last prediction on the predictions topic, each compared with "
     "`mlflow.pyfunc`. Without order is `ORDERED_PREDICTIONS=false`. The Pub/Sub server, this repository's own, shares the "
-    "load's processor with the client; where the processor of what scores is not fully in use, they are the limit."
+    "load's processor with the client; where the processor of what scores is not fully in use, they are the limit. Above "
+    "them the limit of a worker: the same clients pull, publish one message for each and ack, and score nothing; with order "
+    "each needs a request of its own, without it all that came together share one."
 )
 COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
 

@@ -69,6 +69,12 @@ OWN = (
     Server(COMPILED, "modelserve, compiled", MLFLOW, (*FRAMEWORK, "{functions}/main.py"), ASGI | STORE, batching=True, form=COMPILED_FORM),
 )  # fmt: skip
 
+# Beside the worker only: what its clients cost without anything between them.
+PASSING = Server(
+    "passing", "limit: pulled, published and acked alone", MLFLOW, ("{python}", "{peers}/passing/main.py"),
+    ADDRESS | {"PYTHONPATH": "{functions}"},
+)  # fmt: skip
+
 OTHERS = (
     Server(
         "mlflow", "mlflow models serve", MLFLOW, peer="mlflow",

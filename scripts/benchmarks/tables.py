@@ -87,8 +87,8 @@ def activation_table(results: Results) -> str:
 
 def events_table(results: Results) -> str:
     rows = [
-        [results.title(name), way, f"{one['records']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.3f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
-        for name, ways in results.events.items()
+        [title, way, f"{one['records']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.3f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
+        for title, ways in results.events.items()
         for way, one in ways.items()
     ]  # fmt: skip
     heads = ["runtime", "events", "records", "records/s", "processor time per record", "of its processor in use"]

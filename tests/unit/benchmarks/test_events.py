@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks.events import listening, said, tell, working
+from benchmarks import processors
+from benchmarks.events import LIMITS, Way, events, listening, said, tell, working
 from benchmarks.measure import FailedRequests
-from benchmarks.servers import OWN, Server
+from benchmarks.model import Model
+from benchmarks.running import Site
+from benchmarks.servers import OWN, PASSING, Server
+from benchmarks.storage import Store
 
 
 @pytest.mark.parametrize("server", [server for server in OWN if server.form], ids=lambda server: server.name)
@@ -28,6 +34,14 @@ def test_the_worker_has_the_settings_of_the_same_server(server: Server) -> None:
     assert other.command[1:] == ("-m", "modelserve", "worker")
     assert other.settings.items() >= server.settings.items()
     assert other.form == server.form
+
+
+@pytest.mark.parametrize("way", LIMITS, ids=lambda way: way.title)
+def test_the_limit_passes_every_message_on_with_the_right_label(way: Way, tmp_path: Path) -> None:
+    model = Model("m", tmp_path / "model", [{"x": 1}, {"x": 2}], ["no", "yes"])
+    model.rows_file.write_text(json.dumps({"rows": model.rows, "expected": model.expected}))
+    site = Site(model, Store("", "m"), tmp_path, processors.pair())
+    assert events(PASSING, site, 30, way)["records"] == 30
 
 
 def client(program: str) -> subprocess.Popen[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import cost, report
 from benchmarks.figures import Results, Run
-from benchmarks.servers import COMPILED, NAIVE, NATIVE
+from benchmarks.servers import COMPILED, NAIVE, NATIVE, PASSING
 from unit.benchmarks.results import FIGURES, made
 
 MACHINE = {"processor": "one, 2 cores", "measured": "2026-01-02"}
@@ -56,11 +56,12 @@ def test_the_page_has_a_part_for_every_model(results: Results) -> None:
 
 
 def test_the_page_has_events_and_what_failed_beside_the_figures(results: Results) -> None:
-    results.events = {NATIVE: {"pulled": {"records": 2000.0, "rate": 400.0, "processor": 2.0}}}
-    results.unfinished = {COMPILED: "events: none came"}
+    results.events = {"modelserve, native": {"pulled": {"records": 2000.0, "rate": 400.0, "processor": 2.0}}}
+    results.unfinished = {COMPILED: "events: none came", PASSING.name: "events: wrong"}
     text = page(results)
     assert "| modelserve, native | pulled | 2,000 | 400 | 2.000 ms | 80% |" in text
     assert "- modelserve, compiled: events: none came" in text
+    assert f"- {PASSING.title}: events: wrong" in text
 
 
 def test_the_page_has_costs_with_their_date_and_page(results: Results) -> None:
