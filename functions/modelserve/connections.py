@@ -224,8 +224,13 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        # A client that still sends the body of an answered request has as long as any other to end it.
-        self.enter(Phase.IDLE if not self.pipeline else Phase.ANSWERING)
+        if len(self.pipeline) == 1 and self.pipeline[0][0].more_body:
+            self.enter(Phase.RECEIVING)
+            if self.refused:  # that one was wrong, and its body never comes
+                self.end()
+        else:
+            # A client that still sends the body of an answered request has as long as any other to end it.
+            self.enter(Phase.IDLE if not self.pipeline else Phase.ANSWERING)
         super().on_response_complete()
 
     # --- what is refused ---

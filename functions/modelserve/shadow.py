@@ -89,6 +89,7 @@ class Shadow:
         self.metrics = metrics
         self.patience = patience + settings.predict_timeout_seconds
         self.sent = self.dropped = 0
+        self._full = 0  # of the dropped: what the process had no room for
         self._collected: list[Offer] = []
         self._size = 0  # bytes of them in a message, at most
         self._due = False  # whether a turn of the loop is to send them
@@ -153,6 +154,7 @@ class Shadow:
             self.sent += offers
         else:
             self.dropped += offers
+            self._full += offers if outcome == FULL else 0
         self.metrics.count("shadow", offers, outcome=outcome)
 
     def _send(self) -> str:
@@ -232,12 +234,12 @@ class Shadow:
         """Until it ends, or the server does, or it takes nothing any more."""
         hung_up = select.poll()
         hung_up.register(ours, 0)  # both ends' closing is always told
-        sent, dropped = self.sent, self.dropped
+        sent, full = self.sent, self._full
         while not hung_up.poll(self.patience * 1_000):
-            if self.sent == sent and self.dropped > dropped:
+            if self.sent == sent and self._full > full:
                 logger.error("the shadow takes nothing any more")
                 return
-            sent, dropped = self.sent, self.dropped
+            sent, full = self.sent, self._full
 
 
 def offer_answer(

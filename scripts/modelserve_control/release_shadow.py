@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from modelserve.differences import Tally
 from modelserve.errors import SettingError
@@ -31,6 +32,10 @@ LAST: Final = 75.0
 PAUSE: Final = 0.2  # seconds after a failure
 MOST_MESSAGES: Final = 1_000  # of one pull: all that Pub/Sub gives
 MOST_SHADOWS: Final = 2_000  # are noted, at some 250 bytes each: a record is read up to a megabyte
+
+# What else comes is no shadow's: it would take from the others' counts, or leave a record that cannot be read.
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+Name = Annotated[str, Meta(max_length=1_024)]
 
 
 def check(seconds: float | None, subscription: str | None) -> None:
@@ -55,16 +60,29 @@ class Wanted:
     """Answers that must have been compared before they say anything."""
 
 
+class Counts(Tally):
+    """As a shadow can have counted."""
+
+    compared: Count
+    differing: Count
+    flips: Count
+    greatest: Annotated[float, Meta(ge=0)]
+    rows: Count
+    flipped: Count
+    forms: Count
+    errors: Annotated[dict[Annotated[str, Meta(pattern="^[A-Z0-9_]{1,40}$")], Count], Meta(max_length=20)]
+
+
 class Told(msgspec.Struct):
     """What is read of a message of `modelserve.shadow_report`."""
 
-    model: str
-    version: str
-    shadow_model: str
-    shadow_version: str
-    shadow_manifest_sha256: str
-    shadow_id: str
-    so_far: Tally
+    model: Name
+    version: Name
+    shadow_model: Name
+    shadow_version: Name
+    shadow_manifest_sha256: Name
+    shadow_id: Annotated[str, Meta(pattern="^[0-9a-z]{1,40}$")]
+    so_far: Counts
 
 
 @dataclass

@@ -115,6 +115,14 @@ def test_a_request_that_is_not_sent_in_time_is_given_up(served: Served, sent: by
     assert b"CLIENT_TOO_SLOW" in answer
 
 
+def test_a_request_behind_another_that_is_not_sent_in_time_is_given_up_too(served: Served) -> None:
+    with connected(served, GET + b"\r\n" + POST % 100 + b'{"x":') as connection:
+        answer = read(connection)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1") == 2
+    assert b"HTTP/1.1 408" in answer
+
+
 def test_the_rest_of_a_body_that_was_refused_is_waited_for_no_longer_than_any_request(served: Served) -> None:
     """And not for as long as a connection may be idle, as one is that was there before it."""
     with connected(served, GET + b"\r\n") as idle, connected(served, POST % 200_000) as connection:
@@ -256,8 +264,13 @@ def test_what_is_no_request_is_refused_once(served: Served, sent: bytes) -> None
 
 @pytest.mark.parametrize(
     "behind",
-    [b"\x16\x03\x01 tls\r\n\r\n", GET + b"x: %b\r\n\r\n" % (b"a" * HEADERS), GET + b"x: y\r\n" * 101 + b"\r\n"],
-    ids=["no request", "a long header", "101 headers"],
+    [
+        b"\x16\x03\x01 tls\r\n\r\n",
+        GET + b"x: %b\r\n\r\n" % (b"a" * HEADERS),
+        GET + b"x: y\r\n" * 101 + b"\r\n",
+        b"POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\nno length\r\n",
+    ],
+    ids=["no request", "a long header", "101 headers", "a broken body"],
 )
 def test_what_is_wrong_behind_a_request_does_not_take_its_answer(served: Served, behind: bytes) -> None:
     """All of it is there before the first is answered, and every whole request is."""

@@ -359,6 +359,22 @@ def test_a_shadow_that_takes_nothing_is_ended_and_another_comes(monkeypatch: pyt
     second.wait(WAIT_SECONDS)
 
 
+def test_a_shadow_that_is_offered_only_what_is_too_large_is_left_alone() -> None:
+    """It was offered none of it, so it has not refused to take it."""
+    with heard() as ear:
+        assert ear.shadow._socket is not None
+        ear.shadow.patience = 0.02
+        watching = threading.Thread(target=ear.shadow._watch, args=(ear.shadow._socket,))
+        watching.start()
+        for _ in range(25):
+            ear.shadow.offer(offered(size=MOST_BYTES + 1))
+            watching.join(ear.shadow.patience)
+        assert (ear.shadow.dropped, watching.is_alive()) == (25, True)
+        ear.ear.close()
+        watching.join(WAIT_SECONDS)
+        assert not watching.is_alive()
+
+
 def give(shadow: Shadow) -> None:
     on_loop(partial(shadow.offer, offered()))
     shadow.flush()

@@ -60,8 +60,23 @@ def test_other_versions_do_not_count(names: dict[str, str]) -> None:
     )
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"{}", message(so_far="many"), message(shadow_id=None)])  # type: ignore[arg-type]  # on purpose
+IMPOSSIBLE = [
+    Tally(compared=5, flipped=-5), Tally(compared=-5), Tally(compared=5, errors={"MODEL_FAILED": -5}), Tally(compared=5, flipped=2**60),
+    Tally(compared=5, greatest=-1.0), Tally(compared=5, errors={"\x1b[2J": 1}), Tally(compared=5, errors={"X" * 41: 1}),
+    Tally(compared=5, errors={f"X{number}": 1 for number in range(21)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\xff", b"[]", b"{}", message(so_far="many"), message(shadow_id=None), message(shadow_id="x" * 41), message(model="m" * 1_025),  # type: ignore[arg-type]  # on purpose
+        message().replace(b'"flipped":0', b'"flipped":' + b"9" * 400), message().replace(b'"greatest":0.0', b'"greatest":1e999'),
+        *map(message, IMPOSSIBLE),
+    ],
+)  # fmt: skip
 def test_what_is_no_shadows_message_is_passed_over(data: bytes) -> None:
+    """Else it would take from what the others have counted, or leave a record that nobody can read."""
     heard = Heard({})
     assert not heard.take(WANTED, data, 1.0)
     assert (heard.shadows, heard.other) == ({}, None)

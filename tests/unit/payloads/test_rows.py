@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +123,28 @@ def test_names_and_categories_of_every_length_are_told_apart() -> None:
     for name in ["", letters, *others]:
         renamed = {name if word == words[-1] else word: "a" for word in words}
         assert reader.take(body(renamed), 0, plain=True) is None, name
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda number: f"{number}".encode(),
+        lambda number: f"cat{number:04}".encode(),
+        lambda number: f"zone{number:04}".encode(),
+        lambda number: f"store-{number:03}".encode(),
+        lambda number: f"neighbourhood-{number:03}".encode(),
+        lambda number: f"{number:03} of the same end".encode(),
+        lambda number: struct.pack("=d", number),
+        lambda number: struct.pack("=d", number / 8),
+    ],
+    ids=lambda spelled: str(spelled(1)),
+)
+def test_a_category_is_found_near_its_place_however_alike_they_are(spelled: Callable[[int], bytes]) -> None:
+    """What is looked for is compared with whatever stands from its place on to the next free one."""
+    made = rows_plan.table([(spelled(number), number) for number in range(1_000)])
+    taken = [made.slots[place].size > 0 for place in range(made.mask + 1)]
+    assert sum(taken) == 1_000
+    assert max(sum(group) for _, group in groupby(taken)) < 24
 
 
 @pytest.mark.parametrize("category", CATEGORIES[:7])
