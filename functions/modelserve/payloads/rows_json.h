@@ -76,9 +76,9 @@ struct table {
 /* Every bit of a word reaches the low ones, which choose the slot: texts often differ in their last letters alone, and whole
    numbers in the high bits of theirs. */
 static uint64_t mixed(uint64_t hash, uint64_t word) {
-    /* 2**64 by the golden ratio: D. E. Knuth, TAOCP 6.4 */
-    unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9e3779b97f4a7c15u;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u; /* 2**64 by the golden ratio: D. E. Knuth, TAOCP 6.4 */
+    hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
 }
 
 static uint64_t hash_of(uint64_t first, const uint8_t *key, int64_t length) {
