@@ -184,9 +184,11 @@ class Publisher:
     async def _send_all(self, topic: str, waiting: Iterable[Waiting]) -> None:
         for together in shared(one for one in waiting if not one.accepted.done()):  # the others' callers have given up
             error = await self._send_together(topic, together)
-            if refused(error) and len(together) > 1:  # whoever is at fault must not spoil the others
-                for one in together:
-                    settle(one, await self._send_together(topic, [one]))
+            if refused(error) and len(together) > 1:
+                # Whoever is at fault must not spoil the others, and is found by halves: they wait behind one another.
+                middle = len(together) // 2
+                await self._send_all(topic, together[:middle])
+                await self._send_all(topic, together[middle:])
             else:
                 for one in together:
                     settle(one, error)

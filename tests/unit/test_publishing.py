@@ -122,6 +122,32 @@ def test_one_that_pubsub_refuses_spoils_none_of_those_that_share_its_request(hos
     assert sorted(message.data for message in pull(host, NAMES.predictions_pull, 3)) == [b"one", b"three", b"two"]
 
 
+@pytest.mark.parametrize("key", ["", "halves"])
+def test_one_that_pubsub_refuses_is_found_by_halves(host: str, publisher: Publisher, key: str) -> None:
+    """The others go in as few requests as that takes, in their order."""
+    requests: list[int] = []
+    send = publisher._send
+
+    async def counted(topic: str, messages: Sequence[Any]) -> None:
+        requests.append(len(messages))
+        await send(topic, messages)
+
+    publisher._send = counted  # type: ignore[method-assign]
+
+    async def publish() -> list[BaseException | None]:
+        first = asyncio.create_task(publisher.publish(NAMES.predictions, b"0", key, {}))
+        await asyncio.sleep(0)
+        attributes = [{"k": "v" * 2_000} if number == 40 else {} for number in range(1, 65)]
+        others = [publisher.publish(NAMES.predictions, b"%d" % n, key, own) for n, own in enumerate(attributes, 1)]
+        return await asyncio.gather(first, *others, return_exceptions=True)
+
+    outcomes = asyncio.run(publish())
+    assert [number for number, outcome in enumerate(outcomes) if isinstance(outcome, PublishFailed)] == [40]
+    assert len(requests) <= 2 + 2 * 7
+    found = [int(message.data) for message in pull(host, NAMES.predictions_pull, 64)]
+    assert (found if key else sorted(found)) == [number for number in range(65) if number != 40]
+
+
 def test_a_caller_that_gives_up_stops_none_that_come_after_it(host: str, publisher: Publisher) -> None:
     """It has sent the first message of its key; the others wait for it."""
 
