@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from email.message import Message
@@ -21,7 +22,7 @@ GONE: Answer = (0, {}, b"")
 WAIT_SECONDS = 30.0
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, ABC):
     """Says nothing on stderr, not even of a client that goes away: some tests kill theirs."""
 
     protocol_version = "HTTP/1.1"
@@ -37,8 +38,8 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
-    def answer(self, body: bytes) -> Answer:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, body: bytes) -> Answer: ...
 
     def reply(self, status: int, headers: Headers, body: bytes, sent: int | None = None) -> None:
         """With `sent` so many bytes of the body, and then the connection ends."""

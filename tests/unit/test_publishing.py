@@ -25,6 +25,20 @@ def publisher(host: str, monkeypatch: pytest.MonkeyPatch) -> Publisher:
     return Publisher(timeout=5.0)
 
 
+@pytest.fixture
+def requests(publisher: Publisher) -> list[int]:
+    """Messages of each request that the publisher makes."""
+    made: list[int] = []
+    send = publisher._send
+
+    async def counted(topic: str, messages: Sequence[Any]) -> None:
+        made.append(len(messages))
+        await send(topic, messages)
+
+    publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
+    return made
+
+
 def wire(data: bytes) -> Any:
     return types.PubsubMessage.pb()(data=data)
 
@@ -68,40 +82,24 @@ def test_messages_of_one_key_arrive_in_the_order_of_the_calls(host: str, publish
         assert [one for one in found if one[1] == key] == [one for one in sent if one[1] == key]
 
 
-def test_messages_without_a_key_share_a_request(publisher: Publisher) -> None:
-    requests: list[int] = []
-    send = publisher._send
-
-    async def counted(topic: str, messages: Sequence[Any]) -> None:
-        requests.append(len(messages))
-        await send(topic, messages)
-
+def test_messages_without_a_key_share_a_request(publisher: Publisher, requests: list[int]) -> None:
     async def publish(key: str) -> None:
         await asyncio.gather(
             *(publisher.publish(NAMES.dead_letter, b"x", f"{key}{n}" if key else "", {}) for n in range(50))
         )
 
-    publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
     asyncio.run(publish(""))
     assert requests == [50]
     asyncio.run(publish("k"))
     assert requests[1:] == [1] * 50
 
 
-def test_who_publishes_many_shares_a_request_too(publisher: Publisher) -> None:
-    requests: list[int] = []
-    send = publisher._send
-
-    async def counted(topic: str, messages: Sequence[Any]) -> None:
-        requests.append(len(messages))
-        await send(topic, messages)
-
+def test_who_publishes_many_shares_a_request_too(publisher: Publisher, requests: list[int]) -> None:
     async def publish(*counts: int) -> list[int]:
         requests.clear()
         await asyncio.gather(*(publisher.send(NAMES.dead_letter, [(b"x", {})] * count) for count in counts))
         return list(requests)
 
-    publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
     assert asyncio.run(publish(100, 100, 100)) == [300]
     assert asyncio.run(publish(400, 400, 400)) == [800, 400], "nobody is cut in two"
     assert asyncio.run(publish(5, 2_500, 5)) == [5, 1_000, 1_000, 500, 5], "unless it must be"
@@ -123,16 +121,10 @@ def test_one_that_pubsub_refuses_spoils_none_of_those_that_share_its_request(hos
 
 
 @pytest.mark.parametrize("key", ["", "halves"])
-def test_one_that_pubsub_refuses_is_found_by_halves(host: str, publisher: Publisher, key: str) -> None:
+def test_one_that_pubsub_refuses_is_found_by_halves(
+    host: str, publisher: Publisher, requests: list[int], key: str
+) -> None:
     """The others go in as few requests as that takes, in their order."""
-    requests: list[int] = []
-    send = publisher._send
-
-    async def counted(topic: str, messages: Sequence[Any]) -> None:
-        requests.append(len(messages))
-        await send(topic, messages)
-
-    publisher._send = counted  # type: ignore[method-assign]
 
     async def publish() -> list[BaseException | None]:
         first = asyncio.create_task(publisher.publish(NAMES.predictions, b"0", key, {}))
