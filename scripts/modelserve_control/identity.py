@@ -78,7 +78,7 @@ def of_account(audience: str) -> str | None:
     from google.oauth2.id_token import fetch_id_token
 
     try:
-        return str(fetch_id_token(Request(), audience))  # type: ignore[no-untyped-call]  # its own
+        return str(fetch_id_token(Request(), audience))  # type: ignore[no-untyped-call]  # google-auth types only a part
     except (GoogleAuthError, ValueError):
         return None
 
