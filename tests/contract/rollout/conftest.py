@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,8 @@ class Rollout:
     def __call__(self, *words: object, code: int = 0) -> Done:
         return self.command(*self.words, *words, *self.deploying, code=code)
 
-    @contextmanager
-    def started(self, *words: object) -> Iterator[subprocess.Popen[str]]:
-        process = self.command.start(*self.words, *words, *self.deploying)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
+    def started(self, *words: object) -> AbstractContextManager[subprocess.Popen[str]]:
+        return self.command.started(*self.words, *words, *self.deploying)
 
     def json(self, *words: object, code: int = 0) -> Any:
         return json.loads(self("--json", *words, code=code).out)
