@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,19 @@ def records(store: str) -> list[dict[str, Any]]:
     """Every record of the store, oldest first."""
     with opened(store) as objects:
         return [document(objects, info.name) for info in objects.list("releases/") if info.name.count("/") == 1]
+
+
+@contextmanager
+def asleep(process: subprocess.Popen[str], fault: Fault) -> Iterator[None]:
+    """Once the fault holds its answer, which it finds when the block ends. Only held back, a question is asked again after
+    twenty seconds, and another process may take longer."""
+    assert fault.arrived.wait(WAIT_SECONDS)
+    process.send_signal(signal.SIGSTOP)
+    fault.release.set()
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def kill(process: subprocess.Popen[str], fault: Fault | Held) -> None:
