@@ -28,8 +28,6 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Probe = Callable[[], bool]
 
-KEPT: list[socket.socket] = []  # the ports that `free_port` gave
-
 
 class ProcessFailed(ServeError):
     """A process ended, or did not answer in time; the message ends with what it last wrote."""
@@ -202,7 +200,7 @@ def free_port() -> int:
     if sys.platform == "linux":
         # The server binds it once more: while nobody listens the kernel lets all who say this share a port that was asked for.
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        KEPT.append(keeper)
+        keeper.detach()
     else:
         keeper.close()
     return port
