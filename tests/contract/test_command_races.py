@@ -26,7 +26,7 @@ pytestmark = pytest.mark.parametrize("command", ["bucket"], indirect=True)
 
 @pytest.fixture
 def hold_at(command: CommandLine, gcs: BucketServer) -> Iterator[HoldAt]:
-    """The command behind a proxy at which the first upload of the named object waits."""
+    """The command behind a proxy at which an upload of the named object waits."""
     with ExitStack() as stack:
 
         def hold(marker: str) -> tuple[CommandLine, Held]:

@@ -44,7 +44,7 @@ class Releases:
     @property
     def words(self) -> list[str]:
         limits = str(self.directory / "thresholds.yaml")
-        return ["--data", str(self.rows), "--thresholds", limits, "--arrive", "30", "--watch", "1"]
+        return ["--data", str(self.rows), "--thresholds", limits, "--arrive", "300", "--watch", "1"]
 
     def __call__(self, version: str, *more: object, code: int = 0) -> Any:
         return self.command.json("release", "m", version, *self.words, *more, code=code)
