@@ -75,7 +75,9 @@ def test_the_second_is_what_the_tests_print(tmp_path: Path) -> None:
 
     room = "tests/unit/test_errors.py"
     own = {"ROOMS": room, "LOGS": str(tmp_path)}
-    done = subprocess.run(["scripts/test"], cwd=ROOT, env=environ() | own, text=True, capture_output=True, timeout=600)
+    done = subprocess.run(
+        ["scripts/test"], cwd=ROOT, env=environ() | own, text=True, capture_output=True, timeout=1_800
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     kept = [line for line in shown.splitlines() if not line.startswith(("tests/", "SKIPPED"))]
     printed = done.stdout.splitlines()
