@@ -46,7 +46,7 @@ def test_a_shadow_that_is_killed_comes_back(uri: str, tmp_path: Path) -> None:
         shadow.wait_until_active(lambda: right(shadow))
         (first,) = shadow.processes()
         first.kill()
-        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
         right(shadow, 10)
         assert shadow.processes() != [first]
         assert shadow.summary(taken=10)["compared"] >= 10
@@ -71,7 +71,7 @@ def test_a_challenger_that_crashes_is_started_again(uri: str, models: Library, t
     with shadowed(tmp_path, uri, other) as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         right(shadow, row=ROW | {"marked": True})
-        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
         assert '"status":3' in shadow.log.read_text()
         assert shadow.offers()["away"] > 0
 
@@ -92,7 +92,7 @@ def test_a_challenger_that_hangs_is_started_again(uri: str, models: Library, tmp
     with shadowed(tmp_path, uri, other, PREDICT_TIMEOUT_SECONDS="2") as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         asked_until(shadow, lambda: '"the challenger hangs"' in shadow.log.read_text(), "nobody noticed")
-        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
     assert shadow.lines(SUMMARY)[0]["errors"]["DEADLINE_EXCEEDED"] >= 3
 
 
