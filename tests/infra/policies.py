@@ -24,7 +24,7 @@ ALL: Final[tuple[Policy, ...]] = (
     access.functions_only_read_models,
     access.versions_cannot_be_overwritten,
     access.only_who_serves_tells_of_a_shadow,
-    access.only_the_pipeline_reads_of_a_shadow,
+    access.only_who_releases_reads_of_a_shadow,
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,

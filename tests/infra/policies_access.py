@@ -82,7 +82,8 @@ def only_who_serves_tells_of_a_shadow(resources: Sequence[Resource]) -> Iterator
         yield f"{member} has {role} on {topic} and does not serve, or serves and does not have it"
 
 
-def only_the_pipeline_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
+def only_who_releases_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
+    releasing = {("roles/pubsub.subscriber", identity(resources, job)["member"]) for job in ("deploy", "retrain")}
     read = [one for _, one in of(resources, "google_pubsub_subscription") if one["topic"] in shadow_topics(resources)]
     if not read:
         yield "Nobody can read what a shadow tells"
@@ -92,7 +93,7 @@ def only_the_pipeline_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterat
             for _, grant in of(resources, "google_pubsub_subscription_iam_member")
             if grant["subscription"] == one["name"]
         }
-        if granted != {("roles/pubsub.subscriber", identity(resources, "deploy")["member"])}:
+        if granted != releasing:
             yield f"{one['name']} is read by {sorted(granted)}"
 
 
