@@ -44,6 +44,7 @@ POLICIES: Final = {
         "functions.tf", "local._common_settings)", 'local._common_settings, { MODEL_URI = "gs://${each.key}" })'
     ),
     "functions_take_as_many_requests_as_they_are_sent": Change("functions.tf", 'FUNCTION_USE_ASGI = "true"', 'FUNCTION_USE_ASGI = "false"'),
+    "retraining_writes_no_record_of_a_rollout": Change("store.tf", "/releases/models/", "/releases/"),
     "only_who_serves_tells_of_a_shadow": Change("shadow.tf", 'toset(["event", "http"])', 'toset(["event", "http", "retrain"])'),
     "only_who_releases_reads_of_a_shadow": Change("shadow.tf", 'toset(["deploy", "retrain"])', 'toset(["deploy", "retrain", "test"])'),
     "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'identity = "http"', 'identity = "event"'),

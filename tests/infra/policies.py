@@ -23,6 +23,7 @@ ALL: Final[tuple[Policy, ...]] = (
     access.callers_are_granted_on_the_service,
     access.functions_only_read_models,
     access.versions_cannot_be_overwritten,
+    access.retraining_writes_no_record_of_a_rollout,
     access.only_who_serves_tells_of_a_shadow,
     access.only_who_releases_reads_of_a_shadow,
     access.functions_run_and_build_as_accounts_of_their_own,

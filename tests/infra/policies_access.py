@@ -61,11 +61,21 @@ def versions_cannot_be_overwritten(resources: Sequence[Resource]) -> Iterator[st
         harmless = one["role"] in ("roles/storage.objectViewer", "roles/storage.objectCreator")
         beside = [
             each["expression"].endswith('/versions/") == ""')
-            or f'"projects/_/buckets/{one["bucket"]}/objects/releases/"' in each["expression"]
+            or f'"projects/_/buckets/{one["bucket"]}/objects/releases/' in each["expression"]
             for each in one["condition"]
         ]
         if one["bucket"].endswith("-models") and not harmless and beside != [True]:
             yield f"{address} may overwrite a version, not only what stands beside it"
+
+
+def retraining_writes_no_record_of_a_rollout(resources: Sequence[Resource]) -> Iterator[str]:
+    """`modelserve rollout --resume` runs the command that is in it."""
+    retrain = identity(resources, "retrain")["member"]
+    for address, one in of(resources, "google_storage_bucket_iam_member"):
+        if one["member"] == retrain and one["role"] != "roles/storage.objectViewer":
+            said = "".join(each["expression"] for each in one["condition"])
+            if "/objects/models/" not in said and "/objects/releases/models/" not in said:
+                yield f"{address} may write what `modelserve rollout --resume` runs"
 
 
 def only_who_serves_tells_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
