@@ -92,6 +92,7 @@ def verdict_line(verdict: Verdict) -> str:
 
 
 def figure(value: float) -> str:
+    """Four digits, or all that stand before the point."""
     return f"{value:,.0f}" if value >= 999.95 else f"{value:.4g}"
 
 
