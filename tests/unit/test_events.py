@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from modelserve.envelopes import Message
-from modelserve.errors import TooSlow
+from modelserve.errors import PublishFailed, TooSlow
 from modelserve.events import Events
 from modelserve.metrics import Metrics
 from modelserve.results import Letter, Result
@@ -30,6 +30,11 @@ class Kept:
 
     async def dead_letter(self, letters: Sequence[Letter]) -> None:
         self.seen.extend(letters)
+
+
+class Away(Kept):
+    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+        raise PublishFailed("Pub/Sub is away.")
 
 
 class Unforeseen:
@@ -64,6 +69,16 @@ def test_what_nobody_foresaw_about_a_message_is_a_dead_letter_and_no_endless_ret
     (letter,) = kept.seen
     assert (letter.data, letter.attributes["error_code"]) == (b'{"x":1.0}', "INTERNAL_ERROR")
     assert "a bug" not in str(letter.attributes)
+
+
+def test_a_message_whose_results_are_not_accepted_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(PublishFailed):
+        handle(Message(b'{"x":1.0}', "m1"), signature(x="double"), Away)
+    (line,) = caplog.records
+    assert (line.message, line.__dict__["fields"]) == (
+        "a message is sent back",
+        {"message_id": "m1", "error_code": "PUBLISH_FAILED"},
+    )
 
 
 def test_publishing_that_takes_too_long_ends_in_time() -> None:

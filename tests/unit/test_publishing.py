@@ -53,7 +53,7 @@ def test_messages_go_out_in_few_requests_within_the_limits() -> None:
 def test_what_pubsub_refuses_is_reported_and_blocks_nothing(host: str, publisher: Publisher, key: str) -> None:
     async def fail_then_publish() -> None:
         late = f"projects/p/topics/late-{len(key)}"
-        with pytest.raises(PublishFailed):
+        with pytest.raises(PublishFailed, match="NOT_FOUND"):
             await publisher.publish(late, b"lost", key, {})
         with resources.publisher(host) as topics:
             topics.create_topic(name=late)
@@ -164,7 +164,7 @@ def test_one_that_is_away_is_given_up_when_the_time_is_over(monkeypatch: pytest.
     with server.running() as gone:
         pass
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", gone)
-    with pytest.raises(PublishFailed):
+    with pytest.raises(PublishFailed, match="in time"):
         asyncio.run(Publisher(timeout=0.5).publish(NAMES.predictions, b"x", "", {}))
 
 
@@ -201,5 +201,5 @@ def test_what_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch, code: str) 
 def test_what_does_not_pass_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with failing(grpc.StatusCode.PERMISSION_DENIED) as host:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
-        with pytest.raises(PublishFailed):
+        with pytest.raises(PublishFailed, match="PERMISSION_DENIED"):
             asyncio.run(Publisher(timeout=30.0).publish(NAMES.predictions, b"x", "k", {}))
