@@ -173,7 +173,7 @@ def hung_up(ear: socket.socket) -> bool:
 
 def named(loaded: Loaded) -> dict[str, str]:
     """A directory without a manifest has no digest."""
-    model, version = (value.decode() for _, value in loaded.headers)
+    model, version = loaded.names
     return {"shadow_model": model, "shadow_version": version, "shadow_manifest_sha256": loaded.digest or ""}
 
 
