@@ -203,11 +203,11 @@ class Publisher:
         return None
 
     async def _send(self, topic: str, messages: Sequence[Wire]) -> None:
-        """In `timeout` seconds, which begin here: whoever waits for those under way has as long as they have, and more."""
-        end = asyncio.get_running_loop().time() + self.timeout
+        """In `timeout` seconds, which begin when it is its turn: the records of one message may be many requests."""
         metadata = self._metadata((("topic", topic),))
         try:
             async with self._free:
+                end = asyncio.get_running_loop().time() + self.timeout
                 await self._call(self._request(topic=topic, messages=messages), (metadata,), end)
         except Exception as error:
             raise PublishFailed(f"Pub/Sub did not accept the messages{why(error)}.") from error
