@@ -219,10 +219,10 @@ class Messages:
 
     async def dead_letter(self, results: Results, message: Message, bad: Sequence[Bad]) -> None:
         first = bad[0].error
-        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
-        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
         if not results.dead_letters:
             raise first  # nowhere to keep it: let the subscription's own policy end it
+        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
+        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
         await results.dead_letter([letter(message, one) for one in bad])
         self.metrics.count("events", len(bad), outcome="dead_letter")
 
