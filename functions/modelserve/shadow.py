@@ -217,7 +217,7 @@ class Shadow:
             ours.setblocking(False)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
             handle = theirs.fileno()
-            command = [sys.executable, "-c", START, str(Path(__file__).parents[1]), str(handle)]
+            command = [sys.executable, "-P", "-c", START, str(Path(__file__).parents[1]), str(handle)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[handle])  # noqa: S603 - this interpreter, and our own module
         with self._lock:
             self._socket, self.process = ours, process
