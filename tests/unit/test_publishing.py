@@ -12,9 +12,8 @@ from google.pubsub_v1 import types
 
 from modelserve.errors import PublishFailed
 from modelserve.publishing import MAX_REQUEST, Publisher, groups
-from modelserve_control import resources
+from modelserve_control import processes, resources
 from pubsub_host import NAMES, host, pull
-from unit.unheard import unheard
 
 __all__ = ["host"]
 
@@ -161,10 +160,9 @@ def test_a_caller_that_gives_up_stops_none_that_come_after_it(host: str, publish
 
 
 def test_one_that_is_away_is_given_up_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    with unheard() as gone:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", gone)
-        with pytest.raises(PublishFailed):
-            asyncio.run(Publisher(timeout=0.5).publish(NAMES.predictions, b"x", "", {}))
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{processes.free_port()}")
+    with pytest.raises(PublishFailed):
+        asyncio.run(Publisher(timeout=0.5).publish(NAMES.predictions, b"x", "", {}))
 
 
 @contextmanager

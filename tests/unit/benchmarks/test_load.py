@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.load import CUT_OFF, REFUSED, Load, drive, post
 from http_server import GONE, Answer, Handler, http_server
-from unit.unheard import unheard
+from modelserve_control import processes
 
 SLOW_SECONDS = 0.05
 SHORT, LONGEST = 0.1, 60.0  # seconds of a run
@@ -83,8 +83,7 @@ def test_a_request_without_an_answer_is_a_failure() -> None:
 
 
 def test_a_server_that_is_not_there_is_a_failure_per_connection() -> None:
-    with unheard() as host:
-        load = drive(int(host.rpartition(":")[2]), REQUEST, connections=3, count=10)
+    load = drive(processes.free_port(), REQUEST, connections=3, count=10)
     assert (len(load.latencies), load.failures) == (0, {REFUSED: 3})
 
 

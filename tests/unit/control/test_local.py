@@ -18,16 +18,18 @@ import pytest
 
 from modelserve_control import processes
 from modelserve_control.processes import answering, listening
-from unit.unheard import unheard
 
 COMMAND = [sys.executable, "-m", "modelserve_control.local"]
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    """Of a user with nothing running yet."""
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Of a user with nothing running yet; what a failing test has kept is taken down."""
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_EMULATOR_HOST")}
-    return processes.with_sources({**kept, "TMPDIR": str(tmp_path)})
+    made = processes.with_sources({**kept, "TMPDIR": str(tmp_path)})
+    yield made
+    if any(tmp_path.glob("modelserve-local-*/pid")):
+        run(made, "down")
 
 
 def run(environ: dict[str, str], *arguments: str) -> tuple[int, Any]:
@@ -135,20 +137,18 @@ def test_a_kept_stack_that_cannot_start_says_what_its_own_process_said(environ: 
 
 
 def test_a_storage_server_that_does_not_answer_is_named(environ: dict[str, str]) -> None:
-    with unheard() as host:
-        address = f"http://{host}"
-        status, error = run({**environ, "STORAGE_EMULATOR_HOST": address}, "up")
+    address = f"http://127.0.0.1:{processes.free_port()}"
+    status, error = run({**environ, "STORAGE_EMULATOR_HOST": address}, "up")
     assert (status, error["error_code"]) == (1, "STORE_UNAVAILABLE")
     assert f"{address} does not answer" in error["message"]
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(environ: dict[str, str]) -> None:
-    with unheard() as host:
-        proxy = f"http://{host}"
-        proxies = {"HTTP_PROXY": proxy, "http_proxy": proxy, "https_proxy": proxy, "NO_PROXY": "example.com"}
-        status, _ = run({**environ, **proxies}, "up", "--keep")
-        assert status == 0
-        assert run(environ, "down") == (0, {"stopped": True})
+    proxy = f"http://127.0.0.1:{processes.free_port()}"
+    proxies = {"HTTP_PROXY": proxy, "http_proxy": proxy, "https_proxy": proxy, "NO_PROXY": "example.com"}
+    status, _ = run({**environ, **proxies}, "up", "--keep")
+    assert status == 0
+    assert run(environ, "down") == (0, {"stopped": True})
 
 
 def test_a_kept_stack_that_lost_a_function_ends_and_says_so(environ: dict[str, str]) -> None:
