@@ -20,7 +20,7 @@ def calls(gate: Path) -> int:
 
 def test_requests_in_flight_are_answered_after_sigterm(functions: Functions, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    settings = {"MODEL_URI": str(functions.models.slow(gate)), "MODEL_TRUST": "pickle"}
+    settings = {"MODEL_URI": str(functions.models.slow(gate)), "MODEL_TRUST": "pickle", "PREDICT_TIMEOUT_SECONDS": "60"}
     with serving(tmp_path / "log", settings) as served, ExitStack() as exit:
         body = b'{"x": 1.0, "seconds": 0.0}'
         waiting = [exit.enter_context(connected(served, POST % len(body) + body)) for _ in range(4)]
