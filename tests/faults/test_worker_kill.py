@@ -38,7 +38,7 @@ def test_nothing_is_lost_and_no_record_has_two_predictions(models: Library, tmp_
         directory.mkdir()
         with working(models, "linear10", pulls, directory):
             take(pulls, seen, len(expected))
-        taken(pulls, seen)
+        taken(pulls, seen, wait=False)
         assert pulls.left() == 0
         assert pulls.dead_letters(0) == []
     assert set(seen) == expected
@@ -60,13 +60,13 @@ def take(pulls: Pulls, seen: dict[str, set[bytes]], count: int) -> None:
     end = time.monotonic() + LONGEST
     while len(seen) < count:
         assert time.monotonic() < end, f"{len(seen)} records have predictions, and no more come"
-        if taken(pulls, seen):
+        if taken(pulls, seen, wait=True):
             end = time.monotonic() + LONGEST
 
 
-def taken(pulls: Pulls, seen: dict[str, set[bytes]]) -> int:
-    """How many predictions were there."""
-    found = pulls._pull(pulls.names.predictions_pull, wait=False)
+def taken(pulls: Pulls, seen: dict[str, set[bytes]], wait: bool) -> int:
+    """How many predictions were there, or came."""
+    found = pulls._pull(pulls.names.predictions_pull, wait)
     for one in found:
         seen[one.attributes["prediction_id"]].add(one.data)
     return len(found)
