@@ -58,7 +58,10 @@ START: Final = (
 
 
 class Offer(msgspec.Struct, array_like=True, gc=False):
-    """One request and its answer, which names model and version as headers do. `event`: the body is the message's data, the answer a list of prediction events."""
+    """One request and its answer, which names model and version as headers do.
+
+    `event`: the body is the message's data, the answer a list of prediction events.
+    """
 
     event: bool
     method: str
