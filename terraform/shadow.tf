@@ -33,11 +33,12 @@ resource "google_pubsub_subscription" "shadow" {
   }
 }
 
-resource "google_pubsub_subscription_iam_member" "deploy_reads_shadow" {
-  count        = var.shadow == null ? 0 : 1
+# Whoever may move an alias may release with --shadow.
+resource "google_pubsub_subscription_iam_member" "releases_read_shadow" {
+  for_each     = var.shadow == null ? toset([]) : toset(["deploy", "retrain"])
   subscription = google_pubsub_subscription.shadow[0].name
   role         = "roles/pubsub.subscriber"
-  member       = local.members.deploy
+  member       = local.members[each.key]
 
   lifecycle {
     replace_triggered_by = [google_pubsub_subscription.shadow[0].id]

@@ -86,9 +86,19 @@ locals {
     title      = "aliases only"
     expression = "resource.name.extract(\"/objects/models/{name}/aliases/\") != \"\" && resource.name.extract(\"/objects/models/{name}/versions/\") == \"\""
   }
+  _objects = "projects/_/buckets/${google_storage_bucket.this["models"].name}/objects"
+  _model_objects = {
+    title      = "models only"
+    expression = "resource.name.startsWith(\"${local._objects}/models/\")"
+  }
   _release_objects = {
     title      = "releases only"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.this["models"].name}/objects/releases/\")"
+    expression = "resource.name.startsWith(\"${local._objects}/releases/\")"
+  }
+  # Not the record of a rollout: whoever resumes one runs the command that stands there.
+  _version_release_objects = {
+    title      = "releases of versions only"
+    expression = "resource.name.startsWith(\"${local._objects}/releases/models/\")"
   }
 
   store_grants = {
@@ -97,10 +107,10 @@ locals {
     "models/deploy/roles/storage.objectUser/2"   = local._release_objects
     "models/event/roles/storage.objectViewer"    = null
     "models/http/roles/storage.objectViewer"     = null
-    "models/retrain/roles/storage.objectCreator" = null
+    "models/retrain/roles/storage.objectCreator" = local._model_objects
     "models/retrain/roles/storage.objectViewer"  = null
     "models/retrain/roles/storage.objectUser"    = local._alias_objects
-    "models/retrain/roles/storage.objectUser/2"  = local._release_objects
+    "models/retrain/roles/storage.objectUser/2"  = local._version_release_objects
     "results/event/roles/storage.objectCreator"  = null
     "results/event/roles/storage.objectViewer"   = null
     "source/build/roles/storage.objectViewer"    = null

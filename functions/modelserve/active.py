@@ -26,8 +26,8 @@ from modelserve.store.resolve import Resolved, at_alias, resolve
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts at a version that fails
-# Seconds between two looks at the alias while no version answers. A first deployment often comes before the first promotion, and
-# until then nobody is served, while one small request a second burdens nobody.
+# Seconds between two looks at the alias while no version answers. A first deployment often comes before the first
+# promotion, and until then nobody is served, while one small request a second burdens nobody.
 FIRST_REFRESH = 1.0
 
 
@@ -41,6 +41,7 @@ class Active:
         self.error: ServeError | None = None
         self.draining = False  # this process ends: it answers what it has, and asks for no more
         self._first: Future[Loaded] = Future()
+        self._waiting: tuple[Future[Loaded], asyncio.Future[Loaded]] | None = None  # `_first`, and that on a loop
         self._generation: int | None = None  # of the alias document that was last acted on
         self._failures = 0
         self._retry_at = 0.0
@@ -82,11 +83,18 @@ class Active:
             return self.current
         if self.error is not None and not self.error.retryable:
             raise not_ready(self.error)
-        waiting = asyncio.wrap_future(self._first)
         try:
-            return await asyncio.wait_for(asyncio.shield(waiting), self.settings.load_wait_seconds)
+            return await asyncio.wait_for(asyncio.shield(self._awaited()), self.settings.load_wait_seconds)
         except TimeoutError:
             raise not_ready(self.error) from None
+
+    def _awaited(self) -> asyncio.Future[Loaded]:
+        """The first version, as one future for all requests of a loop: one of its own would stay behind when a request
+        gives up, for as long as no version comes."""
+        first, loop = self._first, asyncio.get_running_loop()
+        if self._waiting is None or self._waiting[0] is not first or self._waiting[1].get_loop() is not loop:
+            self._waiting = first, asyncio.wrap_future(first)
+        return self._waiting[1]
 
     # --- the loader's thread ---
 

@@ -33,7 +33,7 @@ class Difference:
 @dataclass(slots=True)
 class Comparison:
     """`differences` has the first few, `counts` all of them by kind; `greatest` is the
-    greatest distance of two numbers that are no labels. An output is a place without the numbers of rows."""
+    greatest distance of two numbers that are no labels. An output is a place without the number of its row."""
 
     tolerance: float
     differences: list[Difference] = field(default_factory=list)
@@ -59,11 +59,11 @@ class Comparison:
         if len(self.differences) < MOST_KEPT:
             self.differences.append(Difference(place, kind, served, shadow))
 
-    def values(self, served: Any, shadow: Any, place: str, output: str) -> None:
+    def values(self, served: Any, shadow: Any, place: str, output: str, in_row: bool) -> None:
         if isinstance(served, Mapping) and isinstance(shadow, Mapping):
-            self.objects(served, shadow, place, output)
+            self.objects(served, shadow, place, output, in_row)
         elif isinstance(served, list) and isinstance(shadow, list):
-            self.lists(served, shadow, place, output)
+            self.lists(served, shadow, place, output, in_row)
         elif is_number(served) and is_number(shadow):
             self.numbers(served, shadow, place, output)
         elif type(served) is not type(shadow):
@@ -71,7 +71,9 @@ class Comparison:
         elif served is not None:
             self.label(served, shadow, place, output)
 
-    def objects(self, served: Mapping[str, Any], shadow: Mapping[str, Any], place: str, output: str) -> None:
+    def objects(
+        self, served: Mapping[str, Any], shadow: Mapping[str, Any], place: str, output: str, in_row: bool
+    ) -> None:
         for key in {**served, **shadow}:
             name = escaped(key)
             below = f"{place}/{name}"
@@ -80,14 +82,15 @@ class Comparison:
             elif key not in served:
                 self.add(below, FORM, "nothing", form(shadow[key]))
             else:
-                self.values(served[key], shadow[key], below, f"{output}/{name}")
+                self.values(served[key], shadow[key], below, f"{output}/{name}", in_row)
 
-    def lists(self, served: list[Any], shadow: list[Any], place: str, output: str) -> None:
+    def lists(self, served: list[Any], shadow: list[Any], place: str, output: str, in_row: bool) -> None:
+        """The first list on the way has the rows; what is in a row may be a list, too."""
         if len(served) != len(shadow):
             self.add(place, FORM, form(served), form(shadow))
             return
         for number, pair in enumerate(zip(served, shadow, strict=True)):
-            self.values(*pair, f"{place}/{number}", output)
+            self.values(*pair, f"{place}/{number}", f"{output}/{number}" if in_row else output, in_row=True)
 
     def label(self, served: Any, shadow: Any, place: str, output: str) -> None:
         self.labels[output] += 1
@@ -105,10 +108,13 @@ class Comparison:
             self.add(place, NUMBER, served, shadow)
 
 
-def compare(served: Any, shadow: Any, tolerance: float) -> Comparison:
-    """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or in relation to the greater one."""
+def compare(served: Any, shadow: Any, tolerance: float, one_row: bool = False) -> Comparison:
+    """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or in relation to the greater one.
+
+    `one_row`: the answer is that to one row, and no list in it has rows.
+    """
     found = Comparison(tolerance)
-    found.values(served, shadow, "", "")
+    found.values(served, shadow, "", "", in_row=one_row)
     return found
 
 

@@ -16,7 +16,7 @@ from modelserve.active import Active
 from modelserve.bodies import JSON, Headers, read_body
 from modelserve.door import Budget, Door, metrics_reply, reply
 from modelserve.envelopes import Message
-from modelserve.errors import MethodNotAllowed, ServeError
+from modelserve.errors import MethodNotAllowed
 from modelserve.loading import Loaded
 from modelserve.messages import Messages, Scored, explain
 from modelserve.metrics import Metrics
@@ -68,25 +68,26 @@ class Events(Door):
         The ack deadline is not known here, so scoring and publishing have a bound of their own.
         """
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
-        async with self.turn(seconds) as loaded:
-            scored = await self.score(loaded, message)
-            if self.settings.dry_run:
-                return dry(scored, loaded)
-            await self.messages.deliver(message, scored)
+        try:
+            async with self.turn(seconds) as loaded:
+                scored = await self.score(loaded, message)
+                if self.settings.dry_run:
+                    return dry(scored, loaded)
+                await self.messages.deliver(message, scored)
+        except Exception as error:
+            self.messages.sent_back(message, error)
+            raise
         if self.delivered is not None:
             self.loop.call_soon(self.delivered, loaded, message, scored.results)
         answer = {"published": len(scored.results), "dead_lettered": len(scored.bad)}
         return reply(answer, loaded)
 
     async def score(self, loaded: Loaded, message: Message) -> Scored:
-        try:
-            async with Budget(self.settings.predict_timeout_seconds):
-                (scored,) = await self.messages.score(loaded, [message])
-            if isinstance(scored, Exception):
-                raise scored
-        except ServeError as error:
-            self.messages.sent_back(message, error)
-            raise
+        """Raises what asks for redelivery."""
+        async with Budget(self.settings.predict_timeout_seconds):
+            (scored,) = await self.messages.score(loaded, [message])
+        if isinstance(scored, Exception):
+            raise scored
         return scored
 
 

@@ -24,7 +24,7 @@ def give_back_code(library: str) -> int:
         return 0
     given = 0
     advise = ctypes.CDLL(None).madvise
-    for line in MAPS.read_text(errors="replace").split("\n")[:-1]:  # a name may hold any byte but that one
+    for line in MAPS.read_bytes().decode(errors="replace").split("\n")[:-1]:  # a name may hold any byte but that one
         place, mode, _, _, _, *name = line.split(maxsplit=5)
         if mode == CODE and name and library in Path(name[0]).name:
             start, end = (int(address, 16) for address in place.split("-"))

@@ -58,7 +58,7 @@ class Job:
 
     batch: Batch
     found: Records
-    rows: list[dict[str, Any]] | ServeError
+    rows: list[dict[str, Any]] | Exception
 
 
 class Messages:
@@ -83,7 +83,7 @@ class Messages:
         decoded, whole = await off_loop(size, lambda: self.decode(loaded, messages))
         usable = [one for one in decoded if isinstance(one, Decoded)]
         scored = await self.predict_at_once(loaded, usable, whole) if whole else None
-        outcomes = iter(scored or await self.predict(loaded, usable))
+        outcomes = iter(scored or await self.predict(loaded, usable, apart=whole is not None))
         return [next(outcomes) if isinstance(one, Decoded) else one for one in decoded]
 
     # --- in ---
@@ -143,21 +143,25 @@ class Messages:
 
     # --- scored ---
 
-    async def predict_at_once(self, loaded: Loaded, decoded: Sequence[Decoded], whole: Batch) -> list[Scored] | None:
+    async def predict_at_once(
+        self, loaded: Loaded, decoded: Sequence[Decoded], whole: Batch
+    ) -> list[Scored | Exception] | None:
         """None when the model fails, with what `predict` needs to find the message at fault."""
         try:
             rows = iter(await scoring.batch_results(loaded, whole, {}, None))
-        except ServeError:
+        except Exception:
             for one, batch in zip(decoded, split(whole, [one.found.table.rows for one in decoded]), strict=True):
                 one.batches = [batch]
             return None
         return [self.scored(loaded, one, list(islice(rows, one.found.table.rows))) for one in decoded]
 
-    async def predict(self, loaded: Loaded, decoded: Sequence[Decoded]) -> list[Scored | Exception]:
+    async def predict(self, loaded: Loaded, decoded: Sequence[Decoded], apart: bool) -> list[Scored | Exception]:
+        """`apart`: each batch by itself, since all of them together have failed already."""
+        apart = apart or not loaded.runtime.mergeable
         jobs = [[Job(batch, one.found, []) for batch in one.batches] for one in decoded]
         alike: dict[Any, list[Job]] = {}
         for job in chain.from_iterable(jobs):
-            alike.setdefault(kind_of(job) if loaded.runtime.mergeable else id(job), []).append(job)
+            alike.setdefault(id(job) if apart else kind_of(job), []).append(job)
         groups = chain.from_iterable(cut(group, self.settings.max_batch_rows) for group in alike.values())
         await asyncio.gather(*(score_together(loaded, group) for group in groups))
         return [self.outcome(loaded, one, own) for one, own in zip(decoded, jobs, strict=True)]
@@ -167,18 +171,21 @@ class Messages:
         for job in jobs:
             if isinstance(job.rows, BadInput):
                 return Scored(loaded.name, [], [Bad(None, decoded.message.data, job.rows)])
-            if isinstance(job.rows, ServeError):
+            if isinstance(job.rows, Exception):
                 return job.rows
             predictions += job.rows
         return self.scored(loaded, decoded, predictions)
 
-    def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[dict[str, Any]]) -> Scored:
+    def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[dict[str, Any]]) -> Scored | Exception:
         found = decoded.found
         several = len(found.places) + len(found.bad) > 1
-        results = [
-            self.result(loaded, decoded.message, found, row, prediction, several)
-            for row, prediction in enumerate(predictions)
-        ]
+        try:
+            results = [
+                self.result(loaded, decoded.message, found, row, prediction, several)
+                for row, prediction in enumerate(predictions)
+            ]
+        except Exception as error:  # a model may give what has no form in JSON
+            return error
         self.metrics.count("rows", len(results))
         return Scored(loaded.name, results, found.bad)
 
@@ -212,10 +219,10 @@ class Messages:
 
     async def dead_letter(self, results: Results, message: Message, bad: Sequence[Bad]) -> None:
         first = bad[0].error
-        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
-        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
         if not results.dead_letters:
             raise first  # nowhere to keep it: let the subscription's own policy end it
+        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
+        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
         await results.dead_letter([letter(message, one) for one in bad])
         self.metrics.count("events", len(bad), outcome="dead_letter")
 
@@ -245,7 +252,7 @@ async def score_together(loaded: Loaded, jobs: Sequence[Job]) -> None:
         first = jobs[0].found
         batch = concatenate([job.batch for job in jobs])
         rows = iter(await scoring.batch_results(loaded, batch, first.params, first.method))
-    except ServeError as error:
+    except Exception as error:
         if len(jobs) == 1:
             jobs[0].rows = error
             return

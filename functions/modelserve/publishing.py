@@ -23,6 +23,7 @@ FRAME: Final = 16  # bytes around each message of a request, at most
 # A connection of HTTP/2 carries about so many requests at a time; more would wait in it while their time runs out.
 AT_ONCE: Final = 100
 FIRST_BACKOFF: Final = 0.1  # seconds
+TOPIC_AT_FAULT: Final = frozenset({"NOT_FOUND", "PERMISSION_DENIED"})
 # As the library's own: without a bound on an answer, and told after 30 s when nobody is there any more.
 CHANNEL: Final = [
     ("grpc.max_send_message_length", -1),
@@ -202,14 +203,14 @@ class Publisher:
         return None
 
     async def _send(self, topic: str, messages: Sequence[Wire]) -> None:
-        """In `timeout` seconds, which begin here: whoever waits for those under way has as long as they have, and more."""
-        end = asyncio.get_running_loop().time() + self.timeout
+        """In `timeout` seconds, which begin when it is its turn: the records of one message may be many requests."""
         metadata = self._metadata((("topic", topic),))
         try:
             async with self._free:
+                end = asyncio.get_running_loop().time() + self.timeout
                 await self._call(self._request(topic=topic, messages=messages), (metadata,), end)
         except Exception as error:
-            raise PublishFailed("Pub/Sub did not accept the messages in time.") from error
+            raise PublishFailed(f"Pub/Sub did not accept the messages{why(error)}.") from error
 
 
 def settle(one: Waiting, error: PublishFailed | None) -> None:
@@ -223,8 +224,19 @@ def settle(one: Waiting, error: PublishFailed | None) -> None:
 
 def refused(error: PublishFailed | None) -> bool:
     """Whether Pub/Sub will never take one of the messages."""
-    code = getattr(error and error.__cause__, "code", None)
-    return code is not None and code().name == "INVALID_ARGUMENT"
+    return error is not None and status_of(error.__cause__) == "INVALID_ARGUMENT"
+
+
+def why(error: BaseException) -> str:
+    status = status_of(error)
+    hint = "; the topic must be there, and this service account may publish to it" if status in TOPIC_AT_FAULT else ""
+    return f": {status}{hint}" if status else " in time"
+
+
+def status_of(error: BaseException | None) -> str | None:
+    """The name of the status that Pub/Sub answered with; None when it did not answer."""
+    code = getattr(error, "code", None)
+    return str(code().name) if callable(code) else None
 
 
 def shared(waiting: Iterable[Waiting]) -> Iterator[list[Waiting]]:

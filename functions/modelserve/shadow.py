@@ -58,7 +58,10 @@ START: Final = (
 
 
 class Offer(msgspec.Struct, array_like=True, gc=False):
-    """One request and its answer, which names model and version as headers do. `event`: the body is the message's data, the answer a list of prediction events."""
+    """One request and its answer, which names model and version as headers do.
+
+    `event`: the body is the message's data, the answer a list of prediction events.
+    """
 
     event: bool
     method: str
@@ -214,7 +217,7 @@ class Shadow:
             ours.setblocking(False)
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
             handle = theirs.fileno()
-            command = [sys.executable, "-c", START, str(Path(__file__).parents[1]), str(handle)]
+            command = [sys.executable, "-P", "-c", START, str(Path(__file__).parents[1]), str(handle)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[handle])  # noqa: S603 - this interpreter, and our own module
         with self._lock:
             self._socket, self.process = ours, process

@@ -22,13 +22,14 @@ from starlette.requests import Request
 
 from modelserve import logs
 from modelserve.active import Active
-from modelserve.differences import compare
+from modelserve.differences import Comparison, compare
 from modelserve.envelopes import Message
 from modelserve.errors import ServeError, SettingError, TooSlow
 from modelserve.events import Events
 from modelserve.http import V2_MODEL, Http
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
+from modelserve.payloads import inference_v2
 from modelserve.settings import Settings, settings
 from modelserve.shadow import COLLECTING, LONGEST, Offer
 from modelserve.shadow_report import LAST, Report
@@ -109,7 +110,7 @@ class Challenger:
             replay = self.replay_event if offer.event else self.replay
             found = await replay(offer, names)
             served = msgspec.json.decode(offer.answer)
-            comparison = compare(part(served, offer), part(found, offer), self.settings.shadow_tolerance)
+            comparison = compared(served, found, offer, self.settings.shadow_tolerance)
         except Failed as error:
             code = str(error)
             self.report.failed(offer, names, code)
@@ -173,15 +174,30 @@ def hung_up(ear: socket.socket) -> bool:
 
 def named(loaded: Loaded) -> dict[str, str]:
     """A directory without a manifest has no digest."""
-    model, version = (value.decode() for _, value in loaded.headers)
+    model, version = loaded.names
     return {"shadow_model": model, "shadow_version": version, "shadow_manifest_sha256": loaded.digest or ""}
+
+
+def compared(served: Any, shadow: Any, offer: Offer, tolerance: float) -> Comparison:
+    """Two answers to the same offer. Only a plain record is answered without a list of rows, by one result."""
+    plain = not offer.event and not V2_MODEL.fullmatch(offer.path)
+    one_row = plain and type(served) is dict and "predictions" not in served
+    return compare(part(served, offer), part(shadow, offer), tolerance, one_row)
 
 
 def part(answer: Any, offer: Offer) -> Any:
     """What of an answer is compared: without the names of the model and its version, which differ."""
     if offer.event:
         return [event["prediction"] for event in answer]
-    return answer["outputs"] if V2_MODEL.fullmatch(offer.path) else answer
+    if V2_MODEL.fullmatch(offer.path):
+        return {str(place): {"data": rows_of(output)} for place, output in enumerate(answer["outputs"])}
+    return answer
+
+
+def rows_of(tensor: Any) -> list[Any]:
+    """Of V2, which has the items of all rows in one list."""
+    items: list[Any] = tensor["data"]
+    return inference_v2.rows_of(items, tensor["shape"], tensors=True) if items else items
 
 
 def content_type(offer: Offer) -> list[tuple[bytes, bytes]]:

@@ -87,9 +87,13 @@ def lines(found: Sequence[Verdict]) -> str:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    return (
-        f"- {'met' if verdict.met else 'MISSED'}: {verdict.target}: {verdict.value:,.4g} against {verdict.bound:,.4g}"
-    )
+    word = "met" if verdict.met else "MISSED"
+    return f"- {word}: {verdict.target}: {figure(verdict.value)} against {figure(verdict.bound)}"
+
+
+def figure(value: float) -> str:
+    """Four digits, or all that stand before the point."""
+    return f"{value:,.0f}" if value >= 999.95 else f"{value:.4g}"
 
 
 def price_part(prices: Prices) -> Iterator[str]:

@@ -97,8 +97,7 @@ def check_label(label: str) -> None:
 
 
 @main.command()
-@click.argument("name")
-@click.argument("version")
+@options.version
 @options.store()
 @options.alias
 @options.reason
@@ -154,8 +153,7 @@ def show(what: str, store: str) -> Any:
 
 
 @main.command()
-@click.argument("name")
-@click.argument("version")
+@options.version
 @options.store()
 @click.option("--incomplete", is_flag=True, help="Clear what a killed publisher left; make sure that none is running.")
 @answers(words.deleted)

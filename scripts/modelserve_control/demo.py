@@ -140,7 +140,7 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
     environ |= {"EVENT_FEATURES_FIELD": "flight", "EVENT_ID_FIELD": "flight_id"}
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "functions_framework"]
+        command = processes.module("functions_framework")
         ready = processes.answering(f"{url}/health/ready")
         with processes.running("the flight function", command, Path(directory) / "log", ready, environ):
             yield url

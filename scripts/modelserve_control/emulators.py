@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +58,7 @@ def storage_binary() -> Path:
 @contextmanager
 def pubsub(directory: Path) -> Iterator[str]:
     """Our server; gives its `host:port`, the value of PUBSUB_EMULATOR_HOST."""
-    command = [sys.executable, "-m", "modelserve_control.pubsub"]
+    command = processes.module("modelserve_control.pubsub")
     child = processes.start("the Pub/Sub server", command, directory / "pubsub.log", processes.with_sources(os.environ))
     try:
         child.wait_until(lambda: child.first_line().startswith("{"))

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -49,7 +48,7 @@ def start(arguments: Sequence[str]) -> dict[str, Any]:
     lock = _lock()
     if lock is None:
         raise AlreadyRunning("A local stack is running already: stop it with `modelserve local down`.")
-    command = [sys.executable, "-m", "modelserve_control.local", "up", "--json", *arguments]
+    command = processes.module("modelserve_control.local", "up", "--json", *arguments)
     log = directory() / "log"
     with os.fdopen(lock), log.open("wb") as output:
         # The lock is the open file's, so it stays taken when this process closes its own descriptor.

@@ -1,4 +1,4 @@
-"""The options that more than one command has, said once."""
+"""The options and arguments that more than one command has, said once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ def store(what: str = "", required: bool = True) -> Callable[[Command], Command]
     )
 
 
+def _told_apart(context: click.Context, _: click.Parameter, words: tuple[str, ...]) -> None:
+    """Into `name` and `version`. Whether they can be such, the command says, as it says everything: with --json too."""
+    if len(words) == 1 and "/" in words[0]:
+        name, version = words[0].split("/", 1)
+        words = (name, version.removeprefix("versions/"))
+    if len(words) != 2:
+        raise click.UsageError("Name one version, as in churn 7 or churn/7.", context)
+    context.params["name"], context.params["version"] = words
+
+
+version = click.argument(
+    "words", metavar="NAME VERSION|NAME/VERSION", nargs=-1, required=True, callback=_told_apart, expose_value=False
+)
 alias = click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
 batch_rows = click.option(
     "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."

@@ -103,6 +103,11 @@ def launcher() -> list[str]:
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
 
 
+def module(name: str, *arguments: str) -> list[str]:
+    """The command of a module of this environment. -P: a json.py where the user stands is no module of ours."""
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
 def start(name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> Child:
     """Start `command` with exactly `environ` (default: this process's). Call it on a thread that lives as long as the
     child may, because the kernel ties the child to the thread."""

@@ -74,7 +74,7 @@ def release(objects: Objects, order: Order, progress: Progress, root: Path = SOU
             raise PreconditionFailed(f"The alias {order.alias} of {order.name} names version {order.version} already.")
         record = begun(objects, order, manifest, found)
     else:
-        if order.shadow is None and "shadow" in record.document:
+        if order.shadow is None and "shadow" in record.document and record.done("shadow") is None:
             raise SettingError(f"The release {record.id} is shadowing: go on with --shadow, for less time if you like.")
         progress.say(f"Go on with the release {record.id}, begun {record.document['started_at']}")
     try:
@@ -116,7 +116,8 @@ class Release:
             ("shadow", self.shadow),
             ("promote", self.promote),
         ):
-            wanted = step != "shadow" or self.order.shadow is not None
+            # Beside a version that is in use itself there is nothing to compare it with.
+            wanted = step != "shadow" or (self.order.shadow is not None and self.record.done("promote") is None)
             if wanted and self.record.done(step) is None:
                 self.record.add(step, **action())
         if regressed := self.record.done("regressed"):

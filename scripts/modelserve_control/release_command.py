@@ -16,8 +16,7 @@ def told(record: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("name")
-@click.argument("version")
+@options.version
 @options.store()
 @options.data
 @click.option(

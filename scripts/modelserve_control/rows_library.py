@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from modelserve.payloads.rows_plan import digest
-from modelserve_control.processes import SOURCES
+from modelserve_control.processes import SOURCES, module
 
 LIBRARY: Final = "modelserve/payloads/rows.binary"
 """Its name in functions/."""
@@ -30,16 +30,7 @@ def make(functions: Path, target: str | None = CLOUD, flags: tuple[str, ...] = F
     `stderr` is the compiler's."""
     with TemporaryDirectory() as directory:
         out = Path(directory, "rows.binary")
-        command = [
-            sys.executable,
-            "-m",
-            "ziglang",
-            "cc",
-            *flags,
-            *(("-target", target) if target else ()),
-            "-o",
-            str(out),
-        ]
+        command = module("ziglang", "cc", *flags, *(("-target", target) if target else ()), "-o", str(out))
         environ = {"ZIG_GLOBAL_CACHE_DIR": str(CACHE), "ZIG_LOCAL_CACHE_DIR": str(CACHE / "local")}
         source = functions / "modelserve/payloads/rows.c"
         made_from = (digest(source.parent) or b"").decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -214,13 +213,13 @@ class Stack:
         """The command that starts a function, or an entry point of the container, and what only it is told."""
         if target in CONTAINER:
             environ = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
-            return [sys.executable, "-m", "modelserve", target], environ
+            return processes.module("modelserve", target), environ
         environ = {
             "FUNCTION_TARGET": target,
             "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
             "FUNCTION_USE_ASGI": "true",
         }
-        return [sys.executable, "-m", "functions_framework"], environ
+        return processes.module("functions_framework"), environ
 
     def _wait_live(self, target: str) -> None:
         self._functions[target].wait_until(processes.answering(f"{self._urls[target]}/health/live"))

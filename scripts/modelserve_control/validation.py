@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +46,7 @@ def validate(
     """
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         answer = Path(scratch) / "answer.json"
-        words = [sys.executable, "-m", "modelserve_control.validate", str(directory), str(answer), "--trust", trust]
+        words = processes.module("modelserve_control.validate", str(directory), str(answer), "--trust", trust)
         words += ["--compile", mode]
         code = run([*words, "--data", str(data)] if data else words)
         if not answer.is_file():

@@ -23,6 +23,15 @@ run "a_shadow_is_one_apply" {
   }
 }
 
+run "a_release_may_read_what_it_waits_for" {
+  command = plan
+
+  assert {
+    condition     = toset([for one in google_pubsub_subscription_iam_member.releases_read_shadow : one.member]) == toset([google_service_account.this["deploy"].member, google_service_account.this["retrain"].member])
+    error_message = "A release with --shadow would end as SUBSCRIPTION_UNUSABLE."
+  }
+}
+
 run "both_functions_have_the_challenger_beside_the_model" {
   command = plan
 

@@ -55,6 +55,27 @@ def test_a_model_that_is_not_there_is_told_by_every_command(command: CommandLine
 
 
 @pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("m/9", "m has no version 9; it has 1, 2, 3."),
+        ("m@blue", "m has no alias blue; it has none."),
+        ("n/1", "The store has no model n; it has m."),
+        ("n", "The store has no model n; it has m."),
+    ],
+)
+def test_what_cannot_be_scored_because_it_is_not_there_is_told_with_what_is(
+    command: CommandLine, tmp_path: Path, what: str, said: str
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("x\n1\n")
+    refused = command.json("score", what, rows, tmp_path / "out.parquet", code=1)
+    assert (refused["error_code"], refused["message"]) == ("NOT_FOUND", said)
+    refused = command.json("compare", what, "m/1", "--data", rows, code=2)
+    assert (refused["error_code"], refused["message"]) == ("NOT_FOUND", f"A: {said}")
+
+
+@pytest.mark.usefixtures("three")
 def test_a_version_is_shown_by_its_number_alone(command: CommandLine) -> None:
     assert command.json("show", "m/2") == command.json("show", "m/versions/2")
     assert command.json("show", "m/2")["version"] == "2"

@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
-from hosting import hosting
-from serving import Served, release
+from faults.clients import GET, POST, connected, read
+from faults.containers import HEADERS, MOST, container, empty, good
+from serving import Served
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
-MOST = 8  # connections
-HEADERS = 4_096  # bytes
-IDLE_SECONDS = 8
-BOUNDS = {
-    "MAX_CONNECTIONS": str(MOST),
-    "MAX_HEADER_BYTES": str(HEADERS),
-    "CLIENT_TIMEOUT_SECONDS": "1",
-    "IDLE_TIMEOUT_SECONDS": str(IDLE_SECONDS),
-    "MAX_REQUEST_BYTES": "100000",
-}
-GET = b"GET /health/live HTTP/1.1\r\nhost: a\r\n"
-POST = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-
 
 @pytest.fixture(scope="module")
-def served(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    path = tmp_path_factory.mktemp("container")
-    release(path / "store", "two", models.path("two_outputs"), runtime="compiled")
-    uri = {"MODEL_URI": f"{path}/store/models/two@champion", "MODEL_TRUST": "pickle"}
-    with hosting("http", path / "log", uri | BOUNDS) as made:
+def patient(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Nobody's time runs out."""
+    with container(models, tmp_path_factory.mktemp("patient"), client_seconds=120, idle_seconds=600) as made:
         yield made
 
 
-@contextmanager
-def connected(served: Served, sent: bytes = b"", receives: int | None = None) -> Iterator[socket.socket]:
-    """`receives`: how many bytes the system keeps for a client that does not read."""
-    host, _, port = served.url.removeprefix("http://").partition(":")
-    with socket.socket() as connection:
-        connection.settimeout(60)
-        if receives is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-        connection.connect((host, int(port)))
-        connection.sendall(sent)
-        yield connection
-
-
-def read(connection: socket.socket) -> bytes:
-    """Everything until the server closes."""
-    chunks = []
-    with suppress(ConnectionResetError):
-        while chunk := connection.recv(65_536):
-            chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def good(served: Served) -> bool:
-    return served.post("/predict", {"x": 1.0}, headers={"connection": "close"}).status_code == 200
+@pytest.fixture
+def served(patient: Served) -> Served:
+    return empty(patient)
 
 
 @pytest.mark.parametrize(
@@ -104,34 +67,6 @@ def test_the_body_before_a_head_does_not_count_as_its_own(served: Served) -> Non
         assert read(connection).endswith(b'{"status":"ok"}')
 
 
-@pytest.mark.parametrize(
-    "sent", [b"GET /heal", GET, GET + b"x: y", POST % 100 + b'{"x":', POST.replace(b"%d", b"9") + b"1"]
-)
-def test_a_request_that_is_not_sent_in_time_is_given_up(served: Served, sent: bytes) -> None:
-    with connected(served, sent) as connection:
-        assert good(served)
-        answer = read(connection)
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b"CLIENT_TOO_SLOW" in answer
-
-
-def test_a_request_behind_another_that_is_not_sent_in_time_is_given_up_too(served: Served) -> None:
-    with connected(served, GET + b"\r\n" + POST % 100 + b'{"x":') as connection:
-        answer = read(connection)
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert answer.count(b"HTTP/1.1") == 2
-    assert b"HTTP/1.1 408" in answer
-
-
-def test_the_rest_of_a_body_that_was_refused_is_waited_for_no_longer_than_any_request(served: Served) -> None:
-    """And not for as long as a connection may be idle, as one is that was there before it."""
-    with connected(served, GET + b"\r\n") as idle, connected(served, POST % 200_000) as connection:
-        assert idle.recv(12) == b"HTTP/1.1 200"
-        assert read(connection).startswith(b"HTTP/1.1 413")
-        idle.sendall(GET + b"connection: close\r\n\r\n")
-        assert read(idle).count(b'{"status":"ok"}') == 2
-
-
 @pytest.mark.parametrize("pieces", [1, 2], ids=["in one piece", "body apart"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["a length", "chunks"])
 def test_who_asks_for_another_protocol_is_answered_in_this_one(served: Served, pieces: int, chunked: bool) -> None:
@@ -151,7 +86,6 @@ def test_who_asks_for_another_protocol_is_answered_in_this_one(served: Served, p
 
 
 def test_a_refused_connection_gives_no_other_its_place(served: Served) -> None:
-    served.child.wait_until(lambda: connections(served) == 0)
     with ExitStack() as held:
         for _ in range(MOST):
             held.enter_context(connected(served, GET))
@@ -160,14 +94,12 @@ def test_a_refused_connection_gives_no_other_its_place(served: Served) -> None:
 
 
 def test_no_more_are_told_than_have_a_place(served: Served) -> None:
-    served.child.wait_until(lambda: connections(served) == 0)  # those of other tests would have places, or be told
     with ExitStack() as held:
         for _ in range(MOST):
             held.enter_context(connected(served, GET))
         told = [held.enter_context(connected(served)) for _ in range(MOST)]
         assert [connection.recv(12) for connection in told] == [b"HTTP/1.1 503"] * MOST
         assert read(held.enter_context(connected(served))) == b""
-    served.child.wait_until(lambda: connections(served) == 0)
 
 
 def test_nobody_is_given_a_tunnel(served: Served) -> None:
@@ -189,31 +121,8 @@ def flood(connection: socket.socket) -> None:
         connection.sendall(GET + b"\r\n")
 
 
-def test_a_client_that_does_not_read_its_answers_is_let_go(served: Served) -> None:
-    """Its answers are more than the system keeps for one that reads nothing."""
-    rows = json.dumps([{"x": 1.0}] * 8_000).encode()
-    before = connections(served)
-    with connected(served, receives=4_096) as connection:
-        with suppress(ConnectionError):
-            connection.sendall((POST % len(rows) + rows) * 60)
-        served.child.wait_until(lambda: connections(served) == before)
-    assert good(served)
-
-
-def connections(served: Served) -> int:
-    """How many connections the server has open, as the system tells."""
-    found = psutil.Process(served.child.pid).net_connections("tcp")
-    return sum(one.status != psutil.CONN_LISTEN for one in found)
-
-
-def test_an_idle_connection_is_closed(served: Served) -> None:
-    with connected(served) as silent, connected(served, GET + b"\r\n") as kept:
-        assert kept.recv(12) == b"HTTP/1.1 200"
-        assert read(silent) == b""
-        assert read(kept).endswith(b'{"status":"ok"}')
-
-
 def test_the_longest_idle_connection_makes_room(served: Served) -> None:
+    """Long before its own time."""
     with ExitStack() as stack:
         idle = []
         for _ in range(MOST):
@@ -222,7 +131,6 @@ def test_the_longest_idle_connection_makes_room(served: Served) -> None:
             if len(idle) == 1:
                 assert good(served)  # the server's clock counts milliseconds
         assert good(served)
-        idle[0].settimeout(IDLE_SECONDS / 2)  # it goes long before its own time
         assert read(idle[0]).endswith(b'{"status":"ok"}')
         idle[-1].sendall(GET + b"connection: close\r\n\r\n")
         assert read(idle[-1]).count(b'{"status":"ok"}') == 2, "the others stay"
@@ -230,15 +138,13 @@ def test_the_longest_idle_connection_makes_room(served: Served) -> None:
 
 def test_with_none_idle_a_new_connection_is_told(served: Served) -> None:
     with ExitStack() as stack:
-        busy = [stack.enter_context(connected(served, GET)) for _ in range(MOST)]
+        for _ in range(MOST):
+            stack.enter_context(connected(served, GET))
         with connected(served, GET + b"\r\n") as one_more:
             answer = read(one_more)
-        assert answer.startswith(b"HTTP/1.1 503")
-        assert b"TOO_MANY_CONNECTIONS" in answer
-        assert b"retry-after: 1" in answer
-        for connection in busy:
-            assert read(connection).startswith(b"HTTP/1.1 408")
-    served.child.wait_until(lambda: good(served))
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"TOO_MANY_CONNECTIONS" in answer
+    assert b"retry-after: 1" in answer
 
 
 def test_a_trailer_is_no_header(served: Served) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,25 @@ import httpx
 import pytest
 
 from contract.events.topics import push_body
+from faults.clients import POST, connected
+from faults.proxy import wait_for
 from hosting import Pulls, hosting, pulled
-from modelserve_control.processes import GRACE
 from serving import Served
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
 ROW = {"x": 1.0, "seconds": 0.0}
+# Requests are taken for some seconds after SIGTERM, and answered however late the gate is opened.
+UNHURRIED = {"DRAIN_SECONDS": "4", "PREDICT_TIMEOUT_SECONDS": "120", "PUBLISH_TIMEOUT_SECONDS": "120"}
+# Seconds. With the defaults a process ends itself 9.5 s after SIGTERM, and a model that nobody lets go on ends after 60.
+ENDED = 30.0
 
 
 @pytest.fixture(scope="module")
 def pulls() -> Iterator[Pulls]:
-    with pulled("drain") as made:
+    """What was leased comes again when it is nacked, and otherwise not while the tests run."""
+    with pulled("drain", ack_deadline_seconds=600) as made:
         yield made
 
 
@@ -45,21 +51,40 @@ def not_ready(served: Served) -> bool:
     return served.client.get("/health/ready").status_code == 503
 
 
-@pytest.mark.parametrize(("kind", "body"), [("http", ROW), ("events", push_body(ROW, "drained"))])
+def left(pulls: Pulls, count: int) -> int:
+    """How many messages nobody has acked, once there are so many: what was nacked comes a little later."""
+    found = 0
+
+    def enough() -> bool:
+        nonlocal found
+        found += pulls.left()
+        return found >= count
+
+    wait_for(enough, 5)  # a lease that nobody gives back ends only later
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "body"), [("http", "/predict", ROW), ("events", "/", push_body(ROW, "drained"))]
+)
 def test_readiness_goes_first_and_accepted_requests_are_answered(
-    models: Library, pulls: Pulls, tmp_path: Path, kind: str, body: object
+    models: Library, pulls: Pulls, tmp_path: Path, kind: str, path: str, body: object
 ) -> None:
     gate = tmp_path / "gate"
-    with held(models, kind, pulls, gate) as served, ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(served.post, "/", body) for _ in range(4)]
+    content = json.dumps(body).encode()
+    with held(models, kind, pulls, gate, **UNHURRIED) as served, ExitStack() as exit:
+        sent = POST.replace(b"/predict", path.encode()) % len(content) + content
+        waiting = [exit.enter_context(connected(served, sent)) for _ in range(4)]
         served.child.wait_until(lambda: called(gate))
+        for _ in range(2):  # so what was sent before has been read
+            assert served.client.get("/health/live").status_code == 200
         served.child.terminate()
         served.child.wait_until(lambda: not_ready(served))
         answer = served.client.get("/health/live")  # still taken, on a connection that ends with it
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         gate.touch()
-        assert [future.result().status_code for future in waiting] == [200] * 4
-        assert served.child.wait(GRACE)
+        assert [connection.recv(12) for connection in waiting] == [b"HTTP/1.1 200"] * 4
+        assert served.child.wait(ENDED)
         assert served.child.returncode == 0
         with pytest.raises(httpx.TransportError):
             served.client.get("/health/live")
@@ -79,23 +104,23 @@ def test_a_model_that_never_answers_does_not_hold_the_process(
             pool.submit(httpx.post, f"{served.url}/predict", json=ROW, trust_env=False, timeout=30)
         served.child.wait_until(lambda: called(gate))
         served.child.terminate()
-        assert served.child.wait(2 * GRACE)
+        assert served.child.wait(ENDED)
     if kind == "worker":
-        assert pulls.left() == 1, "the message was nacked"
+        assert left(pulls, 1) == 1, "the message was nacked"
 
 
 def test_a_worker_finishes_what_it_has_leased_and_asks_for_no_more(
     models: Library, pulls: Pulls, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    with held(models, "worker", pulls, gate, MAX_LEASED_MESSAGES="10") as worker:
+    with held(models, "worker", pulls, gate, MAX_LEASED_MESSAGES="10", **UNHURRIED) as worker:
         pulls.publish(*(json.dumps(ROW).encode() for _ in range(30)))
         worker.child.wait_until(lambda: called(gate))
         worker.child.terminate()
         worker.child.wait_until(lambda: not_ready(worker))
         gate.touch()
-        assert worker.child.wait(GRACE)
+        assert worker.child.wait(ENDED)
         assert worker.child.returncode == 0
         answered = len(pulls.predictions(1))
         assert answered <= 10
-        assert answered + pulls.left() == 30
+        assert answered + left(pulls, 30 - answered) == 30

@@ -17,6 +17,9 @@ from serving import Functions, release, serving
 
 MESSAGES = 1_000
 POISON = 20
+# Seconds that no push and no answer need: what is given up comes again, and is counted.
+UNHURRIED = {"PREDICT_TIMEOUT_SECONDS": "120", "PUBLISH_TIMEOUT_SECONDS": "120"}
+DELIVERY = Delivery(ack_deadline=600, minimum_backoff=0.01, maximum_backoff=0.05)
 
 
 def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, tmp_path: Path) -> None:
@@ -31,9 +34,9 @@ def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, t
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)
-            settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle", **topics.settings}
+            settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle", **UNHURRIED}
             with (
-                serving(tmp_path / "log", settings, "predict_event", "/health/ready") as served,
+                serving(tmp_path / "log", settings | topics.settings, "predict_event", "/health/ready") as served,
                 ThreadPoolExecutor(8) as pool,
             ):
                 statuses = Counter(pool.map(lambda body: served.post("/", body).status_code, deliveries))
@@ -55,9 +58,9 @@ def test_poison_is_pushed_once_and_kept_once(functions: Functions, tmp_path: Pat
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)
-            settings = {"MODEL_URI": str(functions.models.path("raising")), "MODEL_TRUST": "pickle", **topics.settings}
-            with serving(tmp_path / "log", settings, "predict_event", "/health/ready") as served:
-                resources.make_push(host, names, served.url + "/", Delivery(minimum_backoff=0.01, maximum_backoff=0.05))
+            settings = {"MODEL_URI": str(functions.models.path("raising")), "MODEL_TRUST": "pickle", **UNHURRIED}
+            with serving(tmp_path / "log", settings | topics.settings, "predict_event", "/health/ready") as served:
+                resources.make_push(host, names, served.url + "/", DELIVERY)
                 good = [b'{"x": %d, "marked": false}' % number for number in range(POISON)]
                 poison = [b"poison %d" % number for number in range(POISON)]
                 raising = [b'{"x": %d, "marked": true}' % number for number in range(POISON)]

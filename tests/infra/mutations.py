@@ -44,8 +44,9 @@ POLICIES: Final = {
         "functions.tf", "local._common_settings)", 'local._common_settings, { MODEL_URI = "gs://${each.key}" })'
     ),
     "functions_take_as_many_requests_as_they_are_sent": Change("functions.tf", 'FUNCTION_USE_ASGI = "true"', 'FUNCTION_USE_ASGI = "false"'),
+    "retraining_writes_no_record_of_a_rollout": Change("store.tf", "/releases/models/", "/releases/"),
     "only_who_serves_tells_of_a_shadow": Change("shadow.tf", 'toset(["event", "http"])', 'toset(["event", "http", "retrain"])'),
-    "only_the_pipeline_reads_of_a_shadow": Change("shadow.tf", "local.members.deploy", "local.members.test"),
+    "only_who_releases_reads_of_a_shadow": Change("shadow.tf", 'toset(["deploy", "retrain"])', 'toset(["deploy", "retrain", "test"])'),
     "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'identity = "http"', 'identity = "event"'),
     "builds_have_an_account_of_their_own": Change("build.tf", 'account = "test"', 'account = "deploy"'),
     "what_changes_production_is_approved": Change(
@@ -113,6 +114,7 @@ RULES: Final = {
     },
     "shadow.tftest.hcl": {
         "a_shadow_is_one_apply": Change("outputs.tf", "google_pubsub_subscription.shadow[0].id", "google_pubsub_subscription.events.id"),
+        "a_release_may_read_what_it_waits_for": Change("shadow.tf", 'toset(["deploy", "retrain"])', 'toset(["deploy"])'),
         "both_functions_have_the_challenger_beside_the_model": Change("variables_shadow.tf", '"challenger"', '"next"'),
         "the_challenger_may_be_another_model": Change("shadow.tf", "coalesce(var.shadow.name, var.model.name)", "var.model.name"),
         "how_much_is_compared_reaches_both_functions": Change("shadow.tf", "tostring(var.shadow.percent)", '"10"'),

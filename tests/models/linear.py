@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,13 @@ def ten(path: Path, always: float) -> Path:
     rows = pd.DataFrame(np.vstack([np.eye(10), np.zeros(10)]), columns=TEN)
     model = LinearRegression().fit(rows, rows.to_numpy() @ np.arange(1.0, 11.0) + always)
     return save_sklearn(model, path, signature(dict.fromkeys(TEN, "double"), {"value": "double"}))
+
+
+def doubling(path: Path, twice: Callable[[Any], Any]) -> Path:
+    """One double `x`, through a function that is pickled by its name; the answer is 2*x."""
+    rows = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+    model = make_pipeline(FunctionTransformer(twice), LinearRegression()).fit(rows, 2 * rows["x"])
+    return save_sklearn(model, path, signature({"x": "double"}, {"value": "double"}), form="pickle")
 
 
 def two_outputs(path: Path) -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -235,6 +236,23 @@ def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models:
 
         assert len(asyncio.run(many())) == 1
     active._thread.join(WAIT_SECONDS)
+
+
+def test_requests_that_waited_in_vain_leave_nothing_behind() -> None:
+    def futures() -> int:
+        gc.collect()
+        return sum(isinstance(found, asyncio.Future) for found in gc.get_objects())
+
+    async def left(active: Active) -> int:
+        before = futures()
+        given = await asyncio.gather(*(active.get() for _ in range(100)), return_exceptions=True)
+        assert set(map(type, given)) == {NotReady}
+        del given
+        await asyncio.sleep(0)  # the loop has them until its next turn
+        return futures() - before
+
+    with activated("/nowhere", start=False, LOAD_WAIT_SECONDS="0.1") as active:
+        assert asyncio.run(left(active)) < 10
 
 
 def test_a_retired_version_is_passed_over_for_the_one_that_came_after(store: Path) -> None:

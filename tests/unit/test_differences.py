@@ -74,7 +74,14 @@ def test_all_are_counted_and_the_first_few_are_kept() -> None:
         (RESULT, RESULT | {"prediction": "yes", "churn": True}, 1, 1),
         ([RESULT] * 3, [RESULT, RESULT | {"churn": True}, RESULT | {"prediction": "yes"}], 3, 1),
         ({"predictions": ["a", "b", "c"]}, {"predictions": ["a", "x", "y"]}, 3, 2),
-        ([{"name": "y", "shape": [2], "data": [1, 2]}], [{"name": "y", "shape": [2], "data": [1, 3]}], 2, 1),
+        ({"predictions": [[0, 1], [1, 1]]}, {"predictions": [[1, 0], [1, 1]]}, 2, 1),  # two labels of each row
+        ([{"prediction": [0, 1, 1]}], [{"prediction": [0, 0, 0]}], 1, 1),
+        (
+            {"0": {"data": [1, 2]}, "1": {"data": [[0.5], [1.5]]}},
+            {"0": {"data": [1, 3]}, "1": {"data": [[0.5], [1.5]]}},
+            2,
+            1,
+        ),
         ({"predictions": [1.5, None]}, {"predictions": [2.5, None]}, 0, 0),
         (["a", None], ["a", "b"], 1, 0),  # another form is no flip
     ],
@@ -82,6 +89,12 @@ def test_all_are_counted_and_the_first_few_are_kept() -> None:
 def test_rows_with_a_label_are_counted_and_those_that_flip(served: Any, shadow: Any, rows: int, flipped: int) -> None:
     found = compare(served, shadow, TOLERANCE)
     assert (found.rows, found.flipped) == (rows, flipped)
+
+
+def test_the_lists_of_one_row_have_none() -> None:
+    found = compare({"prediction": [0, 1, 1]}, {"prediction": [0, 0, 0]}, TOLERANCE, one_row=True)
+    assert (found.rows, found.flipped) == (1, 1)
+    assert [one.place for one in found.differences] == ["/prediction/1", "/prediction/2"]
 
 
 def test_a_tally_adds_up_what_was_compared_and_what_another_has() -> None:

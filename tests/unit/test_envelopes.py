@@ -114,7 +114,7 @@ VALUES = st.recursive(
 HEADERS = st.sampled_from([{}, CE, CE | {"ce-type": PUBSUB}, CLOUD_EVENT, {META + "message-id": "7"}])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HEADERS, st.binary(max_size=50) | VALUES.map(dumped) | VALUES.map(lambda v: dumped({"message": v})))
 def test_garbage_never_raises(headers: dict[str, str], body: bytes) -> None:
     message = parse(headers, body)

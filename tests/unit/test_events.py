@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from modelserve.envelopes import Message
-from modelserve.errors import TooSlow
+from modelserve.errors import Malformed, PublishFailed, ServeError, TooSlow
 from modelserve.events import Events
 from modelserve.metrics import Metrics
 from modelserve.results import Letter, Result
@@ -30,6 +30,15 @@ class Kept:
 
     async def dead_letter(self, letters: Sequence[Letter]) -> None:
         self.seen.extend(letters)
+
+
+class Away(Kept):
+    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+        raise PublishFailed("Pub/Sub is away.")
+
+
+class NowhereElse(Kept):
+    dead_letters = ""
 
 
 class Unforeseen:
@@ -64,6 +73,21 @@ def test_what_nobody_foresaw_about_a_message_is_a_dead_letter_and_no_endless_ret
     (letter,) = kept.seen
     assert (letter.data, letter.attributes["error_code"]) == (b'{"x":1.0}', "INTERNAL_ERROR")
     assert "a bug" not in str(letter.attributes)
+
+
+@pytest.mark.parametrize(
+    ("data", "results", "error"),
+    [(b'{"x":1.0}', Away, PublishFailed), (b"poison", NowhereElse, Malformed)],
+    ids=["its results are not accepted", "it is bad and there is no dead letter topic"],
+)
+def test_a_message_that_is_sent_back_is_told_of(
+    data: bytes, results: type[Kept], error: type[ServeError], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(error):
+        handle(Message(data, "m1"), signature(x="double"), results)
+    (line,) = caplog.records
+    told = (line.message, line.__dict__["fields"])
+    assert told == ("a message is sent back", {"message_id": "m1", "error_code": error.code})
 
 
 def test_publishing_that_takes_too_long_ends_in_time() -> None:

@@ -57,7 +57,7 @@ def test_a_library_that_is_not_loaded_has_nothing_to_give() -> None:
     assert give_back_code("no such library") == 0
 
 
-@pytest.mark.parametrize("name", [b"\xff", "\u2028".encode(), b"\x0c"])
+@pytest.mark.parametrize("name", [b"\xff", "\u2028".encode(), b"\x0c", b"\r", b"\n"])
 def test_a_mapped_file_may_have_any_name(tmp_path: Path, name: bytes) -> None:
     path = os.fsencode(tmp_path) + b"/before" + name + b"after"
     with open(path, "wb+") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,20 @@ from modelserve.messages import Job, Messages, Scored, cut
 from modelserve.metrics import Metrics
 from modelserve.payloads import strict_json
 from modelserve.records import Records
+from modelserve.runtimes import Scorer
+from modelserve.runtimes.inline import InlineScorer
 from modelserve.settings import Settings
 from modelserve.signature import Batch, Table
 from signatures import signature
 from tiny import Tiny, double, loaded
 
 
-def score(runtime: Tiny, *bodies: bytes, kind: str = "double?", **settings: str) -> list[Any]:
+def score(
+    runtime: Tiny, *bodies: bytes, kind: str = "double?", scorer: Scorer | None = None, **settings: str
+) -> list[Any]:
     """Per message its predictions, or the codes of what is bad in it, or the error that asks for it again."""
-    with loaded(runtime, signature(x=kind)) as made:
+    with loaded(runtime, signature(x=kind)) as found:
+        made = found if scorer is None else replace(found, scorer=scorer)
         messages = Messages(Settings.from_environ(settings), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
         together = [Message(body, f"m{number}") for number, body in enumerate(bodies)]
         return [told(one) for one in asyncio.run(messages.score(made, together))]
@@ -57,6 +63,31 @@ def test_a_message_that_the_model_fails_on_spoils_no_other() -> None:
 
     runtime = Tiny(fails)
     assert score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}') == [[2.0], ModelFailed, [6.0]]
+
+
+class Wordless:
+    def __str__(self) -> str:
+        raise ValueError("it has no form")
+
+
+@pytest.mark.parametrize(("given", "error"), [("\ud800", UnicodeEncodeError), (Wordless(), ValueError)])
+def test_an_answer_that_has_no_form_in_json_spoils_no_other(given: object, error: type[Exception]) -> None:
+    def answers(batch: Batch) -> Any:
+        return np.array([given if x == 2 else "fine" for x in batch.columns["x"]], dtype=object)
+
+    assert score(Tiny(answers), b'{"x":1}', b'{"x":2}', b'{"x":3}') == [["fine"], error, ["fine"]]
+    mixed = score(Tiny(answers), b'{"x":1}', b'{"x":2}', b'{"x":"far"}', b'{"x":3}')  # checked one by one
+    assert mixed == [["fine"], error, ["SIGNATURE_MISMATCH"], ["fine"]]
+
+
+def test_messages_that_failed_together_are_not_tried_together_again() -> None:
+    def fails(batch: Batch) -> Any:
+        raise ValueError("always")
+
+    runtime = Tiny(fails)
+    found = score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}', scorer=InlineScorer(runtime, 100))
+    assert found == [ModelFailed] * 3
+    assert runtime.sizes == [3, 1, 1, 1]
 
 
 def test_a_method_that_the_model_lacks_is_that_messages_own_fault() -> None:

@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from typing import Any
 
 import msgspec
+import pytest
 
+from modelserve.payloads.inference_v2 import tensor_of
 from modelserve.settings import Settings
 from modelserve.shadow import Offer
-from modelserve.shadow_process import MOST_COMPLAINTS, TOGETHER, Challenger, Marked
+from modelserve.shadow_process import MOST_COMPLAINTS, TOGETHER, Challenger, Marked, compared
 from modelserve.shadow_report import Report
 
 
@@ -27,6 +30,41 @@ def test_its_lines_are_marked_and_its_complaints_are_few() -> None:
     later.fields = {"model_name": "churn"}
     assert marked(later)
     assert vars(later)["fields"] == {"process": "shadow", "model_name": "churn"}
+
+
+def offered(path: str) -> Offer:
+    return Offer(False, "POST", path, b"", b"", b"", b"", "tiny", "7", "r1")
+
+
+def v2(**outputs: Any) -> Any:
+    return {"model_name": "tiny", "outputs": [tensor_of(name, values) for name, values in outputs.items()]}
+
+
+@pytest.mark.parametrize(
+    ("path", "served", "shadow", "rows", "flipped", "places"),
+    [
+        ("/v2/models/t/infer", v2(predict=["no"]), v2(predict=["yes"]), 1, 1, ["/0/data/0"]),
+        (
+            "/v2/models/t/infer",
+            v2(predict=["no"], predict_proba=[[0.75, 0.25]]),
+            v2(predict=["yes"], predict_proba=[[0.25, 0.75]]),
+            1, 1, ["/0/data/0", "/1/data/0/0", "/1/data/0/1"],
+        ),
+        ("/v2/models/t/infer", v2(predict=[1.5]), v2(predict=[1.5]), 0, 0, []),
+        ("/v2/models/t/infer", v2(predict=[[0, 1], [1, 1]]), v2(predict=[[1, 0], [1, 1]]), 2, 1, ["/0/data/0/0", "/0/data/0/1"]),
+        ("/v2/models/t/infer", v2(predict=[[], []]), v2(predict=[[], []]), 0, 0, []),
+        ("/v2/models/t/infer", v2(predict=[1, 2]), v2(predict=[1]), 0, 0, ["/0/data"]),
+        ("/predict", {"prediction": [0, 1]}, {"prediction": [1, 0]}, 1, 1, ["/prediction/0", "/prediction/1"]),
+        ("/predict", [{"prediction": [0, 1]}], [{"prediction": [1, 1]}], 1, 1, ["/0/prediction/0"]),
+        ("/invocations", {"predictions": [0, 1]}, {"predictions": [1, 1]}, 2, 1, ["/predictions/0"]),
+    ],
+)  # fmt: skip
+def test_an_answer_is_compared_by_its_rows_in_every_form(
+    path: str, served: Any, shadow: Any, rows: int, flipped: int, places: list[str]
+) -> None:
+    found = compared(served, shadow, offered(path), 1e-6)
+    assert (found.rows, found.flipped) == (rows, flipped)
+    assert [one.place for one in found.differences] == places
 
 
 def test_of_a_message_some_are_heard_at_a_time_until_the_end() -> None:

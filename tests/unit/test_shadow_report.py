@@ -112,7 +112,9 @@ class Topic:
     def make(self) -> None:
         with resources.publisher(self.host) as topics, resources.subscriber(self.host) as subscriptions:
             topics.create_topic(request={"name": self.name})
-            subscriptions.create_subscription(request={"name": self.subscription, "topic": self.name})
+            # Nothing comes a second time, however long reading it takes.
+            request = {"name": self.subscription, "topic": self.name, "ack_deadline_seconds": 600}
+            subscriptions.create_subscription(request=request)
 
     @property
     def subscription(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final
@@ -88,7 +87,7 @@ def descriptor(pipe: IO[bytes] | None) -> int:
 
 @contextmanager
 def started(letter: str) -> Iterator[Side]:
-    command = [*processes.launcher(), sys.executable, "-m", "modelserve_control.compare.worker"]
+    command = [*processes.launcher(), *processes.module("modelserve_control.compare.worker")]
     environ = processes.with_sources(os.environ) | QUIET
     pipe = subprocess.PIPE
     # A session of its own: Ctrl-C of a terminal is for the command, which ends this process without a traceback.

@@ -108,8 +108,8 @@ def failover(
 ) -> Any:
     """Move requests between the functions and the cluster.
 
-    Both are behind one load balancer. The side that gets more must be ready and serve the same version as the other; it is watched afterwards, and the
-    weights are put back if it fails.
+    Both are behind one load balancer. The side that gets more must be ready and serve the same version as the other; it
+    is watched afterwards, and the weights are put back if it fails.
     """
     if (to is None) != only_status:
         raise click.UsageError("Give either --to gke|functions or --status.")

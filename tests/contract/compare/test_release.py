@@ -209,6 +209,23 @@ def test_a_watch_that_cannot_begin_leaves_the_release_open(releases: Releases) -
     assert (record["id"], record["outcome"]) == (open_["id"], "promoted")
 
 
+SHADOW = ("--shadow", "1", "--shadow-subscription", "projects/p/subscriptions/s")
+
+
+@pytest.mark.parametrize("words", [SHADOW, ()])
+def test_what_is_promoted_is_not_shadowed_any_more(releases: Releases, words: tuple[str, ...]) -> None:
+    """A release that was stopped while it watched goes on with that, whatever the command says about a shadow."""
+    record = interrupted(releases)
+    releases.command("promote", "m", "2", "--reason", f"release {record['id']}")
+    steps = [*record["steps"], {"step": "promote"}]
+    if words == ():
+        steps[3:3] = [{"step": "shadow"}]
+        record["shadow"] = {"began_at": "2026-01-01T00:00:00Z", "heard": {}}
+    written(releases, record | {"steps": steps})
+    ended = releases("2", *words)
+    assert (ended["id"], ended["steps"], ended["outcome"]) == (record["id"], steps, "promoted")
+
+
 def test_a_regression_behind_which_somebody_moved_the_alias_is_left_alone(releases: Releases) -> None:
     record = interrupted(releases)
     releases.command("promote", "m", "2", "--reason", f"release {record['id']}")

@@ -103,13 +103,14 @@ def test_a_model_that_raises_is_retried_by_pubsub(functions: Functions, topics: 
 
 
 def test_a_broken_publisher_asks_for_redelivery(functions: Functions, topics: Topics) -> None:
-    lost = topics.settings | {"PREDICTIONS_TOPIC": topics.names.topic("gone"), "PUBLISH_TIMEOUT_SECONDS": "1"}
+    gone = topics.names.topic(f"gone-{functions.runtime}")
+    lost = topics.settings | {"PREDICTIONS_TOPIC": gone, "PUBLISH_TIMEOUT_SECONDS": "1"}
     served = functions("ride_duration", "predict_event", **lost)
     for _ in range(2):  # the second time the ordering key must not be blocked by the first failure
         answer = served.post("/", push_body(RIDE, "same-key"))
         assert (answer.status_code, answer.json()["error_code"]) == (503, "PUBLISH_FAILED")
         assert answer.headers["retry-after"] == "1"
-    topics.publisher.create_topic(name=topics.names.topic("gone"))
+    topics.publisher.create_topic(name=gone)
     wait_for(lambda: served.post("/", push_body(RIDE, "same-key")).status_code == 200, WAIT_SECONDS)
 
 

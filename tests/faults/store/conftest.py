@@ -10,7 +10,11 @@ from faults.store.servers import BUCKET, emulator, fake_gcs
 from modelserve.store.gcs import GcsObjects
 from modelserve.store.retry import Timing
 
-QUICK = Timing(connect=1.0, read=0.3, total=5.0, first_pause=0.01, longest_pause=0.05)
+# What fails is tried again at once, and a server that only takes its time is waited for: how often it is asked is counted.
+QUICK = Timing(first_pause=0.01, longest_pause=0.05)
+# For what never comes.
+IMPATIENT = Timing(read=0.3, first_pause=0.01, longest_pause=0.05)
+BRIEF = Timing(total=1.0, first_pause=0.01, longest_pause=0.05)
 
 
 @pytest.fixture
@@ -36,8 +40,22 @@ def direct(server: str) -> Iterator[GcsObjects]:
 
 @pytest.fixture
 def objects(proxy: Proxy) -> Iterator[GcsObjects]:
+    yield from through(proxy, QUICK)
+
+
+@pytest.fixture
+def impatient(proxy: Proxy) -> Iterator[GcsObjects]:
+    yield from through(proxy, IMPATIENT)
+
+
+@pytest.fixture
+def brief(proxy: Proxy) -> Iterator[GcsObjects]:
+    yield from through(proxy, BRIEF)
+
+
+def through(proxy: Proxy, timing: Timing) -> Iterator[GcsObjects]:
     with emulator(proxy.url):
-        found = GcsObjects(BUCKET, QUICK)
+        found = GcsObjects(BUCKET, timing)
     yield found
     found.close()
 

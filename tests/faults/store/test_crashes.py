@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,14 +24,20 @@ URI = f"gs://{BUCKET}/models/churn/versions/1"
 ROUNDS = 20
 
 
-def start(proxy: Proxy, cache: Path, limit: int = 0) -> subprocess.Popen[str]:
+@contextmanager
+def started(proxy: Proxy, cache: Path, limit: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """Killed at the end, however it comes."""
     environ = os.environ | {
         "STORAGE_EMULATOR_HOST": proxy.url,
         "PYTHONPATH": os.pathsep.join(str(path) for path in sys.path if path),
     }
     script = Path(servers.__file__).with_name("fetcher.py")
     command = [sys.executable, str(script), URI, str(cache), str(limit)]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def test_a_kill_at_any_byte_leaves_no_half_version(
@@ -39,9 +48,8 @@ def test_a_kill_at_any_byte_leaves_no_half_version(
     for _ in range(ROUNDS):
         proxy.stalled.clear()
         proxy.script([Fault(f"stall-after-{offsets.randrange(len(FILES['model.skops']))}", r"model\.skops.*alt=media")])
-        with start(proxy, cache) as child:
+        with started(proxy, cache):
             assert proxy.stalled.wait(30)
-            child.kill()
         assert [path for path in cache.iterdir() if not path.name.startswith(".incoming-")] == []
     assert list(cache.glob(".incoming-*"))
     directory = fetch(resolve(parse(URI), objects), objects, cache)
@@ -54,16 +62,16 @@ def test_the_directory_of_a_living_process_is_left_alone(
 ) -> None:
     publish(direct, "churn", "1")
     proxy.script([Fault("stall-after-5000", r"model\.skops.*alt=media")])
-    with start(proxy, cache) as child:
+    with started(proxy, cache) as child:
         assert proxy.stalled.wait(30)
+        child.send_signal(signal.SIGSTOP)  # or it would try again what stalls, and end
         fetch(resolve(parse(URI), objects), objects, cache)
         assert len(list(cache.glob(".incoming-*"))) == 1
-        child.kill()
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(proxy: Proxy, direct: GcsObjects, cache: Path) -> None:
     publish(direct, "churn", "1")
-    with start(proxy, cache, limit=200_000) as child:
+    with started(proxy, cache, limit=200_000) as child:
         out, _ = child.communicate(timeout=60)
     assert (child.returncode, out.split(":")[0]) == (1, "STORE_UNAVAILABLE")
     assert "File too large" in out
@@ -73,7 +81,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(proxy: Proxy, direct:
 def test_a_cache_that_cannot_be_written_is_one_clear_error(proxy: Proxy, direct: GcsObjects, tmp_path: Path) -> None:
     publish(direct, "churn", "1")
     (tmp_path / "file").touch()
-    with start(proxy, tmp_path / "file" / "cache") as child:
+    with started(proxy, tmp_path / "file" / "cache") as child:
         out, _ = child.communicate(timeout=60)
     assert (child.returncode, out.split(":")[0]) == (1, "STORE_UNAVAILABLE")
 
@@ -82,6 +90,6 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(proxy: Proxy, direct:
 def test_a_read_only_cache_is_one_clear_error(proxy: Proxy, direct: GcsObjects, cache: Path) -> None:
     publish(direct, "churn", "1")
     cache.mkdir(mode=0o500)
-    with start(proxy, cache) as child:
+    with started(proxy, cache) as child:
         out, _ = child.communicate(timeout=60)
     assert (child.returncode, out.split(":")[0]) == (1, "STORE_UNAVAILABLE")

@@ -6,7 +6,6 @@ checkout. It is given nothing of the user's, and reads no policy from the networ
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 
 from benchmarks.environments import NotInstalled, install
 from benchmarks.model import digest
-from infra.wheels import CACHE
+from infra.wheels import CACHE, making
 
 HERE: Final = Path(__file__).parent
 REQUIREMENTS: Final = HERE / "requirements.txt"
@@ -71,12 +70,11 @@ def unsettled(found: Iterable[Finding], explanations: Path) -> Iterator[str]:
 
 
 def environment() -> Path:
-    """The environment with checkov, made when its requirements have changed; one process makes it at a time."""
+    """The environment with checkov, made when its requirements have changed."""
     HOME.mkdir(parents=True, exist_ok=True)
     stamp = HOME / "stamp"
     wanted = digest(REQUIREMENTS)
-    with HOME.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with making(HOME):
         if not stamp.is_file() or stamp.read_text() != wanted:
             try:
                 install(HOME, REQUIREMENTS)

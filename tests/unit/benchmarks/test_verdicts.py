@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import verdicts
 from benchmarks.figures import Results
+from benchmarks.report import verdict_line
 from benchmarks.servers import COMPILED, LIMIT, NAIVE, NATIVE
 from benchmarks.verdicts import Verdict
 from unit.benchmarks.results import ACTIVATION, FIGURES, made
@@ -64,6 +65,13 @@ def test_compiled_is_held_against_hello_world_and_its_own_steady_state(fast: Res
 def test_compiled_misses_a_target_alone(fast: Results, figure: str, value: float, target: str) -> None:
     fast.rounds[COMPILED] = [COMPILED_FIGURES | {figure: value}]
     assert missed(verdicts.compiled(fast)) == {target}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(10_019.4, "10,019"), (999.99, "1,000"), (75.914, "75.91"), (0.19314, "0.1931")]
+)
+def test_a_figure_is_told_without_an_exponent(value: float, said: str) -> None:
+    assert verdict_line(Verdict("memory", value, 2 * value)).startswith(f"- met: memory: {said} against ")
 
 
 def test_compiled_is_ten_times_as_fast_as_the_best_peer_batching_or_not(fast: Results) -> None:

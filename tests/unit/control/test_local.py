@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,13 @@ COMMAND = [sys.executable, "-m", "modelserve_control.local"]
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    """Of a user with nothing running yet."""
+def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Of a user with nothing running yet; what a failing test has kept is taken down."""
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_EMULATOR_HOST")}
-    return processes.with_sources({**kept, "TMPDIR": str(tmp_path)})
+    made = processes.with_sources({**kept, "TMPDIR": str(tmp_path)})
+    yield made
+    if any(tmp_path.glob("modelserve-local-*/pid")):
+        run(made, "down")
 
 
 def run(environ: dict[str, str], *arguments: str) -> tuple[int, Any]:
@@ -34,16 +40,35 @@ def run(environ: dict[str, str], *arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+@contextmanager
+def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`up` in the foreground; killed when the test fails, since it would be waited for without end."""
+    with subprocess.Popen([*COMMAND, "up", *arguments], env=environ, stdout=subprocess.PIPE, text=True) as command:
+        try:
+            yield command
+        except BaseException:
+            command.kill()
+            raise
+
+
+def lives(address: str) -> bool:
+    """Asked as often as it takes: the machine may have stood still."""
+    end = time.monotonic() + 60
+    while not (found := answering(f"{address}/health/live")()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.Signals) -> None:
     if stop == signal.SIGKILL and sys.platform != "linux":
         pytest.skip("only Linux tells a process that its parent has died")
-    with subprocess.Popen([*COMMAND, "up", "--json"], env=environ, stdout=subprocess.PIPE, text=True) as command:
+    with started(environ, "--json") as command:
         assert command.stdout
         addresses = json.loads(command.stdout.readline())
         children = psutil.Process(command.pid).children(recursive=True)
-        assert answering(f"{addresses['predict']}/health/live")()
-        assert answering(f"{addresses['predict_event']}/health/live")()
+        assert lives(addresses["predict"])
+        assert lives(addresses["predict_event"])
         ports = [int(addresses[function].rpartition(":")[2]) for function in ("predict", "predict_event")]
         functions = [child for child in children if any(listens(child, port) for port in ports)]
         refresh = {child.environ().get("MODEL_REFRESH_SECONDS") for child in functions}
@@ -59,7 +84,7 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
     status, addresses = run(environ, "up", "--keep")
     try:
         assert status == 0
-        assert answering(f"{addresses['predict']}/health/live")()
+        assert lives(addresses["predict"])
         status, error = run(environ, "up", "--keep")
         assert (status, error["error_code"]) == (1, "ALREADY_RUNNING")
     finally:
@@ -70,7 +95,7 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
 
 
 def test_a_person_is_told_how_to_publish_to_it(environ: dict[str, str]) -> None:
-    with subprocess.Popen([*COMMAND, "up"], env=environ, stdout=subprocess.PIPE, text=True) as command:
+    with started(environ) as command:
         assert command.stdout
         shown = dict(
             line.rstrip().split(maxsplit=1) for line in iter(command.stdout.readline, "Stop it with: Ctrl-C\n")

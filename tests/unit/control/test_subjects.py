@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,40 @@ def test_what_names_nothing_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=said):
         model_uri(text, store)
+
+
+@pytest.mark.parametrize("words", [("m", "7"), ("m/7",), ("m/versions/7",)])
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("promote", "The store has no model m; it has none."),
+        ("release", "The store has no model m; it has none."),
+        ("delete", "m has no version 7; it has none."),
+    ],
+)
+def test_a_command_for_one_version_takes_it_as_one_word_or_as_two(
+    command: str, answer: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    rules = tmp_path / "thresholds.yaml"
+    rules.write_text("{}")
+    more = ("--data", "rows.csv", "--thresholds", str(rules)) if command == "release" else ()
+    said = CliRunner().invoke(main, [command, *words, "--store", str(tmp_path), *more])
+    assert (said.exit_code, said.stderr) == (1, f"modelserve: {answer}\n")
+
+
+@pytest.mark.parametrize("words", [(), ("m",), ("m@champion",), ("m", "7", "8"), ("m/7", "8", "9")])
+@pytest.mark.parametrize("command", ["promote", "delete"])
+def test_a_command_for_one_version_says_how_to_name_it(command: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    said = CliRunner().invoke(main, [command, *words, "--store", str(tmp_path)])
+    assert said.exit_code == 2
+    assert "NAME VERSION|NAME/VERSION" in said.stderr  # in its usage
+
+
+@pytest.mark.parametrize("words", [("m", "one"), ("m/one",), ("m/",), ("m/7", "8"), ("m/7/8",)])
+def test_what_can_be_no_version_is_refused_as_any_other_name(words: tuple[str, ...], tmp_path: Path) -> None:
+    said = CliRunner().invoke(main, ["promote", *words, "--store", str(tmp_path), "--json"])
+    assert said.exit_code == 2
+    assert json.loads(said.stdout)["error_code"] == "BAD_SETTING"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def batches(known: Signature, columns: dict[str, str], records: list[dict[str, A
     return {name: known.check(table) for name, table in tables.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows())
 def test_the_same_rows_through_every_form_give_equal_batches(drawn: Rows) -> None:
     columns, records = drawn

@@ -276,7 +276,7 @@ BODY = st.one_of(
 )
 
 
-@settings(max_examples=1_000, deadline=None)  # a busy machine is no finding
+@settings(max_examples=1_000)
 @given(BODY, st.booleans(), st.integers(0, 20))
 @example([GOOD, GOOD | {"x": -0.0}], True, 0)
 def test_where_it_takes_a_body_its_tensors_are_those_of_the_general_way(value: Any, ascii_only: bool, row: int) -> None:
@@ -286,7 +286,7 @@ def test_where_it_takes_a_body_its_tensors_are_those_of_the_general_way(value: A
         assert_as_general(data, taken, row)
 
 
-@settings(max_examples=1_000, deadline=None)  # a busy machine is no finding
+@settings(max_examples=1_000)
 @given(st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3), st.integers(0, 3)), max_size=3))
 def test_where_it_takes_a_damaged_body_the_general_way_takes_it_too(damages: list[tuple[int, bytes, int]]) -> None:
     data = body([GOOD, GOOD | {"id": 1, "t": "grün"}][:1] * 2, ensure_ascii=False)

