@@ -39,7 +39,8 @@ def bucket_server() -> Iterator[BucketServer]:
 
 
 class Held:
-    """The one upload whose body or address holds `marker` waits: `arrived` says it came, `release` lets it through."""
+    """The upload whose body or address holds `marker` waits: `arrived` says it came, `release` lets it through. It also
+    waits when it is tried again, since its client waits twenty seconds for an answer."""
 
     def __init__(self, url: str, marker: str) -> None:
         self.url = url
@@ -48,7 +49,7 @@ class Held:
         self.release = Event()
 
     def pass_on(self, method: str, path: str, headers: Message, body: bytes) -> Answer:
-        if method == "POST" and not self.arrived.is_set() and (self.marker in body or self.marker in path.encode()):
+        if method == "POST" and not self.release.is_set() and (self.marker in body or self.marker in path.encode()):
             self.arrived.set()
             self.release.wait(WAIT_SECONDS)
         return passed(self.url, method, path, headers, body)
@@ -56,7 +57,7 @@ class Held:
 
 @contextmanager
 def holding(server: BucketServer, marker: str) -> Iterator[tuple[BucketServer, Held]]:
-    """A second address of the server, at which the first upload with `marker` waits."""
+    """A second address of the server, at which an upload with `marker` waits."""
     held = Held(server.url, marker)
 
     with answering(held.pass_on) as url:

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 MODELSERVE = str(Path(sys.executable).with_name("modelserve"))
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 300.0  # of a command that hangs: on a busy machine one takes many times as long
 SEEN_BY_COMMAND = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START")
 
 
@@ -30,15 +32,27 @@ class CommandLine:
     store: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def start(self, *words: object) -> subprocess.Popen[str]:
+    @contextmanager
+    def started(self, *words: object) -> Iterator[subprocess.Popen[str]]:
+        """A process that is killed when the test is done with it, or fails before, and when it hangs."""
         clean = {name: os.environ[name] for name in SEEN_BY_COMMAND if name in os.environ}
         environment = clean | {"MODELSERVE_STORE": self.store} | dict(self.environment)
         command = [MODELSERVE, *map(str, words)]
-        return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, env=environment) as process:
+            hanging = threading.Timer(TIMEOUT_SECONDS, process.kill)
+            hanging.daemon = True
+            hanging.start()
+            try:
+                yield process
+            finally:
+                hanging.cancel()
+                process.kill()
 
     def __call__(self, *words: object, code: int = 0) -> Done:
         """Waits for the end and asserts the exit code."""
-        return finish(self.start(*words), code)
+        with self.started(*words) as process:
+            return finish(process, code)
 
     def json(self, *words: object, code: int = 0) -> Any:
         """The one JSON document on stdout."""
@@ -46,9 +60,7 @@ class CommandLine:
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> Done:
-    try:
-        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
-    finally:
-        process.kill()
+    """Waits for the end and asserts the exit code."""
+    out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
     return Done(process.returncode, out, err)

@@ -18,7 +18,7 @@ from modelserve_control import processes, resources
 from modelserve_control.processes import SOURCES
 from modelserve_control.pubsub import server
 from modelserve_control.resources import Names
-from serving import CLEAN, Served, release
+from serving import CLEAN, PATIENT, Served, release
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -41,7 +41,7 @@ def hosting(kind: str, log: Path, settings: Mapping[str, str], ready: str = "/he
     command = [sys.executable, "-m", "modelserve", kind]
     with (
         processes.running(kind, command, log, processes.answering(url + ready), environ) as child,
-        httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
+        httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
     ):
         yield Served(url, client, child)
 
@@ -90,6 +90,7 @@ def working(
 ) -> Iterator[Served]:
     """A worker of one model, compiled where it can be. Its log is in `path`."""
     release(path / "store", model, models.path(model), runtime="compiled")
-    settings = {"MODEL_URI": f"{path}/store/models/{model}@champion", "MODEL_TRUST": "pickle", **pulls.settings, **more}
+    settings = {"MODEL_URI": f"{path}/store/models/{model}@champion", "MODEL_TRUST": "pickle", **PATIENT}
+    settings |= pulls.settings | more
     with hosting("worker", path / "log", settings, ready) as made:
         yield made

@@ -19,7 +19,7 @@ HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
 """What a proxy does not pass on, since it is about one connection."""
 
 GONE: Answer = (0, {}, b"")
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0  # for what another process does, which may have yet to start
 
 
 class Handler(BaseHTTPRequestHandler, ABC):

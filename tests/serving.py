@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CLEAN = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START")
 JSON = {"content-type": "application/json"}
+PATIENT = {"PREDICT_TIMEOUT_SECONDS": "60", "PUBLISH_TIMEOUT_SECONDS": "60"}
+"""For what must end well, however busy this machine is: a test of what runs out of time says how long that takes."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def serving(
     command = [sys.executable, "-m", "functions_framework"]
     with (
         processes.running(target, command, log, processes.answering(url + ready), environ) as child,
-        httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
+        httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
     ):
         yield Served(url, client, child)
 
@@ -85,7 +87,7 @@ class Functions:
         if key not in self._running:
             store = self.directory / f"store-{len(self._running)}"
             release(store, model, self.models.path(model), presentation, runtime=self.runtime)
-            uri = {"MODEL_URI": f"{store}/models/{model}@champion", "MODEL_TRUST": "pickle"}
+            uri = {"MODEL_URI": f"{store}/models/{model}@champion", "MODEL_TRUST": "pickle", **PATIENT}
             ready = "/health" if target == "predict" else "/health/ready"
             log = self.directory / f"{target}-{len(self._running)}.log"
             self._running[key] = self._exit.enter_context(serving(log, uri | settings, target, ready))

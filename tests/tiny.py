@@ -13,7 +13,7 @@ from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes.batching import BatchingScorer
 from modelserve.signature import Batch, Signature
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 120.0
 
 
 def double(batch: Batch) -> Any:

@@ -80,9 +80,10 @@ class Challenger:
             if self.active.current is None:
                 for offer in offers:
                     self.report.early(offer)
-                continue
-            slow = await asyncio.gather(*map(self.answer, offers))
-            self._hung = self._hung + 1 if all(slow) else 0
+            else:
+                slow = await asyncio.gather(*map(self.answer, offers))
+                self._hung = self._hung + 1 if all(slow) else 0
+            logger.debug("offers taken", extra={"fields": {"offers": len(offers)}})
         telling.cancel()
         await self.report.finish()
         return self._hung < HUNG_AFTER

@@ -195,10 +195,19 @@ class Commands:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on. On Linux nobody else is given it as long as this process lives.
+
+    A server may take seconds to listen, and meanwhile others ask for a free port, too.
+    """
+    keeper = socket.socket()
+    keeper.bind(("127.0.0.1", 0))
+    port: int = keeper.getsockname()[1]
+    if sys.platform == "linux":
+        # The server binds it once more: while nobody listens the kernel lets all who say this share a port that was asked for.
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.detach()
+    else:
+        keeper.close()
     return port
 
 

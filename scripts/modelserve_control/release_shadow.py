@@ -145,7 +145,7 @@ def listen(record: Record, wanted: Wanted, limits: Thresholds) -> Heard:
     end = began + wanted.seconds
     until = max(end, time.time()) + LAST  # what waited while no process listened is heard, too
     with Ear(wanted.subscription) as ear:
-        while not decided(heard.total(), wanted, limits) and time.time() < until:
+        while not decided(heard.total(), wanted, limits):
             if time.time() > end and heard.total().compared >= wanted.least and heard.all_since(end):
                 break
             grown = [heard.take(wanted, data, at) for data, at in ear.pull(NOTE) if at >= began]
@@ -153,6 +153,8 @@ def listen(record: Record, wanted: Wanted, limits: Thresholds) -> Heard:
                 shadows = {shadow: msgspec.structs.asdict(tally) for shadow, tally in heard.shadows.items()}
                 record.note(shadow={"began_at": began_at, "heard": shadows})
             ear.ack()
+            if time.time() > until:
+                break
     return heard
 
 

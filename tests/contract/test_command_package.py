@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from command_line import CommandLine
+from http_server import WAIT_SECONDS
 from modelserve_control import doctor, package, processes, rows_library
 from modelserve_control.processes import SOURCES
 from serving import release
@@ -189,7 +190,7 @@ class Unpacked:
         command = [str(self.python), "-m", "functions_framework"]
         with (
             processes.running(target, command, log, processes.answering(url + ready), environ),
-            httpx.Client(base_url=url, trust_env=False) as client,
+            httpx.Client(base_url=url, timeout=WAIT_SECONDS, trust_env=False) as client,
         ):
             yield client
 
@@ -201,10 +202,10 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
     with ZipFile(made["path"]) as archive:
         archive.extractall(root / "source")
     environment = root / "environment"
-    subprocess.run([UV, "venv", "-q", "--python", sys.executable, str(environment)], check=True)
+    subprocess.run([UV, "venv", "-q", "--python", sys.executable, str(environment)], check=True, timeout=WAIT_SECONDS)
     python = environment / "bin/python"
     install = [UV, "pip", "install", "-q", "--require-hashes", "-r", "requirements.txt", "--python", str(python)]
-    subprocess.run(install, cwd=root / "source", check=True)
+    subprocess.run(install, cwd=root / "source", check=True, timeout=600)
     return Unpacked(root / "source", python)
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.parametrize("command", ["bucket"], indirect=True)
 
 @pytest.fixture
 def hold_at(command: CommandLine, gcs: BucketServer) -> Iterator[HoldAt]:
-    """The command behind a proxy at which the first upload of the named object waits."""
+    """The command behind a proxy at which an upload of the named object waits."""
     with ExitStack() as stack:
 
         def hold(marker: str) -> tuple[CommandLine, Held]:
@@ -41,10 +41,10 @@ def test_a_killed_publisher_leaves_no_version_and_blocks_no_number(
 ) -> None:
     words = ("publish", models.path("churn"), "--name", "churn")
     slow, held = hold_at("versions/1/model.skops")
-    publisher = slow.start(*words)
-    assert held.arrived.wait(WAIT_SECONDS)
-    publisher.send_signal(signal.SIGKILL)
-    finish(publisher, code=-signal.SIGKILL)
+    with slow.started(*words) as publisher:
+        assert held.arrived.wait(WAIT_SECONDS)
+        publisher.send_signal(signal.SIGKILL)
+        finish(publisher, code=-signal.SIGKILL)
     listed = command.json("versions", "churn")
     assert (listed["versions"], listed["incomplete"]) == ([], ["1"])
     assert command.json("promote", "churn", "1", code=1)["error_code"] == "NOT_FOUND"
@@ -60,11 +60,11 @@ def test_of_two_promotions_the_later_one_is_told_who_won(
     model = tiny(tmp_path / "model")
     assert [put(objects, "m", model) for _ in range(2)] == ["1", "2"]
     slow, held = hold_at("aliases/champion.json")
-    loser = slow.start("promote", "m", "1")
-    assert held.arrived.wait(WAIT_SECONDS)
-    command("promote", "m", "2")
-    held.release.set()
-    assert "was moved to version 2 by" in finish(loser, code=1).err
+    with slow.started("promote", "m", "1") as loser:
+        assert held.arrived.wait(WAIT_SECONDS)
+        command("promote", "m", "2")
+        held.release.set()
+        assert "was moved to version 2 by" in finish(loser, code=1).err
     assert command.json("show", "m@champion")["version"] == "2"
 
 
@@ -73,19 +73,20 @@ def test_a_version_that_is_promoted_while_it_is_deleted_is_never_left_named(
 ) -> None:
     assert put(objects, "m", tiny(tmp_path / "model")) == "1"
     slow, held = hold_at("aliases/champion.json")
-    promoter = slow.start("promote", "m", "1")
-    assert held.arrived.wait(WAIT_SECONDS)
-    command("delete", "m", "1")
-    held.release.set()
-    assert "was deleted meanwhile" in finish(promoter, code=1).err
+    with slow.started("promote", "m", "1") as promoter:
+        assert held.arrived.wait(WAIT_SECONDS)
+        command("delete", "m", "1")
+        held.release.set()
+        assert "was deleted meanwhile" in finish(promoter, code=1).err
     assert command.json("show", "m@champion", code=1)["error_code"] == "NOT_FOUND"
 
 
 def test_publishers_that_start_together_never_share_a_number(command: CommandLine, models: Library) -> None:
     words = ("publish", models.path("linear10"), "--name", "ten", "--json")
     for _ in range(2):
-        for publisher in [command.start(*words) for _ in range(2)]:
-            finish(publisher)
+        with command.started(*words) as one, command.started(*words) as other:
+            finish(one)
+            finish(other)
     listed = command.json("versions", "ten")
     assert [row["version"] for row in listed["versions"]] == ["1", "2", "3", "4"]
     assert listed["incomplete"] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from batches import BAD, GOOD, Batches, scored
 from bucket_server import BucketServer
 from command_line import CommandLine, finish
+from faults.proxy import wait_for
+from http_server import WAIT_SECONDS
 from modelserve.store.locations import parse_store
 from modelserve.store.objects import open_objects
 from stores import NUMBERS, put
@@ -88,15 +89,11 @@ def test_a_stopped_batch_leaves_nothing(tmp_path: Path, models: Library) -> None
     (tmp_path / "in.csv").write_text("x,seconds\n1,0\n")
     (tmp_path / "out").mkdir()
     words = ("score", model, tmp_path / "in.csv", tmp_path / "out" / "out.parquet", "--trust", "pickle")
-    process = CommandLine(str(tmp_path)).start(*words)
-    end = time.monotonic() + 60
-    while not Path(f"{gate}.calls").exists():
-        assert process.poll() is None
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.terminate()
-    gate.touch()  # the model is retired after its last call
-    finish(process, code=1)
+    with CommandLine(str(tmp_path)).started(*words) as process:
+        wait_for(lambda: gate.with_name("gate.calls").exists() or process.poll() is not None, WAIT_SECONDS)
+        process.terminate()
+        gate.touch()  # the model is retired after its last call
+        finish(process, code=1)
     assert not list((tmp_path / "out").iterdir())
 
 

@@ -32,7 +32,7 @@ from modelserve.process import Process
 process = Process()
 process.start()
 process.http
-process.active._first.result(60)
+process.active._first.result(120)
 assert process.active.current.runtime.kind == "compiled"
 print(json.dumps(sorted(sys.modules)))
 """
@@ -44,7 +44,7 @@ def test_no_library_that_could_unpickle_is_imported(functions: Functions, tmp_pa
         {"PATH": "", "MODEL_URI": f"{tmp_path}/models/churn@champion", "LOG_LEVEL": "ERROR"}
     )
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environ, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", SCRIPT], env=environ, capture_output=True, text=True, timeout=150, check=True
     )
     modules = json.loads(done.stdout.splitlines()[-1])
     assert [name for name in ABSENT if name in modules] == []

@@ -27,7 +27,7 @@ CUSTOMER = json.loads(
 
 def train(example: str, store: Path) -> dict[str, Any]:
     script = EXAMPLES / f"{example}.py"
-    done = subprocess.run([sys.executable, script, store], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, script, store], capture_output=True, text=True, timeout=600, check=True)
     assert done.stderr == ""
     trained: dict[str, Any] = json.loads(done.stdout)
     return trained

@@ -17,6 +17,7 @@ import yaml
 
 from command_line import CommandLine, finish
 from faults.proxy import wait_for
+from http_server import WAIT_SECONDS
 from models.library import Library
 from modelserve_control import catalog
 from serving import Served, release, serving
@@ -43,7 +44,7 @@ class Releases:
     @property
     def words(self) -> list[str]:
         limits = str(self.directory / "thresholds.yaml")
-        return ["--data", str(self.rows), "--thresholds", limits, "--arrive", "30", "--watch", "1"]
+        return ["--data", str(self.rows), "--thresholds", limits, "--arrive", "300", "--watch", "1"]
 
     def __call__(self, version: str, *more: object, code: int = 0) -> Any:
         return self.command.json("release", "m", version, *self.words, *more, code=code)
@@ -129,11 +130,12 @@ def test_a_version_that_the_functions_would_refuse_is_refused_first(releases: Re
 @pytest.mark.parametrize("stopped_by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_release_that_was_stopped_while_it_watched_goes_on(releases: Releases, stopped_by: signal.Signals) -> None:
     with releases.serving() as served:
-        running = releases.command.start("release", "m", "2", *releases.words, "--url", served.url, "--watch", 600)
-        wait_for(lambda: releases.alias()["version"] == "2", 90)
-        wait_for(lambda: releases.records()[0]["steps"][-1]["step"] == "promote", 90)
-        running.send_signal(stopped_by)
-        finish(running, code=-9 if stopped_by == signal.SIGKILL else 1)
+        words = ("release", "m", "2", *releases.words, "--url", served.url, "--watch", 600)
+        with releases.command.started(*words) as running:
+            wait_for(lambda: releases.alias()["version"] == "2", WAIT_SECONDS)
+            wait_for(lambda: releases.records()[0]["steps"][-1]["step"] == "promote", WAIT_SECONDS)
+            running.send_signal(stopped_by)
+            finish(running, code=-9 if stopped_by == signal.SIGKILL else 1)
         (stopped,) = releases.records()
         assert stopped["outcome"] is None
         record = releases("2", "--url", served.url)

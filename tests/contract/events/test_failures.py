@@ -11,6 +11,8 @@ import pytest
 
 from contract.events.topics import RIDE, RIDE_EVENT, Topics, push_body
 from contract.twins import native_alone
+from faults.proxy import wait_for
+from http_server import WAIT_SECONDS
 from serving import JSON, Functions, Served, release, serving
 
 # Names that belong to Pub/Sub, or to the parameters of its client, must not get in the way.
@@ -109,7 +111,7 @@ def test_a_broken_publisher_asks_for_redelivery(functions: Functions, topics: To
         assert (answer.status_code, answer.json()["error_code"]) == (503, "PUBLISH_FAILED")
         assert answer.headers["retry-after"] == "1"
     topics.publisher.create_topic(name=gone)
-    assert served.post("/", push_body(RIDE, "same-key")).status_code == 200
+    wait_for(lambda: served.post("/", push_body(RIDE, "same-key")).status_code == 200, WAIT_SECONDS)
 
 
 def test_without_a_dead_letter_topic_the_message_is_left_to_its_subscription(

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from http_server import WAIT_SECONDS
 from modelserve_control.resources import Names
-
-WAIT_SECONDS = 60
 
 RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 RIDE_EVENT = {"ride": RIDE, "ride_id": 156}
@@ -59,7 +58,7 @@ class Topics:
         seen: list[Seen] = []
         end = time.monotonic() + WAIT_SECONDS
         while len(seen) < count:
-            assert time.monotonic() < end, f"{len(seen)} of {count} messages came within {WAIT_SECONDS} s"
+            assert time.monotonic() < end, f"{len(seen)} of {count} messages came within {WAIT_SECONDS:g} s"
             seen += self._pull(subscription, wait=True)
         return seen + self._pull(subscription, wait=False)
 

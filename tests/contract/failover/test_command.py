@@ -90,20 +90,20 @@ def test_a_real_function_with_another_version_gets_nothing(
 def test_a_real_function_that_dies_loses_its_requests(
     between: Rig, two: tuple[Served, Served], compute: Compute
 ) -> None:
-    command = between.command.start("failover", "--to", "gke", "--watch", "60", "--allow-anonymous")
-    await_line(command, "moved: functions 0 %, gke 100 %")
-    two[1].child.kill()
-    done = finish(command, code=1)
+    with between.command.started("failover", "--to", "gke", "--watch", "600", "--allow-anonymous") as command:
+        await_line(command, "moved: functions 0 %, gke 100 %")
+        two[1].child.kill()
+        done = finish(command, code=1)
     assert "The weights are back: functions 100 %, gke 0 %." in done.err
     assert compute.weights() == (100, 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_status_tells_the_truth_after_an_interruption(rig: Rig, compute: Compute, number: signal.Signals) -> None:
-    command = rig.command.start("failover", "--to", "gke", "--weight", "30", "--watch", "600")
-    await_line(command, "moved: functions 70 %, gke 30 %")
-    command.send_signal(number)
-    done = finish(command, code=1 if number == signal.SIGINT else -number)
+    with rig.command.started("failover", "--to", "gke", "--weight", "30", "--watch", "600") as command:
+        await_line(command, "moved: functions 70 %, gke 30 %")
+        command.send_signal(number)
+        done = finish(command, code=1 if number == signal.SIGINT else -number)
     assert ("nobody watches gke" in done.err) == (number == signal.SIGINT)
     assert compute.weights() == (700, 300)
     found = rig.command.json("failover", "--status")

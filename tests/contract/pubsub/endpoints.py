@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from http_server import Answer, answering
+from http_server import WAIT_SECONDS, Answer, answering
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Endpoint:
 
     def next(self) -> Push:
         """The next push, as soon as it comes."""
-        return self._pushes.get(timeout=30)
+        return self._pushes.get(timeout=WAIT_SECONDS)
 
     @property
     def quiet(self) -> bool:
@@ -52,7 +52,7 @@ class Endpoint:
     def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
         assert method == "POST"
         self._pushes.put(Push(target, {name.lower(): value for name, value in headers.items()}, body))
-        self.hold.wait(60)
+        self.hold.wait(WAIT_SECONDS)
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0], {}, b""
 
 

@@ -3,8 +3,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+from google.api_core.exceptions import DeadlineExceeded
+
 from contract.pubsub import differences
 from contract.pubsub.backends import Backend, Names, text
+from http_server import WAIT_SECONDS
+
+ATTEMPTS = 5
 
 
 def test_a_message_arrives_as_it_was_published(backend: Backend, names: Names) -> None:
@@ -30,20 +35,26 @@ def test_a_pull_waits_for_the_first_message(backend: Backend, names: Names) -> N
     with ThreadPoolExecutor() as pool:
         pulled = pool.submit(backend.pull, names.subscription, 1)
         backend.publish(names, "late")
-        assert [text(one) for one in pulled.result(60)] == ["late"]
+        assert [text(one) for one in pulled.result(WAIT_SECONDS)] == ["late"]
 
 
 def test_a_pull_without_messages_is_empty(backend: Backend, names: Names) -> None:
     backend.make(names)
     assert backend.pull_now(names.subscription) == []
-    assert (
-        list(backend.subscriber.pull(subscription=names.subscription, max_messages=1, timeout=4).received_messages)
-        == []
-    )
+    assert any(waited_in_vain(backend, names) for _ in range(ATTEMPTS))
+
+
+def waited_in_vain(backend: Backend, names: Names) -> bool:
+    """The answer comes half a second before the client gives up, which a machine that stalls lets pass."""
+    try:
+        found = backend.subscriber.pull(subscription=names.subscription, max_messages=1, timeout=4)
+    except DeadlineExceeded:
+        return False
+    return list(found.received_messages) == []
 
 
 def test_an_acked_message_does_not_come_back(backend: Backend, names: Names) -> None:
-    backend.make(names, ack_deadline_seconds=10)
+    backend.make(names)
     backend.publish(names, "a", "b")
     received = backend.pull(names.subscription, 2)
     acked = [one for one in received if text(one) == "a"]

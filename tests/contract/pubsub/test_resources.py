@@ -53,7 +53,7 @@ def test_a_subscription_comes_back_as_it_was_made(backend: Backend, names: Names
 
 
 def test_a_subscription_has_the_service_defaults(backend: Backend, names: Names) -> None:
-    backend.make(names)
+    backend.make(names, ack_deadline_seconds=0)
     got = backend.subscriber.get_subscription(subscription=names.subscription)
     assert got.ack_deadline_seconds == 10
     assert got.message_retention_duration == timedelta(days=7)

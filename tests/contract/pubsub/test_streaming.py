@@ -8,25 +8,27 @@ from typing import Any
 from google.cloud.pubsub_v1.types import FlowControl
 
 from contract.pubsub import differences
-from contract.pubsub.backends import Backend, Names
+from contract.pubsub.backends import Backend, Names, fresh
+from http_server import WAIT_SECONDS
 
 
 class Consumer:
-    """A streaming pull whose callback puts every message into a queue."""
+    """A streaming pull whose callback puts every message into a queue. `lease`: seconds for which it keeps one."""
 
-    def __init__(self, backend: Backend, names: Names, **options: Any) -> None:
+    def __init__(self, backend: Backend, names: Names, most: int = 1_000, lease: int = 600) -> None:
         self.messages: queue.Queue[Any] = queue.Queue()
-        self._future = backend.subscriber.subscribe(names.subscription, self.messages.put, **options)
+        flow = FlowControl(max_messages=most, min_duration_per_lease_extension=lease)
+        self._future = backend.subscriber.subscribe(names.subscription, self.messages.put, flow_control=flow)
 
     def next(self) -> Any:
-        return self.messages.get(timeout=30)
+        return self.messages.get(timeout=WAIT_SECONDS)
 
     def __enter__(self) -> Consumer:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._future.cancel()
-        self._future.result(60)
+        self._future.result(WAIT_SECONDS)
 
 
 def test_every_message_is_streamed_once_when_it_is_acked(backend: Backend, names: Names) -> None:
@@ -55,7 +57,7 @@ def test_a_nacked_message_is_streamed_again(backend: Backend, names: Names) -> N
 def test_flow_control_holds_back_what_the_client_has_no_room_for(backend: Backend, names: Names) -> None:
     backend.make(names)
     backend.publish(names, *(str(number) for number in range(20)))
-    with Consumer(backend, names, flow_control=FlowControl(max_messages=4)) as consumer:
+    with Consumer(backend, names, most=4) as consumer:
         held = [consumer.next() for _ in range(4)]
         assert consumer.messages.empty()
         for message in held:
@@ -67,8 +69,14 @@ def test_flow_control_holds_back_what_the_client_has_no_room_for(backend: Backen
 def test_the_client_keeps_a_message_whose_callback_takes_longer_than_the_ack_deadline(
     backend: Backend, names: Names
 ) -> None:
-    backend.make(names, ack_deadline_seconds=10)
-    with Consumer(backend, names, flow_control=FlowControl(min_duration_per_lease_extension=10)) as consumer:
+    """And so does one that pulls, and asks for more time itself."""
+    other = fresh()
+    for one in (names, other):
+        backend.make(one, ack_deadline_seconds=10)
+    backend.publish(other, "slow")
+    backend.modify(other.subscription, backend.pull(other.subscription, 1), 600)
+    # It renews a lease at any time until nine tenths of it are over: of ten seconds one would be left for a busy machine.
+    with Consumer(backend, names, lease=60) as consumer:
         backend.publish(names, "slow")
         slow = consumer.next()
         # Longer than the ack deadline: only a second delivery, which would be the fault, ends this wait early.
@@ -80,9 +88,10 @@ def test_the_client_keeps_a_message_whose_callback_takes_longer_than_the_ack_dea
 
         threading.Thread(target=await_second, daemon=True).start()
         assert not second.wait(12)
+        assert backend.pull_now(other.subscription) == []
         slow.ack()
         backend.publish(names, "end")
-        assert second.wait(60)
+        assert second.wait(WAIT_SECONDS)
 
 
 def test_ordered_messages_are_streamed_in_order_for_every_key(backend: Backend, names: Names) -> None:

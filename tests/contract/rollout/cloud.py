@@ -88,12 +88,13 @@ class Cloud:
         return 200, {"content-type": "application/json"}, json.dumps(found).encode()
 
     def due(self, method: str, path: str) -> Fault | None:
-        for fault in self.faults:
-            if not fault.happened and fault.method == method and fault.path in path:
-                if not fault.skip:
-                    fault.happened = True
-                    return fault
-                fault.skip -= 1
+        with self._lock:
+            for fault in self.faults:
+                if not fault.happened and fault.method == method and fault.path in path:
+                    if not fault.skip:
+                        fault.happened = True
+                        return fault
+                    fault.skip -= 1
         return None
 
     def api(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> dict[str, Any]:

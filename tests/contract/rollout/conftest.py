@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,8 @@ class Rollout:
     def __call__(self, *words: object, code: int = 0) -> Done:
         return self.command(*self.words, *words, *self.deploying, code=code)
 
-    @contextmanager
-    def started(self, *words: object) -> Iterator[subprocess.Popen[str]]:
-        process = self.command.start(*self.words, *words, *self.deploying)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
+    def started(self, *words: object) -> AbstractContextManager[subprocess.Popen[str]]:
+        return self.command.started(*self.words, *words, *self.deploying)
 
     def json(self, *words: object, code: int = 0) -> Any:
         return json.loads(self("--json", *words, code=code).out)
@@ -114,6 +108,19 @@ def records(store: str) -> list[dict[str, Any]]:
     """Every record of the store, oldest first."""
     with opened(store) as objects:
         return [document(objects, info.name) for info in objects.list("releases/") if info.name.count("/") == 1]
+
+
+@contextmanager
+def asleep(process: subprocess.Popen[str], fault: Fault) -> Iterator[None]:
+    """Once the fault holds its answer, which it finds when the block ends. Only held back, a question is asked again after
+    twenty seconds, and another process may take longer."""
+    assert fault.arrived.wait(WAIT_SECONDS)
+    process.send_signal(signal.SIGSTOP)
+    fault.release.set()
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def kill(process: subprocess.Popen[str], fault: Fault | Held) -> None:

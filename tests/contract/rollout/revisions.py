@@ -18,7 +18,8 @@ CALLER = "/caller"  # what those who are not this test ask for
 
 @dataclass
 class Revision:
-    """`upstream` is the address of a real function, which then answers instead. `seconds` is how long answers take.
+    """`upstream` is the address of a real function, which then answers instead. `seconds` is how long the first `slow`
+    predictions take.
 
     `fails_from` is the share of the traffic from which on callers get 500, though probes do not. `p95` in milliseconds
     is what Monitoring says of the callers, from the share `slow_from` on; before it is 20. `failed` is why it never gets ready, `pending` how often it is not ready yet. `probed` is what this test's rollout asked for.
@@ -30,6 +31,7 @@ class Revision:
     starting: int = 0
     prediction: Any = 0.5
     seconds: float = 0.0
+    slow: int = 0
     upstream: str | None = None
     fails_from: int = 101
     p95: float = 20.0
@@ -50,7 +52,9 @@ class Revision:
                 self.starting -= 1
                 return self.plain(503, {"error_code": "MODEL_NOT_READY"})
             return self.plain(self.health, {"status": "ok"})
-        time.sleep(self.seconds)
+        if self.slow:
+            self.slow -= 1
+            time.sleep(self.seconds)
         return self.plain(200, {"prediction": self.prediction, "probabilities": {"yes": 0.25}})
 
     def plain(self, status: int, content: Any) -> Answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from command_line import finish
-from contract.rollout.conftest import NEW, OLD, Rollout, kill, locks, records, steps
+from contract.rollout.conftest import NEW, OLD, Rollout, asleep, kill, locks, records, steps
 from contract.rollout.revisions import Revision
 from http_server import WAIT_SECONDS
 
@@ -11,13 +13,12 @@ from http_server import WAIT_SECONDS
 def test_the_second_refuses_and_names_the_first(rollout: Rollout) -> None:
     fault = rollout.cloud.fault("GET", "timeSeries", skip=3, held=True)
     with rollout.started() as first:
-        assert fault.arrived.wait(WAIT_SECONDS)
-        since = records(rollout.command.store)[0]["started_at"]
-        patches = rollout.cloud.patches
-        message = rollout.refused("ROLLOUT_UNDER_WAY")
-        assert message.startswith(f"ann@example.com has been rolling out churn-predict since {since}: ")
-        assert (rollout.cloud.patches, len(records(rollout.command.store))) == (patches, 1)
-        fault.release.set()
+        with asleep(first, fault):
+            since = records(rollout.command.store)[0]["started_at"]
+            patches = rollout.cloud.patches
+            message = rollout.refused("ROLLOUT_UNDER_WAY")
+            assert message.startswith(f"ann@example.com has been rolling out churn-predict since {since}: ")
+            assert (rollout.cloud.patches, len(records(rollout.command.store))) == (patches, 1)
         finish(first)
     assert rollout.predict.shares() == {NEW: 100}
 
@@ -25,10 +26,9 @@ def test_the_second_refuses_and_names_the_first(rollout: Rollout) -> None:
 def test_one_that_was_aborted_by_another_stops_before_it_touches_the_traffic(rollout: Rollout) -> None:
     fault = rollout.cloud.fault("GET", "timeSeries", skip=3, held=True)
     with rollout.started() as first:
-        assert fault.arrived.wait(WAIT_SECONDS)
-        rollout("--abort")
-        patches = rollout.cloud.patches
-        fault.release.set()
+        with asleep(first, fault):
+            rollout("--abort")
+            patches = rollout.cloud.patches
         assert "was taken over by ann@example.com" in finish(first, code=1).err
     assert (rollout.predict.shares(), rollout.cloud.patches) == ({OLD: 100}, patches)
     assert records(rollout.command.store)[0]["outcome"] == "aborted"
@@ -61,17 +61,16 @@ def test_a_rollout_that_was_killed_bars_the_next_one_until_somebody_decides(roll
 def test_one_that_was_only_thought_dead_makes_no_further_change(rollout: Rollout) -> None:
     """It has read the service, and nothing has changed there since, so only the record can tell it."""
     slept = rollout.cloud.fault("GET", "services/churn-predict", skip=11, held=True)
-    with rollout.started() as first:
-        assert slept.arrived.wait(WAIT_SECONDS)
-        assert rollout.cloud.patches == 2  # it was about to shift the first share
-        began = rollout.cloud.fault("GET", "services/churn-predict", held=True)
-        with rollout.started("--resume") as second:
+    with rollout.started() as first, ExitStack() as other:
+        with asleep(first, slept):
+            assert rollout.cloud.patches == 2  # it was about to shift the first share
+            began = rollout.cloud.fault("GET", "services/churn-predict", held=True)
+            second = other.enter_context(rollout.started("--resume"))
             assert began.arrived.wait(WAIT_SECONDS)
-            slept.release.set()
+        with asleep(second, began):
             assert "was taken over by ann@example.com" in finish(first, code=1).err
             assert (rollout.predict.shares(), rollout.cloud.patches) == ({OLD: 100}, 2)
-            began.release.set()
-            finish(second)
+        finish(second)
     assert rollout.predict.shares() == {NEW: 100}
 
 

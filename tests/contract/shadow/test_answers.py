@@ -11,7 +11,7 @@ import pytest
 
 from contract.events.topics import push_body
 from contract.http.customers import COLUMNS, JSON_FORMS, RECORDS, as_csv, as_parquet, as_v2
-from contract.shadow.shadows import OTHERWISE, Differences, Shadowed, published, shadowed
+from contract.shadow.shadows import EACH, OTHERWISE, Differences, Shadowed, published, shadowed
 from serving import Functions
 
 LABEL = {"positive_class": "yes", "label": "churn"}
@@ -40,12 +40,12 @@ def every_form(shadow: Shadowed) -> int:
 
 
 def test_a_model_differs_from_itself_in_no_form(churn: str, tmp_path: Path) -> None:
-    with shadowed(tmp_path, churn, churn) as shadow:
+    with shadowed(tmp_path, churn, churn, **EACH) as shadow:
         shadow.wait_until_active(lambda: shadow.served.post("/predict", RECORDS))
         count = every_form(shadow)
         assert shadow.served.post("/predict", [{"contract": 1}]).status_code == 400
         assert shadow.served.client.get("/metadata").status_code == 200
-        found = shadow.summary()
+        found = shadow.summary(taken=count)
     assert (found["compared"], found["differing"], found["flips"], found["errors"]) == (count, 0, 0, {})
     assert (found["model"], found["version"], found["shadow_version"]) == ("churn", "1", "1")
     assert shadow.lines(OTHERWISE) == []
@@ -69,9 +69,9 @@ def test_planted_flips_are_in_the_topic_and_in_the_summary(
     other = published(tmp_path / "other", "later", functions.models.path("churn"), functions.runtime, presentation)
     with shadowed(tmp_path, churn, other, **differences.settings) as shadow:
         shadow.wait_until_active(lambda: shadow.served.post("/predict", records[:1]))
+        shadow.served.post("/invocations", {"dataframe_records": records})  # labels alone, which are the same
         differing = shadow.served.client.post("/predict", json=records, headers={"x-request-id": "planted-1"})
         assert differing.status_code == 200
-        shadow.served.post("/invocations", {"dataframe_records": records})  # labels alone, which are the same
         (message,) = differences.take(1)
         found = shadow.summary()
     assert message.event["request_id"] == message.attributes["request_id"] == "planted-1"

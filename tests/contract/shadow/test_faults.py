@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from contract.shadow.shadows import ACTIVATED, SUMMARY, WAIT_SECONDS, Shadowed, eventually, published, shadowed
+from contract.shadow.shadows import ACTIVATED, EACH, SUMMARY, Shadowed, eventually, published, shadowed
+from http_server import WAIT_SECONDS
 from modelserve.shadow import MOST_BYTES
 
 if TYPE_CHECKING:
@@ -31,13 +31,6 @@ def right(shadow: Shadowed, count: int = 1, row: Any = ROW) -> None:
         assert (answer.status_code, answer.json()) == (200, {"prediction": 1.5})
 
 
-def offers(shadow: Shadowed) -> dict[str, int]:
-    """By outcome."""
-    text = shadow.served.client.get("/metrics").text
-    found = re.findall(r'^modelserve_shadow_offers_total\{outcome="(\w+)"\} (\d+)', text, re.MULTILINE)
-    return {outcome: int(count) for outcome, count in found}
-
-
 def asked_until(shadow: Shadowed, true: Callable[[], bool], otherwise: str, row: Any = ROW) -> None:
     """Answers are asked for, and right, until `true`."""
 
@@ -49,28 +42,28 @@ def asked_until(shadow: Shadowed, true: Callable[[], bool], otherwise: str, row:
 
 
 def test_a_shadow_that_is_killed_comes_back(uri: str, tmp_path: Path) -> None:
-    with shadowed(tmp_path, uri, uri) as shadow:
+    with shadowed(tmp_path, uri, uri, **EACH) as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         (first,) = shadow.processes()
         first.kill()
-        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
         right(shadow, 10)
         assert shadow.processes() != [first]
-        assert shadow.summary()["compared"] >= 10
+        assert shadow.summary(taken=10)["compared"] >= 10
 
 
 def test_a_shadow_ends_with_its_server(uri: str, tmp_path: Path) -> None:
     with shadowed(tmp_path, uri, uri) as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         right(shadow)
-        eventually(lambda: offers(shadow).get("sent"), "the answer was not offered")
+        eventually(lambda: shadow.offers().get("sent"), "the answer was not offered")
         (process,) = shadow.processes()
         server = psutil.Process(shadow.served.child.pid)
         for one in [*server.children(recursive=True), server]:
             if one != process:
                 one.kill()
         process.wait(WAIT_SECONDS)
-    assert len(shadow.lines(SUMMARY)) == 1
+    assert shadow.lines(SUMMARY)
 
 
 def test_a_challenger_that_crashes_is_started_again(uri: str, models: Library, tmp_path: Path) -> None:
@@ -78,17 +71,17 @@ def test_a_challenger_that_crashes_is_started_again(uri: str, models: Library, t
     with shadowed(tmp_path, uri, other) as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         right(shadow, row=ROW | {"marked": True})
-        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
         assert '"status":3' in shadow.log.read_text()
-        assert offers(shadow)["away"] > 0
+        assert shadow.offers()["away"] > 0
 
 
 def test_a_challenger_that_cannot_be_loaded_is_only_told_of(uri: str, tmp_path: Path) -> None:
-    with shadowed(tmp_path, uri, f"{tmp_path}/store/models/nobody@champion") as shadow:
+    with shadowed(tmp_path, uri, f"{tmp_path}/store/models/nobody@champion", **EACH) as shadow:
         missing = "There is no alias champion of the model nobody"
         asked_until(shadow, lambda: missing in shadow.log.read_text(), "nothing was told")
         right(shadow, 10)
-        found = shadow.summary()
+        found = shadow.summary(taken=10)
     assert (found["compared"], found["differing"], found["errors"]) == (0, 0, {})
     assert found["early"] >= 10
 
@@ -96,28 +89,33 @@ def test_a_challenger_that_cannot_be_loaded_is_only_told_of(uri: str, tmp_path: 
 def test_a_challenger_that_hangs_is_started_again(uri: str, models: Library, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     other = published(tmp_path / "other", "slow", models.slow(gate))
-    with shadowed(tmp_path, uri, other, PREDICT_TIMEOUT_SECONDS="0.5") as shadow:
+    with shadowed(tmp_path, uri, other, PREDICT_TIMEOUT_SECONDS="2") as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         asked_until(shadow, lambda: '"the challenger hangs"' in shadow.log.read_text(), "nobody noticed")
-        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) == 2, "no other shadow came")
-    assert shadow.lines(SUMMARY)[0]["errors"]["DEADLINE_EXCEEDED"] >= 3
+        asked_until(shadow, lambda: len(shadow.lines(ACTIVATED)) >= 2, "no other shadow came")
+    assert max(line["errors"].get("DEADLINE_EXCEEDED", 0) for line in shadow.lines(SUMMARY)) >= 3
 
 
 def test_what_a_shadow_cannot_take_is_dropped_and_counted(uri: str, tmp_path: Path) -> None:
-    with shadowed(tmp_path, uri, uri) as shadow:
+    with shadowed(tmp_path, uri, uri, **EACH) as shadow:
         shadow.wait_until_active(lambda: right(shadow))
         (process,) = shadow.processes()
+        before = shadow.offers().get("sent", 0)
         process.send_signal(signal.SIGSTOP)
         many = [ROW] * 500  # a row is some 40 bytes
-        while offers(shadow).get("full", 0) < 20:
+
+        def full() -> bool:
             assert shadow.served.post("/predict", many).json() == [{"prediction": 1.5}] * 500
+            return shadow.offers().get("full", 0) >= 20
+
+        eventually(full, "it takes whatever it is offered")
         larger = [ROW] * (MOST_BYTES // 20)
         assert shadow.served.post("/predict", larger).json() == [{"prediction": 1.5}] * len(larger)
-        after = offers(shadow)
+        after = shadow.offers()
         process.send_signal(signal.SIGCONT)
         right(shadow)
         assert shadow.processes() == [process]
-        found = shadow.summary()
+        found = shadow.summary(taken=after["sent"] - before)
     assert after["too_large"] == 1
     assert after["full"] >= 20
     assert (found["differing"], found["errors"]) == (0, {})

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,13 @@ import yaml
 
 from command_line import CommandLine, finish
 from contract.events.topics import Topics
-from contract.shadow.shadows import Shadowed, eventually, shadowed
+from contract.shadow.shadows import EACH, Shadowed, eventually, shadowed
 from models.library import Library
+from modelserve_control import catalog, release_shadow
+from modelserve_control.progress import Lines
+from modelserve_control.refusals import NothingShadowed
+from modelserve_control.release import Order
+from modelserve_control.release import release as release_version
 from serving import release
 
 STAYS = {"contract": "two_year", "tenure": 60, "monthlycharges": 20.25}
@@ -35,7 +40,7 @@ class Shadowing:
     topics: Topics
     topic: str
     subscription: str
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: ExitStack = field(default_factory=ExitStack)
 
     @property
     def store(self) -> Path:
@@ -53,8 +58,18 @@ class Shadowing:
         ]  # fmt: skip
 
     def start(self, seconds: float) -> subprocess.Popen[str]:
-        self.started.append(self.command.start(*self.words(seconds), "--json"))
-        return self.started[-1]
+        return self.started.enter_context(self.command.started(*self.words(seconds), "--json"))
+
+    def ended(self) -> dict[str, Any]:
+        """The record of a release whose time is up as soon as it has heard what waits, and not a minute later."""
+        order = Order(
+            "churn", "2", str(self.store), str(self.directory / "rows.jsonl"), self.directory / "thresholds.yaml",
+            shadow=1.0, shadow_subscription=self.subscription, shadow_answers=LEAST,
+        )  # fmt: skip
+        with pytest.MonkeyPatch.context() as changed, catalog.opened(str(self.store)) as objects:
+            changed.setattr(release_shadow, "LAST", 0.0)
+            changed.setenv("PUBSUB_EMULATOR_HOST", self.topics.host)
+            return release_version(objects, order, Lines())
 
     def end(self, running: subprocess.Popen[str], code: int) -> Any:
         return json.loads(finish(running, code).out)
@@ -64,7 +79,7 @@ class Shadowing:
         """A function whose shadow answers with version 2."""
         self.command("promote", "churn", "2", "--alias", "challenger")
         uri = f"{self.store}/models/churn"
-        settings = {"MODEL_REFRESH_SECONDS": "0.2", "SHADOW_TOPIC": self.topic, **self.topics.settings}
+        settings = {"MODEL_REFRESH_SECONDS": "0.2", "SHADOW_TOPIC": self.topic, **self.topics.settings, **EACH}
         with shadowed(self.directory, f"{uri}@champion", f"{uri}@challenger", **settings) as shadow:
             shadow.wait_until_active(lambda: shadow.served.post("/predict", STAYS))
             yield shadow
@@ -96,10 +111,8 @@ def shadowing(topics: Topics, tmp_path: Path) -> Iterator[Shadowing]:
     (tmp_path / "rows.jsonl").write_text(f"{json.dumps(STAYS)}\n" * 10)
     (tmp_path / "thresholds.yaml").write_text(yaml.safe_dump({"max_flip_ratio": 0.1, "max_size": 0.5}))
     made = Shadowing(tmp_path, topics, topic, subscription)
-    yield made
-    for release_process in made.started:
-        release_process.kill()
-        release_process.wait()
+    with made.started:
+        yield made
 
 
 def versions(shadowing: Shadowing, models: Library, threshold: float) -> None:
@@ -110,8 +123,11 @@ def versions(shadowing: Shadowing, models: Library, threshold: float) -> None:
 
 
 def ask(shadow: Shadowed, customer: Mapping[str, Any], count: int = LEAST) -> None:
+    """Until they are compared."""
+    before = shadow.taken()
     for _ in range(count):
         assert shadow.served.post("/predict", customer).status_code == 200
+    shadow.wait_until_taken(before + count)
 
 
 def test_a_version_that_answers_like_the_one_in_use_is_promoted(shadowing: Shadowing, models: Library) -> None:
@@ -152,9 +168,8 @@ def test_a_version_whose_labels_flip_for_callers_is_refused(shadowing: Shadowing
 
 def test_a_version_that_nobody_shadows_is_refused(shadowing: Shadowing, models: Library) -> None:
     versions(shadowing, models, 0.5)
-    refused = shadowing.end(shadowing.start(seconds=1), code=1)
-    assert refused["error_code"] == "NOTHING_SHADOWED"
-    assert "is SHADOW_MODEL_URI of a running service set" in refused["message"]
+    with pytest.raises(NothingShadowed, match="is SHADOW_MODEL_URI of a running service set"):
+        shadowing.ended()
     assert (shadowing.alias(), shadowing.record()["outcome"]) == ("1", "refused")
 
 
@@ -171,7 +186,7 @@ def test_a_release_that_was_killed_while_it_shadowed_goes_on(shadowing: Shadowin
         finish(running, code=-9)
     stopped = shadowing.record()
     assert (stopped["outcome"], shadowing.alias()) == (None, "1")
-    record = shadowing.end(shadowing.start(seconds=1), code=0)
+    record = shadowing.ended()
     assert (record["id"], record["steps"][:3]) == (stopped["id"], stopped["steps"])
     assert record["shadow"]["began_at"] == stopped["shadow"]["began_at"]
     found = record["steps"][3]

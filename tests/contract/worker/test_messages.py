@@ -13,7 +13,7 @@ import pytest
 from contract.events.topics import RIDE, RIDE_EVENT, Seen, push_body
 from hosting import Pulls, hosting, pulled
 from modelserve.results import prediction_id
-from serving import Served, release, serving
+from serving import PATIENT, Served, release, serving
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -51,7 +51,13 @@ def settings(
     store = tmp_path_factory.mktemp("store")
     path = models.path("ride_duration")
     release(store, "rides", path, {"label": "ride_duration"}, runtime=request.param)
-    return {"MODEL_URI": f"{store}/models/rides@champion", "MODEL_TRUST": "pickle", **FIELDS, **pulls.settings}
+    return {
+        "MODEL_URI": f"{store}/models/rides@champion",
+        "MODEL_TRUST": "pickle",
+        **FIELDS,
+        **PATIENT,
+        **pulls.settings,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,12 @@ def test_nobody_answers_on_a_free_port() -> None:
     host = f"127.0.0.1:{processes.free_port()}"
     assert not processes.listening(host)()
     assert not processes.answering(f"http://{host}/")()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port that is kept cannot be bound once more")
+def test_a_free_port_is_given_to_nobody_else_until_its_server_listens() -> None:
+    port = processes.free_port()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)):
+        assert processes.listening(f"127.0.0.1:{port}")()
