@@ -52,6 +52,11 @@ class Names:
         return self.topic("dead-letter")
 
     @property
+    def shadow(self) -> str:
+        """Where a challenger's differences and counts go."""
+        return self.topic("shadow")
+
+    @property
     def events_push(self) -> str:
         """The push subscription of the event function."""
         return self.subscription("events-push")
@@ -68,6 +73,11 @@ class Names:
     @property
     def dead_letter_pull(self) -> str:
         return self.subscription("dead-letter-pull")
+
+    @property
+    def shadow_release(self) -> str:
+        """Of a release with --shadow, and nobody else's."""
+        return self.subscription("shadow-release")
 
     @property
     def push_account(self) -> str:
@@ -107,11 +117,15 @@ def make_bucket(url: str, names: Names) -> None:
 
 
 def make_topics(host: str, names: Names) -> None:
-    """The three topics, and the subscriptions that are pulled: a topic without one would lose what it is sent."""
+    """The topics, and the subscriptions that are pulled: a topic without one would lose what it is sent."""
     with publisher(host) as topics, subscriber(host) as subscriptions:
-        for topic in (names.events, names.predictions, names.dead_letter):
+        for topic in (names.events, names.predictions, names.dead_letter, names.shadow):
             _make(topics.create_topic, {"name": topic})
-        pulled = {names.predictions_pull: names.predictions, names.dead_letter_pull: names.dead_letter}
+        pulled = {
+            names.predictions_pull: names.predictions,
+            names.dead_letter_pull: names.dead_letter,
+            names.shadow_release: names.shadow,
+        }
         for subscription, topic in pulled.items():
             _make(subscriptions.create_subscription, {"name": subscription, "topic": topic})
 

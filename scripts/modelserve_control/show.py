@@ -6,19 +6,27 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from modelserve.errors import ArtifactCorrupt
 from modelserve.store.objects import Objects
 from modelserve_control import catalog, subjects
 
 
 def versions(objects: Objects, name: str) -> dict[str, Any]:
-    """Newest last. `incomplete` are numbers that were taken and never published, or deleted in part."""
+    """Newest last. `incomplete` are numbers that were taken and never published, or deleted in part; `damaged` has what is
+    wrong with the manifests that cannot be read."""
     found = catalog.entries(objects, name)
     names = catalog.aliases(objects, name)
     if not found and not names:
         raise catalog.no_model(objects, name)
-    rows = [row(objects, name, entry, names) for entry in found.values() if entry.manifest]
+    rows, damaged = [], {}
+    for entry in found.values():
+        if entry.manifest:
+            try:
+                rows.append(row(objects, name, entry, names))
+            except ArtifactCorrupt as error:
+                damaged[entry.version] = error.message
     incomplete = [entry.version for entry in found.values() if not entry.manifest and len(entry.objects) > 1]
-    return {"name": name, "versions": rows, "incomplete": incomplete}
+    return {"name": name, "versions": rows, "incomplete": incomplete, "damaged": damaged}
 
 
 def row(objects: Objects, name: str, entry: catalog.Entry, names: dict[str, Any]) -> dict[str, Any]:

@@ -130,12 +130,18 @@ class Stack:
             http=self._urls.get("http"),
             events=self._urls.get("events"),
             worker=self._urls.get("worker"),
-            topics={"events": names.events, "predictions": names.predictions, "dead_letter": names.dead_letter},
+            topics={
+                "events": names.events,
+                "predictions": names.predictions,
+                "dead_letter": names.dead_letter,
+                "shadow": names.shadow,
+            },
             subscriptions={
                 "events_push": names.events_push,
                 "events_pull": names.events_pull,
                 "predictions_pull": names.predictions_pull,
                 "dead_letter_pull": names.dead_letter_pull,
+                "shadow_release": names.shadow_release,
             },
             logs=str(self.directory),
         )
@@ -195,6 +201,7 @@ class Stack:
         command, host = self._host(target)
         environ = {
             **REFRESH,
+            "SHADOW_TOPIC": self.names.shadow,
             **self.options.environ,
             **self.client_environ,
             **host,

@@ -14,6 +14,7 @@ from modelserve_control import catalog
 
 CHAMPION: Final = "champion"
 METAVAR: Final = "NAME[@ALIAS|/VERSION]"
+OF_MLFLOW: Final = ("models:/", "runs:/")
 # What stands where a directory might be named instead.
 SHORT: Final = re.compile(r"[^/@]+(@[^/]*|/[0-9]+|/versions/[^/]+)?")
 
@@ -52,6 +53,8 @@ def manifest(objects: Objects, what: str) -> Manifest:
 
 def model_uri(model: str, store: str | None) -> str:
     """The MODEL_URI of a version of the store, of a directory here, or of any other address as it stands."""
+    if model.startswith(OF_MLFLOW):
+        raise SettingError(f"{model} is an address of MLflow's: publish it, then name it as the store does, {METAVAR}.")
     if not SHORT.fullmatch(model) or Path(model).is_dir():
         return model
     if store is None:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from modelserve.errors import NotFound, PreconditionFailed, SettingError, StoreUnavailable
+from modelserve.errors import ArtifactMissing, NotFound, PreconditionFailed, SettingError, StoreUnavailable
 from modelserve.signature import Signature
 from modelserve.store.locations import Location, parse
 from modelserve.store.objects import Objects, open_objects
@@ -72,7 +72,7 @@ def fetched(address: str, progress: Progress) -> Iterator[Path]:
         with closing(open_objects(location)) as objects:
             info = objects.stat(location.prefix)
             if info is None:
-                raise NotFound(f"There is no object {address}.")
+                raise NotFound(f"There is no object {address}, or no such bucket.")
             progress.say(f"downloading {address}: {info.size:,} bytes")
             wanted = Wanted(info, f"input{suffix(address)}", info.size, info.crc32c, None)
             download([wanted], objects, Path(scratch))
@@ -103,11 +103,17 @@ def created(address: str, overwrite: bool, progress: Progress) -> Iterator[Path]
 
 
 def taken(objects: Objects, location: Location, address: str, overwrite: bool) -> int:
-    """The generation to replace, 0 to create."""
+    """The generation to replace, 0 to create. Raises NotFound without a bucket: before an hour of scoring, not after it."""
     info = objects.stat(location.prefix)
-    if info and not overwrite:
+    if info is None:
+        try:
+            objects.list(location.prefix)
+        except ArtifactMissing as error:
+            raise NotFound(f"There is no bucket for {address}.") from error
+        return 0
+    if not overwrite:
         raise exists(address)
-    return info.generation if info else 0
+    return info.generation
 
 
 @contextmanager

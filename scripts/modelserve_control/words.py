@@ -37,6 +37,7 @@ def versions(result: Result) -> str:
     ]
     lines = table([head, *rows])
     lines += [f"version {number} was published only in part and does not exist" for number in result["incomplete"]]
+    lines += [f"version {number} cannot be served: {reason}" for number, reason in result["damaged"].items()]
     return "\n".join(lines)
 
 

@@ -97,6 +97,19 @@ def test_versions_lists_what_names_each(command: CommandLine) -> None:
 
 
 @pytest.mark.usefixtures("three")
+def test_a_version_whose_manifest_is_damaged_hides_no_other(command: CommandLine, objects: Objects) -> None:
+    damaged = "models/m/versions/2/manifest.json"
+    info = objects.stat(damaged)
+    assert info is not None
+    objects.write(damaged, b"{", info.generation)
+    listed = command.json("versions", "m")
+    assert [row["version"] for row in listed["versions"]] == ["1", "3"]
+    assert listed["damaged"] == {"2": f"{damaged}: The manifest is not JSON; publish the version again."}
+    assert command("versions", "m").out.splitlines()[-1].startswith("version 2 cannot be served: ")
+    assert damaged in command("promote", "m", "2", code=1).err
+
+
+@pytest.mark.usefixtures("three")
 def test_a_version_that_an_alias_names_or_would_go_back_to_is_not_deleted(command: CommandLine) -> None:
     command("promote", "m", "1")
     command("promote", "m", "2")

@@ -115,6 +115,8 @@ def test_model_input_and_output_may_be_in_a_bucket(
         command.json("score", "churn/versions/1", f"{data}/no.csv", f"{data}/o.parquet", code=1)["error_code"]
         == "NOT_FOUND"
     )
+    nowhere = command.json("score", "churn/1", tmp_path / "in.csv", "gs://no-such-bucket/o.parquet", code=1)
+    assert nowhere["message"] == "There is no bucket for gs://no-such-bucket/o.parquet."
     command("score", "churn/1", f"{data}/day/in.csv", tmp_path / "out.parquet")
     assert {info.name for info in files.list("")} == {"day/in.csv", "day/out.parquet"}
     size = files.stat("day/out.parquet")

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
 from modelserve.store.checksums import BLOCK, of_bytes
-from modelserve.store.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write
+from modelserve.store.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write, too_long
 from modelserve.store.paths import fault, shown, walk
 
 # The lock, and files that are not yet whole; never listed.
@@ -61,7 +61,7 @@ class DirectoryObjects:
                 return NotModified(info.generation)
             data = file.read(limit + 1)
         if len(data) > limit:
-            raise ArtifactCorrupt(f"A file that should be small is longer than {limit} bytes.")
+            raise too_long(name, limit)
         return data, ObjectInfo(name, len(data), info.generation, of_bytes(data).crc32c)
 
     def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:

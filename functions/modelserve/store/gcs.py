@@ -17,7 +17,7 @@ from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFail
 from modelserve.store import checksums
 from modelserve.store.gcs_read import GcsReader, failure
 from modelserve.store.objects import ObjectInfo, Progress
-from modelserve.store.retry import Deadline, Timing, Transient
+from modelserve.store.retry import Deadline, Transient
 
 T = TypeVar("T")
 
@@ -27,10 +27,6 @@ os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 
 class GcsObjects(GcsReader):
-    def __init__(self, bucket: str, timing: Timing | None = None) -> None:
-        super().__init__(bucket, timing)
-        self._name = bucket
-
     @cached_property
     def _bucket(self) -> Any:
         from google.auth.exceptions import DefaultCredentialsError
@@ -41,7 +37,7 @@ class GcsObjects(GcsReader):
         if self._emulator:
             options |= {"client_options": {"api_endpoint": self._emulator}, "use_auth_w_custom_endpoint": False}
         try:
-            return Client(**options).bucket(self._name)
+            return Client(**options).bucket(self.bucket)
         except DefaultCredentialsError as error:
             raise StoreUnavailable(
                 "There are no Google credentials here: run as a service account, "
@@ -105,10 +101,10 @@ class GcsObjects(GcsReader):
             return found
 
     def _call(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
-        return self._run(deadline, lambda: translated(attempt))
+        return self._run(deadline, lambda: translated(attempt, self.bucket))
 
 
-def translated(attempt: Callable[[], T]) -> T:
+def translated(attempt: Callable[[], T], bucket: str) -> T:
     """What Google's client raises as our errors."""
     import requests
     import urllib3
@@ -129,7 +125,7 @@ def translated(attempt: Callable[[], T]) -> T:
     except broken as error:
         raise Transient("the connection broke") from error
     except GoogleAPICallError as error:
-        raise failure(int(error.code or 0)) from error
+        raise failure(int(error.code or 0), bucket) from error
     except GoogleAuthError as error:
         if error.retryable:
             raise Transient("no access token") from error

@@ -18,7 +18,7 @@ from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFail
 from modelserve.settings import google
 from modelserve.store import checksums
 from modelserve.store.connections import Answer, Connections
-from modelserve.store.objects import GenerationGone, NotModified, ObjectInfo, Write
+from modelserve.store.objects import GenerationGone, NotModified, ObjectInfo, Write, too_long
 from modelserve.store.retry import RETRYABLE_STATUS, Deadline, Timing, Transient
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ class GcsReader:
     """Credentials are the environment's own; an emulator, named by STORAGE_EMULATOR_HOST, needs none."""
 
     def __init__(self, bucket: str, timing: Timing | None = None) -> None:
+        self.bucket = bucket
         self._timing = timing or Timing()
         self._emulator = google("STORAGE_EMULATOR_HOST").rstrip("/")
         self._connections = Connections(self._emulator or CLOUD, self._timing)
@@ -75,7 +76,7 @@ class GcsReader:
             with self._get(f"/download{self._object(name)}?{urlencode(query)}", unchanged=known is not None) as answer:
                 if answer.status == 304 and known is not None:
                     return NotModified(known)
-                return whole(name, bounded(answer, limit), answer, known)
+                return whole(name, bounded(name, answer, limit), answer, known)
 
         return self._run(Deadline(self._timing), attempt)
 
@@ -115,7 +116,7 @@ class GcsReader:
         with self._connections.get(target, sent) as answer:
             if answer.status not in (200, 206) and not (unchanged and answer.status == 304):
                 answer.read()
-                raise failure(answer.status)
+                raise failure(answer.status, self.bucket)
             yield answer
 
     def _run(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
@@ -128,16 +129,16 @@ def make_credentials() -> Any:
     return Credentials()
 
 
-def failure(status: int) -> Exception:
+def failure(status: int, bucket: str) -> Exception:
     if status in RETRYABLE_STATUS:
         return Transient(f"it answered {status}")
     if status == 404:
-        return ArtifactMissing("The bucket has no such object, or there is no such bucket.")
+        return ArtifactMissing(f"There is no such object in the bucket {bucket}, or no such bucket.")
     if status == 412:
         return PreconditionFailed("Another writer was first.")
     if status in (401, 403):
         return StoreUnavailable(
-            f"The store refused access ({status}): grant the service account roles/storage.objectViewer on the bucket."
+            f"The store refused access ({status}): grant the service account roles/storage.objectViewer on the bucket {bucket}."
         )
     return StoreUnavailable(f"The store refused the request ({status}).")
 
@@ -162,10 +163,10 @@ def blocks(answer: Answer) -> Iterator[bytes]:
         yield data
 
 
-def bounded(answer: Answer, limit: int) -> bytes:
+def bounded(name: str, answer: Answer, limit: int) -> bytes:
     data = answer.read(limit + 1)
     if len(data) > limit:
-        raise ArtifactCorrupt(f"A file that should be small is longer than {limit} bytes.")
+        raise too_long(name, limit)
     announced = answer.headers.get("Content-Length")
     if announced is not None and announced.isdigit() and int(announced) > len(data):
         raise Transient("the stream ended early")

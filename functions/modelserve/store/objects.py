@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from modelserve.errors import ArtifactMissing
+from modelserve.errors import ArtifactCorrupt, ArtifactMissing
 from modelserve.store.locations import Location
+from modelserve.store.paths import shown
 
 Write = Callable[[bytes], object]
 Progress = Callable[[int], object]
@@ -33,6 +34,10 @@ class NotModified:
 
 class GenerationGone(ArtifactMissing):
     """The pinned generation was replaced or deleted while it was read."""
+
+
+def too_long(name: str, limit: int) -> ArtifactCorrupt:
+    return ArtifactCorrupt(f"The file {shown(name)} is longer than the {limit:,} bytes that it may have.")
 
 
 class Objects(Protocol):

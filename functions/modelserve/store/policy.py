@@ -17,7 +17,9 @@ from modelserve.store.mlmodel import PYFUNC, ModelConfig, config, read, texts
 from modelserve.store.paths import check_names, fault, shown, walk
 from modelserve.store.trusted_types import TRUSTED
 
-ADVICE: Final = "MODEL_TRUST=pickle is the operator's statement that whoever can write the bucket may run code here."
+ADVICE: Final = (
+    "Set MODEL_TRUST=pickle (of a command, --trust pickle) if whoever can write the bucket may run code here."
+)
 
 # Keys whose value is a file or directory of the model, in any flavor that MLflow 2 and 3 write.
 PATH_KEYS: Final = frozenset(

@@ -81,7 +81,10 @@ def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
     if isinstance(found, NotModified):  # only an answer to a condition, and there was none
         raise ArtifactCorrupt("The store answered a question that was not asked.")
     data, _ = found
-    return Manifest.from_bytes(data), of_bytes(data).sha256
+    try:
+        return Manifest.from_bytes(data), of_bytes(data).sha256
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(f"{name}: {error.message}") from error
 
 
 def _directory(location: Location, objects: Objects) -> Resolved:

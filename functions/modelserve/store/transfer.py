@@ -42,7 +42,10 @@ def check(wanted: Wanted, found: Checksums) -> None:
         if ours is not None and ours != theirs
     ]
     if differs:
-        raise ArtifactCorrupt(f"The file {shown(wanted.path)} does not have its {' and '.join(differs)}.")
+        again = "; publish the version again" if wanted.sha256 else ""
+        raise ArtifactCorrupt(
+            f"The file {shown(wanted.info.name)} does not have its {' and '.join(differs)}, so it is not what was written{again}."
+        )
 
 
 def download(files: Sequence[Wanted], objects: Objects, directory: Path) -> None:

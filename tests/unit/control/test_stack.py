@@ -63,9 +63,13 @@ def test_a_resumable_upload_comes_back_with_its_checksum(stack: Stack, storage: 
     assert same.download_as_bytes(checksum="crc32c") == data
 
 
-def test_predictions_and_dead_letters_can_be_pulled(stack: Stack) -> None:
+def test_what_the_functions_publish_can_be_pulled(stack: Stack) -> None:
     names = stack.names
-    pulled = {names.predictions: names.predictions_pull, names.dead_letter: names.dead_letter_pull}
+    pulled = {
+        names.predictions: names.predictions_pull,
+        names.dead_letter: names.dead_letter_pull,
+        names.shadow: names.shadow_release,
+    }
     with resources.publisher(stack.pubsub) as topics, resources.subscriber(stack.pubsub) as subscriptions:
         for topic, subscription in pulled.items():
             topics.publish(topic=topic, messages=[PubsubMessage(data=topic.encode())])

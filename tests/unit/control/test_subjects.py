@@ -62,6 +62,8 @@ def test_a_directory_that_is_there_comes_first(tmp_path: Path, monkeypatch: pyte
         ("churn@latest", "gs://store", "An alias has", SettingError),
         ("-churn", "gs://store", "A model name starts", SettingError),
         ("churn", "nowhere", "--store nowhere does not exist", NotFound),
+        ("models:/churn/1", "gs://store", "an address of MLflow's: publish it", SettingError),
+        ("runs:/abc/model", None, "an address of MLflow's: publish it", SettingError),
     ],
 )
 def test_what_names_nothing_is_refused(

@@ -50,7 +50,7 @@ def test_of_many_writers_with_one_generation_exactly_one_wins(objects: Directory
 
 def test_reading_is_bounded_and_says_what_is_missing(objects: DirectoryObjects) -> None:
     objects.write("x", b"12345", 0)
-    with pytest.raises(ArtifactCorrupt):
+    with pytest.raises(ArtifactCorrupt, match="'x' is longer than the 4 bytes"):
         objects.read("x", 4)
     with pytest.raises(ArtifactMissing):
         objects.read("y", 4)
