@@ -32,9 +32,9 @@ def requests(publisher: Publisher) -> list[int]:
     made: list[int] = []
     send = publisher._send
 
-    async def counted(topic: str, messages: Sequence[Any], *waiting: Any) -> None:
+    async def counted(topic: str, messages: Sequence[Any], waiting: Sequence[Any] = ()) -> None:
         made.append(len(messages))
-        await send(topic, messages, *waiting)
+        await send(topic, messages, waiting)
 
     publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
     return made
