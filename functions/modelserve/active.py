@@ -102,7 +102,7 @@ class Active:
         while not self._stopped.is_set():
             try:
                 self._refresh()
-            except Exception as error:
+            except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that loads
                 self._failed(error)
             self._stopped.wait(self._pause())
 
@@ -172,7 +172,7 @@ class Active:
         else:
             memory.give_back_freed()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._failures += 1
         doublings = min(self._failures - 1, 10)  # after a day without the store the power would be no float any more
         self._retry_at = time.monotonic() + min(FIRST_BACKOFF * 2**doublings, LONGEST_BACKOFF)

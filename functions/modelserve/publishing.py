@@ -197,16 +197,21 @@ class Publisher:
     async def _send_together(self, topic: str, waiting: Sequence[Waiting]) -> PublishFailed | None:
         try:
             for group in groups(chain.from_iterable(one.messages for one in waiting)):
-                await self._send(topic, group)
+                await self._send(topic, group, waiting)
         except PublishFailed as error:
             return error
         return None
 
-    async def _send(self, topic: str, messages: Sequence[Wire]) -> None:
-        """In `timeout` seconds, which begin when it is its turn: the records of one message may be many requests."""
+    async def _send(self, topic: str, messages: Sequence[Wire], waiting: Sequence[Waiting] = ()) -> None:
+        """In `timeout` seconds, which begin when it is its turn: the records of one message may be many requests.
+
+        Not at all when all of `waiting` have given up meanwhile: who comes after them would wait for that, too.
+        """
         metadata = self._metadata((("topic", topic),))
         try:
             async with self._free:
+                if waiting and all(one.accepted.done() for one in waiting):
+                    return
                 end = asyncio.get_running_loop().time() + self.timeout
                 await self._call(self._request(topic=topic, messages=messages), (metadata,), end)
         except Exception as error:

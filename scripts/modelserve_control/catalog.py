@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from modelserve.errors import ArtifactMissing, NotFound, SettingError
@@ -27,7 +27,8 @@ class Entry:
 
     @property
     def manifest(self) -> ObjectInfo | None:
-        return next((info for info in self.objects if info.name.endswith(f"/{self.version}/{MANIFEST}")), None)
+        """Files of the model may have its name, in directories of their own."""
+        return next((info for info in self.objects if info.name.split("/", 4)[4] == MANIFEST), None)
 
     @property
     def size(self) -> int:
@@ -74,9 +75,13 @@ def entries(objects: Objects, name: str) -> dict[int, Entry]:
 
 def aliases(objects: Objects, name: str) -> dict[str, Alias]:
     prefix = f"models/{check_model_name(name)}/aliases/"
-    names = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
-    found = {alias: read_alias(objects, name, alias) for alias in names}
-    return {alias: document[0] for alias, document in found.items() if document}
+    found = {}
+    for info in objects.list(prefix):
+        alias = info.name.removeprefix(prefix).removesuffix(".json")
+        with suppress(SettingError):  # what can be no alias is somebody else's, as the folders of Google's console are
+            if document := read_alias(objects, name, alias):
+                found[alias] = document[0]
+    return found
 
 
 def manifest(objects: Objects, name: str, version: str) -> Manifest:

@@ -110,6 +110,36 @@ def test_a_version_whose_manifest_is_damaged_hides_no_other(command: CommandLine
 
 
 @pytest.mark.usefixtures("three")
+def test_a_damaged_alias_is_named_with_what_mends_it(command: CommandLine, objects: Objects) -> None:
+    objects.write("models/m/aliases/champion.json", b"{", 0)
+    said = (
+        "models/m/aliases/champion.json: The alias is not a document of this kit; promote a version to write it anew."
+    )
+    assert said in command("versions", "m", code=1).err
+
+
+@pytest.mark.usefixtures("three")
+def test_what_somebody_else_has_put_among_the_aliases_is_none(command: CommandLine, objects: Objects) -> None:
+    command("promote", "m", "1")
+    for name in (".keep", "README", "latest.json", "a folder/x.json"):
+        objects.write(f"models/m/aliases/{name}", b"", 0)
+    assert [row["aliases"] for row in command.json("versions", "m")["versions"]] == [["champion"], [], []]
+    assert command.json("show", "m")["aliases"].keys() == {"champion"}
+    command("delete", "m", "3")
+
+
+@pytest.mark.usefixtures("three")
+def test_a_file_of_a_model_that_is_named_as_a_manifest_is_none(command: CommandLine, objects: Objects) -> None:
+    for version in "34":
+        objects.write(f"models/m/versions/{version}/files/{version}/manifest.json", b"{}", 0)
+    objects.write("models/m/versions/4/MLmodel", b"", 0)
+    listed = command.json("versions", "m")
+    assert ([row["version"] for row in listed["versions"]], listed["incomplete"]) == (["1", "2", "3"], ["4"])
+    assert command.json("delete", "m", "3")["version"] == "3"
+    assert "it has 1, 2." in command("promote", "m", "3", code=1).err
+
+
+@pytest.mark.usefixtures("three")
 def test_a_version_that_an_alias_names_or_would_go_back_to_is_not_deleted(command: CommandLine) -> None:
     command("promote", "m", "1")
     command("promote", "m", "2")

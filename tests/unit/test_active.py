@@ -169,6 +169,17 @@ def test_whatever_else_fails_is_an_error_of_the_version(models: Library, tmp_pat
         asyncio.run(answer(active))
 
 
+def test_a_model_that_exits_while_it_is_loaded_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
+    pickled = models.slow(tmp_path / "gate") / "python_model.pkl"
+    good = pickled.read_bytes()
+    pickled.write_bytes(b"csys\nexit\n(I1\ntR.")  # sys.exit(1)
+    with activated(pickled.parent) as active:
+        fails(active)
+        assert active.reason == "No model is active. This version cannot be loaded (SystemExit)."
+        pickled.write_bytes(good)
+        assert loads(active).name == pickled.parent.name
+
+
 def test_failures_without_end_do_not_end_the_loader(tmp_path: Path) -> None:
     with activated(tmp_path / "nothing", start=False) as active:
         active._failures = 100_000  # two weeks of them

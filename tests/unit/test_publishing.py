@@ -32,9 +32,9 @@ def requests(publisher: Publisher) -> list[int]:
     made: list[int] = []
     send = publisher._send
 
-    async def counted(topic: str, messages: Sequence[Any]) -> None:
+    async def counted(topic: str, messages: Sequence[Any], waiting: Sequence[Any] = ()) -> None:
         made.append(len(messages))
-        await send(topic, messages)
+        await send(topic, messages, waiting)
 
     publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
     return made
@@ -217,3 +217,24 @@ def test_what_does_not_pass_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
         with pytest.raises(PublishFailed, match="PERMISSION_DENIED"):
             asyncio.run(Publisher(timeout=60.0).publish(NAMES.predictions, b"x", "k", {}))
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_what_nobody_waits_for_any_more_is_not_sent_when_its_turn_comes(
+    host: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Its message comes again, and would be published twice, before others that somebody waits for."""
+    monkeypatch.setattr(publishing, "AT_ONCE", 1)
+
+    async def publish() -> None:
+        publisher._connected()
+        async with publisher._free:
+            given_up = asyncio.create_task(publisher.publish(NAMES.predictions, b"given up", key, {}))
+            while not publisher._free._waiters:
+                await asyncio.sleep(0)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+        await publisher.publish(NAMES.predictions, b"wanted", "", {})
+
+    asyncio.run(publish())
+    assert [message.data for message in pull(host, NAMES.predictions_pull)] == [b"wanted"]

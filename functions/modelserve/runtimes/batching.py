@@ -139,7 +139,7 @@ class BatchingScorer:
         """None when the rows must be scored request by request: one of them fails, or the output has no rows."""
         try:
             outputs = self._score(concatenate([job.batch for job in jobs]), jobs[0])
-        except (Exception, SystemExit):
+        except BaseException:
             logger.debug("a merged call failed; its requests are scored one by one", exc_info=True)
             return None
         sizes = [job.batch.rows for job in jobs]
@@ -153,7 +153,7 @@ class BatchingScorer:
     def _answer_alone(self, job: Job) -> None:
         try:
             job.finish(self._score(job.batch, job), None)
-        except (Exception, SystemExit) as error:  # sys.exit() in a model must not end the only thread that answers
+        except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that answers
             logger.error("the model raised", exc_info=True)
             failure = ModelFailed(f"The model raised {type(error).__name__} on these rows.")
             job.finish(None, failure)

@@ -73,7 +73,7 @@ def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | N
     if isinstance(found, NotModified):  # only an answer to a condition, and there was none
         raise ArtifactCorrupt("The store answered a question that was not asked.")
     data, info = found
-    return Alias.from_bytes(data), info.generation
+    return _named(info.name, data), info.generation
 
 
 def poll_alias(objects: Objects, name: str, alias: str, generation: int | None) -> tuple[Alias, int] | None:
@@ -85,7 +85,14 @@ def poll_alias(objects: Objects, name: str, alias: str, generation: int | None) 
     if isinstance(found, NotModified):
         return None
     data, info = found
-    return Alias.from_bytes(data), info.generation
+    return _named(info.name, data), info.generation
+
+
+def _named(place: str, data: bytes) -> Alias:
+    try:
+        return Alias.from_bytes(data)
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(f"{place}: {error.message}") from error
 
 
 def write_alias(objects: Objects, name: str, alias: str, doc: Alias, if_generation_match: int) -> int:

@@ -107,13 +107,18 @@ def test_a_request_that_fails_does_not_fail_its_neighbours() -> None:
     assert runtime.sizes == [1, 4, 1, 2, 1]
 
 
-def leave(rows: Batch) -> Any:
-    raise SystemExit(1)
+class Panic(BaseException):
+    """As what a library in Rust raises."""
 
 
-def test_a_model_that_exits_fails_its_request_and_the_scorer_goes_on() -> None:
-    one, two = answers(Tiny(lambda rows: rows.columns["x"] if rows.rows == 1 and 9 not in rows.columns["x"] else leave(rows)),
-                       [plain(9), plain(3)])  # fmt: skip
+@pytest.mark.parametrize("raised", [SystemExit(1), asyncio.CancelledError(), Panic()], ids=repr)
+def test_a_model_that_would_end_its_thread_fails_its_request_and_the_scorer_goes_on(raised: BaseException) -> None:
+    def leaves(rows: Batch) -> Any:
+        if rows.rows > 1 or 9 in rows.columns["x"]:
+            raise raised
+        return rows.columns["x"]
+
+    one, two = answers(Tiny(leaves), [plain(9), plain(3)])
     assert isinstance(one, ModelFailed)
     assert two == [3]
 
