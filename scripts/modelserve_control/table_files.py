@@ -107,7 +107,7 @@ def taken(objects: Objects, location: Location, address: str, overwrite: bool) -
     info = objects.stat(location.prefix)
     if info is None:
         try:
-            objects.list(location.prefix)
+            objects.list(f"{location.prefix}/")  # little, or nothing
         except ArtifactMissing as error:
             raise NotFound(f"There is no bucket for {address}.") from error
         return 0
