@@ -14,7 +14,7 @@ __all__ = ["differences", "functions", "topics"]
 
 @pytest.fixture(scope="module")
 def differences(topics: Topics) -> Differences:
-    topic, subscription = topics.names.topic("shadow"), topics.names.subscription("shadow-pull")
+    topic, subscription = topics.names.topic("differences"), topics.names.subscription("differences-pull")
     topics.publisher.create_topic(request={"name": topic})
     topics.subscriber.create_subscription(request={"name": subscription, "topic": topic})
     return Differences(topics, topic, subscription)
