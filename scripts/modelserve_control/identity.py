@@ -77,8 +77,9 @@ def of_account(audience: str) -> str | None:
     from google.auth.transport.requests import Request
     from google.oauth2.id_token import fetch_id_token
 
+    fetch: Callable[[Request, str], str] = fetch_id_token  # google-auth types only a part of itself
     try:
-        return str(fetch_id_token(Request(), audience))  # type: ignore[no-untyped-call]  # google-auth types only a part
+        return fetch(Request(), audience)
     except (GoogleAuthError, ValueError):
         return None
 

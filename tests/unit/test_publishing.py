@@ -27,7 +27,7 @@ def publisher(host: str, monkeypatch: pytest.MonkeyPatch) -> Publisher:
 
 
 @pytest.fixture
-def requests(publisher: Publisher) -> list[int]:
+def requests(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Messages of each request that the publisher makes."""
     made: list[int] = []
     send = publisher._send
@@ -36,7 +36,7 @@ def requests(publisher: Publisher) -> list[int]:
         made.append(len(messages))
         await send(topic, messages, waiting)
 
-    publisher._send = counted  # type: ignore[method-assign]  # counts, and sends as ever
+    monkeypatch.setattr(publisher, "_send", counted)
     return made
 
 

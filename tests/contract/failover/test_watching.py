@@ -9,6 +9,7 @@ from contract.failover.rig import Rig
 from contract.failover.scripted import GONE, GOOD, NOT_READY, Scripted
 from modelserve_control.failover import watch
 from modelserve_control.failover.errors import SideFailed
+from virtual_time import VirtualTime
 
 
 def test_the_weights_are_put_back_when_the_side_fails(rig: Rig, compute: Compute, gke_side: Scripted) -> None:
@@ -33,23 +34,10 @@ def test_errors_of_the_model_count_too(rig: Rig, compute: Compute, gke_side: Scr
     assert compute.weights() == (100, 0)
 
 
-class Clock:
-    """Time goes on by what is slept, so that a watch has as many probes as it should, however busy this machine is."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def test_a_lost_answer_or_two_move_nothing(
     rig: Rig, compute: Compute, gke_side: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "time", Clock())
+    monkeypatch.setattr(watch, "time", VirtualTime())
     gke_side.later = [GOOD, GONE, GOOD, GONE]  # the first is the check before
     found = rig.move("gke", 100, watch=4.5)
     assert (found["probes"], found["failed"]) == (5, 2)

@@ -14,6 +14,7 @@ from http_server import Answer, answering
 from modelserve.store.manifest import Manifest
 from modelserve_control import release_watch
 from modelserve_control.release_watch import ARRIVED, Watched, watch
+from virtual_time import VirtualTime
 
 NAMED = {"inputs": [{"name": "x", "type": "double"}]}
 GOOD = [(200, "m", "8")]
@@ -34,22 +35,9 @@ class Service:
         return status, {"x-model-name": name, "x-model-version": version}, b""
 
 
-class Time:
-    """Passes only where it is slept, and at once."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture(autouse=True)
 def virtual(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_watch, "time", Time())
+    monkeypatch.setattr(release_watch, "time", VirtualTime())
 
 
 @pytest.fixture
