@@ -52,6 +52,17 @@ def test_a_shadow_that_is_killed_comes_back(uri: str, tmp_path: Path) -> None:
         assert shadow.summary(taken=10)["compared"] >= 10
 
 
+def test_a_shadow_takes_no_module_of_the_directory_in_which_its_server_stands(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with shadowed(tmp_path, uri, uri) as shadow:
+        (tmp_path / "json.py").write_text(
+            "raise SystemExit('the json.py of the user')\n"
+        )  # the server has its own by now
+        shadow.wait_until_active(lambda: right(shadow))
+
+
 def test_a_shadow_ends_with_its_server(uri: str, tmp_path: Path) -> None:
     with shadowed(tmp_path, uri, uri) as shadow:
         shadow.wait_until_active(lambda: right(shadow))

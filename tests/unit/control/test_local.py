@@ -71,13 +71,14 @@ def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.
         assert lives(addresses["predict_event"])
         ports = [int(addresses[function].rpartition(":")[2]) for function in ("predict", "predict_event")]
         functions = [child for child in children if any(listens(child, port) for port in ports)]
-        refresh = {child.environ().get("MODEL_REFRESH_SECONDS") for child in functions}
+        given = [child.environ() for child in functions]
         command.send_signal(stop)
         command.wait(60)
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert not listening(addresses["pubsub"])()
-    assert refresh == {"1"}  # a promotion is served at once
+    assert {own["MODEL_REFRESH_SECONDS"] for own in given} == {"1"}  # a promotion is served at once
+    assert {own["SHADOW_TOPIC"] for own in given} == {addresses["topics"]["shadow"]}
 
 
 def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> None:
