@@ -16,14 +16,14 @@ from contract.events.topics import push_body
 from faults.clients import POST, connected
 from faults.proxy import wait_for
 from hosting import Pulls, hosting, pulled
-from serving import Served
+from serving import PATIENT, Served
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
 ROW = {"x": 1.0, "seconds": 0.0}
 # Requests are taken for some seconds after SIGTERM, and answered however late the gate is opened.
-UNHURRIED = {"DRAIN_SECONDS": "4", "PREDICT_TIMEOUT_SECONDS": "120", "PUBLISH_TIMEOUT_SECONDS": "120"}
+UNHURRIED = {"DRAIN_SECONDS": "4", **PATIENT}
 # Seconds. With the defaults a process ends itself 9.5 s after SIGTERM, and a model that nobody lets go on ends after 60.
 ENDED = 30.0
 

@@ -13,12 +13,11 @@ from contract.events.topics import Topics, push_body
 from modelserve_control import resources
 from modelserve_control.pubsub import server
 from modelserve_control.resources import Delivery, Names
-from serving import Functions, release, serving
+from serving import PATIENT, Functions, release, serving
 
 MESSAGES = 1_000
 POISON = 20
-# Seconds that no push and no answer need: what is given up comes again, and is counted.
-UNHURRIED = {"PREDICT_TIMEOUT_SECONDS": "120", "PUBLISH_TIMEOUT_SECONDS": "120"}
+# Seconds that no push needs: what is given up comes again, and is counted.
 DELIVERY = Delivery(ack_deadline=600, minimum_backoff=0.01, maximum_backoff=0.05)
 
 
@@ -34,7 +33,7 @@ def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, t
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)
-            settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle", **UNHURRIED}
+            settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle", **PATIENT}
             with (
                 serving(tmp_path / "log", settings | topics.settings, "predict_event", "/health/ready") as served,
                 ThreadPoolExecutor(8) as pool,
@@ -58,7 +57,7 @@ def test_poison_is_pushed_once_and_kept_once(functions: Functions, tmp_path: Pat
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)
-            settings = {"MODEL_URI": str(functions.models.path("raising")), "MODEL_TRUST": "pickle", **UNHURRIED}
+            settings = {"MODEL_URI": str(functions.models.path("raising")), "MODEL_TRUST": "pickle", **PATIENT}
             with serving(tmp_path / "log", settings | topics.settings, "predict_event", "/health/ready") as served:
                 resources.make_push(host, names, served.url + "/", DELIVERY)
                 good = [b'{"x": %d, "marked": false}' % number for number in range(POISON)]

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from faults.proxy import wait_for
+from http_server import WAIT_SECONDS
 from modelserve_control import processes
 from modelserve_control.processes import answering, listening
 
@@ -51,12 +52,9 @@ def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Pop
             raise
 
 
-def lives(address: str) -> bool:
+def lives(address: str) -> None:
     """Asked as often as it takes: the machine may have stood still."""
-    end = time.monotonic() + 60
-    while not (found := answering(f"{address}/health/live")()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return found
+    wait_for(answering(f"{address}/health/live"), WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -67,8 +65,8 @@ def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.
         assert command.stdout
         addresses = json.loads(command.stdout.readline())
         children = psutil.Process(command.pid).children(recursive=True)
-        assert lives(addresses["predict"])
-        assert lives(addresses["predict_event"])
+        lives(addresses["predict"])
+        lives(addresses["predict_event"])
         ports = [int(addresses[function].rpartition(":")[2]) for function in ("predict", "predict_event")]
         functions = [child for child in children if any(listens(child, port) for port in ports)]
         given = [child.environ() for child in functions]
@@ -85,7 +83,7 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
     status, addresses = run(environ, "up", "--keep")
     try:
         assert status == 0
-        assert lives(addresses["predict"])
+        lives(addresses["predict"])
         status, error = run(environ, "up", "--keep")
         assert (status, error["error_code"]) == (1, "ALREADY_RUNNING")
     finally:
