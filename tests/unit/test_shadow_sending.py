@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 import threading
 import time
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
 import pytest
 
+from faults.proxy import wait_for
 from modelserve import shadow as shadow_module
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
@@ -174,6 +178,20 @@ def test_a_shadow_that_takes_nothing_is_ended_and_another_comes(monkeypatch: pyt
         shadow.stop()
     assert not first.is_running()
     second.wait(WAIT_SECONDS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no such time, and nobody is the first to go")
+def test_its_process_gets_the_time_that_nobody_wants_and_is_the_first_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHADOW_MODEL_URI", "/nowhere/models/n/versions/1")
+    shadow = Shadow(Settings.from_environ({"SHADOW_PERCENT": "100"}), Metrics(enabled=False))
+    try:
+        give(shadow)
+        process = started(shadow, None)
+        first_to_go = Path(f"/proc/{process.pid}/oom_score_adj")
+        wait_for(lambda: int(first_to_go.read_text()) == 1_000, WAIT_SECONDS)
+        assert (os.sched_getscheduler(process.pid), process.nice()) == (os.SCHED_IDLE, 19)
+    finally:
+        shadow.stop()
 
 
 def test_a_shadow_that_is_offered_only_what_is_too_large_is_left_alone() -> None:
