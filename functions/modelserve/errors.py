@@ -163,7 +163,7 @@ class PublishFailed(Unavailable):
 
 
 class ModelFailed(ServeError):
-    """The model itself raised on rows that fit its signature. A later version may answer, so events retry it."""
+    """The model raised on rows that fit its signature, or has no answer for each. A later version may, so events retry it."""
 
     code = "MODEL_FAILED"
     retryable = True

@@ -121,7 +121,8 @@ class Express:
     def _score(self, first: int, end: int, methods: Methods) -> Outputs | None:
         """The output of each method, a value per row; None when the model does not score these rows together."""
         try:
-            return [output.tolist() for output in self.runtime.run(methods, self.reader.tensors(first, end))]
+            outputs = [output.tolist() for output in self.runtime.run(methods, self.reader.tensors(first, end))]
+            return outputs if all(len(output) == end - first for output in outputs) else None
         except Exception:  # the general way meets it again, for each request alone, and says what it is
             return None
 

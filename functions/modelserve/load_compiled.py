@@ -46,7 +46,7 @@ def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: 
     runtime = attempt("load", lambda: compiled.load(data, description))
     signature = from_mlmodel(manifest.signature)
     clock.lap("load")
-    warm(runtime, manifest_sample(manifest, signature))
+    warm(runtime, manifest_sample(manifest, signature), merges=True)  # every node of the graph works on each row
     clock.lap("warm")
     return Prepared(
         runtime=runtime,

@@ -42,7 +42,8 @@ def prepare(resolved: Resolved, objects: Objects, settings: Settings, clock: Clo
         signature = from_mlmodel(config.signature)
         runtime = load_runtime(directory, config, signature)
         clock.lap("load")
-        warm(runtime, manifest_sample(resolved.manifest, signature) or saved_sample(directory, signature))
+        sample = manifest_sample(resolved.manifest, signature) or saved_sample(directory, signature)
+        warm(runtime, sample, resolved.manifest.runtime.get("merges") if resolved.manifest else None)
         clock.lap("warm")
     except BaseException:
         held.close()

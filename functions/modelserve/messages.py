@@ -12,18 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from modelserve import records, scoring
 from modelserve.bodies import off_loop, too_large
 from modelserve.envelopes import Message
-from modelserve.errors import BadInput, ServeError
+from modelserve.errors import BadInput, ModelFailed, ServeError
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.payloads import Limits
 from modelserve.records import Bad, Records
 from modelserve.results import Letter, Result, Results, make_letter, make_result
+from modelserve.scoring import RowResult
 from modelserve.settings import Settings
 from modelserve.signature import Batch, concatenate, split
 
@@ -58,7 +59,7 @@ class Job:
 
     batch: Batch
     found: Records
-    rows: list[dict[str, Any]] | Exception
+    rows: Sequence[RowResult] | Exception
 
 
 class Messages:
@@ -148,12 +149,13 @@ class Messages:
     ) -> list[Scored | Exception] | None:
         """None when the model fails, with what `predict` needs to find the message at fault."""
         try:
-            rows = iter(await scoring.batch_results(loaded, whole, {}, None))
+            rows = await scoring.row_results(loaded, whole, {}, None)
         except Exception:
             for one, batch in zip(decoded, split(whole, [one.found.table.rows for one in decoded]), strict=True):
                 one.batches = [batch]
             return None
-        return [self.scored(loaded, one, list(islice(rows, one.found.table.rows))) for one in decoded]
+        parts = scoring.deal(rows, [one.found.table.rows for one in decoded])
+        return [self.scored(loaded, one, part) for one, part in zip(decoded, parts, strict=True)]
 
     async def predict(self, loaded: Loaded, decoded: Sequence[Decoded], apart: bool) -> list[Scored | Exception]:
         """`apart`: each batch by itself, since all of them together have failed already."""
@@ -167,7 +169,7 @@ class Messages:
         return [self.outcome(loaded, one, own) for one, own in zip(decoded, jobs, strict=True)]
 
     def outcome(self, loaded: Loaded, decoded: Decoded, jobs: Sequence[Job]) -> Scored | Exception:
-        predictions: list[dict[str, Any]] = []
+        predictions: list[RowResult] = []
         for job in jobs:
             if isinstance(job.rows, BadInput):
                 return Scored(loaded.name, [], [Bad(None, decoded.message.data, job.rows)])
@@ -176,18 +178,25 @@ class Messages:
             predictions += job.rows
         return self.scored(loaded, decoded, predictions)
 
-    def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[dict[str, Any]]) -> Scored | Exception:
+    def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[RowResult]) -> Scored | Exception:
+        """Beside records that are answered, one that the model has no answer to is at fault itself. Where none is
+        answered the model may be, so the message is to come again."""
         found = decoded.found
+        failed = {row: one for row, one in enumerate(predictions) if isinstance(one, ModelFailed)}
+        if failed and len(failed) == len(predictions):
+            return failed[0]
         several = len(found.places) + len(found.bad) > 1
         try:
             results = [
                 self.result(loaded, decoded.message, found, row, prediction, several)
-                for row, prediction in enumerate(predictions)
+                for row, prediction in zip(range(len(found.places)), predictions, strict=True)
+                if not isinstance(prediction, ModelFailed)
             ]
         except Exception as error:  # a model may give what has no form in JSON
             return error
         self.metrics.count("rows", len(results))
-        return Scored(loaded.name, results, found.bad)
+        bad = [records.bad_row(found, row, error) for row, error in failed.items()]
+        return Scored(loaded.name, results, found.bad + bad)
 
     def result(
         self, loaded: Loaded, message: Message, found: Records, row: int, prediction: dict[str, Any], several: bool
@@ -211,6 +220,8 @@ class Messages:
 
         Results first: a second one has the id of the first, but a second dead letter is one more.
         """
+        if not scored.results and not scored.bad:
+            raise ServeError("The message came to nothing; it must not be acked.")
         results = await self.results()
         await results.publish_all(scored.model, scored.results)
         if scored.bad:
@@ -251,15 +262,15 @@ async def score_together(loaded: Loaded, jobs: Sequence[Job]) -> None:
     try:
         first = jobs[0].found
         batch = concatenate([job.batch for job in jobs])
-        rows = iter(await scoring.batch_results(loaded, batch, first.params, first.method))
+        rows = await scoring.row_results(loaded, batch, first.params, first.method)
     except Exception as error:
         if len(jobs) == 1:
             jobs[0].rows = error
             return
         await asyncio.gather(*(score_together(loaded, [job]) for job in jobs))
         return
-    for job in jobs:
-        job.rows = list(islice(rows, job.batch.rows))
+    for job, part in zip(jobs, scoring.deal(rows, [job.batch.rows for job in jobs]), strict=True):
+        job.rows = part
 
 
 def letter(message: Message, bad: Bad) -> Letter:

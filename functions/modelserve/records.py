@@ -49,11 +49,13 @@ def parse(data: bytes, signature: Signature | None, limits: Limits, features_fie
     payload = parse_form(value, signature, limits, features_field)
     if payload is not None:
         rows = payload.table.rows
+        refuse_empty(rows)
         return Records(
             payload.table, list(range(rows)), [None] * rows, [None] * rows, [], payload.params, payload.method
         )
     whole = None if type(value) is list else data
     items = value if type(value) is list else [value]
+    refuse_empty(len(items))
     tables.check_rows(len(items), limits)
     usable: list[tuple[int, Any, Any, Any]] = []
     bad: list[Bad] = []
@@ -67,6 +69,12 @@ def parse(data: bytes, signature: Signature | None, limits: Limits, features_fie
             bad.append(Bad(place, strict_json.encode(item), error) if whole is None else Bad(None, whole, error))
     table = tables.from_records([features for _, features, _, _ in usable], signature, limits)
     return Records(table, [u[0] for u in usable], [u[2] for u in usable], [u[3] for u in usable], bad, whole=whole)
+
+
+def refuse_empty(records: int) -> None:
+    """A message that asks for nothing is a mistake of its publisher, who would wait for an answer."""
+    if not records:
+        raise Malformed("The message has no records.")
 
 
 def parse_form(value: Any, signature: Signature | None, limits: Limits, features_field: str) -> Payload | None:

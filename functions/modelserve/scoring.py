@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 from modelserve.errors import BadParams, ModelFailed, UnknownMethod
 from modelserve.loading import Loaded
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import jsonable, results
-from modelserve.runtimes.outputs import holds_arrays
-from modelserve.signature import Batch, Table, infer
+from modelserve.runtimes.outputs import RowsMismatch, row_values
+from modelserve.signature import MAX_DETAILS, Batch, Table, infer, one_row
 
-PROBABILITIES: Final = ("predict_proba", "predict_log_proba")
+logger = logging.getLogger(__name__)
+
 # So many results become JSON in about a millisecond; more would keep other requests waiting.
 INLINE_ROWS: Final = 1_000
 
 T = TypeVar("T")
 Checked = tuple[Payload, Batch]
+RowResult = dict[str, Any] | ModelFailed
+"""Of one row its result object, or why it has none."""
 
 
 def check(loaded: Loaded, table: Table) -> Batch:
@@ -58,48 +63,100 @@ async def predict(loaded: Loaded, batch: Batch, params: Mapping[str, Any], metho
     return values
 
 
-async def batch_results(
-    loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
-) -> list[dict[str, Any]]:
-    """The plain form: one result object per row."""
-    runtime = loaded.runtime
-    if method is None and runtime.classes is not None and {"predict", "predict_proba"} <= set(runtime.methods):
-        outputs = await score(loaded, batch, ["predict", "predict_proba"], params)
-        both = outputs["predict"], outputs["predict_proba"]
-        return await for_rows(batch.rows, lambda: results(*both, runtime.classes, loaded.presentation))
-    name = check_method(loaded, method)
-    output = (await raw(loaded, batch, [name], params))[name]
-    return await for_rows(batch.rows, lambda: named(loaded, one_per_row(output, batch.rows, name), method))
-
-
-def named(loaded: Loaded, values: list[Any], method: str | None) -> list[dict[str, Any]]:
-    if method is not None:
-        return [{"prediction": value} for value in values]
-    return results(values, None, None, loaded.presentation)
-
-
-def one_per_row(output: Any, rows: int, method: str) -> list[Any]:
-    """JSON values. The plain form and events have one result per row, so a model that gives anything else is at fault
-    there. A list of arrays has one per output: only of probabilities is it known that each of them has the rows."""
-    values = jsonable(output)
-    arrays = holds_arrays(output)
-    if arrays and method in PROBABILITIES and all(len(part) == rows for part in values):
-        return [list(row) for row in zip(*values, strict=True)]
-    if type(values) is list and len(values) == rows and not arrays:
-        return values
-    if rows == 1:
-        return [values]
-    raise ModelFailed("The model's answer does not have one prediction per row; send one row at a time.")
-
-
 async def score(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values per method."""
-    outputs = await raw(loaded, batch, methods, params)
+    """JSON values per method, in the forms of MLflow. Raises ModelFailed when a row has no answer."""
+    try:
+        outputs = await raw(loaded, batch, methods, params)
+    except RowsMismatch as error:
+        values, failed = await score_each(loaded, batch, methods, params, error)
+        refuse_failed(failed, batch.rows)
+        return values
     return await for_rows(batch.rows, lambda: {method: jsonable(output) for method, output in outputs.items()})
 
 
+async def batch_results(
+    loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
+) -> list[dict[str, Any]]:
+    """The plain form: one result object per row. Raises ModelFailed when a row has none."""
+    found = await row_results(loaded, batch, params, method)
+    refuse_failed({row: one for row, one in enumerate(found) if isinstance(one, ModelFailed)}, batch.rows)
+    return [one for one in found if not isinstance(one, ModelFailed)]
+
+
+async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[RowResult]:
+    """The plain form. Raises ModelFailed when the model raises on all of them together."""
+    runtime = loaded.runtime
+    both = method is None and runtime.classes is not None and {"predict", "predict_proba"} <= set(runtime.methods)
+    methods = ["predict", "predict_proba"] if both else [check_method(loaded, method)]
+    values, failed = await score_by_row(loaded, batch, methods, params)
+
+    def named() -> list[dict[str, Any]]:
+        if both:
+            return results(values["predict"], values["predict_proba"], runtime.classes, loaded.presentation)
+        if method is not None:
+            return [{"prediction": value} for value in values[method]]
+        return results(values[methods[0]], None, None, loaded.presentation)
+
+    found = await for_rows(batch.rows, named)
+    if not failed:
+        return list(found)
+    answered = iter(found)
+    return [failed[row] if row in failed else next(answered) for row in range(batch.rows)]
+
+
+async def score_by_row(
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]
+) -> tuple[dict[str, list[Any]], dict[int, ModelFailed]]:
+    """JSON values per method, one for each row that has an answer, and why the other rows have none."""
+    try:
+        outputs = await raw(loaded, batch, methods, params)
+        values = await for_rows(
+            batch.rows,
+            lambda: {method: row_values(output, batch.rows, method) for method, output in outputs.items()},
+        )
+    except RowsMismatch as error:
+        return await score_each(loaded, batch, methods, params, error)
+    return values, {}
+
+
+async def score_each(
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], error: RowsMismatch
+) -> tuple[dict[str, list[Any]], dict[int, ModelFailed]]:
+    """As `score_by_row`, with a call for each row: of several, no answer is known to be that of a row."""
+    values: dict[str, list[Any]] = {method: [] for method in methods}
+    if batch.rows == 1:
+        return values, {0: error}
+    logger.warning("%s Each row is scored by itself.", error.message)
+    failed: dict[int, ModelFailed] = {}
+    for row in range(batch.rows):
+        try:
+            outputs = await raw(loaded, one_row(batch, row), methods, params)
+            found = {method: row_values(output, 1, method) for method, output in outputs.items()}
+        except ModelFailed as reason:
+            failed[row] = reason
+            continue
+        for method, one in found.items():
+            values[method] += one
+    return values, failed
+
+
+def deal(rows: Sequence[RowResult], sizes: Sequence[int]) -> list[Sequence[RowResult]]:
+    """The rows of each of several, in order."""
+    ends = list(accumulate(sizes))
+    return [rows[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+
+def refuse_failed(failed: Mapping[int, ModelFailed], rows: int) -> None:
+    """Raises ModelFailed where all rows are needed."""
+    if rows == 1 and failed:
+        raise failed[0]
+    if failed:
+        details = [{"row": row, "column": None, "reason": error.message} for row, error in failed.items()]
+        raise ModelFailed(f"The model has no answer for {len(failed)} of {rows} rows.", details[:MAX_DETAILS])
+
+
 async def raw(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
-    """What the model gives per method, each asked for once."""
+    """What the model gives per method, each asked for once. Raises RowsMismatch for another number of rows."""
     checked = check_params(loaded, params)
     if batch.rows == 0:
         return {method: [] for method in methods}

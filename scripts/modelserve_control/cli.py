@@ -57,9 +57,24 @@ main.add_command(release)
     show_default=True,
     help="Add a compiled form, verified against the model; auto publishes native when there is none.",
 )
+@click.option(
+    "--merge",
+    type=click.Choice(["auto", "require"]),
+    default="auto",
+    show_default=True,
+    help="Whether rows that get other answers beside other rows are scored request by request, or refused.",
+)
 @answers(words.published)
 def publish(
-    source: str, name: str, store: str, alias: str | None, data: Path | None, trust: str, mode: str, **shown: Any
+    source: str,
+    name: str,
+    store: str,
+    alias: str | None,
+    data: Path | None,
+    trust: str,
+    mode: str,
+    merge: str,
+    **shown: Any,
 ) -> Any:
     """Upload SOURCE as a new version.
 
@@ -71,7 +86,7 @@ def publish(
     from modelserve_control.publish import Order
     from modelserve_control.publish import publish as run
 
-    order = Order(source, name, alias, data, trust, presentation(**shown), mode)
+    order = Order(source, name, alias, data, trust, presentation(**shown), mode, merge)
     with catalog.opened(store, new=True) as objects:
         return run(objects, order, progress())
 

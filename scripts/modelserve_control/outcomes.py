@@ -14,6 +14,7 @@ from modelserve.errors import BadCells, Detail, ModelFailed
 from modelserve.loading import Loaded
 from modelserve.payloads.predictions import encode
 from modelserve.records import rows_of
+from modelserve.scoring import RowResult
 from modelserve.signature import MAX_DETAILS, Batch, Table
 from modelserve_control.chunks import Chunk
 
@@ -29,8 +30,8 @@ class Judge(ABC):
         """Raises BadCells."""
 
     @abstractmethod
-    def answers(self, batch: Batch) -> list[dict[str, Any]]:
-        """One result per row. Raises ModelFailed when there is none for some of them."""
+    def answers(self, batch: Batch) -> list[RowResult]:
+        """One per row. Raises ModelFailed when there is none for some of them."""
 
     def outcomes(self, chunk: Chunk) -> list[Outcome]:
         """One per row, in order."""
@@ -72,7 +73,8 @@ class Judge(ABC):
     def score(self, batch: Batch) -> list[Outcome]:
         """When the model raises, by halves down to the rows on which it does: 28 calls for one of 10,000."""
         try:
-            return list(self.answers(batch))
+            found = self.answers(batch)
+            return [one.message if isinstance(one, ModelFailed) else one for one in found]
         except ModelFailed as error:
             if batch.rows == 1:
                 return [error.message]
@@ -91,11 +93,11 @@ class RowScorer(Judge):
     def check(self, table: Table) -> Batch:
         return scoring.check(self.loaded, table)
 
-    def answers(self, batch: Batch) -> list[dict[str, Any]]:
+    def answers(self, batch: Batch) -> list[RowResult]:
         """As they are after the way through JSON."""
-        found = self.runner.run(scoring.batch_results(self.loaded, batch, {}, self.method))
-        results: list[dict[str, Any]] = msgspec.json.decode(encode(found))
-        return results
+        found = self.runner.run(scoring.row_results(self.loaded, batch, {}, self.method))
+        results = iter(msgspec.json.decode(encode([one for one in found if not isinstance(one, ModelFailed)])))
+        return [one if isinstance(one, ModelFailed) else next(results) for one in found]
 
 
 def part(batch: Batch, start: int, end: int) -> Batch:
@@ -103,4 +105,5 @@ def part(batch: Batch, start: int, end: int) -> Batch:
 
 
 def reasons(details: Sequence[Detail]) -> str:
-    return "; ".join(f"{detail['column']}: {detail['reason']}" for detail in details)
+    """Of a row without an answer there is a reason but no column."""
+    return "; ".join(": ".join(filter(None, (detail["column"], detail["reason"]))) for detail in details)

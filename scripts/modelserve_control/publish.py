@@ -40,6 +40,7 @@ class Order:
     trust: str = "strict"
     presentation: Mapping[str, Any] = field(default_factory=dict)
     compile: str = "auto"
+    merge: str = "auto"
 
 
 def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
@@ -52,7 +53,9 @@ def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any
         progress.say(f"fetching {order.source}")
         fetched = source.fetch(order.source, Path(scratch))
         progress.say("validating: loading the model and scoring its sample in a process of its own")
-        validated = validation.validate(fetched.directory, order.data, order.trust, order.presentation, order.compile)
+        validated = validation.validate(
+            fetched.directory, order.data, order.trust, order.presentation, order.compile, order.merge
+        )
         if validated.inferred:
             progress.say(
                 "the model had no signature; one was inferred from the sample and written into the copy's MLmodel"

@@ -46,6 +46,13 @@ class NotCompiled(VersionError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class NotMerged(VersionError):
+    """With --merge require."""
+
+    code = "NOT_MERGED"
+    status = HTTPStatus.BAD_REQUEST
+
+
 class NotPackaged(ServeError):
     """functions/ is not what can be uploaded, or the archive cannot be written."""
 

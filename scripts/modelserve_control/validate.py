@@ -10,7 +10,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from modelserve.errors import Body, Malformed, ServeError, body
 from modelserve.load_native import load_runtime
@@ -18,15 +18,29 @@ from modelserve.payloads import Payload
 from modelserve.payloads.predictions import encode, jsonable
 from modelserve.runtimes import Runtime
 from modelserve.runtimes.native import NativeRuntime
-from modelserve.signature import Batch, Signature, from_mlmodel, infer
+from modelserve.runtimes.outputs import RowsMismatch, score_rows
+from modelserve.samples import dependence, take_rows
+from modelserve.signature import Batch, Signature, Table, from_mlmodel, infer
 from modelserve.store import policy
 from modelserve.store.environment import check_environment
 from modelserve_control import sample
-from modelserve_control.refusals import NoSignature, NotCompiled, ValidationFailed
+from modelserve_control.refusals import NoSignature, NotCompiled, NotMerged, ValidationFailed
+
+# Of the sample: scored whole, reversed, in halves and one by one.
+PROOF_ROWS: Final = 20
+ADVICE: Final = (
+    "A version must give one answer for each row; steps that drop rows, or that read a text from a column by itself, "
+    "belong behind a ColumnTransformer."
+)
 
 
-def validate(directory: Path, data: Path | None, trust: str, mode: str = "never") -> dict[str, Any]:
-    """See `modelserve_control.validation.Validated`. `mode` is publish's --compile. Raises ServeError."""
+def validate(
+    directory: Path, data: Path | None, trust: str, mode: str = "never", merge: str = "auto"
+) -> dict[str, Any]:
+    """See `modelserve_control.validation.Validated`. `mode` is publish's --compile, `merge` its --merge.
+
+    Raises ServeError.
+    """
     config = policy.check(directory, trust)
     warnings = list(check_environment(config.environment, "native"))
     signature = from_mlmodel(config.signature)
@@ -36,10 +50,17 @@ def validate(directory: Path, data: Path | None, trust: str, mode: str = "never"
     runtime = load_runtime(directory, config, signature)
     chosen = data or sample.example(directory)
     payload = sample.read(chosen, signature) if chosen else None
+    reason = None
     if payload:
-        score(runtime, signature, payload)
+        reason = score(runtime, signature, payload)
+        if payload.table.rows > 1:
+            runtime.mergeable = reason is None
     else:
         warnings.append("the model came without an input example and without --data, so it was loaded but not scored")
+    if reason is not None:
+        if merge == "require":
+            raise NotMerged(f"Requests to this model cannot be merged: {reason}")
+        warnings.append(f"each request is scored by itself: {reason}")
     described, reason = compiled(directory, runtime, signature, payload, config.predict_fn, mode)
     return {
         "runtime": described,
@@ -58,9 +79,15 @@ def compiled(
     directory: Path, runtime: Runtime, signature: Signature, payload: Payload | None, predict_fn: str, mode: str
 ) -> tuple[Mapping[str, Any], str | None]:
     """The manifest's runtime, and why it is the native one although the other was asked for."""
-    native = {"kind": "native"}
+    native: dict[str, Any] = {"kind": "native"}
+    if payload and payload.table.rows > 1:
+        native["merges"] = runtime.mergeable
     if mode == "never" or not isinstance(runtime, NativeRuntime):
         return native, None
+    if native.get("merges") is False:
+        if mode == "require":
+            raise NotCompiled("The model does not compile. The answer to a row depends on the rows beside it.")
+        return native, "The answer to a row depends on the rows beside it."
     from modelserve_control.compile import CannotCompile
     from modelserve_control.compiling import add_compiled
 
@@ -73,21 +100,46 @@ def compiled(
         return native, str(error)
 
 
-def score(runtime: Runtime, signature: Signature, payload: Payload) -> None:
-    """Every method over the first rows; the answers must be JSON."""
+def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | None:
+    """Every method over the first rows; the answers must be JSON, one for each row. Why requests must not be merged."""
     batch = signature.check(payload.table)
     if not batch.rows:
         raise Malformed("The sample has no rows.")
-    first = Batch({name: column[: sample.ROWS] for name, column in batch.columns.items()}, min(batch.rows, sample.ROWS))
+    first = take_rows(batch, range(min(batch.rows, PROOF_ROWS)))
+    params = signature.check_params({})
     try:
-        outputs = runtime.score(first, runtime.methods, signature.check_params({}))
+        outputs = score_rows(runtime, first, runtime.methods, params)
         for output in outputs.values():
             encode(jsonable(output))
+    except RowsMismatch as error:
+        raise ValidationFailed(f"{error.message[:-1]} of its sample. {ADVICE}") from error
     except ServeError:
         raise
     # A model may raise anything.
     except Exception as error:
         raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
+    if first.rows == 1:
+        return None
+    return dependence(runtime, first, outputs, params) or dropped(runtime, signature, payload.table, params)
+
+
+def dropped(runtime: Runtime, signature: Signature, table: Table, params: Mapping[str, Any]) -> str | None:
+    """Why requests must not be merged: one row with no value in every column that may have none is not answered."""
+    optional = {column.name for column in signature.columns if not column.required}
+    if not optional:
+        return None
+    rows = range(min(table.rows, PROOF_ROWS))
+    columns = {
+        name: [values[row] for row in rows] + [None if name in optional else values[0]]
+        for name, values in table.columns.items()
+    }
+    try:
+        score_rows(runtime, signature.check(Table(columns, len(rows) + 1)), runtime.methods, params)
+    except RowsMismatch as error:
+        return f"{error.message[:-1]} when a row has nulls."
+    except Exception:  # so it is at every door: an error, and no wrong answer
+        return None
+    return None
 
 
 def infer_signature(directory: Path, data: Path | None) -> Signature:
@@ -146,10 +198,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--trust", default="strict")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--compile", default="never", choices=["auto", "require", "never"])
+    parser.add_argument("--merge", default="auto", choices=["auto", "require"])
     given = parser.parse_args(words)
     answer: Mapping[str, Any] | Body
     try:
-        answer = validate(given.directory, given.data, given.trust, given.compile)
+        answer = validate(given.directory, given.data, given.trust, given.compile, given.merge)
     except ServeError as error:
         answer = body(error, "") | {"message": in_full(error)}
     given.answer.write_text(json.dumps(answer, default=str))

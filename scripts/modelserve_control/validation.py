@@ -38,7 +38,12 @@ class Validated:
 
 
 def validate(
-    directory: Path, data: Path | None, trust: str, presentation: Mapping[str, Any], mode: str = "never"
+    directory: Path,
+    data: Path | None,
+    trust: str,
+    presentation: Mapping[str, Any],
+    mode: str = "never",
+    merge: str = "auto",
 ) -> Validated:
     """Loads and scores as the server does. May write an inferred signature and a compiled form into the directory.
 
@@ -47,7 +52,7 @@ def validate(
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         answer = Path(scratch) / "answer.json"
         words = processes.module("modelserve_control.validate", str(directory), str(answer), "--trust", trust)
-        words += ["--compile", mode]
+        words += ["--compile", mode, "--merge", merge]
         code = run([*words, "--data", str(data)] if data else words)
         if not answer.is_file():
             raise ValidationFailed(f"The process that loaded the model ended with exit code {code} and no result.")

@@ -119,6 +119,28 @@ def test_a_model_that_cannot_serve_is_refused_before_anything_is_uploaded(
     assert not (tmp_path / "store" / "models").exists()
 
 
+def test_a_model_that_does_not_answer_each_row_of_its_sample_is_refused(tmp_path: Path, models: Library) -> None:
+    refused = CommandLine(str(tmp_path)).json("publish", models.path("text_series"), "--name", "text", code=1)
+    assert refused["error_code"] == "VALIDATION_FAILED"
+    assert refused["message"].startswith("The model gave 1 answer to 4 rows of its sample. A version must give one")
+
+
+def test_a_model_whose_rows_depend_on_each_other_is_served_unmerged_or_refused(
+    tmp_path: Path, objects: Objects, models: Library
+) -> None:
+    command = CommandLine(str(tmp_path))
+    words = ("publish", models.path("dropping"), "--name", "dropping", "--trust", "pickle")
+    reason = "The model gave 4 answers to 5 rows when a row has nulls."
+    refused = command.json(*words, "--merge", "require", code=1)
+    assert refused["error_code"] == "NOT_MERGED"
+    assert refused["message"].endswith(reason)
+    done = command(*words)
+    assert f"warning: each request is scored by itself: {reason}" in done.err
+    assert command.json("show", "dropping/1")["manifest"]["runtime"] == {"kind": "native", "merges": False}
+    command("publish", models.path("churn"), "--name", "churn", "--compile", "never", "--merge", "require")
+    assert command.json("show", "churn/1")["manifest"]["runtime"] == {"kind": "native", "merges": True}
+
+
 def test_a_source_that_is_no_model_says_what_it_holds(tmp_path: Path) -> None:
     command = CommandLine(str(tmp_path / "store"))
     (tmp_path / "notes.txt").write_text("nothing")

@@ -11,9 +11,10 @@ import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from models.saving import requirements, save_sklearn, signature
@@ -87,6 +88,21 @@ def boosted(path: Path) -> Path:
     described = signature(FLOWER, {"probability": "double"})
     mlflow.lightgbm.save_model(model, path, signature=described, pip_requirements=requirements("lightgbm"))
     return path
+
+
+def dropping(path: Path) -> Path:
+    """Answers `small` or `large` by `x`, and drops the rows without a `y`, as a pipeline that begins with `dropna` does."""
+    rows = pd.DataFrame({"x": [-2.0, -1.0, 1.0, 2.0], "y": [0.5, 0.1, 0.2, 0.4]})
+    model = make_pipeline(FunctionTransformer(pd.DataFrame.dropna), LogisticRegression())
+    described = signature({"x": "double", "y": "double"}, {"size": "string"}, optional=["y"])
+    return save_sklearn(model.fit(rows, ["small", "small", "large", "large"]), path, described, "cloudpickle", rows)
+
+
+def text_series(path: Path) -> Path:
+    """Fitted on a Series of texts. Given a frame, the vectorizer reads the names of its columns: one answer in all."""
+    texts = pd.Series(["win money", "project report", "free offer", "meeting at noon"], name="text")
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, ["spam", "ham", "spam", "ham"])
+    return save_sklearn(model, path, signature({"text": "string"}, {"kind": "string"}), example=texts.to_frame())
 
 
 def flipping(path: Path, flipped: Sequence[float], rows: int) -> Path:

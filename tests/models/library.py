@@ -25,6 +25,8 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "integer_labels",
         "tensor",
         "boosted",
+        "dropping",
+        "text_series",
     ),
     "python": ("params", "optional", "every_type", "framed", "raising", "crashing", "slow"),
 }

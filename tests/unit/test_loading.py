@@ -15,7 +15,7 @@ from bucket_server import BucketServer
 from modelserve.errors import EnvironmentMismatch, ModelFailed, StoreUnavailable, VersionError, VersionRefused
 from modelserve.loading import Clock, Loaded, load
 from modelserve.runtimes.batching import BatchingScorer
-from modelserve.samples import attempt, independent, warm
+from modelserve.samples import TOLERANCE, attempt, dependence, warm
 from modelserve.settings import Settings
 from modelserve.signature import Batch
 from modelserve.store import locations
@@ -211,19 +211,33 @@ def fail_alone(rows: Batch) -> Any:
     [
         (lambda rows: rows.columns["x"] * 2, True),
         (lambda rows: [{"y": value} for value in rows.columns["x"].tolist()], True),
+        (lambda rows: rows.columns["x"] * np.nan, True),
+        (lambda rows: rows.columns["x"] * (1 + rows.rows * TOLERANCE / 10), True),  # the last bits
         (lambda rows: rows.columns["x"] - rows.columns["x"].mean(), False),
+        (lambda rows: np.sort(rows.columns["x"]), False),
+        (lambda rows: rows.columns["x"].cumsum(), False),
         (lambda rows: {"sum": 1}, False),
         (lambda rows: [1.0], False),
+        (lambda rows: rows.columns["x"][rows.columns["x"] != 2], False),
         (fail_alone, False),
     ],
 )
-def test_requests_are_merged_only_when_each_row_gives_alone_what_it_gave_among_others(
-    answer: Any, mergeable: bool
+@pytest.mark.parametrize("flavor", [True, False])
+def test_requests_are_merged_only_when_each_row_has_its_answer_whatever_stands_beside_it(
+    answer: Any, mergeable: bool, flavor: bool
 ) -> None:
-    runtime = Tiny(answer, mergeable=False)
+    runtime = Tiny(answer, mergeable=flavor)
     warm(runtime, batch(1, 2, 4))
     assert runtime.mergeable is mergeable
-    assert independent(runtime, batch(1, 2), {"predict": answer(batch(1, 2))}) is mergeable
+    reason = dependence(runtime, batch(4, 2), {"predict": answer(batch(4, 2))}, {})
+    assert (reason is None) is mergeable, reason
+
+
+@pytest.mark.parametrize("merges", [True, False])
+def test_what_publishing_found_out_is_not_tried_again(merges: bool) -> None:
+    runtime = Tiny(mergeable=not merges)
+    warm(runtime, batch(1, 2, 4), merges)
+    assert (runtime.mergeable, runtime.sizes) == (merges, [3])
 
 
 @pytest.mark.parametrize("sample", [None, batch()])
@@ -241,7 +255,7 @@ def test_one_row_cannot_show_that_rows_are_independent() -> None:
 
 def test_every_method_is_warmed() -> None:
     runtime = Tiny(methods=("predict", "predict_proba"))
-    warm(runtime, batch(1, 2))
+    warm(runtime, batch(1))
     assert [methods for methods, _ in runtime.seen] == [("predict", "predict_proba")]
 
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from modelserve.envelopes import Message
-from modelserve.errors import ModelFailed
+from modelserve.errors import ModelFailed, ServeError
 from modelserve.messages import Job, Messages, Scored, cut
 from modelserve.metrics import Metrics
 from modelserve.payloads import strict_json
 from modelserve.records import Records
 from modelserve.runtimes import Scorer
 from modelserve.runtimes.inline import InlineScorer
+from modelserve.runtimes.outputs import RowsMismatch
 from modelserve.settings import Settings
 from modelserve.signature import Batch, Table
 from signatures import signature
@@ -51,7 +52,7 @@ def test_messages_are_scored_in_one_call_and_each_gets_its_own() -> None:
 def test_what_is_bad_is_left_out_of_the_call() -> None:
     runtime = Tiny()
     found = score(runtime, b'{"x":1}', b"poison", b'[{"x":2},{"x":"far"}]', b"[]", b'{"x":3}')
-    assert found == [[2.0], ["MALFORMED_REQUEST"], [4.0, "SIGNATURE_MISMATCH"], [], [6.0]]
+    assert found == [[2.0], ["MALFORMED_REQUEST"], [4.0, "SIGNATURE_MISMATCH"], ["MALFORMED_REQUEST"], [6.0]]
     assert runtime.sizes == [3]
 
 
@@ -63,6 +64,31 @@ def test_a_message_that_the_model_fails_on_spoils_no_other() -> None:
 
     runtime = Tiny(fails)
     assert score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}') == [[2.0], ModelFailed, [6.0]]
+
+
+def drop_twos(batch: Batch) -> Any:
+    return batch.columns["x"][batch.columns["x"] != 2]
+
+
+@pytest.mark.parametrize("other", [b'{"x":4}', b'[{"x":4},{"x":"far"}]'], ids=["at once", "apart"])
+def test_a_record_that_the_model_drops_takes_no_other_records_answer(other: bytes) -> None:
+    found = score(Tiny(drop_twos), b'{"x":1}', b'{"x":2}', b'[{"x":2},{"x":3}]', other)
+    assert found == [
+        [1.0],
+        RowsMismatch,
+        [3.0, "MODEL_FAILED"],
+        [4.0] if other == b'{"x":4}' else [4.0, "SIGNATURE_MISMATCH"],
+    ]
+
+
+def test_a_message_none_of_whose_records_is_answered_comes_again() -> None:
+    assert score(Tiny(drop_twos), b'[{"x":2},{"x":2}]') == [RowsMismatch]
+
+
+def test_what_came_to_nothing_is_not_acked() -> None:
+    messages = Messages(Settings.from_environ({}), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
+    with pytest.raises(ServeError, match="must not be acked"):
+        asyncio.run(messages.deliver(Message(b"{}", "m1"), Scored("tiny", [], [])))
 
 
 class Wordless:

@@ -112,10 +112,51 @@ def test_a_regressor_answers_under_its_label() -> None:
 
 
 @pytest.mark.parametrize("output", [{"a": 1}, 5.0, "text", [1, 2, 3], None])
-def test_an_output_without_rows_is_the_prediction_of_one_row_and_of_no_more(output: Any) -> None:
+def test_an_output_without_a_row_per_row_is_asked_for_row_by_row(output: Any) -> None:
     assert results(Tiny(lambda batch: output), payload(1)) == [{"prediction": output}]
-    with pytest.raises(ModelFailed, match="one prediction per row"):
-        results(Tiny(lambda batch: output), payload(1, 2))
+    runtime = Tiny(lambda batch: output)
+    assert results(runtime, payload(1, 2)) == [{"prediction": output}] * 2
+    assert runtime.sizes == [2, 1, 1]
+
+
+def drop_twos(batch: Any) -> Any:
+    return batch.columns["x"][batch.columns["x"] != 2]
+
+
+def test_rows_that_the_model_drops_get_no_answer_and_the_others_their_own() -> None:
+    with loaded(Tiny(drop_twos), X) as made:
+        batch = scoring.check(made, table(x=[1, 2, 3, 2]))
+        found = asyncio.run(scoring.row_results(made, batch, {}, None))
+    assert [one.message if isinstance(one, ModelFailed) else one for one in found] == [
+        {"prediction": 1.0},
+        "The model gave 0 answers to 1 row.",
+        {"prediction": 3.0},
+        "The model gave 0 answers to 1 row.",
+    ]
+
+
+@pytest.mark.parametrize("ask", [predict, results])
+def test_a_request_is_answered_for_all_its_rows_or_not_at_all(ask: Any) -> None:
+    with pytest.raises(ModelFailed, match=r"^The model has no answer for 1 of 3 rows\.$") as raised:
+        ask(Tiny(drop_twos), payload(1, 2, 3))
+    assert raised.value.details == [{"row": 1, "column": None, "reason": "The model gave 0 answers to 1 row."}]
+
+
+def test_forms_of_mlflow_get_their_rows_too() -> None:
+    runtime = Tiny(lambda batch: batch.columns["x"][:1])
+    assert predict(runtime, payload(1, 2, 3)) == [1.0, 2.0, 3.0]
+    assert predict(Tiny(lambda batch: {"sum": batch.columns["x"].sum()}), payload(1, 2)) == {"sum": 3.0}
+
+
+def test_probabilities_of_other_rows_than_the_labels_are_no_answer() -> None:
+    class Short(Classifier):
+        def score(self, batch: Any, methods: Sequence[str], params: Any) -> dict[str, Any]:
+            outputs = super().score(batch, methods, params)
+            return {**outputs, "predict_proba": outputs["predict_proba"][:1]}
+
+    runtime = Short(methods=("predict", "predict_proba"), classes=("no", "yes"))
+    assert [row["prediction"] for row in results(runtime, payload(0.25, 0.75))] == ["no", "yes"]
+    assert runtime.sizes == [2, 1, 1]
 
 
 SHARES = [np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])]
@@ -132,8 +173,8 @@ def test_probabilities_of_several_outputs_are_a_list_of_outputs_per_row() -> Non
 
 
 def test_a_list_of_arrays_is_not_taken_for_one_item_per_row() -> None:
-    with pytest.raises(ModelFailed, match="one prediction per row"):
-        results(Tiny(lambda batch: SHARES), payload(1, 2))
+    whole = [part.tolist() for part in SHARES]
+    assert results(Tiny(lambda batch: SHARES), payload(1, 2)) == [{"prediction": whole}] * 2
 
 
 def test_a_method_that_is_named_twice_is_called_once() -> None:

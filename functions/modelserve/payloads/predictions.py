@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
+
+from modelserve.errors import ModelFailed
+
+MAX_DENSE_CELLS: Final = 10_000_000  # 80 MB of doubles
 
 _encoder = msgspec.json.Encoder()  # writes non-finite numbers as null
 
@@ -37,6 +42,8 @@ def jsonable(output: Any) -> Any:
 
     Arrays become nested lists; a DataFrame, and a Series as its only column, a list of records.
     """
+    if is_sparse(output):
+        output = dense(output)
     if isinstance(output, np.ndarray):
         return output.tolist() if output.dtype.kind in "biuf" else plain(output.tolist(), output)
     if hasattr(output, "to_frame") and hasattr(output, "index"):
@@ -44,6 +51,32 @@ def jsonable(output: Any) -> Any:
     if hasattr(output, "to_dict") and hasattr(output, "columns"):
         return plain(output.to_dict(orient="records"))
     return plain(output)
+
+
+def by_row(output: Any) -> list[Any]:
+    """An output that has rows as one JSON value per row: what is named by columns becomes an object, unless there is but
+    one column, whose values are the answers."""
+    if isinstance(output, Mapping):
+        names = [key if type(key) in (str, int) else str(key) for key in output]
+        columns = [by_row(column) for column in output.values()]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    values: list[Any] = jsonable(output)
+    if hasattr(output, "iloc") and (output.ndim == 1 or len(output.columns) == 1):
+        return [value for row in values for value in row.values()]
+    return values
+
+
+def is_sparse(output: Any) -> bool:
+    """A matrix of scipy's, known without importing it."""
+    return hasattr(output, "toarray") and hasattr(output, "nnz")
+
+
+def dense(matrix: Any) -> Any:
+    """Raises ModelFailed for one that could fill the memory: what is sparse can have any shape."""
+    cells = math.prod(matrix.shape)
+    if cells > MAX_DENSE_CELLS:
+        raise ModelFailed(f"The model gave a sparse matrix of {cells} cells; an answer has at most {MAX_DENSE_CELLS}.")
+    return matrix.toarray()
 
 
 def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 
 from modelserve.errors import ModelFailed, Overloaded
 from modelserve.runtimes import Runtime
-from modelserve.runtimes.outputs import split
+from modelserve.runtimes.outputs import RowsMismatch, score_rows, split
 from modelserve.signature import Batch, concatenate
 
 logger = logging.getLogger(__name__)
@@ -137,13 +137,15 @@ class BatchingScorer:
 
     def _merged(self, jobs: list[Job]) -> list[Outputs] | None:
         """None when the rows must be scored request by request: one of them fails, or the output has no rows."""
+        sizes = [job.batch.rows for job in jobs]
         try:
             outputs = self._score(concatenate([job.batch for job in jobs]), jobs[0])
+            parts = {name: split(output, sizes) for name, output in outputs.items()}
+        except RowsMismatch:
+            parts = {"": None}
         except BaseException:
             logger.debug("a merged call failed; its requests are scored one by one", exc_info=True)
             return None
-        sizes = [job.batch.rows for job in jobs]
-        parts = {name: split(output, sizes) for name, output in outputs.items()}
         if any(part is None for part in parts.values()):
             self.mergeable = False
             logger.warning("the model's output does not have one row per row of input; requests are not merged")
@@ -153,6 +155,8 @@ class BatchingScorer:
     def _answer_alone(self, job: Job) -> None:
         try:
             job.finish(self._score(job.batch, job), None)
+        except RowsMismatch as error:
+            job.finish(None, error)
         except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that answers
             logger.error("the model raised", exc_info=True)
             failure = ModelFailed(f"The model raised {type(error).__name__} on these rows.")
@@ -160,4 +164,4 @@ class BatchingScorer:
 
     def _score(self, batch: Batch, job: Job) -> Outputs:
         self.calls += 1
-        return self.runtime.score(batch, job.methods, job.params)
+        return score_rows(self.runtime, batch, job.methods, job.params)

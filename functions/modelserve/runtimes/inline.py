@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from modelserve.errors import ModelFailed, Overloaded, ServeError
 from modelserve.runtimes import Runtime
+from modelserve.runtimes.outputs import score_rows
 from modelserve.signature import Batch
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class InlineScorer:
 
     def _score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return self.runtime.score(batch, methods, params)
+            return score_rows(self.runtime, batch, methods, params)
         except ServeError:
             raise
         except Exception as error:

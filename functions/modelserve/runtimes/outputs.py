@@ -1,37 +1,100 @@
-"""A merged output split back into its requests, exactly."""
+"""What a model gives, held to the rows that it was asked: counted, split into requests, and taken apart into rows.
+
+`docs/http.md` has the table of what a model may return.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
+from modelserve.errors import ModelFailed
+from modelserve.payloads.predictions import by_row, is_sparse, jsonable
+from modelserve.runtimes import Runtime
+from modelserve.signature import Batch
 
-def rows_of(output: Any) -> int | None:
+PROBABILITIES: Final = ("predict_proba", "predict_log_proba")
+
+
+class RowsMismatch(ModelFailed):
+    """The model's answer has other rows than it was asked, so no item of it is known to belong to a row."""
+
+    def __init__(self, answers: int | None, rows: int) -> None:
+        given = "an answer without rows" if answers is None else f"{answers} answer{'' if answers == 1 else 's'}"
+        super().__init__(f"The model gave {given} to {rows} row{'' if rows == 1 else 's'}.")
+
+
+def score_rows(runtime: Runtime, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The only way to a model: the output of each method. Raises RowsMismatch, or whatever the model raises."""
+    outputs = runtime.score(batch, methods, params)
+    for method, output in outputs.items():
+        check_rows(output, batch.rows, method)
+    return outputs
+
+
+def check_rows(output: Any, rows: int, method: str) -> None:
+    """Raises RowsMismatch. An output without rows, as a sum over all of them, passes: whoever needs one answer per row
+    asks for each row by itself. One row may be answered by several items, which are its answer."""
+    for part in output if has_parts(output, method) else [output]:
+        count = count_rows(part)
+        if count is not None and count != rows and (rows > 1 or not count):
+            raise RowsMismatch(count, rows)
+
+
+def has_parts(output: Any, method: str) -> bool:
+    """The probabilities of several outputs: a list of arrays, each with all rows."""
+    return method in PROBABILITIES and holds_arrays(output)
+
+
+def count_rows(output: Any) -> int | None:
     """How many rows an output has, or None when it has no rows that could be told apart."""
-    if isinstance(output, np.ndarray):
+    if isinstance(output, np.ndarray) or is_sparse(output):
         return int(output.shape[0]) if output.ndim else None
-    if isinstance(output, list):
+    if isinstance(output, list | tuple):
         return None if holds_arrays(output) else len(output)
+    if isinstance(output, Mapping):
+        counts = {count_rows(column) if holds_arrays([column]) else None for column in output.values()}
+        return counts.pop() if len(counts) == 1 else None
     return len(output) if hasattr(output, "iloc") else None
 
 
 def holds_arrays(output: Any) -> bool:
-    """A list of arrays has one per output, as scikit-learn's `predict_proba` of several outputs, and not one per row."""
+    """A list of arrays has one per output, as scikit-learn's `predict_proba` of several outputs, not one per row."""
     if not isinstance(output, list | tuple):
         return False
     return any(hasattr(kind, "shape") and not issubclass(kind, np.generic) for kind in set(map(type, output)))
 
 
+def row_values(output: Any, rows: int, method: str) -> list[Any]:
+    """JSON values, one per row. Raises RowsMismatch."""
+    check_rows(output, rows, method)
+    if has_parts(output, method):
+        return [list(row) for row in zip(*map(by_row, output), strict=True)]
+    if count_rows(output) == rows:
+        return by_row(output)
+    if rows == 1:
+        return [jsonable(output)]
+    raise RowsMismatch(None, rows)
+
+
 def split(output: Any, sizes: Sequence[int]) -> list[Any] | None:
     """One part per size, in order, or None when the output does not have one row per row of input."""
-    if rows_of(output) != sum(sizes):
+    if count_rows(output) != sum(sizes):
         return None
     parts = []
     start = 0
     for size in sizes:
-        part = output.iloc[start : start + size] if hasattr(output, "iloc") else output[start : start + size]
-        parts.append(part.reset_index(drop=True) if hasattr(part, "reset_index") else part)
+        parts.append(take(output, start, start + size))
         start += size
     return parts
+
+
+def take(output: Any, start: int, end: int) -> Any:
+    if isinstance(output, Mapping):
+        return {name: take(column, start, end) for name, column in output.items()}
+    if is_sparse(output):
+        return output.tocsr()[start:end]
+    part = output.iloc[start:end] if hasattr(output, "iloc") else output[start:end]
+    return part.reset_index(drop=True) if hasattr(part, "reset_index") else part

@@ -13,6 +13,7 @@ import msgspec
 
 from modelserve.errors import ModelFailed, UnknownMethod
 from modelserve.payloads.predictions import encode, jsonable
+from modelserve.scoring import RowResult
 from modelserve.signature import Batch, Signature, Table, from_mlmodel, infer
 from modelserve_control.compare.subject import Subject
 from modelserve_control.identity import Identity, chosen, of_nobody
@@ -73,8 +74,8 @@ class Service(Subject):
             raise ModelFailed("The service did not answer this row alone.")
         return time.perf_counter() - started
 
-    def answers(self, batch: Batch) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    def answers(self, batch: Batch) -> list[RowResult]:
+        found: list[RowResult] = []
         while len(found) < batch.rows:
             rows = part(batch, len(found), min(len(found) + self.most, batch.rows))
             try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelserve import metadata, scoring
 from modelserve.loading import Loaded
+from modelserve.scoring import RowResult
 from modelserve.signature import Batch, Signature, Table
 from modelserve_control import models
 from modelserve_control.outcomes import Judge, RowScorer
@@ -40,8 +41,8 @@ class Model(RowScorer, Subject):
     def document(self) -> dict[str, Any]:
         return metadata.document(self.loaded)
 
-    def answers(self, batch: Batch) -> list[dict[str, Any]]:
-        return self.runner.run(scoring.batch_results(self.loaded, batch, {}, self.method))
+    def answers(self, batch: Batch) -> list[RowResult]:
+        return self.runner.run(scoring.row_results(self.loaded, batch, {}, self.method))
 
     def alone(self, row: Table) -> float:
         return self.runner.run(self.timed(row))

@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
-from modelserve.runtimes.outputs import rows_of, split
+from modelserve.errors import ModelFailed
+from modelserve.payloads.predictions import MAX_DENSE_CELLS
+from modelserve.runtimes.outputs import RowsMismatch, check_rows, count_rows, row_values, split
 
 OUTPUTS: list[tuple[Any, list[Any]]] = [
     (np.array([1, 2, 3]), [[1], [2, 3]]),
@@ -14,6 +17,7 @@ OUTPUTS: list[tuple[Any, list[Any]]] = [
     (["a", "b", "c"], [["a"], ["b", "c"]]),
     (pd.Series([1, 2, 3]), [[1], [2, 3]]),
     (pd.DataFrame({"x": [1, 2, 3]}), [[[1]], [[2], [3]]]),
+    (("a", "b", "c"), [["a"], ["b", "c"]]),
 ]
 
 
@@ -32,7 +36,21 @@ def test_a_part_of_a_frame_has_an_index_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "output", [np.array(5.0), np.array([1]), [1], 5, "abc", None, {"a": [1, 2, 3]}, [np.zeros((3, 2))] * 3]
+    "output",
+    [
+        np.array(5.0),
+        np.array([1]),
+        [1],
+        5,
+        "abc",
+        None,
+        {"a": [1, 2, 3]},
+        {"a": np.zeros(3), "b": np.zeros(2)},
+        {"a": np.zeros(3), "b": 1.0},
+        {},
+        [np.zeros((3, 2))] * 3,
+        sparse.csr_matrix(np.zeros((2, 3))),
+    ],
 )
 def test_an_output_without_one_row_per_row_is_not_split(output: Any) -> None:
     assert split(output, [1, 2]) is None
@@ -49,7 +67,75 @@ def test_an_output_without_one_row_per_row_is_not_split(output: Any) -> None:
         ([pd.Series([1])], None),
         ([pd.DataFrame({"x": [1]})], None),
         ([np.float64(1)], 1),
+        (sparse.coo_matrix(np.zeros((4, 2))), 4),
+        ({"a": np.zeros(4), "b": pd.Series([1, 2, 3, 4])}, 4),
+        ({"a": [1, 2, 3, 4]}, None),
+        ((1, 2), 2),
     ],
 )
 def test_rows_are_counted_where_there_are_any(output: Any, rows: int | None) -> None:
-    assert rows_of(output) == rows
+    assert count_rows(output) == rows
+
+
+def test_a_matrix_and_columns_in_an_object_are_split_too() -> None:
+    matrix = split(sparse.coo_matrix(np.eye(3)), [1, 2])
+    columns = split({"a": np.array([1, 2, 3]), "b": pd.Series([4, 5, 6])}, [1, 2])
+    assert matrix is not None
+    assert columns is not None
+    assert [part.toarray().tolist() for part in matrix] == [[[1, 0, 0]], [[0, 1, 0], [0, 0, 1]]]
+    assert [[part["a"].tolist(), part["b"].tolist()] for part in columns] == [[[1], [4]], [[2, 3], [5, 6]]]
+
+
+# docs/http.md, "What a model may return": the output to two rows, and the two answers.
+FORMS: list[tuple[str, Any, list[Any]]] = [
+    ("array of one dimension", np.array([1.5, 2.5]), [1.5, 2.5]),
+    ("array of more dimensions", np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+    ("list", ["a", None], ["a", None]),
+    ("tuple", (1, 2), [1, 2]),
+    ("list of objects", [{"a": 1}, {"a": np.int8(2)}], [{"a": 1}, {"a": 2}]),
+    ("series", pd.Series([1.5, 2.5]), [1.5, 2.5]),
+    ("named series", pd.Series(["x", "y"], name="label", index=[7, 8]), ["x", "y"]),
+    ("frame of one column", pd.DataFrame({"label": ["x", "y"]}), ["x", "y"]),
+    ("frame of columns", pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
+    ("arrays by name", {"a": np.array([1, 2]), "b": np.array([[3], [4]])}, [{"a": 1, "b": [3]}, {"a": 2, "b": [4]}]),
+    ("sparse matrix", sparse.csr_matrix(np.array([[0, 1], [2, 0]])), [[0, 1], [2, 0]]),
+    ("datetimes", pd.Series([pd.Timestamp("2024-01-01"), pd.NaT]), ["2024-01-01T00:00:00", None]),
+]
+
+
+@pytest.mark.parametrize(("output", "answers"), [form[1:] for form in FORMS], ids=[form[0] for form in FORMS])
+def test_each_form_of_output_has_one_answer_per_row(output: Any, answers: list[Any]) -> None:
+    assert row_values(output, 2, "predict") == answers
+    assert [value for part in split(output, [1, 1]) or [] for value in row_values(part, 1, "predict")] == answers
+
+
+def test_probabilities_of_several_outputs_are_a_list_per_row() -> None:
+    shares = [np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.5, 0.5], [0.1, 0.9]])]
+    assert row_values(shares, 2, "predict_proba") == [[[0.9, 0.1], [0.5, 0.5]], [[0.2, 0.8], [0.1, 0.9]]]
+    with pytest.raises(RowsMismatch):
+        row_values([shares[0], shares[1][:1]], 2, "predict_proba")
+
+
+@pytest.mark.parametrize("output", [5.0, "text", None, {"a": 1}, {"a": [1, 2]}, [np.zeros(2), np.zeros(2)]])
+def test_an_output_without_rows_answers_one_row_and_no_more(output: Any) -> None:
+    assert len(row_values(output, 1, "predict")) == 1
+    with pytest.raises(RowsMismatch, match=r"^The model gave an answer without rows to 2 rows\.$"):
+        row_values(output, 2, "predict")
+
+
+@pytest.mark.parametrize("output", [np.array([1]), [1], pd.Series([1]), pd.DataFrame({"a": [1]}), np.zeros((3, 2))])
+def test_another_number_of_rows_is_no_answer(output: Any) -> None:
+    with pytest.raises(RowsMismatch, match=r"^The model gave [13] answers? to 2 rows\.$"):
+        check_rows(output, 2, "predict")
+
+
+def test_one_row_may_have_several_items_as_its_answer_but_not_none() -> None:
+    assert row_values(np.array([1, 2, 3]), 1, "predict") == [[1, 2, 3]]
+    with pytest.raises(RowsMismatch, match=r"^The model gave 0 answers to 1 row\.$"):
+        row_values(np.array([]), 1, "predict")
+
+
+def test_a_sparse_matrix_cannot_fill_the_memory() -> None:
+    matrix = sparse.csr_matrix((2, MAX_DENSE_CELLS))
+    with pytest.raises(ModelFailed, match="a sparse matrix of 20000000 cells"):
+        row_values(matrix, 2, "predict")
