@@ -12,7 +12,7 @@ from modelserve.loading import Loaded
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import jsonable, results
 from modelserve.runtimes.outputs import holds_arrays
-from modelserve.signature import Batch, Table, infer
+from modelserve.signature import Batch, Table, check_table
 
 PROBABILITIES: Final = ("predict_proba", "predict_log_proba")
 # So many results become JSON in about a millisecond; more would keep other requests waiting.
@@ -23,7 +23,7 @@ Checked = tuple[Payload, Batch]
 
 
 def check(loaded: Loaded, table: Table) -> Batch:
-    return loaded.signature.check(table) if loaded.signature else infer(table)
+    return check_table(table, loaded.signature)
 
 
 def check_payload(loaded: Loaded, payload: Payload) -> Checked:

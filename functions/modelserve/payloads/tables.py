@@ -109,6 +109,13 @@ def check_rows(rows: int, limits: Limits) -> None:
         raise TooLarge(f"The request has {rows} rows, the limit is {limits.rows}; use `modelserve score` for a batch.")
 
 
+def check_cells(cells: int, limits: Limits) -> None:
+    if cells > limits.cells:
+        raise TooLarge(
+            f"The request has more than {limits.cells} values, the limit MAX_CELLS; use `modelserve score` for a batch."
+        )
+
+
 def check_columns(columns: int, limits: Limits) -> None:
     if columns > limits.columns:
         raise TooLarge(f"A row has {columns} columns, the limit is {limits.columns}.")
