@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WARM_ROWS: Final = 10
-NO_LIMITS: Final = Limits(rows=1_000_000, columns=1_000_000, depth=100)
+NO_LIMITS: Final = Limits(rows=1_000_000, columns=1_000_000, depth=100, cells=1_000_000_000)
 
 
 def attempt(what: str, action: Callable[[], T]) -> T:

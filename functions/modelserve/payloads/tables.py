@@ -25,6 +25,7 @@ def from_records(records: Sequence[Any], signature: Signature | None, limits: Li
     widest = max(map(len, records), default=0)
     check_columns(widest, limits)
     names = signature.names if signature else tuple(dict.fromkeys(chain.from_iterable(records)))
+    check_cells(len(names) * len(records), limits)
     columns = {name: [record.get(name, MISSING) for record in records] for name in names}
     return Table(columns, len(records), others_of(records, names) if signature else NONE)
 
