@@ -60,7 +60,7 @@ class Held:
 
 
 class Share:
-    """What one request has of them, until its block ends."""
+    """What one request has of them, until its `async with` ends."""
 
     __slots__ = ("_bytes", "_held")
 
@@ -75,14 +75,16 @@ class Share:
             return
         others = self._held.bytes - self._bytes
         if others and others + size > self._held.most:
-            raise Overloaded(f"The bodies of other requests take most of the {self._held.most} bytes there are for them.")
+            raise Overloaded(
+                f"The bodies of other requests take most of the {self._held.most} bytes there are for them."
+            )
         self._held.bytes += more
         self._bytes = size
 
-    def __enter__(self) -> Share:
+    async def __aenter__(self) -> Share:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._held.bytes -= self._bytes
 
 

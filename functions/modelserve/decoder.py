@@ -36,7 +36,9 @@ LEAST_MEMORY: Final = 256 * MIB
 MEMORY_PER_BYTE: Final = 24
 GRACE: Final = 1.0  # seconds after a request's own end
 FIRST_READ: Final = 64 << 10
-START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from modelserve.decoder_process import main; main(sys.argv[2])"
+START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from modelserve.decoder_process import main; main(sys.argv[2])"
+)
 
 
 class Failed(Exception):
@@ -133,8 +135,9 @@ class Decoder:
         raise Failed
 
     async def _ask(self, data: bytes, kind: str, form: str, signature: Signature | None) -> Reply:
-        if self._child is None or not self._child.alive:
-            self.stop()
+        if self._child is not None and not self._child.alive:
+            await self._give_up(self._child, kind, 0, "idle")
+        if self._child is None:
             self._child = Child(self.settings, self.limits)
         child = self._child
         head = encoder.encode(Ask(kind, form, self._text(signature)))
@@ -150,7 +153,9 @@ class Decoder:
             raise
         if reply.spent:
             await self._give_up(child, kind, len(data), "memory")
-            raise TooLarge("Decoding the body takes more memory than there is for it; use `modelserve score` for a batch.")
+            raise TooLarge(
+                "Decoding the body takes more memory than there is for it; use `modelserve score` for a batch."
+            )
         return reply
 
     async def _give_up(self, child: Child, kind: str, size: int, reason: str) -> int:

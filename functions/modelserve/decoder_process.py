@@ -95,7 +95,6 @@ class Decoder:
             return
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         import pyarrow as pa
-        import pyarrow.parquet as _
 
         pa.set_memory_pool(pa.system_memory_pool())  # the others reserve a gigabyte of addresses
         pa.set_cpu_count(1)

@@ -139,10 +139,14 @@ def write_instant(value: np.datetime64) -> bytes:
     return str(value.astype("datetime64[ns]")).encode()
 
 
+def read_tuple(data: bytes) -> Any:
+    return tuple(cells_decoder.decode(data))
+
+
 # By code; the first type that fits counts.
 EXTENSIONS: Final[Mapping[int, tuple[type, Any, Any]]] = {
     1: (int, write_int, lambda data: int.from_bytes(data, "little", signed=True)),
-    2: (tuple, lambda value: encoder.encode(list(map(portable, value))), lambda data: tuple(cells_decoder.decode(data))),
+    2: (tuple, lambda value: encoder.encode(list(map(portable, value))), read_tuple),
     3: (Decimal, lambda value: str(value).encode(), lambda data: Decimal(data.decode())),
     4: (datetime, lambda value: value.isoformat().encode(), lambda data: datetime.fromisoformat(data.decode())),
     5: (date, lambda value: value.isoformat().encode(), lambda data: date.fromisoformat(data.decode())),
@@ -158,7 +162,7 @@ def read_extension(code: int, data: memoryview) -> Any:
 
 # --- into the server ---
 
-cells_decoder: Final = msgspec.msgpack.Decoder(ext_hook=read_extension)
+cells_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(ext_hook=read_extension)
 reply_decoder: Final = msgspec.msgpack.Decoder(Reply)
 
 

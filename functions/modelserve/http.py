@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -90,11 +90,7 @@ class Http(Door):
 
     async def post(self, request: Request, headers: Headers, records: bool) -> Response:
         """`records` says whether plain records are taken beside the forms that name themselves."""
-        with Share(self.held) as share:
-            return await self.post_body(request, headers, records, share)
-
-    async def post_body(self, request: Request, headers: Headers, records: bool, share: Share) -> Response:
-        async with self.turn() as loaded:
+        async with self.turn() as loaded, Share(self.held) as share:
             kind = media_type(headers)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
@@ -144,11 +140,7 @@ class Http(Door):
         return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
 
     async def post_v2_infer(self, request: Request, headers: Headers) -> Response:
-        with Share(self.held) as share:
-            return await self.post_v2_body(request, headers, share)
-
-    async def post_v2_body(self, request: Request, headers: Headers, share: Share) -> Response:
-        async with self.turn() as loaded:
+        async with self.turn() as loaded, Share(self.held) as share:
             check_v2_name(request, loaded)
             if b"inference-header-content-length" in headers or media_type(headers) != JSON:
                 raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")

@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, Final
+from contextlib import contextmanager, suppress
+from typing import Final
 
 from benchmarks.load import HOST
 from benchmarks.measure import good
@@ -114,10 +114,8 @@ def send(port: int, kind: str, body: bytes) -> int:
         connection.putheader("Content-Type", kind)
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
-        try:
+        with suppress(OSError):  # answered before all was read
             connection.send(body)
-        except OSError:  # answered before all was read
-            pass
         response = connection.getresponse()
         response.read()
         return response.status

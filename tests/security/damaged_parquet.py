@@ -61,7 +61,9 @@ def main(count: int, seed: int) -> int:
             alive = family(served)[0] == before
         finally:
             functions.close()
-    print(f"seed {seed}: {dict(sorted(found.items()))}, the decoder ended {ends} times, {seconds:.0f} s, server alive: {alive}")
+    print(
+        f"seed {seed}: {dict(sorted(found.items()))}, the decoder ended {ends} times, {seconds:.0f} s, server alive: {alive}"
+    )
     return 0 if alive and set(found) <= RIGHT else 1
 
 

@@ -10,12 +10,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 # Asking pyarrow 25 for the footer's words on a column of it ends the process: a level histogram has the wrong length.
 ABORT: Final = Path(__file__).with_name("abort_histogram.parquet").read_bytes()
-TEXT_BYTES: Final = 400_000
+# What `bomb("tenure", 40_000_000)` gives, which takes a gigabyte to make: 10 KB that unpack to 320 MB of numbers and some
+# hundred more of levels, under a footer that says 100 bytes.
+LIE: Final = Path(__file__).with_name("lying_bomb.parquet").read_bytes()
 
 
 def footer_of(data: bytes) -> bytes:
@@ -37,23 +40,17 @@ def varint(value: int, length: int = 0) -> bytes:
     return bytes(found) + bytes([value])
 
 
-def bomb(column: str, megabytes: int, lies: bool = True) -> bytes:
-    """Some kilobytes of texts that unpack to so many megabytes; where it lies, its footer says a hundred bytes a group."""
+def bomb(column: str, items: int) -> bytes:
+    """One row of so many numbers of eight bytes, whose footer says that they are few."""
     file = BytesIO()
-    rows = 100
-    part = pa.table({column: pa.array(["x" * TEXT_BYTES] * rows)})
-    with pq.ParquetWriter(file, part.schema, compression="zstd", use_dictionary=False, write_statistics=False) as writer:
-        for _ in range(megabytes * 1_000_000 // (rows * TEXT_BYTES)):
-            writer.write_table(part)
+    numbers = pa.array(np.zeros(items, np.int64))
+    table = pa.table({column: pa.ListArray.from_arrays(pa.array([0, items], pa.int32()), numbers)})
+    pq.write_table(table, file, compression="zstd", use_dictionary=False, write_statistics=False)
     data = file.getvalue()
-    if not lies:
-        return data
     footer = footer_of(data)
     group = pq.read_metadata(BytesIO(data)).row_group(0)
-    for size in {group.column(0).total_uncompressed_size, group.total_byte_size}:
-        true = varint(size)
-        assert true in footer
-        footer = footer.replace(true, varint(100, len(true)))
+    for size in {items, group.column(0).total_uncompressed_size, group.total_byte_size}:
+        footer = footer.replace(varint(size), varint(100, len(varint(size))))
     return with_footer(data, footer)
 
 

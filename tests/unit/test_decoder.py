@@ -20,6 +20,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import uvloop
 
 from modelserve import decoder as decoders
 from modelserve.bodies import CSV, FORMS, JSON, PARQUET, RECORDS, V2, CheckedBody, check_body
@@ -79,7 +80,11 @@ CASES: dict[str, tuple[bytes, str, str, Signature | None]] = {
     "tensors": (dumped({"inputs": {"a": [[1, 2], [3, 4]], "b": [["x", "y"], ["z", ""]]}}), JSON, FORMS, TENSORS),
     "v2": (
         dumped(
-            {"id": "i", "inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]}], "outputs": [{"name": "o"}]}
+            {
+                "id": "i",
+                "inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]}],
+                "outputs": [{"name": "o"}],
+            }
         ),
         JSON,
         V2,
@@ -89,13 +94,17 @@ CASES: dict[str, tuple[bytes, str, str, Signature | None]] = {
     "parquet": (parquet({"a": [1, 2], "c": ["x", "y"], "b": [0.5, NAN], "d": [True, None]}), PARQUET, RECORDS, KNOWN),
     "parquet, odd": (ODD, PARQUET, RECORDS, None),
     "parquet, many": (
-        parquet({"a": list(range(5_000)), "c": [f"t{n % 9}" for n in range(5_000)], "g": [n / 4 for n in range(5_000)]}),
+        parquet(
+            {"a": list(range(5_000)), "c": [f"t{n % 9}" for n in range(5_000)], "g": [n / 4 for n in range(5_000)]}
+        ),
         PARQUET,
         RECORDS,
         KNOWN,
     ),
     "parquet, other widths": (
-        parquet({"a": pa.array([1], pa.int8()), "c": ["x"], "b": [3], "g": [2.0**-140], "h": pa.array([9], pa.uint64())}),
+        parquet(
+            {"a": pa.array([1], pa.int8()), "c": ["x"], "b": [3], "g": [2.0**-140], "h": pa.array([9], pa.uint64())}
+        ),
         PARQUET,
         RECORDS,
         KNOWN,
@@ -136,7 +145,8 @@ def with_decoder(work: Callable[[Decoder], Awaitable[None]], settings: Settings 
         finally:
             made.stop()
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the loop of the servers
+        runner.run(run())
 
 
 @pytest.fixture(autouse=True)

@@ -126,9 +126,10 @@ def unpacked(array: Any) -> int:
 
 def cells(arrays: list[Any], kind: Kind | None) -> Any:
     """The values of one column: an array that fits its kind, with no Python value for each, or else a list to be checked."""
-    found = [array_of(array, kind) for array in arrays] if kind is not None and arrays else [None]
-    if all(one is not None for one in found):
-        return found[0] if len(found) == 1 else np.concatenate(found)
+    found = [array_of(array, kind) for array in arrays] if kind is not None else []
+    fitting = [one for one in found if one is not None]
+    if fitting and len(fitting) == len(arrays):
+        return fitting[0] if len(fitting) == 1 else np.concatenate(fitting)
     return [value for array in arrays for value in values(array)]
 
 
@@ -143,9 +144,11 @@ def array_of(column: Any, kind: Kind) -> Array | None:
         words = column.dictionary
         if not isinstance(kind, String) or words.type != pa.string() or words.null_count:
             return None
-        return objects(words.to_pylist())[column.indices.to_numpy()]
+        texts: Array = objects(words.to_pylist())[column.indices.to_numpy()]
+        return texts
     if isinstance(kind, Boolean) and pa.types.is_boolean(stored):
-        return column.to_numpy(zero_copy_only=False)
+        flags: Array = column.to_numpy(zero_copy_only=False)
+        return flags
     if not isinstance(kind, Whole | Real) or not (pa.types.is_integer(stored) or pa.types.is_floating(stored)):
         return None
     return kind.of_array(column.to_numpy())
