@@ -123,14 +123,18 @@ def test_large_bodies_that_find_no_room_are_refused_at_once_and_the_others_answe
     assert post(served, LARGE, JSON).status_code == 200
 
 
-def test_a_decoder_that_is_killed_is_said_in_one_line_and_one_answer(functions: Functions) -> None:
+def test_a_decoder_that_ends_is_one_line_and_one_count(functions: Functions) -> None:
     served = functions("churn", METRICS="true")
     with ThreadPoolExecutor(1) as pool, held(served) as decoder:
         waiting = pool.submit(post, served, as_parquet())
         decoder.send_signal(signal.SIGABRT)
         decoder.send_signal(signal.SIGCONT)
-        assert waiting.result().status_code in (200, 400)  # 200: the signal was before it
+        assert waiting.result().status_code in (200, 400)  # 200 where the signal was before the body
     assert post(served, as_parquet()).status_code == 200
+    log = [json.loads(line) for line in served.child.log.read_text().splitlines() if "the decoder ended" in line]
+    assert [(line["severity"], line["status"]) for line in log] == [("WARNING", -signal.SIGABRT)]
+    counts = [line for line in served.client.get("/metrics").text.splitlines() if "decoder_ends_total{" in line]
+    assert [line.rpartition(" ")[2] for line in counts] == ["1.0"]
 
 
 def test_what_reads_parquet_is_not_in_the_server(models: Library, tmp_path: Path) -> None:
