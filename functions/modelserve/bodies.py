@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from modelserve.errors import Malformed, Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.payloads import Limits, Payload, inference_v2, invocations, plain, strict_json, tables
+from modelserve.signature import Batch, Signature, Table, check_table
 
-from modelserve.errors import Malformed, TooLarge, UnsupportedMediaType
-from modelserve.payloads import Limits, Payload, invocations, plain, strict_json
-from modelserve.signature import Signature
+if TYPE_CHECKING:  # the decoder has no use for it
+    from starlette.requests import Request
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 TAKEN: Final = (JSON, CSV, PARQUET)
+# What JSON stands for: records beside the forms that name themselves, these forms only, or tensors of V2.
+RECORDS, FORMS, V2 = "records", "forms", "v2"
 
 # Decoding a body of this size takes about half a millisecond; larger ones would keep other requests waiting.
 INLINE_BYTES: Final = 32 << 10
-# Large bodies are decoded two at a time: each takes up to 20 times its size in memory. Threads rather than a semaphore,
+# Of what is decoded here, two at a time: each takes up to 20 times its size in memory. Threads rather than a semaphore,
 # because a request that ran out of time leaves its thread at work.
 DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
 
@@ -47,25 +51,68 @@ def media_type(headers: Headers) -> str:
     return kind
 
 
-async def read_body(request: Request, headers: Headers, limit: int) -> bytes:
-    """Raises TooLarge as soon as the length is known, and before more than the limit is kept; UnsupportedMediaType for a
-    compressed body, which could unpack to any length."""
+class Held:
+    """The bytes of large bodies that are in memory. One body always fits."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.bytes = 0
+
+
+class Share:
+    """What one request has of them, until its `async with` ends."""
+
+    __slots__ = ("_bytes", "_held")
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._bytes = 0
+
+    def grow(self, size: int) -> None:
+        """To at least `size`. Raises Overloaded."""
+        more = size - self._bytes
+        if more <= 0 or size <= INLINE_BYTES:
+            return
+        others = self._held.bytes - self._bytes
+        if others and others + size > self._held.most:
+            raise Overloaded(
+                f"The bodies of other requests take most of the {self._held.most} bytes there are for them."
+            )
+        self._held.bytes += more
+        self._bytes = size
+
+    async def __aenter__(self) -> Share:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._held.bytes -= self._bytes
+
+
+async def read_body(request: Request, headers: Headers, limit: int, share: Share | None = None) -> bytes:
+    """Raises TooLarge as soon as the length is known, and before more than the limit is kept; Overloaded when the others
+    leave no room for it; UnsupportedMediaType for a compressed body, which could unpack to any length."""
     if header(headers, b"content-encoding").strip().lower() not in ("identity", ""):
         raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:
         raise too_large(limit)
+    if share is not None and announced.isdigit():
+        share.grow(int(announced))
     chunks = []
     size = 0
     more = True
     while more:  # what request.stream() does, without a generator
         message = await request.receive()
         if message["type"] == "http.disconnect":
+            from starlette.requests import ClientDisconnect
+
             raise ClientDisconnect
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise too_large(limit)
+        if share is not None:
+            share.grow(size)
         chunks.append(chunk)
         more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -87,10 +134,42 @@ def decode_body(data: bytes, kind: str, signature: Signature | None, limits: Lim
         return parquet.parse(data, signature, limits)
     if not data:
         raise Malformed("The body is empty.")
-    value = strict_json.decode(data, limits.depth)
+    value = decode_json(data, limits)
     if records and not invocations.is_form(value, signature):
         return plain.parse(value, signature, limits)
     return invocations.parse(value, signature, limits)
+
+
+def decode_json(data: bytes, limits: Limits) -> Any:
+    tables.check_cells(strict_json.count_values(data, limits.cells), limits)
+    return strict_json.decode(data, limits.depth)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBody:
+    """A payload without its cells, which take many times the memory of the checked columns."""
+
+    payload: Payload
+    batch: Batch
+    outputs: list[str] = field(default_factory=list)
+    """Of V2: those asked for."""
+    own_id: str | None = None
+    """Of V2: the caller's name for the request."""
+
+
+def check_body(data: bytes, kind: str, form: str, signature: Signature | None, limits: Limits) -> CheckedBody:
+    """From bytes to checked columns. Raises BadInput."""
+    outputs: list[str] = []
+    own_id = None
+    if form == V2:
+        value = decode_json(data, limits)
+        payload, outputs = inference_v2.parse(value, signature, limits)
+        own_id = value["id"] if type(value.get("id")) is str else None
+    else:
+        payload = decode_body(data, kind, signature, limits, records=form == RECORDS)
+    batch = check_table(payload.table, signature)
+    payload = replace(payload, table=Table({}, payload.table.rows, payload.table.others))
+    return CheckedBody(payload, batch, outputs, own_id)
 
 
 def weight(data: bytes, kind: str) -> int:

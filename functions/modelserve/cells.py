@@ -58,6 +58,8 @@ class Kind:
 
     def check(self, values: Sequence[Any], required: bool, report: Report) -> Array:
         """(rows,) array. Every bad cell is reported with its row."""
+        if isinstance(values, np.ndarray):  # a decoder's, which fits
+            return values
         array = self.fast(values) if len(values) else self.pack([])
         if array is not None:
             return array
@@ -95,6 +97,10 @@ class Whole(Kind):
         if set(map(type, values)) != {int} or min(values) < self.low or max(values) > self.high:
             return None
         return np.array(values, dtype=self.dtype)
+
+    def of_array(self, values: Array) -> Array | None:
+        fits = values.dtype.kind in "iu" and self.low <= values.min() and values.max() <= self.high
+        return values.astype(self.dtype) if fits else None
 
     def cell(self, value: Any) -> int:
         if type(value) is float:
@@ -147,6 +153,10 @@ class Real(Kind):
             return None
         array = np.array(values, dtype=self.dtype)
         return array if np.isfinite(array).all() else None
+
+    def of_array(self, values: Array) -> Array | None:
+        most = self.largest if values.dtype.kind == "f" else self.exact  # a NaN is neither
+        return values.astype(self.dtype) if -most <= values.min() and values.max() <= most else None
 
     def cell(self, value: Any) -> float:
         if type(value) not in (int, float):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -13,15 +13,26 @@ from starlette.responses import Response
 
 from modelserve import metadata, openapi, scoring
 from modelserve.active import Active
-from modelserve.bodies import JSON, Headers, decode_body, media_type, off_loop, read_body, weight
+from modelserve.bodies import (
+    FORMS,
+    JSON,
+    PARQUET,
+    RECORDS,
+    V2,
+    Headers,
+    Held,
+    Share,
+    media_type,
+    read_body,
+)
+from modelserve.decoder import Decoder
 from modelserve.door import Door, Reply, metrics_reply, reply
 from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
-from modelserve.payloads import Limits, Payload, inference_v2, plain, strict_json
+from modelserve.payloads import Limits, Payload, inference_v2, plain
 from modelserve.payloads.invocations import METHOD
 from modelserve.payloads.predictions import encode
-from modelserve.scoring import Checked
 from modelserve.settings import Settings
 from modelserve.signature import Batch
 
@@ -35,7 +46,9 @@ Handler = Callable[[Request, Headers], Awaitable[Response]]
 class Http(Door):
     def __init__(self, settings: Settings, active: Active, metrics: Metrics) -> None:
         super().__init__(settings, active, metrics)
-        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
+        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
+        self.decoder = Decoder(settings, self.limits, metrics)
+        self.held = Held(settings.max_held_bytes)
         self.routes = self._routes()
         self.answered: Callable[[Request, Headers, bytes, Loaded, Response], None] | None = None
         """Told of each prediction when it is made, with the body that was asked, when somebody wants to know."""
@@ -77,22 +90,20 @@ class Http(Door):
 
     async def post(self, request: Request, headers: Headers, records: bool) -> Response:
         """`records` says whether plain records are taken beside the forms that name themselves."""
-        async with self.turn() as loaded:
+        async with self.turn() as loaded, Share(self.held) as share:
             kind = media_type(headers)
-            data = await read_body(request, headers, self.settings.max_request_bytes)
+            if kind == PARQUET and not self.settings.parquet:
+                raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
+            data = await read_body(request, headers, self.settings.max_request_bytes, share)
             express = loaded.express if kind == JSON and not request.scope["query_string"] else None
             if express and (quick := await express.answer(data, plain=records, loop=self.loop)):
                 self.metrics.count("extra_columns", quick.extra)
                 self.metrics.count("rows", quick.rows)
                 return self.told(request, headers, data, loaded, Reply(quick.body, loaded))
-            method = request.query_params.get(METHOD)
-
-            def checked() -> Checked:
-                payload = decode_body(data, kind, loaded.signature, self.limits, records)
-                return scoring.check_payload(loaded, payload.asking(method))
-
-            payload, batch = await off_loop(weight(data, kind), checked)
-            response = await self.reply_checked(loaded, payload, batch)
+            form = RECORDS if records else FORMS
+            checked = await self.decoder.check(data, kind, form, loaded.signature)
+            payload = checked.payload.asking(request.query_params.get(METHOD))
+            response = await self.reply_checked(loaded, payload, checked.batch)
             return self.told(request, headers, data, loaded, response)
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
@@ -129,20 +140,15 @@ class Http(Door):
         return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
 
     async def post_v2_infer(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.turn() as loaded, Share(self.held) as share:
             check_v2_name(request, loaded)
             if b"inference-header-content-length" in headers or media_type(headers) != JSON:
                 raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
-            data = await read_body(request, headers, self.settings.max_request_bytes)
-
-            def checked() -> tuple[Checked, list[str], Mapping[str, Any]]:
-                value = strict_json.decode(data, self.limits.depth)
-                payload, outputs = inference_v2.parse(value, loaded.signature, self.limits)
-                own = {"id": value["id"]} if type(value.get("id")) is str else {}
-                return scoring.check_payload(loaded, payload), outputs, own
-
-            (payload, batch), outputs, own = await off_loop(len(data), checked)
-            asked: list[str] = outputs or [scoring.check_method(loaded, payload.method)]
+            data = await read_body(request, headers, self.settings.max_request_bytes, share)
+            checked = await self.decoder.check(data, JSON, V2, loaded.signature)
+            payload, batch = checked.payload, checked.batch
+            own = {} if checked.own_id is None else {"id": checked.own_id}
+            asked: list[str] = checked.outputs or [scoring.check_method(loaded, payload.method)]
             methods = [scoring.check_method(loaded, name) for name in asked]
             scored = await scoring.score(loaded, batch, methods, payload.params)
 

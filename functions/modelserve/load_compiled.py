@@ -65,7 +65,7 @@ def import_runtime() -> None:
 def express(
     runtime: CompiledRuntime, manifest: Manifest, signature: Signature | None, settings: Settings
 ) -> Express | None:
-    limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
+    limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
     if signature is None:
         return None
     try:

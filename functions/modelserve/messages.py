@@ -68,7 +68,7 @@ class Messages:
     def __init__(self, settings: Settings, metrics: Metrics, results: Callable[[], Results]) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth)
+        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
         self._make_results = results
         self._results: Results | None = None
 

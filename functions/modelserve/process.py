@@ -114,6 +114,8 @@ class Process:
     def stop(self) -> None:
         """After the last answer: remove what was downloaded."""
         self.active.stop()
+        if "http" in self.__dict__:
+            self.http.decoder.stop()
         if self.shadow is not None:
             self.shadow.stop()
 

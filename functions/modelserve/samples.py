@@ -27,7 +27,7 @@ T = TypeVar("T")
 WARM_ROWS: Final = 10
 # How far the answer to a row may move with the rows beside it: libraries add in another order for another shape.
 TOLERANCE: Final = 1e-6
-NO_LIMITS: Final = Limits(rows=1_000_000, columns=1_000_000, depth=100)
+NO_LIMITS: Final = Limits(rows=1_000_000, columns=1_000_000, depth=100, cells=1_000_000_000)
 
 
 def attempt(what: str, action: Callable[[], T]) -> T:

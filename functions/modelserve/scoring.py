@@ -14,7 +14,7 @@ from modelserve.loading import Loaded
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import jsonable, results
 from modelserve.runtimes.outputs import RowsMismatch, row_values
-from modelserve.signature import MAX_DETAILS, Batch, Table, infer, one_row
+from modelserve.signature import MAX_DETAILS, Batch, Table, check_table, one_row
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ RowResult = dict[str, Any] | ModelFailed
 
 
 def check(loaded: Loaded, table: Table) -> Batch:
-    return loaded.signature.check(table) if loaded.signature else infer(table)
+    return check_table(table, loaded.signature)
 
 
 def check_payload(loaded: Loaded, payload: Payload) -> Checked:

@@ -70,13 +70,16 @@ TABLE: tuple[Setting, ...] = (
     Setting("MODEL_REFRESH_SECONDS", number(float, 0.05, 86_400), 15.0, "How often the alias is read; one small conditional request, off the request path. Until a first version answers, once a second at least."),
     Setting("MODEL_CACHE_DIR", str, "", "Where versions are downloaded, and kept until they are retired. Default: a private temporary directory, in memory on Cloud Run, removed at retirement and at exit."),
     Setting("LOAD_WAIT_SECONDS", number(float, 0.1, 600), 60.0, "How long a request waits for the first model: a native start takes 5 to 20 s; afterwards 503 with Retry-After."),
-    Setting("MAX_REQUEST_BYTES", whole(1, 512 * MIB), 8 * MIB, "The longest body. Decoding JSON takes up to 20 times its size in memory; Cloud Run's own limit is 32 MiB."),
+    Setting("MAX_REQUEST_BYTES", whole(1, 512 * MIB), 8 * MIB, "The longest body. Decoding one takes up to 24 times as much in a process of its own; with 8 MiB that and the server stay far below 1 GiB, and others wait less than 50 ms."),
+    Setting("MAX_HELD_BYTES", whole(1, 4096 * MIB), 32 * MIB, "The most bytes of bodies above 32 KiB in memory at once; one that finds no room gets 429 at once. One always fits. Four of the longest are decoded well within the request budget."),
     Setting("MAX_ROWS", whole(1, 10_000_000), 10_000, "The most rows of one request: what a native model scores well within the request budget. More belong in a batch."),
+    Setting("MAX_CELLS", whole(1, 1_000_000_000), 1_000_000, "The most values of one request, those inside of arrays and objects included: 100 columns of MAX_ROWS. They are counted before one of them takes memory."),
     Setting("MAX_COLUMNS", whole(1, 1_000_000), 10_000, "The most columns of one row, extra ones included: each costs memory before the signature can refuse it."),
     Setting("MAX_DEPTH", whole(2, 500), 32, "The deepest nesting of a JSON body: the deepest form is six levels, and a decoder recurses once per level."),
     Setting("PREDICT_TIMEOUT_SECONDS", number(float, 0.05, 3_600), 8.0, "The budget of one request: below the 10 s between SIGTERM and SIGKILL, so that an accepted request is answered."),
     Setting("MAX_BATCH_ROWS", whole(1, 1_000_000), 1_000, "The most rows merged into one model call: of a small pipeline 100 rows cost what one row costs, 1,000 a fifth more."),
     Setting("MAX_PENDING_ROWS", whole(1, 100_000_000), 100_000, "The most rows waiting for the model: more could not be answered within the budget, so they get 429 at once."),
+    Setting("PARQUET", boolean, True, "Take Parquet bodies. false: they get 415, and no process is ever started for one."),
     Setting("METRICS", boolean, False, "Answer GET /metrics. Off on a public function, on in GKE."),
     Setting("LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "The least severe log line that is written."),
     Setting("PREDICTIONS_TOPIC", str, "", "Where prediction events go: projects/P/topics/T, or T in GOOGLE_CLOUD_PROJECT."),
@@ -121,12 +124,15 @@ class Settings:
     model_cache_dir: str
     load_wait_seconds: float
     max_request_bytes: int
+    max_held_bytes: int
     max_rows: int
+    max_cells: int
     max_columns: int
     max_depth: int
     predict_timeout_seconds: float
     max_batch_rows: int
     max_pending_rows: int
+    parquet: bool
     metrics: bool
     log_level: str
     predictions_topic: str

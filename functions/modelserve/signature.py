@@ -25,7 +25,10 @@ MAX_DETAILS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a decoder hands over: lists of `rows` values each, not yet checked. Absent cells are MISSING."""
+    """What a decoder hands over: lists of `rows` values each, not yet checked. Absent cells are MISSING.
+
+    An array stands for a column of which the decoder has seen that it fits: it is what the check would make of it.
+    """
 
     columns: Mapping[str, Sequence[Any]]
     rows: int
@@ -191,6 +194,11 @@ def column_of(spec: Mapping[str, Any], place: int) -> Column:
 def param_of(spec: Mapping[str, Any]) -> Param:
     kind = SCALARS.get(spec.get("type", ""), Anything())
     return Param(str(spec["name"]), kind, spec.get("default"), is_list=spec.get("shape") is not None)
+
+
+def check_table(table: Table, signature: Signature | None) -> Batch:
+    """Raises BadCells."""
+    return signature.check(table) if signature else infer(table)
 
 
 # --- models without a signature ---

@@ -21,6 +21,7 @@ class Results:
     rounds: dict[str, list[Figures]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     activations: dict[str, Figures] = field(default_factory=dict)
+    bodies: dict[str, Figures] = field(default_factory=dict)
     events: dict[str, dict[str, Figures]] = field(default_factory=dict)
     """By the title of what scored them, then by that of the way that they took."""
     unfinished: dict[str, str] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Results:
             "rounds": self.rounds,
             "medians": self.figures(),
             "activations": self.activations,
+            "bodies": self.bodies,
             "events": self.events,
             "missing": self.missing,
             "unfinished": self.unfinished,

@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks import environments, machine, processors
 from benchmarks.activation import activation
+from benchmarks.bodies import bodies
 from benchmarks.events import LIMITS, WAYS, events
 from benchmarks.figures import Results, Run
 from benchmarks.limits import load_limit
@@ -97,6 +98,12 @@ def measure_ours(plan: Plan, results: Results, site: Site) -> None:
             moved = attempt(results, server, "activations", partial(activation, server, site, plan.flips))
             if moved is not None:
                 results.activations[server.name] = moved
+    for server in results.servers:
+        if server.form:
+            beside = partial(bodies, server, site, plan.seconds)
+            found = attempt(results, server, "the largest bodies", beside, results.unfinished)
+            if found is not None:
+                results.bodies[server.name] = found
     if plan.events:
         for server, ways in [(PASSING, LIMITS), *((server, WAYS) for server in results.servers if server.form)]:
             for way in ways:

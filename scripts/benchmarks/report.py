@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from benchmarks import tables, verdicts
 from benchmarks.activation import APART
 from benchmarks.activation import CONNECTIONS as ACTIVATION_CONNECTIONS
+from benchmarks.bodies import CONNECTIONS, TOGETHER
 from benchmarks.cost import Prices
 from benchmarks.figures import Results, Run
 from benchmarks.load import HOST
@@ -53,6 +54,7 @@ def model_part(results: Results, prices: Prices) -> Iterator[str]:
     yield from titled("Ratios", ratios, tables.ratio_table(results))
     apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {APART:g} s."
     yield from titled("Activation under load", apart, tables.activation_table(results))
+    yield from titled("The largest bodies", BODIES, tables.bodies_table(results))
     yield from titled("Events", EVENTS, tables.events_table(results))
     yield from titled("A million predictions on Cloud Run", COST, tables.cost_table(results, prices))
     yield from titled("Not measured", "", missing(results))
@@ -68,6 +70,12 @@ EVENTS = (
     "load's processor with the client; where the processor of what scores is not fully in use, they are the limit. Above "
     "them the limit of a worker: the same clients pull, publish one message for each and ack, and score nothing; with order "
     "each needs a request of its own, without it all that came together share one."
+)
+BODIES = (
+    f"One-row requests over {CONNECTIONS} connections while another sends one body after the other that is as large as the default "
+    f"settings take; then {TOGETHER} of the JSON ones at once, and the most memory (PSS) that the server and its decoder have "
+    "meanwhile. The server has one processor. A native model scores the rows of a large body in one call, for which the "
+    "others wait."
 )
 COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.bodies import TOGETHER
 from benchmarks.cost import Prices
 from benchmarks.figures import Figures, Results
 from benchmarks.measure import BULK_ROWS
@@ -82,6 +83,18 @@ def activation_table(results: Results) -> str:
     ]  # fmt: skip
     return markdown(
         ["server", "activations", "failed requests", "steady p99", "p99 while versions are activated"], rows
+    )
+
+
+def bodies_table(results: Results) -> str:
+    rows = [
+        [results.title(name), f"{one['json_p99']:.1f} ms", f"{one['parquet_p99']:.1f} ms", f"{one['peak']:.0f} MiB", f"{one['answered']:.0f}", f"{one['refused']:.0f}", f"{one['late']:.0f}"]
+        for name, one in results.bodies.items()
+    ]  # fmt: skip
+    beside = ["p99 beside one largest JSON body", "p99 beside one largest Parquet body"]
+    return markdown(
+        ["server", *beside, f"memory with {TOGETHER} largest bodies at once", "answered", "refused at once", "neither"],
+        rows,
     )
 
 

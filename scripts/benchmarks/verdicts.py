@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.bodies import LIMIT_MIB, LIMIT_P99, TOGETHER
 from benchmarks.figures import Figures, Results
 from benchmarks.servers import COMPILED, LIMIT, NAIVE, NATIVE
 
@@ -39,7 +40,7 @@ def native(results: Results) -> list[Verdict]:
             Verdict("requests/s, at least the best batching peer's", own["rate"], peers["rate"], least=True),
             Verdict("100-row requests/s, at least the best batching peer's", own["bulk"], peers["bulk"], least=True),
         ]
-    return found + activation(results.activations.get(NATIVE))
+    return found + activation(results.activations.get(NATIVE)) + bodies(results.bodies.get(NATIVE))
 
 
 def compiled(results: Results) -> list[Verdict]:
@@ -57,7 +58,7 @@ def compiled(results: Results) -> list[Verdict]:
     ]
     if peers := best_peers(results):
         found.append(Verdict("requests/s, at least 10 x the best peer's", own["rate"], 10 * peers["rate"], least=True))
-    return found + activation(results.activations.get(COMPILED))
+    return found + activation(results.activations.get(COMPILED)) + bodies(results.bodies.get(COMPILED))
 
 
 def best_peers(results: Results, batching: bool = False) -> Figures:
@@ -74,4 +75,15 @@ def activation(figures: Figures | None) -> list[Verdict]:
     return [
         Verdict("failed requests while versions are activated, none", figures["failed"], 0),
         Verdict("p99 while versions are activated, ms, at most 2 x steady", figures["activation_p99"], 2 * figures["steady_p99"]),
+    ]  # fmt: skip
+
+
+def bodies(figures: Figures | None) -> list[Verdict]:
+    if figures is None:
+        return []
+    return [
+        Verdict("p99 of one-row requests beside one largest JSON body, ms, at most 50", figures["json_p99"], LIMIT_P99),
+        Verdict("p99 of one-row requests beside one largest Parquet body, ms, at most 50", figures["parquet_p99"], LIMIT_P99),
+        Verdict(f"memory with {TOGETHER} largest bodies at once, MiB, below an instance's 1 GiB", figures["peak"], LIMIT_MIB),
+        Verdict(f"of {TOGETHER} largest bodies neither answered nor refused at once, none", figures["late"], 0),
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from modelserve.signature import Signature, Table
 
 ROWS = 5  # a warm-up needs one; a few show that the model takes several
 # A data file is the publisher's own, so its limits only keep a mistake from filling the memory.
-LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64)
+LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64, cells=1_000_000_000)
 EXAMPLE = "serving_input_example.json"  # MLflow 3 writes the input example also as a body of /invocations
 
 

@@ -10,7 +10,8 @@ import pytest
 from starlette.requests import Request
 
 from modelserve import bodies
-from modelserve.errors import Malformed, TooLarge, UnsupportedMediaType
+from modelserve.errors import Malformed, Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.payloads import Limits
 from signatures import LIMITS, signature
 
 
@@ -133,3 +134,51 @@ def test_two_large_bodies_are_decoded_at_once_and_no_third() -> None:
 
     asyncio.run(six())
     assert (len(most), max(most)) == (6, 2)
+
+
+def test_large_bodies_share_what_there_is_and_give_it_back() -> None:
+    held = bodies.Held(100_000)
+
+    async def two() -> None:
+        async with bodies.Share(held) as first, bodies.Share(held) as second:
+            first.grow(40_000)
+            first.grow(60_000)
+            with pytest.raises(Overloaded, match="100000 bytes"):
+                second.grow(40_001)
+            second.grow(40_000)
+            assert held.bytes == 100_000
+
+    asyncio.run(two())
+    assert held.bytes == 0
+
+
+def test_one_body_always_fits_and_small_ones_are_not_counted() -> None:
+    held = bodies.Held(1)
+    bodies.Share(held).grow(1 << 20)
+    bodies.Share(held).grow(bodies.INLINE_BYTES)
+    assert held.bytes == 1 << 20
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_body_that_finds_no_room_is_not_read(announced: bool) -> None:
+    held = bodies.Held(100_000)
+    made, left = request({"content-length": "90000"} if announced else {}, [b"x" * 30_000] * 3)
+    bodies.Share(held).grow(50_000)
+    with pytest.raises(Overloaded):
+        asyncio.run(bodies.read_body(made, dict(made.scope["headers"]), 1 << 20, bodies.Share(held)))
+    assert len(left) == (3 if announced else 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b'[{"a": 1}, {"b": 1}, {"c": 1}]', bodies.JSON),
+        (b'{"a": [[1], [2], [3], [4]]}', bodies.JSON),
+        (b"a,b\n1,2\n3,4\n5,6\n", bodies.CSV),
+    ],
+    ids=["columns that the rows have together", "nested", "csv"],
+)
+def test_more_cells_than_the_limit_are_not_made(data: bytes, kind: str) -> None:
+    few = Limits(rows=10, columns=10, depth=10, cells=7)
+    with pytest.raises(TooLarge, match="more than 7 values, the limit MAX_CELLS"):
+        bodies.check_body(data, kind, bodies.RECORDS, None, few)

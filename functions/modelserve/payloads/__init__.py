@@ -11,11 +11,12 @@ from modelserve.signature import Table
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`MAX_ROWS`, `MAX_COLUMNS` and `MAX_DEPTH`."""
+    """`MAX_ROWS`, `MAX_COLUMNS`, `MAX_DEPTH` and `MAX_CELLS`."""
 
     rows: int
     columns: int
     depth: int
+    cells: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from modelserve.errors import Malformed
 
 _decoder = msgspec.json.Decoder()
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def decode(data: bytes, max_depth: int) -> Any:
@@ -30,6 +32,17 @@ def decode(data: bytes, max_depth: int) -> Any:
     if data.count(b":") != keys:
         refuse_duplicates(data)
     return value
+
+
+def count_values(data: bytes, enough: int) -> int:
+    """How many values `data` has at most, without what stands in strings where that may be more than `enough`. Nothing is
+    decoded: each value but the first, or its key, stands behind a comma or a bracket."""
+    found = most_values(data)
+    return found if found <= enough else most_values(STRING.sub(b"", data))
+
+
+def most_values(data: bytes) -> int:
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
 def place(error: Exception) -> str:

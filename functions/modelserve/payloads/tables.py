@@ -25,6 +25,7 @@ def from_records(records: Sequence[Any], signature: Signature | None, limits: Li
     widest = max(map(len, records), default=0)
     check_columns(widest, limits)
     names = signature.names if signature else tuple(dict.fromkeys(chain.from_iterable(records)))
+    check_cells(len(names) * len(records), limits)
     columns = {name: [record.get(name, MISSING) for record in records] for name in names}
     return Table(columns, len(records), others_of(records, names) if signature else NONE)
 
@@ -107,6 +108,13 @@ def by_position(columns: Mapping[str, T], signature: Signature) -> Mapping[str, 
 def check_rows(rows: int, limits: Limits) -> None:
     if rows > limits.rows:
         raise TooLarge(f"The request has {rows} rows, the limit is {limits.rows}; use `modelserve score` for a batch.")
+
+
+def check_cells(cells: int, limits: Limits) -> None:
+    if cells > limits.cells:
+        raise TooLarge(
+            f"The request has more than {limits.cells} values, the limit MAX_CELLS; use `modelserve score` for a batch."
+        )
 
 
 def check_columns(columns: int, limits: Limits) -> None:

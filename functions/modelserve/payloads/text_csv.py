@@ -58,11 +58,14 @@ def read(data: bytes, limits: Limits) -> list[list[str]]:
     except UnicodeDecodeError:
         raise Malformed("The body is not valid UTF-8.") from None
     lines: list[list[str]] = []
+    cells = 0
     try:
         for line in csv.reader(StringIO(text, newline=""), strict=True):
             if line:
                 lines.append(line)
+                cells += len(line)
             tables.check_rows(len(lines) - 1, limits)
+            tables.check_cells(cells, limits)
     except csv.Error as error:
         raise Malformed(f"The body is not valid CSV near line {len(lines) + 1}.") from error
     return lines

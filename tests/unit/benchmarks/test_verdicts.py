@@ -91,3 +91,24 @@ def test_one_failed_request_at_an_activation_misses_the_target() -> None:
     assert missed(verdicts.activation(ACTIVATION | {"failed": 1.0, "activation_p99": 10.0})) == {
         "failed requests while versions are activated"
     }
+
+
+BODIES = {"json_p99": 50.0, "parquet_p99": 50.0, "peak": 1024.0, "late": 0.0, "answered": 7.0, "refused": 73.0}
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "target"),
+    [
+        ("json_p99", 50.1, "p99 of one-row requests beside one largest JSON body"),
+        ("parquet_p99", 50.1, "p99 of one-row requests beside one largest Parquet body"),
+        ("peak", 1025.0, "memory with 80 largest bodies at once"),
+        ("late", 1.0, "of 80 largest bodies neither answered nor refused at once"),
+    ],
+)
+def test_the_largest_bodies_are_held_to_what_an_instance_has(
+    fast: Results, figure: str, value: float, target: str
+) -> None:
+    fast.bodies[COMPILED] = BODIES
+    assert (missed(verdicts.compiled(fast)), len(verdicts.compiled(fast))) == (set(), 11)
+    fast.bodies[COMPILED] = BODIES | {figure: value}
+    assert missed(verdicts.compiled(fast)) == {target}

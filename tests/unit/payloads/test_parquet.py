@@ -13,6 +13,7 @@ import pytest
 from modelserve.errors import Malformed, TooLarge
 from modelserve.payloads import Limits, parquet
 from modelserve.signature import infer
+from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
 from signatures import LIMITS, bad_cells, nameless, signature
 
 
@@ -145,6 +146,29 @@ def test_numbers_of_great_width_count_with_it(monkeypatch: pytest.MonkeyPatch) -
     data = written({"c": pa.array([LONG.encode()] * 1_000, pa.binary(len(LONG)))})
     with pytest.raises(TooLarge, match="unpacks to more than"):
         parquet.parse(data, None, Limits(10_000, 50, 32))
+
+
+def test_decimals_of_no_fixed_length_are_not_taken() -> None:
+    data = decimals_of_no_fixed_length("c")
+    with pytest.raises(Malformed, match="decimals of no fixed length"):
+        parquet.parse(data, None, LIMITS)
+    assert parquet.parse(data, signature(a="long"), LIMITS).table.columns == {}
+
+
+def test_a_file_whose_footer_says_too_much_is_refused_before_a_page_is_unpacked() -> None:
+    texts = pa.chunked_array([pa.array(["x" * 200_000] * 100)] * 8)  # 160 MB
+    data = written({"c": texts}, compression="zstd", use_dictionary=False)
+    hollow = data[:4] + bytes(len(data) - 4 - len(footer_of(data)) - 8) + data[-len(footer_of(data)) - 8 :]
+    with pytest.raises(TooLarge, match="unpacks to more than"):
+        parquet.parse(hollow, None, Limits(1_000, 50, 32))
+
+
+def test_cells_are_counted_before_they_are_read() -> None:
+    data = written({"a": [1] * 60, "b": [2] * 60})
+    few = Limits(100, 50, 32, cells=119)
+    with pytest.raises(TooLarge, match="more than 119 values, the limit MAX_CELLS"):
+        parquet.parse(data, None, few)
+    assert parquet.parse(data, signature(a="long"), few).table.rows == 60
 
 
 def test_columns_that_the_signature_does_not_have_are_not_read() -> None:

@@ -102,3 +102,21 @@ def outcome(decode: Callable[..., Any], *args: Any) -> Any:
         return error.message if "out of range" in error.message else "invalid"
     except ValueError:
         return "invalid"
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (b"1", 1),
+        (b'{"a": [1, 2], "b": {}}', 6),
+        (b'{"a,[{": "\\\\\\",[{"}', 2),
+        (b'["a", "\\\\", 1, 2]', 5),
+        (b'"never ends,,,', 4),
+    ],
+)
+def test_values_are_counted_without_decoding_and_signs_in_texts_are_none(data: bytes, count: int) -> None:
+    assert strict_json.count_values(data, enough=0) == count
+
+
+def test_what_is_surely_few_is_not_looked_at_closely() -> None:
+    assert strict_json.count_values(b'",,,"', enough=4) == 4
