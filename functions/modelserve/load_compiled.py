@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: Settings, clock: Clock) -> Prepared:
-    """Nothing of the version but its ONNX file is read, so MODEL_TRUST has nothing to decide here."""
+    """Nothing of the version but its ONNX file is read, and that is refused if it names others; MODEL_TRUST has nothing to
+    decide here."""
     importing = threading.Thread(target=import_runtime, name="import", daemon=True)
     importing.start()
     description = manifest.runtime

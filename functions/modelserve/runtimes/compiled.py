@@ -18,6 +18,7 @@ from modelserve.cells import Array
 from modelserve.memory import give_back_code
 from modelserve.runtimes.packing import Packing, Plan
 from modelserve.signature import Batch
+from modelserve.store.external_data import refuse_external_data
 
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
 SMALLER: Final = "modelserve.smaller"  # and the smaller graphs in it, each for some of its methods
@@ -72,8 +73,9 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
 
 
 def opened(data: bytes) -> Any:
-    """A session. From bytes, so that the graph cannot name other files. One thread per call: an instance serves on one
-    processor."""
+    """A session. Bytes may name files as well, so they are looked through before. One thread per call: an instance serves
+    on one processor."""
+    refuse_external_data(data)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # for a row the C library's own is faster, and keeps less
