@@ -160,13 +160,10 @@ def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -
         assert asyncio.run(answer(active))[1] == [1.0]
 
 
-def test_whatever_else_fails_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
-    from serving import release
-
-    release(tmp_path, "c", models.constant(1.0), {"threshold": "high"})
-    refused = pytest.raises(NotReady, match=r"This version cannot be loaded \(ValueError\)\.$")
-    with activated(f"{tmp_path}/models/c@champion") as active, refused:
-        asyncio.run(answer(active))
+def test_whatever_else_fails_is_an_error_of_the_version() -> None:
+    with activated("/nowhere", start=False) as active:
+        active._failed(ValueError("secret"))
+        assert active.reason == "No model is active. This version cannot be loaded (ValueError)."
 
 
 def test_a_model_that_exits_while_it_is_loaded_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
