@@ -70,6 +70,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("MODEL_REFRESH_SECONDS", number(float, 0.05, 86_400), 15.0, "How often the alias is read; one small conditional request, off the request path. Until a first version answers, once a second at least."),
     Setting("MODEL_CACHE_DIR", str, "", "Where versions are downloaded, and kept until they are retired. Default: a private temporary directory, in memory on Cloud Run, removed at retirement and at exit."),
     Setting("LOAD_WAIT_SECONDS", number(float, 0.1, 600), 60.0, "How long a request waits for the first model: a native start takes 5 to 20 s; afterwards 503 with Retry-After."),
+    Setting("LOAD_TIMEOUT_SECONDS", number(float, 0.1, 86_400), 600.0, "How long a version may take from its manifest to its scored sample: as long as publishing gives it, in which 5 GB come from Cloud Storage at 10 MB/s. Then it is given up, and an error says so."),
     Setting("MAX_REQUEST_BYTES", whole(1, 512 * MIB), 8 * MIB, "The longest body. Decoding JSON takes up to 20 times its size in memory; Cloud Run's own limit is 32 MiB."),
     Setting("MAX_ROWS", whole(1, 10_000_000), 10_000, "The most rows of one request: what a native model scores well within the request budget. More belong in a batch."),
     Setting("MAX_COLUMNS", whole(1, 1_000_000), 10_000, "The most columns of one row, extra ones included: each costs memory before the signature can refuse it."),
@@ -120,6 +121,7 @@ class Settings:
     model_refresh_seconds: float
     model_cache_dir: str
     load_wait_seconds: float
+    load_timeout_seconds: float
     max_request_bytes: int
     max_rows: int
     max_columns: int

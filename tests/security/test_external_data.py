@@ -19,8 +19,8 @@ from command_line import CommandLine
 from models import external
 from models.external import CANARY, CONTENT, PLACES, SECRET, VALUES
 from modelserve.errors import VersionRefused
+from modelserve.external_data import TENSORS_BELOW, refuse_external_data
 from modelserve.runtimes.compiled import PLAN, SMALLER, load, opened
-from modelserve.store.external_data import TENSORS_BELOW, refuse_external_data
 from modelserve.store.policy import check
 
 NEVER_READ = {"list of tensors", "list of sparse tensors", "list of graphs"}  # no operator takes such a list

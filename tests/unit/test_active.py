@@ -200,6 +200,8 @@ def test_a_failing_poll_is_told_when_its_backoff_is_due_and_a_moved_alias_is_fol
         assert (active._failures, active.error) == (1, raised.value)
         move(tmp_path / "store", "1")
         active._refresh()
+        assert active._woken.wait(WAIT_SECONDS)
+        active._settle()
         assert active.current is not None
         assert (active.current.version, active._failures, active.error) == ("1", 0, None)
         active.current.retire()

@@ -15,10 +15,10 @@ from typing import Any, Final
 import onnxruntime as ort
 
 from modelserve.cells import Array
+from modelserve.external_data import refuse_external_data
 from modelserve.memory import give_back_code
 from modelserve.runtimes.packing import Packing, Plan
 from modelserve.signature import Batch
-from modelserve.store.external_data import refuse_external_data
 
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
 SMALLER: Final = "modelserve.smaller"  # and the smaller graphs in it, each for some of its methods

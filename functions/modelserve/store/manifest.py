@@ -189,7 +189,7 @@ def _shaped(raw: Mapping[str, Any], key: str, shape: Any) -> Any:
 
 
 def _runtime(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    runtime = _typed(raw, "runtime", dict)
+    runtime: Mapping[str, Any] = _typed(raw, "runtime", dict)
     if runtime["kind"] not in ("native", "compiled"):
         raise ValueError("runtime.kind must be native or compiled")
     if runtime["kind"] == "compiled":

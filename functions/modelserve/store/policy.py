@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from modelserve.errors import VersionRefused
+from modelserve.external_data import refuse_external_file
 from modelserve.store.environment import environment_of
-from modelserve.store.external_data import refuse_external_file
 from modelserve.store.mlmodel import PYFUNC, ModelConfig, config, read, texts
 from modelserve.store.paths import check_names, fault, shown, walk
 from modelserve.store.trusted_types import TRUSTED
