@@ -19,7 +19,7 @@ from typing import BinaryIO
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
 from modelserve.store.checksums import BLOCK, of_bytes
 from modelserve.store.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write, too_long
-from modelserve.store.paths import fault, shown, walk
+from modelserve.store.paths import fault, no_plain_file, shown, walk
 
 # The lock, and files that are not yet whole; never listed.
 PRIVATE = ".modelserve"
@@ -41,7 +41,7 @@ class DirectoryObjects:
             return []
         start = f"{below}/" if below else ""
         with _reported():
-            found = [(start + name, status) for name, status in walk(str(directory))]
+            found = list(walk(str(directory), start))
         return [
             ObjectInfo(name, status.st_size, status.st_mtime_ns, None)
             for name, status in found
@@ -163,18 +163,12 @@ class DirectoryObjects:
             raise ArtifactMissing("The directory has no such file.") from error
         except OSError as error:
             if error.errno in NO_FILE:
-                raise _no_file(name) from error
+                raise no_plain_file(name) from error
             raise StoreUnavailable(f"The file {shown(name)} cannot be read: {error.strerror}.") from error
         if not stat.S_ISREG(os.fstat(handle).st_mode):  # of what was opened: another may be there by now
             os.close(handle)
-            raise _no_file(name)
+            raise no_plain_file(name)
         return os.fdopen(handle, "rb")
-
-
-def _no_file(name: str) -> ArtifactCorrupt:
-    return ArtifactCorrupt(
-        f"{shown(name)} is a link, a directory, a pipe or a device and no plain file; remove it, and write it anew."
-    )
 
 
 def _info(name: str, file: BinaryIO) -> ObjectInfo:

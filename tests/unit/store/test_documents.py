@@ -6,8 +6,9 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -196,7 +197,21 @@ NO_FILES: dict[str, Put] = {
 def in_place_of(path: Path, put: Put) -> Iterator[None]:
     path.rename(path.with_name("real"))
     put(path)
-    yield
+    waiting: list[Path] = []
+    rescue = Timer(10, let_go, [path, waiting])
+    rescue.start()
+    try:
+        yield
+    finally:
+        rescue.cancel()
+    assert not waiting, "it waited for somebody to write into the pipe"
+
+
+def let_go(path: Path, waiting: list[Path]) -> None:
+    """Whoever waits at this pipe."""
+    with suppress(OSError):  # nobody does
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        waiting.append(path)
 
 
 @pytest.fixture
