@@ -1,27 +1,27 @@
-"""The active version: one loader, one pointer, and requests that never wait for either once a version answers."""
+"""The active version: one loader, one pointer, and requests that never wait for either once a version answers.
+
+The loader's thread looks at the alias and never loads: each attempt has a thread of its own, so that an alias that is
+moved away from a version that hangs is followed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import replace
 
 from modelserve import memory
-from modelserve.errors import ArtifactMissing, NotReady, ServeError, SettingError, VersionError
-from modelserve.loading import Loaded, load
+from modelserve.attempts import Attempt, Target
+from modelserve.errors import ArtifactMissing, LoadTooSlow, NotReady, ServeError, SettingError, VersionError
+from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
 from modelserve.store import locations
 from modelserve.store.alias import Alias, poll_alias
 from modelserve.store.objects import Objects, open_objects
-from modelserve.store.resolve import Resolved, at_alias, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts at a vers
 # Seconds between two looks at the alias while no version answers. A first deployment often comes before the first
 # promotion, and until then nobody is served, while one small request a second burdens nobody.
 FIRST_REFRESH = 1.0
+# Loads that have not ended, those included that were given up: each holds a thread and the memory of a model.
+MOST_ATTEMPTS = 4
 
 
 class Active:
@@ -43,10 +45,14 @@ class Active:
         self._first: Future[Loaded] = Future()
         self._waiting: tuple[Future[Loaded], asyncio.Future[Loaded]] | None = None  # `_first`, and that on a loop
         self._generation: int | None = None  # of the alias document that was last acted on
+        self._target: Target | None = None  # the version that is wanted
+        self._attempts: list[Attempt] = []  # that have not ended, or whose result was not taken yet
         self._failures = 0
         self._retry_at = 0.0
         self._objects: Objects | None = None
+        self._usual_switch = sys.getswitchinterval()
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
     def start(self) -> None:
@@ -55,6 +61,7 @@ class Active:
     def stop(self) -> None:
         """After the last answer: load nothing any more, and leave no files behind."""
         self._stopped.set()
+        self._woken.set()
         if self.current is not None and self.current.held is not None:
             self.current.held.close()
 
@@ -100,20 +107,55 @@ class Active:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            self._woken.clear()
             try:
+                self._settle()
                 self._refresh()
-            except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that loads
+            except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that looks
                 self._failed(error)
-            self._stopped.wait(self._pause())
+            self._yield_to_requests()
+            self._woken.wait(self._pause())
+
+    def _ended(self, attempt: Attempt) -> None:
+        """On the attempt's thread."""
+        if self._stopped.is_set():
+            attempt.discard()
+        self._woken.set()
 
     def _pause(self) -> float:
-        """Seconds to the next look at the alias."""
+        """Seconds to the next look at the alias, or at an attempt whose time is up then."""
+        now = time.monotonic()
         pauses = [self.settings.model_refresh_seconds]
         if self.current is None:
             pauses.append(FIRST_REFRESH)
         if self._failures:
-            pauses.append(self._retry_at - time.monotonic())
+            pauses.append(self._retry_at - now)
+        pauses += [attempt.deadline - now for attempt in self._attempts if not attempt.given_up]
         return max(0.01, min(pauses))
+
+    def _settle(self) -> None:
+        """Take what the attempts have come to, and give up those whose time is up."""
+        wanted = self._attempt()
+        for attempt in [one for one in self._attempts if one.over]:
+            self._attempts.remove(attempt)
+            if attempt is not wanted or attempt.given_up:
+                attempt.discard()
+        for attempt in self._attempts:
+            attempt.given_up |= time.monotonic() >= attempt.deadline
+        if wanted is None:
+            return
+        if wanted.over and not wanted.given_up:
+            self._activate(wanted.result())
+        elif wanted.given_up and not wanted.reported:
+            wanted.reported = True
+            raise LoadTooSlow(
+                "This version did not load and score its sample within LOAD_TIMEOUT_SECONDS "
+                f"({self.settings.load_timeout_seconds:g} s); promote another one, or give it more time."
+            )
+
+    def _attempt(self) -> Attempt | None:
+        """The one at the version that is wanted."""
+        return next((one for one in self._attempts if self._target and one.target.key == self._target.key), None)
 
     def _refresh(self) -> None:
         due = time.monotonic() >= self._retry_at
@@ -124,15 +166,31 @@ class Active:
             if due:
                 raise
             return
-        retry = self._failures and due
-        if moved is None and not retry and (self.current is not None or self._failures):
-            return
         if moved is not None:
             self._generation = moved[1]  # also when it fails: the backoff, not the next poll, tries it again
-        resolved = at_alias(location, objects, *moved) if moved else resolve(location, objects)
-        self._activate(resolved, objects)
-        self._failures = 0
-        self.error = None
+            self._target = Target(location, *moved)
+        self._target = target = self._target or Target(location)
+        if self.current is not None and target.is_served_by(self.current):
+            self._failures = 0
+            self.error = None
+            return
+        attempt = self._attempt()
+        if attempt is not None and not attempt.given_up:
+            return
+        if moved is not None or not self._failures or due:
+            self._begin(target, objects)
+
+    def _begin(self, target: Target, objects: Objects) -> None:
+        """Of one version one attempt at a time: what hangs once would hang again, and no thread can be ended."""
+        if self._attempt() is not None:
+            raise LoadTooSlow(
+                "An earlier attempt at this version took too long and has not ended; promote another one, or restart the server."
+            )
+        if len(self._attempts) >= MOST_ATTEMPTS:
+            raise LoadTooSlow(
+                f"{MOST_ATTEMPTS} loads have not ended, so no other is begun before one of them has; restart the server."
+            )
+        self._attempts.append(Attempt(target, objects, self.settings, self._ended))
 
     def _poll(self) -> tuple[locations.Location, Objects, tuple[Alias, int] | None]:
         """Also what the alias says now, if it was moved."""
@@ -155,14 +213,10 @@ class Active:
             )
         return locations.parse(self.settings.model_uri)
 
-    def _activate(self, resolved: Resolved, objects: Objects) -> None:
-        current = self.current
-        if current is not None and current.digest == resolved.manifest_sha256 and current.version == resolved.version:
-            self.current = replace(current, alias=resolved.alias_name)
-            return
-        with contextlib.nullcontext() if current is None else yielding():
-            loaded = load(resolved, objects, self.settings)
-        self.current = loaded  # the swap: requests that come from here on get the new version
+    def _activate(self, loaded: Loaded) -> None:
+        current, self.current = self.current, loaded  # the swap: requests that come from here on get the new version
+        self._failures = 0
+        self.error = None
         logger.info("version activated", extra={"fields": activation_fields(loaded)})
         self.metrics.count("activations", outcome="activated")
         if not self._first.done():
@@ -171,6 +225,11 @@ class Active:
             threading.Thread(target=current.retire, name="retire", daemon=True).start()
         else:
             memory.give_back_freed()
+
+    def _yield_to_requests(self) -> None:
+        """Loading is Python code of hundreds of milliseconds: hand the interpreter over ten times as often meanwhile."""
+        loading = self.current is not None and any(not attempt.given_up for attempt in self._attempts)
+        sys.setswitchinterval(self._usual_switch / 10 if loading else self._usual_switch)
 
     def _failed(self, error: BaseException) -> None:
         self._failures += 1
@@ -192,17 +251,6 @@ class Active:
             exc_info=error,
             extra={"fields": {"error_code": error.code, "attempt": self._failures, "still_serving": serving}},
         )
-
-
-@contextmanager
-def yielding() -> Iterator[None]:
-    """Loading is Python code of hundreds of milliseconds: hand the interpreter to requests ten times as often meanwhile."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(usual / 10)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def not_ready(error: ServeError | None) -> NotReady:

@@ -175,6 +175,12 @@ class VersionError(ServeError):
     code = "VERSION_UNUSABLE"
 
 
+class LoadTooSlow(VersionError):
+    """It was not ready in time. What hangs cannot be stopped, only left to itself."""
+
+    code = "LOAD_TIMEOUT"
+
+
 class ArtifactMissing(VersionError):
     code = "ARTIFACT_MISSING"
 

@@ -6,7 +6,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from modelserve.errors import VersionError
 from modelserve.express import Express
 from modelserve.loading import Clock, Prepared
 from modelserve.payloads import Limits
@@ -28,14 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: Settings, clock: Clock) -> Prepared:
-    """Nothing of the version but its ONNX file is read, so MODEL_TRUST has nothing to decide here."""
+    """Nothing of the version but its ONNX file is read, and that is refused if it names others; MODEL_TRUST has nothing to
+    decide here."""
     importing = threading.Thread(target=import_runtime, name="import", daemon=True)
     importing.start()
     description = manifest.runtime
-    try:
-        data = read_file(resolved, objects, description["file"])
-    except KeyError as error:
-        raise VersionError("The manifest of this compiled version names no file; publish it again.") from error
+    data = read_file(resolved, objects, description["file"])
     clock.lap("fetch")
     importing.join()
     clock.lap("import")

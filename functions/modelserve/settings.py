@@ -70,6 +70,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("MODEL_REFRESH_SECONDS", number(float, 0.05, 86_400), 15.0, "How often the alias is read; one small conditional request, off the request path. Until a first version answers, once a second at least."),
     Setting("MODEL_CACHE_DIR", str, "", "Where versions are downloaded, and kept until they are retired. Default: a private temporary directory, in memory on Cloud Run, removed at retirement and at exit."),
     Setting("LOAD_WAIT_SECONDS", number(float, 0.1, 600), 60.0, "How long a request waits for the first model: a native start takes 5 to 20 s; afterwards 503 with Retry-After."),
+    Setting("LOAD_TIMEOUT_SECONDS", number(float, 0.1, 86_400), 600.0, "How long a version may take from its manifest to its scored sample: as long as publishing gives it, in which 5 GB come from Cloud Storage at 10 MB/s. Then it is given up, and an error says so."),
     Setting("MAX_REQUEST_BYTES", whole(1, 512 * MIB), 8 * MIB, "The longest body. Decoding one takes up to 24 times as much in a process of its own; with 8 MiB that and the server stay far below 1 GiB, and others wait less than 50 ms."),
     Setting("MAX_HELD_BYTES", whole(1, 4096 * MIB), 32 * MIB, "The most bytes of bodies above 32 KiB in memory at once; one that finds no room gets 429 at once. One always fits. Four of the longest are decoded well within the request budget."),
     Setting("MAX_ROWS", whole(1, 10_000_000), 10_000, "The most rows of one request: what a native model scores well within the request budget. More belong in a batch."),
@@ -123,6 +124,7 @@ class Settings:
     model_refresh_seconds: float
     model_cache_dir: str
     load_wait_seconds: float
+    load_timeout_seconds: float
     max_request_bytes: int
     max_held_bytes: int
     max_rows: int

@@ -6,7 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing
+from modelserve.store import documents
 from modelserve.store.objects import NotModified, Objects
 
 LIMIT: Final = 1 << 20  # bytes; a record is a few thousand
@@ -18,8 +21,9 @@ def encoded(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def read(objects: Objects, name: str) -> tuple[Document, int] | None:
-    """A document and its generation, or None where there is none. Raises ArtifactCorrupt."""
+def read(objects: Objects, name: str, shape: Any = Document) -> tuple[Document, int] | None:
+    """A document and its generation, or None where there is none. `shape` is a TypedDict of what is relied on; other keys
+    are as they come. Raises ArtifactCorrupt."""
     try:
         found = objects.read(name, LIMIT)
     except ArtifactMissing:
@@ -27,9 +31,9 @@ def read(objects: Objects, name: str) -> tuple[Document, int] | None:
     if isinstance(found, NotModified):  # only an answer to a condition, and there was none
         raise ArtifactCorrupt("The store answered a question that was not asked.")
     try:
-        document = json.loads(found[0])
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise ArtifactCorrupt(f"{name} is not a document of this kit; move it away.")
+        document = documents.parse(found[0])
+        msgspec.convert(document, shape)
+    except (documents.Unreadable, msgspec.ValidationError) as error:
+        reason = f"it {error}" if isinstance(error, documents.Unreadable) else str(error)
+        raise ArtifactCorrupt(f"{name} is not a document of this kit ({reason}); move it away.") from error
     return document, found[1].generation

@@ -34,10 +34,11 @@ def answers(
         def command(*args: Any, as_json: bool, **options: Any) -> None:
             try:
                 result = function(*args, **options)
+                words = json.dumps(result, indent=2) if as_json else text(result)
             except ServeError as error:
                 refuse(error, as_json, refused)
             else:
-                click.echo(json.dumps(result, indent=2) if as_json else text(result))
+                click.echo(words)
                 if code := status(result):
                     sys.exit(code)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelserve.errors import NotFound, PreconditionFailed
+from modelserve.errors import ArtifactCorrupt, NotFound, PreconditionFailed
 from modelserve.store.alias import Alias, read_alias, write_alias
-from modelserve.store.locations import manifest_name
+from modelserve.store.locations import alias_name, manifest_name
 from modelserve.store.objects import Objects
 from modelserve_control import catalog, provenance
 
@@ -17,12 +17,21 @@ def promote(objects: Objects, name: str, version: str, alias: str, reason: str =
     Raises NotFound for a version that does not exist, PreconditionFailed naming the winner of a race.
     """
     digest = catalog.manifest(objects, name, version).digest
-    found = read_alias(objects, name, alias)
-    now, generation = found or (None, 0)
+    now, generation = standing(objects, name, alias)
     if now and (now.version, now.manifest_sha256) == (version, digest):
         return told(name, alias, now, changed=False)
     moved = following(now, version, digest, reason)
     return move(objects, name, alias, moved, generation)
+
+
+def standing(objects: Objects, name: str, alias: str) -> tuple[Alias | None, int]:
+    """What the alias says and its generation. What a damaged document named is lost: promoting writes it anew."""
+    info = objects.stat(alias_name(name, alias))
+    try:
+        found = read_alias(objects, name, alias)
+    except ArtifactCorrupt:
+        return None, info.generation if info else 0
+    return found or (None, 0)
 
 
 def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[str, Any]:

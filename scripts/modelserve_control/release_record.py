@@ -5,12 +5,40 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from modelserve.errors import PreconditionFailed
 from modelserve.store.objects import Objects
 from modelserve_control import provenance
 from modelserve_control.documents import Document, encoded, read
+
+
+class Step(TypedDict):
+    step: str
+
+
+class Before(TypedDict):
+    version: str | None
+    generation: int
+
+
+class Shadowing(TypedDict):
+    began_at: str
+    heard: dict[str, Any]
+
+
+class Shape(TypedDict):
+    """What a release that goes on relies on."""
+
+    id: str
+    name: str
+    version: str
+    alias: str
+    started_at: str
+    steps: list[Step]
+    outcome: str | None
+    before: NotRequired[Before]
+    shadow: NotRequired[Shadowing]
 
 
 class Record:
@@ -75,7 +103,7 @@ def unfinished(objects: Objects, name: str, version: str, alias: str) -> Record 
     prefix = f"releases/models/{name}/"
     ids = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
     for id in reversed([id for id in ids if id.split("-")[1:2] == [version]]):
-        found = read(objects, f"{prefix}{id}.json")
+        found = read(objects, f"{prefix}{id}.json", Shape)
         if found and found[0]["alias"] == alias:
             return Record(objects, *found) if found[0]["outcome"] is None else None
     return None

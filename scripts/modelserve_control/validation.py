@@ -16,7 +16,7 @@ from modelserve.errors import ServeError
 from modelserve_control import processes, refusals
 from modelserve_control.refusals import ValidationFailed
 
-# The server gives a version as long as it needs; a publisher is told after ten minutes.
+# As long as a server gives it, unless LOAD_TIMEOUT_SECONDS says otherwise.
 TIMEOUT_SECONDS = 600.0
 STDERR = 2
 

@@ -55,7 +55,10 @@ def shown(result: Result) -> str:
     lines = [f"{result['name']} version {result['version']}  {result['manifest_sha256']}"]
     for part in ("runtime", "methods", "presentation", "environment", "provenance"):
         lines += section(part, manifest[part])
-    columns = (manifest["signature"] or {}).get("inputs") or []
+    from modelserve.signature import from_mlmodel  # imports numpy, which nothing else here needs
+
+    signature = from_mlmodel(manifest["signature"])  # MLflow keeps it as text in JSON, publishing as what that says
+    columns = signature.raw["inputs"] if signature else []
     lines += section("inputs", {column.get("name", place): kind(column) for place, column in enumerate(columns)})
     lines += section("files", {entry["path"]: f"{entry['size']:,} bytes" for entry in manifest["files"]})
     return "\n".join(lines)

@@ -113,9 +113,13 @@ def test_a_version_whose_manifest_is_damaged_hides_no_other(command: CommandLine
 def test_a_damaged_alias_is_named_with_what_mends_it(command: CommandLine, objects: Objects) -> None:
     objects.write("models/m/aliases/champion.json", b"{", 0)
     said = (
-        "models/m/aliases/champion.json: The alias is not a document of this kit; promote a version to write it anew."
+        "models/m/aliases/champion.json: The alias is not a document of this kit (it is not JSON); "
+        "promote a version to write it anew."
     )
     assert said in command("versions", "m", code=1).err
+    assert said in command("rollback", "m", code=1).err
+    command("promote", "m", "2")
+    assert [row["aliases"] for row in command.json("versions", "m")["versions"]] == [[], ["champion"], []]
 
 
 @pytest.mark.usefixtures("three")

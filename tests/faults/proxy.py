@@ -22,6 +22,7 @@ class Fault:
     kind: return-N (that status), reset (close without an answer), break-after-N (N bytes of the body, then close),
     stall-after-N (N bytes, then silence until the proxy stops), corrupt (first byte of the body), corrupt-resume
     (the same, but only when the request has a Range that does not start at 0), no-hash (without X-Goog-Hash),
+    drip-after-N (N bytes, then one every twentieth of a second, for ten seconds: `dripped` when somebody took all of them),
     surplus (one byte more than asked), drop-answer (the request arrives, its answer does not), call (run `action`, then pass).
     """
 
@@ -38,6 +39,8 @@ class Proxy:
     faults: list[Fault] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
+    dripping: threading.Event = field(default_factory=threading.Event)
+    dripped: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Proxy:
         self._lock = threading.Lock()
@@ -103,10 +106,23 @@ class Proxy:
                 return GONE if self.kind == "drop-answer" else (status, headers, content)
 
             def reply(self, status: int, headers: Headers, body: bytes, sent: int | None = None) -> None:
-                cut = re.fullmatch(r"(break|stall)-after-(\d+)", self.kind)
+                cut = re.fullmatch(r"(break|stall|drip)-after-(\d+)", self.kind)
                 super().reply(status, headers, body, int(cut[2]) if cut else None)
                 if cut and cut[1] == "stall":
                     proxy.wait_over()
+                if cut and cut[1] == "drip":
+                    self._drip(body[int(cut[2]) :][:200])
+
+            def _drip(self, rest: bytes) -> None:
+                proxy.dripping.set()
+                try:
+                    for byte in rest:
+                        self.wfile.write(bytes([byte]))
+                        if proxy._over.wait(0.05):
+                            return
+                except OSError:  # the other side gave up
+                    return
+                proxy.dripped.set()
 
         return Faulty
 

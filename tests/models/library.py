@@ -60,6 +60,11 @@ class Library:
         built: Path = room("python").slow(gate.with_name(f"{gate.name}.model"), gate)
         return built
 
+    def stuck(self, gate: Path, stage: str = "load") -> Path:
+        """A model of one's own that hangs until the file `gate` is there: see `scripted.Stuck`."""
+        built: Path = room("python").stuck(gate.with_name(f"{gate.name}.model"), gate, stage)
+        return built
+
     def copy(self, name: str, path: Path) -> Path:
         return Path(shutil.copytree(self.path(name), path))
 

@@ -61,6 +61,12 @@ def crashing(path: Path) -> Path:
     return save_pyfunc(scripted.Crashing(), path, signature({"x": "double", "marked": "boolean"}, {"x": "double"}))
 
 
+def stuck(path: Path, gate: Path, stage: str) -> Path:
+    saved = save_pyfunc(scripted.Stuck(str(gate), stage), path, signature({"x": "double"}, {"y": "double"}))
+    (saved / "serving_input_example.json").write_text('{"dataframe_records": [{"x": 1.0}]}')
+    return saved
+
+
 def slow(path: Path, gate: Path | None = None) -> Path:
     model = scripted.Slow(str(gate or ""))
     return save_pyfunc(model, path, signature({"x": "double", "seconds": "double"}, {"x": "double"}))

@@ -85,6 +85,29 @@ class Slow(PythonModel):
             time.sleep(0.005)
 
 
+class Stuck(PythonModel):
+    """Hangs until the file `gate` is there: while it is loaded, or in its first call. Each time it first adds a line to
+    `<gate>.calls`. Its answer is 3."""
+
+    def __init__(self, gate: str, stage: str) -> None:
+        self.gate = gate
+        self.stage = stage
+
+    def load_context(self, context: Any) -> None:
+        self.hang("load")
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        self.hang("predict")
+        return [3.0] * len(model_input)
+
+    def hang(self, stage: str) -> None:
+        if stage == self.stage:
+            with Path(f"{self.gate}.calls").open("a") as calls:
+                calls.write(f"{stage}\n")
+            while not Path(self.gate).exists():
+                time.sleep(0.005)
+
+
 class Crashing(PythonModel):
     """Answers x, and ends its whole process when any row is marked."""
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing, VersionRefused
-from modelserve.store.mlmodel import parse
+from modelserve.store.mlmodel import LIMIT, parse
 from modelserve.store.policy import check
 
 
@@ -189,6 +189,13 @@ def test_strict_refuses_whatever_can_run_code(raw: dict[str, Any], model: Path) 
 def test_no_trust_lets_an_mlmodel_leave_its_directory_or_deceive_a_reader(trust: str, raw: Any, model: Path) -> None:
     with pytest.raises(VersionRefused):
         check(write(model, raw), trust)
+
+
+def test_an_mlmodel_that_is_right_but_for_its_length_is_refused(model: Path) -> None:
+    text = yaml.safe_dump(skops())
+    check(write(model, text + "#" * (LIMIT - len(text))), "strict")
+    with pytest.raises(VersionRefused, match="MLmodel is longer than"):
+        check(write(model, text + "#" * (LIMIT - len(text) + 1)), "pickle")
 
 
 @pytest.mark.parametrize("trust", ["strict", "pickle"])

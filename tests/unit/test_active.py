@@ -160,13 +160,10 @@ def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -
         assert asyncio.run(answer(active))[1] == [1.0]
 
 
-def test_whatever_else_fails_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
-    from serving import release
-
-    release(tmp_path, "c", models.constant(1.0), {"threshold": "high"})
-    refused = pytest.raises(NotReady, match=r"This version cannot be loaded \(ValueError\)\.$")
-    with activated(f"{tmp_path}/models/c@champion") as active, refused:
-        asyncio.run(answer(active))
+def test_whatever_else_fails_is_an_error_of_the_version() -> None:
+    with activated("/nowhere", start=False) as active:
+        active._failed(ValueError("secret"))
+        assert active.reason == "No model is active. This version cannot be loaded (ValueError)."
 
 
 def test_a_model_that_exits_while_it_is_loaded_is_an_error_of_the_version(models: Library, tmp_path: Path) -> None:
@@ -203,6 +200,8 @@ def test_a_failing_poll_is_told_when_its_backoff_is_due_and_a_moved_alias_is_fol
         assert (active._failures, active.error) == (1, raised.value)
         move(tmp_path / "store", "1")
         active._refresh()
+        assert active._woken.wait(WAIT_SECONDS)
+        active._settle()
         assert active.current is not None
         assert (active.current.version, active._failures, active.error) == ("1", 0, None)
         active.current.retire()

@@ -15,6 +15,7 @@ from typing import Any, Final
 import onnxruntime as ort
 
 from modelserve.cells import Array
+from modelserve.external_data import refuse_external_data
 from modelserve.memory import give_back_code
 from modelserve.runtimes.packing import Packing, Plan
 from modelserve.signature import Batch
@@ -72,8 +73,9 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
 
 
 def opened(data: bytes) -> Any:
-    """A session. From bytes, so that the graph cannot name other files. One thread per call: an instance serves on one
-    processor."""
+    """A session. Bytes may name files as well, so they are looked through before. One thread per call: an instance serves
+    on one processor."""
+    refuse_external_data(data)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # for a row the C library's own is faster, and keeps less

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, SettingError
+from modelserve.store import documents
 from modelserve.store.locations import alias_name, check_version
 from modelserve.store.objects import NotModified, Objects
 
@@ -32,15 +33,19 @@ class Alias:
     def from_bytes(cls, data: bytes) -> Alias:
         """Keys of later tools are ignored. Raises `ArtifactCorrupt`."""
         try:
-            raw = json.loads(data)
+            raw = documents.parse(data)
             values = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
             alias = cls(**values)
             _check(alias)
-        except (ValueError, TypeError, KeyError, RecursionError, SettingError) as error:
-            raise ArtifactCorrupt(
-                "The alias is not a document of this kit; promote a version to write it anew."
-            ) from error
+        except documents.Unreadable as error:
+            raise _no_alias(f"it {error}") from error
+        except (ValueError, TypeError, SettingError) as error:
+            raise _no_alias("a field is missing or is not what it must be") from error
         return alias
+
+
+def _no_alias(reason: str) -> ArtifactCorrupt:
+    return ArtifactCorrupt(f"The alias is not a document of this kit ({reason}); promote a version to write it anew.")
 
 
 def _check(alias: Alias) -> None:

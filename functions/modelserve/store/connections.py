@@ -23,9 +23,17 @@ class Answer:
         self.status = response.status
         self.headers = response.headers
 
-    def read(self, limit: int | None = None) -> bytes:
+    def read(self) -> bytes:
+        """All that is left."""
         try:
-            return self._response.read() if limit is None else self._response.read(limit)
+            return self._response.read()
+        except BROKEN as error:
+            raise Transient("the connection broke") from error
+
+    def read_some(self, limit: int) -> bytes:
+        """What has come, at least a byte unless it has ended: to wait for as many as the limit could take for ever."""
+        try:
+            return self._response.read1(limit)
         except BROKEN as error:
             raise Transient("the connection broke") from error
 

@@ -5,8 +5,10 @@ The generation of a file is its modification time in nanoseconds, made to grow w
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +19,11 @@ from typing import BinaryIO
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
 from modelserve.store.checksums import BLOCK, of_bytes
 from modelserve.store.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write, too_long
-from modelserve.store.paths import fault, shown, walk
+from modelserve.store.paths import fault, no_plain_file, shown, walk
 
 # The lock, and files that are not yet whole; never listed.
 PRIVATE = ".modelserve"
+NO_FILE = frozenset({errno.ELOOP, errno.ENXIO})  # what opening a link and a socket gives
 
 
 class DirectoryObjects:
@@ -38,7 +41,7 @@ class DirectoryObjects:
             return []
         start = f"{below}/" if below else ""
         with _reported():
-            found = [(start + name, status) for name, status in walk(str(directory))]
+            found = list(walk(str(directory), start))
         return [
             ObjectInfo(name, status.st_size, status.st_mtime_ns, None)
             for name, status in found
@@ -153,12 +156,18 @@ class DirectoryObjects:
     def _open(self, name: str) -> BinaryIO:
         path = self._path(name)
         try:
-            # Without the flag, a link planted as a file would be followed to wherever it points.
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            # Without NOFOLLOW, a link planted as a file would be followed to wherever it points; without NONBLOCK, a
+            # pipe would wait for a writer that never comes.
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ArtifactMissing("The directory has no such file.") from error
         except OSError as error:
-            raise StoreUnavailable(f"A file cannot be read: {error.strerror}.") from error
+            if error.errno in NO_FILE:
+                raise no_plain_file(name) from error
+            raise StoreUnavailable(f"The file {shown(name)} cannot be read: {error.strerror}.") from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # of what was opened: another may be there by now
+            os.close(handle)
+            raise no_plain_file(name)
         return os.fdopen(handle, "rb")
 
 

@@ -43,26 +43,30 @@ class GcsReader:
         self._connections.close()
 
     def list(self, prefix: str) -> Sequence[ObjectInfo]:
+        deadline = Deadline(self._timing)
+
         def attempt() -> Sequence[ObjectInfo]:
             found: list[ObjectInfo] = []
             query = {"prefix": prefix, "fields": f"items({FIELDS}),nextPageToken"}
             while True:
                 with self._get(f"{self._objects_path}?{urlencode(query)}") as answer:
-                    page = decoded(answer)
+                    page = decoded(answer, deadline)
                 found += [info_of(item) for item in page.get("items", ())]
                 if not page.get("nextPageToken"):
                     return found
                 query["pageToken"] = page["nextPageToken"]
 
-        return self._run(Deadline(self._timing), attempt)
+        return self._run(deadline, attempt)
 
     def stat(self, name: str) -> ObjectInfo | None:
+        deadline = Deadline(self._timing)
+
         def attempt() -> ObjectInfo:
             with self._get(f"{self._object(name)}?{urlencode({'fields': FIELDS})}") as answer:
-                return info_of(decoded(answer))
+                return info_of(decoded(answer, deadline))
 
         try:
-            return self._run(Deadline(self._timing), attempt)
+            return self._run(deadline, attempt)
         except ArtifactMissing:
             return None
 
@@ -70,15 +74,16 @@ class GcsReader:
         self, name: str, limit: int, if_generation_not_match: int | None = None
     ) -> tuple[bytes, ObjectInfo] | NotModified:
         known = if_generation_not_match
+        deadline = Deadline(self._timing)
         query = {"alt": "media"} | ({} if known is None else {"ifGenerationNotMatch": str(known)})
 
         def attempt() -> tuple[bytes, ObjectInfo] | NotModified:
             with self._get(f"/download{self._object(name)}?{urlencode(query)}", unchanged=known is not None) as answer:
                 if answer.status == 304 and known is not None:
                     return NotModified(known)
-                return whole(name, bounded(name, answer, limit), answer, known)
+                return whole(name, bounded(name, answer, limit, deadline), answer, known)
 
-        return self._run(Deadline(self._timing), attempt)
+        return self._run(deadline, attempt)
 
     def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
         deadline = Deadline(self._timing)
@@ -88,9 +93,8 @@ class GcsReader:
         def attempt() -> None:
             nonlocal done
             with self._get(target, {"Range": f"bytes={done}-{end - 1}"}) as answer:
-                skip(answer, done)
-                for data in blocks(answer):
-                    deadline.check()
+                skip(answer, done, deadline)
+                for data in blocks(answer, deadline):
                     if done + len(data) > end:
                         raise ArtifactCorrupt("The store sent more bytes than the file has.")
                     write(data)
@@ -143,9 +147,9 @@ def failure(status: int, bucket: str) -> Exception:
     return StoreUnavailable(f"The store refused the request ({status}).")
 
 
-def decoded(answer: Answer) -> dict[str, Any]:
+def decoded(answer: Answer, deadline: Deadline) -> dict[str, Any]:
     try:
-        value = json.loads(answer.read())
+        value = json.loads(b"".join(blocks(answer, deadline)))
     except ValueError as error:
         raise Transient("its answer was not JSON") from error
     if not isinstance(value, dict):
@@ -158,27 +162,32 @@ def info_of(item: dict[str, Any]) -> ObjectInfo:
     return ObjectInfo(item["name"], int(item["size"]), int(item["generation"]), checksums.decode(crc) if crc else None)
 
 
-def blocks(answer: Answer) -> Iterator[bytes]:
-    while data := answer.read(BLOCK):
+def blocks(answer: Answer, deadline: Deadline, limit: int = BLOCK) -> Iterator[bytes]:
+    """As they come, until the answer ends or time is up."""
+    while data := answer.read_some(min(limit, BLOCK)):
+        deadline.check()
         yield data
+    answer.read()  # nothing: so that the connection can be used again
 
 
-def bounded(name: str, answer: Answer, limit: int) -> bytes:
-    data = answer.read(limit + 1)
-    if len(data) > limit:
-        raise too_long(name, limit)
+def bounded(name: str, answer: Answer, limit: int, deadline: Deadline) -> bytes:
+    data = bytearray()
+    for block in blocks(answer, deadline, limit + 1):
+        data += block
+        if len(data) > limit:
+            raise too_long(name, limit)
     announced = answer.headers.get("Content-Length")
     if announced is not None and announced.isdigit() and int(announced) > len(data):
         raise Transient("the stream ended early")
-    answer.read()  # to the end, so that the connection can be used again
-    return data
+    return bytes(data)
 
 
-def skip(answer: Answer, start: int) -> None:
+def skip(answer: Answer, start: int, deadline: Deadline) -> None:
     """A server that ignores the range sends the file from its beginning."""
     if answer.status == 200 and start:
         left = start
-        while left and (data := answer.read(min(left, BLOCK))):
+        while left and (data := answer.read_some(min(left, BLOCK))):
+            deadline.check()
             left -= len(data)
 
 

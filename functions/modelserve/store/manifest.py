@@ -7,10 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
 
 from modelserve.errors import ArtifactCorrupt, SettingError
-from modelserve.store import checksums
+from modelserve.store import checksums, documents
 from modelserve.store.locations import MANIFEST, check_model_name, check_version
 from modelserve.store.paths import check_names, shown
 
@@ -72,18 +74,42 @@ class Manifest:
     def from_bytes(cls, data: bytes) -> Manifest:
         """Raises `ArtifactCorrupt` with what is wrong."""
         raw = _document(data)
-        if raw.get("format") != FORMAT:
+        if type(raw.get("format")) is not int or raw["format"] != FORMAT:
             raise ArtifactCorrupt(
                 f"The manifest has format {shown(str(raw.get('format')))} and this server reads {FORMAT}; update the server."
             )
         try:
             manifest = _manifest(raw)
+            written = manifest.to_bytes()
         except (KeyError, TypeError, ValueError, SettingError) as error:
             what = f"has no {error.args[0]}" if isinstance(error, KeyError) else f"is wrong: {error}"
             raise ArtifactCorrupt(f"The manifest {what.rstrip('.')}; publish the version again.") from error
-        if manifest.to_bytes() != data:
+        if written != data:
             raise ArtifactCorrupt("The manifest was edited after it was written; publish the version again.")
         return manifest
+
+
+class Environment(TypedDict, total=False):
+    python: str | None
+    packages: dict[str, str]
+
+
+class Presentation(TypedDict, total=False):
+    positive_class: str | None
+    threshold: float | None
+    label: str | None
+
+
+class Output(TypedDict):
+    name: str
+
+
+class Compiled(TypedDict):
+    """Of a runtime that is compiled: what a server reads of it."""
+
+    file: str
+    outputs: Annotated[list[Output], msgspec.Meta(min_length=1)]
+    classes: NotRequired[list[str | bool | int | float] | None]
 
 
 _KEYS = (
@@ -105,12 +131,9 @@ def _path(entry: FileEntry) -> str:
 
 def _document(data: bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactCorrupt("The manifest is not JSON; publish the version again.") from error
-    if not isinstance(raw, dict):
-        raise ArtifactCorrupt("The manifest is not a JSON object; publish the version again.")
-    return raw
+        return documents.parse(data)
+    except documents.Unreadable as error:
+        raise ArtifactCorrupt(f"The manifest {error}; publish the version again.") from error
 
 
 def _manifest(raw: dict[str, Any]) -> Manifest:
@@ -124,11 +147,11 @@ def _manifest(raw: dict[str, Any]) -> Manifest:
         version=check_version(_typed(raw, "version", str)),
         files=files,
         signature=_optional(raw, "signature"),
-        runtime=_runtime(_typed(raw, "runtime", dict)),
+        runtime=_runtime(raw),
         methods=_methods(_typed(raw, "methods", list)),
-        environment=_typed(raw, "environment", dict),
-        presentation=_optional(raw, "presentation"),
-        provenance=_typed(raw, "provenance", dict),
+        environment=_shaped(raw, "environment", Environment),
+        presentation=_shaped(raw, "presentation", Presentation | None),
+        provenance=_shaped(raw, "provenance", dict[str, str | None]),
         sample=_records(_typed(raw, "sample", list)),
         extra={key: value for key, value in raw.items() if key not in {*_KEYS, "format", "files"}},
     )
@@ -138,7 +161,7 @@ def _entry(item: Any) -> FileEntry:
     if not isinstance(item, dict) or set(item) != {"path", "size", "crc32c", "sha256"}:
         raise TypeError("a file has exactly path, size, crc32c and sha256")
     size, sha256 = _typed(item, "size", int), _typed(item, "sha256", str)
-    if isinstance(size, bool) or size < 0:
+    if isinstance(size, bool) or not 0 <= size < 1 << 63:
         raise ValueError("a size is a whole number from 0")
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError("a sha256 is 64 lower-case hex digits")
@@ -156,9 +179,21 @@ def _optional(raw: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     return found
 
 
-def _runtime(runtime: Mapping[str, Any]) -> Mapping[str, Any]:
+def _shaped(raw: Mapping[str, Any], key: str, shape: Any) -> Any:
+    """As it stands, once it is known to have this shape; more keys than that are a later tool's."""
+    try:
+        msgspec.convert(raw[key], shape)
+    except msgspec.ValidationError as error:
+        raise TypeError(f"{key} is not what it must be ({error})") from error
+    return raw[key]
+
+
+def _runtime(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    runtime: Mapping[str, Any] = _typed(raw, "runtime", dict)
     if runtime["kind"] not in ("native", "compiled"):
         raise ValueError("runtime.kind must be native or compiled")
+    if runtime["kind"] == "compiled":
+        _shaped(raw, "runtime", Compiled)
     return runtime
 
 

@@ -82,12 +82,18 @@ def _parents(name: str) -> Iterator[str]:
     return ("/".join(parts[:end]) for end in range(1, len(parts)))
 
 
-def walk(directory: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file below, as its name with slashes and its status, in order of name.
+def walk(directory: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """Every file below, as its name with slashes behind the prefix and its status, in order of name.
 
     A symlink, device or pipe raises `ArtifactCorrupt`: its bytes are not the version's own.
     """
-    yield from sorted(_walk(directory, ""), key=lambda found: found[0])
+    yield from sorted(_walk(directory, prefix), key=lambda found: found[0])
+
+
+def no_plain_file(name: str) -> ArtifactCorrupt:
+    return ArtifactCorrupt(
+        f"{shown(name)} is a link or a device and no plain file, as all of a version or store must be; put one in its place."
+    )
 
 
 def _walk(directory: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -100,4 +106,4 @@ def _walk(directory: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
             elif stat.S_ISREG(status.st_mode):
                 yield name, status
             else:
-                raise ArtifactCorrupt(f"{shown(name)} is a link or a device; a version holds only plain files.")
+                raise no_plain_file(name)

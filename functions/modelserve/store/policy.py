@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from modelserve.errors import VersionRefused
+from modelserve.external_data import refuse_external_file
 from modelserve.store.environment import environment_of
 from modelserve.store.mlmodel import PYFUNC, ModelConfig, config, read, texts
 from modelserve.store.paths import check_names, fault, shown, walk
@@ -47,12 +48,13 @@ Flavor = Mapping[str, Any]
 def check(directory: Path, trust: str) -> ModelConfig:
     """The model's config, or `VersionRefused` (`ArtifactCorrupt` for names that no version may hold).
 
-    `trust` is the setting MODEL_TRUST. Contained paths are demanded under either.
+    `trust` is the setting MODEL_TRUST. Contained paths, and ONNX files that name no others, are demanded under either.
     """
     check_names(name for name, _ in walk(str(directory)))
     raw = read(directory)
     found = config(raw, environment_of(directory))
     _check_paths(directory, found, raw)
+    _check_onnx(directory, found)
     if trust == "pickle":
         return found
     _check_strict(directory, found)
@@ -70,6 +72,14 @@ def _check_paths(directory: Path, found: ModelConfig, raw: Mapping[str, Any]) ->
         path = found.flavors[PYFUNC].get(name)
         if path and not (directory / str(path)).exists():
             raise VersionRefused(f"In MLmodel, {name} names {shown(str(path))}, which the version does not hold.")
+
+
+def _check_onnx(directory: Path, found: ModelConfig) -> None:
+    """Contained paths are no use if the file that they lead to names others."""
+    pyfunc = found.flavors[PYFUNC] if found.loader_module == "mlflow.onnx" else {}
+    for path in {pyfunc.get("data"), pyfunc.get("model_path"), found.flavors.get("onnx", {}).get("data")}:
+        if path and (directory / str(path)).is_file():
+            refuse_external_file(directory / str(path))
 
 
 def _check_strict(directory: Path, found: ModelConfig) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 
 from modelserve.errors import ArtifactCorrupt, StoreUnavailable
 from modelserve.store.checksums import Checksums, of_file
@@ -53,20 +54,12 @@ def download(files: Sequence[Wanted], objects: Objects, directory: Path) -> None
     for wanted in files:
         (directory / wanted.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     stop = Event()
-    pool = ThreadPoolExecutor(min(THREADS, _parts(files)), thread_name_prefix="download")
-    with ExitStack() as left:
-        # Entered first, so left last: a handle may be closed when no thread can write to it any more.
-        open_files = left.enter_context(_OpenFiles())
-        left.callback(pool.shutdown, cancel_futures=True)
-        left.callback(stop.set)
-        futures: list[Future[None]] = []
-        for wanted in files:
-            futures += _submit(pool, objects, directory / wanted.path, wanted, stop, open_files)
-        _settle(futures, stop)
-
-
-def _parts(files: Iterable[Wanted]) -> int:
-    return max(1, sum(max(1, -(-wanted.size // CHUNK)) for wanted in files))
+    # Left last: a handle may be closed when no thread can write to it any more.
+    with _OpenFiles() as open_files:
+        parts = [
+            part for wanted in files for part in _parts_of(objects, directory / wanted.path, wanted, stop, open_files)
+        ]
+        _run(deque(parts), stop)
 
 
 class _OpenFiles:
@@ -96,14 +89,44 @@ class _OpenFiles:
         os.close(handle)
 
 
-def _submit(
-    pool: ThreadPoolExecutor, objects: Objects, path: Path, wanted: Wanted, stop: Event, open_files: _OpenFiles
-) -> Sequence[Future[None]]:
+def _parts_of(
+    objects: Objects, path: Path, wanted: Wanted, stop: Event, open_files: _OpenFiles
+) -> Iterator[Callable[[], None]]:
     handle = open_files.create(path)
     starts = range(0, max(wanted.size, 1), CHUNK)
     finish = _last(len(starts), lambda: _finish(open_files, handle, path, wanted))
     part = _Part(objects, wanted, handle, stop, finish)
-    return [pool.submit(part.fetch, start) for start in starts]
+    return (partial(part.fetch, start) for start in starts)
+
+
+def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
+    """All of them, or the first error; either way none of the threads runs afterwards. They are daemons, as a pool's are
+    not: a process that is told to end need not wait for a store that drips."""
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        while tasks and not stop.is_set():
+            with suppress(IndexError):  # another was first
+                task = tasks.popleft()
+                try:
+                    task()
+                except BaseException as error:
+                    errors.append(error)
+                    stop.set()
+
+    threads = [Thread(target=work, name="download", daemon=True) for _ in range(min(THREADS, len(tasks)))]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+    if errors:
+        raise errors[0]
 
 
 def _last(count: int, action: Callable[[], None]) -> Callable[[], None]:
@@ -151,10 +174,3 @@ def _finish(open_files: _OpenFiles, handle: int, path: Path, wanted: Wanted) -> 
     os.fsync(handle)
     open_files.close(handle)
     check(wanted, of_file(path))
-
-
-def _settle(futures: Sequence[Future[None]], stop: Event) -> None:
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    stop.set()
-    for future in done:
-        future.result()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from modelserve.errors import PreconditionFailed
 from modelserve.store.objects import Objects
@@ -17,6 +17,35 @@ from modelserve_control import provenance
 from modelserve_control.documents import Document, encoded, read
 from modelserve_control.rollout.errors import NoRollout, RolloutUnderWay, TakenOver
 from modelserve_control.rollout.order import Order
+
+
+class Step(TypedDict):
+    step: str
+
+
+class OneService(TypedDict):
+    name: str
+    pinned: str
+    newest: NotRequired[str | None]
+    candidate: NotRequired[str | None]
+
+
+class Shape(TypedDict):
+    """What a rollout that goes on relies on."""
+
+    id: str
+    started_by: str
+    started_at: str
+    deploy: list[str]
+    shares: list[int]
+    services: dict[str, OneService]
+    steps: list[Step]
+    outcome: str | None
+    why: str | None
+
+
+class Lock(TypedDict):
+    id: str
 
 
 class Record:
@@ -79,7 +108,7 @@ class Record:
         self.document = document
 
     def _taken(self) -> TakenOver:
-        found = read(self._objects, self.name)
+        found = read(self._objects, self.name, Shape)
         last = found[0]["steps"][-1] if found and found[0]["steps"] else {}
         who, when = last.get("by", "someone"), last.get("at", "a moment ago")
         return TakenOver(f"The rollout {self.id} was taken over by {who} at {when}; this process has stopped.")
@@ -110,8 +139,8 @@ def held(objects: Objects, services: Iterable[str]) -> Record:
     """The rollout that holds any of these services. Raises NoRollout."""
     names = list(services)
     for service in names:
-        if lock := read(objects, lock_name(service)):
-            if found := read(objects, record_name(lock[0]["id"])):
+        if lock := read(objects, lock_name(service), Lock):
+            if found := read(objects, record_name(lock[0]["id"]), Shape):
                 return Record(objects, *found)
             objects.delete(lock_name(service), lock[1])
     raise NoRollout(f"No rollout of {' or '.join(names)} is under way.")
@@ -124,7 +153,7 @@ def lock(objects: Objects, record: Record, service: str) -> None:
     try:
         objects.write(lock_name(service), encoded(content), generation)
     except PreconditionFailed as error:
-        winner = read(objects, lock_name(service))
+        winner = read(objects, lock_name(service), Lock)
         raise under_way(service, winner[0] if winner else {}) from error
 
 
@@ -133,12 +162,12 @@ def free(objects: Objects, service: str, id: str | None = None) -> int:
 
     Raises RolloutUnderWay.
     """
-    found = read(objects, lock_name(service))
+    found = read(objects, lock_name(service), Lock)
     if found is None:
         return 0
     holder, generation = found
     if holder["id"] != id:
-        other = read(objects, record_name(holder["id"]))
+        other = read(objects, record_name(holder["id"]), Shape)
         if other is not None and other[0]["outcome"] is None:
             raise under_way(service, holder)
     return generation
@@ -146,7 +175,7 @@ def free(objects: Objects, service: str, id: str | None = None) -> int:
 
 def unlock(objects: Objects, record: Record, services: Iterable[str]) -> None:
     for service in services:
-        found = read(objects, lock_name(service))
+        found = read(objects, lock_name(service), Lock)
         if found and found[0]["id"] == record.id:
             objects.delete(lock_name(service), found[1])
 

@@ -45,6 +45,19 @@ def test_a_stream_that_stalls_is_given_up_and_tried_again(
     assert {name: data for name, data in tree(directory).items() if name != MANIFEST} == FILES
 
 
+@pytest.mark.parametrize("where", ["manifest.json", r"/o\?.*prefix=", r"MLmodel.*alt=media", "champion.json"])
+def test_a_stream_that_drips_is_given_up_when_its_time_is_up(
+    where: str, proxy: Proxy, direct: GcsObjects, brief: GcsObjects, cache: Path
+) -> None:
+    """It never stalls, so no timeout of its connection ever ends it."""
+    promote(direct, "churn", "champion", publish(direct, "churn", "1", {**FILES, "MLmodel": b"#" * 1_000}))
+    proxy.script([Fault("drip-after-10", where)])
+    with pytest.raises(StoreUnavailable, match="within 1 s: the deadline passed"):
+        fetch(resolve(parse("gs://any/models/churn@champion"), brief), brief, cache)
+    assert proxy.dripping.is_set()
+    assert not proxy.dripped.is_set()
+
+
 def test_a_broken_stream_goes_on_where_it_broke(
     proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
 ) -> None:

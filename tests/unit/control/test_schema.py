@@ -29,7 +29,12 @@ SCALARS = {
     "when": ("datetime", "string"),
     "data": ("binary", "bytes"),
 }
-COMPILED = {"kind": "compiled", "classes": None, "outputs": [{"name": "predict", "kind": "double"}]}
+COMPILED = {
+    "kind": "compiled",
+    "file": "served.onnx",
+    "classes": None,
+    "outputs": [{"name": "predict", "kind": "double"}],
+}
 PART = {"a": {"type": "long"}, "b": {"type": "string", "required": False}}
 BOTH = ("predict", "predict_proba")
 

@@ -35,7 +35,7 @@ def test_what_is_no_plain_file_is_refused_in_a_sentence(
     model = tiny(tmp_path / "model")
     monkeypatch.chdir(model)
     make(Path("odd"))
-    with pytest.raises(ArtifactCorrupt, match="'odd' is a link or a device; a version holds only plain files"):
+    with pytest.raises(ArtifactCorrupt, match="'odd' is a link or a device and no plain file"):
         fetch(str(model), tmp_path / "scratch")
 
 

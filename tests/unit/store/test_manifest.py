@@ -27,7 +27,7 @@ def test_the_same_content_gives_the_same_bytes_and_digest() -> None:
 def test_a_manifest_reads_back_as_it_was_written() -> None:
     manifest = make(
         signature={"inputs": "[]"},
-        runtime={"kind": "compiled", "opset": 5},
+        runtime={"kind": "compiled", "opset": 5, "file": "model.onnx", "outputs": [{"name": "predict"}]},
         methods=["predict", "predict_proba"],
         environment={"python": "3.11.7", "packages": {"scikit-learn": "1.9.1"}},
         presentation={"positive_class": "yes", "threshold": 0.1, "label": "churn"},
@@ -94,7 +94,7 @@ def test_a_wrong_manifest_is_refused_with_a_reason(change: Callable[[dict[str, A
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"\xff", b"[" * 100_000, b'"x"'])
 def test_what_is_not_a_json_object_is_refused(data: bytes) -> None:
-    with pytest.raises(ArtifactCorrupt, match="not"):
+    with pytest.raises(ArtifactCorrupt, match=r"not|nested"):
         Manifest.from_bytes(data)
 
 

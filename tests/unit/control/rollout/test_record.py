@@ -22,7 +22,9 @@ def store(tmp_path: Path) -> Iterator[Objects]:
 
 
 def begun(store: Objects) -> Record:
-    return records.create(store, ORDER, {"a": {"candidate": None}, "b": {"candidate": None}})
+    return records.create(
+        store, ORDER, {name: {"name": name, "pinned": f"{name}-1", "candidate": None} for name in "ab"}
+    )
 
 
 def test_of_two_one_gets_the_lock_and_the_other_is_told_who(store: Objects) -> None:
