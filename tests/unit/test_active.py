@@ -69,6 +69,7 @@ def eventually(active: Active, version: str) -> Any:
         if found == version:
             return value
         assert time.monotonic() < end, f"version {version} was not activated"
+        assert active._thread.is_alive(), "the loader has ended"
         time.sleep(0.01)
 
 
@@ -76,6 +77,7 @@ def fails(active: Active) -> None:
     end = time.monotonic() + WAIT_SECONDS
     while active.error is None:
         assert time.monotonic() < end, "no failure was reported"
+        assert active._thread.is_alive(), "the loader has ended"
         time.sleep(0.01)
 
 
@@ -83,6 +85,7 @@ def loads(active: Active) -> Loaded:
     end = time.monotonic() + WAIT_SECONDS
     while active.current is None:
         assert time.monotonic() < end, "nothing was loaded"
+        assert active._thread.is_alive(), "the loader has ended"
         time.sleep(0.01)
     return active.current
 
