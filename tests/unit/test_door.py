@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from threading import Thread
 from typing import Any
 
@@ -13,19 +12,13 @@ import pytest
 from modelserve.door import Budget, Turn
 from modelserve.errors import TooSlow
 from signatures import signature
-from tiny import Holding, Tiny, loaded
+from tiny import PROMPT_SECONDS, Holding, Tiny, loaded, run
 
 FOREVER = 600.0
-LIMIT = 20.0  # seconds after which what should have ended by itself is given up
 
 
 async def forever() -> None:
     await asyncio.get_running_loop().create_future()
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Ends also where no deadline does, with an error that is not ours."""
-    return asyncio.run(asyncio.wait_for(coroutine, LIMIT))
 
 
 async def within(seconds: float, *inner: float) -> None:
@@ -62,7 +55,7 @@ def test_what_another_cancels_as_the_time_is_up_stays_cancelled() -> None:
     async def main() -> None:
         task = asyncio.create_task(within(0.01))
         await asyncio.sleep(0)
-        time.sleep(0.02)  # noqa: ASYNC251 - in which the loop stands still, and then does both in one turn
+        time.sleep(0.02)  # the loop stands still, and then does both in one turn
         asyncio.get_running_loop().call_later(0, task.cancel)
         await task
 
@@ -109,7 +102,7 @@ def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
             await asyncio.sleep(0)
             if ends == "cancelled":
                 task.cancel()
-            await asyncio.wait([task], timeout=LIMIT / 2)
+            await asyncio.wait([task], timeout=PROMPT_SECONDS / 2)
             assert task.done()
             expected = {"well": None, "with an error": ValueError, "too late": TooSlow}
             if ends == "cancelled":
@@ -120,5 +113,5 @@ def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
         run(main())
         closing = Thread(target=made.leases.close, daemon=True)  # waits for ever when the turn still has it
         closing.start()
-        closing.join(LIMIT)
+        closing.join(PROMPT_SECONDS)
         assert not closing.is_alive()

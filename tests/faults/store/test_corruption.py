@@ -21,7 +21,9 @@ CORRUPTIONS = {
     "whole body": [Fault("corrupt", BODY)],
     "wrong tail after a resume": [Fault("break-after-300000", BODY), Fault("corrupt-resume", BODY)],
     "no hash header": [Fault("no-hash", BODY)],
+    "an MD5 alone": [Fault("md5-only", BODY)],
     "more bytes than asked for": [Fault("surplus", BODY)],
+    "a gzip-encoded object": [Fault("packed", BODY)],
 }
 
 
@@ -36,6 +38,29 @@ def test_corrupt_bytes_are_refused_and_leave_nothing(
     resolved = resolve(BARE if bare else VERSION, objects)
     proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
     with pytest.raises(ArtifactCorrupt):
+        fetch(resolved, objects, cache)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_body_that_is_too_short_is_asked_for_again(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    """The missing byte, and no more: what came before it is kept, and the whole is verified."""
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, objects)
+    proxy.script([Fault("missing", BODY)])
+    found = tree(fetch(resolved, objects, cache))
+    assert {name: data for name, data in found.items() if name != MANIFEST} == FILES
+    assert proxy.count(BODY) == 2
+
+
+def test_a_listing_without_checksums_leaves_those_of_the_manifest(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, objects)
+    proxy.script([Fault("no-crc32c", r"/o\?.*prefix="), Fault("corrupt", BODY)])
+    with pytest.raises(ArtifactCorrupt, match=r"does not have its crc32c and sha256"):
         fetch(resolved, objects, cache)
     assert list(cache.iterdir()) == []
 
