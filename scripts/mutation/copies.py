@@ -7,11 +7,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from venv import EnvBuilder
 
 from modelserve.payloads.rows_plan import SOURCES as LIBRARY_SOURCES
 from modelserve_control.rows_library import LIBRARY
@@ -35,12 +37,6 @@ class Outcome:
 class Copy:
     def __init__(self, root: Path) -> None:
         self.root = root
-
-    @property
-    def environment(self) -> dict[str, str]:
-        # Before the checkout that .venv was made for; and without compiled files, which could be those of another text.
-        paths = os.pathsep.join(str(self.root / folder) for folder in ("functions", "scripts", "tests"))
-        return os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "500"}
 
     @contextmanager
     def without(self, guard: Guard) -> Iterator[None]:
@@ -90,7 +86,8 @@ class Copy:
         process = subprocess.Popen(
             [str(self.root / ".venv/bin/python"), *arguments],
             cwd=self.root,
-            env=self.environment,
+            # Without compiled files, which could be those of another text.
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "500"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -106,7 +103,7 @@ class Copy:
 
 
 def copy_checkout(checkout: Path, root: Path) -> Copy:
-    """The files that git knows or would add, and what is made beside them by links."""
+    """The files that git knows or would add, with an environment of its own; what is made beside them by a link."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=checkout,
@@ -120,7 +117,27 @@ def copy_checkout(checkout: Path, root: Path) -> Copy:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     shutil.copy2(checkout / "functions" / LIBRARY, root / "functions" / LIBRARY)
-    for made in (".venv", ".cache"):
-        (checkout / made).mkdir(exist_ok=True)
-        (root / made).symlink_to(checkout / made)
+    (checkout / ".cache").mkdir(exist_ok=True)
+    (root / ".cache").symlink_to(checkout / ".cache")
+    copy_environment(checkout / ".venv", root)
     return Copy(root)
+
+
+def copy_environment(venv: Path, root: Path) -> None:
+    """One whose commands and processes take the copy's modules, and those of others from where they are."""
+    made = root / ".venv"
+    EnvBuilder(symlinks=True).create(made)
+    place = Path("lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")
+    paths = (root / "functions", root / "scripts", venv / place)  # the .pth files of the last are not read
+    (made / place / "copy.pth").write_text("".join(f"{path}\n" for path in paths))
+    for command in (venv / "bin").iterdir():
+        target = made / "bin" / command.name
+        if target.exists():
+            continue
+        with command.open("rb") as file:
+            script = file.read(2) == b"#!"
+        if script:
+            target.write_text(command.read_text().replace(str(venv), str(made), 1))
+            target.chmod(0o755)
+        else:
+            target.symlink_to(command)
