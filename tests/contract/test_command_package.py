@@ -29,7 +29,6 @@ from serving import release
 if TYPE_CHECKING:
     from models.library import Library
 
-pytestmark = pytest.mark.timeout(660)  # one installs all that a function needs
 UV = str(Path(sys.executable).with_name("uv"))
 NATIVE_ONLY = {"mlflow-skinny", "scikit-learn", "pandas", "skops", "scipy", "joblib", "cloudpickle"}
 CUSTOMER = {"contract": "one_year", "tenure": 20, "monthlycharges": 60.0}

@@ -15,7 +15,6 @@ from modelserve.payloads import Limits, text_csv
 from modelserve.payloads.tables import from_records
 from modelserve.signature import Signature, from_mlmodel
 
-pytestmark = pytest.mark.timeout(660)  # each trains a model
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
 LIMITS = Limits(rows=10, columns=100, depth=5)
 CUSTOMER = json.loads(

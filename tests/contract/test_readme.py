@@ -21,7 +21,6 @@ from modelserve.errors import ServeError
 from modelserve_control import processes
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(660)  # what the README runs may have yet to train its models
 # A person sees that two seconds are enough; here as many are waited as it takes.
 ARRIVED = 'until curl -s localhost:$PORT/metadata | grep -q \'"version":"2"\'; do sleep 0.1; done'
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)

@@ -22,7 +22,7 @@ def test_behind_it():
 
 
 def test_a_test_that_hangs_fails_in_time_and_says_where(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    assert 0 < float(pytestconfig.getini("timeout")) <= 600
+    assert 0 < float(pytestconfig.getini("timeout")) < 1_000
     planted = tmp_path / "test_planted.py"
     planted.write_text(HANGS)
     command = [sys.executable, "-m", "pytest", str(planted), "-c", str(pytestconfig.inipath), "-o", "timeout=1"]
