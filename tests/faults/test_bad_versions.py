@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def told(served: Served) -> list[dict[str, Any]]:
     return [line for line in lines if line.get("still_serving") == "1"]
 
 
+def is_told(served: Served, code: str) -> bool:
+    return code in {line["error_code"] for line in told(served)}
+
+
 def test_no_version_that_cannot_serve_takes_the_place_of_one_that_does(functions: Functions, tmp_path: Path) -> None:
     store, models = tmp_path / "store", functions.models
     objects = open_objects(parse_store(str(store)))
@@ -65,7 +70,7 @@ def test_no_version_that_cannot_serve_takes_the_place_of_one_that_does(functions
         began = time.monotonic()
         for code, move in moves.items():
             move()
-            served.child.wait_until(lambda code=code: code in {line["error_code"] for line in told(served)})
+            served.child.wait_until(partial(is_told, served, code))
             answer = served.post("/predict", {"x": 1.0})
             assert (answer.status_code, answer.json()) == (200, {"prediction": 1.0}), code
             assert served.client.get("/health").status_code == 200

@@ -81,7 +81,7 @@ def peak(served: Served) -> int:
 def forget(served: Served) -> int:
     """Counts the peak anew; what the server has now. See proc_pid_clear_refs(5)."""
     Path(f"/proc/{served.child.pid}/clear_refs").write_text("5")
-    return psutil.Process(served.child.pid).memory_info().rss
+    return int(psutil.Process(served.child.pid).memory_info().rss)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["a length", "chunks"])
