@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from modelserve.loading import Loaded
 from modelserve.payloads.predictions import Presentation
 from modelserve.runtimes.batching import BatchingScorer
 from modelserve.signature import Batch, Signature
 
+T = TypeVar("T")
+
 WAIT_SECONDS = 120.0
+PROMPT_SECONDS = 30.0
+"""For what waits for no other process: it takes milliseconds, or it never ends."""
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What it gives. One that never ends is given up, which is no error of ours."""
+    return asyncio.run(asyncio.wait_for(coroutine, PROMPT_SECONDS))
 
 
 def double(batch: Batch) -> Any:

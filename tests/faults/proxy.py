@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import re
 import threading
 import time
@@ -23,7 +26,9 @@ class Fault:
     stall-after-N (N bytes, then silence until the proxy stops), corrupt (first byte of the body), corrupt-resume
     (the same, but only when the request has a Range that does not start at 0), no-hash (without X-Goog-Hash),
     drip-after-N (N bytes, then one every twentieth of a second, for ten seconds: `dripped` when somebody took all of them),
-    surplus (one byte more than asked), drop-answer (the request arrives, its answer does not), call (run `action`, then pass).
+    surplus (one byte more than asked), missing (one byte less, as if that were all), md5-only (corrupt, and told with an MD5
+    alone), packed (with gzip, and says so), no-crc32c (a listing without them), drop-answer (the request arrives, its answer
+    does not), call (run `action`, then pass).
     """
 
     kind: str
@@ -99,10 +104,22 @@ class Proxy:
                 resumed = not self.headers.get("range", "bytes=0-").startswith("bytes=0-")
                 if self.kind == "no-hash":
                     del headers["x-goog-hash"]
-                if content and (self.kind in ("corrupt", "no-hash") or (self.kind == "corrupt-resume" and resumed)):
+                if self.kind == "md5-only":
+                    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+                    del headers["x-goog-hash"]
+                    headers["x-goog-hash"] = f"md5={md5}"
+                corrupt = self.kind in ("corrupt", "no-hash", "md5-only") or (self.kind == "corrupt-resume" and resumed)
+                if content and corrupt:
                     content = bytes([content[0] ^ 1]) + content[1:]
                 if self.kind == "surplus":
                     content += b"!"
+                if self.kind == "missing":
+                    content = content[:-1]
+                if self.kind == "no-crc32c":
+                    content = re.sub(rb'"crc32c":\s*"[^"]*",?', b"", content)
+                if self.kind == "packed":
+                    content = gzip.compress(content)
+                    headers["content-encoding"] = "gzip"
                 return GONE if self.kind == "drop-answer" else (status, headers, content)
 
             def reply(self, status: int, headers: Headers, body: bytes, sent: int | None = None) -> None:

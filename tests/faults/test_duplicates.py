@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,9 @@ DELIVERY = Delivery(ack_deadline=600, minimum_backoff=0.01, maximum_backoff=0.05
 
 
 def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, tmp_path: Path) -> None:
-    store = tmp_path / "store"
+    """R12: in any order, eight at a time, to two processes that share a bucket of results."""
+    store, bucket = tmp_path / "store", tmp_path / "results"
+    bucket.mkdir()
     release(store, "linear", functions.models.path("two_outputs"))
     names = Names("duplicates", "duplicates")
     dice = random.Random(7)
@@ -34,20 +37,24 @@ def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, t
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)
             settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle", **PATIENT}
+            settings |= topics.settings | {"RESULTS_BUCKET": str(bucket)}
             with (
-                serving(tmp_path / "log", settings | topics.settings, "predict_event", "/health/ready") as served,
+                serving(tmp_path / "one.log", settings, "predict_event", "/health/ready") as one,
+                serving(tmp_path / "two.log", settings, "predict_event", "/health/ready") as two,
                 ThreadPoolExecutor(8) as pool,
             ):
-                statuses = Counter(pool.map(lambda body: served.post("/", body).status_code, deliveries))
+                turns = itertools.cycle([one, two])
+                statuses = Counter(pool.map(lambda body, served: served.post("/", body).status_code, deliveries, turns))
             seen = topics.predictions(len(deliveries))
             dead = topics.dead_letters(0)
     assert statuses == {200: len(deliveries)}
     assert dead == []
     values = defaultdict(set)
-    for one in seen:
-        values[one.event["prediction_id"]].add(one.data)
+    for message in seen:
+        values[message.event["prediction_id"]].add(message.data)
     assert len(values) == MESSAGES
-    assert all(len(value) == 1 for value in values.values())
+    stored = {path.stem: {path.read_bytes()} for path in (bucket / "results/linear").glob("*.json")}
+    assert values == stored, "one value for each, and it is the one that was stored"
 
 
 def test_poison_is_pushed_once_and_kept_once(functions: Functions, tmp_path: Path) -> None:

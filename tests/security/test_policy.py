@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from modelserve.errors import ArtifactCorrupt, ArtifactMissing, VersionRefused
+from modelserve import load_native  # noqa: F401 - what a server has imported before it looks at a version
+from modelserve.errors import ArtifactCorrupt, ArtifactMissing, VersionError, VersionRefused
+from modelserve.loading import load
+from modelserve.settings import Settings
+from modelserve.store.locations import parse as parse_location
 from modelserve.store.mlmodel import LIMIT, parse
+from modelserve.store.objects import open_objects
 from modelserve.store.policy import check
+from modelserve.store.resolve import resolve
 
 
 def skops(**changes: Any) -> dict[str, Any]:
@@ -79,6 +86,8 @@ ALLOWED = {
     "xgboost ubj": xgboost(),
     "xgboost json": xgboost("model.json", model_class="xgboost.sklearn.XGBClassifier"),
     "onnx": onnx(onnx_session_options={"intra_op_num_threads": 1}),
+    # MLflow lists which variables were set when the model was logged; nothing reads or sets them here.
+    "variables of the environment": skops() | {"env_vars": ["PATH", "PYTHONPATH", "OPENAI_API_KEY"]},
 }
 
 STRICT = {
@@ -122,7 +131,10 @@ ALWAYS = {
     "model_path outside": skops(pyfunc__model_path="../outside/e.pkl"),
     "model_path absolute": skops(pyfunc__model_path="/tmp/e.pkl"),
     "data outside": skops(pyfunc__data="../x"),
+    "data absolute": skops(pyfunc__data="/tmp/e.pkl"),
     "pickled_model outside": skops(sklearn__pickled_model="a/../../x"),
+    "pickled_model absolute": skops(sklearn__pickled_model="/tmp/e.pkl"),
+    "python_model outside": skops(pyfunc__python_model="../e.pkl"),
     "backslash": skops(sklearn__pickled_model="..\\x"),
     "home": skops(pyfunc__code="~/x"),
     "env outside": skops(pyfunc__env={"conda": "../conda.yaml"}),
@@ -182,6 +194,22 @@ def test_strict_refuses_whatever_can_run_code(raw: dict[str, Any], model: Path) 
         check(write(model, raw), "strict")
     assert set(sys.modules) == before
     check(model, "pickle")
+
+
+@pytest.mark.parametrize("raw", [*STRICT.values(), *ALWAYS.values()], ids=[*STRICT.keys(), *ALWAYS.keys()])
+def test_nothing_of_a_refused_version_runs(raw: Any, model: Path, tmp_path: Path) -> None:
+    """All the way of a server that loads it, although every file of it would leave a trace."""
+    canary = tmp_path / "ran"
+    for path in filter(Path.is_file, model.rglob("*")):
+        path.write_bytes(f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode())  # a pickle
+    (model / "code/evil.py").write_text(f"open({str(canary)!r}, 'w')")
+    location = parse_location(str(write(model, raw)))
+    objects = open_objects(location)
+    before = (set(sys.modules), dict(os.environ), sys.path[:])
+    with pytest.raises(VersionError):
+        load(resolve(location, objects), objects, Settings.from_environ({"MODEL_TRUST": "strict"}))
+    assert not canary.exists()
+    assert (set(sys.modules), dict(os.environ), sys.path) == before
 
 
 @pytest.mark.parametrize("raw", ALWAYS.values(), ids=ALWAYS.keys())

@@ -23,7 +23,7 @@ from modelserve.store.locations import parse_store
 from modelserve.store.objects import open_objects
 from modelserve_control.promote import promote
 from signatures import table
-from tiny import WAIT_SECONDS
+from tiny import PROMPT_SECONDS, WAIT_SECONDS, run
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -65,10 +65,11 @@ async def answer(active: Active) -> tuple[str, Any]:
 def eventually(active: Active, version: str) -> Any:
     end = time.monotonic() + WAIT_SECONDS
     while True:
-        found, value = asyncio.run(answer(active))
+        found, value = asyncio.run(answer(active))  # which may have yet to load
         if found == version:
             return value
         assert time.monotonic() < end, f"version {version} was not activated"
+        assert active._thread.is_alive(), "the loader has ended"
         time.sleep(0.01)
 
 
@@ -76,6 +77,7 @@ def fails(active: Active) -> None:
     end = time.monotonic() + WAIT_SECONDS
     while active.error is None:
         assert time.monotonic() < end, "no failure was reported"
+        assert active._thread.is_alive(), "the loader has ended"
         time.sleep(0.01)
 
 
@@ -83,6 +85,7 @@ def loads(active: Active) -> Loaded:
     end = time.monotonic() + WAIT_SECONDS
     while active.current is None:
         assert time.monotonic() < end, "nothing was loaded"
+        assert active._thread.is_alive(), "the loader has ended"
         time.sleep(0.01)
     return active.current
 
@@ -112,7 +115,7 @@ def test_a_moved_alias_is_followed_and_the_old_version_retired_after_its_last_re
                 assert await asyncio.to_thread(eventually, active, "2") == [2.0]
                 assert isinstance(old.scorer, BatchingScorer)
                 assert old.scorer._thread.is_alive()
-            await asyncio.to_thread(old.scorer.join, WAIT_SECONDS)
+            await asyncio.to_thread(old.scorer.join, PROMPT_SECONDS)
             assert not old.leases.enter()
 
         asyncio.run(across_the_swap())
@@ -124,13 +127,13 @@ def test_a_version_that_fails_keeps_the_old_one_and_a_mended_alias_ends_the_fail
         (store / "models/c/versions/2/MLmodel").write_text("no")
         move(store, "2")
         fails(active)
-        assert asyncio.run(answer(active)) == ("1", [1.0])
+        assert run(answer(active)) == ("1", [1.0])
         move(store, "1")
         end = time.monotonic() + WAIT_SECONDS
         while active.error is not None:
             assert time.monotonic() < end
             time.sleep(0.01)
-        assert asyncio.run(answer(active)) == ("1", [1.0])
+        assert run(answer(active)) == ("1", [1.0])
 
 
 def test_a_deleted_alias_keeps_what_it_named(store: Path) -> None:
@@ -138,17 +141,33 @@ def test_a_deleted_alias_keeps_what_it_named(store: Path) -> None:
         eventually(active, "1")
         (store / "models/c/aliases/champion.json").unlink()
         fails(active)
-        assert asyncio.run(answer(active)) == ("1", [1.0])
+        assert run(answer(active)) == ("1", [1.0])
 
 
 def test_a_model_that_never_loads_is_refused_at_once_with_the_reason(tmp_path: Path) -> None:
     with activated(tmp_path / "nothing", LOAD_WAIT_SECONDS="30") as active:
         with pytest.raises(NotReady, match=r"^No model is active\. There is no MLmodel"):
-            asyncio.run(answer(active))
+            run(answer(active))
         fails(active)
         with pytest.raises(NotReady):
-            asyncio.run(answer(active))
+            run(answer(active))
         assert active.reason.startswith("No model is active. There is no MLmodel")
+
+
+def test_what_cannot_be_mended_by_waiting_is_told_at_once_to_who_waits_and_who_comes_later(tmp_path: Path) -> None:
+    """Long before the next attempt, and before the time for which a request may wait."""
+    with activated(tmp_path / "nothing", start=False, LOAD_WAIT_SECONDS="600") as active:
+
+        async def fail_while_one_waits() -> None:
+            waiting = asyncio.create_task(active.get())
+            await asyncio.sleep(0)
+            await asyncio.to_thread(active._failed, ArtifactMissing("It is not there."))
+            with pytest.raises(NotReady, match=r"It is not there\."):
+                await waiting
+
+        run(fail_while_one_waits())
+        with pytest.raises(NotReady, match=r"It is not there\."):
+            run(active.get())
 
 
 def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -> None:
@@ -157,7 +176,7 @@ def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -
         shutil.copytree(models.constant(1.0), tmp_path / "copy")
         (tmp_path / "copy").rename(tmp_path / "late")
         assert loads(active).name == "late"
-        assert asyncio.run(answer(active))[1] == [1.0]
+        assert run(answer(active))[1] == [1.0]
 
 
 def test_whatever_else_fails_is_an_error_of_the_version() -> None:
@@ -226,13 +245,13 @@ def test_the_first_promotion_is_served_however_long_it_was_waited_for(models: Li
 
 def test_without_a_model_uri_the_setting_is_named() -> None:
     with activated("") as active, pytest.raises(NotReady, match="MODEL_URI is not set"):
-        asyncio.run(answer(active))
+        run(answer(active))
 
 
 def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models: Library) -> None:
     with activated(models.constant(1.0), start=False, LOAD_WAIT_SECONDS="0.1") as active:
         with pytest.raises(NotReady, match=r"^No model is active yet\.$"):
-            asyncio.run(answer(active))
+            run(answer(active))
         active.start()
         loads(active)
         active.stop()
@@ -244,7 +263,7 @@ def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models:
 
             return set(await asyncio.gather(*(one() for _ in range(20))))
 
-        assert len(asyncio.run(many())) == 1
+        assert len(run(many())) == 1
     active._thread.join(WAIT_SECONDS)
 
 
@@ -262,7 +281,7 @@ def test_requests_that_waited_in_vain_leave_nothing_behind() -> None:
         return futures() - before
 
     with activated("/nowhere", start=False, LOAD_WAIT_SECONDS="0.1") as active:
-        assert asyncio.run(left(active)) < 10
+        assert run(left(active)) < 10
 
 
 def test_a_retired_version_is_passed_over_for_the_one_that_came_after(store: Path) -> None:
@@ -279,7 +298,7 @@ def test_a_retired_version_is_passed_over_for_the_one_that_came_after(store: Pat
                 return False
 
         active.current = replace(new, version="0", leases=Retired())
-        assert asyncio.run(answer(active)) == ("1", [1.0])
+        assert run(answer(active)) == ("1", [1.0])
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("string", {"a": 1}, "an object, needs string"),
     ("string", b"x", "another type, needs string"),
     ("binary", "not base64!", "not base64"),
+    ("binary", "AA!E=", "not base64"),
     ("binary", "é", "not base64"),
     ("binary", 1, "an integer, needs binary as base64"),
     ("datetime", 0, "an integer, needs a datetime in ISO 8601"),

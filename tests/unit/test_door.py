@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,9 +12,9 @@ import pytest
 from modelserve.door import Budget, Turn
 from modelserve.errors import TooSlow
 from signatures import signature
-from tiny import Holding, Tiny, loaded
+from tiny import PROMPT_SECONDS, Holding, Tiny, loaded, run
 
-FOREVER = 60.0
+FOREVER = 600.0
 
 
 async def forever() -> None:
@@ -29,13 +31,13 @@ async def within(seconds: float, *inner: float) -> None:
 
 def test_a_block_that_takes_too_long_is_ended_with_our_own_error() -> None:
     with pytest.raises(TooSlow, match=r"longer than its budget of 0.01 s"):
-        asyncio.run(within(0.01))
+        run(within(0.01))
 
 
 @pytest.mark.parametrize(("outer", "inner"), [(0.01, FOREVER), (FOREVER, 0.01)])
 def test_of_two_deadlines_the_first_ends_both_blocks(outer: float, inner: float) -> None:
     with pytest.raises(TooSlow, match=r"0.01 s"):
-        asyncio.run(within(outer, inner))
+        run(within(outer, inner))
 
 
 def test_what_another_cancels_stays_cancelled() -> None:
@@ -46,7 +48,19 @@ def test_what_another_cancels_stays_cancelled() -> None:
         await task
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(main())
+        run(main())
+
+
+def test_what_another_cancels_as_the_time_is_up_stays_cancelled() -> None:
+    async def main() -> None:
+        task = asyncio.create_task(within(0.01))
+        await asyncio.sleep(0)
+        time.sleep(0.02)  # the loop stands still, and then does both in one turn
+        asyncio.get_running_loop().call_later(0, task.cancel)
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        run(main())
 
 
 def test_after_the_block_nothing_ends_the_task() -> None:
@@ -58,7 +72,7 @@ def test_after_the_block_nothing_ends_the_task() -> None:
         await asyncio.sleep(0.01)
         return "went on"
 
-    assert asyncio.run(main()) == "went on"
+    assert run(main()) == "went on"
 
 
 def test_its_own_errors_pass() -> None:
@@ -67,7 +81,7 @@ def test_its_own_errors_pass() -> None:
             raise ValueError("its own")
 
     with pytest.raises(ValueError, match="its own"):
-        asyncio.run(main())
+        run(main())
 
 
 @pytest.mark.parametrize("ends", ["well", "with an error", "too late", "cancelled"])
@@ -88,12 +102,16 @@ def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
             await asyncio.sleep(0)
             if ends == "cancelled":
                 task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=PROMPT_SECONDS / 2)
+            assert task.done()
             expected = {"well": None, "with an error": ValueError, "too late": TooSlow}
             if ends == "cancelled":
                 assert task.cancelled()
             else:
                 assert type(task.exception()) is (expected[ends] or type(None))
 
-        asyncio.run(main())
-        made.leases.close()  # waits for ever when the turn still has it
+        run(main())
+        closing = Thread(target=made.leases.close, daemon=True)  # waits for ever when the turn still has it
+        closing.start()
+        closing.join(PROMPT_SECONDS)
+        assert not closing.is_alive()

@@ -70,6 +70,7 @@ REFUSED: list[tuple[Any, type[ServeError], str]] = [
     (b'{"a":1,"a":2}', Malformed, "An object in the body has the same key twice."),
     ({"instances": 5}, Malformed, "instances must be a list, one item per row."),
     ([GOOD] * 101, TooLarge, "The request has 101 rows"),
+    ([5] * 101, TooLarge, "The request has 101 rows"),
     ({str(n): 0 for n in range(51)}, TooLarge, "A row has 51 columns"),
 ]
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from modelserve.active import Active
-from modelserve.messages import Messages
+from modelserve.envelopes import Message
+from modelserve.errors import Malformed, ModelFailed, PublishFailed
+from modelserve.messages import Messages, Scored
 from modelserve.metrics import Metrics
+from modelserve.records import Bad
+from modelserve.results import Result
 from modelserve.settings import Settings
 from modelserve.worker import LANES, MOST_MESSAGES, Worker
+from tiny import run
 
 
 @dataclass(frozen=True)
@@ -73,3 +81,49 @@ def test_a_message_that_comes_as_a_lane_ends_is_begun() -> None:
         return worker.begun
 
     assert asyncio.run(run()) == [1, 1]
+
+
+class Leased:
+    """A message of Pub/Sub's client; `ends` is what was made of its lease."""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def ack_with_response(self) -> Future[None]:
+        self.ends.append("ack")
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def nack(self) -> None:
+        self.ends.append("nack")
+
+
+class Topics:
+    dead_letters = ""
+
+    def __init__(self, takes: bool) -> None:
+        self.takes = takes
+
+    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+        if not self.takes:
+            raise PublishFailed("Pub/Sub is away.")
+
+
+@pytest.mark.parametrize(
+    ("scored", "takes", "end"),
+    [
+        (Scored("m", [], []), True, "ack"),
+        (Scored("m", [], []), False, "nack"),
+        (Scored("m", [], [Bad(None, b"x", Malformed("It is bad, and there is nowhere to keep it."))]), True, "nack"),
+        (ModelFailed("The model raised."), True, "nack"),
+    ],
+    ids=["published", "not published", "nowhere to keep it", "not scored"],
+)
+def test_a_message_is_acked_only_when_all_of_it_is_safe(scored: Scored | Exception, takes: bool, end: str) -> None:
+    settings, metrics = Settings.from_environ({}), Metrics(enabled=False)
+    topics: Any = Topics(takes)
+    worker = Worker(settings, "s", Active(settings, metrics), Messages(settings, metrics, lambda: topics))
+    leased = Leased()
+    run(worker.settle(leased, Message(b"x", "m1"), scored))
+    assert leased.ends == [end]

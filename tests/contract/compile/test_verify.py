@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelserve.runtimes.compiled import SMALLER
+from modelserve.signature import Batch
 from modelserve_control.compile import Compiled, Report, compile, generated, verify
+from modelserve_control.compile.verify import Comparison
 from proving import Proof, customers, encoded, fitted, prove, prove_family, signature_of, targets
 
 TABLE = customers()
@@ -116,6 +119,20 @@ def test_an_unknown_category_stops_both_forms_where_the_encoder_says_so() -> Non
 def test_no_rows_prove_nothing() -> None:
     compiled = compile(FOREST, signature_of(TABLE))
     assert not verify(FOREST, signature_of(TABLE), compiled, []).passed
+
+
+def test_a_label_that_differs_is_refused_although_its_scores_do_not() -> None:
+    nobody: Any = None
+    report = Report()
+    comparison = Comparison(nobody, nobody, nobody, nobody, report, ["predict", "predict_proba"])
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
+    native = {"predict": np.array(["a", "b", "a"]), "predict_proba": scores}
+    batch = Batch({"x": np.zeros(3)}, 3)
+    comparison._answers(native, native | {"predict": np.array(["a", "b", "b"])}, batch, "the sample")
+    assert (report.mismatch, report.ties) == (None, 1), "where both have the same score either label is right"
+    comparison._answers(native, native | {"predict": np.array(["a", "a", "a"])}, batch, "the sample")
+    assert report.flips == 1
+    assert str(report.mismatch).startswith("The sample: predict of row 1 is ")
 
 
 def test_the_report_counts_rows_and_differences() -> None:

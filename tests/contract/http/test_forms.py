@@ -82,6 +82,15 @@ def test_a_method_may_be_chosen_per_request(served: Served, wanted: Any, form: s
     assert alike(answer.json()["predictions"], wanted["predict_proba"])
 
 
+def test_a_method_in_the_address_is_that_of_a_plain_record_too(served: Served) -> None:
+    """A compiled version has a shorter way for plain records, which knows no methods."""
+    (expected,) = served.post("/predict?predict_method=predict", RECORDS[:1]).json()
+    usual = served.post("/predict", RECORDS[0]).json()
+    assert set(expected) == {"prediction"}
+    assert expected["prediction"] == usual["prediction"]
+    assert "probabilities" in usual
+
+
 def test_v2_gives_the_same(served: Served, wanted: Any) -> None:
     for path in ("/v2/models/churn/infer", "/v2/models/churn/versions/1/infer"):
         answer = served.post(path, as_v2(["predict", "predict_proba"]) | {"id": "abc"})

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faults.proxy import Fault, Proxy
 from faults.store.servers import BUCKET, FILES, publish, put, remove, tree
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing
-from modelserve.store.download import fetch, resolve
+from modelserve.store.checksums import of_bytes
+from modelserve.store.download import fetch, read_file, resolve
 from modelserve.store.gcs import GcsObjects
 from modelserve.store.locations import MANIFEST, Location, parse
+from modelserve.store.objects import ObjectInfo
+from modelserve.store.transfer import Wanted, check
 
 VERSION = parse("gs://any/models/churn/versions/1")
 BARE = Location("gs", BUCKET, "models/churn/versions/1")
@@ -21,7 +26,9 @@ CORRUPTIONS = {
     "whole body": [Fault("corrupt", BODY)],
     "wrong tail after a resume": [Fault("break-after-300000", BODY), Fault("corrupt-resume", BODY)],
     "no hash header": [Fault("no-hash", BODY)],
+    "an MD5 alone": [Fault("md5-only", BODY)],
     "more bytes than asked for": [Fault("surplus", BODY)],
+    "a gzip-encoded object": [Fault("packed", BODY)],
 }
 
 
@@ -36,6 +43,74 @@ def test_corrupt_bytes_are_refused_and_leave_nothing(
     resolved = resolve(BARE if bare else VERSION, objects)
     proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
     with pytest.raises(ArtifactCorrupt):
+        fetch(resolved, objects, cache)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(("what", "other"), [("size", 6), ("crc32c", 1), ("sha256", "0" * 64)])
+def test_each_checksum_counts_alone(what: str, other: Any) -> None:
+    sums = of_bytes(b"bytes")
+    wanted = Wanted(ObjectInfo("x", 5, 1, None), "x", sums.size, sums.crc32c, sums.sha256)
+    check(wanted, sums)
+    with pytest.raises(ArtifactCorrupt, match=f"does not have its {what}, so"):
+        check(wanted, replace(sums, **{what: other}))
+
+
+def test_more_bytes_than_a_file_has_are_not_kept(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, objects)
+    proxy.script([Fault("surplus", BODY)])
+    with pytest.raises(ArtifactCorrupt, match="sent more bytes than the file has"):
+        fetch(resolved, objects, cache)
+
+
+def test_the_one_file_of_a_compiled_version_is_verified_too(server: str, direct: GcsObjects) -> None:
+    """It is read into memory, without a directory."""
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, direct)
+    assert read_file(resolved, direct, "model.skops") == FILES["model.skops"]
+    put(server, "models/churn/versions/1/model.skops", FILES["model.skops"][::-1])
+    with pytest.raises(ArtifactCorrupt, match="does not have its crc32c and sha256"):
+        read_file(resolved, direct, "model.skops")
+
+
+def test_what_another_process_has_put_there_meanwhile_is_verified(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    manifest = publish(direct, "churn", "1")
+    theirs = cache / f"churn-1-{manifest.digest[:16]}"
+
+    def plant() -> None:
+        theirs.mkdir()
+        (theirs / "model.skops").write_bytes(b"damaged")
+
+    proxy.script([Fault("call", BODY, action=plant)])
+    with pytest.raises(ArtifactCorrupt, match="differs from its version"):
+        fetch(resolve(VERSION, objects), objects, cache)
+    assert list(cache.iterdir()) == [theirs]
+
+
+def test_a_body_that_is_too_short_is_asked_for_again(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    """The missing byte, and no more: what came before it is kept, and the whole is verified."""
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, objects)
+    proxy.script([Fault("missing", BODY)])
+    found = tree(fetch(resolved, objects, cache))
+    assert {name: data for name, data in found.items() if name != MANIFEST} == FILES
+    assert proxy.count(BODY) == 2
+
+
+def test_a_listing_without_checksums_leaves_those_of_the_manifest(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, objects)
+    proxy.script([Fault("no-crc32c", r"/o\?.*prefix="), Fault("corrupt", BODY)])
+    with pytest.raises(ArtifactCorrupt, match=r"does not have its crc32c and sha256"):
         fetch(resolved, objects, cache)
     assert list(cache.iterdir()) == []
 

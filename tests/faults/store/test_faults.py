@@ -12,6 +12,7 @@ from modelserve.errors import ArtifactMissing, PreconditionFailed, StoreUnavaila
 from modelserve.store.download import fetch, resolve
 from modelserve.store.gcs import GcsObjects
 from modelserve.store.locations import MANIFEST, parse
+from modelserve.store.retry import Deadline, Timing, Transient
 
 HEALS = {
     "503 twice": [Fault("return-503", times=2)],
@@ -105,6 +106,19 @@ def test_a_store_that_stays_away_ends_in_one_retryable_error(
     forever.times = 0
     assert caught.value.retryable
     assert list(cache.iterdir()) == []
+
+
+def test_attempts_end_with_their_time() -> None:
+    attempts = 0
+
+    def fail() -> None:
+        nonlocal attempts
+        attempts += 1
+        assert attempts < 5_000, "it goes on without end"
+        raise Transient("it is away")
+
+    with pytest.raises(StoreUnavailable, match=r"within 0\.05 s: it is away"):
+        Deadline(Timing(total=0.05, first_pause=0.0005, longest_pause=0.0005)).run(fail)
 
 
 def test_a_write_whose_answer_was_lost_is_not_a_lost_race(proxy: Proxy, objects: GcsObjects) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from modelserve.errors import Malformed, TooLarge
 from modelserve.payloads import Limits, parquet
-from modelserve.signature import infer
+from modelserve.signature import Signature, infer
 from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
 from signatures import LIMITS, bad_cells, nameless, signature
 
@@ -107,6 +107,12 @@ def test_what_cannot_be_read_is_malformed(data: bytes) -> None:
     with pytest.raises(Malformed) as raised:
         parquet.parse(data, None, Limits(1000, 50, 32))
     assert "secret" not in raised.value.message
+
+
+@pytest.mark.parametrize("known", [None, signature(a="long"), nameless("long", "long")])
+def test_a_column_that_comes_twice_is_said_to(known: Signature | None) -> None:
+    with pytest.raises(Malformed, match="names a column twice"):
+        parquet.parse(twice(), known, LIMITS)
 
 
 def test_rows_columns_and_size_are_limited_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,7 +205,7 @@ def test_whatever_else_comes_is_left_to_the_general_decoder(value: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b'"n": 1', b'"n": 1, "n": 1'), (b'"n": 1', b'"n": 1, "\\u006e": 1'), (b'"n": 1', b'"id": 1, "n": 1, "id": 2'),
+        (b'"i": 3', b'"n": 1'), (b'"n": 1', b'"n": 1, "n": 1'), (b'"n": 1', b'"n": 1, "\\u006e": 1'), (b'"n": 1', b'"id": 1, "n": 1, "id": 2'),
         (b'"n": 1', b'"i\\u0064": 1, "n": 1, "id": 2'), (b'"n": 1', b'"n": 1,'), (b'"n": 1', b'"n" 1'), (b'"n": 1', b'"n":: 1'),
         (b'"n": 1', b"n: 1"), (b'"a"', b'"\xff"'), (b'"a"', b'"\xed\xa0\x80"'), (b'"a"', b'"\xc0\xaf"'), (b'"a"', b'"\xf4\x90\x80\x80"'),
         (b'"a"', b'"\xe2\x82"'), (b'"a"', b'"\x01"'), (b'"a"', b'"\\q"'), (b'"a"', b'"\\ud800"'), (b'"C"', b'"\xff"'), (b'"C"', b'"\\u0041"'),
@@ -217,6 +217,13 @@ def test_a_body_that_is_not_quite_json_is_left_to_the_general_decoder(old: bytes
     good = body(GOOD, ensure_ascii=False)
     assert old in good
     assert take(good.replace(old, new, 1)) is None
+
+
+def test_what_is_not_the_models_comes_once_in_each_record() -> None:
+    """Also where it stands in place of another that is not the model's: only how many there are would not tell."""
+    records = body([{"id": 1, "di": 2, **GOOD}] * 2)
+    assert take(records) == Taken(2, None, False, 2)
+    assert take(b'"id": 3'.join(records.rsplit(b'"di": 2', 1))) is None
 
 
 def test_plain_records_only_where_they_are_taken() -> None:

@@ -29,6 +29,8 @@ REFUSED: list[tuple[bytes, type[ServeError], str]] = [
     (b'a,s\n1,"x"y\n', Malformed, "The body is not valid CSV near line 2."),
     (b"a,s\n1,\xff\n", Malformed, "The body is not valid UTF-8."),
     (b"a,s\n" + b"1,x\n" * 101, TooLarge, "The request has 101 rows, the limit is 100"),
+    # Before it is known what comes behind them.
+    (b"a,s\n" + b"1,x\n" * 101 + b'1,"open', TooLarge, "The request has 101 rows, the limit is 100"),
     (b",".join(b"%d" % n for n in range(51)), TooLarge, "A row has 51 columns, the limit is 50."),
 ]
 

@@ -12,7 +12,7 @@ import pytest
 from modelserve.errors import ModelFailed, Overloaded
 from modelserve.runtimes.batching import BatchingScorer
 from modelserve.signature import Batch
-from tiny import WAIT_SECONDS, Tiny, scorer
+from tiny import WAIT_SECONDS, Tiny, run, scorer
 
 Request = tuple[list[float], tuple[str, ...], Mapping[str, Any]]
 
@@ -40,7 +40,7 @@ async def while_busy(runtime: Tiny, made: BatchingScorer, requests: Sequence[Req
 
 def answers(runtime: Tiny, requests: Sequence[Request], max_batch_rows: int = 100) -> list[Any]:
     with scorer(runtime, max_batch_rows) as made:
-        found = asyncio.run(while_busy(runtime, made, requests))
+        found = run(while_busy(runtime, made, requests))
     return [item.tolist() if isinstance(item, np.ndarray) else item for item in found]
 
 
@@ -52,7 +52,7 @@ def test_an_idle_model_starts_at_once_with_what_there_is() -> None:
             assert (await made.score(batch([value]), ("predict",), {}))["predict"].tolist() == [2 * value]
 
     with scorer(runtime) as made:
-        asyncio.run(one_after_another(made))
+        run(one_after_another(made))
         assert made.calls == 2
     assert runtime.sizes == [1, 1]
 
@@ -89,7 +89,7 @@ def test_other_methods_params_and_dtypes_are_not_merged() -> None:
         return [answer["predict"].dtype.name for answer in await asyncio.gather(*tasks)]
 
     with scorer(runtime) as made:
-        assert asyncio.run(two_dtypes(made)) == ["float64", "float64", "int64"]
+        assert run(two_dtypes(made)) == ["float64", "float64", "int64"]
 
 
 def refuse_nine(rows: Batch) -> Any:
@@ -126,10 +126,10 @@ def test_a_model_that_would_end_its_thread_fails_its_request_and_the_scorer_goes
 def test_an_output_that_cannot_be_split_is_scored_by_request_and_never_merged_again() -> None:
     runtime = Tiny(lambda rows: {"sum": float(rows.columns["x"].sum())})
     with scorer(runtime) as made:
-        assert asyncio.run(while_busy(runtime, made, [plain(1, 2), plain(3)])) == [{"sum": 3.0}, {"sum": 3.0}]
+        assert run(while_busy(runtime, made, [plain(1, 2), plain(3)])) == [{"sum": 3.0}, {"sum": 3.0}]
         assert not made.mergeable
         runtime.busy.clear()
-        assert asyncio.run(while_busy(runtime, made, [plain(1), plain(2)])) == [{"sum": 1.0}, {"sum": 2.0}]
+        assert run(while_busy(runtime, made, [plain(1), plain(2)])) == [{"sum": 1.0}, {"sum": 2.0}]
     assert runtime.sizes == [1, 3, 2, 1, 1, 1, 1]
 
 
@@ -147,11 +147,11 @@ def test_more_rows_than_may_wait_are_refused_but_one_request_always_fits() -> No
         return await while_busy(runtime, made, requests)
 
     with scorer(runtime, max_pending_rows=10) as made:
-        large, late = asyncio.run(fill(made))
+        large, late = run(fill(made))
         assert len(large) == 50
         assert isinstance(late, Overloaded)
         assert late.message == "More than 10 rows wait for the model."
-        assert asyncio.run(made.score(batch([1]), ("predict",), {}))["predict"].tolist() == [2]
+        assert run(made.score(batch([1]), ("predict",), {}))["predict"].tolist() == [2]
 
 
 def test_a_request_that_was_cancelled_is_not_scored() -> None:
@@ -172,7 +172,7 @@ def test_a_request_that_was_cancelled_is_not_scored() -> None:
         await last
 
     with scorer(runtime) as made:
-        asyncio.run(cancel(made))
+        run(cancel(made))
     assert [params for _, params in runtime.seen] == [{"value": 1.0}, {}]
 
 
@@ -185,9 +185,9 @@ def test_an_answer_that_comes_after_its_loop_has_closed_goes_nowhere() -> None:
             await asyncio.wait_for(made.score(batch([1]), ("predict",), {}), 0.01)
 
     with scorer(runtime) as made:
-        asyncio.run(give_up(made))
+        run(give_up(made))
         runtime.gate.set()
-        assert asyncio.run(made.score(batch([2]), ("predict",), {}))["predict"].tolist() == [4]
+        assert run(made.score(batch([2]), ("predict",), {}))["predict"].tolist() == [4]
 
 
 def retired_while_busy() -> tuple[list[Any], BatchingScorer, weakref.ref[Tiny]]:
@@ -202,7 +202,7 @@ def retired_while_busy() -> tuple[list[Any], BatchingScorer, weakref.ref[Tiny]]:
         runtime.gate.set()
         return [answer["predict"].tolist() for answer in await asyncio.gather(*tasks)]
 
-    return asyncio.run(retire_meanwhile()), made, weakref.ref(runtime)
+    return run(retire_meanwhile()), made, weakref.ref(runtime)
 
 
 def test_a_retired_scorer_finishes_what_is_queued_and_frees_the_model() -> None:

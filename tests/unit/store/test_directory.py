@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from faults.store.servers import FILES, promote, publish, tree
 from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed
-from modelserve.store.directory import DirectoryObjects
+from modelserve.store.directory import PRIVATE, DirectoryObjects
 from modelserve.store.download import fetch, resolve
 from modelserve.store.locations import MANIFEST, parse
 from modelserve.store.objects import GenerationGone, NotModified
@@ -46,6 +47,23 @@ def test_of_many_writers_with_one_generation_exactly_one_wins(objects: Directory
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(40))) == 1
+
+
+def test_a_writer_waits_for_another_between_its_look_and_its_write(objects: DirectoryObjects) -> None:
+    """Also for one of another process, which is what holds the lock here. The system tells who waits for it."""
+    start = objects.write("x", b"", 0).generation
+    with (objects.root / PRIVATE / "lock").open("ab") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waits = f"-> FLOCK  ADVISORY  WRITE {os.getpid()} "
+        writing = pool.submit(objects.write, "x", b"late", start)
+        while waits not in Path("/proc/locks").read_text():
+            assert not writing.done(), "it did not wait"
+        (objects.root / "x").write_bytes(b"early")
+        os.utime(objects.root / "x", ns=(start + 1, start + 1))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        with pytest.raises(PreconditionFailed):
+            writing.result()
+    assert (objects.root / "x").read_bytes() == b"early"
 
 
 def test_reading_is_bounded_and_says_what_is_missing(objects: DirectoryObjects) -> None:

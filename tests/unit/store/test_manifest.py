@@ -52,8 +52,9 @@ def setting(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda raw: raw.update({key: value})
 
 
-def entry(**changes: Any) -> Callable[[dict[str, Any]], object]:
-    return lambda raw: raw["files"][0].update(changes)
+def entry(place: int = 0, **changes: Any) -> Callable[[dict[str, Any]], object]:
+    """MLmodel is the first."""
+    return lambda raw: raw["files"][place].update(changes)
 
 
 WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -71,6 +72,8 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
     "no methods": setting("methods", []),
     "sample of lists": setting("sample", [[1]]),
     "hostile path": entry(path="../x"),
+    "hostile path beside an MLmodel": entry(1, path="../x"),
+    "absolute path beside an MLmodel": entry(1, path="/etc/x"),
     "itself": entry(path="manifest.json"),
     "negative size": entry(size=-1),
     "boolean size": entry(size=True),

@@ -1,0 +1,71 @@
+"""The list of guards fits the code and the tests, and what a run is taken for is what happened."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from mutation.copies import Copy
+from mutation.guard import Guard, ListError, load_guards, select
+
+ROOT: Final = Path(__file__).parents[3]
+GUARDS: Final = load_guards()
+
+
+@cache
+def functions(file: str) -> set[str]:
+    tree = ast.parse((ROOT / file).read_text())
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+def test_each_guard_stands_once_in_its_file_and_has_tests_that_are_there(guard: Guard) -> None:
+    assert guard.remove((ROOT / guard.file).read_text())
+    assert guard.code != guard.removed
+    assert guard.tests
+    for test in guard.tests:
+        file, _, name = test.partition("::")
+        assert (ROOT / file).exists(), test
+        assert not name or name.partition("[")[0] in functions(file), test
+
+
+def test_a_guard_that_is_not_there_or_comes_twice_is_an_error() -> None:
+    guard = Guard("g", "f.py", "a == b", "True", ["t"])
+    assert guard.remove("if a == b:") == "if True:"
+    for text in ("if a != b:", "a == b or a == b"):
+        with pytest.raises(ListError, match=r"g: its code stands [02] times in f\.py, not once"):
+            guard.remove(text)
+    with pytest.raises(ListError, match="no guard other"):
+        select([guard], ["other"])
+
+
+TESTS: Final = {
+    "green": ("def test_it(): pass", None, "all passed"),
+    "red": ("def test_it(): assert 1 == 2", "test_planted.py::test_it", ""),
+    "broken": ("import nothing_of_this_name", None, "an error and no failure"),
+    "unprepared": (
+        "import pytest\n@pytest.fixture\ndef one(): 1 / 0\ndef test_it(one): pass", None, "an error and no failure",
+    ),
+    "hanging": ("import time\ndef test_it(): time.sleep(60)", None, "still running after 3 s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TESTS)
+def test_only_a_failing_test_has_noticed(tmp_path: Path, case: str) -> None:
+    text, red, said = TESTS[case]
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (tmp_path / "test_planted.py").write_text(text)
+    found = Copy(tmp_path).test(["test_planted.py"], 3 if case == "hanging" else 60)
+    assert found.red == red
+    assert found.said.startswith(said)
+
+
+def test_what_was_removed_is_back_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("a == b")
+    with Copy(tmp_path).without(Guard("g", "f.py", "a == b", "True", ["t"])):
+        assert (tmp_path / "f.py").read_text() == "True"
+    assert (tmp_path / "f.py").read_text() == "a == b"
