@@ -14,6 +14,7 @@ from modelserve.http import Http
 from modelserve.loading import header_value
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
+from modelserve.signature import check_table
 from signatures import signature
 from tiny import Holding, Tiny, loaded
 
@@ -73,7 +74,7 @@ def test_many_rows_are_decoded_and_checked_on_another_thread(
         threads.append(threading.get_ident())
         return checking(*args)
 
-    checking = bodies.check_table
+    checking = check_table
     monkeypatch.setattr(bodies, "check_table", check)
     body = json.dumps([{"x": 0.5}] * rows).encode() if path == "/predict" else v2(rows)
     assert post(path, body).status_code == 200
