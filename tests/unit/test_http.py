@@ -9,11 +9,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve import loading, scoring
+from modelserve import bodies, loading
 from modelserve.http import Http
 from modelserve.loading import header_value
 from modelserve.metrics import Metrics
 from modelserve.settings import Settings
+from modelserve.signature import check_table
 from signatures import signature
 from tiny import Holding, Tiny, loaded
 
@@ -73,8 +74,8 @@ def test_many_rows_are_decoded_and_checked_on_another_thread(
         threads.append(threading.get_ident())
         return checking(*args)
 
-    checking = scoring.check
-    monkeypatch.setattr(scoring, "check", check)
+    checking = check_table
+    monkeypatch.setattr(bodies, "check_table", check)
     body = json.dumps([{"x": 0.5}] * rows).encode() if path == "/predict" else v2(rows)
     assert post(path, body).status_code == 200
     assert [thread == threading.get_ident() for thread in threads] == [here]
