@@ -8,6 +8,8 @@ a request, or answering one; `since` says how long.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import termios
 import uuid
 from enum import Enum, auto
 from http import HTTPStatus
@@ -29,6 +31,9 @@ HEADER_FRAME: Final = len(b": \r\n")
 # Requests of one connection that wait for the one before them. uvicorn parses whatever comes and keeps it, and a client
 # that sends without reading would fill the memory; few clients send even two ahead.
 MAX_AHEAD: Final = 100
+# At the end of a drain a connection is closed when it has been idle for so many seconds: a client that has just
+# connected, or was just answered, may be sending.
+QUIET_SECONDS: Final = 0.25
 
 
 class Bounds(ServerState):
@@ -165,6 +170,29 @@ class Connection(HttpToolsProtocol):
 
     def end(self) -> None:
         self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close unless a request is to be answered. Called again and again at the end of a drain.
+
+        uvicorn's own also closes a connection whose request has arrived and was not read yet, and the client is reset.
+        """
+        if self.transport.is_closing():
+            return
+        if self.refused and self.phase is not Phase.ANSWERING:
+            self.end()
+        elif self.phase is Phase.IDLE:
+            if not self.received_whole or self.is_quiet():
+                self.end()
+        elif self.cycle is not None:  # None while the head of the first request arrives
+            self.cycle.keep_alive = False
+
+    def is_quiet(self) -> bool:
+        return self.loop.time() - self.since >= QUIET_SECONDS and not self.has_unread_bytes()
+
+    def has_unread_bytes(self) -> bool:
+        """Whether the system has received what this process has not read."""
+        descriptor: int = self.transport.get_extra_info("socket").fileno()
+        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
 
     # --- as a client of the parser ---
 
