@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import re
 import termios
 import uuid
 from enum import Enum, auto
@@ -21,13 +22,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from modelserve.bodies import JSON
-from modelserve.errors import AddressTooLong, ClientTooSlow, HeadersTooLarge, ServeError, TooManyConnections, body
+from modelserve.errors import (
+    AddressTooLong,
+    ClientTooSlow,
+    HeadersTooLarge,
+    Malformed,
+    ServeError,
+    TooManyConnections,
+    UnsupportedVersion,
+    body,
+)
 from modelserve.payloads.predictions import encode
 from modelserve.settings import Settings
 
 # A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
 MAX_HEADERS: Final = 100
 HEADER_FRAME: Final = len(b": \r\n")
+# RFC 9112, 3.2: a path, or a whole address as proxies are sent; `*` is for OPTIONS. A fragment is never sent.
+TARGET: Final = re.compile(rb"(?:https?://[^/?#@\\]+)?/[^#]*|\*", re.IGNORECASE)
+HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
 # Requests of one connection that wait for the one before them. uvicorn parses whatever comes and keeps it, and a client
 # that sends without reading would fill the memory; few clients send even two ahead.
 MAX_AHEAD: Final = 100
@@ -215,13 +228,16 @@ class Connection(HttpToolsProtocol):
         self.head_bytes += len(name) + len(value) + HEADER_FRAME
 
     def on_headers_complete(self) -> None:
-        self.in_head = False
         if self.refused:
             return
         if self.head_bytes > self.bounds.header_bytes or len(self.headers) > MAX_HEADERS:
             self.refuse_head()
             return
         if self.parser.should_upgrade():  # it comes once more
+            return
+        self.in_head = False
+        if error := self.head_error():
+            self.refuse(error)
             return
         if len(self.pipeline) == MAX_AHEAD:
             self.refused = True  # without a word, which would be taken for the answer to a request before it
@@ -232,6 +248,21 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.bounds.draining:
             self.cycle.keep_alive = False
+
+    def head_error(self) -> ServeError | None:
+        """What the parser lets pass, and a proxy may read in another way."""
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            return UnsupportedVersion("Use HTTP/1.1.")
+        if not TARGET.fullmatch(self.url):
+            return Malformed("The address must begin with a slash and have no fragment.")
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and version == "1.1") or not all(map(HOST.fullmatch, hosts)):
+            return Malformed("A request needs exactly one Host header, which names a host.")
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and (version == "1.0" or codings != [b"chunked"]):
+            return Malformed("The only Transfer-Encoding is chunked, and HTTP/1.0 has none.")
+        return None
 
     def same_head(self) -> bytes:
         """That of the request which asked for another protocol, without asking."""
@@ -288,8 +319,11 @@ class Connection(HttpToolsProtocol):
         return True
 
     def send_400_response(self, msg: str) -> None:
-        if not self.answers_first():
-            super().send_400_response(msg)
+        if self.received_whole or self.in_head or not self.cycle.response_started:
+            self.refuse(Malformed("This is not a valid HTTP request."))
+        else:  # the body of a request that has its answer
+            self.refused = True
+            self.end()
 
     def refuse(self, error: ServeError) -> None:
         """Answer in the one shape of every failure, and close once the client has read it."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.message import Message
+from io import BytesIO
 from types import TracebackType
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from http_server import GONE, Answer, Handler, Headers, http_server, passed
@@ -20,7 +22,8 @@ class Fault:
     """What happens to the next `times` requests whose decoded method and target match `where`.
 
     kind: return-N (that status), reset (close without an answer), break-after-N (N bytes of the body, then close),
-    stall-after-N (N bytes, then silence until the proxy stops), corrupt (first byte of the body), corrupt-resume
+    stall-after-N (N bytes, then silence until the proxy stops), drip (the first bytes one by one for four seconds, then the
+    rest), corrupt (first byte of the body), corrupt-resume
     (the same, but only when the request has a Range that does not start at 0), no-hash (without X-Goog-Hash),
     surplus (one byte more than asked), drop-answer (the request arrives, its answer does not), call (run `action`, then pass).
     """
@@ -103,12 +106,30 @@ class Proxy:
                 return GONE if self.kind == "drop-answer" else (status, headers, content)
 
             def reply(self, status: int, headers: Headers, body: bytes, sent: int | None = None) -> None:
+                if self.kind == "drip":
+                    self.wfile = Dripping(self.wfile)
                 cut = re.fullmatch(r"(break|stall)-after-(\d+)", self.kind)
                 super().reply(status, headers, body, int(cut[2]) if cut else None)
                 if cut and cut[1] == "stall":
                     proxy.wait_over()
 
         return Faulty
+
+
+class Dripping(BytesIO):
+    """Writes the first of what is longer than a head one by one."""
+
+    def __init__(self, to: BinaryIO) -> None:
+        super().__init__()
+        self.to = to
+
+    def write(self, data: Any) -> int:
+        drops = min(400, len(data)) if len(data) > 1_000 else 0
+        for at in range(drops):
+            self.to.write(data[at : at + 1])
+            time.sleep(0.01)
+        self.to.write(data[drops:])
+        return len(data)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:

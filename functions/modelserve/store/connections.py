@@ -10,24 +10,34 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from modelserve.errors import StoreUnavailable
-from modelserve.store.retry import Timing, Transient
+from modelserve.store.retry import Deadline, Timing, Transient
 
 BROKEN = (OSError, http.client.HTTPException)
 
 
 class Answer:
-    """What came back. Reading what breaks on the way is Transient."""
+    """What came back. Reading what breaks on the way, or takes beyond its deadline, is Transient."""
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
+    def __init__(self, response: http.client.HTTPResponse, deadline: Deadline) -> None:
         self._response = response
+        self._deadline = deadline
         self.status = response.status
         self.headers = response.headers
 
     def read(self, limit: int | None = None) -> bytes:
+        """In the pieces that come: a server that drips would never run into a timeout of one piece."""
+        pieces = []
+        left = limit
         try:
-            return self._response.read() if limit is None else self._response.read(limit)
+            while left != 0 and (piece := self._response.read1(-1 if left is None else left)):
+                self._deadline.check()
+                pieces.append(piece)
+                left = None if left is None else left - len(piece)
+            if left != 0:
+                self._response.read()  # nothing is left; only this tells the client so
         except BROKEN as error:
             raise Transient("the connection broke") from error
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def ended(self) -> bool:
@@ -50,12 +60,12 @@ class Connections:
         self._lock = threading.Lock()
 
     @contextmanager
-    def get(self, target: str, headers: Mapping[str, str]) -> Iterator[Answer]:
+    def get(self, target: str, headers: Mapping[str, str], deadline: Deadline) -> Iterator[Answer]:
         """The answer, to be read inside; only one that was read to its end leaves a connection that can be used again."""
         connection = self._take()
         kept = False
         try:
-            answer = self._ask(connection, target, headers)
+            answer = self._ask(connection, target, headers, deadline)
             yield answer
             kept = answer.ended
         finally:
@@ -70,10 +80,12 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, target: str, headers: Mapping[str, str]) -> Answer:
+    def _ask(
+        self, connection: http.client.HTTPConnection, target: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> Answer:
         try:
             connection.request("GET", target, headers=dict(headers))
-            return Answer(connection.getresponse())
+            return Answer(connection.getresponse(), deadline)
         except BROKEN as error:
             raise Transient("the connection broke") from error
 

@@ -43,42 +43,49 @@ class GcsReader:
         self._connections.close()
 
     def list(self, prefix: str) -> Sequence[ObjectInfo]:
+        deadline = Deadline(self._timing)
+
         def attempt() -> Sequence[ObjectInfo]:
             found: list[ObjectInfo] = []
             query = {"prefix": prefix, "fields": f"items({FIELDS}),nextPageToken"}
             while True:
-                with self._get(f"{self._objects_path}?{urlencode(query)}") as answer:
+                with self._get(deadline, f"{self._objects_path}?{urlencode(query)}") as answer:
                     page = decoded(answer)
                 found += [info_of(item) for item in page.get("items", ())]
                 if not page.get("nextPageToken"):
                     return found
                 query["pageToken"] = page["nextPageToken"]
 
-        return self._run(Deadline(self._timing), attempt)
+        return self._run(deadline, attempt)
 
     def stat(self, name: str) -> ObjectInfo | None:
+        deadline = Deadline(self._timing)
+
         def attempt() -> ObjectInfo:
-            with self._get(f"{self._object(name)}?{urlencode({'fields': FIELDS})}") as answer:
+            with self._get(deadline, f"{self._object(name)}?{urlencode({'fields': FIELDS})}") as answer:
                 return info_of(decoded(answer))
 
         try:
-            return self._run(Deadline(self._timing), attempt)
+            return self._run(deadline, attempt)
         except ArtifactMissing:
             return None
 
     def read(
         self, name: str, limit: int, if_generation_not_match: int | None = None
     ) -> tuple[bytes, ObjectInfo] | NotModified:
+        deadline = Deadline(self._timing)
         known = if_generation_not_match
         query = {"alt": "media"} | ({} if known is None else {"ifGenerationNotMatch": str(known)})
 
         def attempt() -> tuple[bytes, ObjectInfo] | NotModified:
-            with self._get(f"/download{self._object(name)}?{urlencode(query)}", unchanged=known is not None) as answer:
+            with self._get(
+                deadline, f"/download{self._object(name)}?{urlencode(query)}", unchanged=known is not None
+            ) as answer:
                 if answer.status == 304 and known is not None:
                     return NotModified(known)
                 return whole(name, bounded(name, answer, limit), answer, known)
 
-        return self._run(Deadline(self._timing), attempt)
+        return self._run(deadline, attempt)
 
     def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
         deadline = Deadline(self._timing)
@@ -87,10 +94,9 @@ class GcsReader:
 
         def attempt() -> None:
             nonlocal done
-            with self._get(target, {"Range": f"bytes={done}-{end - 1}"}) as answer:
+            with self._get(deadline, target, {"Range": f"bytes={done}-{end - 1}"}) as answer:
                 skip(answer, done)
                 for data in blocks(answer):
-                    deadline.check()
                     if done + len(data) > end:
                         raise ArtifactCorrupt("The store sent more bytes than the file has.")
                     write(data)
@@ -107,13 +113,15 @@ class GcsReader:
         return f"{self._objects_path}/{quote(name, safe='')}"
 
     @contextmanager
-    def _get(self, target: str, headers: dict[str, str] | None = None, unchanged: bool = False) -> Iterator[Answer]:
+    def _get(
+        self, deadline: Deadline, target: str, headers: dict[str, str] | None = None, unchanged: bool = False
+    ) -> Iterator[Answer]:
         """An answer of 200 or 206, or 304 where `unchanged` is one; the others as errors."""
         # Bytes as they are stored: a gzip-encoded object must not be unpacked on the way.
         sent = {"Accept-Encoding": "gzip", **(headers or {})}
         if self._credentials is not None:
             sent |= self._credentials.headers()
-        with self._connections.get(target, sent) as answer:
+        with self._connections.get(target, sent, deadline) as answer:
             if answer.status not in (200, 206) and not (unchanged and answer.status == 304):
                 answer.read()
                 raise failure(answer.status, self.bucket)

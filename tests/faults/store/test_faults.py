@@ -45,6 +45,19 @@ def test_a_stream_that_stalls_is_given_up_and_tried_again(
     assert {name: data for name, data in tree(directory).items() if name != MANIFEST} == FILES
 
 
+@pytest.mark.parametrize(
+    "where", [r"model\.skops.*alt=media", r"manifest\.json.*alt=media"], ids=["a file", "a document"]
+)
+def test_a_stream_that_drips_is_given_up(
+    where: str, proxy: Proxy, direct: GcsObjects, brief: GcsObjects, cache: Path
+) -> None:
+    """No piece of it comes late, so that only the time of all of them can end it."""
+    publish(direct, "churn", "1", FILES | {f"{number}.txt": b"" for number in range(20)})
+    proxy.script([Fault("drip", where)])
+    with pytest.raises(StoreUnavailable, match="within 1 s: the deadline passed"):
+        fetch(resolve(parse("gs://any/models/churn/versions/1"), brief), brief, cache)
+
+
 def test_a_broken_stream_goes_on_where_it_broke(
     proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
 ) -> None:
