@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import psutil
 
-KIB: Final = 1 << 10
+ANONYMOUS: Final = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,20 @@ class Moment:
 
 
 def take(process: psutil.Process, began: float) -> Moment:
-    """The proportional set size: what a worker shares with its master counts once."""
     with process.oneshot():
-        pss = process.memory_full_info().pss / KIB
-        return Moment(time.monotonic() - began, pss, process.num_fds(), process.num_threads())
+        kib = anonymous(process.pid)
+        return Moment(time.monotonic() - began, kib, process.num_fds(), process.num_threads())
+
+
+def anonymous(pid: int) -> float:
+    """KiB of memory that no file is behind. Pages of libraries count for less or more as others use them."""
+    try:
+        found = ANONYMOUS.search(Path(f"/proc/{pid}/status").read_text())
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    if found is None:  # it has ended and nobody has asked how
+        raise psutil.NoSuchProcess(pid)
+    return float(found[1])
 
 
 @dataclass
@@ -56,12 +68,16 @@ class Watch:
 
 @dataclass(frozen=True)
 class Growth:
-    """Of one process, from its first settled moment to its last. `slope` in KiB a minute."""
+    """Of one process, from the first settled quarter to the last. `slope` in KiB a minute."""
 
     first: Moment
     last: Moment
     slope: float
-    highest: float
+    minutes: float
+
+    @property
+    def kib(self) -> float:
+        return self.slope * self.minutes
 
     @property
     def descriptors(self) -> int:
@@ -94,7 +110,7 @@ def middle(moments: Sequence[Moment]) -> Moment:
 
 
 def slope(moments: Sequence[Moment]) -> float:
-    """Theil and Sen's: the median of the slopes between all pairs, which a few high moments do not move."""
+    """KiB a minute, by Theil and Sen: the median of the slopes between all pairs, which a few high moments do not move."""
     found = [
         (later.kib - earlier.kib) / (later.seconds - earlier.seconds) * 60
         for earlier, later in itertools.combinations(moments, 2)
