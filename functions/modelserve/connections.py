@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import re
 import termios
-import uuid
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
@@ -21,26 +18,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from modelserve.bodies import JSON
-from modelserve.errors import (
-    AddressTooLong,
-    ClientTooSlow,
-    HeadersTooLarge,
-    Malformed,
-    ServeError,
-    TooManyConnections,
-    UnsupportedVersion,
-    body,
-)
-from modelserve.payloads.predictions import encode
+from modelserve import heads
+from modelserve.errors import ClientTooSlow, Malformed, ServeError, TooManyConnections
 from modelserve.settings import Settings
 
-# A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
-MAX_HEADERS: Final = 100
-HEADER_FRAME: Final = len(b": \r\n")
-# RFC 9112, 3.2: a path, or a whole address as proxies are sent; `*` is for OPTIONS. A fragment is never sent.
-TARGET: Final = re.compile(rb"(?:https?://[^/?#@\\]+)?/[^#]*|\*", re.IGNORECASE)
-HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
 # Requests of one connection that wait for the one before them. uvicorn parses whatever comes and keeps it, and a client
 # that sends without reading would fill the memory; few clients send even two ahead.
 MAX_AHEAD: Final = 100
@@ -113,7 +94,8 @@ class Parser(httptools.HttpRequestParser):
                     return
                 if self.get_method() == b"CONNECT":
                     raise httptools.HttpParserError("there is no tunnel here") from upgrade
-                super().feed_data(self.connection.same_head())
+                head = self.get_method(), self.connection.url, self.get_http_version()
+                super().feed_data(heads.without_upgrade(*head, self.connection.headers))
                 data = data[upgrade.args[0] :]
             else:
                 return
@@ -159,12 +141,12 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:  # what a client still sends until it has read why
             return
-        heads = self.heads
+        before = self.heads
         super().data_received(data)
-        if self.in_head and self.heads == heads and not self.refused:
+        if self.in_head and self.heads == before and not self.refused:
             self.fed_bytes += len(data)
             if max(self.fed_bytes, self.head_bytes) > self.bounds.header_bytes:
-                self.refuse_head()
+                self.refuse(heads.too_large(self.url, self.bounds.header_bytes))
 
     def check(self) -> None:
         """Let go of a client that takes too long."""
@@ -225,18 +207,18 @@ class Connection(HttpToolsProtocol):
         if not self.in_head:  # a trailer: nothing here reads it, and it must not pass for a header
             return
         super().on_header(name, value)
-        self.head_bytes += len(name) + len(value) + HEADER_FRAME
+        self.head_bytes += len(name) + len(value) + heads.HEADER_FRAME
 
     def on_headers_complete(self) -> None:
         if self.refused:
             return
-        if self.head_bytes > self.bounds.header_bytes or len(self.headers) > MAX_HEADERS:
-            self.refuse_head()
+        if self.head_bytes > self.bounds.header_bytes or len(self.headers) > heads.MAX_HEADERS:
+            self.refuse(heads.too_large(self.url, self.bounds.header_bytes))
             return
         if self.parser.should_upgrade():  # it comes once more
             return
         self.in_head = False
-        if error := self.head_error():
+        if error := heads.fault(self.parser.get_http_version(), self.url, self.headers):
             self.refuse(error)
             return
         if len(self.pipeline) == MAX_AHEAD:
@@ -248,27 +230,6 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.bounds.draining:
             self.cycle.keep_alive = False
-
-    def head_error(self) -> ServeError | None:
-        """What the parser lets pass, and a proxy may read in another way."""
-        version = self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):
-            return UnsupportedVersion("Use HTTP/1.1.")
-        if not TARGET.fullmatch(self.url):
-            return Malformed("The address must begin with a slash and have no fragment.")
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or (not hosts and version == "1.1") or not all(map(HOST.fullmatch, hosts)):
-            return Malformed("A request needs exactly one Host header, which names a host.")
-        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (version == "1.0" or codings != [b"chunked"]):
-            return Malformed("The only Transfer-Encoding is chunked, and HTTP/1.0 has none.")
-        return None
-
-    def same_head(self) -> bytes:
-        """That of the request which asked for another protocol, without asking."""
-        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        lines = [line, *(b"%b: %b" % header for header in self.headers if header[0] != b"upgrade")]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def on_body(self, body: bytes) -> None:
         if not self.refused:
@@ -300,15 +261,6 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.abort()
 
-    def refuse_head(self) -> None:
-        limit = self.bounds.header_bytes
-        if len(self.url) > limit // 2:
-            self.refuse(
-                AddressTooLong(f"The address is longer than a request's line and headers may be: {limit} bytes.")
-            )
-        else:
-            self.refuse(HeadersTooLarge(f"A request may have {MAX_HEADERS} headers and {limit} bytes of them."))
-
     def answers_first(self) -> bool:
         """Whether requests still wait for their answers. These end the connection then, and nothing is said of what came
         behind them: it would be taken for the answer to the first."""
@@ -335,10 +287,6 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.flow.resume_reading()
-        content = encode(body(error, uuid.uuid4().hex))
-        status = HTTPStatus(error.status)
-        named = {"content-type": JSON, "content-length": str(len(content)), "connection": "close", **error.headers}
-        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in named.items())]
-        self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+        self.transport.write(heads.refusal(error))
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -108,11 +108,6 @@ class HeadersTooLarge(BadInput):
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-class UnsupportedVersion(BadInput):
-    code = "HTTP_VERSION_NOT_SUPPORTED"
-    status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
-
-
 # --- what may work later ---
 
 

@@ -109,7 +109,7 @@ def serving(directory: Path, name: str, module: list[str], environ: Mapping[str,
     own = {"PORT": str(port), "PYTHONPATH": str(SOURCES / "functions")}
     command = [sys.executable, "-m", *module]
     log = directory / f"{name.replace(' ', '-')}.log"
-    with processes.running(name, command, log, ready, kept | environ | own) as child:
+    with processes.running(name, command, log, ready, {**kept, **environ, **own}) as child:
         yield Service(port, child)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.message import Message
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote
 
 from http_server import GONE, Answer, Handler, Headers, http_server, passed
@@ -119,7 +119,7 @@ class Proxy:
 class Dripping(BytesIO):
     """Writes the first of what is longer than a head one by one."""
 
-    def __init__(self, to: BinaryIO) -> None:
+    def __init__(self, to: BufferedIOBase) -> None:
         super().__init__()
         self.to = to
 

@@ -42,6 +42,9 @@ BAD_REQUEST = {
     "a host with a path": get(headers=b"host: a/metrics?\r\n"),
     "a host with a space": get(headers=b"host: a b\r\n"),
     # --- the request line ---
+    "HTTP/0.9": b"GET /ping\r\n\r\n",
+    "HTTP/0.9 by name": get(version=b"HTTP/0.9"),
+    "HTTP/2": get(version=b"HTTP/2.0"),
     "another protocol": get(version=b"ICE/1.0"),
     "HTTP/1.2": get(version=b"HTTP/1.2"),
     "HTTP/3": get(version=b"HTTP/3.0"),
@@ -105,11 +108,6 @@ BAD_REQUEST = {
     "a chunk that goes on": chunked(CHUNKS.replace(b"}\r\n", b"}")),
     "LF in a chunk's extension": chunked(CHUNKS.replace(b"9\r\n", b"9;a\nb\r\n", 1)),
 }  # fmt: skip
-UNSUPPORTED_VERSION = {
-    "HTTP/0.9": b"GET /ping\r\n",
-    "HTTP/0.9 by name": get(version=b"HTTP/0.9"),
-    "HTTP/2": get(version=b"HTTP/2.0"),
-}
 ANSWERED = {
     "a whole address": get(b"http://a/ping"),
     "an empty host": get(headers=b"host:\r\n"),
@@ -145,14 +143,6 @@ def test_what_may_be_read_in_two_ways_is_refused_once(served: Served, sent: byte
     assert b'"error_code":"MALFORMED_REQUEST"' in answer
     assert b"\r\nconnection: close\r\n" in answer
     assert good(served)
-
-
-@pytest.mark.parametrize("sent", UNSUPPORTED_VERSION.values(), ids=UNSUPPORTED_VERSION.keys())
-def test_another_version_is_refused_once(served: Served, sent: bytes) -> None:
-    answer = answers(served, sent + b"\r\n" + NEXT)
-    assert answer.startswith(b"HTTP/1.1 505")
-    assert answer.count(b"HTTP/1.1 ") == 1
-    assert b'"error_code":"HTTP_VERSION_NOT_SUPPORTED"' in answer
 
 
 @pytest.mark.parametrize("sent", ANSWERED.values(), ids=ANSWERED.keys())

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cells", "nested", "tensors", "others", "signature", "leases", "logs", "memory", "metrics", "differences"),
     ("payloads", "runtimes", "store"),
     ("bodies", "envelopes", "records"),
+    ("heads",),
     ("express",),
     ("samples", "loading", "load_native", "load_compiled", "publishing", "results"),
     ("active", "scoring", "metadata", "openapi"),

@@ -52,7 +52,7 @@ def test_a_stream_that_drips_is_given_up(
     where: str, proxy: Proxy, direct: GcsObjects, brief: GcsObjects, cache: Path
 ) -> None:
     """No piece of it comes late, so that only the time of all of them can end it."""
-    publish(direct, "churn", "1", FILES | {f"{number}.txt": b"" for number in range(20)})
+    publish(direct, "churn", "1", {**FILES, **{f"{number}.txt": b"" for number in range(20)}})
     proxy.script([Fault("drip", where)])
     with pytest.raises(StoreUnavailable, match="within 1 s: the deadline passed"):
         fetch(resolve(parse("gs://any/models/churn/versions/1"), brief), brief, cache)
