@@ -96,7 +96,8 @@ def settled(moments: Sequence[Moment], warm_share: float) -> Sequence[Moment]:
 def growth(moments: Sequence[Moment], warm_share: float) -> Growth:
     kept = settled(moments, warm_share)
     quarter = max(1, len(kept) // 4)
-    return Growth(middle(kept[:quarter]), middle(kept[-quarter:]), slope(kept), max(moment.kib for moment in moments))
+    minutes = (kept[-1].seconds - kept[0].seconds) / 60
+    return Growth(middle(kept[:quarter]), middle(kept[-quarter:]), slope(kept), minutes)
 
 
 def middle(moments: Sequence[Moment]) -> Moment:
