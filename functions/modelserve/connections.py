@@ -8,9 +8,9 @@ a request, or answering one; `since` says how long.
 from __future__ import annotations
 
 import asyncio
-import uuid
+import fcntl
+import termios
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
@@ -18,17 +18,16 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from modelserve.bodies import JSON
-from modelserve.errors import AddressTooLong, ClientTooSlow, HeadersTooLarge, ServeError, TooManyConnections, body
-from modelserve.payloads.predictions import encode
+from modelserve import heads
+from modelserve.errors import ClientTooSlow, Malformed, ServeError, TooManyConnections
 from modelserve.settings import Settings
 
-# A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
-MAX_HEADERS: Final = 100
-HEADER_FRAME: Final = len(b": \r\n")
 # Requests of one connection that wait for the one before them. uvicorn parses whatever comes and keeps it, and a client
 # that sends without reading would fill the memory; few clients send even two ahead.
 MAX_AHEAD: Final = 100
+# At the end of a drain a connection is closed when it has been idle for so many seconds: a client that has just
+# connected, or was just answered, may be sending.
+QUIET_SECONDS: Final = 0.25
 
 
 class Bounds(ServerState):
@@ -95,7 +94,8 @@ class Parser(httptools.HttpRequestParser):
                     return
                 if self.get_method() == b"CONNECT":
                     raise httptools.HttpParserError("there is no tunnel here") from upgrade
-                super().feed_data(self.connection.same_head())
+                head = self.get_method(), self.connection.url, self.get_http_version()
+                super().feed_data(heads.without_upgrade(*head, self.connection.headers))
                 data = data[upgrade.args[0] :]
             else:
                 return
@@ -141,12 +141,12 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.refused:  # what a client still sends until it has read why
             return
-        heads = self.heads
+        before = self.heads
         super().data_received(data)
-        if self.in_head and self.heads == heads and not self.refused:
+        if self.in_head and self.heads == before and not self.refused:
             self.fed_bytes += len(data)
             if max(self.fed_bytes, self.head_bytes) > self.bounds.header_bytes:
-                self.refuse_head()
+                self.refuse(heads.too_large(self.url, self.bounds.header_bytes))
 
     def check(self) -> None:
         """Let go of a client that takes too long."""
@@ -166,6 +166,29 @@ class Connection(HttpToolsProtocol):
     def end(self) -> None:
         self.transport.close()
 
+    def shutdown(self) -> None:
+        """Close unless a request is to be answered. Called again and again at the end of a drain.
+
+        uvicorn's own also closes a connection whose request has arrived and was not read yet, and the client is reset.
+        """
+        if self.transport.is_closing():
+            return
+        if self.refused and self.phase is not Phase.ANSWERING:
+            self.end()
+        elif self.phase is Phase.IDLE:
+            if not self.received_whole or self.is_quiet():
+                self.end()
+        elif self.cycle is not None:  # None while the head of the first request arrives
+            self.cycle.keep_alive = False
+
+    def is_quiet(self) -> bool:
+        return self.loop.time() - self.since >= QUIET_SECONDS and not self.has_unread_bytes()
+
+    def has_unread_bytes(self) -> bool:
+        """Whether the system has received what this process has not read."""
+        descriptor: int = self.transport.get_extra_info("socket").fileno()
+        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
+
     # --- as a client of the parser ---
 
     def on_message_begin(self) -> None:
@@ -184,16 +207,19 @@ class Connection(HttpToolsProtocol):
         if not self.in_head:  # a trailer: nothing here reads it, and it must not pass for a header
             return
         super().on_header(name, value)
-        self.head_bytes += len(name) + len(value) + HEADER_FRAME
+        self.head_bytes += len(name) + len(value) + heads.HEADER_FRAME
 
     def on_headers_complete(self) -> None:
-        self.in_head = False
         if self.refused:
             return
-        if self.head_bytes > self.bounds.header_bytes or len(self.headers) > MAX_HEADERS:
-            self.refuse_head()
+        if self.head_bytes > self.bounds.header_bytes or len(self.headers) > heads.MAX_HEADERS:
+            self.refuse(heads.too_large(self.url, self.bounds.header_bytes))
             return
         if self.parser.should_upgrade():  # it comes once more
+            return
+        self.in_head = False
+        if error := heads.fault(self.parser.get_http_version(), self.url, self.headers):
+            self.refuse(error)
             return
         if len(self.pipeline) == MAX_AHEAD:
             self.refused = True  # without a word, which would be taken for the answer to a request before it
@@ -204,12 +230,6 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         if self.bounds.draining:
             self.cycle.keep_alive = False
-
-    def same_head(self) -> bytes:
-        """That of the request which asked for another protocol, without asking."""
-        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        lines = [line, *(b"%b: %b" % header for header in self.headers if header[0] != b"upgrade")]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def on_body(self, body: bytes) -> None:
         if not self.refused:
@@ -241,15 +261,6 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.abort()
 
-    def refuse_head(self) -> None:
-        limit = self.bounds.header_bytes
-        if len(self.url) > limit // 2:
-            self.refuse(
-                AddressTooLong(f"The address is longer than a request's line and headers may be: {limit} bytes.")
-            )
-        else:
-            self.refuse(HeadersTooLarge(f"A request may have {MAX_HEADERS} headers and {limit} bytes of them."))
-
     def answers_first(self) -> bool:
         """Whether requests still wait for their answers. These end the connection then, and nothing is said of what came
         behind them: it would be taken for the answer to the first."""
@@ -260,8 +271,11 @@ class Connection(HttpToolsProtocol):
         return True
 
     def send_400_response(self, msg: str) -> None:
-        if not self.answers_first():
-            super().send_400_response(msg)
+        if self.received_whole or self.in_head or not self.cycle.response_started:
+            self.refuse(Malformed("This is not a valid HTTP request."))
+        else:  # the body of a request that has its answer
+            self.refused = True
+            self.end()
 
     def refuse(self, error: ServeError) -> None:
         """Answer in the one shape of every failure, and close once the client has read it."""
@@ -273,10 +287,6 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.flow.resume_reading()
-        content = encode(body(error, uuid.uuid4().hex))
-        status = HTTPStatus(error.status)
-        named = {"content-type": JSON, "content-length": str(len(content)), "connection": "close", **error.headers}
-        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in named.items())]
-        self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+        self.transport.write(heads.refusal(error))
         if self.transport.can_write_eof():
             self.transport.write_eof()

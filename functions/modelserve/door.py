@@ -61,7 +61,7 @@ class Door(ABC):
             with suppress(Exception):  # signing may be what failed
                 self.sign(response, request_id)
         if self.metrics.enabled:
-            route = route_name(request.scope["path"])
+            route = route_name(sent_path(request))
             self.metrics.count("requests", route=route, status=str(response.status_code))
             self.metrics.observe(time.perf_counter() - started, route)
         return response
@@ -175,6 +175,14 @@ def failure(error: Exception, request_id: bytes) -> Response:
     status = error.status if isinstance(error, ServeError) else ServeError.status
     headers = error.headers if isinstance(error, ServeError) else {}
     return Response(encode(body(error, request_id.decode())), status_code=status, media_type=JSON, headers=headers)
+
+
+def sent_path(request: Request) -> str:
+    """The path as it was sent. A proxy's rules hold for one spelling of an address, so that no other is answered.
+
+    `scope["path"]` is decoded, and `request.url` is made of what the Host header says.
+    """
+    return str(request.scope["raw_path"], "latin-1")
 
 
 def route_name(path: str) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from modelserve import envelopes
 from modelserve.active import Active
 from modelserve.bodies import JSON, Headers, read_body
-from modelserve.door import Budget, Door, metrics_reply, reply
+from modelserve.door import Budget, Door, metrics_reply, reply, sent_path
 from modelserve.envelopes import Message
 from modelserve.errors import MethodNotAllowed
 from modelserve.loading import Loaded
@@ -51,7 +51,7 @@ class Events(Door):
         return await self.handle(envelopes.parse(request.headers, body))
 
     async def get(self, request: Request) -> Response:
-        path = request.url.path
+        path = sent_path(request)
         if path == "/health/live":
             return Response(encode({"status": "ok"}), media_type=JSON)
         if path == "/health/ready":

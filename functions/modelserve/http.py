@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,7 +27,7 @@ from modelserve.bodies import (
     read_body,
 )
 from modelserve.decoder import Decoder
-from modelserve.door import Door, Reply, metrics_reply, reply
+from modelserve.door import Door, Reply, metrics_reply, reply, sent_path
 from modelserve.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
@@ -39,6 +40,8 @@ from modelserve.signature import Batch
 logger = logging.getLogger(__name__)
 
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
+# Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
+ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
 
 Handler = Callable[[Request, Headers], Awaitable[Response]]
 
@@ -79,7 +82,7 @@ class Http(Door):
         return routes
 
     async def answer(self, request: Request, headers: Headers) -> Response:
-        handlers = self.routes.get(request.scope["path"]) or self.v2_handlers(request)
+        handlers = self.routes.get(sent_path(request)) or self.v2_handlers(request)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
@@ -132,7 +135,7 @@ class Http(Door):
     # --- Open Inference Protocol V2 ---
 
     def v2_handlers(self, request: Request) -> dict[str, Handler]:
-        match = V2_MODEL.fullmatch(request.url.path)
+        match = match_v2(request)
         if match is None:
             raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
         if match["action"] == "/infer":
@@ -200,9 +203,14 @@ class Http(Door):
         return metrics_reply(self.metrics)
 
 
+def match_v2(request: Request) -> re.Match[str] | None:
+    path = sent_path(request)
+    return None if ENCODED_NEEDLESSLY.search(path) else V2_MODEL.fullmatch(path)
+
+
 def check_v2_name(request: Request, loaded: Loaded) -> None:
-    match = V2_MODEL.fullmatch(request.url.path)
-    if match is None or match["name"] != loaded.name:
+    match = match_v2(request)
+    if match is None or unquote(match["name"]) != loaded.name:
         raise NotFound(f"This server has the model {loaded.name}.")
-    if match["version"] not in (None, loaded.version):
+    if match["version"] is not None and unquote(match["version"]) != loaded.version:
         raise NotFound(f"This server has version {loaded.version} of the model.")

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NoReturn
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -128,10 +129,12 @@ class Challenger:
         async def receive() -> Any:
             return {"type": "http.request", "body": offer.body, "more_body": False}
 
+        path = self.path(offer.path)
         scope = {
             "type": "http",
             "method": offer.method,
-            "path": self.path(offer.path),
+            "path": path,
+            "raw_path": quote(path).encode(),
             "query_string": offer.query,
             "headers": [(b"x-request-id", offer.request_id.encode()), *content_type(offer)],
             "scheme": "http",

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from modelserve import container
 from modelserve.active import Active
 from modelserve.bodies import JSON, Headers
-from modelserve.door import Door, Turn, metrics_reply
+from modelserve.door import Door, Turn, metrics_reply, sent_path
 from modelserve.envelopes import Message
 from modelserve.errors import MethodNotAllowed, NotFound, NotReady, SettingError, TooSlow, Unavailable
 from modelserve.messages import Messages, Scored
@@ -229,7 +229,7 @@ class Health(Door):
         await (await self(request))(scope, receive, send)
 
     async def answer(self, request: Request, headers: Headers) -> Response:
-        path = request.url.path
+        path = sent_path(request)
         if path not in ("/health/live", "/health/ready") and not (path == "/metrics" and self.settings.metrics):
             raise NotFound("This is a worker: it has /health/live, /health/ready and, with METRICS, /metrics.")
         if request.method not in ("GET", "HEAD"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,10 +14,10 @@ import httpx
 import pytest
 
 from contract.events.topics import push_body
-from faults.clients import POST, connected
+from faults.clients import GET, POST, connected, read
 from faults.proxy import wait_for
 from hosting import Pulls, hosting, pulled
-from serving import PATIENT, Served
+from serving import PATIENT, Served, release
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 ROW = {"x": 1.0, "seconds": 0.0}
 # Requests are taken for some seconds after SIGTERM, and answered however late the gate is opened.
 UNHURRIED = {"DRAIN_SECONDS": "4", **PATIENT}
-# Seconds. With the defaults a process ends itself 9.5 s after SIGTERM, and a model that nobody lets go on ends after 60.
+# Seconds. With the defaults a process ends itself 9.6 s after SIGTERM, and a model that nobody lets go on ends after 60.
 ENDED = 30.0
 
 
@@ -90,6 +91,96 @@ def test_readiness_goes_first_and_accepted_requests_are_answered(
             served.client.get("/health/live")
     if kind == "events":
         assert len(pulls.predictions(4)) == 4
+
+
+@contextmanager
+def quick(models: Library, path: Path, drain_seconds: float) -> Iterator[Served]:
+    """A model that answers at once."""
+    release(path / "store", "two", models.path("two_outputs"), runtime="compiled")
+    uri = {"MODEL_URI": f"{path}/store/models/two@champion", "DRAIN_SECONDS": str(drain_seconds), **PATIENT}
+    with hosting("http", path / "log", uri) as made:
+        yield made
+
+
+def count_unanswered(served: Served) -> int:
+    """Requests that were sent on an open connection and got no answer, until no new connection is taken."""
+    unanswered = 0
+    while True:
+        try:
+            with connected(served) as connection:
+                unanswered += not ask_until_closed(connection)
+        except ConnectionRefusedError:
+            return unanswered
+
+
+def ask_until_closed(connection: socket.socket) -> bool:
+    """Whether every request that was sent has its answer."""
+    body = b'{"x":1.0}'
+    answer = b""
+    while not is_closed(connection) and b"connection: close" not in answer:
+        try:
+            connection.sendall(POST % len(body) + body)
+            answer = read_answer(connection)
+        except ConnectionError:
+            return False
+        if not answer.startswith(b"HTTP/1.1 200"):
+            return False
+    return True
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has said that it takes no more: who has sent nothing has lost nothing."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(60)
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """Nothing when the connection ends before it."""
+    answer = b""
+    while not answer.endswith(b'{"prediction":[1.0,-1.0]}'):
+        chunk = connection.recv(65_536)
+        if not chunk:
+            return b""
+        answer += chunk
+    return answer
+
+
+@pytest.mark.parametrize("drain_seconds", [0, 0.3])
+def test_forty_clients_that_go_on_sending_lose_no_request(
+    models: Library, tmp_path: Path, drain_seconds: float
+) -> None:
+    """Without a drain on connections that are kept, and during it on one for each request."""
+    with quick(models, tmp_path, drain_seconds) as served, ThreadPoolExecutor(40) as pool:
+        asking = [pool.submit(count_unanswered, served) for _ in range(40)]
+        served.child.wait_until(lambda: all(future.running() for future in asking))
+        served.child.terminate()
+        assert [future.result() for future in asking] == [0] * 40
+        assert served.child.wait(ENDED)
+        assert served.child.returncode == 0
+
+
+def test_a_request_that_has_begun_is_answered_when_it_ends_after_the_drain(models: Library, tmp_path: Path) -> None:
+    with quick(models, tmp_path, drain_seconds=0) as served, connected(served, GET) as connection:
+        assert served.client.get("/health/live").status_code == 200  # so the other has been read
+        served.child.terminate()
+        served.child.wait_until(lambda: is_refused(served))
+        connection.sendall(b"\r\n")
+        assert read(connection).endswith(b'{"status":"ok"}')
+        assert served.child.wait(ENDED)
+        assert served.child.returncode == 0
+
+
+def is_refused(served: Served) -> bool:
+    try:
+        with connected(served):
+            return False
+    except ConnectionRefusedError:
+        return True
 
 
 @pytest.mark.parametrize("kind", ["http", "worker"])

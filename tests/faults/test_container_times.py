@@ -60,6 +60,20 @@ def test_a_request_that_is_not_sent_in_time_is_given_up(hurried: Served, sent: b
     assert b"CLIENT_TOO_SLOW" in answer
 
 
+@pytest.mark.parametrize("sent", [GET + b"x: ", POST % 90_000], ids=["a head", "a body"])
+def test_a_request_that_drips_is_given_up_as_one_that_stalls(hurried: Served, sent: bytes) -> None:
+    """A byte at a time, for much longer than a client has."""
+    with connected(hurried, sent) as connection:
+        connection.settimeout(0.05)
+        answer = b""
+        for _ in range(200):
+            with suppress(TimeoutError):
+                answer = connection.recv(65_536)
+                break
+            connection.sendall(b" ")
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
 def test_a_request_behind_another_that_is_not_sent_in_time_is_given_up_too(hurried: Served) -> None:
     with connected(hurried, GET + b"\r\n" + POST % 100 + b'{"x":') as connection:
         answer = read(connection)

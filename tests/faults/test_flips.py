@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from modelserve.active import FIRST_BACKOFF
@@ -17,9 +18,11 @@ from modelserve.store.locations import parse_store
 from modelserve.store.objects import open_objects
 from modelserve_control.promote import promote
 from serving import Functions, Served, release, serving
+from soaking.watch import anonymous
 
 FLIPS = 50
 CLIENTS = 4
+WARM_FLIPS = 5
 
 
 @pytest.fixture
@@ -64,9 +67,11 @@ def test_fifty_flips_under_load(store: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "log", settings(store)) as served, ThreadPoolExecutor(CLIENTS) as pool:
         asking = [pool.submit(ask, served, stop, own) for own in seen]
         try:
+            memory = []
             for number in range(FLIPS):
                 flip(served, store, "12"[number % 2])
                 answered(served, seen)
+                memory.append(anonymous(worker(served).pid))
         finally:
             stop.set()
         for future in asking:
@@ -75,6 +80,13 @@ def test_fifty_flips_under_load(store: Path, tmp_path: Path) -> None:
     assert {status for status, _, _ in answers} == {200}
     assert {(version, value) for _, version, value in answers} == {("1", 1.0), ("2", 2.0)}
     assert len(answers) >= CLIENTS * FLIPS
+    assert memory[-1] <= 1.1 * memory[WARM_FLIPS]
+
+
+def worker(served: Served) -> psutil.Process:
+    """The one that the host serves from."""
+    (found,) = psutil.Process(served.child.pid).children()
+    return found
 
 
 def reported(log: Path, serving: str) -> list[int]:

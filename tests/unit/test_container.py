@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from modelserve import logs
+from modelserve.connections import QUIET_SECONDS
 from modelserve.container import CLOSING, ENDING
 from modelserve.settings import Settings
 from modelserve.worker import subscription_path
@@ -15,7 +16,7 @@ GRACE = 10.0  # seconds from SIGTERM to SIGKILL, as on Cloud Run
 
 def test_with_the_defaults_a_process_has_ended_before_it_is_killed() -> None:
     settings = Settings.from_environ({})
-    assert CLOSING < ENDING
+    assert QUIET_SECONDS < CLOSING < ENDING
     assert settings.drain_seconds + settings.predict_timeout_seconds + ENDING < GRACE
 
 

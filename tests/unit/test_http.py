@@ -26,7 +26,7 @@ def post(path: str, content: bytes, name: str = "tiny", ready: bool = True) -> R
         return {"type": "http.request", "body": content, "more_body": False}
 
     scope = {
-        "type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [(b"x-request-id", b"r1")],
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [(b"x-request-id", b"r1")],
         "scheme": "http", "server": ("localhost", 80),
     }  # fmt: skip
     with loaded(Tiny(), X) as made:
@@ -79,3 +79,18 @@ def test_many_rows_are_decoded_and_checked_on_another_thread(
     body = json.dumps([{"x": 0.5}] * rows).encode() if path == "/predict" else v2(rows)
     assert post(path, body).status_code == 200
     assert [thread == threading.get_ident() for thread in threads] == [here]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "status"),
+    [
+        ("a b", "a%20b", 200),
+        ("modèle", "mod%C3%A8le", 200),
+        ("a/b", "a%2Fb", 200),
+        ("tiny", "t%69ny", 404),
+        ("a.b", "a%2Eb", 404),
+        ("a%69", "a%2569", 200),
+    ],
+)
+def test_the_name_of_a_model_is_encoded_where_it_must_be(name: str, sent: str, status: int) -> None:
+    assert post(f"/v2/models/{sent}/infer", v2(1), name).status_code == status

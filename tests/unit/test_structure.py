@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("payloads", "runtimes", "store"),
     ("bodies", "envelopes", "records"),
     ("decoder_wire", "decoder", "decoder_process"),
+    ("heads",),
     ("express",),
     ("samples", "loading", "load_native", "load_compiled", "publishing", "results"),
     ("attempts",),

@@ -1,0 +1,63 @@
+"""`scripts/soak MINUTES`. Exits with 1 unless every answer was right, no request failed and nothing grew."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from modelserve.errors import ServeError
+from soaking.load import Load, Seen
+from soaking.report import Report
+from soaking.site import Site, running
+from soaking.watch import Watch
+
+EVERY: Final = 1.0  # seconds between two looks at the processes
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
+    parser.add_argument("minutes", type=float, help="how long the load runs; starting takes about a minute before it")
+    options = parser.parse_args(arguments)
+    if not 0 < options.minutes <= 24 * 60:
+        parser.error("MINUTES is more than 0 and at most a day")
+    warnings.filterwarnings("ignore", "The return_immediately flag", DeprecationWarning)
+    try:
+        with TemporaryDirectory() as directory, running(Path(directory)) as site:
+            report = soak(site, options.minutes * 60)
+    except ServeError as error:
+        print(f"soak: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("soak: stopped before the load began", file=sys.stderr)
+        return 130
+    print(report.text())
+    return 1 if report.findings() else 0
+
+
+def soak(site: Site, seconds: float) -> Report:
+    """Ctrl-C ends the load and reports what there is."""
+    seen = Seen()
+    load = Load(site, seen)
+    watch = Watch(site.roots)
+    began = time.monotonic()
+    print(f"soak: {seconds / 60:g} minutes of load", file=sys.stderr)
+    threads = load.start()
+    try:
+        while time.monotonic() - began < seconds:
+            watch.look()
+            time.sleep(EVERY)
+    except KeyboardInterrupt:
+        print("soak: stopped", file=sys.stderr)
+    load.over.set()
+    for thread in threads:
+        thread.join(2 * 60)
+    return Report(seen, watch, site.faults, time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The servers of a soak on 127.0.0.1: the HTTP function in both hosts, the event function, Pub/Sub, and a store that fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from modelserve.errors import ServeError
+from modelserve_control import emulators, processes, resources
+from modelserve_control.processes import SOURCES, Child
+from modelserve_control.resources import Names
+from soaking.faults import faulty
+from soaking.models import FORMS, NAME
+
+KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+LONGEST: Final = 300  # seconds for one publication
+FEATURES, ID = "features", "id"
+"""Where the record and its id stand in an event."""
+SETTINGS: Final = {
+    "MODEL_REFRESH_SECONDS": "0.5",
+    "CLIENT_TIMEOUT_SECONDS": "2",
+    "PREDICT_TIMEOUT_SECONDS": "60",
+    "PUBLISH_TIMEOUT_SECONDS": "60",
+    "LOG_LEVEL": "WARNING",
+    "EVENT_FEATURES_FIELD": FEATURES,
+    "EVENT_ID_FIELD": ID,
+    "HOST": "127.0.0.1",
+    "NO_GCE_CHECK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+class NotSoaked(ServeError):
+    """The message holds the last line of what failed before the load began."""
+
+    code = "NOT_SOAKED"
+
+
+@dataclass(frozen=True)
+class Service:
+    port: int
+    child: Child
+
+
+@dataclass(frozen=True)
+class Site:
+    http: Mapping[str, Service]
+    """By the name of the host."""
+    events: Service
+    names: Names
+    pubsub: str
+    store: str
+    storage: str
+    faults: Counter[str]
+    """Of the store, by kind."""
+
+    @property
+    def roots(self) -> dict[str, int]:
+        return {name: service.child.pid for name, service in [*self.http.items(), ("event function", self.events)]}
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Site]:
+    """Raises NotSoaked."""
+    names = Names("soak", "soak")
+    faults: Counter[str] = Counter()
+    with ExitStack() as exit:
+        storage = exit.enter_context(emulators.storage(directory))
+        pubsub = exit.enter_context(emulators.pubsub(directory))
+        resources.make_bucket(storage, names)
+        resources.make_topics(pubsub, names)
+        publish(directory, storage, names)
+        environ = SETTINGS | {
+            "STORAGE_EMULATOR_HOST": exit.enter_context(faulty(storage, faults)),
+            "PUBSUB_EMULATOR_HOST": pubsub,
+            "GOOGLE_CLOUD_PROJECT": names.project,
+            "MODEL_URI": f"gs://{names.bucket}/models/{NAME}@champion",
+            "PREDICTIONS_TOPIC": names.predictions,
+            "DEAD_LETTER_TOPIC": names.dead_letter,
+        }
+        container = exit.enter_context(serving(directory, "container", ["modelserve", "http"], environ))
+        framework = exit.enter_context(
+            serving(directory, "http function", ["functions_framework"], environ | function("predict"))
+        )
+        events = exit.enter_context(
+            serving(directory, "event function", ["functions_framework"], environ | function("predict_event"))
+        )
+        http = {"container": container, "http function": framework}
+        yield Site(http, events, names, pubsub, f"gs://{names.bucket}", storage, faults)
+
+
+def function(target: str) -> dict[str, str]:
+    source = str(SOURCES / "functions" / "main.py")
+    return {"FUNCTION_TARGET": target, "FUNCTION_SOURCE": source, "FUNCTION_USE_ASGI": "true"}
+
+
+@contextmanager
+def serving(directory: Path, name: str, module: list[str], environ: Mapping[str, str]) -> Iterator[Service]:
+    port = processes.free_port()
+    kept = {key: os.environ[key] for key in KEPT if key in os.environ}
+    ready = processes.answering(f"http://127.0.0.1:{port}/health/ready")
+    own = {"PORT": str(port), "PYTHONPATH": str(SOURCES / "functions")}
+    command = [sys.executable, "-m", *module]
+    log = directory / f"{name.replace(' ', '-')}.log"
+    with processes.running(name, command, log, ready, {**kept, **environ, **own}) as child:
+        yield Service(port, child)
+
+
+def publish(directory: Path, storage: str, names: Names) -> None:
+    """Both versions, with the command itself."""
+    environ = processes.with_sources(os.environ) | SETTINGS | {"STORAGE_EMULATOR_HOST": storage}
+    run([sys.executable, "-m", "soaking.models", str(directory / "models")], environ)
+    program = str(Path(sys.executable).with_name("modelserve"))
+    for version, form in FORMS.items():
+        where = ["--name", NAME, "--store", f"gs://{names.bucket}", "--alias", "champion", "--compile", form]
+        run([program, "publish", str(directory / "models" / version), *where], environ)
+
+
+def run(command: list[str], environ: Mapping[str, str]) -> None:
+    done = subprocess.run(command, env=environ, timeout=LONGEST, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise NotSoaked(f"The models were not published. {lines[-1]}")

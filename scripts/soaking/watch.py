@@ -1,0 +1,120 @@
+"""What each process holds while the load runs: memory, descriptors and threads, and whether any of them grows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+ANONYMOUS: Final = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Moment:
+    seconds: float
+    kib: float
+    descriptors: int
+    threads: int
+
+
+def take(process: psutil.Process, began: float) -> Moment:
+    with process.oneshot():
+        kib = anonymous(process.pid)
+        return Moment(time.monotonic() - began, kib, process.num_fds(), process.num_threads())
+
+
+def anonymous(pid: int) -> float:
+    """KiB of memory that no file is behind. Pages of libraries count for less or more as others use them."""
+    try:
+        found = ANONYMOUS.search(Path(f"/proc/{pid}/status").read_text())
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    if found is None:  # it has ended and nobody has asked how
+        raise psutil.NoSuchProcess(pid)
+    return float(found[1])
+
+
+@dataclass
+class Watch:
+    """The processes below each of `roots`, by a name. A process that ends meanwhile is in `ended`."""
+
+    roots: Mapping[str, int]
+    moments: dict[str, list[Moment]] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+        self._processes: dict[str, psutil.Process] = {}
+        for name, pid in self.roots.items():
+            root = psutil.Process(pid)
+            for number, process in enumerate([root, *root.children(recursive=True)]):
+                self._processes[f"{name} {number}"] = process
+
+    def look(self) -> None:
+        for name, process in list(self._processes.items()):
+            try:
+                self.moments.setdefault(name, []).append(take(process, self._began))
+            except psutil.Error:
+                self.ended.append(name)
+                del self._processes[name]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Of one process, from the first settled quarter to the last. `slope` in KiB a minute."""
+
+    first: Moment
+    last: Moment
+    slope: float
+    minutes: float
+
+    @property
+    def kib(self) -> float:
+        return self.slope * self.minutes
+
+    @property
+    def descriptors(self) -> int:
+        return self.last.descriptors - self.first.descriptors
+
+    @property
+    def threads(self) -> int:
+        return self.last.threads - self.first.threads
+
+
+def settled(moments: Sequence[Moment], warm_share: float) -> Sequence[Moment]:
+    """Without the time in which caches fill and arenas are laid out."""
+    return moments[int(len(moments) * warm_share) :]
+
+
+def growth(moments: Sequence[Moment], warm_share: float) -> Growth:
+    kept = settled(moments, warm_share)
+    quarter = max(1, len(kept) // 4)
+    minutes = (kept[-1].seconds - kept[0].seconds) / 60
+    return Growth(middle(kept[:quarter]), middle(kept[-quarter:]), slope(kept), minutes)
+
+
+def middle(moments: Sequence[Moment]) -> Moment:
+    """The median of each: one moment between two requests says little."""
+    return Moment(
+        statistics.median(moment.seconds for moment in moments),
+        statistics.median(moment.kib for moment in moments),
+        round(statistics.median(moment.descriptors for moment in moments)),
+        round(statistics.median(moment.threads for moment in moments)),
+    )
+
+
+def slope(moments: Sequence[Moment]) -> float:
+    """KiB a minute, by Theil and Sen: the median of the slopes between all pairs, which a few high moments do not move."""
+    found = [
+        (later.kib - earlier.kib) / (later.seconds - earlier.seconds) * 60
+        for earlier, later in itertools.combinations(moments, 2)
+        if later.seconds > earlier.seconds
+    ]
+    return statistics.median(found) if found else 0.0
