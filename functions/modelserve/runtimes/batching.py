@@ -17,8 +17,9 @@ from typing import Any
 
 from modelserve.errors import ModelFailed, Overloaded
 from modelserve.runtimes import Runtime
-from modelserve.runtimes.outputs import RowsMismatch, score_rows, split
+from modelserve.runtimes.outputs import RowsMismatch, join, score_rows, split
 from modelserve.signature import Batch, concatenate
+from modelserve.signature import split as split_batch
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,20 @@ class BatchingScorer:
         self._thread.start()
 
     async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
-        """Raises Overloaded, or ModelFailed when the model raises on these rows."""
+        """Raises Overloaded, or ModelFailed when the model raises on these rows.
+
+        A batch of more rows than one call takes is scored in parts, so that other requests wait for one part at most.
+        """
+        if not self.mergeable or batch.rows <= self.max_batch_rows:
+            return await self._submit(batch, methods, params)
+        sizes = [min(self.max_batch_rows, batch.rows - start) for start in range(0, batch.rows, self.max_batch_rows)]
+        parts = [await self._submit(part, methods, params) for part in split_batch(batch, sizes)]
+        joined = {name: join([part[name] for part in parts], sizes) for name in methods}
+        if any(output is None for output in joined.values()):
+            return await self._submit(batch, methods, params)
+        return joined
+
+    async def _submit(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
         loop = asyncio.get_running_loop()
         dtypes = tuple((name, column.dtype, column.shape[1:]) for name, column in batch.columns.items())
         key = (methods, repr(params) if params else "", dtypes)

@@ -91,6 +91,26 @@ def split(output: Any, sizes: Sequence[int]) -> list[Any] | None:
     return parts
 
 
+def join(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """The output to all rows, from those to the rows of each part; None when one has not a row for each."""
+    if any(count_rows(part) != size for part, size in zip(parts, sizes, strict=True)):
+        return None
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {name: join([part[name] for part in parts], sizes) for name in first}
+    if isinstance(first, list | tuple):
+        return [item for part in parts for item in part]
+    if is_sparse(first):
+        from scipy import sparse
+
+        return sparse.vstack(parts)
+    if hasattr(first, "iloc"):
+        import pandas as pd
+
+        return pd.concat(parts, ignore_index=True)
+    return np.concatenate(parts)
+
+
 def take(output: Any, start: int, end: int) -> Any:
     if isinstance(output, Mapping):
         return {name: take(column, start, end) for name, column in output.items()}

@@ -68,7 +68,7 @@ def test_a_merged_call_keeps_to_its_limit_of_rows() -> None:
     assert answers(runtime, [plain(1, 2), plain(3, 4), plain(5), plain(*range(9))], 4) == [
         [2, 4], [6, 8], [10], [2.0 * n for n in range(9)]
     ]  # fmt: skip
-    assert runtime.sizes == [1, 4, 1, 9]
+    assert runtime.sizes == [1, 4, 1, 4, 4, 1]
 
 
 def test_other_methods_params_and_dtypes_are_not_merged() -> None:
@@ -152,6 +152,32 @@ def test_more_rows_than_may_wait_are_refused_but_one_request_always_fits() -> No
         assert isinstance(late, Overloaded)
         assert late.message == "More than 10 rows wait for the model."
         assert run(made.score(batch([1]), ("predict",), {}))["predict"].tolist() == [2]
+
+
+def test_a_large_request_is_scored_in_parts_and_others_wait_for_one_of_them() -> None:
+    runtime = Tiny()
+
+    async def one_beside_another(made: BatchingScorer) -> Any:
+        runtime.gate.clear()
+        large = asyncio.create_task(made.score(batch(range(10)), ("predict",), {}))
+        await asyncio.to_thread(runtime.busy.wait, WAIT_SECONDS)
+        small = asyncio.create_task(made.score(batch([0.5]), ("predict",), {"k": 1}))
+        await asyncio.sleep(0)  # until it is queued
+        runtime.gate.set()
+        assert (await small)["predict"].tolist() == [1.0]
+        assert not large.done()
+        return (await large)["predict"].tolist()
+
+    with scorer(runtime, max_batch_rows=4) as made:
+        assert asyncio.run(one_beside_another(made)) == [2.0 * n for n in range(10)]
+    assert runtime.sizes == [4, 1, 4, 2]
+
+
+def test_an_output_whose_parts_cannot_be_joined_is_asked_for_at_once() -> None:
+    runtime = Tiny(lambda rows: {"sum": float(rows.columns["x"].sum())})
+    with scorer(runtime, max_batch_rows=2) as made:
+        assert asyncio.run(made.score(batch([1, 2, 3]), ("predict",), {}))["predict"] == {"sum": 6.0}
+    assert runtime.sizes == [2, 1, 3]
 
 
 def test_a_request_that_was_cancelled_is_not_scored() -> None:

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from modelserve.errors import ModelFailed
 from modelserve.payloads.predictions import MAX_DENSE_CELLS
-from modelserve.runtimes.outputs import RowsMismatch, check_rows, count_rows, row_values, split
+from modelserve.runtimes.outputs import RowsMismatch, check_rows, count_rows, join, row_values, split
 
 OUTPUTS: list[tuple[Any, list[Any]]] = [
     (np.array([1, 2, 3]), [[1], [2, 3]]),
@@ -107,6 +107,14 @@ FORMS: list[tuple[str, Any, list[Any]]] = [
 def test_each_form_of_output_has_one_answer_per_row(output: Any, answers: list[Any]) -> None:
     assert row_values(output, 2, "predict") == answers
     assert [value for part in split(output, [1, 1]) or [] for value in row_values(part, 1, "predict")] == answers
+
+
+@pytest.mark.parametrize("output", [form[1] for form in FORMS], ids=[form[0] for form in FORMS])
+def test_what_was_split_is_joined_again(output: Any) -> None:
+    parts = split(output, [1, 1])
+    assert parts is not None
+    assert row_values(join(parts, [1, 1]), 2, "predict") == row_values(output, 2, "predict")
+    assert join(parts, [1, 2]) is None
 
 
 def test_probabilities_of_several_outputs_are_a_list_per_row() -> None:
