@@ -92,10 +92,13 @@ def split(output: Any, sizes: Sequence[int]) -> list[Any] | None:
 
 
 def join(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """The output to all rows, from those to the rows of each part; None when one has not a row for each."""
+    """The output to all rows, from those to the rows of each part. None when one has not a row for each, or is of another
+    form than the first: joining would change its values, or fail."""
     if any(count_rows(part) != size for part, size in zip(parts, sizes, strict=True)):
         return None
     first = parts[0]
+    if any(form(part) != form(first) for part in parts[1:]):
+        return None
     if isinstance(first, Mapping):
         return {name: join([part[name] for part in parts], sizes) for name in first}
     if isinstance(first, list | tuple):
@@ -103,12 +106,26 @@ def join(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
     if is_sparse(first):
         from scipy import sparse
 
-        return sparse.vstack(parts)
+        return sparse.vstack(parts) if first.ndim > 1 else None
     if hasattr(first, "iloc"):
         import pandas as pd
 
         return pd.concat(parts, ignore_index=True)
-    return np.concatenate(parts)
+    # Of masked arrays numpy's own would keep what stands under the mask.
+    return np.ma.concatenate(parts) if isinstance(first, np.ma.MaskedArray) else np.concatenate(parts)
+
+
+def form(output: Any) -> Any:
+    """Outputs of the same form are joined without a change. Texts of any length are alike."""
+    kind = type(output)
+    if isinstance(output, Mapping):
+        return kind, [(name, form(column)) for name, column in output.items()]
+    if isinstance(output, list | tuple):
+        return kind
+    if hasattr(output, "iloc"):
+        names = list(output.columns) if output.ndim > 1 else output.name
+        return kind, names, list(output.dtypes) if output.ndim > 1 else output.dtype
+    return kind, "text" if output.dtype.kind in "US" else output.dtype, output.shape[1:]
 
 
 def take(output: Any, start: int, end: int) -> Any:

@@ -147,3 +147,31 @@ def test_a_sparse_matrix_cannot_fill_the_memory() -> None:
     matrix = sparse.csr_matrix((2, MAX_DENSE_CELLS))
     with pytest.raises(ModelFailed, match="a sparse matrix of 20000000 cells"):
         row_values(matrix, 2, "predict")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [np.array([1]), np.array([1.5])],
+        [np.array([1]), np.array(["a"])],
+        [np.array([2**53 + 1], dtype=np.uint64), np.array([2**53 + 1], dtype=np.int64)],
+        [np.zeros((1, 2)), np.zeros((1, 3))],
+        [np.zeros(1), pd.DataFrame({"a": [1.0]})],
+        [[1], np.array([1])],
+        [pd.DataFrame({"a": [True]}), pd.DataFrame({"b": [True]})],
+        [pd.Series([1], name="a"), pd.Series([1], name="b")],
+        [pd.Series(["a"], dtype="category"), pd.Series(["b"], dtype="category")],
+        [{"a": np.zeros(1)}, {"b": np.zeros(1)}],
+        [{"a": np.zeros(1), "b": np.zeros(1)}, {"a": np.zeros(1)}],
+        [{"a": np.zeros(1)}, [0.0]],
+        [sparse.coo_array(np.ones(1)), sparse.coo_array(np.ones(1))],
+    ],
+)
+def test_parts_that_joining_would_change_are_not_joined(parts: list[Any]) -> None:
+    assert join(parts, [1, 1]) is None
+
+
+def test_joined_parts_keep_their_masks_and_texts_of_any_length() -> None:
+    masked = [np.ma.masked_equal([0.0, 1.0], 0.0), np.ma.masked_equal([2.0, 0.0], 0.0)]
+    assert join(masked, [2, 2]).tolist() == [None, 1.0, 2.0, None]
+    assert join([np.array(["a"]), np.array(["long"])], [1, 1]).tolist() == ["a", "long"]
