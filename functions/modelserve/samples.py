@@ -16,7 +16,7 @@ from modelserve.payloads import Limits, invocations
 from modelserve.payloads.predictions import encode
 from modelserve.payloads.tables import from_records
 from modelserve.runtimes import Runtime
-from modelserve.runtimes.outputs import RowsMismatch, row_values, score_rows
+from modelserve.runtimes.outputs import RowsMismatch, readable, row_values, score_rows
 from modelserve.signature import Batch, Signature, infer
 from modelserve.store.manifest import Manifest
 
@@ -87,7 +87,7 @@ def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], param
         "one by one": [range(row, row + 1) for row in rows],
     }
     try:
-        whole = {method: row_values(output, batch.rows, method) for method, output in outputs.items()}
+        whole = {method: row_values(readable(output), batch.rows, method) for method, output in outputs.items()}
         for name, parts in orders.items():
             again = answers(runtime, batch, parts, params)
             for method, values in whole.items():

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from modelserve import scoring
@@ -13,9 +15,9 @@ from modelserve.errors import BadCells, BadParams, ModelFailed, UnknownMethod
 from modelserve.others import Others
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import Presentation
-from modelserve.signature import Table
+from modelserve.signature import Batch, Table
 from signatures import signature, signature_of, table
-from tiny import Tiny, loaded
+from tiny import Tiny, loaded, run
 
 X = signature(x="double")
 OTHERS = Others(frozenset({"a", "b", "c"}))
@@ -203,3 +205,42 @@ def test_a_checked_payload_keeps_no_cells() -> None:
         True,
     )
     assert batch.columns["x"].tolist() == [1.0, 2.0]
+
+
+def doubled(batch: Batch) -> Any:
+    return batch.columns["x"] * 2
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        lambda batch: pd.Categorical(doubled(batch)),
+        lambda batch: pd.Index(doubled(batch)),
+        lambda batch: pd.Series(doubled(batch)).astype("Float64").array,
+        lambda batch: pa.array(doubled(batch)),
+        lambda batch: pa.table({"y": doubled(batch)}),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_arrays_and_tables_of_other_libraries_are_answers(output: Callable[[Batch], Any], rows: int) -> None:
+    runtime = Tiny(answer=output)
+    with loaded(runtime) as one:
+        found = run(scoring.batch_results(one, Batch({"x": np.arange(float(rows))}, rows), {}, None))
+    assert found == [{"prediction": 2.0 * row} for row in range(rows)]
+    assert runtime.sizes == [rows]
+
+
+def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
+    parts = {"series": pd.Series, "index": pd.Index, "frame": lambda x: pd.DataFrame({"a": x, "b": x})}
+    with loaded(Tiny(answer=lambda batch: {name: make(doubled(batch)) for name, make in parts.items()})) as one:
+        found = run(scoring.predict(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
+    assert found == {"series": [0.0, 2.0], "index": [0.0, 2.0], "frame": [{"a": 0.0, "b": 0.0}, {"a": 2.0, "b": 2.0}]}
+
+
+@pytest.mark.parametrize("make", [iter, set, memoryview, lambda values: (value for value in values)])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_what_has_no_items_to_look_at_is_no_answer(make: Callable[[Any], Any], rows: int) -> None:
+    with loaded(Tiny(answer=lambda batch: make(doubled(batch)))) as one:
+        for ask in (scoring.predict, scoring.batch_results):
+            with pytest.raises(ModelFailed, match="^The model gave a value of the type"):
+                run(ask(one, Batch({"x": np.arange(float(rows))}, rows), {}, None))

@@ -95,6 +95,10 @@ def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
         return base64.encodebytes(value).decode()  # with MLflow's line breaks
     if value is None or type(value) in (str, int, float, bool):
         return value
+    if is_sparse(value) or hasattr(value, "iloc"):
+        return by_row(value)
+    if hasattr(value, "__array__"):
+        return jsonable(np.asarray(value))
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -169,7 +169,7 @@ class BatchingScorer:
     def _answer_alone(self, job: Job) -> None:
         try:
             job.finish(self._score(job.batch, job), None)
-        except RowsMismatch as error:
+        except ModelFailed as error:
             job.finish(None, error)
         except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that answers
             logger.error("the model raised", exc_info=True)

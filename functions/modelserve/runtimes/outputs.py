@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from modelserve.payloads.predictions import by_row, is_sparse, jsonable
 from modelserve.runtimes import Runtime
 from modelserve.signature import Batch
 
+READABLE: Final = (np.ndarray, np.generic, list, tuple, Mapping, str, bytes, bytearray)
 PROBABILITIES: Final = ("predict_proba", "predict_log_proba")
 
 
@@ -27,11 +28,27 @@ class RowsMismatch(ModelFailed):
 
 
 def score_rows(runtime: Runtime, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The only way to a model: the output of each method. Raises RowsMismatch, or whatever the model raises."""
-    outputs = runtime.score(batch, methods, params)
+    """The only way to a model: the output of each method. Raises ModelFailed, or whatever the model raises."""
+    outputs = {method: readable(output) for method, output in runtime.score(batch, methods, params).items()}
     for method, output in outputs.items():
         check_rows(output, batch.rows, method)
     return outputs
+
+
+def readable(output: Any) -> Any:
+    """Tables and arrays of other libraries, and pandas' own arrays, as a frame or an array. Raises ModelFailed for what
+    could only be shown as Python shows it, as a generator."""
+    if isinstance(output, READABLE) or is_sparse(output) or hasattr(output, "iloc"):
+        return output
+    if hasattr(output, "to_pandas"):
+        return output.to_pandas()
+    if hasattr(output, "__array__"):
+        return np.asarray(output)
+    if isinstance(output, Iterable):
+        raise ModelFailed(
+            f"The model gave a value of the type {type(output).__name__}; an answer is a list, an array, a table or an object."
+        )
+    return output
 
 
 def check_rows(output: Any, rows: int, method: str) -> None:
