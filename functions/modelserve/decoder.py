@@ -36,6 +36,8 @@ LEAST_MEMORY: Final = 256 * MIB
 MEMORY_PER_BYTE: Final = 24
 GRACE: Final = 1.0  # seconds after a request's own end
 FIRST_READ: Final = 64 << 10
+# Of a library that a body broke. A process that ended by itself has another reason, which its log line says.
+CRASHES: Final = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
 START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from modelserve.decoder_process import main; main(sys.argv[2])"
 )
@@ -63,7 +65,11 @@ class Child:
         with theirs:
             # What a C++ library says when it ends the process may repeat the body.
             nowhere = subprocess.DEVNULL
-            self.process = subprocess.Popen(command, stdin=nowhere, stderr=nowhere, pass_fds=[theirs.fileno()])  # noqa: S603 - this interpreter, and our own module
+            try:
+                self.process = subprocess.Popen(command, stdin=nowhere, stderr=nowhere, pass_fds=[theirs.fileno()])  # noqa: S603 - this interpreter, and our own module
+            except OSError:
+                self.socket.close()
+                raise
 
     @property
     def alive(self) -> bool:
@@ -138,14 +144,14 @@ class Decoder:
         if self._child is not None and not self._child.alive:
             await self._give_up(self._child, kind, 0, "idle")
         if self._child is None:
-            self._child = Child(self.settings, self.limits)
+            self._child = self._start()
         child = self._child
         head = encoder.encode(Ask(kind, form, self._text(signature)))
         try:
             reply = await child.ask(head, data, asyncio.get_running_loop())
         except ConnectionError:
             status = await self._give_up(child, kind, len(data), "died")
-            if kind == PARQUET and status != -signal.SIGKILL:
+            if kind == PARQUET and -status in CRASHES:
                 raise Malformed("The body is not a readable Parquet file.") from None
             raise Unavailable("The process that decodes bodies was ended; send the request again.") from None
         except BaseException:  # the request's time is over, and the answer would be the next one's
@@ -157,6 +163,13 @@ class Decoder:
                 "Decoding the body takes more memory than there is for it; use `modelserve score` for a batch."
             )
         return reply
+
+    def _start(self) -> Child:
+        try:
+            return Child(self.settings, self.limits)
+        except OSError as error:  # no process, descriptor or memory is left
+            logger.error("the decoder cannot be started", exc_info=error)
+            raise Unavailable("No process to decode the body could be started; send the request again.") from error
 
     async def _give_up(self, child: Child, kind: str, size: int, reason: str) -> int:
         self._child = None

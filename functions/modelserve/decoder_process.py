@@ -93,7 +93,8 @@ class Decoder:
     def prepare_parquet(self) -> None:
         if self._ready_for_parquet:
             return
-        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         import pyarrow as pa
 
         pa.set_memory_pool(pa.system_memory_pool())  # the others reserve a gigabyte of addresses
@@ -110,7 +111,10 @@ def signature_of(text: bytes) -> Signature | None:
 def limit_memory(room: int) -> None:
     """To so many bytes more than are in use; beyond them an allocation fails, here and in C++."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room, resource.RLIM_INFINITY))
+    limit, most = pages * resource.getpagesize() + room, resource.getrlimit(resource.RLIMIT_AS)[1]
+    if most != resource.RLIM_INFINITY:  # what this container was given, which only root may raise
+        limit = min(limit, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
 def step_back() -> None:
@@ -136,5 +140,10 @@ def main(text: str) -> None:
     job = msgspec.json.decode(text, type=Job)
     logs.configure(job.log_level)
     logging.getLogger("modelserve").handlers[0].addFilter(mark)
-    with suppress(BrokenPipeError, ConnectionError):
+    try:
         Decoder(job).serve()
+    except ConnectionError:
+        return
+    except Exception as error:
+        logger.error("the decoder failed", exc_info=error)
+        raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,6 +211,7 @@ async def stopped_in(made: Decoder, name: str, number: int) -> asyncio.Task[Chec
         ("parquet", signal.SIGABRT, Malformed),
         ("parquet", signal.SIGSEGV, Malformed),
         ("parquet", signal.SIGKILL, Unavailable),
+        ("parquet", signal.SIGHUP, Unavailable),
         ("records", signal.SIGABRT, Unavailable),
     ],
 )
@@ -286,6 +289,43 @@ def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
         assert (await made.check(*CASES["records"])).batch.rows == 2
 
     with_decoder(work, replace(SETTINGS, max_request_bytes=1))
+
+
+def test_a_limit_of_memory_that_the_server_was_given_is_kept() -> None:
+    """Of a process, as only root may raise it again."""
+    code = """
+import asyncio, resource
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+from test_decoder import *
+async def work(made):
+    decoders.HERE_BYTES = -1
+    for name in ("records", "parquet"):
+        print((await made.check(*CASES[name])).batch.rows)
+with_decoder(work)
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split()[-2:] == ["2", "2"], done.stderr
+
+
+def test_without_a_process_to_start_the_request_is_to_come_again() -> None:
+    async def work(made: Decoder) -> None:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds(), most[1]))
+        try:
+            with pytest.raises(Unavailable):
+                await made.check(*CASES["parquet"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, most)
+        assert (await made.check(*CASES["parquet"])).batch.rows == 2
+
+    with_decoder(work)
 
 
 def test_it_takes_no_signal_that_its_group_gets_and_is_behind_the_server() -> None:

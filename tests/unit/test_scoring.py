@@ -242,5 +242,5 @@ def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
 def test_what_has_no_items_to_look_at_is_no_answer(make: Callable[[Any], Any], rows: int) -> None:
     with loaded(Tiny(answer=lambda batch: make(doubled(batch)))) as one:
         for ask in (scoring.predict, scoring.batch_results):
-            with pytest.raises(ModelFailed, match="^The model gave a value of the type"):
+            with pytest.raises(ModelFailed, match="The model gave a value of the type"):
                 run(ask(one, Batch({"x": np.arange(float(rows))}, rows), {}, None))
