@@ -100,6 +100,12 @@ class Presentation(TypedDict, total=False):
     label: str | None
 
 
+class Native(TypedDict):
+    """Of a runtime that is not compiled: what a server reads of it."""
+
+    merges: NotRequired[bool]
+
+
 class Output(TypedDict):
     name: str
 
@@ -192,8 +198,7 @@ def _runtime(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     runtime: Mapping[str, Any] = _typed(raw, "runtime", dict)
     if runtime["kind"] not in ("native", "compiled"):
         raise ValueError("runtime.kind must be native or compiled")
-    if runtime["kind"] == "compiled":
-        _shaped(raw, "runtime", Compiled)
+    _shaped(raw, "runtime", Compiled if runtime["kind"] == "compiled" else Native)
     return runtime
 
 
