@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
+from modelserve.bodies import decode_json
 from modelserve.cells import MISSING, SCALARS
 from modelserve.errors import BadInput, Malformed, ServeError
 from modelserve.payloads import Limits, Payload, inference_v2, invocations, strict_json, tables
@@ -45,7 +46,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits, features_fie
     """Raises BadInput when there are no records to tell apart."""
     if not data:
         raise Malformed("The message has no data.")
-    value = strict_json.decode(data, limits.depth)
+    value = decode_json(data, limits)
     payload = parse_form(value, signature, limits, features_field)
     if payload is not None:
         rows = payload.table.rows

@@ -74,7 +74,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("MAX_REQUEST_BYTES", whole(1, 512 * MIB), 8 * MIB, "The longest body. Decoding one takes up to 24 times as much in a process of its own; with 8 MiB that and the server stay far below 1 GiB, and others wait less than 50 ms."),
     Setting("MAX_HELD_BYTES", whole(1, 4096 * MIB), 32 * MIB, "The most bytes of bodies above 32 KiB in memory at once; one that finds no room gets 429 at once. One always fits. Four of the longest are decoded well within the request budget."),
     Setting("MAX_ROWS", whole(1, 10_000_000), 10_000, "The most rows of one request: what a native model scores well within the request budget. More belong in a batch."),
-    Setting("MAX_CELLS", whole(1, 1_000_000_000), 1_000_000, "The most values of one request, those inside of arrays and objects included: 100 columns of MAX_ROWS. They are counted before one of them takes memory."),
+    Setting("MAX_CELLS", whole(1, 1_000_000_000), 1_000_000, "The most values of one request, those inside of arrays and objects included, and each row: 98 columns of MAX_ROWS. They are counted before one of them takes memory."),
     Setting("MAX_COLUMNS", whole(1, 1_000_000), 10_000, "The most columns of one row, extra ones included: each costs memory before the signature can refuse it."),
     Setting("MAX_DEPTH", whole(2, 500), 32, "The deepest nesting of a JSON body: the deepest form is six levels, and a decoder recurses once per level."),
     Setting("PREDICT_TIMEOUT_SECONDS", number(float, 0.05, 3_600), 8.0, "The budget of one request: below the 10 s between SIGTERM and SIGKILL, so that an accepted request is answered."),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,3 +151,11 @@ def test_an_id_that_pubsub_would_not_keep_is_refused_with_its_record(own: str) -
     found = parse([GOOD | {"id": own}, GOOD | {"id": own[:512]}], PAIR, "", "id")
     assert [bad.error.message for bad in found.bad] == ["The field id is longer than 1024 bytes."]
     assert found.ids == [own[:512]]
+
+
+@pytest.mark.parametrize(
+    "data", [b'[{"a": 1}, {"b": 1}, {"c": 1}, {}]', b'{"x": 1, "y": [[], [], [], [], [], []]}', b'"' + b"{" * 9]
+)
+def test_more_values_than_the_limit_are_not_made(data: bytes) -> None:
+    with pytest.raises(TooLarge, match="more than 7 values"):
+        records.parse(data, signature(x="double"), replace(LIMITS, cells=7), "", "")
