@@ -16,7 +16,7 @@ from modelserve.errors import Malformed, ModelFailed, PublishFailed
 from modelserve.messages import Messages, Scored
 from modelserve.metrics import Metrics
 from modelserve.records import Bad
-from modelserve.results import Result
+from modelserve.results import Result, make_result
 from modelserve.settings import Settings
 from modelserve.worker import LANES, MOST_MESSAGES, Worker
 from tiny import run
@@ -99,6 +99,9 @@ class Leased:
         self.ends.append("nack")
 
 
+RESULT = make_result("m", "1", {"prediction": 1}, "m1", "m1", 0)
+
+
 class Topics:
     dead_letters = ""
 
@@ -113,12 +116,13 @@ class Topics:
 @pytest.mark.parametrize(
     ("scored", "takes", "end"),
     [
-        (Scored("m", [], []), True, "ack"),
-        (Scored("m", [], []), False, "nack"),
+        (Scored("m", [RESULT], []), True, "ack"),
+        (Scored("m", [RESULT], []), False, "nack"),
+        (Scored("m", [], []), True, "nack"),
         (Scored("m", [], [Bad(None, b"x", Malformed("It is bad, and there is nowhere to keep it."))]), True, "nack"),
         (ModelFailed("The model raised."), True, "nack"),
     ],
-    ids=["published", "not published", "nowhere to keep it", "not scored"],
+    ids=["published", "not published", "nothing", "nowhere to keep it", "not scored"],
 )
 def test_a_message_is_acked_only_when_all_of_it_is_safe(scored: Scored | Exception, takes: bool, end: str) -> None:
     settings, metrics = Settings.from_environ({}), Metrics(enabled=False)
