@@ -112,7 +112,7 @@ def answers(runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapp
     return found
 
 
-def take_rows(batch: Batch, rows: range) -> Batch:
+def take_rows(batch: Batch, rows: Sequence[int]) -> Batch:
     places = list(rows)
     return Batch({name: column[places] for name, column in batch.columns.items()}, len(places))
 

@@ -28,10 +28,27 @@ from modelserve_control.refusals import NoSignature, NotCompiled, NotMerged, Val
 
 # Of the sample: scored whole, reversed, in halves and one by one.
 PROOF_ROWS: Final = 20
-ADVICE: Final = (
-    "A version must give one answer for each row; steps that drop rows, or that read a text from a column by itself, "
-    "belong behind a ColumnTransformer."
+# A sample of one row stands there several times: only more rows than one show that each gets an answer.
+REPEATED: Final = [0, 0, 0]
+READS_NAMES: Final = (
+    "A text step read the table instead of its column. Put it inside a ColumnTransformer that names the column without "
+    'brackets: ColumnTransformer([("text", TfidfVectorizer(), "NAME")]).'
 )
+DROPS_ROWS: Final = (
+    "A step drops rows. Fill missing values in its place, for example with SimpleImputer, or drop rows before fitting."
+)
+OTHER_ROWS: Final = "A version must give one answer for each row."
+# Cells that every model of the type may be asked.
+PLACEHOLDERS: Final[Mapping[str, Any]] = {
+    "boolean": True,
+    "integer": 1,
+    "long": 1,
+    "float": 1.0,
+    "double": 1.0,
+    "string": "a",
+    "datetime": "2024-01-01T00:00:00",
+    "binary": "YQ==",
+}
 
 
 def validate(
@@ -50,18 +67,19 @@ def validate(
     runtime = load_runtime(directory, config, signature)
     chosen = data or sample.example(directory)
     payload = sample.read(chosen, signature) if chosen else None
-    reason = None
+    reason, merges = None, None
     if payload:
         reason = score(runtime, signature, payload)
-        if payload.table.rows > 1:
-            runtime.mergeable = reason is None
+        merges = False if reason else True if payload.table.rows > 1 else None
     else:
+        score_placeholders(runtime, signature)
         warnings.append("the model came without an input example and without --data, so it was loaded but not scored")
     if reason is not None:
         if merge == "require":
             raise NotMerged(f"Requests to this model cannot be merged: {reason}")
         warnings.append(f"each request is scored by itself: {reason}")
-    described, reason = compiled(directory, runtime, signature, payload, config.predict_fn, mode)
+    native = {"kind": "native"} | ({} if merges is None else {"merges": merges})
+    described, reason = compiled(directory, runtime, signature, payload, config.predict_fn, mode, native)
     return {
         "runtime": described,
         "not_compiled": reason,
@@ -76,12 +94,15 @@ def validate(
 
 
 def compiled(
-    directory: Path, runtime: Runtime, signature: Signature, payload: Payload | None, predict_fn: str, mode: str
+    directory: Path,
+    runtime: Runtime,
+    signature: Signature,
+    payload: Payload | None,
+    predict_fn: str,
+    mode: str,
+    native: Mapping[str, Any],
 ) -> tuple[Mapping[str, Any], str | None]:
     """The manifest's runtime, and why it is the native one although the other was asked for."""
-    native: dict[str, Any] = {"kind": "native"}
-    if payload and payload.table.rows > 1:
-        native["merges"] = runtime.mergeable
     if mode == "never" or not isinstance(runtime, NativeRuntime):
         return native, None
     if native.get("merges") is False:
@@ -105,22 +126,41 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
     batch = signature.check(payload.table)
     if not batch.rows:
         raise Malformed("The sample has no rows.")
-    first = take_rows(batch, range(min(batch.rows, PROOF_ROWS)))
+    first = take_rows(batch, range(min(batch.rows, PROOF_ROWS)) if batch.rows > 1 else REPEATED)
     params = signature.check_params({})
     try:
         outputs = score_rows(runtime, first, runtime.methods, params)
         for output in outputs.values():
             encode(jsonable(output))
     except RowsMismatch as error:
-        raise ValidationFailed(f"{error.message[:-1]} of its sample. {ADVICE}") from error
+        raise no_answer_per_row(error, " of its sample" if batch.rows > 1 else "") from error
     except ServeError:
         raise
     # A model may raise anything.
     except Exception as error:
         raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
-    if first.rows == 1:
-        return None
     return dependence(runtime, first, outputs, params) or dropped(runtime, signature, payload.table, params)
+
+
+def no_answer_per_row(error: RowsMismatch, rows: str = "") -> ValidationFailed:
+    advice = OTHER_ROWS
+    if error.answers is not None and error.answers < error.rows:
+        advice = READS_NAMES if error.answers == 1 else DROPS_ROWS
+    return ValidationFailed(f"{error.message[:-1]}{rows}. {advice}")
+
+
+def score_placeholders(runtime: Runtime, signature: Signature) -> None:
+    """Without a sample only the number of answers can be told, where the model takes such rows at all."""
+    names = {column.name: column.kind.name for column in signature.columns}
+    if not names or not set(names.values()) <= PLACEHOLDERS.keys():
+        return
+    table = Table({name: [PLACEHOLDERS[kind]] * len(REPEATED) for name, kind in names.items()}, len(REPEATED))
+    try:
+        score_rows(runtime, signature.check(table), runtime.methods, signature.check_params({}))
+    except RowsMismatch as error:
+        raise no_answer_per_row(error) from error
+    except Exception:  # a model need not take rows that are none of its own
+        return
 
 
 def dropped(runtime: Runtime, signature: Signature, table: Table, params: Mapping[str, Any]) -> str | None:
@@ -136,7 +176,7 @@ def dropped(runtime: Runtime, signature: Signature, table: Table, params: Mappin
     try:
         score_rows(runtime, signature.check(Table(columns, len(rows) + 1)), runtime.methods, params)
     except RowsMismatch as error:
-        return f"{error.message[:-1]} when a row has nulls."
+        return f"{error.message[:-1]} when a row has nulls; such a row will get no answer."
     except Exception:  # so it is at every door: an error, and no wrong answer
         return None
     return None

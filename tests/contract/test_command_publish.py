@@ -122,7 +122,21 @@ def test_a_model_that_cannot_serve_is_refused_before_anything_is_uploaded(
 def test_a_model_that_does_not_answer_each_row_of_its_sample_is_refused(tmp_path: Path, models: Library) -> None:
     refused = CommandLine(str(tmp_path)).json("publish", models.path("text_series"), "--name", "text", code=1)
     assert refused["error_code"] == "VALIDATION_FAILED"
-    assert refused["message"].startswith("The model gave 1 answer to 4 rows of its sample. A version must give one")
+    assert refused["message"].startswith("The model gave 1 answer to 4 rows of its sample. A text step read the table")
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_sample_of_one_row_or_none_hides_no_model_that_reads_only_names(
+    tmp_path: Path, models: Library, rows: int
+) -> None:
+    copy = models.copy("text_series", tmp_path / "model")
+    for example in copy.glob("*input_example*"):
+        example.unlink()
+    (tmp_path / "one.json").write_text('[{"text": "free offer"}]')
+    data = ("--data", tmp_path / "one.json") if rows else ()
+    command = CommandLine(str(tmp_path / "store"))
+    refused = command.json("publish", copy, "--name", "text", "--compile", "never", *data, code=1)
+    assert refused["message"].startswith("The model gave 1 answer to 3 rows. A text step read the table")
 
 
 def test_a_model_whose_rows_depend_on_each_other_is_served_unmerged_or_refused(
@@ -130,7 +144,7 @@ def test_a_model_whose_rows_depend_on_each_other_is_served_unmerged_or_refused(
 ) -> None:
     command = CommandLine(str(tmp_path))
     words = ("publish", models.path("dropping"), "--name", "dropping", "--trust", "pickle")
-    reason = "The model gave 4 answers to 5 rows when a row has nulls."
+    reason = "The model gave 4 answers to 5 rows when a row has nulls; such a row will get no answer."
     refused = command.json(*words, "--merge", "require", code=1)
     assert refused["error_code"] == "NOT_MERGED"
     assert refused["message"].endswith(reason)
