@@ -12,7 +12,7 @@ from soaking.watch import Growth, Watch, growth
 
 WARM_SHARE: Final = 0.5  # of the time, in which memory is laid out
 MOST_DESCRIPTORS, MOST_THREADS = 4, 2  # more than before; a request has descriptors while it runs
-MOST_KIB: Final = 2 << 10  # of growth in the rest of it, which is noise; the longer, the less that is a minute
+MOST_KIB: Final = 4 << 10  # of growth in the rest of it, which is noise; the longer, the less that is a minute
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
 LOADS, WARM_LOADS = 100, 20
-MOST_KIB_PER_LOAD = 4.0
+MOST_KIB_PER_LOAD = 6.0
 REQUESTS_PER_STEP, STEPS, WARM_STEPS = 500, 30, 10
 MOST_KIB_PER_STEP = 8.0  # 16 bytes a request
 
