@@ -23,6 +23,7 @@ class RowsMismatch(ModelFailed):
     """The model's answer has other rows than it was asked, so no item of it is known to belong to a row."""
 
     def __init__(self, answers: int | None, rows: int) -> None:
+        self.missing = None if answers is None else rows - answers
         given = "an answer without rows" if answers is None else f"{answers} answer{'' if answers == 1 else 's'}"
         super().__init__(f"The model gave {given} to {rows} row{'' if rows == 1 else 's'}.")
 
