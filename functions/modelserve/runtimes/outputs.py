@@ -130,7 +130,8 @@ def join(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
 
         return pd.concat(parts, ignore_index=True)
     # Of masked arrays numpy's own would keep what stands under the mask.
-    return np.ma.concatenate(parts) if isinstance(first, np.ma.MaskedArray) else np.concatenate(parts)
+    concatenate: Any = np.ma.concatenate if isinstance(first, np.ma.MaskedArray) else np.concatenate
+    return concatenate(parts)
 
 
 def form(output: Any) -> Any:
