@@ -231,9 +231,13 @@ def test_arrays_and_tables_of_other_libraries_are_answers(output: Callable[[Batc
 
 
 def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
-    parts = {"series": pd.Series, "index": pd.Index, "frame": lambda x: pd.DataFrame({"a": x, "b": x})}
+    parts: dict[str, Callable[[Any], Any]] = {
+        "series": pd.Series,
+        "index": pd.Index,
+        "frame": lambda x: pd.DataFrame({"a": x, "b": x}),
+    }
     with loaded(Tiny(answer=lambda batch: {name: make(doubled(batch)) for name, make in parts.items()})) as one:
-        found = run(scoring.predict(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
+        found: Any = run(scoring.predict(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
     assert found == {"series": [0.0, 2.0], "index": [0.0, 2.0], "frame": [{"a": 0.0, "b": 0.0}, {"a": 2.0, "b": 2.0}]}
 
 
