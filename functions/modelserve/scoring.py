@@ -14,7 +14,7 @@ from modelserve.loading import Loaded
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import jsonable, results
 from modelserve.runtimes.outputs import RowsMismatch, row_values
-from modelserve.signature import MAX_DETAILS, Batch, Table, check_table, one_row
+from modelserve.signature import MAX_DETAILS, Batch, Table, check_table, one_row, split
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ INLINE_ROWS: Final = 1_000
 
 T = TypeVar("T")
 Checked = tuple[Payload, Batch]
+Scores = tuple[dict[str, list[Any]], dict[int, ModelFailed]]
+"""JSON values per method, one for each row that has an answer, and why the other rows have none."""
 RowResult = dict[str, Any] | ModelFailed
 """Of one row its result object, or why it has none."""
 
@@ -104,10 +106,8 @@ async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], m
     return [failed[row] if row in failed else next(answered) for row in range(batch.rows)]
 
 
-async def score_by_row(
-    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]
-) -> tuple[dict[str, list[Any]], dict[int, ModelFailed]]:
-    """JSON values per method, one for each row that has an answer, and why the other rows have none."""
+async def score_by_row(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
+    """See `Scores`."""
     try:
         outputs = await raw(loaded, batch, methods, params)
         values = await for_rows(
@@ -121,12 +121,46 @@ async def score_by_row(
 
 async def score_each(
     loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], error: RowsMismatch
-) -> tuple[dict[str, list[Any]], dict[int, ModelFailed]]:
-    """As `score_by_row`, with a call for each row: of several, no answer is known to be that of a row."""
-    values: dict[str, list[Any]] = {method: [] for method in methods}
+) -> Scores:
+    """As `score_by_row`, in smaller calls: of several rows, no answer is known to be that of a row."""
     if batch.rows == 1:
-        return values, {0: error}
-    logger.warning("%s Each row is scored by itself.", error.message)
+        return {method: [] for method in methods}, {0: error}
+    logger.warning("%s Its rows are scored in halves, or each by itself.", error.message)
+    return await score_halves(loaded, batch, methods, params, error.missing)
+
+
+async def score_halves(
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], missing: int | None
+) -> Scores:
+    """A model that drops rows is short of as many answers in both halves together as in the whole: then a half that has
+    all of its answers is answered. Of any other model, and of a half that it fails on, each row is scored by itself."""
+    halves = split(batch, [batch.rows // 2, batch.rows - batch.rows // 2])
+    found: list[Scores | int] = []
+    for half in halves if missing is not None and missing > 0 and batch.rows > 2 else []:
+        try:
+            outputs = await raw(loaded, half, methods, params)
+            found.append(({name: row_values(output, half.rows, name) for name, output in outputs.items()}, {}))
+        except ModelFailed as error:
+            short = error.missing if isinstance(error, RowsMismatch) else None
+            if short is None:
+                break
+            found.append(short)
+    if len(found) < len(halves) or sum(one for one in found if isinstance(one, int)) != missing:
+        return await score_rows_apart(loaded, batch, methods, params)
+    values: dict[str, list[Any]] = {method: [] for method in methods}
+    failed: dict[int, ModelFailed] = {}
+    start = 0
+    for half, one in zip(halves, found, strict=True):
+        part = await score_halves(loaded, half, methods, params, one) if isinstance(one, int) else one
+        for method in values:
+            values[method] += part[0][method]
+        failed |= {start + row: error for row, error in part[1].items()}
+        start += half.rows
+    return values, failed
+
+
+async def score_rows_apart(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
+    values: dict[str, list[Any]] = {method: [] for method in methods}
     failed: dict[int, ModelFailed] = {}
     for row in range(batch.rows):
         try:

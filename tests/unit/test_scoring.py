@@ -231,9 +231,13 @@ def test_arrays_and_tables_of_other_libraries_are_answers(output: Callable[[Batc
 
 
 def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
-    parts = {"series": pd.Series, "index": pd.Index, "frame": lambda x: pd.DataFrame({"a": x, "b": x})}
+    parts: dict[str, Callable[[Any], Any]] = {
+        "series": pd.Series,
+        "index": pd.Index,
+        "frame": lambda x: pd.DataFrame({"a": x, "b": x}),
+    }
     with loaded(Tiny(answer=lambda batch: {name: make(doubled(batch)) for name, make in parts.items()})) as one:
-        found = run(scoring.predict(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
+        found: Any = run(scoring.predict(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
     assert found == {"series": [0.0, 2.0], "index": [0.0, 2.0], "frame": [{"a": 0.0, "b": 0.0}, {"a": 2.0, "b": 2.0}]}
 
 
@@ -244,3 +248,23 @@ def test_what_has_no_items_to_look_at_is_no_answer(make: Callable[[Any], Any], r
         for ask in (scoring.predict, scoring.batch_results):
             with pytest.raises(ModelFailed, match="The model gave a value of the type"):
                 run(ask(one, Batch({"x": np.arange(float(rows))}, rows), {}, None))
+
+
+def test_few_calls_find_the_rows_that_a_model_drops() -> None:
+    runtime = Tiny(answer=lambda batch: doubled(batch)[batch.columns["x"] % 700 != 5])
+    with loaded(runtime) as one:
+        found = run(scoring.row_results(one, Batch({"x": np.arange(1000.0)}, 1000), {}, None))
+    assert [row for row, result in enumerate(found) if isinstance(result, ModelFailed)] == [5, 705]
+    assert [result for result in found if isinstance(result, dict)] == [
+        {"prediction": 2.0 * row} for row in range(1000) if row % 700 != 5
+    ]
+    assert len(runtime.sizes) < 60
+
+
+@pytest.mark.parametrize("items", [1, 2, 4, 9])
+def test_halves_of_a_model_that_answers_the_same_number_always_are_not_believed(items: int) -> None:
+    runtime = Tiny(answer=lambda batch: [float(doubled(batch).sum())] * items)
+    with loaded(runtime) as one:
+        found = run(scoring.row_results(one, Batch({"x": np.arange(8.0)}, 8), {}, None))
+    whole = [2.0 * row for row in range(8)]
+    assert found == [{"prediction": value if items == 1 else [value] * items} for value in whole]

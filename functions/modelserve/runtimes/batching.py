@@ -77,7 +77,10 @@ class BatchingScorer:
         if not self.mergeable or batch.rows <= self.max_batch_rows:
             return await self._submit(batch, methods, params)
         sizes = [min(self.max_batch_rows, batch.rows - start) for start in range(0, batch.rows, self.max_batch_rows)]
-        parts = [await self._submit(part, methods, params) for part in split_batch(batch, sizes)]
+        try:
+            parts = [await self._submit(part, methods, params) for part in split_batch(batch, sizes)]
+        except RowsMismatch:  # how many answers are missing is asked of all rows
+            return await self._submit(batch, methods, params)
         joined = {name: join([part[name] for part in parts], sizes) for name in methods}
         if any(output is None for output in joined.values()):
             return await self._submit(batch, methods, params)

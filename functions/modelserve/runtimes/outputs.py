@@ -25,6 +25,7 @@ class RowsMismatch(ModelFailed):
     def __init__(self, answers: int | None, rows: int) -> None:
         given = "an answer without rows" if answers is None else f"{answers} answer{'' if answers == 1 else 's'}"
         self.answers, self.rows = answers, rows
+        self.missing = None if answers is None else rows - answers
         super().__init__(f"The model gave {given} to {rows} row{'' if rows == 1 else 's'}.")
 
 
@@ -130,9 +131,8 @@ def join(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
 
         return pd.concat(parts, ignore_index=True)
     # Of masked arrays numpy's own would keep what stands under the mask.
-    if isinstance(first, np.ma.MaskedArray):
-        return np.ma.concatenate(parts)  # type: ignore[no-untyped-call]  # numpy leaves it untyped
-    return np.concatenate(parts)
+    concatenate: Any = np.ma.concatenate if isinstance(first, np.ma.MaskedArray) else np.concatenate
+    return concatenate(parts)
 
 
 def form(output: Any) -> Any:
