@@ -144,7 +144,7 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
 
 def no_answer_per_row(error: RowsMismatch, rows: str = "") -> ValidationFailed:
     advice = OTHER_ROWS
-    if error.answers is not None and error.answers < error.rows:
+    if error.missing is not None and error.missing > 0:
         advice = READS_NAMES if error.answers == 1 else DROPS_ROWS
     return ValidationFailed(f"{error.message[:-1]}{rows}. {advice}")
 

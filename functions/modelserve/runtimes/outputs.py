@@ -24,7 +24,7 @@ class RowsMismatch(ModelFailed):
 
     def __init__(self, answers: int | None, rows: int) -> None:
         given = "an answer without rows" if answers is None else f"{answers} answer{'' if answers == 1 else 's'}"
-        self.answers, self.rows = answers, rows
+        self.answers = answers
         self.missing = None if answers is None else rows - answers
         super().__init__(f"The model gave {given} to {rows} row{'' if rows == 1 else 's'}.")
 
