@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from modelserve.errors import ServeError, StoreUnavailable
+from modelserve.errors import ArtifactCorrupt, ServeError, StoreUnavailable
 from modelserve_control.progress import Progress
 from modelserve_control.refusals import RolledBack
 from modelserve_control.rollout.deploy import ran
@@ -26,6 +26,9 @@ from modelserve_control.rollout.watch import Candidate, Watch
 Evidence = dict[str, Any]
 PROMOTED, BACK, ABORTED, LEFT = "promoted", "rolled back", "aborted", "left alone"
 PINNED, DEPLOYED, GOING_BACK = "pinned", "deployed", "going back"
+
+# A record that cannot be read or written, or is damaged: the traffic goes back without it.
+UNUSABLE: Final = (StoreUnavailable, ArtifactCorrupt)
 
 
 class Machine:
@@ -136,7 +139,7 @@ class Machine:
         for interrupt in (signal.SIGINT, signal.SIGTERM):
             signal.signal(interrupt, signal.SIG_IGN)  # an impatient second one must not leave it halfway
         left = list(left or [])
-        with suppress(StoreUnavailable):  # the traffic comes first
+        with suppress(*UNUSABLE):  # the traffic comes first
             if not self.record.entry(GOING_BACK):
                 self.record.add(GOING_BACK, {"outcome": outcome, "why": why, "left": left})
         failed = []
@@ -155,7 +158,7 @@ class Machine:
         traffic = {name: self.shares(name, 0) for name in self.services if name not in left}
         try:
             self.record.end("back", LEFT if left else outcome, why, {"traffic": traffic, "left": left})
-        except StoreUnavailable as error:
+        except UNUSABLE as error:
             raise StoreUnavailable(
                 f"The traffic is back where it was: {why} But the record could not be written: say --abort when the store answers."
             ) from error
@@ -173,7 +176,7 @@ class Machine:
 
         def check() -> None:
             # Without the store nobody else can have taken over, and started anew, with this candidate.
-            with suppress(StoreUnavailable):
+            with suppress(*UNUSABLE):
                 self.record.check()
 
         self.services[name].move(self.shares(name, 0), None, self.tag_name, ours, check)
