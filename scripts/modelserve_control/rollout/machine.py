@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from modelserve.errors import ArtifactCorrupt, ServeError, StoreUnavailable
 from modelserve_control.progress import Progress
