@@ -22,10 +22,14 @@ from bucket_server import BucketServer
 from faults.proxy import Fault, Proxy
 from faults.test_flips import Answer, answered, ask, flip, reported, settings
 from hosting import hosting
+from modelserve.errors import VersionError
+from modelserve.loading import load
+from modelserve.settings import Settings
 from modelserve.store import checksums
-from modelserve.store.locations import manifest_name, parse_store, version_prefix
+from modelserve.store.locations import manifest_name, parse, parse_store, version_prefix
 from modelserve.store.manifest import FileEntry, Manifest
 from modelserve.store.objects import open_objects
+from modelserve.store.resolve import resolve
 from modelserve_control.processes import GRACE
 from modelserve_control.promote import promote
 from serving import Functions, Served, release, serving
@@ -125,6 +129,13 @@ def endless(graph: onnx.GraphProto) -> None:
     graph.node.append(helper.make_node("Cast", [graph.input[0].name], ["start"], to=TensorProto.DOUBLE))
     graph.node.append(helper.make_node("Loop", ["most", "yes", "start"], ["never"], body=body))
     graph.output.append(helper.make_tensor_value_info("never", TensorProto.DOUBLE, None))
+
+
+def test_a_compiled_version_that_fails_on_its_sample_is_refused(store: Path) -> None:
+    location = parse(f"{store}/models/constant/versions/{again(store, failing)}")
+    objects = open_objects(location)
+    with pytest.raises(VersionError, match="does not score its own sample"):
+        load(resolve(location, objects), objects, Settings.from_environ({"MODEL_URI": str(store)}))
 
 
 def test_a_compiled_version_that_fails_on_its_sample_is_never_swapped_in(store: Path, tmp_path: Path) -> None:

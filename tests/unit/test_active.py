@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modelserve.active import LONGEST_BACKOFF, Active
-from modelserve.errors import ArtifactMissing, NotReady, StoreUnavailable
+from modelserve.errors import ArtifactMissing, NotReady, ServeError, StoreUnavailable
 from modelserve.leases import Leases
 from modelserve.loading import Loaded
 from modelserve.metrics import Metrics
@@ -224,6 +224,22 @@ def test_a_failing_poll_is_told_when_its_backoff_is_due_and_a_moved_alias_is_fol
         assert active.current is not None
         assert (active.current.version, active._failures, active.error) == ("1", 0, None)
         active.current.retire()
+
+
+def test_a_version_that_fails_is_begun_again_when_its_backoff_is_due(store: Path) -> None:
+    (store / "models/c/versions/1/MLmodel").write_text("no")
+    with activated(f"{store}/models/c@champion", start=False) as active:
+        active._refresh()
+        assert active._woken.wait(WAIT_SECONDS)
+        with pytest.raises(ServeError) as raised:
+            active._settle()
+        active._failed(raised.value)
+        active._retry_at = time.monotonic() + 1_000
+        active._refresh()
+        assert active._attempts == []
+        active._retry_at = time.monotonic()
+        active._refresh()
+        assert len(active._attempts) == 1
 
 
 def test_the_first_promotion_is_served_however_long_it_was_waited_for(models: Library, tmp_path: Path) -> None:

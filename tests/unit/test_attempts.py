@@ -15,12 +15,14 @@ import pytest
 
 from bucket_server import BucketServer
 from modelserve.active import MOST_ATTEMPTS, Active
+from modelserve.attempts import Attempt, Target
 from modelserve.errors import LoadTooSlow
-from modelserve.store.locations import parse_store
+from modelserve.settings import Settings
+from modelserve.store.locations import parse, parse_store
 from modelserve.store.objects import open_objects
 from modelserve_control.promote import promote
 from stores import put
-from tiny import WAIT_SECONDS
+from tiny import PROMPT_SECONDS, WAIT_SECONDS
 from unit.test_active import activated, loads, move
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ def gate(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "gate").touch()
 
 
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
+def until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
@@ -84,8 +86,9 @@ def test_what_comes_too_late_is_freed_with_its_files(
         assert active._woken.wait(WAIT_SECONDS)
         active._settle()
         assert (active.current, active._attempts) == (None, [])
-        until(lambda: not list(tmp_path.glob("tmp/*/.incoming-*")))
-        until(lambda: not [one for one in threading.enumerate() if one.name in ("load", "scorer", "retire")])
+        until(lambda: not list(tmp_path.glob("tmp/*/.incoming-*")), PROMPT_SECONDS)
+        names = ("load", "scorer", "retire")
+        until(lambda: not [one for one in threading.enumerate() if one.name in names], PROMPT_SECONDS)
 
 
 def test_loads_that_hang_are_bounded_and_the_version_that_serves_goes_on(
@@ -132,3 +135,45 @@ def test_an_alias_that_comes_back_takes_what_was_begun(models: Library, gate: Pa
         until(lambda: active.current and active.current.version == "2")
         assert calls(gate) == 1
         assert active.error is None
+
+
+def test_no_more_loads_are_begun_than_may_hang(models: Library, gate: Path, tmp_path: Path) -> None:
+    from serving import release
+
+    store = tmp_path / "store"
+    stuck = models.stuck(gate)
+    with activated(f"{store}/models/c@champion", start=False) as active:
+        for number in range(MOST_ATTEMPTS):
+            release(store, "c", stuck)
+            active._refresh()
+            until(partial(hanging, gate, number + 1))
+        release(store, "c", models.constant(2.0))
+        with pytest.raises(LoadTooSlow, match=f"{MOST_ATTEMPTS} loads have not ended"):
+            active._refresh()
+
+
+def test_a_version_that_hangs_is_not_begun_again(models: Library, gate: Path, tmp_path: Path) -> None:
+    from serving import release
+
+    store = tmp_path / "store"
+    release(store, "c", models.stuck(gate))
+    with activated(f"{store}/models/c@champion", start=False) as active:
+        active._refresh()
+        until(partial(hanging, gate, 1))
+        give_up(active)
+        with pytest.raises(LoadTooSlow, match="An earlier attempt at this version took too long"):
+            active._refresh()
+
+
+def test_a_load_that_exits_is_over(models: Library, gate: Path) -> None:
+    directory = models.slow(gate)
+    (directory / "python_model.pkl").write_bytes(b"csys\nexit\n(I1\ntR.")  # sys.exit(1)
+    location = parse(str(directory))
+    settings = Settings.from_environ({"MODEL_URI": str(directory), "MODEL_TRUST": "pickle"})
+    attempt = Attempt(Target(location), open_objects(location), settings, lambda _: None)
+    for thread in threading.enumerate():
+        if thread.name == "load":
+            thread.join(WAIT_SECONDS)
+    assert attempt.over
+    with pytest.raises(SystemExit):
+        attempt.result()

@@ -85,3 +85,18 @@ def test_a_client_that_has_just_connected_may_be_sending() -> None:
                 return connection.transport.is_closing()
 
     assert asyncio.run(run()) is False
+
+
+@pytest.mark.parametrize(("more", "closed"), [(-10, False), (1, True)])
+def test_a_connection_that_is_idle_for_too_long_is_closed(more: int, closed: bool) -> None:
+    async def run() -> bool:
+        async with listening() as (server, port):
+            with socket.create_connection(("127.0.0.1", port)):
+                while not server.bounds.open:
+                    await asyncio.sleep(0.001)
+                (connection,) = server.bounds.open
+                connection.since = connection.loop.time() - server.bounds.idle_seconds - more
+                server.bounds.sweep()
+                return connection.transport.is_closing()
+
+    assert asyncio.run(run()) is closed

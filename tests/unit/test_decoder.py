@@ -26,7 +26,8 @@ import uvloop
 
 from modelserve import decoder as decoders
 from modelserve.bodies import CSV, FORMS, JSON, PARQUET, RECORDS, V2, CheckedBody, check_body
-from modelserve.decoder import Decoder
+from modelserve.decoder import Child, Decoder
+from modelserve.decoder_wire import ASK
 from modelserve.errors import Malformed, ServeError, TooLarge, Unavailable
 from modelserve.metrics import Metrics
 from modelserve.payloads import Limits
@@ -34,6 +35,7 @@ from modelserve.settings import Settings
 from modelserve.signature import Signature
 from modelserve_control.processes import SOURCES
 from signatures import signature, signature_of, tensor
+from tiny import PROMPT_SECONDS, WAIT_SECONDS
 
 LIMITS = Limits(rows=20_000, columns=200, depth=16)
 SETTINGS = Settings.from_environ({"PREDICT_TIMEOUT_SECONDS": "60"})
@@ -138,11 +140,13 @@ def outcome(error: ServeError) -> Any:
     return type(error), error.message, error.details
 
 
-def with_decoder(work: Callable[[Decoder], Awaitable[None]], settings: Settings = SETTINGS) -> None:
+def with_decoder(
+    work: Callable[[Decoder], Awaitable[None]], settings: Settings = SETTINGS, seconds: float = WAIT_SECONDS
+) -> None:
     async def run() -> None:
         made = Decoder(settings, LIMITS, Metrics(enabled=False))
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(seconds):
                 await work(made)
         finally:
             made.stop()
@@ -254,7 +258,7 @@ def test_a_body_that_takes_too_long_ends_the_process_and_no_answer_goes_astray()
         assert (await made.check(*CASES["records"])).batch.rows == 2
         assert not first.is_running()
 
-    with_decoder(work)
+    with_decoder(work, seconds=PROMPT_SECONDS)
 
 
 def test_bodies_are_decoded_in_order_and_one_that_gives_up_leaves() -> None:
@@ -328,6 +332,18 @@ def test_without_a_process_to_start_the_request_is_to_come_again() -> None:
     with_decoder(work)
 
 
+def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "LEAST_MEMORY", 96 << 20)  # of which pyarrow takes some for itself
+    large = parquet({"a": list(range(15_000)), "c": [f"{n:04000d}" for n in range(15_000)]})  # within MAX_UNPACKED
+
+    async def work(made: Decoder) -> None:
+        with pytest.raises(TooLarge, match="more memory than there is for it; use `modelserve score`"):
+            await made.check(large, PARQUET, RECORDS, KNOWN)
+        assert (await made.check(*CASES["parquet"])).batch.rows == 2
+
+    with_decoder(work, replace(SETTINGS, max_request_bytes=1))
+
+
 def test_it_takes_no_signal_that_its_group_gets_and_is_behind_the_server() -> None:
     async def work(made: Decoder) -> None:
         await made.check(*CASES["records"])
@@ -341,6 +357,31 @@ def test_it_takes_no_signal_that_its_group_gets_and_is_behind_the_server() -> No
         assert made.pid == before
 
     with_decoder(work)
+
+
+def test_it_ends_by_itself_when_the_time_of_a_body_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the server that would end it is gone, and the body still comes from somebody who has its socket."""
+    monkeypatch.setattr(decoders, "GRACE", 0.01)
+    child = Child(replace(SETTINGS, predict_timeout_seconds=0), LIMITS)
+    try:
+        child.socket.send(ASK.pack(1, 1))  # and nothing behind it
+        assert child.process.wait(PROMPT_SECONDS) == -signal.SIGALRM
+    finally:
+        child.end()
+
+
+def test_it_leaves_no_core_file_which_would_hold_a_body() -> None:
+    async def work(made: Decoder) -> None:
+        await made.check(*CASES["records"])
+        assert made.pid is not None
+        assert resource.prlimit(made.pid, resource.RLIMIT_CORE) == (0, 0)
+
+    own = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (own[1], own[1]))  # what is started inherits it
+    try:
+        with_decoder(work)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, own)
 
 
 SERVER = """

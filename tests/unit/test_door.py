@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.door import Budget, Turn
+from modelserve.door import Budget, Turn, route_name
 from modelserve.errors import TooSlow
 from signatures import signature
 from tiny import PROMPT_SECONDS, Holding, Tiny, loaded, run
@@ -116,3 +116,8 @@ def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
         closing.start()
         closing.join(PROMPT_SECONDS)
         assert not closing.is_alive()
+
+
+def test_metrics_have_few_routes_whatever_is_asked_for() -> None:
+    asked = ["/", "/predict", "/v2/models/a/infer", "/v2/models/b", *(f"/{number}/x" for number in range(9))]
+    assert {route_name(path) for path in asked} == {"/", "/predict", "/v2/models", "other"}

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from modelserve import bodies, loading
+from modelserve.bodies import PARQUET
 from modelserve.http import Http
 from modelserve.loading import header_value
 from modelserve.metrics import Metrics
@@ -21,18 +24,29 @@ from tiny import Holding, Tiny, loaded
 X = signature(x="double")
 
 
-def post(path: str, content: bytes, name: str = "tiny", ready: bool = True) -> Response:
+def post(
+    path: str,
+    content: bytes,
+    name: str = "tiny",
+    ready: bool = True,
+    draining: bool = False,
+    method: str = "POST",
+    headers: dict[str, str] | None = None,
+    **environ: str,
+) -> Response:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": content, "more_body": False}
 
     scope = {
-        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [(b"x-request-id", b"r1")],
+        "type": "http", "method": method, "path": unquote(path), "raw_path": path.encode(), "query_string": b"",
+        "headers": [(key.encode(), value.encode()) for key, value in {"x-request-id": "r1", **(headers or {})}.items()],
         "scheme": "http", "server": ("localhost", 80),
     }  # fmt: skip
     with loaded(Tiny(), X) as made:
         object.__setattr__(made, "name", name)
         holding: Any = Holding(made if ready else None, name)
-        function = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
+        holding.draining = draining
+        function = Http(Settings.from_environ(environ), holding, Metrics(enabled=False))
         return asyncio.run(function(Request(scope, receive)))
 
 
@@ -94,3 +108,20 @@ def test_many_rows_are_decoded_and_checked_on_another_thread(
 )
 def test_the_name_of_a_model_is_encoded_where_it_must_be(name: str, sent: str, status: int) -> None:
     assert post(f"/v2/models/{sent}/infer", v2(1), name).status_code == status
+
+
+@pytest.mark.parametrize(("ready", "draining", "status"), [(True, False, 200), (False, False, 503), (True, True, 503)])
+def test_health_is_for_a_version_that_goes_on_serving(ready: bool, draining: bool, status: int) -> None:
+    for path in ("/health", "/ping", "/v2/health/ready"):
+        assert post(path, b"", ready=ready, draining=draining, method="GET").status_code == status
+
+
+@pytest.mark.parametrize("own", ["a b", "x" * 129, "é", 'a"b'])
+def test_a_request_id_of_another_form_is_not_repeated(own: str) -> None:
+    answer = post("/predict", b'{"x": 1}', headers={"x-request-id": own})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_without_parquet_it_is_refused_before_the_body_is_read() -> None:
+    answer = post("/predict", b"PAR1", headers={"content-type": PARQUET}, PARQUET="false")
+    assert (answer.status_code, json.loads(bytes(answer.body))["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")

@@ -67,6 +67,9 @@ def test_tensors_of_the_v2_protocol_are_records_too() -> None:
 
 REFUSED: list[tuple[Any, type[ServeError], str]] = [
     (b"", Malformed, "The message has no data."),
+    (b"[]", Malformed, "The message has no records."),
+    ({"instances": []}, Malformed, "The message has no records."),
+    ({"dataframe_split": {"columns": ["a", "b"], "data": []}}, Malformed, "The message has no records."),
     (b"{", Malformed, "The body is not valid JSON."),
     (b'{"a":1,"a":2}', Malformed, "An object in the body has the same key twice."),
     ({"instances": 5}, Malformed, "instances must be a list, one item per row."),

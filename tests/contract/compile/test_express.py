@@ -145,6 +145,16 @@ def test_one_that_the_model_does_not_score_takes_none_of_the_others_with_it() ->
         assert none is None
 
 
+def test_an_answer_with_other_rows_is_left_to_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, signature = served(encoded(Ridge()), targets(TABLE)["value"])
+    express = Express(runtime, signature, Presentation(), LIMITS)
+    body = json.dumps(rows(2)).encode()
+    assert answer(express, body) is not None
+    run = runtime.run
+    monkeypatch.setattr(runtime, "run", lambda methods, feeds: [output[1:] for output in run(methods, feeds)])
+    assert answer(express, body) is None
+
+
 def near(one: Answer, other: Answer) -> bool:
     """Equal but for the last bit of a sum, whose order depends on the number of rows."""
     return bool(np.allclose(numbers_in(json.loads(one.body)), numbers_in(json.loads(other.body)), rtol=1e-14, atol=0))

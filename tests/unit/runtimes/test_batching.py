@@ -11,6 +11,7 @@ import pytest
 
 from modelserve.errors import ModelFailed, Overloaded
 from modelserve.runtimes.batching import BatchingScorer
+from modelserve.runtimes.outputs import RowsMismatch
 from modelserve.signature import Batch
 from tiny import WAIT_SECONDS, Tiny, run, scorer
 
@@ -178,6 +179,19 @@ def test_an_output_whose_parts_cannot_be_joined_is_asked_for_at_once() -> None:
     with scorer(runtime, max_batch_rows=2) as made:
         assert asyncio.run(made.score(batch([1, 2, 3]), ("predict",), {}))["predict"] == {"sum": 6.0}
     assert runtime.sizes == [2, 1, 3]
+
+
+def test_a_large_request_whose_rows_depend_on_each_other_is_one_call() -> None:
+    runtime = Tiny(mergeable=False)
+    with scorer(runtime, max_batch_rows=2) as made:
+        assert run(made.score(batch([1, 2, 3]), ("predict",), {}))["predict"].tolist() == [2, 4, 6]
+    assert runtime.sizes == [3]
+
+
+def test_another_number_of_rows_is_no_answer() -> None:
+    runtime = Tiny(lambda rows: rows.columns["x"][1:])
+    with scorer(runtime) as made, pytest.raises(RowsMismatch):
+        run(made.score(batch([1, 2]), ("predict",), {}))
 
 
 def test_a_request_that_was_cancelled_is_not_scored() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from modelserve.errors import BadCells, ModelFailed, Overloaded
 from modelserve.runtimes.inline import INLINE_ROWS, InlineScorer
+from modelserve.runtimes.outputs import RowsMismatch
 from modelserve.signature import Batch
 
 
@@ -75,3 +76,14 @@ def test_more_rows_than_may_wait_are_refused() -> None:
     first, second = asyncio.run(two())
     assert len(first["predict"]) == 400
     assert isinstance(second, Overloaded)
+
+
+class Short(Recording):
+    def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"predict": batch.columns["x"][1:]}
+
+
+@pytest.mark.parametrize("rows", [1, 2, INLINE_ROWS + 1])
+def test_another_number_of_rows_is_no_answer(rows: int) -> None:
+    with pytest.raises(RowsMismatch):
+        run(InlineScorer(Short(), 10_000), rows)
