@@ -96,7 +96,7 @@ class Decoder:
         most = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         import pyarrow as pa
-        import pyarrow.parquet  # noqa: F401 - before the limit, which is for bodies
+        import pyarrow.parquet
 
         pa.set_memory_pool(pa.system_memory_pool())  # the others reserve a gigabyte of addresses
         pa.set_cpu_count(1)
