@@ -6,7 +6,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve.process import Process
+from modelserve.server.process import Process
 
 process = Process()
 

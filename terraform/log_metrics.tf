@@ -1,4 +1,4 @@
-# From the functions' own log lines (functions/modelserve/logs.py) and the end
+# From the functions' own log lines (functions/modelserve/core/logs.py) and the end
 # of a build's log. No alert uses these: a new metric takes minutes to exist, and
 # an alert that names it would make the first apply fail. Alerts match the lines.
 locals {
@@ -12,11 +12,11 @@ locals {
   _failed_job = { for job, one in google_cloudbuild_trigger.job : job => "${local._failure} AND resource.labels.build_trigger_id=\"${one.trigger_id}\"" }
 
   log_lines = {
-    activations         = "${local._lines} AND jsonPayload.logger=\"modelserve.active\" AND jsonPayload.message=\"version activated\""
-    activation_failures = "${local._lines} AND jsonPayload.logger=\"modelserve.active\" AND severity>=ERROR"
-    dead_letters        = "${local._lines} AND jsonPayload.logger=\"modelserve.events\" AND severity>=ERROR AND jsonPayload.records>0"
+    activations         = "${local._lines} AND jsonPayload.logger=\"modelserve.models.registry\" AND jsonPayload.message=\"version activated\""
+    activation_failures = "${local._lines} AND jsonPayload.logger=\"modelserve.models.registry\" AND severity>=ERROR"
+    dead_letters        = "${local._lines} AND jsonPayload.logger=\"modelserve.events.messages\" AND severity>=ERROR AND jsonPayload.records>0"
     failed_builds       = "${local._failure} AND resource.labels.build_trigger_id=~\"^(${join("|", [for one in google_cloudbuild_trigger.job : one.trigger_id])})$\""
-    model_failures      = "${local._lines} AND jsonPayload.logger=~\"^modelserve.runtimes\" AND severity>=ERROR"
+    model_failures      = "${local._lines} AND jsonPayload.logger=~\"^modelserve.models.scorers\" AND severity>=ERROR"
   }
 
   log_metrics = merge({

@@ -8,7 +8,7 @@ variable "shadow" {
   })
   default = null
 
-  # What functions/modelserve/store/locations.py takes.
+  # What functions/modelserve/store/names/locations.py takes.
   validation {
     condition     = var.shadow == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.shadow.alias)) && !can(regex("^(?i:v?[0-9]+|latest)$", var.shadow.alias))
     error_message = "shadow.alias must be an alias such as challenger: letters, digits, _ and -, and neither a number, nor v and a number, nor latest."

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from threading import Event
 
 from http_server import WAIT_SECONDS, Answer, answering, passed
-from modelserve_control import emulators
+from modelserve_control.local import emulators
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from contract.events.topics import Topics
-from modelserve_control import processes, resources
-from modelserve_control.processes import SOURCES
-from modelserve_control.pubsub import server
-from modelserve_control.resources import Names
+from modelserve_control.common import processes
+from modelserve_control.common.processes import SOURCES
+from modelserve_control.local import resources
+from modelserve_control.local.pubsub import server
+from modelserve_control.local.resources import Names
 from serving import CLEAN, PATIENT, Served, release
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from modelserve.signature import Batch, Signature, from_mlmodel
+from modelserve.schema.batch import Batch
+from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve_control.compile import Compiled, Report, compile, generated, verify
 
 TEXTS = ["contract", "payment"]

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 
 from http_server import WAIT_SECONDS
-from modelserve_control import resources
-from modelserve_control.pubsub import server
-from modelserve_control.resources import Names
+from modelserve_control.local import resources
+from modelserve_control.local.pubsub import server
+from modelserve_control.local.resources import Names
 
 NAMES: Final = Names("p", "b")
 

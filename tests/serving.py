@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from modelserve.store.locations import parse_store
-from modelserve.store.manifest import Manifest
-from modelserve.store.objects import open_objects
-from modelserve.store.policy import check
-from modelserve_control import processes
-from modelserve_control.processes import SOURCES, Child
-from modelserve_control.progress import Lines
-from modelserve_control.promote import promote
-from modelserve_control.publish import files, upload
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
+from modelserve.store.trust.policy import check
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common import processes
+from modelserve_control.common.processes import SOURCES, Child
+from modelserve_control.common.progress import Lines
+from modelserve_control.publish.publish import files, upload
+from modelserve_control.registry.promote import promote
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -110,11 +110,11 @@ def release(
 
 def compiled(directory: Path) -> Mapping[str, Any]:
     """The description of the compiled form, which is added to the directory; the native one where there is none."""
-    from modelserve.load_native import load_runtime
-    from modelserve.runtimes.native import NativeRuntime
-    from modelserve.signature import from_mlmodel
+    from modelserve.models.native.load import load_runtime
+    from modelserve.models.native.runtime import NativeRuntime
+    from modelserve.schema.signature import from_mlmodel
     from modelserve_control.compile import CannotCompile
-    from modelserve_control.compiling import add_compiled
+    from modelserve_control.publish.compiling import add_compiled
 
     config = check(directory, "pickle")
     signature = from_mlmodel(config.signature)

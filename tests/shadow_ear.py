@@ -11,9 +11,9 @@ from itertools import chain
 
 import msgspec
 
-from modelserve.metrics import Metrics
-from modelserve.settings import Settings
-from modelserve.shadow import LONGEST, Offer, Shadow
+from modelserve.core.metrics import Metrics
+from modelserve.core.settings import Settings
+from modelserve.shadow.sender import LONGEST, Offer, Shadow
 
 
 class Heard:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from modelserve.errors import BadCells
+from modelserve.core.errors import BadCells
 from modelserve.payloads import Limits
-from modelserve.signature import Signature, Table, from_mlmodel
+from modelserve.schema.batch import Table
+from modelserve.schema.signature import Signature, from_mlmodel
 
 LIMITS = Limits(rows=100, columns=50, depth=32)
 

@@ -10,11 +10,11 @@ import pytest
 
 from bucket_server import BucketServer, bucket_server
 from command_line import CommandLine
-from modelserve.store.manifest import Manifest
-from modelserve.store.objects import Objects
-from modelserve_control.catalog import opened
-from modelserve_control.progress import Lines
-from modelserve_control.publish import files, upload
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common.progress import Lines
+from modelserve_control.publish.publish import files, upload
+from modelserve_control.registry.catalog import opened
 
 NUMBERS = itertools.count(1)
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from modelserve.loading import Loaded
+from modelserve.models.scorers.batching import BatchingScorer
+from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import Presentation
-from modelserve.runtimes.batching import BatchingScorer
-from modelserve.signature import Batch, Signature
+from modelserve.schema.batch import Batch
+from modelserve.schema.signature import Signature
 
 T = TypeVar("T")
 

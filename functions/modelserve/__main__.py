@@ -10,11 +10,11 @@ USAGE = "usage: python -m modelserve http|events|worker"
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["http" | "events" as kind]:
-            from modelserve.container import run_function
+            from modelserve.server.container import run_function
 
             run_function(kind)
         case ["worker"]:
-            from modelserve.worker import run_worker
+            from modelserve.server.worker import run_worker
 
             run_worker()
         case _:

@@ -16,7 +16,7 @@ from benchmarks.figures import Run
 from benchmarks.model import RECIPES
 from benchmarks.plan import Plan, run
 from benchmarks.servers import chosen
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 file = click.Path(dir_okay=False, path_type=Path)
 

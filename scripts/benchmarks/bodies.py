@@ -20,8 +20,8 @@ from benchmarks.measure import good
 from benchmarks.model import Model
 from benchmarks.running import LONGEST_START, Running, Site, running
 from benchmarks.servers import Server
-from modelserve.bodies import JSON, PARQUET
-from modelserve.settings import Settings
+from modelserve.core.settings import Settings
+from modelserve.http.bodies import JSON, PARQUET
 
 CONNECTIONS: Final = 4
 TOGETHER: Final = 80

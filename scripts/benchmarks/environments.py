@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.model import CACHE, digest
 from benchmarks.servers import PEERS
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 LIMIT = 900.0  # seconds for one installation
 TAIL = 15  # lines of the installer's output in an error

@@ -19,9 +19,10 @@ from benchmarks.measure import FailedRequests
 from benchmarks.running import Site, started, tree
 from benchmarks.servers import Server
 from benchmarks.storage import BUCKET
-from modelserve_control import emulators, processes, resources
-from modelserve_control.processes import Child
-from modelserve_control.resources import Delivery, Names
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Child
+from modelserve_control.local import emulators, resources
+from modelserve_control.local.resources import Delivery, Names
 
 PROJECT = "benchmark"
 EVENTS = 2_000

@@ -9,8 +9,8 @@ import sys
 import time
 
 from benchmarks.storage import VERSIONS
-from modelserve_control import catalog
-from modelserve_control.promote import promote
+from modelserve_control.registry import catalog
+from modelserve_control.registry.promote import promote
 
 
 def flip(store: str, name: str, seconds: float, count: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import processors
 from benchmarks.load import HOST, drive, post
 from benchmarks.measure import CONNECTIONS
-from modelserve_control import processes
+from modelserve_control.common import processes
 
 
 def load_limit(pair: tuple[int, int], directory: Path, seconds: float) -> float:

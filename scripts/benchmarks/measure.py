@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from benchmarks.load import Load
 from benchmarks.running import Running, Site, running
 from benchmarks.servers import Server
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 Figures = Mapping[str, float]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from modelserve_control import processes
+from modelserve_control.common import processes
 
 SCRIPTS = processes.SOURCES / "scripts"
 CACHE = processes.SOURCES / ".cache" / "bench"
@@ -92,7 +92,7 @@ def digest(*files: Path) -> str:
 
 def make(name: str, home: Path) -> None:
     """Train, keep the MLflow directory as `model`, and write `rows.json`."""
-    from modelserve_control.quiet import mlflow, silent
+    from modelserve_control.common.mlflow_logging import mlflow, silent
 
     recipe = RECIPES[name]
     example = importlib.import_module(f"examples.{recipe.module}")

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from examples import telco_churn
-from modelserve.store.trusted_types import TRUSTED
-from modelserve_control import tracking
+from modelserve.store.trust.trusted_types import TRUSTED
+from modelserve_control.local import tracking
 
 SEED = 1
 

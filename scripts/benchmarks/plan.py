@@ -25,7 +25,7 @@ from benchmarks.model import model
 from benchmarks.running import Site
 from benchmarks.servers import OWN, PASSING, Server
 from benchmarks.storage import published
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 BUSY = 0.5  # more than an idle machine's load average
 # Whose alias is moved, and whose events are counted: neither says more when it is repeated for every model.

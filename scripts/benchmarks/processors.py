@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 
 class TooFewProcessors(ServeError):

@@ -18,9 +18,9 @@ from google.cloud import pubsub_v1
 
 from benchmarks.protocols import alike
 from benchmarks.storage import BUCKET
-from modelserve.results import prediction_id
-from modelserve_control import resources
-from modelserve_control.resources import Names
+from modelserve.events.results import prediction_id
+from modelserve_control.local import resources
+from modelserve_control.local.resources import Names
 
 WARM = 200  # records before those that are timed
 LONGEST = 120.0  # seconds for one batch of events

@@ -19,9 +19,9 @@ from benchmarks.model import Model
 from benchmarks.pace import drive_at
 from benchmarks.servers import PEERS, QUIET, Server
 from benchmarks.storage import Store
-from modelserve.errors import ServeError
-from modelserve_control import processes
-from modelserve_control.processes import Child
+from modelserve.core.errors import ServeError
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Child
 
 LONGEST_START = 120.0  # seconds
 POLL = 0.01  # seconds

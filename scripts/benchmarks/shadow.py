@@ -29,7 +29,7 @@ from benchmarks.model import model
 from benchmarks.running import Running, Site, running, tree
 from benchmarks.servers import COMPILED, OWN
 from benchmarks.storage import COMPILED_FORM, published
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 CONNECTIONS: Final = (1, 4)
 SHARE: Final = 0.5  # of what it can do, at a fixed rate

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.model import Model
-from modelserve.errors import ServeError
-from modelserve_control import emulators, processes
+from modelserve.core.errors import ServeError
+from modelserve_control.common import processes
+from modelserve_control.local import emulators
 
 BUCKET = "benchmark"
 VERSIONS = ("1", "2")

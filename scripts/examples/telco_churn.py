@@ -21,8 +21,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from modelserve_control import tracking
-from modelserve_control.quiet import mlflow
+from modelserve_control.common.mlflow_logging import mlflow
+from modelserve_control.local import tracking
 
 STORE = Path(__file__).parents[2] / ".cache" / "mlflow"
 NUMBERS = ["tenure", "monthlycharges", "totalcharges"]

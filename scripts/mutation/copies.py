@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 from venv import EnvBuilder
 
-from modelserve.payloads.rows_plan import SOURCES as LIBRARY_SOURCES
-from modelserve_control.rows_library import LIBRARY
+from modelserve.models.compiled.rows_plan import SOURCES as LIBRARY_SOURCES
+from modelserve_control.deploy.rows_library import LIBRARY
 from mutation.guard import Guard, ListError
 
 # Of one test. What tests wait for they give up after 120 s; one that takes longer hangs, which is not noticing.
@@ -48,7 +48,7 @@ class Copy:
         try:
             path.write_text(guard.remove(text))
             if compiled:
-                code, said = self._run(["-m", "modelserve_control.rows_library"], 120)
+                code, said = self._run(["-m", "modelserve_control.deploy.rows_library"], 120)
                 if code != 0:
                     raise ListError(f"{guard.name}: what is left does not compile: {said[-TAIL:]}")
             yield

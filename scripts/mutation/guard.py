@@ -5,10 +5,10 @@ is what stands there when the guard is gone. One of `tests` must fail then. To a
 
     [[guard]]
     name = "request-bytes"
-    file = "functions/modelserve/bodies.py"
+    file = "functions/modelserve/http/bodies.py"
     code = "if size > limit:"
     removed = "if False:"
-    tests = ["tests/unit/test_bodies.py::test_a_body_in_chunks_is_left_at_its_limit"]
+    tests = ["tests/unit/modelserve/http/test_bodies.py::test_a_body_in_chunks_is_left_at_its_limit"]
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 from soaking.load import Load, Seen
 from soaking.report import Report
 from soaking.site import Site, running

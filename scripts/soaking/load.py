@@ -17,8 +17,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from modelserve_control import catalog, resources
-from modelserve_control.promote import promote
+from modelserve_control.local import resources
+from modelserve_control.registry import catalog
+from modelserve_control.registry.promote import promote
 from soaking import forms
 from soaking.forms import Sample
 from soaking.models import FACTORS, NAME, expected

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from modelserve.errors import ServeError
-from modelserve_control import emulators, processes, resources
-from modelserve_control.processes import SOURCES, Child
-from modelserve_control.resources import Names
+from modelserve.core.errors import ServeError
+from modelserve_control.common import processes
+from modelserve_control.common.processes import SOURCES, Child
+from modelserve_control.local import emulators, resources
+from modelserve_control.local.resources import Names
 from soaking.faults import faulty
 from soaking.models import FORMS, NAME
 

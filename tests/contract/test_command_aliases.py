@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from command_line import CommandLine
-from modelserve.store.objects import Objects
+from modelserve.store.buckets.objects import Objects
 from stores import put, tiny
 
 

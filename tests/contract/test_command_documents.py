@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
-from modelserve_control.promote import promote
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
+from modelserve_control.registry.promote import promote
 from serving import serving
 from stores import put, tiny
 

@@ -22,8 +22,9 @@ import pytest
 
 from command_line import CommandLine
 from http_server import WAIT_SECONDS
-from modelserve_control import doctor, package, processes, rows_library
-from modelserve_control.processes import SOURCES
+from modelserve_control.common import processes
+from modelserve_control.common.processes import SOURCES
+from modelserve_control.deploy import doctor, package, rows_library
 from serving import release
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def test_an_archive_has_sorted_plain_files_and_nothing_of_where_it_was_made(tmp_
         for kind in ("*.py", "*.c", "*.h")
         for path in (SOURCES / "functions").rglob(kind)
     }
-    assert names == sorted(sources | {"requirements.txt", "modelserve/payloads/rows.binary"})
+    assert names == sorted(sources | {"requirements.txt", "modelserve/models/compiled/rows.binary"})
     assert made["files"] == len(names)
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {entry.external_attr >> 16 for entry in entries} == {stat.S_IFREG | 0o644}
@@ -154,7 +155,7 @@ def test_functions_that_cannot_be_built_are_refused(missing: str, copy: Path, tm
     assert list(tmp_path.glob("*.zip")) == []
 
 
-@pytest.mark.parametrize("linked", ["modelserve/http.py", "modelserve/store", "requirements-compiled.txt"])
+@pytest.mark.parametrize("linked", ["modelserve/http/app.py", "modelserve/store", "requirements-compiled.txt"])
 def test_a_link_is_refused(linked: str, copy: Path, tmp_path: Path) -> None:
     path = copy / "functions" / linked
     path.rename(tmp_path / "elsewhere")

@@ -10,8 +10,9 @@ import pytest
 
 from bucket_server import BucketServer
 from command_line import CommandLine
-from modelserve.store.objects import Objects
-from modelserve_control import catalog, processes
+from modelserve.store.buckets.objects import Objects
+from modelserve_control.common import processes
+from modelserve_control.registry import catalog
 
 if TYPE_CHECKING:
     from models.library import Library

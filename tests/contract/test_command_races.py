@@ -14,7 +14,7 @@ import pytest
 from bucket_server import BucketServer, Held, holding
 from command_line import CommandLine, finish
 from http_server import WAIT_SECONDS
-from modelserve.store.objects import Objects
+from modelserve.store.buckets.objects import Objects
 from stores import put, tiny
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from bucket_server import BucketServer
 from command_line import CommandLine, finish
 from faults.proxy import wait_for
 from http_server import WAIT_SECONDS
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
 from stores import NUMBERS, put
 
 if TYPE_CHECKING:

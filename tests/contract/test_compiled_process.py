@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modelserve_control import processes
+from modelserve_control.common import processes
 from serving import Functions, release
 
 # pickle itself is imported by numpy and by functions-framework; nothing here can unpickle a model without these.
@@ -28,7 +28,7 @@ ABSENT = (
 SCRIPT = """
 import json, sys
 import functions_framework.aio
-from modelserve.process import Process
+from modelserve.server.process import Process
 process = Process()
 process.start()
 process.http

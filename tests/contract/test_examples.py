@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from command_line import CommandLine
-from modelserve.payloads import Limits, text_csv
+from modelserve.payloads import Limits
+from modelserve.payloads import csv as text_csv
 from modelserve.payloads.tables import from_records
-from modelserve.signature import Signature, from_mlmodel
+from modelserve.schema.signature import Signature, from_mlmodel
 
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
 LIMITS = Limits(rows=10, columns=100, depth=5)

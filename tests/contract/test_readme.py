@@ -17,8 +17,8 @@ import pytest
 import benchmarks
 import modelserve
 import modelserve_control
-from modelserve.errors import ServeError
-from modelserve_control import processes
+from modelserve.core.errors import ServeError
+from modelserve_control.common import processes
 
 ROOT = Path(__file__).parents[2]
 # A person sees that two seconds are enough; here as many are waited as it takes.
@@ -73,7 +73,7 @@ def test_the_second_is_what_the_tests_print(tmp_path: Path) -> None:
         path.parent for room in rooms for path in found(room)
     }, "a room of tests/ that scripts/test does not run"
 
-    room = "tests/unit/test_errors.py"
+    room = "tests/unit/modelserve/core/test_errors.py"
     own = {"ROOMS": room, "LOGS": str(tmp_path)}
     done = subprocess.run(
         ["scripts/test"], cwd=ROOT, env=environ() | own, text=True, capture_output=True, timeout=1_800
@@ -123,7 +123,7 @@ def test_every_setting_and_error_code_is_documented() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    from modelserve.settings import TABLE
+    from modelserve.core.settings import TABLE
 
     settings = (ROOT / "docs" / "settings.md").read_text()
     assert [row.name for row in TABLE if f"| `{row.name}` |" not in settings or row.help not in settings] == []

@@ -10,7 +10,7 @@ import pytest
 from command_line import CommandLine
 from contract.compare.planting import Planted
 from models.library import Library, room
-from modelserve_control import emulators
+from modelserve_control.local import emulators
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelserve.active import FIRST_BACKOFF
-from modelserve.store.alias import read_alias, write_alias
-from modelserve.store.locations import manifest_name, parse_store
-from modelserve.store.manifest import Manifest
-from modelserve.store.objects import Objects, open_objects
-from modelserve_control.promote import promote
+from modelserve.models.registry import FIRST_BACKOFF
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import manifest_name, parse_store
+from modelserve.store.versions.alias import read_alias, write_alias
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.registry.promote import promote
 from serving import Functions, Served, release, serving
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from faults.clients import POST, connected
-from modelserve_control.processes import GRACE
+from modelserve_control.common.processes import GRACE
 from serving import Functions, serving
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from google.pubsub_v1 import PubsubMessage
 
 from contract.events.topics import Topics, push_body
-from modelserve_control import resources
-from modelserve_control.pubsub import server
-from modelserve_control.resources import Delivery, Names
+from modelserve_control.local import resources
+from modelserve_control.local.pubsub import server
+from modelserve_control.local.resources import Delivery, Names
 from serving import PATIENT, Functions, release, serving
 
 MESSAGES = 1_000

@@ -13,10 +13,10 @@ import httpx
 import psutil
 import pytest
 
-from modelserve.active import FIRST_BACKOFF
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
-from modelserve_control.promote import promote
+from modelserve.models.registry import FIRST_BACKOFF
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
+from modelserve_control.registry.promote import promote
 from serving import Functions, Served, release, serving
 from soaking.watch import anonymous
 

@@ -13,9 +13,9 @@ import pytest
 
 from faults.clients import POST, connected
 from hosting import hosting
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
-from modelserve_control.promote import promote
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
+from modelserve_control.registry.promote import promote
 from serving import Served, release
 from soaking.watch import Moment, anonymous, slope
 

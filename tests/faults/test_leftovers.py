@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bucket_server import BucketServer
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
-from modelserve_control.processes import GRACE
-from modelserve_control.promote import promote
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
+from modelserve_control.common.processes import GRACE
+from modelserve_control.registry.promote import promote
 from serving import Functions, serving
 from stores import put
 

@@ -22,16 +22,16 @@ from bucket_server import BucketServer
 from faults.proxy import Fault, Proxy
 from faults.test_flips import Answer, answered, ask, flip, reported, settings
 from hosting import hosting
-from modelserve.errors import VersionError
-from modelserve.loading import load
-from modelserve.settings import Settings
-from modelserve.store import checksums
-from modelserve.store.locations import manifest_name, parse, parse_store, version_prefix
-from modelserve.store.manifest import FileEntry, Manifest
-from modelserve.store.objects import open_objects
-from modelserve.store.resolve import resolve
-from modelserve_control.processes import GRACE
-from modelserve_control.promote import promote
+from modelserve.core.errors import VersionError
+from modelserve.core.settings import Settings
+from modelserve.models.loader import load
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names import checksums
+from modelserve.store.names.locations import manifest_name, parse, parse_store, version_prefix
+from modelserve.store.versions.manifest import FileEntry, Manifest
+from modelserve.store.versions.resolve import resolve
+from modelserve_control.common.processes import GRACE
+from modelserve_control.registry.promote import promote
 from serving import Functions, Served, release, serving
 from stores import put
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from modelserve_control.processes import SOURCES
+from modelserve_control.common.processes import SOURCES
 
 LONGEST = 900  # seconds, with publishing and the start
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hosting import Pulls, pulled, working
-from modelserve.results import prediction_id
+from modelserve.events.results import prediction_id
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds

@@ -18,9 +18,9 @@ from bucket_server import BucketServer
 from contract.twins import functions
 from faults.clients import POST, connected
 from faults.proxy import Proxy
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
-from modelserve_control.promote import promote
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
+from modelserve_control.registry.promote import promote
 from serving import Functions, Served, serving
 from stores import put
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from infra.terraform import SOURCE as TERRAFORM
 from kubernetes.rendering import Object, containers, name, of, pods
-from modelserve.errors import SettingError
-from modelserve.settings import TABLE, Settings
+from modelserve.core.errors import SettingError
+from modelserve.core.settings import TABLE, Settings
 
 # What a server of ours takes to end: docs/worker.md.
 DRAIN_SECONDS: Final = 10

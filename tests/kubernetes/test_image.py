@@ -20,8 +20,8 @@ from bucket_server import BucketServer
 from contract.events.topics import push_body
 from hosting import pulled
 from kubernetes.image import FUNCTIONS, Image, built, inside, output
-from modelserve_control import processes
-from modelserve_control.processes import Child
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Child
 from serving import Served, release, serving
 
 if TYPE_CHECKING:

@@ -115,9 +115,9 @@ def test_a_broken_unit_test(pipeline: Pipeline) -> None:
     checkout = pipeline.checkout
     script = Path("scripts/test")
     (checkout.root / script).write_text((Path(__file__).parents[2] / script).read_text())
-    room = "tests/unit/test_errors.py"
+    room = "tests/unit/modelserve/core/test_errors.py"
     checkout.environ |= {"ROOMS": room, "LOGS": str(checkout.root / ".cache" / "logs")}
-    checkout.replace("functions/modelserve/errors.py", '"SIGNATURE_MISMATCH"', '"SIGNATURE_MATCH"')
+    checkout.replace("functions/modelserve/core/errors.py", '"SIGNATURE_MISMATCH"', '"SIGNATURE_MATCH"')
     wrote = pipeline.run(order=as_late_as_possible).stopped_at("test")
     assert "test_a_failure_has_one_shape" in wrote
     assert f"{room}: 1 failed" in wrote

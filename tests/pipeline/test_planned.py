@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from infra.conftest import NEWEST
 from infra.conftest import providers as providers
 from infra.terraform import Workspace
-from modelserve_control.pipeline.errors import PlanTooWide, PlanUnusable
-from modelserve_control.pipeline.planned import changes, manifests, model, planned
+from modelserve_control.deploy.pipeline.errors import PlanTooWide, PlanUnusable
+from modelserve_control.deploy.pipeline.planned import changes, manifests, model, planned
 from pipeline.plans import Plan, plans
 
 BOTH = ['google_cloudfunctions2_function.this["predict"]', 'google_cloudfunctions2_function.this["predict_event"]']

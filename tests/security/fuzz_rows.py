@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from modelserve.payloads import Limits, rows_plan
-from modelserve.payloads.rows import RowReader
-from modelserve.runtimes.packing import Input, Lookup, Packing, Plan
-from modelserve.signature import from_mlmodel
+from modelserve.models.compiled import rows_plan
+from modelserve.models.compiled.packing import Input, Lookup, Packing, Plan
+from modelserve.models.compiled.rows import RowReader
+from modelserve.payloads import Limits
+from modelserve.schema.signature import from_mlmodel
 
 PAGES = 8
 MOST_ROWS = 4

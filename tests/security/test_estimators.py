@@ -14,9 +14,9 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
-from modelserve.errors import VersionRefused
-from modelserve.load_native import load_runtime
-from modelserve.store.policy import check
+from modelserve.core.errors import VersionRefused
+from modelserve.models.native.load import load_runtime
+from modelserve.store.trust.policy import check
 
 # Importing and saving, MLflow warns about type hints, integer columns and the like; none of that is about these models.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -83,7 +83,7 @@ def test_a_model_of_texts_passes(tmp_path: Path) -> None:
 
 
 def test_publishing_refuses_it_too(tmp_path: Path) -> None:
-    from modelserve_control.validation import validate
+    from modelserve_control.publish.validation import validate
 
     with pytest.raises(VersionRefused):
         load(reading(CountVectorizer()), tmp_path / "model", "strict")

@@ -18,10 +18,10 @@ from onnx.onnx_ml_pb2 import DESCRIPTOR
 from command_line import CommandLine
 from models import external
 from models.external import CANARY, CONTENT, PLACES, SECRET, VALUES
-from modelserve.errors import VersionRefused
-from modelserve.external_data import TENSORS_BELOW, refuse_external_data
-from modelserve.runtimes.compiled import PLAN, SMALLER, load, opened
-from modelserve.store.policy import check
+from modelserve.core.errors import VersionRefused
+from modelserve.models.compiled.runtime import PLAN, SMALLER, load, opened
+from modelserve.store.trust.external_data import TENSORS_BELOW, refuse_external_data
+from modelserve.store.trust.policy import check
 
 NEVER_READ = {"list of tensors", "list of sparse tensors", "list of graphs"}  # no operator takes such a list
 NEVER_READ |= {"initialization of a training", "algorithm of a training"}  # and scoring is no training

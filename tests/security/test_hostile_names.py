@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from faults.store.servers import BUCKET, FILES, publish, put, tree
-from modelserve.errors import ArtifactCorrupt
-from modelserve.store.download import fetch, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import Location
+from modelserve.core.errors import ArtifactCorrupt
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.download.fetch import fetch
+from modelserve.store.names.locations import Location
+from modelserve.store.versions.resolve import resolve
 
 NAMES = [
     "../x",

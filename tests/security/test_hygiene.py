@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from contract.events.topics import Topics, push_body
-from modelserve_control import resources
-from modelserve_control.pubsub import server
-from modelserve_control.resources import Names
+from modelserve_control.local import resources
+from modelserve_control.local.pubsub import server
+from modelserve_control.local.resources import Names
 from serving import JSON, PATIENT, Functions, Served, serving
 
 SECRET: Final = "s3cr3t-of-the-environment"

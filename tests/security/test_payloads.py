@@ -16,11 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelserve import records
-from modelserve.bodies import CSV, JSON, PARQUET, decode_body
-from modelserve.errors import ServeError, body
-from modelserve.payloads import Limits, inference_v2, plain, strict_json
-from modelserve.signature import Signature, infer
+from modelserve.core.errors import ServeError, body
+from modelserve.events import records
+from modelserve.http.bodies import CSV, JSON, PARQUET, decode_body
+from modelserve.payloads import Limits, oip_v2
+from modelserve.payloads import json as strict_json
+from modelserve.payloads import records as plain
+from modelserve.schema.signature import Signature, infer
 from signatures import nameless, signature, signature_of, tensor
 
 BOUNDED = settings(
@@ -135,7 +137,7 @@ def test_no_broken_parquet_breaks_the_decoder_or_comes_back(edits: list[tuple[in
 def test_no_v2_body_breaks_the_decoder_or_comes_back(name: str, data: bytes) -> None:
     known = SIGNATURES[name]
     try:
-        payload, _ = inference_v2.parse(strict_json.decode(data, LIMITS.depth), known, LIMITS)
+        payload, _ = oip_v2.parse(strict_json.decode(data, LIMITS.depth), known, LIMITS)
         _ = known.check(payload.table) if known else infer(payload.table)
     except ServeError as error:
         refused(error, known)

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from modelserve import load_native  # noqa: F401 - what a server has imported before it looks at a version
-from modelserve.errors import ArtifactCorrupt, ArtifactMissing, VersionError, VersionRefused
-from modelserve.loading import load
-from modelserve.settings import Settings
-from modelserve.store.locations import parse as parse_location
-from modelserve.store.mlmodel import LIMIT, parse
-from modelserve.store.objects import open_objects
-from modelserve.store.policy import check
-from modelserve.store.resolve import resolve
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, VersionError, VersionRefused
+from modelserve.core.settings import Settings
+from modelserve.models.loader import load
+from modelserve.models.native import load as load_native  # noqa: F401 - what a server has imported before it looks at a version
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse as parse_location
+from modelserve.store.trust.mlmodel import LIMIT, parse
+from modelserve.store.trust.policy import check
+from modelserve.store.versions.resolve import resolve
 
 
 def skops(**changes: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from modelserve.payloads import rows_plan
-from modelserve_control import rows_library
-from modelserve_control.processes import SOURCES
+from modelserve.models.compiled import rows_plan
+from modelserve_control.common.processes import SOURCES
+from modelserve_control.deploy import rows_library
 
 FUZZ = Path(__file__).with_name("fuzz_rows.py")
 # What C leaves undefined (overflow, a null pointer, a shift too far) ends the process instead.
@@ -47,11 +47,11 @@ def test_no_damaged_body_makes_it_read_or_write_beyond_its_own(tmp_path: Path) -
     ],
 )
 def test_a_bound_that_is_left_out_is_found(old: str, new: str, tmp_path: Path) -> None:
-    folder = tmp_path / "modelserve/payloads"
+    folder = tmp_path / "modelserve/models/compiled"
     folder.mkdir(parents=True)
     found = 0
     for name in ("rows.c", "rows_json.h"):
-        text = (SOURCES / "functions/modelserve/payloads" / name).read_text()
+        text = (SOURCES / "functions/modelserve/models/compiled" / name).read_text()
         found += text.count(old)
         (folder / name).write_text(text.replace(old, new))
     assert found == 1
@@ -62,10 +62,10 @@ def test_a_library_of_other_sources_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would take Python's structures for others, and write where it must not."""
-    folder = tmp_path / "modelserve/payloads"
+    folder = tmp_path / "modelserve/models/compiled"
     folder.mkdir(parents=True)
     for name in rows_plan.SOURCES:
-        shutil.copy(SOURCES / "functions/modelserve/payloads" / name, folder)
+        shutil.copy(SOURCES / "functions/modelserve/models/compiled" / name, folder)
     monkeypatch.setattr(rows_plan, "LIBRARY", folder / "rows.binary")
     rows_plan.LIBRARY.write_bytes(rows_library.make(tmp_path, None))
     assert rows_plan.library.__wrapped__() is not None

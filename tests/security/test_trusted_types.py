@@ -39,9 +39,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from modelserve.errors import VersionRefused
-from modelserve.store.policy import check
-from modelserve.store.trusted_types import TRUSTED
+from modelserve.core.errors import VersionRefused
+from modelserve.store.trust.policy import check
+from modelserve.store.trust.trusted_types import TRUSTED
 
 # Importing and saving, MLflow warns about type hints, integer columns and the like; none of that is about these models.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")

@@ -1,63 +1,63 @@
-"""The house rules that a machine can hold: who may import whom, how long a file may be, who reads the environment."""
+"""The layers of both packages, what each room may import, that no file or folder grows large, and who else names modules."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import pkgutil
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import modelserve
-from modelserve.errors import ServeError
+from modelserve.core.errors import ServeError
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ROOT / "functions"
-SOURCES = sorted(path for folder in ("functions", "scripts") for path in (ROOT / folder).rglob("*.py"))
-MODULES = {".".join(path.relative_to(FUNCTIONS).with_suffix("").parts): path for path in FUNCTIONS.rglob("*.py")}
+FUNCTIONS, SCRIPTS = ROOT / "functions", ROOT / "scripts"
+SOURCES = sorted(path for folder in (FUNCTIONS, SCRIPTS) for path in folder.rglob("*.py"))
 
-# Layers from the bottom up: a module imports from its own layer and those below.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
-    ("settings",),
-    (
-        "cells",
-        "nested",
-        "tensors",
-        "others",
-        "signature",
-        "leases",
-        "logs",
-        "memory",
-        "metrics",
-        "differences",
-        "external_data",
-    ),
-    ("payloads", "runtimes", "store"),
-    ("bodies", "envelopes", "records"),
-    ("decoder_wire", "decoder", "decoder_process"),
-    ("heads",),
-    ("express",),
-    ("samples", "loading", "load_native", "load_compiled", "publishing", "results"),
-    ("attempts",),
-    ("active", "scoring", "metadata", "openapi"),
-    ("door",),
-    ("http",),
-    ("messages",),
-    ("events",),
-    ("shadow",),
-    ("shadow_report",),
-    ("process", "shadow_process"),
-    ("connections", "pulling"),
-    ("container",),
-    ("worker",),
-    ("__main__",),
+# From the bottom up: a room imports from the layers below its own.
+DATA_PLANE: tuple[set[str], ...] = (
+    {"core"},
+    {"schema", "store"},
+    {"payloads"},
+    {"models"},
+    {"http"},
+    {"events"},
+    {"shadow"},
+    {"server"},
+    {"__main__"},
 )
+CONTROL_PLANE: tuple[set[str], ...] = (
+    {"common"},
+    {"registry"},
+    {"compile"},
+    {"publish"},
+    {"batch"},
+    {"compare"},
+    {"deploy"},
+    {"local"},
+    {"cli"},
+)
+LAYERS = {"modelserve": DATA_PLANE, "modelserve_control": CONTROL_PLANE}
 WEB = {"starlette", "functions_framework", "uvicorn", "httpx"}
 STORAGE = {"google", "modelserve.store"}
 HEAVY = {"mlflow", "pandas", "sklearn", "pyarrow", "prometheus_client", "google", "onnxruntime"}
+
+
+@cache
+def modules() -> Mapping[str, Path]:
+    found = {}
+    for top, folder in (("modelserve", FUNCTIONS), ("modelserve_control", SCRIPTS)):
+        for path in sorted((folder / top).rglob("*.py")):
+            found[".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")] = path
+    return found
+
+
+DATA = [name for name in modules() if name.split(".")[0] == "modelserve"]
 
 
 def imports(path: Path, deferred: bool = True) -> Iterator[str]:
@@ -72,64 +72,109 @@ def imports(path: Path, deferred: bool = True) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
+def arrows(name: str) -> frozenset[str]:
+    """The modules of ours that a module imports, at its top or later. A package counts where its own names are taken."""
+    found = set(imports(modules()[name])) & modules().keys()
+    tree = ast.parse(modules()[name].read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and all(f"{node.module}.{alias.name}" in modules() for alias in node.names):
+            found.discard(str(node.module))
+    return frozenset(found - {name})
+
+
 def inside(name: str, packages: set[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+def room(name: str) -> str:
+    return name.split(".")[1]
+
+
 def layer(name: str) -> int:
-    room = name.split(".")[1]
-    return next(place for place, rooms in enumerate(LAYERS) if room in rooms)
+    layers = LAYERS[name.split(".")[0]]
+    return next(place for place, rooms in enumerate(layers) if room(name) in rooms)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.startswith("modelserve.") and "__init__" not in name]
-)
-def test_imports_point_one_way(name: str) -> None:
-    known = {found for found in imports(MODULES[name]) if found.startswith("modelserve.") and found in MODULES}
-    assert all(layer(found) <= layer(name) for found in known), known
+@pytest.mark.parametrize("top", LAYERS)
+def test_every_room_has_its_layer(top: str) -> None:
+    rooms = {room(name) for name in modules() if name.startswith(f"{top}.")}
+    assert rooms == set().union(*LAYERS[top])
+    assert len(rooms) <= 10
+    assert len(LAYERS[top]) <= 9
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [name for name in modules() if "." in name])
+def test_a_room_imports_only_from_the_layers_below_it(name: str) -> None:
+    top = name.split(".")[0]
+    ours = {found for found in arrows(name) if found.startswith(f"{top}.") and room(found) != room(name)}
+    assert [found for found in sorted(ours) if layer(found) >= layer(name)] == []
+
+
+def parts(name: str, level: int) -> str:
+    """A module's place so many folders down: one folder, or the module itself where there are no more."""
+    return ".".join(name.split(".")[: level + 1])
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+@pytest.mark.parametrize("top", LAYERS)
+def test_there_is_no_circle_of_folders_or_modules(top: str, level: int) -> None:
+    """Folders beside each other and modules beside folders; a package's own __init__.py is one of its modules."""
+    graph: dict[str, set[str]] = {}
+    for name in modules():
+        if name.split(".")[0] == top:
+            graph.setdefault(parts(name, level), set()).update(
+                parts(found, level) for found in arrows(name) if found.split(".")[0] == top
+            )
+    for place, found in graph.items():
+        found.discard(place)
+    while ends := [place for place, found in graph.items() if not found & graph.keys()]:
+        for place in ends:
+            del graph[place]
+    assert not graph, {place: found & graph.keys() for place, found in graph.items()}
+
+
+@pytest.mark.parametrize("name", DATA)
 def test_the_data_plane_never_imports_the_control_plane(name: str) -> None:
-    assert not any(inside(found, {"modelserve_control"}) for found in imports(MODULES[name]))
+    assert not any(inside(found, {"modelserve_control"}) for found in imports(modules()[name]))
 
 
 @pytest.mark.parametrize(
     ("rooms", "foreign"),
     [
-        (("payloads", "signature", "cells", "nested", "tensors", "runtimes"), WEB | STORAGE),
-        (("store",), WEB | {"modelserve.payloads", "modelserve.runtimes", "modelserve.signature"}),
+        (("core", "schema", "payloads", "models.scorers"), WEB | STORAGE),
+        (("store",), WEB | {"modelserve.schema"}),
+        (("models",), WEB),
     ],
 )
 def test_each_room_knows_only_its_own_subject(rooms: tuple[str, ...], foreign: set[str]) -> None:
-    for name, path in MODULES.items():
-        if inside(name, {f"modelserve.{room}" for room in rooms}):
-            assert not [found for found in imports(path) if inside(found, foreign)], name
+    for name in DATA:
+        if inside(name, {f"modelserve.{one}" for one in rooms}):
+            assert not [found for found in imports(modules()[name]) if inside(found, foreign)], name
 
 
 def test_nothing_heavy_is_imported_at_start() -> None:
     # Themselves imported only for gs://, with credentials, for compiled versions, and by the worker.
     late = {
-        "modelserve.store.gcs",
-        "modelserve.store.credentials",
-        "modelserve.runtimes.compiled",
-        "modelserve.pulling",
+        "modelserve.store.buckets.gcs",
+        "modelserve.store.buckets.credentials",
+        "modelserve.models.compiled.runtime",
+        "modelserve.events.subscriber",
     }
-    for name, path in MODULES.items():
-        if name not in late:
-            assert not [found for found in imports(path, deferred=False) if inside(found, HEAVY)], name
+    for name in set(DATA) - late:
+        assert not [found for found in imports(modules()[name], deferred=False) if inside(found, HEAVY)], name
 
 
 def test_only_settings_read_the_environment() -> None:
     names = {"environ", "environb", "getenv", "putenv"}
     readers = {
         name
-        for name, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for name in DATA
+        for node in ast.walk(ast.parse(modules()[name].read_text()))
         if isinstance(node, ast.Attribute) and node.attr in names
     }
-    writes = {"modelserve.store.gcs"}  # tells Google's library what to do, before it is imported
-    assert readers - writes == {"modelserve.settings"}
+    writes = {"modelserve.store.buckets.gcs"}  # tells Google's library what to do, before it is imported
+    assert readers - writes == {"modelserve.core.settings"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -138,9 +183,35 @@ def test_every_file_is_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) < limit
 
 
+def test_every_folder_is_small() -> None:
+    folders = {path.parent for path in modules().values()}
+    counts = {
+        folder: len([path for path in folder.glob("*.py") if path.name != "__init__.py"])
+        + len([path for path in folder.iterdir() if (path / "__init__.py").exists()])
+        for folder in folders
+    }
+    assert {str(folder.relative_to(ROOT)): count for folder, count in counts.items() if count > 10} == {}
+
+
+@pytest.mark.parametrize("top", LAYERS)
+def test_the_unit_tests_have_the_folders_of_their_package(top: str) -> None:
+    folders = {path.parent.relative_to(ROOT / "tests/unit") for path in (ROOT / "tests/unit" / top).rglob("test_*.py")}
+    home = FUNCTIONS if top == "modelserve" else SCRIPTS
+    assert [str(folder) for folder in sorted(folders) if not (home / folder).is_dir()] == []
+
+
+def test_the_lines_that_terraform_counts_are_logged_where_it_looks_for_them() -> None:
+    texts = [path.read_text() for path in (ROOT / "terraform").glob("*.tf")]
+    named = {name for text in texts for name in re.findall(r'jsonPayload\.logger=~?\\"\^?([\w.]+)\\"', text)}
+    assert named
+    for name in named:
+        found = [path.read_text() for module, path in modules().items() if inside(module, {name})]
+        assert any("logger = logging.getLogger(__name__)" in text and "logger.error(" in text for text in found), name
+
+
 def test_every_failure_of_the_data_plane_has_a_code_of_its_own() -> None:
     for found in pkgutil.walk_packages(modelserve.__path__, "modelserve."):
-        if not found.name.endswith("gcs"):  # imports Cloud Storage
+        if found.name != "modelserve.store.buckets.gcs":  # imports Cloud Storage
             importlib.import_module(found.name)
     kinds = [ServeError]
     for kind in kinds:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modelserve.signature import Table
+from modelserve.schema.batch import Table
 
 
 @dataclass(frozen=True, slots=True)

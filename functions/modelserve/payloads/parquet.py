@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.cells import Array, Boolean, Kind, Real, String, Whole, objects
-from modelserve.errors import Malformed, ServeError, TooLarge
-from modelserve.others import NONE, Others, beside
+from modelserve.core.errors import Malformed, ServeError, TooLarge
 from modelserve.payloads import Limits, Payload, tables
-from modelserve.signature import Signature, Table
+from modelserve.schema.batch import Table
+from modelserve.schema.extra_columns import NONE, Others, beside
+from modelserve.schema.signature import Signature
+from modelserve.schema.types import Array, Boolean, Kind, Real, String, Whole, objects
 
 # A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
 MAX_UNPACKED = 64 << 20

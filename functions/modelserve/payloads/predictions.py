@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from modelserve.errors import ModelFailed
+from modelserve.core.errors import ModelFailed
 
 MAX_DENSE_CELLS: Final = 10_000_000  # 80 MB of doubles
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-from modelserve.cells import MISSING
-from modelserve.errors import Malformed, TooLarge
-from modelserve.nested import Nested
-from modelserve.others import NONE, Others, beside
+from modelserve.core.errors import Malformed, TooLarge
 from modelserve.payloads import Limits
-from modelserve.signature import Signature, Table
+from modelserve.schema.batch import Table
+from modelserve.schema.extra_columns import NONE, Others, beside
+from modelserve.schema.nested import Nested
+from modelserve.schema.signature import Signature
+from modelserve.schema.types import MISSING
 
 T = TypeVar("T")
 

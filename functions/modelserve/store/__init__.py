@@ -1,0 +1,1 @@
+"""Models in a bucket: names, objects, versions, downloads, and what may be loaded."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from modelserve_control import options
-from modelserve_control.compare import words
-from modelserve_control.output import answers
+from modelserve_control.common import options
+from modelserve_control.common.output import answers
+from modelserve_control.compare.report import words
 
 
 @click.command()
@@ -36,9 +36,9 @@ def compare(subjects: tuple[str, ...], **given: Any) -> Any:
     running service. The exit status is 0 when B is within the thresholds or there are none, 1 when it is beyond them, 2
     when the two could not be compared.
     """
+    from modelserve_control.common.progress import progress
     from modelserve_control.compare.run import Order
     from modelserve_control.compare.run import compare as run
-    from modelserve_control.progress import progress
 
     if len(subjects) not in (2, 3):
         raise click.UsageError("Name two models, or a model and two of its versions or aliases.")

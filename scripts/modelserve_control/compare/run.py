@@ -11,15 +11,17 @@ from typing import Any
 
 import msgspec
 
-from modelserve.errors import SettingError
+from modelserve.core.errors import SettingError
 from modelserve.payloads.predictions import encode
-from modelserve_control import table_files
-from modelserve_control.compare import markdown, page, sides, thresholds
-from modelserve_control.compare.counting import counted
-from modelserve_control.compare.segments import Segments
-from modelserve_control.compare.thresholds import Thresholds
-from modelserve_control.compare.wire import Job
-from modelserve_control.progress import Progress
+from modelserve_control.batch import table_files
+from modelserve_control.common.progress import Progress
+from modelserve_control.compare.report import markdown, page
+from modelserve_control.compare.sides import sides
+from modelserve_control.compare.sides.wire import Job
+from modelserve_control.compare.stats import thresholds
+from modelserve_control.compare.stats.counting import counted
+from modelserve_control.compare.stats.segments import Segments
+from modelserve_control.compare.stats.thresholds import Thresholds
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from modelserve_control.compile.compiler import Compiled, Output, compile
 from modelserve_control.compile.errors import CannotCompile
-from modelserve_control.compile.rows import generated
-from modelserve_control.compile.verify import Report, verify
+from modelserve_control.compile.verify.rows import generated
+from modelserve_control.compile.verify.verify import Report, verify
 
 __all__ = ["CannotCompile", "Compiled", "Output", "Report", "compile", "generated", "verify"]

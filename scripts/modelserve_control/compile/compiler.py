@@ -12,17 +12,17 @@ import onnx
 from onnx import helper
 from sklearn.pipeline import Pipeline
 
-from modelserve.cells import Boolean, Kind, Real, String, Whole
-from modelserve.runtimes.native import METHODS
-from modelserve.runtimes.packing import Input
-from modelserve.signature import Column, Signature
-from modelserve.tensors import Tensor
+from modelserve.models.compiled.packing import Input
+from modelserve.models.native.runtime import METHODS
+from modelserve.schema.signature import Column, Signature
+from modelserve.schema.tensors import Tensor
+from modelserve.schema.types import Boolean, Kind, Real, String, Whole
 from modelserve_control.compile.errors import CannotCompile, refuse
-from modelserve_control.compile.features import Features, Part
-from modelserve_control.compile.graph import TYPES, Graph
-from modelserve_control.compile.heads import classes_of
-from modelserve_control.compile.packing import pack
-from modelserve_control.compile.registry import Methods, predict
+from modelserve_control.compile.onnx.features import Features, Part
+from modelserve_control.compile.onnx.graph import TYPES, Graph, Methods
+from modelserve_control.compile.onnx.heads import classes_of
+from modelserve_control.compile.onnx.packing import pack
+from modelserve_control.compile.registry import predict
 
 ROOMS: Final = (
     "transformers.encoders",
@@ -31,10 +31,10 @@ ROOMS: Final = (
     "transformers.selectors",
     "transformers.texts",
     "models.linear",
-    "models.trees",
-    "models.boosting",
-    "models.libraries",
-    "models.adaboost",
+    "models.trees.forests",
+    "models.trees.boosting",
+    "models.trees.libraries",
+    "models.trees.adaboost",
     "models.bayes",
     "models.calibration",
     "models.combinations",

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features
-from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.onnx.features import Features
+from modelserve_control.compile.onnx.graph import Graph, Methods
 
-Methods = dict[str, str]
-"""Method to tensor: predict (rows,) or (rows, outputs), predict_proba (rows, classes), ..."""
 Transform = Callable[[Graph, Any, Features], Features]
 Predict = Callable[[Graph, Any, Features], Methods]
 TRANSFORMS: Final[dict[type, Transform]] = {}

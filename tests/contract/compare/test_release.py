@@ -19,7 +19,7 @@ from command_line import CommandLine, finish
 from faults.proxy import wait_for
 from http_server import WAIT_SECONDS
 from models.library import Library
-from modelserve_control import catalog
+from modelserve_control.registry import catalog
 from serving import Served, release, serving
 
 

@@ -16,12 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
-from modelserve.bodies import JSON, decode_body
-from modelserve.express import Answer, Express
+from modelserve.http.bodies import JSON, decode_body
+from modelserve.models.compiled.express import Express
+from modelserve.models.compiled.runtime import CompiledRuntime, load
+from modelserve.models.protocols import Answer
 from modelserve.payloads import Limits
 from modelserve.payloads.predictions import Presentation, encode, jsonable, results
-from modelserve.runtimes.compiled import CompiledRuntime, load
-from modelserve.signature import Signature
+from modelserve.schema.signature import Signature
 from modelserve_control.compile import compile
 from proving import customers, encoded, fitted, signature_of, targets
 

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
-from modelserve.signature import Batch
+from modelserve.schema.batch import Batch
 from modelserve_control.compile import compile, generated, verify
 from proving import fitted, prove
 from signatures import nameless, signature_of, tensor

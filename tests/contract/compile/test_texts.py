@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.transformers.texts import DEFAULT_PATTERN, PADDING, WORDS
 from proving import customers, prove, targets
 

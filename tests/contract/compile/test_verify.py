@@ -16,10 +16,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from modelserve.runtimes.compiled import SMALLER
-from modelserve.signature import Batch
+from modelserve.models.compiled.runtime import SMALLER
+from modelserve.schema.batch import Batch
 from modelserve_control.compile import Compiled, Report, compile, generated, verify
-from modelserve_control.compile.verify import Comparison
+from modelserve_control.compile.verify.verify import Comparison
 from proving import Proof, customers, encoded, fitted, prove, prove_family, signature_of, targets
 
 TABLE = customers()

@@ -8,9 +8,9 @@ import pytest
 
 from contract.events.topics import Topics
 from contract.twins import functions
-from modelserve_control import resources
-from modelserve_control.pubsub import server
-from modelserve_control.resources import Names
+from modelserve_control.local import resources
+from modelserve_control.local.pubsub import server
+from modelserve_control.local.resources import Names
 from serving import Functions, Served
 
 __all__ = ["functions", "rides", "topics"]

@@ -19,12 +19,13 @@ import pytest
 from command_line import CommandLine
 from contract.events.conftest import RIDE_FIELDS
 from contract.events.topics import RIDE, RIDE_EVENT, Topics, push_body
-from modelserve.store.manifest import Manifest
-from modelserve_control import catalog, processes
-from modelserve_control.progress import Lines
-from modelserve_control.promote import promote
-from modelserve_control.publish import files, upload
-from modelserve_control.validate import validate
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common import processes
+from modelserve_control.common.progress import Lines
+from modelserve_control.publish.publish import files, upload
+from modelserve_control.publish.validate import validate
+from modelserve_control.registry import catalog
+from modelserve_control.registry.promote import promote
 from serving import Served, serving
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from http_server import WAIT_SECONDS
-from modelserve_control.resources import Names
+from modelserve_control.local.resources import Names
 
 RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 RIDE_EVENT = {"ride": RIDE, "ride_id": 156}

@@ -9,12 +9,12 @@ from typing import Any
 
 from command_line import CommandLine
 from contract.failover.compute import PROJECT, Compute
-from modelserve_control.failover.balancer import Balancer
-from modelserve_control.failover.sides import Side
-from modelserve_control.failover.switch import Order, Sides, status, switch
-from modelserve_control.failover.weights import Name
-from modelserve_control.identity import Identity, of_account_or_person
-from modelserve_control.progress import Lines
+from modelserve_control.common.identity import Identity, of_account_or_person
+from modelserve_control.common.progress import Lines
+from modelserve_control.deploy.failover.balancer import Balancer
+from modelserve_control.deploy.failover.sides import Side
+from modelserve_control.deploy.failover.switch import Order, Sides, status, switch
+from modelserve_control.deploy.failover.weights import Name
 
 
 @dataclass

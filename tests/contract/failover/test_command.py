@@ -20,9 +20,9 @@ from contract.failover.compute import Compute
 from contract.failover.rig import Rig
 from contract.failover.scripted import NOT_READY, Scripted
 from models.library import Library
-from modelserve.errors import PreconditionFailed, ServeError
-from modelserve_control.failover.switch import Order, switch
-from modelserve_control.progress import Lines
+from modelserve.core.errors import PreconditionFailed, ServeError
+from modelserve_control.common.progress import Lines
+from modelserve_control.deploy.failover.switch import Order, switch
 from serving import Served, release, serving
 
 ROW = {f"G{place}": 1.0 for place in range(1, 11)}

@@ -7,11 +7,11 @@ import pytest
 from contract.failover.compute import Compute, Fault, Kind, shared
 from contract.failover.rig import Rig
 from contract.failover.scripted import Scripted
-from modelserve.errors import NotFound, PreconditionFailed
-from modelserve_control.failover.balancer import ATTEMPTS
-from modelserve_control.failover.errors import ComputeFailed
-from modelserve_control.failover.switch import put_back
-from modelserve_control.failover.weights import Weights
+from modelserve.core.errors import NotFound, PreconditionFailed
+from modelserve_control.deploy.failover.balancer import ATTEMPTS
+from modelserve_control.deploy.failover.errors import ComputeFailed
+from modelserve_control.deploy.failover.switch import put_back
+from modelserve_control.deploy.failover.weights import Weights
 
 TESTS = {"tests": [{"host": "www.example.com", "path": "/"}]}
 

@@ -10,9 +10,9 @@ import pytest
 from contract.failover.compute import HOST_RULES, Compute, Fault
 from contract.failover.rig import Rig
 from contract.failover.scripted import NOT_READY, Scripted
-from modelserve.errors import SettingError
-from modelserve_control.failover.errors import ComputeFailed, NotShared
-from modelserve_control.failover.weights import Name
+from modelserve.core.errors import SettingError
+from modelserve_control.deploy.failover.errors import ComputeFailed, NotShared
+from modelserve_control.deploy.failover.weights import Name
 
 
 def test_all_requests_go_there_and_back(rig: Rig, compute: Compute) -> None:

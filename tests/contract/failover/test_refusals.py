@@ -10,9 +10,9 @@ from contract.failover.compute import Compute
 from contract.failover.rig import Rig
 from contract.failover.scripted import GONE, NOT_READY, Scripted, serving
 from contract.failover.servers import Answer
-from modelserve.errors import ServeError
-from modelserve_control.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
-from modelserve_control.processes import free_port
+from modelserve.core.errors import ServeError
+from modelserve_control.common.processes import free_port
+from modelserve_control.deploy.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
 
 FORBIDDEN = (403, "Your client does not have permission")
 

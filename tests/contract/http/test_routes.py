@@ -9,8 +9,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contract.http.customers import RECORDS
-from modelserve.store.locations import parse_store
-from modelserve.store.objects import open_objects
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import parse_store
 from serving import Functions, Served, release, serving
 
 WANTED_METADATA = {"name": "churn", "version": "1", "alias": "champion", "classes": ["no", "yes"]}

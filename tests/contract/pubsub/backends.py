@@ -18,8 +18,8 @@ from unittest.mock import patch
 from google.cloud import pubsub_v1
 
 from http_server import WAIT_SECONDS
-from modelserve_control import emulators
-from modelserve_control.pubsub import server
+from modelserve_control.local import emulators
+from modelserve_control.local.pubsub import server
 
 PROJECT = "projects/contract"
 

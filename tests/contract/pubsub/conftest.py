@@ -9,7 +9,7 @@ import pytest
 from contract.pubsub import backends, endpoints
 from contract.pubsub.backends import Backend, Names
 from contract.pubsub.endpoints import Endpoint
-from modelserve_control.emulators import EmulatorMissing
+from modelserve_control.local.emulators import EmulatorMissing
 
 
 @pytest.fixture(scope="session", params=["ours", "google"])

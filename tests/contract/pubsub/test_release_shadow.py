@@ -16,13 +16,16 @@ import pytest
 from contract.pubsub.backends import Backend, Names
 from faults.proxy import wait_for
 from http_server import WAIT_SECONDS
-from modelserve.differences import Tally
-from modelserve.store.objects import Objects
-from modelserve_control import catalog, provenance, release_record, release_shadow
-from modelserve_control.compare.thresholds import Thresholds
-from modelserve_control.refusals import SubscriptionUnusable
-from modelserve_control.release_record import Record
-from modelserve_control.release_shadow import Heard, Wanted, listen
+from modelserve.shadow.tally import Tally
+from modelserve.store.buckets.objects import Objects
+from modelserve_control.common import provenance
+from modelserve_control.common.errors import SubscriptionUnusable
+from modelserve_control.compare.stats.thresholds import Thresholds
+from modelserve_control.deploy.release import record as release_record
+from modelserve_control.deploy.release import shadow as release_shadow
+from modelserve_control.deploy.release.record import Record
+from modelserve_control.deploy.release.shadow import Heard, Wanted, listen
+from modelserve_control.registry import catalog
 
 LIMITS = Thresholds(max_flip_ratio=0.1)
 

@@ -20,9 +20,9 @@ from contract.rollout.cloud import Cloud, Fault, fake_cloud
 from contract.rollout.revisions import GOLDEN, Revision
 from contract.rollout.services import FakeService
 from http_server import WAIT_SECONDS
-from modelserve.store.objects import Objects
-from modelserve_control.catalog import opened
-from modelserve_control.processes import with_sources
+from modelserve.store.buckets.objects import Objects
+from modelserve_control.common.processes import with_sources
+from modelserve_control.registry.catalog import opened
 
 OLD, NEW = "churn-predict-00001-abc", "churn-predict-00002-abc"
 DEPLOY = "import sys, urllib.request as u; [u.urlopen(u.Request(url, method='POST')) for url in sys.argv[1:]]"

@@ -17,8 +17,8 @@ import psutil
 
 from contract.events.topics import Seen, Topics
 from http_server import WAIT_SECONDS
-from modelserve.shadow_report import DIFFERENCE
-from modelserve_control.processes import Child
+from modelserve.shadow.report import DIFFERENCE
+from modelserve_control.common.processes import Child
 from serving import PATIENT, Served, release, serving
 
 TAKEN = "offers taken"
@@ -80,7 +80,7 @@ def shadows(server: Child) -> list[psutil.Process]:
 
 def is_shadow(process: psutil.Process) -> bool:
     try:
-        return any("modelserve.shadow_process" in word for word in process.cmdline())
+        return any("modelserve.shadow.process" in word for word in process.cmdline())
     except psutil.Error:  # it has just ended
         return False
 

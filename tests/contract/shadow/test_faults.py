@@ -12,7 +12,7 @@ import pytest
 
 from contract.shadow.shadows import ACTIVATED, EACH, SUMMARY, Shadowed, eventually, published, shadowed
 from http_server import WAIT_SECONDS
-from modelserve.shadow import MOST_BYTES
+from modelserve.shadow.sender import MOST_BYTES
 
 if TYPE_CHECKING:
     from models.library import Library

@@ -19,11 +19,12 @@ from command_line import CommandLine, finish
 from contract.events.topics import Topics
 from contract.shadow.shadows import EACH, Shadowed, eventually, shadowed
 from models.library import Library
-from modelserve_control import catalog, release_shadow
-from modelserve_control.progress import Lines
-from modelserve_control.refusals import NothingShadowed
-from modelserve_control.release import Order
-from modelserve_control.release import release as release_version
+from modelserve_control.common.errors import NothingShadowed
+from modelserve_control.common.progress import Lines
+from modelserve_control.deploy.release import shadow as release_shadow
+from modelserve_control.deploy.release.run import Order
+from modelserve_control.deploy.release.run import release as release_version
+from modelserve_control.registry import catalog
 from serving import release
 
 STAYS = {"contract": "two_year", "tenure": 60, "monthlycharges": 20.25}

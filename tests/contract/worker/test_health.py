@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hosting import QUICK, hosting, pulled, working
-from modelserve_control.processes import ProcessFailed
+from modelserve_control.common.processes import ProcessFailed
 from serving import release
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from google.pubsub_v1 import PubsubMessage
 
 from contract.events.topics import Topics, push_body
 from contract.http.customers import JSON_FORMS, RECORDS, ROWS, as_csv, as_parquet, as_v2
-from modelserve_control import processes, resources
-from modelserve_control.processes import Child
-from modelserve_control.resources import Names
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Child
+from modelserve_control.local import resources
+from modelserve_control.local.resources import Names
 from serving import release
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def addresses(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iter
     command = [
         sys.executable,
         "-m",
-        "modelserve_control.local",
+        "modelserve_control.local.local",
         "up",
         "--gke",
         "--json",

@@ -12,7 +12,7 @@ import pytest
 
 from contract.events.topics import RIDE, RIDE_EVENT, Seen, push_body
 from hosting import Pulls, hosting, pulled
-from modelserve.results import prediction_id
+from modelserve.events.results import prediction_id
 from serving import PATIENT, Served, release, serving
 
 if TYPE_CHECKING:

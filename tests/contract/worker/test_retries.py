@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hosting import QUICK, hosting, pulled, working
 from http_server import WAIT_SECONDS
-from modelserve.results import prediction_id
+from modelserve.events.results import prediction_id
 from serving import PATIENT, Served
 
 if TYPE_CHECKING:

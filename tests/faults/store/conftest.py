@@ -7,8 +7,8 @@ import pytest
 
 from faults.proxy import Proxy
 from faults.store.servers import BUCKET, emulator, fake_gcs
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.retry import Timing
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.buckets.retry import Timing
 
 # What fails is tried again at once, and a server that only takes its time is waited for: how often it is asked is counted.
 QUICK = Timing(first_pause=0.01, longest_pause=0.05)

@@ -6,10 +6,11 @@ import resource
 import sys
 from pathlib import Path
 
-from modelserve.errors import ServeError
-from modelserve.store.download import fetch, resolve
-from modelserve.store.locations import parse
-from modelserve.store.objects import open_objects
+from modelserve.core.errors import ServeError
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.download.fetch import fetch
+from modelserve.store.names.locations import parse
+from modelserve.store.versions.resolve import resolve
 
 
 def main(uri: str, cache: str, limit: str) -> int:

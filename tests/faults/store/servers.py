@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from bucket_server import bucket_server
-from modelserve.store import checksums
-from modelserve.store.alias import Alias, write_alias
-from modelserve.store.locations import manifest_name, version_prefix
-from modelserve.store.manifest import FileEntry, Manifest
-from modelserve.store.objects import Objects
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.names import checksums
+from modelserve.store.names.locations import manifest_name, version_prefix
+from modelserve.store.versions.alias import Alias, write_alias
+from modelserve.store.versions.manifest import FileEntry, Manifest
 
 BUCKET = "models-of-tests"
 FILES: Mapping[str, bytes] = {

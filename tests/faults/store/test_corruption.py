@@ -10,13 +10,14 @@ import pytest
 
 from faults.proxy import Fault, Proxy
 from faults.store.servers import BUCKET, FILES, publish, put, remove, tree
-from modelserve.errors import ArtifactCorrupt, ArtifactMissing
-from modelserve.store.checksums import of_bytes
-from modelserve.store.download import fetch, read_file, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import MANIFEST, Location, parse
-from modelserve.store.objects import ObjectInfo
-from modelserve.store.transfer import Wanted, check
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.buckets.objects import ObjectInfo
+from modelserve.store.download.fetch import fetch, read_file
+from modelserve.store.download.transfer import Wanted, check
+from modelserve.store.names.checksums import of_bytes
+from modelserve.store.names.locations import MANIFEST, Location, parse
+from modelserve.store.versions.resolve import resolve
 
 VERSION = parse("gs://any/models/churn/versions/1")
 BARE = Location("gs", BUCKET, "models/churn/versions/1")

@@ -15,9 +15,10 @@ from pathlib import Path
 from faults.proxy import Fault, Proxy
 from faults.store import servers
 from faults.store.servers import BUCKET, FILES, publish, tree
-from modelserve.store.download import fetch, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import MANIFEST, parse
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.download.fetch import fetch
+from modelserve.store.names.locations import MANIFEST, parse
+from modelserve.store.versions.resolve import resolve
 
 URI = f"gs://{BUCKET}/models/churn/versions/1"
 ROUNDS = 20

@@ -8,11 +8,12 @@ import pytest
 
 from faults.proxy import Fault, Proxy
 from faults.store.servers import FILES, promote, publish, tree
-from modelserve.errors import ArtifactMissing, PreconditionFailed, StoreUnavailable
-from modelserve.store.download import fetch, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import MANIFEST, parse
-from modelserve.store.retry import Deadline, Timing, Transient
+from modelserve.core.errors import ArtifactMissing, PreconditionFailed, StoreUnavailable
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.buckets.retry import Deadline, Timing, Transient
+from modelserve.store.download.fetch import fetch
+from modelserve.store.names.locations import MANIFEST, parse
+from modelserve.store.versions.resolve import resolve
 
 HEALS = {
     "503 twice": [Fault("return-503", times=2)],

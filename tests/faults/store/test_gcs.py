@@ -11,12 +11,13 @@ import pytest
 
 from faults.proxy import Fault, Proxy
 from faults.store.servers import BUCKET, emulator, publish, tree
-from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
-from modelserve.store.download import fetch, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import parse
-from modelserve.store.objects import NotModified
-from modelserve.store.transfer import CHUNK
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.buckets.objects import NotModified
+from modelserve.store.download.fetch import fetch
+from modelserve.store.download.transfer import CHUNK
+from modelserve.store.names.locations import parse
+from modelserve.store.versions.resolve import resolve
 
 
 def test_an_upload_is_created_once_and_reports_each_byte_once(
@@ -68,7 +69,7 @@ def test_an_object_of_several_parts_is_put_together(direct: GcsObjects, cache: P
 
 
 def test_without_credentials_it_never_goes_on_anonymously(tmp_path: Path) -> None:
-    code = "from modelserve.store.gcs import GcsObjects\ntry: GcsObjects('bucket')\nexcept Exception as e: print(type(e).__name__, e)"
+    code = "from modelserve.store.buckets.gcs import GcsObjects\ntry: GcsObjects('bucket')\nexcept Exception as e: print(type(e).__name__, e)"
     environ = {
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "HOME": str(tmp_path),

@@ -9,11 +9,12 @@ import pytest
 
 from faults.proxy import Fault, Proxy
 from faults.store.servers import FILES, publish
-from modelserve.errors import ServeError
-from modelserve.store.download import fetch, plan, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import parse
-from modelserve.store.transfer import download
+from modelserve.core.errors import ServeError
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.download.fetch import fetch, plan
+from modelserve.store.download.transfer import download
+from modelserve.store.names.locations import parse
+from modelserve.store.versions.resolve import resolve
 
 VERSION = parse("gs://any/models/churn/versions/1")
 BODY = r"model\.skops.*alt=media"

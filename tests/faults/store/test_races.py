@@ -8,11 +8,12 @@ import pytest
 
 from faults.proxy import Fault, Proxy
 from faults.store.servers import BUCKET, FILES, promote, publish, put, remove, tree
-from modelserve.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
-from modelserve.store.alias import poll_alias, read_alias
-from modelserve.store.download import fetch, resolve
-from modelserve.store.gcs import GcsObjects
-from modelserve.store.locations import MANIFEST, Location, parse
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
+from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.download.fetch import fetch
+from modelserve.store.names.locations import MANIFEST, Location, parse
+from modelserve.store.versions.alias import poll_alias, read_alias
+from modelserve.store.versions.resolve import resolve
 
 BARE = Location("gs", BUCKET, "run/artifacts/model")
 BODY = r"model\.skops.*alt=media"

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.load import CUT_OFF, REFUSED, Load, drive, post
 from http_server import GONE, Answer, Handler, http_server
-from modelserve_control import processes
+from modelserve_control.common import processes
 
 SLOW_SECONDS = 0.05
 SHORT, LONGEST = 0.1, 60.0  # seconds of a run

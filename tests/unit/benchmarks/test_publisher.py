@@ -9,8 +9,8 @@ import pytest
 from benchmarks import publisher
 from benchmarks.publisher import predictions
 from benchmarks.storage import BUCKET
-from modelserve_control import emulators, resources
-from modelserve_control.resources import Names
+from modelserve_control.local import emulators, resources
+from modelserve_control.local.resources import Names
 
 NAMES = Names("benchmark", BUCKET)
 

@@ -15,12 +15,12 @@ import uvloop
 from google.cloud.pubsub_v1 import SubscriberClient, types
 from google.pubsub_v1.types import PublishRequest, PublishResponse, PubsubMessage
 
-from modelserve.pulling import Inbox
-from modelserve.results import prediction_id
+from modelserve.events.results import prediction_id
+from modelserve.events.subscriber import Inbox
 
 METHOD = "/google.pubsub.v1.Publisher/Publish"
 LEASED = 1_000  # as MAX_LEASED_MESSAGES is by default
-AT_ONCE = 100  # requests, as of `modelserve.publishing`
+AT_ONCE = 100  # requests, as of `modelserve.events.publisher`
 PATIENCE = 5.0  # seconds
 
 rows = json.loads(Path(os.environ["ROWS"]).read_text())

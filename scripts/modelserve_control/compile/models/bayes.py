@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Array, Graph
-from modelserve_control.compile.heads import greatest
-from modelserve_control.compile.registry import Methods, predicts
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Array, Graph, Methods
+from modelserve_control.compile.onnx.heads import greatest
+from modelserve_control.compile.registry import predicts
 
 
 def from_joint(graph: Graph, model: Any, joint: str) -> Methods:

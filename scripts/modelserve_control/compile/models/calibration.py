@@ -9,11 +9,11 @@ from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
 from sklearn.isotonic import IsotonicRegression
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.heads import greatest, normalized, pair
 from modelserve_control.compile.models.combinations import average
-from modelserve_control.compile.registry import Methods, predict, predicts
+from modelserve_control.compile.onnx.features import Features
+from modelserve_control.compile.onnx.graph import Graph, Methods
+from modelserve_control.compile.onnx.heads import greatest, normalized, pair
+from modelserve_control.compile.registry import predict, predicts
 
 
 @predicts(CalibratedClassifierCV)

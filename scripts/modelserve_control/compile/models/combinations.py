@@ -11,10 +11,10 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, Part
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.heads import classes_of, greatest, labelled, with_log
-from modelserve_control.compile.registry import Methods, predict, predicts
+from modelserve_control.compile.onnx.features import Features, Part
+from modelserve_control.compile.onnx.graph import Graph, Methods
+from modelserve_control.compile.onnx.heads import classes_of, greatest, labelled, with_log
+from modelserve_control.compile.registry import predict, predicts
 from modelserve_control.compile.transformers.columns import run_steps
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features
-from modelserve_control.compile.graph import Array, Graph
-from modelserve_control.compile.heads import classes_of, with_log
-from modelserve_control.compile.registry import Methods, predicts
+from modelserve_control.compile.onnx.features import Features
+from modelserve_control.compile.onnx.graph import Array, Graph, Methods
+from modelserve_control.compile.onnx.heads import classes_of, with_log
+from modelserve_control.compile.registry import predicts
 
 
 def repeated(graph: Graph, features: Features, row: Array) -> str:

@@ -10,10 +10,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.heads import greatest, normalized, pair, positive, sigmoid, with_log
-from modelserve_control.compile.registry import Methods, predicts
+from modelserve_control.compile.onnx.features import Features
+from modelserve_control.compile.onnx.graph import Graph, Methods
+from modelserve_control.compile.onnx.heads import greatest, normalized, pair, positive, sigmoid, with_log
+from modelserve_control.compile.registry import predicts
 
 REGRESSORS = (lm.LinearRegression, lm.Ridge, lm.RidgeCV, lm.Lasso, lm.LassoCV, lm.LassoLars, lm.LassoLarsCV, lm.LassoLarsIC, lm.Lars, lm.LarsCV, lm.ElasticNet, lm.ElasticNetCV, lm.BayesianRidge, lm.ARDRegression, lm.HuberRegressor, lm.TheilSenRegressor, lm.OrthogonalMatchingPursuit, lm.OrthogonalMatchingPursuitCV, lm.SGDRegressor, lm.PassiveAggressiveRegressor, lm.QuantileRegressor, lm.MultiTaskElasticNet, lm.MultiTaskLasso, LinearSVR)  # fmt: skip
 CLASSIFIERS = (lm.Perceptron, lm.PassiveAggressiveClassifier, lm.RidgeClassifier, lm.RidgeClassifierCV, LinearSVC)

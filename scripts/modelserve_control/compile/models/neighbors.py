@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features
-from modelserve_control.compile.graph import Array, Graph
-from modelserve_control.compile.heads import classes_of, greatest, with_log
-from modelserve_control.compile.registry import Methods, predicts
+from modelserve_control.compile.onnx.features import Features
+from modelserve_control.compile.onnx.graph import Array, Graph, Methods
+from modelserve_control.compile.onnx.heads import classes_of, greatest, with_log
+from modelserve_control.compile.registry import predicts
 
 # Every row is compared with every kept value: 0.1 to 0.3 ms for so many, and no tree to search helps.
 MOST_VALUES: Final = 200_000

@@ -7,10 +7,10 @@ from typing import Any, Final
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.heads import either, greatest, pair, sigmoid, with_log
-from modelserve_control.compile.registry import Methods, predicts
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Graph, Methods
+from modelserve_control.compile.onnx.heads import either, greatest, pair, sigmoid, with_log
+from modelserve_control.compile.registry import predicts
 
 ACTIVATIONS: Final = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid"}
 

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features
-from modelserve_control.compile.graph import Array, Graph
-from modelserve_control.compile.heads import greatest, positive
-from modelserve_control.compile.registry import Methods, predicts
+from modelserve_control.compile.onnx.features import Features
+from modelserve_control.compile.onnx.graph import Array, Graph, Methods
+from modelserve_control.compile.onnx.heads import greatest, positive
+from modelserve_control.compile.registry import predicts
 
 
 def kernel(graph: Graph, model: Any, features: Features) -> str:

@@ -10,8 +10,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.registry import transform, transforms
 from modelserve_control.compile.transformers.dicts import makes_dicts, named_columns
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.preprocessing import FunctionTransformer
 
-from modelserve.runtimes.packing import NULL_TEXT
+from modelserve.models.compiled.packing import NULL_TEXT
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, Part
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.lookup import Codes, hot, lookup
+from modelserve_control.compile.onnx.features import Features, Part
+from modelserve_control.compile.onnx.graph import Graph
+from modelserve_control.compile.onnx.lookup import Codes, hot, lookup
 
 PANDAS: Final = ("pandas.core.methods.to_dict.to_dict", "pandas.core.frame.DataFrame.to_dict")
 

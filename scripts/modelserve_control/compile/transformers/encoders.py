@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.lookup import STOP, Codes, hot, lookup, values_of
-from modelserve_control.compile.probe import Answers, answers
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Graph
+from modelserve_control.compile.onnx.lookup import STOP, Codes, hot, lookup, values_of
 from modelserve_control.compile.registry import transforms
+from modelserve_control.compile.transformers.probe import Answers, answers
 
 
 @transforms(OneHotEncoder)

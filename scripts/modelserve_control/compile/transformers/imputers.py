@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.impute import MissingIndicator, SimpleImputer
 
-from modelserve.runtimes.packing import NULL_TEXT
+from modelserve.models.compiled.packing import NULL_TEXT
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, Part, join
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.probe import is_null
+from modelserve_control.compile.onnx.features import Features, Part, join
+from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.registry import transforms
+from modelserve_control.compile.transformers.probe import is_null
 
 
 @transforms(SimpleImputer)

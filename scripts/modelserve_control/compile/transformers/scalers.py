@@ -15,8 +15,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Graph
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.registry import transforms
 
 

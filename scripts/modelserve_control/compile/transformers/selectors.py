@@ -11,9 +11,9 @@ from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.preprocessing import KBinsDiscretizer, PolynomialFeatures
 
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.lookup import hot
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Graph
+from modelserve_control.compile.onnx.lookup import hot
 from modelserve_control.compile.registry import transforms
 
 SELECTORS = (fs.VarianceThreshold, fs.SelectKBest, fs.SelectPercentile, fs.SelectFpr, fs.SelectFdr, fs.SelectFwe, fs.GenericUnivariateSelect, fs.SelectFromModel, fs.RFE, fs.RFECV, fs.SequentialFeatureSelector)  # fmt: skip

@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
-from modelserve.runtimes.packing import NULL_TEXT
+from modelserve.models.compiled.packing import NULL_TEXT
 from modelserve_control.compile.errors import refuse
-from modelserve_control.compile.features import Features, numbers
-from modelserve_control.compile.graph import Graph
-from modelserve_control.compile.lookup import encode
+from modelserve_control.compile.onnx.features import Features, numbers
+from modelserve_control.compile.onnx.graph import Graph
+from modelserve_control.compile.onnx.lookup import encode
 from modelserve_control.compile.registry import transforms
 
 DEFAULT_PATTERN: Final = r"(?u)\b\w\w+\b"

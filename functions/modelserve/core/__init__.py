@@ -1,0 +1,1 @@
+"""What everything else uses: errors, settings, logs, metrics and memory."""

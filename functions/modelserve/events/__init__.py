@@ -1,0 +1,1 @@
+"""Pub/Sub messages: pushed to the function or pulled by the worker, and their predictions."""

@@ -1,0 +1,188 @@
+"""A message's payload as records, each with its id; what cannot be one is kept apart with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final
+
+from modelserve.core.errors import BadInput, Malformed, ServeError
+from modelserve.http.bodies import decode_json
+from modelserve.payloads import Limits, Payload, oip_v2, tables
+from modelserve.payloads import json as strict_json
+from modelserve.payloads import mlflow as invocations
+from modelserve.schema.batch import Batch, Table
+from modelserve.schema.signature import Signature, infer
+from modelserve.schema.types import MISSING, SCALARS
+
+MAX_ID: Final = 1_024  # bytes, as of everything that Pub/Sub keeps beside a message
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """One record that can never be scored. `data` is the record, or the whole message when it has no records."""
+
+    place: int | None
+    data: bytes
+    error: ServeError
+
+
+@dataclass(slots=True)
+class Records:
+    """`table` has one row per usable record; `places` and `ids` belong to its rows.
+
+    `whole` are the message's own bytes when it is one record: what goes to the dead letter topic is then what came.
+    """
+
+    table: Table
+    places: list[int]
+    ids: list[Any]
+    originals: list[Any]
+    bad: list[Bad] = field(default_factory=list)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    method: str | None = None
+    whole: bytes | None = None
+
+
+def parse(data: bytes, signature: Signature | None, limits: Limits, features_field: str, id_field: str) -> Records:
+    """Raises BadInput when there are no records to tell apart."""
+    if not data:
+        raise Malformed("The message has no data.")
+    value = decode_json(data, limits)
+    payload = parse_form(value, signature, limits, features_field)
+    if payload is not None:
+        rows = payload.table.rows
+        refuse_empty(rows)
+        return Records(
+            payload.table, list(range(rows)), [None] * rows, [None] * rows, [], payload.params, payload.method
+        )
+    whole = None if type(value) is list else data
+    items = value if type(value) is list else [value]
+    refuse_empty(len(items))
+    tables.check_rows(len(items), limits)
+    usable: list[tuple[int, Any, Any, Any]] = []
+    bad: list[Bad] = []
+    for place, item in enumerate(items):
+        try:
+            features, own = unwrap(item, features_field, id_field)
+            if whole is None:
+                tables.check_columns(len(features), limits)
+            usable.append((place, features, own, item))
+        except BadInput as error:
+            bad.append(Bad(place, strict_json.encode(item), error) if whole is None else Bad(None, whole, error))
+    table = tables.from_records([features for _, features, _, _ in usable], signature, limits)
+    return Records(table, [u[0] for u in usable], [u[2] for u in usable], [u[3] for u in usable], bad, whole=whole)
+
+
+def refuse_empty(records: int) -> None:
+    """A message that asks for nothing is a mistake of its publisher, who would wait for an answer."""
+    if not records:
+        raise Malformed("The message has no records.")
+
+
+def parse_form(value: Any, signature: Signature | None, limits: Limits, features_field: str) -> Payload | None:
+    if type(value) is not dict or (features_field and features_field in value):
+        return None
+    if oip_v2.is_v2(value):
+        return oip_v2.parse(value, signature, limits)[0]
+    return invocations.parse(value, signature, limits) if invocations.is_form(value, signature) else None
+
+
+def unwrap(item: Any, features_field: str, id_field: str) -> tuple[Any, Any]:
+    """The features and the id of one record, which may stand in a field of their own."""
+    if type(item) is not dict:
+        raise Malformed("A record must be an object.")
+    features = item.get(features_field, item) if features_field else item
+    if type(features) is not dict:
+        raise Malformed(f"The field {features_field} must be an object.")
+    own = item.get(id_field) if id_field else None
+    if type(own) not in (str, int, float, type(None)):
+        raise Malformed(f"The field {id_field} must be a string or a number.")
+    if own is not None and id_bytes(own) > MAX_ID:
+        raise Malformed(f"The field {id_field} is longer than {MAX_ID} bytes.")
+    return features, own
+
+
+def id_bytes(own: str | float) -> int:
+    # A bit is less than a third of a digit; Python refuses to write out integers that are much too long.
+    return own.bit_length() // 3 if type(own) is int and own.bit_length() > 3 * MAX_ID else len(str(own).encode())
+
+
+def check(records: Records, signature: Signature | None) -> list[Batch]:
+    """The rows that fit the signature, in order; the others move to `records.bad`.
+
+    One batch, unless rows fit alone that do not fit together, as a number and a text do where no signature decides.
+    """
+    batches: list[Batch] = []
+    good: list[int] = []
+    waiting = [range(records.table.rows)]
+    while waiting:
+        rows = waiting.pop()
+        try:
+            batches.append(fit(rows_of(records.table, rows), signature))
+            good.extend(rows)
+        except BadInput as error:
+            if not rows:
+                raise
+            if len(rows) == 1:
+                records.bad.append(bad_row(records, rows[0], error))
+            else:
+                middle = len(rows) // 2
+                waiting += [rows[middle:], rows[:middle]]
+    if len(batches) > 1 and records.bad:
+        batches = together(records.table, good, signature) or batches
+    records.places = [records.places[row] for row in good]
+    records.ids = [records.ids[row] for row in good]
+    return batches
+
+
+def check_at_once(found: Sequence[Records], signature: Signature | None, most: int) -> Batch | None:
+    """All rows of several messages in one batch of at most so many, or None: then each message is checked by itself.
+
+    A row must be in it what it is alone. Without a signature its company decides its types, and beside a null a whole
+    number is a double.
+    """
+    rows = sum(one.table.rows for one in found)
+    if signature is None or rows > most or any(one.params or one.method or not one.table.rows for one in found):
+        return None
+    if not all(column.kind in SCALARS.values() for column in signature.columns):
+        return None
+    tables = [one.table for one in found]
+    columns = {
+        name: list(chain.from_iterable(table.columns.get(name, [MISSING] * table.rows) for table in tables))
+        for name in signature.names
+    }
+    try:
+        batch = signature.check(Table(columns, rows))
+    except Exception:  # the message at fault meets it again, and it alone
+        return None
+    alike = all(batch.columns[column.name].dtype == column.kind.dtype for column in signature.columns)
+    return batch if alike else None
+
+
+def fit(table: Table, signature: Signature | None) -> Batch:
+    return signature.check(table) if signature else infer(table)
+
+
+def together(table: Table, rows: Sequence[int], signature: Signature | None) -> list[Batch] | None:
+    """Once what is bad is gone, the others mostly fit as one."""
+    try:
+        return [fit(rows_of(table, rows), signature)]
+    except BadInput:
+        return None
+
+
+def bad_row(records: Records, row: int, error: ServeError) -> Bad:
+    if records.whole is not None:
+        return Bad(None, records.whole, error)
+    original = records.originals[row]
+    if original is None:  # a row of a form of columns: as a record
+        cells = ((name, values[row]) for name, values in records.table.columns.items())
+        original = {name: value for name, value in cells if value is not MISSING}
+    return Bad(records.places[row], strict_json.encode(original), error)
+
+
+def rows_of(table: Table, rows: Sequence[int]) -> Table:
+    columns = {name: [values[row] for row in rows] for name, values in table.columns.items()}
+    return Table(columns, len(rows), table.others)

@@ -1,0 +1,207 @@
+"""The HTTP function: addresses to answers. Every answer names the model, the version and the request."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from modelserve.core.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
+from modelserve.core.metrics import Metrics
+from modelserve.core.settings import Settings
+from modelserve.http import metadata, openapi
+from modelserve.http.bodies import FORMS, JSON, PARQUET, RECORDS, V2, Headers, Held, Share, media_type, read_body
+from modelserve.http.decoder.client import Decoder
+from modelserve.http.endpoint import Door, Reply, metrics_reply, reply, sent_path
+from modelserve.models import scoring
+from modelserve.models.registry import Active
+from modelserve.models.version import Loaded
+from modelserve.payloads import Limits, Payload, oip_v2
+from modelserve.payloads import records as plain
+from modelserve.payloads.mlflow import METHOD
+from modelserve.payloads.predictions import encode
+from modelserve.schema.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
+# Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
+ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
+
+Handler = Callable[[Request, Headers], Awaitable[Response]]
+
+
+class Http(Door):
+    def __init__(self, settings: Settings, active: Active, metrics: Metrics) -> None:
+        super().__init__(settings, active, metrics)
+        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
+        self.decoder = Decoder(settings, self.limits, metrics)
+        self.held = Held(settings.max_held_bytes)
+        self.routes = self._routes()
+        self.answered: Callable[[Request, Headers, bytes, Loaded, Response], None] | None = None
+        """Told of each prediction when it is made, with the body that was asked, when somebody wants to know."""
+
+    def _routes(self) -> dict[str, dict[str, Handler]]:
+        predict: dict[str, Handler] = {"POST": partial(self.post, records=True), "GET": self.get_predict}
+        health: dict[str, Handler] = {"GET": self.get_health}
+        routes: dict[str, dict[str, Handler]] = {
+            "/": predict,
+            "/predict": predict,
+            "/invocations": {"POST": partial(self.post, records=False)},
+            "/ping": health,
+            "/health": health,
+            "/health/ready": health,
+            "/health/live": {"GET": self.get_live},
+            "/version": {"GET": self.get_version},
+            "/metadata": {"GET": self.get_metadata},
+            "/openapi.json": {"GET": self.get_openapi},
+            "/v2/health/live": {"GET": self.get_v2_live},
+            "/v2/health/ready": {"GET": self.get_v2_ready},
+        }
+        if self.settings.metrics:
+            routes["/metrics"] = {"GET": self.get_metrics}
+        if self.settings.aip_health_route:
+            routes[self.settings.aip_health_route] = health
+        if self.settings.aip_predict_route:
+            routes[self.settings.aip_predict_route] = predict
+        return routes
+
+    async def answer(self, request: Request, headers: Headers) -> Response:
+        handlers = self.routes.get(sent_path(request)) or self.v2_handlers(request)
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = handlers.get(method)
+        if handler is None:
+            raise MethodNotAllowed(sorted(handlers))
+        return await handler(request, headers)
+
+    # --- predictions ---
+
+    async def post(self, request: Request, headers: Headers, records: bool) -> Response:
+        """`records` says whether plain records are taken beside the forms that name themselves."""
+        async with self.turn() as loaded, Share(self.held) as share:
+            kind = media_type(headers)
+            if kind == PARQUET and not self.settings.parquet:
+                raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
+            data = await read_body(request, headers, self.settings.max_request_bytes, share)
+            express = loaded.express if kind == JSON and not request.scope["query_string"] else None
+            if express and (quick := await express.answer(data, plain=records, loop=self.loop)):
+                self.metrics.count("extra_columns", quick.extra)
+                self.metrics.count("rows", quick.rows)
+                return self.told(request, headers, data, loaded, Reply(quick.body, loaded))
+            form = RECORDS if records else FORMS
+            checked = await self.decoder.check(data, kind, form, loaded.signature)
+            payload = checked.payload.asking(request.query_params.get(METHOD))
+            response = await self.reply_checked(loaded, payload, checked.batch)
+            return self.told(request, headers, data, loaded, response)
+
+    async def get_predict(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded:
+            pairs = request.query_params.multi_items()
+            payload = plain.parse_query(pairs, loaded.signature, self.limits)
+            response = await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
+            return self.told(request, headers, b"", loaded, response)
+
+    def told(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response) -> Response:
+        if self.answered is not None:
+            self.answered(request, headers, body, loaded, response)
+        return response
+
+    async def reply_checked(self, loaded: Loaded, payload: Payload, batch: Batch) -> Response:
+        self.metrics.count("extra_columns", payload.table.extra)
+        self.metrics.count("rows", batch.rows)
+        value: Any
+        if not payload.plain:
+            value = {"predictions": await scoring.predict(loaded, batch, payload.params, payload.method)}
+        else:
+            results = await scoring.batch_results(loaded, batch, payload.params, payload.method)
+            value = results[0] if payload.single else results
+        return await scoring.for_rows(batch.rows, lambda: reply(value, loaded))
+
+    # --- Open Inference Protocol V2 ---
+
+    def v2_handlers(self, request: Request) -> dict[str, Handler]:
+        match = match_v2(request)
+        if match is None:
+            raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
+        if match["action"] == "/infer":
+            return {"POST": self.post_v2_infer}
+        return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
+
+    async def post_v2_infer(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded, Share(self.held) as share:
+            check_v2_name(request, loaded)
+            if b"inference-header-content-length" in headers or media_type(headers) != JSON:
+                raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
+            data = await read_body(request, headers, self.settings.max_request_bytes, share)
+            checked = await self.decoder.check(data, JSON, V2, loaded.signature)
+            payload, batch = checked.payload, checked.batch
+            own = {} if checked.own_id is None else {"id": checked.own_id}
+            asked: list[str] = checked.outputs or [scoring.check_method(loaded, payload.method)]
+            methods = [scoring.check_method(loaded, name) for name in asked]
+            scored = await scoring.score(loaded, batch, methods, payload.params)
+
+            def answer() -> Response:
+                tensors = [oip_v2.tensor_of(method, scored[method]) for method in methods]
+                named = {"model_name": loaded.name, "model_version": loaded.version, "outputs": tensors}
+                return reply({**named, **own}, loaded)
+
+            return self.told(request, headers, data, loaded, await scoring.for_rows(batch.rows, answer))
+
+    async def get_v2_model(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded:
+            check_v2_name(request, loaded)
+            return reply(metadata.v2_document(loaded), loaded)
+
+    async def get_v2_model_ready(self, request: Request, headers: Headers) -> Response:
+        self.health()
+        async with self.turn() as loaded:
+            check_v2_name(request, loaded)
+            return reply({"name": loaded.name, "ready": True}, loaded)
+
+    async def get_v2_live(self, request: Request, headers: Headers) -> Response:
+        return Response(encode({"live": True}), media_type=JSON)
+
+    async def get_v2_ready(self, request: Request, headers: Headers) -> Response:
+        self.health()
+        return Response(encode({"ready": True}), media_type=JSON)
+
+    # --- about the server ---
+
+    async def get_live(self, request: Request, headers: Headers) -> Response:
+        return Response(encode({"status": "ok"}), media_type=JSON)
+
+    async def get_health(self, request: Request, headers: Headers) -> Response:
+        return self.health()
+
+    async def get_version(self, request: Request, headers: Headers) -> Response:
+        return Response(metadata.mlflow_version(), media_type="text/plain")
+
+    async def get_metadata(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded:
+            return reply(metadata.document(loaded), loaded)
+
+    async def get_openapi(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded:
+            return reply(openapi.document(loaded), loaded)
+
+    async def get_metrics(self, request: Request, headers: Headers) -> Response:
+        return metrics_reply(self.metrics)
+
+
+def match_v2(request: Request) -> re.Match[str] | None:
+    path = sent_path(request)
+    return None if ENCODED_NEEDLESSLY.search(path) else V2_MODEL.fullmatch(path)
+
+
+def check_v2_name(request: Request, loaded: Loaded) -> None:
+    match = match_v2(request)
+    if match is None or unquote(match["name"]) != loaded.name:
+        raise NotFound(f"This server has the model {loaded.name}.")
+    if match["version"] is not None and unquote(match["version"]) != loaded.version:
+        raise NotFound(f"This server has version {loaded.version} of the model.")

@@ -1,0 +1,66 @@
+"""The time that a request may take, and the version that answers it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+
+from modelserve.core.errors import TooSlow
+from modelserve.models.registry import Active
+from modelserve.models.version import Loaded
+
+
+class Budget:
+    """A deadline of so many seconds, as our own error.
+
+    As `asyncio.timeout`, which asks for the running loop, and so for the process id, three times in every request.
+    """
+
+    __slots__ = ("_cancelling", "_expired", "_task", "_timer", "seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a budget ends a task, and there is none")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._expired = False
+        self._timer = loop.call_later(self.seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    def stop(self, raised: type[BaseException] | None) -> None:
+        """Raises TooSlow when the time is what ended the block; somebody else's cancellation goes on."""
+        self._timer.cancel()
+        if self._expired and self._task.uncancel() <= self._cancelling and raised is asyncio.CancelledError:
+            raise TooSlow(f"The request took longer than its budget of {self.seconds:g} s.") from None
+
+    async def __aenter__(self) -> None:
+        self.start(asyncio.get_running_loop())
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop(kind)
+
+
+class Turn:
+    """`async with` gives the active version, which stays until the block ends, and gives the block its deadline."""
+
+    __slots__ = ("_active", "_budget", "_loaded", "_loop")
+
+    def __init__(self, active: Active, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        self._active = active
+        self._budget = Budget(seconds)
+        self._loop = loop
+
+    async def __aenter__(self) -> Loaded:
+        self._loaded = await self._active.lease()
+        self._budget.start(self._loop)
+        return self._loaded
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._loaded.leases.leave()
+        self._budget.stop(kind)

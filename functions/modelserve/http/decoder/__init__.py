@@ -1,0 +1,1 @@
+"""A process of its own for bodies that take long to decode."""

@@ -1,0 +1,150 @@
+"""The decoder: one process that turns bodies into checked columns, one after the other.
+
+It may take long, run out of its memory, or be ended by a library that a hostile body breaks: only its own request
+notices. Started by `client`; it ends when the server's end of the socket is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import socket
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from modelserve.core import logs, memory
+from modelserve.core.errors import ServeError
+from modelserve.http.bodies import PARQUET, check_body
+from modelserve.http.decoder.wire import ANSWER, ASK, Ask, Refusal, Reply, answer_of
+from modelserve.payloads import Limits
+from modelserve.schema.signature import Signature, from_mlmodel
+
+logger = logging.getLogger(__name__)
+
+NICE: Final = 5  # half a step back: beside a busy server it gets a quarter of the processor
+LARGE: Final = 1 << 20  # bytes of a body after which freed memory is given back
+
+
+class Job(msgspec.Struct):
+    """What it is told at its start: its end of the socket, `memory` bytes above what it takes by itself, and `seconds`
+    for one body."""
+
+    handle: int
+    limits: Limits
+    memory: int
+    seconds: float
+    log_level: str
+
+
+class Decoder:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.socket = socket.socket(fileno=job.handle)
+        self._ready_for_parquet = False
+        limit_memory(job.memory)
+
+    def serve(self) -> None:
+        ask = msgspec.msgpack.Decoder(Ask)
+        encoder = msgspec.msgpack.Encoder()
+        while head := self.receive(ASK.size):
+            lengths = ASK.unpack(head)
+            # Nobody waits for more than that, and nobody may be left to end it.
+            signal.setitimer(signal.ITIMER_REAL, self.job.seconds)
+            asked = ask.decode(self.receive(lengths[0]))
+            data = bytes(self.receive(lengths[1]))
+            answer = encoder.encode(self.reply(asked, data))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.socket.sendall(ANSWER.pack(len(answer)) + answer)
+            if len(data) > LARGE:
+                del answer, data
+                memory.give_back_freed()
+
+    def receive(self, size: int) -> bytearray:
+        """Empty when the server's end is closed."""
+        found = bytearray(size)
+        place = 0
+        while place < size:
+            length = self.socket.recv_into(memoryview(found)[place:])
+            if not length:
+                return bytearray()
+            place += length
+        return found
+
+    def reply(self, asked: Ask, data: bytes) -> Reply:
+        try:
+            if asked.kind == PARQUET:
+                self.prepare_parquet()
+            signature = signature_of(asked.signature)
+            return Reply(answer_of(check_body(data, asked.kind, asked.form, signature, self.job.limits)))
+        except ServeError as error:
+            return Reply(refusal=Refusal(error.code, error.message, [dict(detail) for detail in error.details]))
+        except MemoryError:
+            return Reply(spent=True)
+        except Exception as error:
+            logger.error("the decoder failed", exc_info=error)
+            return Reply()
+
+    def prepare_parquet(self) -> None:
+        if self._ready_for_parquet:
+            return
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        pa.set_memory_pool(pa.system_memory_pool())  # the others reserve a gigabyte of addresses
+        pa.set_cpu_count(1)
+        limit_memory(self.job.memory)
+        self._ready_for_parquet = True
+
+
+@lru_cache(maxsize=4)
+def signature_of(text: bytes) -> Signature | None:
+    return from_mlmodel(msgspec.json.decode(text)) if text else None
+
+
+def limit_memory(room: int) -> None:
+    """To so many bytes more than are in use; beyond them an allocation fails, here and in C++."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit, most = pages * resource.getpagesize() + room, resource.getrlimit(resource.RLIMIT_AS)[1]
+    if most != resource.RLIM_INFINITY:  # what this container was given, which only root may raise
+        limit = min(limit, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+def step_back() -> None:
+    """Behind the server for the processor; before it when the system runs out of memory. Each where the system has it."""
+    with suppress(OSError):
+        os.nice(NICE)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as first_to_go:
+        first_to_go.write("1000")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def mark(record: logging.LogRecord) -> bool:
+    """Its lines stand among the server's."""
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    record.fields = {"process": "decoder", **fields}
+    return True
+
+
+def main(text: str) -> None:
+    step_back()
+    for name in (signal.SIGINT, signal.SIGTERM):  # of a group of processes: the server's last bodies are decoded
+        signal.signal(name, signal.SIG_IGN)
+    job = msgspec.json.decode(text, type=Job)
+    logs.configure(job.log_level)
+    logging.getLogger("modelserve").handlers[0].addFilter(mark)
+    try:
+        Decoder(job).serve()
+    except ConnectionError:
+        return
+    except Exception as error:
+        logger.error("the decoder failed", exc_info=error)
+        raise

@@ -1,0 +1,73 @@
+"""What a server says about its model: `/metadata`, V2 metadata, and the version text of MLflow's protocol."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from modelserve.models.version import Loaded
+from modelserve.schema.signature import Column
+from modelserve.schema.tensors import Tensor
+
+# MLflow types to V2 datatypes; dates and bytes travel as text.
+DATATYPES = {"integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "boolean": "BOOL"}
+TENSOR_DATATYPES = {"f": "FP", "i": "INT", "u": "UINT"}
+
+
+@cache
+def mlflow_version() -> str:
+    for name in ("mlflow-skinny", "mlflow"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "none"
+
+
+def document(loaded: Loaded) -> dict[str, Any]:
+    """Times in seconds."""
+    runtime = loaded.runtime
+    return {
+        "name": loaded.name,
+        "version": loaded.version,
+        "alias": loaded.alias,
+        "digest": loaded.digest,
+        "runtime": runtime.kind,
+        "predict_methods": list(runtime.methods),
+        "classes": list(runtime.classes) if runtime.classes else None,
+        "signature": loaded.signature.raw if loaded.signature else None,
+        "presentation": {
+            "positive_class": loaded.presentation.positive_class,
+            "threshold": loaded.presentation.threshold,
+            "label": loaded.presentation.label,
+        },
+        "run_id": loaded.run_id,
+        "loaded_at": loaded.loaded_at,
+        "load_seconds": dict(loaded.times),
+        "environment": {
+            "model": dict(loaded.environment),
+            "server": {"python": platform.python_version(), "mlflow": mlflow_version()},
+        },
+    }
+
+
+def v2_document(loaded: Loaded) -> dict[str, Any]:
+    columns = loaded.signature.columns if loaded.signature else ()
+    return {
+        "name": loaded.name,
+        "versions": [loaded.version],
+        "platform": f"mlflow_{loaded.runtime.kind}",
+        "inputs": [v2_column(column) for column in columns],
+        "outputs": [{"name": method, "datatype": "FP64", "shape": [-1]} for method in loaded.runtime.methods],
+    }
+
+
+def v2_column(column: Column) -> dict[str, Any]:
+    kind = column.kind
+    if isinstance(kind, Tensor):
+        family = TENSOR_DATATYPES.get(kind.dtype.kind, "BYTES")
+        datatype = f"{family}{kind.dtype.itemsize * 8}" if family != "BYTES" else family
+        return {"name": column.name, "datatype": datatype, "shape": [-1, *kind.shape]}
+    return {"name": column.name, "datatype": DATATYPES.get(kind.name, "BYTES"), "shape": [-1]}

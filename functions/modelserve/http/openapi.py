@@ -1,0 +1,163 @@
+"""OpenAPI 3.1 made from the model's own signature."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from modelserve.models.version import Loaded
+from modelserve.schema.nested import Anything, Fields, ListOf, MapOf
+from modelserve.schema.signature import Column, Signature
+from modelserve.schema.tensors import Tensor
+from modelserve.schema.types import Kind
+
+JSON: Final = "application/json"
+
+SCALARS: Final[dict[str, dict[str, Any]]] = {
+    "integer": {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1},
+    "long": {"type": "integer", "minimum": -(1 << 63), "maximum": (1 << 63) - 1},
+    "float": {"type": "number"},
+    "double": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "string": {"type": "string"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+
+ERRORS: Final = {
+    "400": "The input is malformed or does not fit the signature; details name every bad cell.",
+    "413": "The body, the rows or the columns exceed a limit.",
+    "415": "The media type is not taken.",
+    "429": "Too many rows wait for the model.",
+    "500": "The model raised, or the server has a bug.",
+    "503": "No model is active yet.",
+    "504": "The request took longer than its budget.",
+}
+
+
+def document(loaded: Loaded) -> dict[str, Any]:
+    record = record_schema(loaded.signature)
+    methods = {"type": "string", "enum": list(loaded.runtime.methods)}
+    ref = {"$ref": "#/components/schemas/Record"}
+    results = {"$ref": "#/components/schemas/Result"}
+    plain = {"oneOf": [ref, {"type": "array", "items": ref}, {"$ref": "#/components/schemas/Invocation"}]}
+    answer = {"oneOf": [results, {"type": "array", "items": results}, {"$ref": "#/components/schemas/Predictions"}]}
+    method = {"name": "predict_method", "in": "query", "required": False, "schema": methods}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": loaded.name, "version": loaded.version},
+        "paths": {
+            "/predict": {
+                "post": operation("predict", "Score one record, or a list of them.", plain, answer, [method]),
+                "get": operation(
+                    "predictQuery", "Score one record given as a query.", None, results, query(loaded, method)
+                ),
+            },
+            "/invocations": {
+                "post": operation(
+                    "invocations",
+                    "MLflow's scoring protocol.",
+                    {"$ref": "#/components/schemas/Invocation"},
+                    {"$ref": "#/components/schemas/Predictions"},
+                    [method],
+                )
+            },
+            "/health": {"get": operation("health", "200 when a model is active.", None, {"type": "object"}, [])},
+            "/metadata": {"get": operation("metadata", "The model that is active.", None, {"type": "object"}, [])},
+        },
+        "components": {
+            "schemas": {
+                "Record": record,
+                "Invocation": invocation_schema(methods),
+                "Predictions": {"type": "object", "required": ["predictions"], "properties": {"predictions": {}}},
+                "Result": {"type": "object"},
+                "Error": error_schema(),
+            }
+        },
+    }
+
+
+def operation(
+    name: str, summary: str, body: dict[str, Any] | None, answer: dict[str, Any], parameters: list[dict[str, Any]]
+) -> dict[str, Any]:
+    error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
+    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {JSON: {"schema": answer}}}}
+    responses |= {status: {"description": text, "content": error} for status, text in ERRORS.items()}
+    result: dict[str, Any] = {"operationId": name, "summary": summary, "responses": responses}
+    if parameters:
+        result["parameters"] = parameters
+    if body is not None:
+        result["requestBody"] = {"required": True, "content": {JSON: {"schema": body}}}
+    return result
+
+
+def query(loaded: Loaded, method: dict[str, Any]) -> list[dict[str, Any]]:
+    columns = loaded.signature.columns if loaded.signature else ()
+    named = [
+        {"name": column.name, "in": "query", "required": column.required, "schema": schema_of(column.kind)}
+        for column in columns
+        if column.kind.name in SCALARS
+    ]
+    return [*named, method]
+
+
+def record_schema(signature: Signature | None) -> dict[str, Any]:
+    if signature is None:
+        return {"type": "object"}
+    return {
+        "type": "object",
+        "properties": {column.name: nullable(column) for column in signature.columns},
+        "required": [column.name for column in signature.columns if column.required],
+    }
+
+
+def nullable(column: Column) -> dict[str, Any]:
+    schema = schema_of(column.kind)
+    return schema if column.required else {"anyOf": [schema, {"type": "null"}]}
+
+
+def schema_of(kind: Kind) -> dict[str, Any]:
+    if isinstance(kind, Tensor):
+        schema = SCALARS.get(kind.item.name, {"type": "number"})
+        for _ in kind.shape:
+            schema = {"type": "array", "items": schema}
+        return schema
+    if isinstance(kind, ListOf):
+        return {"type": "array", "items": schema_of(kind.items)}
+    if isinstance(kind, MapOf):
+        return {"type": "object", "additionalProperties": schema_of(kind.values)}
+    if isinstance(kind, Fields):
+        return {"type": "object", "properties": {name: schema_of(item) for name, (item, _) in kind.fields.items()}}
+    return {} if isinstance(kind, Anything) else SCALARS[kind.name]
+
+
+def invocation_schema(methods: dict[str, Any]) -> dict[str, Any]:
+    records = {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}
+    split = {
+        "type": "object",
+        "required": ["data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}},
+            "index": {"type": "array"},
+            "data": {"type": "array", "items": {"type": "array"}},
+        },
+    }
+    forms = {"dataframe_records": records, "dataframe_split": split, "instances": {"type": "array"}, "inputs": {}}
+    params = {"type": "object", "properties": {"predict_method": methods}}
+    return {
+        "type": "object",
+        "properties": {**forms, "params": params, "parameters": params},
+        "oneOf": [{"required": [form]} for form in forms],
+    }
+
+
+def error_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["error_code", "message", "details", "request_id"],
+        "properties": {
+            "error_code": {"type": "string"},
+            "message": {"type": "string"},
+            "details": {"type": "array", "items": {"type": "object"}},
+            "request_id": {"type": "string"},
+        },
+    }

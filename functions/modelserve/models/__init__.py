@@ -1,0 +1,1 @@
+"""From a stored version to its answers: load, warm up, score, replace."""

@@ -1,0 +1,1 @@
+"""Versions that ONNX Runtime scores."""

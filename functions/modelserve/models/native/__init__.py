@@ -1,0 +1,1 @@
+"""Versions that MLflow loads and their own libraries score."""

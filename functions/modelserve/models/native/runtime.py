@@ -1,0 +1,183 @@
+"""The native runtime: `mlflow.pyfunc`, any flavor. mlflow, pandas and the model's own packages are imported here.
+
+A scikit-learn model in skops form is what `mlflow.pyfunc` would load, so it is loaded without mlflow, whose import takes
+half of a start. The columns have been checked already, so the model itself is called, past pyfunc's own (lossy) enforcement; what it
+sees is what pyfunc would have made of valid input. Models with type hints are called through pyfunc, which converts.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from modelserve.schema.batch import Batch
+from modelserve.schema.signature import Signature
+from modelserve.schema.types import Array, String
+
+# Methods of scikit-learn estimators and of what follows their interface, each one row in, one row out.
+METHODS: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+# Flavors whose models score every row by itself, by construction of their libraries.
+ROW_WISE: Final = frozenset({"mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost"})
+
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to load: pyfunc's loader module and predict function; a scikit-learn model in skops form by its own file.
+
+    `skops_types` are trusted, because policy has looked at them before.
+    """
+
+    loader_module: str
+    predict_fn: str = "predict"
+    skops_file: str | None = None
+    skops_types: Sequence[str] = ()
+
+
+class NativeRuntime:
+    kind = "native"
+
+    def __init__(self, calls: Mapping[str, Call], estimator: Any, recipe: Recipe, signature: Signature | None) -> None:
+        self.signature = signature
+        self.mergeable = recipe.loader_module in ROW_WISE
+        self.calls = calls
+        self.estimator = estimator
+        self.methods = tuple(sorted(calls, key=lambda name: (name != recipe.predict_fn, METHODS.index(name))))
+        self.classes = find_classes(self.estimator)
+        self.nullable_texts = nullable_texts(signature)
+        self.takes_params = {name for name, call in self.calls.items() if accepts_params(call)}
+
+    def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+        data = self.model_input(batch)
+        if len(methods) > 1 and is_pipeline(self.estimator):
+            return score_pipeline(self.estimator, data, methods)
+        return {name: self._call(name, data, params) for name in methods}
+
+    def _call(self, name: str, data: Any, params: Mapping[str, Any]) -> Any:
+        if name in self.takes_params:
+            return self.calls[name](data, params=dict(params))
+        return self.calls[name](data)
+
+    def model_input(self, batch: Batch) -> Any:
+        """A DataFrame; for tensor signatures one array, or a dict of them when they are named."""
+        signature = self.signature
+        if signature is not None and signature.tensors:
+            return dict(batch.columns) if signature.named else next(iter(batch.columns.values()))
+        columns = batch.columns
+        nulls = [name for name in self.nullable_texts if None in columns[name].tolist()]
+        if nulls:
+            columns = {**columns, **{name: text_series(columns[name]) for name in nulls}}
+        named = signature is None or signature.named
+        return frame(columns if named else {int(name): column for name, column in columns.items()})
+
+
+def nullable_texts(signature: Signature | None) -> tuple[str, ...]:
+    """The text columns that can hold a null."""
+    columns = signature.columns if signature is not None else ()
+    return tuple(column.name for column in columns if isinstance(column.kind, String) and not column.required)
+
+
+def text_series(values: Array) -> Any:
+    """pandas takes a column of nulls only for objects, so the answer to a row would depend on the rows beside it."""
+    import pandas as pd
+
+    return pd.Series(values, dtype="str")
+
+
+def frame(columns: Mapping[Any, Any]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(columns, copy=False)
+
+
+def find_calls(pyfunc: Any, loader_module: str, predict_fn: str) -> tuple[dict[str, Call], Any]:
+    """The callables behind each predict_method, and the estimator if the model has one."""
+    model = pyfunc._model_impl  # what PyFuncModel.predict calls once it has enforced the signature
+    if has_type_hints(pyfunc):
+        return {"predict": TypeHinted(pyfunc)}, None
+    if loader_module not in ROW_WISE:
+        return {"predict": getattr(model, predict_fn)}, None
+    estimator = pyfunc.get_raw_model()
+    if loader_module != "mlflow.sklearn" and not hasattr(estimator, "predict_proba"):
+        return {"predict": getattr(model, predict_fn)}, None
+    return estimator_calls(estimator, predict_fn), estimator
+
+
+def estimator_calls(estimator: Any, predict_fn: str) -> dict[str, Call]:
+    if predict_fn not in METHODS:
+        raise ValueError(f"predict_fn {predict_fn} is not one of {', '.join(METHODS)}")
+    return {name: getattr(estimator, name) for name in METHODS if hasattr(estimator, name)}
+
+
+def find_classes(estimator: Any) -> tuple[Any, ...] | None:
+    """The labels of a classifier. None for several outputs, each with labels of its own."""
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or any(hasattr(label, "__len__") and not isinstance(label, str) for label in classes):
+        return None
+    return tuple(getattr(classes, "tolist", lambda: classes)())
+
+
+def has_type_hints(pyfunc: Any) -> bool:
+    return bool(pyfunc.metadata._is_signature_from_type_hint() or pyfunc.metadata._is_type_hint_from_example())
+
+
+class TypeHinted:
+    """A Python model with type hints takes a list of the hinted type; pyfunc converts and validates it."""
+
+    def __init__(self, pyfunc: Any) -> None:
+        self.pyfunc = pyfunc
+
+    def __call__(self, data: Any, params: Mapping[str, Any]) -> Any:
+        nameless = list(data.columns) == [0]
+        return self.pyfunc.predict(data[0].tolist() if nameless else data, params=dict(params) or None)
+
+
+def accepts_params(call: Call) -> bool:
+    """As pyfunc decides it: a parameter of that name that is not `**params`."""
+    try:
+        found = inspect.signature(call).parameters.get("params")
+    except (TypeError, ValueError):
+        return False
+    return found is not None and found.kind is not inspect.Parameter.VAR_KEYWORD
+
+
+def is_pipeline(estimator: Any) -> bool:
+    return type(estimator).__name__ == "Pipeline" and type(estimator).__module__ == "sklearn.pipeline"
+
+
+def score_pipeline(pipeline: Any, data: Any, methods: Sequence[str]) -> dict[str, Any]:
+    """Several methods over one transformation: what each method of a Pipeline does first (sklearn 1.9, pipeline.py)."""
+    for _, _, step in pipeline._iter(with_final=False):
+        data = step.transform(data)
+    final = pipeline.steps[-1][1]
+    return {name: getattr(final, name)(data) for name in methods}
+
+
+def preload(packages: Container[str]) -> None:
+    """Import what a version made with these packages will need, while its bytes arrive."""
+    import pandas  # noqa: F401 - imported for its effect, as all of these
+
+    if "scikit-learn" in packages:
+        import sklearn.pipeline  # noqa: F401 - for its effect
+    if "skops" in packages:
+        import skops.io  # noqa: F401 - for its effect
+    else:
+        import mlflow.pyfunc  # noqa: F401 - for its effect
+
+
+def load(directory: Path, recipe: Recipe, signature: Signature | None) -> NativeRuntime:
+    """Raises whatever the flavor raises; the caller names the version."""
+    if recipe.skops_file is not None:
+        import skops.io
+
+        estimator = skops.io.load(directory / recipe.skops_file, trusted=list(recipe.skops_types))
+        return NativeRuntime(estimator_calls(estimator, recipe.predict_fn), estimator, recipe, signature)
+    import mlflow.pyfunc
+
+    pyfunc = mlflow.pyfunc.load_model(str(directory))
+    calls, estimator = find_calls(pyfunc, recipe.loader_module, recipe.predict_fn)
+    return NativeRuntime(calls, estimator, recipe, signature)

@@ -1,0 +1,203 @@
+"""The one way from a decoded payload to predictions, whatever door it came through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any, Final, TypeVar
+
+from modelserve.core.errors import BadParams, ModelFailed, UnknownMethod
+from modelserve.models.scorers.outputs import RowsMismatch, row_values
+from modelserve.models.version import Loaded
+from modelserve.payloads import Payload
+from modelserve.payloads.predictions import jsonable, results
+from modelserve.schema.batch import Batch, Table, one_row, split
+from modelserve.schema.signature import MAX_DETAILS, check_table
+
+logger = logging.getLogger(__name__)
+
+# So many results become JSON in about a millisecond; more would keep other requests waiting.
+INLINE_ROWS: Final = 1_000
+
+T = TypeVar("T")
+Checked = tuple[Payload, Batch]
+Scores = tuple[dict[str, list[Any]], dict[int, ModelFailed]]
+"""JSON values per method, one for each row that has an answer, and why the other rows have none."""
+RowResult = dict[str, Any] | ModelFailed
+"""Of one row its result object, or why it has none."""
+
+
+def check(loaded: Loaded, table: Table) -> Batch:
+    return check_table(table, loaded.signature)
+
+
+def check_payload(loaded: Loaded, payload: Payload) -> Checked:
+    """The payload without its cells, which take many times the memory of the checked columns."""
+    batch = check(loaded, payload.table)
+    return replace(payload, table=Table({}, payload.table.rows, payload.table.others)), batch
+
+
+def check_params(loaded: Loaded, params: Mapping[str, Any]) -> dict[str, Any]:
+    if loaded.signature is not None:
+        return loaded.signature.check_params(params)
+    if params:
+        raise BadParams("This model has no signature, so it takes no params besides predict_method.")
+    return {}
+
+
+def check_method(loaded: Loaded, method: str | None) -> str:
+    """The method asked for, else the one the MLmodel names."""
+    methods = loaded.runtime.methods
+    if method is None:
+        return methods[0]
+    if method not in methods:
+        raise UnknownMethod(method, methods)
+    return method
+
+
+async def predict(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[Any]:
+    """JSON values of one method, one item per row for models that score rows; whatever else the model gives."""
+    name = check_method(loaded, method)
+    outputs = await score(loaded, batch, [name], params)
+    values: list[Any] = outputs[name]
+    return values
+
+
+async def score(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values per method, in the forms of MLflow. Raises ModelFailed when a row has no answer."""
+    try:
+        outputs = await raw(loaded, batch, methods, params)
+    except RowsMismatch as error:
+        values, failed = await score_each(loaded, batch, methods, params, error)
+        refuse_failed(failed, batch.rows)
+        return values
+    return await for_rows(batch.rows, lambda: {method: jsonable(output) for method, output in outputs.items()})
+
+
+async def batch_results(
+    loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
+) -> list[dict[str, Any]]:
+    """The plain form: one result object per row. Raises ModelFailed when a row has none."""
+    found = await row_results(loaded, batch, params, method)
+    refuse_failed({row: one for row, one in enumerate(found) if isinstance(one, ModelFailed)}, batch.rows)
+    return [one for one in found if not isinstance(one, ModelFailed)]
+
+
+async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[RowResult]:
+    """The plain form. Raises ModelFailed when the model raises on all of them together."""
+    runtime = loaded.runtime
+    both = method is None and runtime.classes is not None and {"predict", "predict_proba"} <= set(runtime.methods)
+    methods = ["predict", "predict_proba"] if both else [check_method(loaded, method)]
+    values, failed = await score_by_row(loaded, batch, methods, params)
+
+    def named() -> list[dict[str, Any]]:
+        if both:
+            return results(values["predict"], values["predict_proba"], runtime.classes, loaded.presentation)
+        if method is not None:
+            return [{"prediction": value} for value in values[method]]
+        return results(values[methods[0]], None, None, loaded.presentation)
+
+    found = await for_rows(batch.rows, named)
+    if not failed:
+        return list(found)
+    answered = iter(found)
+    return [failed[row] if row in failed else next(answered) for row in range(batch.rows)]
+
+
+async def score_by_row(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
+    """See `Scores`."""
+    try:
+        outputs = await raw(loaded, batch, methods, params)
+        values = await for_rows(
+            batch.rows,
+            lambda: {method: row_values(output, batch.rows, method) for method, output in outputs.items()},
+        )
+    except RowsMismatch as error:
+        return await score_each(loaded, batch, methods, params, error)
+    return values, {}
+
+
+async def score_each(
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], error: RowsMismatch
+) -> Scores:
+    """As `score_by_row`, in smaller calls: of several rows, no answer is known to be that of a row."""
+    if batch.rows == 1:
+        return {method: [] for method in methods}, {0: error}
+    logger.warning("%s Its rows are scored in halves, or each by itself.", error.message)
+    return await score_halves(loaded, batch, methods, params, error.missing)
+
+
+async def score_halves(
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], missing: int | None
+) -> Scores:
+    """A model that drops rows is short of as many answers in both halves together as in the whole: then a half that has
+    all of its answers is answered. Of any other model, and of a half that it fails on, each row is scored by itself."""
+    halves = split(batch, [batch.rows // 2, batch.rows - batch.rows // 2])
+    found: list[Scores | int] = []
+    for half in halves if missing is not None and missing > 0 and batch.rows > 2 else []:
+        try:
+            outputs = await raw(loaded, half, methods, params)
+            found.append(({name: row_values(output, half.rows, name) for name, output in outputs.items()}, {}))
+        except ModelFailed as error:
+            short = error.missing if isinstance(error, RowsMismatch) else None
+            if short is None:
+                break
+            found.append(short)
+    if len(found) < len(halves) or sum(one for one in found if isinstance(one, int)) != missing:
+        return await score_rows_apart(loaded, batch, methods, params)
+    values: dict[str, list[Any]] = {method: [] for method in methods}
+    failed: dict[int, ModelFailed] = {}
+    start = 0
+    for half, one in zip(halves, found, strict=True):
+        part = await score_halves(loaded, half, methods, params, one) if isinstance(one, int) else one
+        for method in values:
+            values[method] += part[0][method]
+        failed |= {start + row: error for row, error in part[1].items()}
+        start += half.rows
+    return values, failed
+
+
+async def score_rows_apart(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
+    values: dict[str, list[Any]] = {method: [] for method in methods}
+    failed: dict[int, ModelFailed] = {}
+    for row in range(batch.rows):
+        try:
+            outputs = await raw(loaded, one_row(batch, row), methods, params)
+            found = {method: row_values(output, 1, method) for method, output in outputs.items()}
+        except ModelFailed as reason:
+            failed[row] = reason
+            continue
+        for method, one in found.items():
+            values[method] += one
+    return values, failed
+
+
+def deal(rows: Sequence[RowResult], sizes: Sequence[int]) -> list[Sequence[RowResult]]:
+    """The rows of each of several, in order."""
+    ends = list(accumulate(sizes))
+    return [rows[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+
+def refuse_failed(failed: Mapping[int, ModelFailed], rows: int) -> None:
+    """Raises ModelFailed where all rows are needed."""
+    if rows == 1 and failed:
+        raise failed[0]
+    if failed:
+        details = [{"row": row, "column": None, "reason": error.message} for row, error in failed.items()]
+        raise ModelFailed(f"The model has no answer for {len(failed)} of {rows} rows.", details[:MAX_DETAILS])
+
+
+async def raw(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model gives per method, each asked for once. Raises RowsMismatch for another number of rows."""
+    checked = check_params(loaded, params)
+    if batch.rows == 0:
+        return {method: [] for method in methods}
+    return await loaded.scorer.score(batch, tuple(dict.fromkeys(methods)), checked)
+
+
+async def for_rows(rows: int, convert: Callable[[], T]) -> T:
+    """Convert results here when they are few, else on another thread."""
+    return convert() if rows <= INLINE_ROWS else await asyncio.to_thread(convert)

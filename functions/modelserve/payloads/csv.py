@@ -1,0 +1,71 @@
+"""CSV in: a header line, then one line per row, as RFC 4180 has it. An empty field is null."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import Final
+
+from modelserve.core.errors import Malformed, UnsupportedMediaType
+from modelserve.payloads import Limits, Payload, tables
+from modelserve.schema.extra_columns import beside
+from modelserve.schema.signature import Signature, infer_text
+
+# What spreadsheets write where the comma is a decimal sign, and what is copied out of them.
+OTHER_SEPARATORS: Final = frozenset(";\t")
+
+
+def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
+    """Values are read as the signature's types. Raises Malformed naming the first line of the wrong length."""
+    if signature and signature.tensors:
+        raise UnsupportedMediaType("This model takes tensors, which CSV cannot hold; send JSON inputs.")
+    lines = read(data, limits)
+    if not lines:
+        raise Malformed("The CSV body is empty; its first line must name the columns.")
+    names, rows = lines[0], lines[1:]
+    tables.check_rows(len(rows), limits)
+    tables.check_columns(len(names), limits)
+    if len(set(names)) != len(names):
+        raise Malformed("The CSV header names a column twice.")
+    if signature and otherwise_separated(names, signature):
+        raise Malformed(
+            "The CSV header is one field, with semicolons or tabs in it; fields must be separated by commas."
+        )
+    for place, row in enumerate(rows):
+        if len(row) != len(names):
+            raise Malformed(f"CSV row {place} has {len(row)} fields, the header has {len(names)}.")
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    if signature is None:
+        return Payload(infer_text(columns, len(rows)))
+    columns = dict(tables.by_position(columns, signature))
+    known = {name: columns[name] for name in signature.names if name in columns}
+    return Payload(signature.parse_text(known, len(rows), beside(columns, known)))
+
+
+def otherwise_separated(names: list[str], signature: Signature) -> bool:
+    """Whether it looks so; a column may still be called like that."""
+    return (
+        signature.named
+        and len(names) == 1
+        and names[0] not in signature.names
+        and not OTHER_SEPARATORS.isdisjoint(names[0])
+    )
+
+
+def read(data: bytes, limits: Limits) -> list[list[str]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Malformed("The body is not valid UTF-8.") from None
+    lines: list[list[str]] = []
+    cells = 0
+    try:
+        for line in csv.reader(StringIO(text, newline=""), strict=True):
+            if line:
+                lines.append(line)
+                cells += len(line)
+            tables.check_rows(len(lines) - 1, limits)
+            tables.check_cells(cells, limits)
+    except csv.Error as error:
+        raise Malformed(f"The body is not valid CSV near line {len(lines) + 1}.") from error
+    return lines

@@ -1,0 +1,95 @@
+"""Columns whose cells are arrays, objects, maps or anything: MLflow's `Array`, `Object`, `Map` and `AnyType`.
+
+The model sees Python lists and dicts, in a (rows,) array of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelserve.schema.types import MISSING, SCALARS, Array, Kind, Real, objects, what
+
+
+class Nested(Kind):
+    dtype = np.dtype(object)
+
+    def pack(self, cells: list[Any]) -> Array:
+        return objects(cells)
+
+
+class ListOf(Nested):
+    name = "array"
+
+    def __init__(self, items: Kind) -> None:
+        self.items = items
+
+    def cell(self, value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise ValueError(f"{what(value)}, needs an array")
+        if value and self.items.fast(value) is not None:
+            return list(map(float, value)) if isinstance(self.items, Real) else list(value)
+        return [within("item ", place, self.items, item) for place, item in enumerate(value)]
+
+
+class Fields(Nested):
+    name = "object"
+
+    def __init__(self, fields: Mapping[str, tuple[Kind, bool]]) -> None:
+        self.fields = fields
+
+    def cell(self, value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise ValueError(f"{what(value)}, needs an object")
+        unknown = len(value.keys() - self.fields.keys())
+        if unknown:
+            raise ValueError(f"{unknown} fields that the signature does not have")
+        result = {}
+        for name, (kind, required) in self.fields.items():
+            item = value.get(name, MISSING)
+            if item is MISSING and not required:
+                continue
+            result[name] = within("field ", name, kind, item, required)
+        return result
+
+
+class MapOf(Nested):
+    name = "map"
+
+    def __init__(self, values: Kind) -> None:
+        self.values = values
+
+    def cell(self, value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise ValueError(f"{what(value)}, needs a map")
+        return {key: within("a value of the map", "", self.values, item) for key, item in value.items()}
+
+
+class Anything(Nested):
+    name = "any"
+
+    def cell(self, value: Any) -> Any:
+        return value
+
+
+def within(part: str, place: object, kind: Kind, value: Any, required: bool = True) -> Any:
+    """`part` and `place` are joined only for a reason: a cell can hold millions of items."""
+    try:
+        cell = kind._cell_or_null(value, required)
+    except ValueError as error:
+        raise ValueError(f"{part}{place}: {error}") from None
+    return cell.astype("datetime64[us]").item() if isinstance(cell, np.datetime64) else cell
+
+
+def kind_of(spec: Mapping[str, Any]) -> Kind:
+    """The kind of one entry of an MLmodel signature, for example {"type": "array", "items": {"type": "long"}}."""
+    name = spec["type"]
+    if name == "array":
+        return ListOf(kind_of(spec["items"]))
+    if name == "object":
+        return Fields({key: (kind_of(item), item.get("required", True)) for key, item in spec["properties"].items()})
+    if name == "map":
+        return MapOf(kind_of(spec["values"]))
+    return Anything() if name == "any" else SCALARS[name]

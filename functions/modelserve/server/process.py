@@ -1,0 +1,136 @@
+"""One server process: everything is imported and started where requests are served, not in the host's master.
+
+The host imports `main.py` in its master and serves from forked workers. What the master does not import, it does not
+keep in memory beside them, and threads would not survive the fork.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import logging
+import os
+import threading
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from modelserve.core.errors import SettingError
+from modelserve.core.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from modelserve.core.metrics import Metrics
+    from modelserve.events.app import Events
+    from modelserve.events.results import Results
+    from modelserve.http.app import Http
+    from modelserve.models.registry import Active
+    from modelserve.shadow.sender import Shadow
+
+logger = logging.getLogger(__name__)
+
+
+def settings_or_exit() -> Settings:
+    """A bad setting ends the host before it listens, with its sentence and no stack."""
+    try:
+        return settings()
+    except SettingError as error:
+        raise SystemExit(f"modelserve: {error.message}") from None
+
+
+class Process:
+    def __init__(self) -> None:
+        self.settings = settings_or_exit()
+        self._lock = threading.Lock()
+        self._started = False
+        atexit.register(self.sweep)
+        os.register_at_fork(after_in_child=self.start)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        from modelserve.core.metrics import Metrics
+
+        return Metrics(self.settings.metrics)
+
+    @cached_property
+    def active(self) -> Active:
+        from modelserve.models.registry import Active
+
+        return Active(self.settings, self.metrics)
+
+    @cached_property
+    def shadow(self) -> Shadow | None:
+        if not self.settings.shadow_model_uri:
+            return None
+        from modelserve.shadow.sender import Shadow
+
+        return Shadow(self.settings, self.metrics)
+
+    @cached_property
+    def http(self) -> Http:
+        from modelserve.http.app import Http
+
+        self.start()
+        made = Http(self.settings, self.active, self.metrics)
+        if self.shadow is not None:
+            from modelserve.shadow.sender import offer_answer
+
+            made.answered = partial(offer_answer, self.shadow)
+        return made
+
+    @cached_property
+    def events(self) -> Events:
+        from modelserve.events.app import Events
+
+        self.start()
+        made = Events(self.settings, self.active, self.metrics, self.results)
+        if self.shadow is not None:
+            from modelserve.shadow.sender import offer_event
+
+            made.delivered = partial(offer_event, self.shadow)
+        return made
+
+    def start(self) -> None:
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        # What the host imported stays in memory that it shares with its master: the collector would write into all of it.
+        gc.freeze()
+        from modelserve.core import logs, memory
+
+        memory.keep_freed()
+        logs.configure(self.settings.log_level)
+        atexit.register(self.stop)
+        self.active.start()
+        if self.settings.predictions_topic and not self.settings.dry_run:
+            threading.Thread(target=self._prepare_results, name="results", daemon=True).start()
+
+    def sweep(self) -> None:
+        """The host ends its workers by a signal, so their own `stop` may never run: its master cleans up after them."""
+        if not self._started:
+            from modelserve.store.download import staging
+
+            staging.sweep()
+
+    def stop(self) -> None:
+        """After the last answer: remove what was downloaded."""
+        self.active.stop()
+        if "http" in self.__dict__:
+            self.http.decoder.stop()
+        if self.shadow is not None:
+            self.shadow.stop()
+
+    def results(self) -> Results:
+        """Made once, whoever asks first. Raises SettingError."""
+        from modelserve.events.results import Results
+
+        with self._lock:
+            if "_results" not in self.__dict__:
+                self.__dict__["_results"] = Results(self.settings)
+            made: Results = self.__dict__["_results"]
+            return made
+
+    def _prepare_results(self) -> None:
+        try:
+            self.results()
+        except Exception as error:
+            logger.error("the publisher cannot be made", exc_info=error)

@@ -1,0 +1,62 @@
+"""The pull worker as a process: its subscription, its health, and its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from modelserve.core.errors import MethodNotAllowed, NotFound, SettingError, Unavailable
+from modelserve.core.metrics import Metrics
+from modelserve.core.settings import Settings
+from modelserve.events.messages import Messages
+from modelserve.events.worker import Worker, subscription_path
+from modelserve.http.bodies import JSON, Headers
+from modelserve.http.endpoint import Door, metrics_reply, sent_path
+from modelserve.models.registry import Active
+from modelserve.payloads.predictions import encode
+from modelserve.server import container
+from modelserve.server.process import Process
+
+
+def run_worker() -> None:
+    """Pull until SIGTERM. Exits with 0 when everything that was leased is acked or nacked."""
+    process = Process()
+    try:
+        subscription = subscription_path(process.settings)
+        process.results()
+    except SettingError as error:
+        raise SystemExit(f"modelserve: {error.message}") from None
+    process.start()
+    messages = Messages(process.settings, process.metrics, process.results)
+    worker = Worker(process.settings, subscription, process.active, messages)
+    health = Health(process.settings, process.active, process.metrics, worker)
+    container.run(health.application, process, worker.stop, worker.run)
+
+
+class Health(Door):
+    """The worker's only door: whether it lives, whether it pulls, and what it has done."""
+
+    def __init__(self, settings: Settings, active: Active, metrics: Metrics, worker: Worker) -> None:
+        super().__init__(settings, active, metrics)
+        self.worker = worker
+
+    async def application(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        await (await self(request))(scope, receive, send)
+
+    async def answer(self, request: Request, headers: Headers) -> Response:
+        path = sent_path(request)
+        if path not in ("/health/live", "/health/ready") and not (path == "/metrics" and self.settings.metrics):
+            raise NotFound("This is a worker: it has /health/live, /health/ready and, with METRICS, /metrics.")
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(["GET"])
+        if path == "/metrics":
+            return metrics_reply(self.metrics)
+        if path == "/health/live":
+            return Response(encode({"status": "ok"}), media_type=JSON)
+        health = self.health()
+        if not self.worker.pulls:
+            raise Unavailable("The subscription cannot be pulled; the log says why.")
+        return health

@@ -1,0 +1,59 @@
+"""Many answers of one version, compared with those of one challenger."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from modelserve.payloads.differences import FLIP, FORM, Comparison
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """Many answers of one version, compared with those of one challenger. It only grows, so the later of two has all of the earlier."""
+
+    compared: int = 0
+    differing: int = 0
+    flips: int = 0
+    """Labels; a row may have several."""
+    greatest: float = 0.0
+    """The greatest distance of two numbers that are no labels."""
+    rows: int = 0
+    """With a label."""
+    flipped: int = 0
+    """Rows."""
+    forms: int = 0
+    """Answers of another form."""
+    errors: dict[str, int] = msgspec.field(default_factory=dict)
+    """Answers that the challenger did not give, by code."""
+
+    @property
+    def failed(self) -> int:
+        return sum(self.errors.values())
+
+    @property
+    def seen(self) -> int:
+        return self.compared + self.failed
+
+    def add(self, found: Comparison) -> None:
+        own = Tally(
+            compared=1,
+            differing=int(bool(found.counts)),
+            flips=found.counts[FLIP],
+            greatest=min(found.greatest, sys.float_info.max),  # JSON has no infinity
+            rows=found.rows,
+            flipped=found.flipped,
+            forms=int(bool(found.counts[FORM])),
+        )
+        self.merge(own)
+
+    def fail(self, code: str) -> None:
+        self.merge(Tally(errors={code: 1}))
+
+    def merge(self, other: Tally) -> None:
+        """With another's counts."""
+        for name in ("compared", "differing", "flips", "rows", "flipped", "forms"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.greatest = max(self.greatest, other.greatest)
+        for code, count in other.errors.items():
+            self.errors[code] = self.errors.get(code, 0) + count

@@ -1,0 +1,1 @@
+"""A Cloud Storage bucket, or a local directory with the semantics of one."""

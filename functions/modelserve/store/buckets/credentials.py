@@ -1,0 +1,93 @@
+"""Access tokens for Cloud Storage: `google.auth` decides whose, our own few lines fetch them.
+
+Google's transports bring requests or urllib3, whose import takes longer than downloading a small model.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import google.auth
+import google.auth.exceptions
+import google.auth.transport
+
+from modelserve.core.errors import StoreUnavailable
+from modelserve.store.buckets.retry import Transient
+
+SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
+TIMEOUT = 20.0  # seconds; the metadata server answers in milliseconds, the token service in hundreds
+
+
+class Credentials:
+    """The environment's own. Raises StoreUnavailable where there are none: never silently anonymous."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        with named():
+            self._credentials: Any = google.auth.default(scopes=SCOPES, request=TokenRequest())[0]
+
+    def headers(self) -> dict[str, str]:
+        """Raises StoreUnavailable when the credentials are refused, Transient when a token cannot be had right now."""
+        with self._lock, named():
+            if not self._credentials.valid:
+                self._credentials.refresh(TokenRequest())
+            return {"Authorization": f"Bearer {self._credentials.token}"}
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """What google.auth raises, as our errors."""
+    try:
+        yield
+    except google.auth.exceptions.DefaultCredentialsError as error:
+        raise StoreUnavailable(
+            "There are no Google credentials here: run as a service account, "
+            "or use gcloud auth application-default login."
+        ) from error
+    except google.auth.exceptions.GoogleAuthError as error:
+        if error.retryable:
+            raise Transient("no access token") from error
+        raise StoreUnavailable("The credentials were refused when asked for an access token.") from error
+
+
+class TokenRequest(google.auth.transport.Request):
+    """What google.auth asks for tokens with."""
+
+    def __call__(
+        self, url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: Any = None, **_: Any
+    ) -> TokenResponse:
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.netloc, timeout=timeout or TIMEOUT)
+        try:
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            connection.request(method, target or "/", body, dict(headers or {}))
+            answer = connection.getresponse()
+            return TokenResponse(answer.status, dict(answer.getheaders()), answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise google.auth.exceptions.TransportError(error) from error  # type: ignore[no-untyped-call]  # its own
+        finally:
+            connection.close()
+
+
+class TokenResponse(google.auth.transport.Response):
+    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
+        self._status, self._data = status, data
+        self._headers = {name.lower(): value for name, value in headers.items()}
+
+    @property
+    def status(self) -> int:
+        return self._status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
+
+    @property
+    def data(self) -> bytes:
+        return self._data

@@ -1,0 +1,214 @@
+"""Reading a bucket through Cloud Storage's JSON API, over the standard library alone.
+
+A start needs four small requests, and importing Google's client takes longer than all of them. Writing, which only the
+command and a results bucket do, goes through Google's client: see `gcs`.
+API: https://cloud.google.com/storage/docs/json_api/v1/objects
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
+from modelserve.core.settings import google
+from modelserve.store.buckets.http_pool import Answer, Connections
+from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Write, too_long
+from modelserve.store.buckets.retry import RETRYABLE_STATUS, Deadline, Timing, Transient
+from modelserve.store.names import checksums
+
+T = TypeVar("T")
+
+CLOUD = "https://storage.googleapis.com"
+FIELDS = "name,size,generation,crc32c"
+BLOCK = 1 << 18  # bytes read at a time
+
+
+class GcsReader:
+    """Credentials are the environment's own; an emulator, named by STORAGE_EMULATOR_HOST, needs none."""
+
+    def __init__(self, bucket: str, timing: Timing | None = None) -> None:
+        self.bucket = bucket
+        self._timing = timing or Timing()
+        self._emulator = google("STORAGE_EMULATOR_HOST").rstrip("/")
+        self._connections = Connections(self._emulator or CLOUD, self._timing)
+        self._credentials: Any = None if self._emulator else make_credentials()
+        self._objects_path = f"/storage/v1/b/{quote(bucket, safe='')}/o"
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def list(self, prefix: str) -> Sequence[ObjectInfo]:
+        deadline = Deadline(self._timing)
+
+        def attempt() -> Sequence[ObjectInfo]:
+            found: list[ObjectInfo] = []
+            query = {"prefix": prefix, "fields": f"items({FIELDS}),nextPageToken"}
+            while True:
+                with self._get(f"{self._objects_path}?{urlencode(query)}") as answer:
+                    page = decoded(answer, deadline)
+                found += [info_of(item) for item in page.get("items", ())]
+                if not page.get("nextPageToken"):
+                    return found
+                query["pageToken"] = page["nextPageToken"]
+
+        return self._run(deadline, attempt)
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        deadline = Deadline(self._timing)
+
+        def attempt() -> ObjectInfo:
+            with self._get(f"{self._object(name)}?{urlencode({'fields': FIELDS})}") as answer:
+                return info_of(decoded(answer, deadline))
+
+        try:
+            return self._run(deadline, attempt)
+        except ArtifactMissing:
+            return None
+
+    def read(
+        self, name: str, limit: int, if_generation_not_match: int | None = None
+    ) -> tuple[bytes, ObjectInfo] | NotModified:
+        known = if_generation_not_match
+        deadline = Deadline(self._timing)
+        query = {"alt": "media"} | ({} if known is None else {"ifGenerationNotMatch": str(known)})
+
+        def attempt() -> tuple[bytes, ObjectInfo] | NotModified:
+            with self._get(f"/download{self._object(name)}?{urlencode(query)}", unchanged=known is not None) as answer:
+                if answer.status == 304 and known is not None:
+                    return NotModified(known)
+                return whole(name, bounded(name, answer, limit, deadline), answer, known)
+
+        return self._run(deadline, attempt)
+
+    def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
+        deadline = Deadline(self._timing)
+        target = f"/download{self._object(info.name)}?{urlencode({'alt': 'media', 'generation': info.generation})}"
+        done = start
+
+        def attempt() -> None:
+            nonlocal done
+            with self._get(target, {"Range": f"bytes={done}-{end - 1}"}) as answer:
+                skip(answer, done, deadline)
+                for data in blocks(answer, deadline):
+                    if done + len(data) > end:
+                        raise ArtifactCorrupt("The store sent more bytes than the file has.")
+                    write(data)
+                    done += len(data)
+            if done < end:
+                raise Transient("the stream ended early")
+
+        try:
+            self._run(deadline, lambda: attempt() if done < end else None)
+        except ArtifactMissing as error:
+            raise GenerationGone("A file was replaced or deleted while the version was downloaded.") from error
+
+    def _object(self, name: str) -> str:
+        return f"{self._objects_path}/{quote(name, safe='')}"
+
+    @contextmanager
+    def _get(self, target: str, headers: dict[str, str] | None = None, unchanged: bool = False) -> Iterator[Answer]:
+        """An answer of 200 or 206, or 304 where `unchanged` is one; the others as errors."""
+        # Bytes as they are stored: a gzip-encoded object must not be unpacked on the way.
+        sent = {"Accept-Encoding": "gzip", **(headers or {})}
+        if self._credentials is not None:
+            sent |= self._credentials.headers()
+        with self._connections.get(target, sent) as answer:
+            if answer.status not in (200, 206) and not (unchanged and answer.status == 304):
+                answer.read()
+                raise failure(answer.status, self.bucket)
+            yield answer
+
+    def _run(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
+        return deadline.run(attempt)
+
+
+def make_credentials() -> Any:
+    from modelserve.store.buckets.credentials import Credentials
+
+    return Credentials()
+
+
+def failure(status: int, bucket: str) -> Exception:
+    if status in RETRYABLE_STATUS:
+        return Transient(f"it answered {status}")
+    if status == 404:
+        return ArtifactMissing(f"There is no such object in the bucket {bucket}, or no such bucket.")
+    if status == 412:
+        return PreconditionFailed("Another writer was first.")
+    if status in (401, 403):
+        return StoreUnavailable(
+            f"The store refused access ({status}): grant the service account roles/storage.objectViewer on the bucket {bucket}."
+        )
+    return StoreUnavailable(f"The store refused the request ({status}).")
+
+
+def decoded(answer: Answer, deadline: Deadline) -> dict[str, Any]:
+    try:
+        value = json.loads(b"".join(blocks(answer, deadline)))
+    except ValueError as error:
+        raise Transient("its answer was not JSON") from error
+    if not isinstance(value, dict):
+        raise Transient("its answer was not a JSON object")
+    return value
+
+
+def info_of(item: dict[str, Any]) -> ObjectInfo:
+    crc = item.get("crc32c")
+    return ObjectInfo(item["name"], int(item["size"]), int(item["generation"]), checksums.decode(crc) if crc else None)
+
+
+def blocks(answer: Answer, deadline: Deadline, limit: int = BLOCK) -> Iterator[bytes]:
+    """As they come, until the answer ends or time is up."""
+    while data := answer.read_some(min(limit, BLOCK)):
+        deadline.check()
+        yield data
+    answer.read()  # nothing: so that the connection can be used again
+
+
+def bounded(name: str, answer: Answer, limit: int, deadline: Deadline) -> bytes:
+    data = bytearray()
+    for block in blocks(answer, deadline, limit + 1):
+        data += block
+        if len(data) > limit:
+            raise too_long(name, limit)
+    announced = answer.headers.get("Content-Length")
+    if announced is not None and announced.isdigit() and int(announced) > len(data):
+        raise Transient("the stream ended early")
+    return bytes(data)
+
+
+def skip(answer: Answer, start: int, deadline: Deadline) -> None:
+    """A server that ignores the range sends the file from its beginning."""
+    if answer.status == 200 and start:
+        left = start
+        while left and (data := answer.read_some(min(left, BLOCK))):
+            deadline.check()
+            left -= len(data)
+
+
+def whole(name: str, data: bytes, answer: Answer, known: int | None) -> tuple[bytes, ObjectInfo] | NotModified:
+    """Generation and CRC32C are in the headers of the answer."""
+    generation = answer.headers.get("x-goog-generation")
+    if generation is None:
+        raise ArtifactCorrupt("The store did not say which generation it sent.")
+    if int(generation) == known:  # fake-gcs-server does not know the condition
+        return NotModified(known)
+    crc = checksums.of_bytes(data).crc32c
+    stored = stored_crc(answer.headers.get_all("x-goog-hash") or [])
+    if stored is not None and stored != crc:
+        raise Transient("the bytes do not have their checksum")
+    return data, ObjectInfo(name, len(data), int(generation), crc)
+
+
+def stored_crc(hashes: Sequence[str]) -> int | None:
+    """From `x-goog-hash: crc32c=AAAAAA==,md5=...`, in one header or several."""
+    for part in ",".join(hashes).split(","):
+        kind, _, value = part.strip().partition("=")
+        if kind == "crc32c":
+            return int.from_bytes(base64.b64decode(value), "big")
+    return None

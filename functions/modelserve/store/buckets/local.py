@@ -1,0 +1,189 @@
+"""A local directory with the semantics of a bucket: for tests, laptops and mounted volumes.
+
+The generation of a file is its modification time in nanoseconds, made to grow with every write.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
+from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write, too_long
+from modelserve.store.names.checksums import BLOCK, of_bytes
+from modelserve.store.names.paths import fault, no_plain_file, shown, walk
+
+# The lock, and files that are not yet whole; never listed.
+PRIVATE = ".modelserve"
+NO_FILE = frozenset({errno.ELOOP, errno.ENXIO})  # what opening a link and a socket gives
+
+
+class DirectoryObjects:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def close(self) -> None:
+        return
+
+    def list(self, prefix: str) -> Sequence[ObjectInfo]:
+        """`crc32c` is None: reading every file would make a listing as dear as a download."""
+        below, _, _ = prefix.rpartition("/")
+        directory = self._path(below) if below else self.root
+        if not directory.is_dir():
+            return []
+        start = f"{below}/" if below else ""
+        with _reported():
+            found = list(walk(str(directory), start))
+        return [
+            ObjectInfo(name, status.st_size, status.st_mtime_ns, None)
+            for name, status in found
+            if name.startswith(prefix) and not name.startswith(PRIVATE + "/")
+        ]
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        try:
+            with self._open(name) as file:
+                return _info(name, file)
+        except ArtifactMissing:
+            return None
+
+    def read(
+        self, name: str, limit: int, if_generation_not_match: int | None = None
+    ) -> tuple[bytes, ObjectInfo] | NotModified:
+        with self._open(name) as file:
+            info = _info(name, file)
+            if info.generation == if_generation_not_match:
+                return NotModified(info.generation)
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise too_long(name, limit)
+        return data, ObjectInfo(name, len(data), info.generation, of_bytes(data).crc32c)
+
+    def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
+        try:
+            file = self._open(info.name)
+        except ArtifactMissing as error:
+            raise GenerationGone("A file was deleted while the version was read.") from error
+        with file:
+            file.seek(start)
+            while start < end and (block := file.read(min(BLOCK, end - start))):
+                write(block)
+                start += len(block)
+            if start < end or _info(info.name, file).generation != info.generation:
+                raise GenerationGone("A file was replaced while the version was read.")
+
+    def create(self, name: str, source: Path, progress: Progress | None = None) -> ObjectInfo:
+        def fill(file: BinaryIO) -> None:
+            with source.open("rb") as original:
+                while block := original.read(BLOCK):
+                    file.write(block)
+                    if progress:
+                        progress(len(block))
+
+        return self._replace(name, fill, 0)
+
+    def write(self, name: str, data: bytes, if_generation_match: int) -> ObjectInfo:
+        return self._replace(name, lambda file: file.write(data), if_generation_match)
+
+    def delete(self, name: str, if_generation_match: int) -> None:
+        with self._locked():
+            found = self.stat(name)
+            if found is None:
+                return
+            _check(found, if_generation_match)
+            path = self._path(name)
+            path.unlink()
+            self._prune(path.parent)
+
+    def _replace(self, name: str, fill: Callable[[BinaryIO], object], generation: int) -> ObjectInfo:
+        path = self._path(name)
+        with _reported(), self._private() as private:
+            handle, temporary = tempfile.mkstemp(dir=private)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    fill(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                return self._install(name, path, temporary, generation)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+
+    def _install(self, name: str, path: Path, temporary: str, generation: int) -> ObjectInfo:
+        with self._locked():
+            found = self.stat(name)
+            _check(found, generation)
+            # Two writes within one tick of the clock must still differ.
+            now = max(time.time_ns(), found.generation + 1 if found else 0)
+            os.utime(temporary, ns=(now, now))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(temporary, path)
+            installed = self.stat(name)
+        if installed is None:
+            raise StoreUnavailable("The file vanished while it was written.")
+        return installed
+
+    @contextmanager
+    def _private(self) -> Iterator[Path]:
+        path = self.root / PRIVATE
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield path
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._private() as private, (private / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file closes, and when the process dies
+            yield
+
+    def _prune(self, directory: Path) -> None:
+        """A bucket has no empty directories."""
+        while directory != self.root and not any(directory.iterdir()):
+            directory.rmdir()
+            directory = directory.parent
+
+    def _path(self, name: str) -> Path:
+        if reason := fault(name):
+            raise ArtifactCorrupt(f"The file name {shown(name)} {reason}.")
+        return self.root / name
+
+    def _open(self, name: str) -> BinaryIO:
+        path = self._path(name)
+        try:
+            # Without NOFOLLOW, a link planted as a file would be followed to wherever it points; without NONBLOCK, a
+            # pipe would wait for a writer that never comes.
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ArtifactMissing("The directory has no such file.") from error
+        except OSError as error:
+            if error.errno in NO_FILE:
+                raise no_plain_file(name) from error
+            raise StoreUnavailable(f"The file {shown(name)} cannot be read: {error.strerror}.") from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # of what was opened: another may be there by now
+            os.close(handle)
+            raise no_plain_file(name)
+        return os.fdopen(handle, "rb")
+
+
+def _info(name: str, file: BinaryIO) -> ObjectInfo:
+    status = os.fstat(file.fileno())
+    return ObjectInfo(name, status.st_size, status.st_mtime_ns, None)
+
+
+def _check(found: ObjectInfo | None, generation: int) -> None:
+    if (found.generation if found else 0) != generation:
+        raise PreconditionFailed("Another writer was first.")
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"The directory cannot be used: {error.strerror}.") from error

@@ -1,0 +1,81 @@
+"""What the store needs of a bucket: a Cloud Storage bucket and a local directory both give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
+from modelserve.store.names.paths import shown
+
+Write = Callable[[bytes], object]
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One generation of one object. `size` in bytes; `crc32c` None where the server does not tell."""
+
+    name: str
+    size: int
+    generation: int
+    crc32c: int | None
+
+
+@dataclass(frozen=True)
+class NotModified:
+    """The object still has the generation that the caller knows."""
+
+    generation: int
+
+
+class GenerationGone(ArtifactMissing):
+    """The pinned generation was replaced or deleted while it was read."""
+
+
+def too_long(name: str, limit: int) -> ArtifactCorrupt:
+    return ArtifactCorrupt(f"The file {shown(name)} is longer than the {limit:,} bytes that it may have.")
+
+
+class Objects(Protocol):
+    """Every method raises `StoreUnavailable` when the store cannot be reached in time or refuses the credentials."""
+
+    def list(self, prefix: str) -> Sequence[ObjectInfo]:
+        """Every object whose name starts with `prefix`, in order of name; one consistent set of generations."""
+        ...
+
+    def stat(self, name: str) -> ObjectInfo | None: ...
+
+    def read(
+        self, name: str, limit: int, if_generation_not_match: int | None = None
+    ) -> tuple[bytes, ObjectInfo] | NotModified:
+        """A small object, whole. Raises `ArtifactMissing`, and `ArtifactCorrupt` beyond `limit` bytes."""
+        ...
+
+    def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
+        """Bytes `start` to `end` (exclusive) of exactly this generation, in order, resumed after a broken stream.
+
+        The bytes are not checked: hash the finished file. Raises `GenerationGone`.
+        """
+        ...
+
+    def create(self, name: str, source: Path, progress: Progress | None = None) -> ObjectInfo:
+        """Upload a file and check its CRC32C. Raises `PreconditionFailed` if the name is taken.
+
+        `progress` gets the bytes read since its last call; a retry reads them again, with a negative number in front.
+        """
+        ...
+
+    def write(self, name: str, data: bytes, if_generation_match: int) -> ObjectInfo:
+        """Replace this generation (0: create). Raises `PreconditionFailed` if another writer was first."""
+        ...
+
+    def delete(self, name: str, if_generation_match: int) -> None:
+        """Deleting what is not there is success."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections; idempotent."""
+        ...

@@ -1,0 +1,19 @@
+"""The bucket that a location names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import Location
+
+
+def open_objects(location: Location) -> Objects:
+    """The bucket of a location. Cloud Storage is imported only for `gs://`."""
+    if location.scheme == "file":
+        from modelserve.store.buckets.local import DirectoryObjects
+
+        return DirectoryObjects(Path(location.bucket))
+    from modelserve.store.buckets.gcs import GcsObjects
+
+    return GcsObjects(location.bucket)

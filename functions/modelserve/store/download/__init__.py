@@ -1,0 +1,1 @@
+"""A version as a local directory: whole and verified, or not at all."""

@@ -1,0 +1,1 @@
+"""How models, versions and files are named, and what a name may hold."""

@@ -1,0 +1,1 @@
+"""Which versions may be loaded, and whether they fit this environment."""

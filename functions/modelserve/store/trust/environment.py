@@ -1,0 +1,137 @@
+"""Whether this process can unpickle what another one pickled: compared before traffic, not warned about after."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from modelserve.core.errors import EnvironmentMismatch
+
+LIMIT = 1 << 20  # bytes
+
+# How many parts of the version must agree. Estimators keep their attributes as they are, so scikit-learn itself warns
+# at any difference; the others keep a form of their own that their minor, or for NumPy and cloudpickle their major,
+# version stands for.
+PARTS: Final[Mapping[str, int]] = {
+    "scikit-learn": 3,
+    "imbalanced-learn": 3,
+    "catboost": 2,
+    "category-encoders": 2,
+    "cloudpickle": 1,
+    "joblib": 1,
+    "keras": 2,
+    "lightgbm": 2,
+    "numpy": 1,
+    "pandas": 2,
+    "prophet": 2,
+    "scipy": 2,
+    "skops": 2,
+    "statsmodels": 2,
+    "tensorflow": 2,
+    "torch": 2,
+    "xgboost": 2,
+}
+
+_PINNED = re.compile(
+    r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#,*]+)\s*(?:[;#].*|--hash.*|\\)?"
+)
+
+
+def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
+    """`environment` is the manifest's `{"python": "3.11.7", "packages": {name: version}}`.
+
+    Raises `EnvironmentMismatch` naming both sides when the runtime is native. A compiled model does not unpickle, so it
+    gets the same sentences as warnings, and so does a native one for a difference too small to matter.
+    """
+    found = differences(environment, platform.python_version(), installed)
+    serious = [str(one) for one in found if one.serious]
+    slight = [str(one) for one in found if not one.serious]
+    if kind == "compiled" or not serious:
+        return serious + slight
+    raise EnvironmentMismatch(
+        f"This version was {'; '.join(serious)}; publish it from the server's versions, or build the function with the model's."
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`here` is None where there is none. A serious one is refused by the native runtime."""
+
+    package: str
+    made: str
+    here: str | None
+    serious: bool
+
+    def __str__(self) -> str:
+        return f"made with {self.package} {self.made}, this server has {self.here or 'none'}"
+
+
+def differences(environment: Mapping[str, Any], python: str, found: Callable[[str], str | None]) -> list[Difference]:
+    """Between a version and a server with that Python; `found` gives its version of a package. Python is the first."""
+    result: list[Difference] = []
+    made = environment.get("python")
+    if isinstance(made, str) and not _agree(made, python, 2):
+        result.append(Difference("Python", made, python, serious=True))
+    packages = environment.get("packages")
+    for name, made in sorted(packages.items()) if isinstance(packages, Mapping) else ():
+        parts = PARTS.get(normal(name))
+        if parts is None or not isinstance(made, str) or made == (here := found(name)):
+            continue
+        result.append(Difference(name, made, here, serious=not (here and _agree(made, here, parts))))
+    return result
+
+
+def _agree(made: str, here: str, parts: int) -> bool:
+    """The parts of a release; a local label such as +cpu names the build, not the form."""
+    return made.partition("+")[0].split(".")[:parts] == here.partition("+")[0].split(".")[:parts]
+
+
+# Distributions of the same package under another name; MLflow writes both into requirements where it finds either.
+TWINS: Final[dict[str, str]] = {"xgboost": "xgboost-cpu"}
+
+
+def installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        twin = TWINS.get(normal(name))
+        return installed(twin) if twin else None
+
+
+def normal(name: str) -> str:
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def environment_of(directory: Path) -> dict[str, Any]:
+    """What the files beside MLmodel say, in the manifest's form; only what is pinned counts."""
+    packages = pins(directory / "requirements.txt")
+    python = _python(directory / "python_env.yaml")
+    return {"python": python, "packages": packages} if python else {"packages": packages}
+
+
+def pins(requirements: Path) -> dict[str, str]:
+    """Versions by normal name; a line that allows several is left out."""
+    return {normal(found[1]): found[2] for line in _lines(requirements) if (found := _PINNED.fullmatch(line))}
+
+
+def _lines(path: Path) -> list[str]:
+    return _head(path).splitlines()
+
+
+def _head(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(LIMIT).decode(errors="replace")
+
+
+def _python(path: Path) -> str | None:
+    # One line of it, so that a hostile rest is never parsed.
+    found = re.search(r"^python:\s*['\"]?([0-9]+(?:\.[0-9]+)+)['\"]?\s*$", _head(path), re.MULTILINE)
+    return found[1] if found else None

@@ -1,0 +1,174 @@
+"""What may be loaded, decided from the MLmodel before anything is imported.
+
+MLflow imports whatever `loader_module` names, puts `code` on sys.path, joins `model_path` without looking, and takes
+the list of trusted types from the model itself (GHSA-w582-9x45-8mpx); its own switch stops only some of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from modelserve.core.errors import VersionRefused
+from modelserve.store.names.paths import check_names, fault, shown, walk
+from modelserve.store.trust.environment import environment_of
+from modelserve.store.trust.external_data import refuse_external_file
+from modelserve.store.trust.mlmodel import PYFUNC, ModelConfig, config, read, texts
+from modelserve.store.trust.trusted_types import TRUSTED
+
+ADVICE: Final = (
+    "Set MODEL_TRUST=pickle (of a command, --trust pickle) if whoever can write the bucket may run code here."
+)
+
+# Keys whose value is a file or directory of the model, in any flavor that MLflow 2 and 3 write.
+PATH_KEYS: Final = frozenset(
+    {"artifact_path", "code", "conda", "data", "env", "model_code_path", "model_config", "model_data", "model_path"}
+    | {"path", "pickled_model", "python_model", "saved_model_dir", "serving_input_path", "virtualenv"}
+)
+# Records where something came from; MLflow never opens these when it loads.
+ORIGIN_KEYS: Final = frozenset({"uri"})
+
+# The methods that MLflow's own wrappers offer (mlflow/sklearn/__init__.py), all of them pure.
+PREDICT_FNS: Final = frozenset(
+    {"predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function", "score"}
+)
+XGBOOST_CLASSES: Final = frozenset(
+    {"xgboost.core.Booster"}
+    | {f"xgboost.sklearn.XGB{name}" for name in ("Classifier", "Regressor", "Ranker", "RFClassifier", "RFRegressor")}
+)
+ONNX_OPTIONS: Final = frozenset(
+    {"inter_op_num_threads", "intra_op_num_threads", "execution_mode", "graph_optimization_level"}
+)
+
+Flavor = Mapping[str, Any]
+
+
+def check(directory: Path, trust: str) -> ModelConfig:
+    """The model's config, or `VersionRefused` (`ArtifactCorrupt` for names that no version may hold).
+
+    `trust` is the setting MODEL_TRUST. Contained paths, and ONNX files that name no others, are demanded under either.
+    """
+    check_names(name for name, _ in walk(str(directory)))
+    raw = read(directory)
+    found = config(raw, environment_of(directory))
+    _check_paths(directory, found, raw)
+    _check_onnx(directory, found)
+    if trust == "pickle":
+        return found
+    _check_strict(directory, found)
+    return replace(found, strict=True)
+
+
+def _check_paths(directory: Path, found: ModelConfig, raw: Mapping[str, Any]) -> None:
+    """Contained, and there: a path that begins to exist later is not what was checked."""
+    example = raw.get("saved_input_example_info") or {}
+    for key, text in [*texts(found.flavors), *texts(example)]:
+        hostile = key not in ORIGIN_KEYS and (text.startswith(("/", "~")) or ".." in text.replace("\\", "/").split("/"))
+        if hostile or (key in PATH_KEYS and (fault(text.removesuffix("/")) is not None) and text not in ("", ".")):
+            raise VersionRefused(f"In MLmodel, {key} leaves the model's directory ({shown(text)}).")
+    for name in ("data", "model_path"):
+        path = found.flavors[PYFUNC].get(name)
+        if path and not (directory / str(path)).exists():
+            raise VersionRefused(f"In MLmodel, {name} names {shown(str(path))}, which the version does not hold.")
+
+
+def _check_onnx(directory: Path, found: ModelConfig) -> None:
+    """Contained paths are no use if the file that they lead to names others."""
+    pyfunc = found.flavors[PYFUNC] if found.loader_module == "mlflow.onnx" else {}
+    for path in {pyfunc.get("data"), pyfunc.get("model_path"), found.flavors.get("onnx", {}).get("data")}:
+        if path and (directory / str(path)).is_file():
+            refuse_external_file(directory / str(path))
+
+
+def _check_strict(directory: Path, found: ModelConfig) -> None:
+    pyfunc = found.flavors[PYFUNC]
+    if found.loader_module not in LOADERS:
+        refuse(f"loader_module {shown(found.loader_module)} can run code of the model; known are {', '.join(LOADERS)}")
+    if found.predict_fn not in PREDICT_FNS:
+        refuse(f"predict_fn {shown(found.predict_fn)} is not one of {', '.join(sorted(PREDICT_FNS))}")
+    if pyfunc.get("model_config") or pyfunc.get("config"):
+        refuse("the flavor python_function carries a model_config, which is for models that are code")
+    for name, flavor in found.flavors.items():
+        if flavor.get("code"):
+            refuse(f"the flavor {shown(name)} brings its own code")
+        if name not in FLAVORS:
+            refuse(f"the flavor {shown(name)} has no form that is known to hold no code")
+        FLAVORS[name](flavor)
+    _check_one_file(directory, found)
+
+
+def _check_one_file(directory: Path, found: ModelConfig) -> None:
+    """MLflow reads the flavor from the MLmodel beside the model's file, so that must be this one and no nested other."""
+    flavor = found.flavors.get(LOADERS[found.loader_module])
+    if flavor is None:
+        refuse(f"loader_module {found.loader_module} has no flavor of its own")
+    pyfunc = found.flavors[PYFUNC]
+    named = {pyfunc.get("data"), pyfunc.get("model_path"), flavor.get("data"), flavor.get("pickled_model")} - {None}
+    if len(named) != 1:
+        refuse("its flavors name more than one file as the model, or none")
+    path = str(named.pop())
+    if "/" in path or not (directory / path).is_file():
+        refuse(f"the model {shown(path)} is not a file beside MLmodel")
+
+
+def refuse(reason: str) -> NoReturn:
+    raise VersionRefused(f"MODEL_TRUST=strict refuses this version: {reason}. {ADVICE}")
+
+
+def _python_function(flavor: Flavor) -> None:
+    for key in ("python_model", "artifacts", "model_code_path"):
+        if flavor.get(key):
+            refuse(f"the flavor python_function has {key}, which is a pickle or code")
+
+
+def _skops(flavor: Flavor) -> None:
+    form = flavor.get("serialization_format")
+    if form != "skops":
+        refuse(f"its model is in the form {shown(str(form or 'pickle'))}; save it with serialization_format='skops'")
+    wanted = flavor.get("skops_trusted_types") or []
+    if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+        refuse("skops_trusted_types is not a list of names")
+    if unknown := sorted(set(wanted) - TRUSTED):
+        refuse(f"it wants skops to trust {', '.join(map(shown, unknown[:5]))}")
+
+
+def _lightgbm(flavor: Flavor) -> None:
+    if flavor.get("model_class", "lightgbm.basic.Booster") == "lightgbm.basic.Booster":
+        return  # text that LightGBM itself parses; MLflow ignores serialization_format for it
+    _skops(flavor)
+
+
+def _xgboost(flavor: Flavor) -> None:
+    # MLflow imports and calls whatever class this names.
+    model_class = flavor.get("model_class", "xgboost.core.Booster")
+    if model_class not in XGBOOST_CLASSES:
+        refuse(f"model_class {shown(str(model_class))} is not one of XGBoost's own")
+    if not str(flavor.get("data")).endswith((".ubj", ".json")):
+        refuse("its XGBoost model is not in the form ubj or json; save it with model_format='ubj'")
+
+
+def _onnx(flavor: Flavor) -> None:
+    providers = flavor.get("providers") or []
+    if not isinstance(providers, list) or not all(isinstance(name, str) for name in providers):
+        refuse("its ONNX providers have options, which can name files and libraries")
+    options = flavor.get("onnx_session_options") or {}
+    if not isinstance(options, dict) or set(options) - ONNX_OPTIONS:
+        refuse(f"its ONNX session options are not among {', '.join(sorted(ONNX_OPTIONS))}")
+
+
+# Loader modules that only load, and the flavor each reads.
+LOADERS: Final[Mapping[str, str]] = {
+    "mlflow.sklearn": "sklearn",
+    "mlflow.lightgbm": "lightgbm",
+    "mlflow.xgboost": "xgboost",
+    "mlflow.onnx": "onnx",
+}
+FLAVORS: Final[Mapping[str, Callable[[Flavor], None]]] = {
+    PYFUNC: _python_function,
+    "sklearn": _skops,
+    "lightgbm": _lightgbm,
+    "xgboost": _xgboost,
+    "onnx": _onnx,
+}

@@ -1,0 +1,1 @@
+"""Which version is meant, and what its manifest says."""

@@ -1,0 +1,137 @@
+"""From a location to exactly one version: which manifest, or which generations of which files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
+from modelserve.store.buckets.objects import NotModified, ObjectInfo, Objects
+from modelserve.store.names.checksums import of_bytes
+from modelserve.store.names.locations import MANIFEST, Location, manifest_name, version_prefix
+from modelserve.store.versions.alias import Alias, read_alias
+from modelserve.store.versions.manifest import LIMIT, Manifest
+
+MLMODEL = "MLmodel"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """`prefix` is the version's directory without a slash at the end.
+
+    A version of a store has `version`, `manifest` and `manifest_sha256`; behind an alias also `alias` and
+    `alias_generation`. A bare MLflow directory has only `files`, its pinned generations, and its own name.
+    """
+
+    location: Location
+    prefix: str
+    name: str
+    version: str | None = None
+    manifest: Manifest | None = None
+    manifest_sha256: str | None = None
+    alias: Alias | None = None
+    alias_generation: int | None = None
+    files: tuple[ObjectInfo, ...] = ()
+
+    @property
+    def alias_name(self) -> str | None:
+        return self.location.alias
+
+
+def resolve(location: Location, objects: Objects) -> Resolved:
+    """Raises `ArtifactMissing` saying what was found instead, `ArtifactCorrupt`, `StoreUnavailable`."""
+    if location.name is None:
+        return _directory(location, objects)
+    if location.alias is None:
+        return _version(location, objects, location.name, str(location.version))
+    found = read_alias(objects, location.name, location.alias)
+    if found is None:
+        raise ArtifactMissing(_no_alias(objects, location.name, location.alias))
+    return at_alias(location, objects, *found)
+
+
+def at_alias(location: Location, objects: Objects, alias: Alias, generation: int) -> Resolved:
+    """The version that an alias document names; for one that `poll_alias` has just read."""
+    resolved = _version(location, objects, str(location.name), alias.version)
+    if resolved.manifest_sha256 != alias.manifest_sha256:
+        raise ArtifactCorrupt(
+            f"The manifest of version {alias.version} is not the one that the alias {location.alias} was promoted with."
+        )
+    return replace(resolved, alias=alias, alias_generation=generation)
+
+
+def _version(location: Location, objects: Objects, name: str, version: str) -> Resolved:
+    try:
+        manifest, digest = read_manifest(objects, manifest_name(name, version))
+    except ArtifactMissing as error:
+        raise ArtifactMissing(
+            f"Version {version} of {name} has no manifest: it was never published, or publishing was cut short."
+        ) from error
+    if (manifest.name, manifest.version) != (name, version):
+        raise ArtifactCorrupt(
+            f"The manifest of version {version} of {name} is that of version {manifest.version} of {manifest.name}."
+        )
+    return Resolved(location, version_prefix(name, version), name, version, manifest, digest)
+
+
+def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
+    """A manifest and the SHA-256 of its bytes."""
+    found = objects.read(name, LIMIT)
+    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
+        raise ArtifactCorrupt("The store answered a question that was not asked.")
+    data, _ = found
+    try:
+        return Manifest.from_bytes(data), of_bytes(data).sha256
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(f"{name}: {error.message}") from error
+
+
+def _directory(location: Location, objects: Objects) -> Resolved:
+    found = objects.list(below(location.prefix))
+    names = {info.name for info in found}
+    if inside(location.prefix, MANIFEST) in names:
+        manifest, digest = read_manifest(objects, inside(location.prefix, MANIFEST))
+        return Resolved(location, location.prefix, manifest.name, manifest.version, manifest, digest)
+    if inside(location.prefix, MLMODEL) not in names:
+        raise ArtifactMissing(_no_mlmodel(location, found))
+    name = os.path.basename(location.prefix or location.bucket)
+    return Resolved(location, location.prefix, name, files=pinned(location.prefix, found))
+
+
+def pinned(prefix: str, found: Sequence[ObjectInfo]) -> tuple[ObjectInfo, ...]:
+    """Without the empty objects that consoles and FUSE mounts make to show a folder (mlflow #3240)."""
+    return tuple(info for info in found if info.size or not info.name.endswith("/"))
+
+
+def below(prefix: str) -> str:
+    """What the names of all its files start with; the slash keeps `model` apart from `model-hf` (kserve #3776)."""
+    return f"{prefix}/" if prefix else ""
+
+
+def inside(prefix: str, path: str) -> str:
+    return below(prefix) + path
+
+
+def _no_mlmodel(location: Location, found: Sequence[ObjectInfo]) -> str:
+    """MLflow 2 logs to `<run>/artifacts/model`, MLflow 3 to `models/<id>/artifacts`: an address often stops too early."""
+    start = len(below(location.prefix))
+    inner = sorted(
+        os.path.dirname(info.name[start:])
+        for info in found
+        if os.path.basename(info.name) == MLMODEL and info.name[start:]
+    )
+    if inner:
+        more = f" and in {len(inner) - 3} others" if len(inner) > 3 else ""
+        return f"There is no MLmodel here, but one in {', '.join(map(ascii, inner[:3]))}{more} below; add that to the address."
+    versions = [info for info in found if "/versions/" in info.name]
+    if versions:
+        return "This is a model of a store; add @ALIAS or /versions/N to the address."
+    return "There is no MLmodel at this address" + (f", among {len(found)} files." if found else "; nothing is there.")
+
+
+def _no_alias(objects: Objects, name: str, alias: str) -> str:
+    prefix = f"models/{name}/aliases/"
+    there = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
+    have = f"it has {', '.join(there[:10])}" if there else "it has none, or there is no such model"
+    return f"The model {name} has no alias {alias}; {have}."

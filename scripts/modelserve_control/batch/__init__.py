@@ -1,0 +1,1 @@
+"""`modelserve score`: tables in, tables out."""

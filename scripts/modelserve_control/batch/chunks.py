@@ -1,0 +1,141 @@
+"""A Parquet or CSV file as chunks of rows, each decoded as the HTTP function decodes a body of that form."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelserve.core.errors import Malformed
+from modelserve.events.records import rows_of
+from modelserve.models.warmup import NO_LIMITS
+from modelserve.payloads import csv as text_csv
+from modelserve.payloads import parquet, tables
+from modelserve.schema.batch import Table
+from modelserve.schema.signature import Signature
+
+# Bytes; without it a whole column of a row group is read at once, and writers make those as long as they like.
+BUFFER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`rows` consecutive rows. `bad` gives the reason of each that cannot be decoded; `table` has the others, in order."""
+
+    rows: int
+    table: Table
+    bad: dict[int, str] = field(default_factory=dict)
+
+
+class TableFile(Protocol):
+    def count(self) -> int:
+        """All rows. Raises Malformed when the file cannot be read to its end."""
+        ...
+
+    def header(self) -> Table:
+        """The columns without rows."""
+        ...
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """All rows in order, at most `size` at a time."""
+        ...
+
+
+class ParquetFile:
+    """Only the columns of the signature are read."""
+
+    def __init__(self, path: Path, signature: Signature | None) -> None:
+        self.path = path
+        self.signature = signature
+        with readable("Parquet"), pq.ParquetFile(path) as file:
+            self.rows: int = file.metadata.num_rows
+            names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
+        if len(set(names)) != len(names):
+            raise Malformed("The Parquet file names a column twice.")
+        known = tables.by_position(dict(zip(names, names, strict=True)), signature) if signature else {}
+        self.names = [known[name] for name in signature.names if name in known] if signature else names
+        self.all_names = names
+
+    def count(self) -> int:
+        return self.rows
+
+    def header(self) -> Table:
+        return tables.keep({name: [] for name in self.all_names}, 0, self.signature)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        with readable("Parquet"), pq.ParquetFile(self.path, buffer_size=BUFFER) as file:
+            for batch in file.iter_batches(size, columns=self.names):
+                yield self.chunk(pa.Table.from_batches([batch]))
+
+    def chunk(self, part: Any) -> Chunk:
+        bad: dict[int, str] = {}
+        columns = {name: cells(name, part.column(name), bad) for name in self.names}
+        table = tables.keep(columns, part.num_rows, self.signature)
+        good = [row for row in range(part.num_rows) if row not in bad]
+        return Chunk(part.num_rows, rows_of(table, good) if bad else table, bad)
+
+
+def cells(name: str, column: Any, bad: dict[int, str]) -> list[Any]:
+    """One instant beyond datetime64[ns], such as the year 9999, makes Arrow refuse its whole column."""
+    try:
+        return parquet.values(column)
+    except pa.ArrowInvalid:
+        pass
+    found: list[Any] = []
+    for row in range(len(column)):
+        try:
+            found += parquet.values(column.slice(row, 1))
+        except pa.ArrowInvalid:
+            found.append(None)
+            bad[row] = f"{name}: out of range for its type"
+    return found
+
+
+class CsvFile:
+    def __init__(self, path: Path, signature: Signature | None) -> None:
+        self.path = path
+        self.signature = signature
+
+    def count(self) -> int:
+        return sum(1 for _ in self.lines()) - 1
+
+    def header(self) -> Table:
+        names = next(self.lines(), None)
+        return self.table([names] if names else [])
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        lines = self.lines()
+        names = next(lines)
+        while rows := list(islice(lines, size)):
+            wrong = {place: row for place, row in enumerate(rows) if len(row) != len(names)}
+            bad = {place: f"has {len(row)} fields, the header has {len(names)}" for place, row in wrong.items()}
+            good = [row for place, row in enumerate(rows) if place not in bad]
+            yield Chunk(len(rows), self.table([names, *good]), bad)
+
+    def table(self, lines: list[list[str]]) -> Table:
+        """As text again, so that the reader of request bodies decides what each field means."""
+        text = StringIO(newline="")
+        csv.writer(text).writerows(lines)
+        return text_csv.parse(text.getvalue().encode(), self.signature, NO_LIMITS).table
+
+    def lines(self) -> Iterator[list[str]]:
+        with readable("CSV"), self.path.open(encoding="utf-8-sig", newline="") as file:
+            yield from filter(None, csv.reader(file, strict=True))
+
+
+@contextmanager
+def readable(form: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as error:
+        raise Malformed(
+            f"The input is not a readable {form} file: {str(error).splitlines()[0].rstrip('.')}."
+        ) from error

@@ -1,0 +1,56 @@
+"""A file of JSON lines as chunks of rows: each line is one record, decoded as the HTTP function decodes a body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from modelserve.core.errors import Malformed
+from modelserve.models.warmup import NO_LIMITS
+from modelserve.payloads import json as strict_json
+from modelserve.payloads import records as plain
+from modelserve.schema.batch import Table
+from modelserve.schema.signature import Signature
+from modelserve_control.batch.chunks import Chunk
+
+
+class JsonLinesFile:
+    """A line that is no record is one bad row; an empty line is none."""
+
+    def __init__(self, path: Path, signature: Signature | None) -> None:
+        self.path = path
+        self.signature = signature
+
+    def count(self) -> int:
+        return sum(1 for _ in self.lines())
+
+    def header(self) -> Table:
+        """A column may be in any line, so none is missing before all were read."""
+        return Table({name: [] for name in self.signature.names} if self.signature else {}, 0)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        lines = self.lines()
+        while part := list(islice(lines, size)):
+            bad: dict[int, str] = {}
+            values: list[Any] = []
+            for place, line in enumerate(part):
+                try:
+                    values.append(self.record(line))
+                except Malformed as error:
+                    bad[place] = error.message
+            yield Chunk(len(part), plain.parse(values, self.signature, NO_LIMITS).table, bad)
+
+    def record(self, line: bytes) -> Any:
+        value = strict_json.decode(line, NO_LIMITS.depth)
+        if type(value) is not dict and (self.signature is None or self.signature.named):
+            raise Malformed("The line is not an object.")
+        return value
+
+    def lines(self) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                yield from filter(None, map(bytes.strip, file))
+        except OSError as error:
+            raise Malformed(f"The input is not a readable file of JSON lines: {error.strerror}.") from error

@@ -1,0 +1,44 @@
+"""A version loaded as the functions load it. Without mlflow, which a compiled one does not need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from modelserve.core.errors import ArtifactMissing
+from modelserve.core.settings import Settings
+from modelserve.models.loader import load
+from modelserve.models.version import Loaded
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names import locations
+from modelserve.store.names.locations import Location
+from modelserve.store.versions.resolve import Resolved, resolve
+from modelserve_control.common.progress import Progress
+from modelserve_control.registry import catalog
+
+
+@contextmanager
+def model(uri: str, trust: str, progress: Progress) -> Iterator[Loaded]:
+    """`uri` is a MODEL_URI; see `subjects.model_uri`."""
+    progress.say(f"loading {uri}")
+    settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust})
+    location = locations.parse(settings.model_uri)
+    with closing(open_objects(location)) as objects:
+        loaded = load(resolved(location, objects), objects, settings)
+    try:
+        yield loaded
+    finally:
+        loaded.retire()
+
+
+def resolved(location: Location, objects: Objects) -> Resolved:
+    """Raises NotFound, naming what the store has instead."""
+    try:
+        return resolve(location, objects)
+    except ArtifactMissing:
+        if location.name and location.alias:
+            catalog.alias(objects, location.name, location.alias)
+        elif location.name and location.version:
+            catalog.manifest(objects, location.name, location.version)
+        raise

@@ -1,0 +1,295 @@
+"""The `modelserve` command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelserve.core.errors import SettingError
+from modelserve_control.cli import messages as words
+from modelserve_control.common import options, processes
+from modelserve_control.common.output import answers
+from modelserve_control.compare.command import compare
+from modelserve_control.deploy.failover.command import failover
+from modelserve_control.deploy.release.command import release
+from modelserve_control.deploy.rollout.command import rollout
+from modelserve_control.local.local import local
+from modelserve_control.registry import version_ref
+
+COUNTS = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="modelserve-kit", prog_name="modelserve")
+def main() -> None:
+    """Publish MLflow models to a bucket, and move the alias that is served."""
+    os.environ.update(processes.direct(os.environ))
+
+
+main.add_command(local)
+main.add_command(compare)
+main.add_command(failover)
+main.add_command(rollout)
+main.add_command(release)
+
+
+@main.command()
+@click.argument("source")
+@click.option("--name", required=True, help="The model's name in the store.")
+@options.store()
+@click.option("--alias", help="Promote the new version to this alias afterwards, for example champion.")
+@click.option("--positive-class", help="The class whose probability is the answer, for example yes.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="From which probability on it is true.  [default: 0.5]")
+@click.option("--label", help="What the answer is called, for example churn.")
+@click.option(
+    "--data",
+    type=options.FILE,
+    help="Rows to score before publishing (.parquet, .csv, .json); also what a missing signature is inferred from.",
+)
+@options.trust
+@click.option(
+    "--compile",
+    "mode",
+    type=click.Choice(["auto", "require", "never"]),
+    default="auto",
+    show_default=True,
+    help="Add a compiled form, verified against the model; auto publishes native when there is none.",
+)
+@click.option(
+    "--merge",
+    type=click.Choice(["auto", "require"]),
+    default="auto",
+    show_default=True,
+    help="Whether rows that get other answers beside other rows are scored request by request, or refused.",
+)
+@answers(words.published)
+def publish(
+    source: str,
+    name: str,
+    store: str,
+    alias: str | None,
+    data: Path | None,
+    trust: str,
+    mode: str,
+    merge: str,
+    **shown: Any,
+) -> Any:
+    """Upload SOURCE as a new version.
+
+    SOURCE is a directory, runs:/..., models:/..., gs://..., or whatever else MLflow resolves. The model must load and
+    score its sample first. Publishing the same bytes twice makes two versions.
+    """
+    from modelserve_control.common.progress import progress
+    from modelserve_control.publish.publish import Order
+    from modelserve_control.publish.publish import publish as run
+    from modelserve_control.registry import catalog
+
+    order = Order(source, name, alias, data, trust, presentation(**shown), mode, merge)
+    with catalog.opened(store, new=True) as objects:
+        return run(objects, order, progress())
+
+
+def presentation(positive_class: str | None, threshold: float | None, label: str | None) -> Mapping[str, Any]:
+    if threshold is not None and positive_class is None:
+        raise click.UsageError("--threshold needs --positive-class, whose probability it is compared with.")
+    if label is not None:
+        check_label(label)
+    if positive_class is not None and threshold is None:
+        threshold = 0.5
+    given = {"positive_class": positive_class, "threshold": threshold, "label": label}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def check_label(label: str) -> None:
+    from modelserve_control.batch.columns import OWN, taken
+
+    if not label.strip():
+        raise SettingError("--label is empty: name the answer, for example churn, or leave the option out.")
+    if label in OWN:
+        raise SettingError(taken(label))
+
+
+@main.command()
+@options.version
+@options.store()
+@options.alias
+@options.reason
+@answers(words.moved)
+def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
+    """Move an alias of NAME to VERSION."""
+    from modelserve_control.registry import catalog
+    from modelserve_control.registry.promote import promote as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name, version, alias, reason)
+
+
+@main.command()
+@click.argument("name")
+@options.store()
+@options.alias
+@options.reason
+@answers(words.moved)
+def rollback(name: str, store: str, alias: str, reason: str) -> Any:
+    """Move an alias of NAME back to the version it named before."""
+    from modelserve_control.registry import catalog
+    from modelserve_control.registry.promote import rollback as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name, alias, reason)
+
+
+@main.command()
+@click.argument("name")
+@options.store()
+@answers(words.versions)
+def versions(name: str, store: str) -> Any:
+    """List the versions of NAME and what names them."""
+    from modelserve_control.registry import catalog
+    from modelserve_control.registry.show import versions as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name)
+
+
+@main.command()
+@click.argument("what", metavar=version_ref.METAVAR)
+@options.store()
+@answers(words.shown)
+def show(what: str, store: str) -> Any:
+    """Show a model, or the manifest of one version."""
+    from modelserve_control.registry import catalog
+    from modelserve_control.registry.show import show as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, what)
+
+
+@main.command()
+@options.version
+@options.store()
+@click.option("--incomplete", is_flag=True, help="Clear what a killed publisher left; make sure that none is running.")
+@answers(words.deleted)
+def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
+    """Delete VERSION of NAME, unless an alias needs it.
+
+    An alias needs the version that it names and the one that it would be rolled back to.
+    """
+    from modelserve_control.registry import catalog
+    from modelserve_control.registry.delete import delete as run
+
+    with catalog.opened(store) as objects:
+        return run(objects, name, version, incomplete)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("source", metavar="INPUT")
+@click.argument("output")
+@options.store(", that holds the versions of NAME", required=False)
+@options.batch_rows
+@options.method
+@click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@options.trust
+@answers(lambda result: COUNTS.format_map(result))
+def score(**given: Any) -> Any:
+    """Score the rows of a file into a Parquet file.
+
+    INPUT is .parquet, .csv or .jsonl, and OUTPUT .parquet; both may be gs:// addresses. MODEL is NAME[@ALIAS|/VERSION]
+    of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a
+    row that cannot be scored has its reasons in the column `error`.
+    """
+    from modelserve_control.batch.score import Order
+    from modelserve_control.batch.score import score as run
+    from modelserve_control.common.progress import progress
+
+    return run(Order(**given), progress())
+
+
+@main.command()
+@click.option(
+    "--runtime",
+    type=click.Choice(["compiled", "native"]),
+    required=True,
+    help="compiled leaves out what only native models need; native serves both.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
+@answers(lambda result: str(result["path"]))
+def package(runtime: str, out: Path) -> Any:
+    """Make the source archive of the functions.
+
+    It is what Cloud Functions builds. Its name carries its digest, and the same files give the same bytes.
+    """
+    from modelserve_control.common.progress import progress
+    from modelserve_control.deploy.package import package as run
+
+    return run(runtime, out, progress())
+
+
+@main.command()
+def worker() -> None:
+    """Pull messages from a subscription and publish their predictions.
+
+    It is `python -m modelserve worker`. Its settings, SUBSCRIPTION among them, are environment variables:
+    docs/worker.md.
+    """
+    from modelserve.server.worker import run_worker
+
+    run_worker()
+
+
+@main.command()
+@click.argument("what", metavar=version_ref.METAVAR)
+@options.store()
+@click.option(
+    "--of",
+    "part",
+    type=click.Choice(["predictions", "input"]),
+    default="predictions",
+    show_default=True,
+    help="The prediction events, or the records that the event function takes.",
+)
+@click.option("--features-field", help="The EVENT_FEATURES_FIELD of the event function.")
+@click.option("--id-field", help="Its EVENT_ID_FIELD.")
+@click.option(
+    "--id-type",
+    type=click.Choice(["string", "long", "double"]),
+    default="string",
+    show_default=True,
+    help="What the ids are.",
+)
+@answers(words.pretty)
+def schema(what: str, store: str, part: str, **fields: Any) -> Any:
+    """Print an Avro schema for a Pub/Sub topic.
+
+    It is made from the version's signature. NAME alone is NAME@champion.
+    """
+    from modelserve_control.common.progress import progress
+    from modelserve_control.publish.schema import Fields
+    from modelserve_control.publish.schema import schema as run
+    from modelserve_control.registry import catalog
+
+    with catalog.opened(store) as objects:
+        return run(objects, what, part, Fields(**fields), progress())
+
+
+@main.command()
+@click.argument("what", metavar=version_ref.METAVAR)
+@options.store()
+@answers(words.fits)
+def doctor(what: str, store: str) -> Any:
+    """Check that the functions would activate a version.
+
+    The functions are as this checkout builds them. NAME alone is NAME@champion. A refusal names the pins to change, and
+    the exit status is 1.
+    """
+    from modelserve_control.deploy.doctor import doctor as run
+    from modelserve_control.registry import catalog
+
+    with catalog.opened(store) as objects:
+        return run(objects, what)

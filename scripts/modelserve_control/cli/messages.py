@@ -1,0 +1,98 @@
+"""The results of the commands, worded for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from modelserve_control.common.output import table
+
+Result = Mapping[str, Any]
+
+
+def published(result: Result) -> str:
+    line = f"{result['name']} version {result['version']}: {result['files']} files, {result['bytes']:,} bytes"
+    return line + (f"\n{moved(result['alias'])}" if result["alias"] else "")
+
+
+def moved(result: Result) -> str:
+    subject = f"{result['name']}@{result['alias']}"
+    if not result["changed"]:
+        return f"{subject} already names version {result['version']}"
+    before = f" (before: version {result['previous_version']})" if result["previous_version"] else ""
+    return f"{subject} now names version {result['version']}{before}"
+
+
+def versions(result: Result) -> str:
+    head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "BYTES", "SOURCE")
+    rows = [
+        (
+            row["version"],
+            ",".join(row["aliases"]) or "-",
+            row["published_at"] or "-",
+            row["published_by"] or "-",
+            f"{row['bytes']:,}",
+            row["source"] or "-",
+        )
+        for row in result["versions"]
+    ]
+    lines = table([head, *rows])
+    lines += [f"version {number} was published only in part and does not exist" for number in result["incomplete"]]
+    lines += [f"version {number} cannot be served: {reason}" for number, reason in result["damaged"].items()]
+    return "\n".join(lines)
+
+
+def shown(result: Result) -> str:
+    if "manifest" not in result:
+        lines = [f"{result['name']}: {result['versions']} versions, newest {result['newest'] or '-'}"]
+        lines += [f"  @{alias} names version {now['version']}" for alias, now in result["aliases"].items()]
+        return "\n".join(lines)
+    manifest = result["manifest"]
+    lines = [f"{result['name']} version {result['version']}  {result['manifest_sha256']}"]
+    for part in ("runtime", "methods", "presentation", "environment", "provenance"):
+        lines += section(part, manifest[part])
+    from modelserve.schema.signature import from_mlmodel  # imports numpy, which nothing else here needs
+
+    signature = from_mlmodel(manifest["signature"])  # MLflow keeps it as text in JSON, publishing as what that says
+    columns = signature.raw["inputs"] if signature else []
+    lines += section("inputs", {column.get("name", place): kind(column) for place, column in enumerate(columns)})
+    lines += section("files", {entry["path"]: f"{entry['size']:,} bytes" for entry in manifest["files"]})
+    return "\n".join(lines)
+
+
+def kind(column: Mapping[str, Any]) -> str:
+    return f"{column['type']}{'' if column.get('required', True) else ', may be null'}"
+
+
+def section(title: str, content: Any) -> list[str]:
+    if isinstance(content, Mapping):
+        flat = {
+            key: ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+            for key, value in content.items()
+        }
+        return [f"{title}:", *(f"  {key}: {value}" for key, value in flat.items())]
+    return [f"{title}: {', '.join(map(str, content)) if isinstance(content, list) else content or '-'}"]
+
+
+def deleted(result: Result) -> str:
+    return f"deleted {result['name']} version {result['version']}: {result['files'] + 1} files; its number is not used again"
+
+
+def fits(result: Result) -> str:
+    subject = f"{result['name']} version {result['version']} ({result['runtime']})"
+    if not result["compared"]:
+        return f"{subject} says nothing about its Python and packages, so there is nothing to compare"
+    lines = [f"{subject} fits Python {result['python']} and {result['requirements']}: {', '.join(result['compared'])}"]
+    return "\n".join(
+        lines
+        + [
+            f"  {one['package']}: made with {one['version_has']}, the functions have {one['functions_have']}"
+            for one in result["differences"]
+        ]
+    )
+
+
+def pretty(result: Result) -> str:
+    """A result that is a document itself."""
+    return json.dumps(result, indent=2)

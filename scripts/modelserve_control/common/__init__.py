@@ -1,0 +1,1 @@
+"""What every command uses: options, output, progress, processes and refusals."""

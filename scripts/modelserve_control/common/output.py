@@ -1,0 +1,64 @@
+"""How every command ends: stdout holds the result and nothing else, and the exit code says how it went."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from modelserve.core.errors import ServeError, SettingError, body
+
+REFUSED, USAGE = 1, 2
+
+Result = Mapping[str, Any]
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def answers(
+    text: Callable[[Any], str], status: Callable[[Any], int] = lambda result: 0, refused: int = REFUSED
+) -> Callable[[Callable[..., Result]], Callable[..., None]]:
+    """Makes a function that returns its result into a command with `--json`; `text` words the result for a person.
+
+    A refusal is one sentence on stderr, or with `--json` the error body on stdout; both exit with 1. A value that
+    breaks a rule of names exits with 2, as click does for an option it does not know. A gate has a `status` for each
+    result, and a `refused` of its own, so that a refusal is not taken for a verdict.
+    """
+
+    def wrap(function: Callable[..., Result]) -> Callable[..., None]:
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, also when refused.")
+        @functools.wraps(function)
+        def command(*args: Any, as_json: bool, **options: Any) -> None:
+            try:
+                result = function(*args, **options)
+                words = json.dumps(result, indent=2) if as_json else text(result)
+            except ServeError as error:
+                refuse(error, as_json, refused)
+            else:
+                click.echo(words)
+                if code := status(result):
+                    sys.exit(code)
+
+        return command
+
+    return wrap
+
+
+def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
+    if as_json:
+        click.echo(json.dumps(body(error, str(uuid.uuid4())), indent=2))
+    else:
+        click.echo(f"modelserve: {error.message}", err=True)
+        for detail in error.details:
+            click.echo(
+                "  " + ", ".join(f"{key}: {value}" for key, value in detail.items() if value is not None), err=True
+            )
+    sys.exit(USAGE if isinstance(error, SettingError) else status)

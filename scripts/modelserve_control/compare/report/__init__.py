@@ -1,0 +1,1 @@
+"""A comparison as a document, for a terminal, in Markdown and as a page."""

@@ -1,0 +1,69 @@
+"""The report's charts: SVG that takes its colours from the page around it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from html import escape
+
+from modelserve_control.compare.report.report import Bars, Histogram, shown, visible
+
+WIDTH, LEFT, RIGHT = 900, 240, 100  # for the names, and for the numbers behind the longest bar
+ROW, BAR, TOP = 24, 15, 36
+TALL, FOOT = 180, 26
+NAME = 32  # characters of a name that fit beside its bar
+
+
+def svg(chart: Bars | Histogram) -> str:
+    return histogram(chart) if isinstance(chart, Histogram) else bars(chart)
+
+
+def bars(chart: Bars) -> str:
+    top = max((value for _, value in chart.values), default=0.0) or 1.0
+    parts = []
+    for place, (name, value) in enumerate(chart.values):
+        y = TOP + ROW * place
+        end = LEFT + value / top * (WIDTH - LEFT - RIGHT)
+        label = name if len(name) <= NAME else f"{name[: NAME - 3]}..."
+        parts += [
+            text(LEFT - 10, y + 12, label, "", "end"),
+            f'<rect class="bar" x="{LEFT}" y="{y}" width="{end - LEFT:.1f}" height="{BAR}" rx="2"/>',
+            text(end + 6, y + 12, f"{shown(value)}{chart.unit}"),
+        ]
+    return whole(chart.title, TOP + ROW * len(chart.values), parts)
+
+
+def histogram(chart: Histogram) -> str:
+    most = math.log1p(max(count for _, _, count in chart.bars))
+    low, high = chart.bars[0][0], chart.bars[-1][1]
+    width = (WIDTH - 40) / len(chart.bars)
+    bottom = TOP + TALL
+    parts = [f'<line class="line" x1="20" x2="{WIDTH - 20}" y1="{bottom}" y2="{bottom}"/>']
+    for place, (start, end, count) in enumerate(chart.bars):
+        if count:
+            tall = math.log1p(count) / most * TALL
+            x = 20 + place * width
+            words = f"{shown(start)} to {shown(end)}: {count:,} row{'' if count == 1 else 's'}"
+            parts.append(
+                f'<rect class="bar" x="{x + 1:.1f}" y="{bottom - tall:.1f}" width="{max(1.0, width - 2):.1f}" '
+                f'height="{tall:.1f}"><title>{escape(words)}</title></rect>'
+            )
+    parts += list(axis(low, high, bottom + 18))
+    return whole(f"{chart.title} (rows on a logarithmic axis)", bottom + FOOT, parts)
+
+
+def axis(low: float, high: float, y: float) -> Iterator[str]:
+    for place, anchor in enumerate(("start", "middle", "middle", "middle", "end")):
+        share = place / 4
+        yield text(20 + share * (WIDTH - 40), y, shown(low + share * (high - low)), "quiet", anchor)
+
+
+def whole(title: str, height: float, parts: list[str]) -> str:
+    """The address below is a name and not fetched: without it an SVG copied out of the page is no image."""
+    name = escape(visible(title))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" role="img" aria-label="{name}">'
+    return "\n".join([head, text(20, 20, title), *parts, "</svg>"])
+
+
+def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(visible(words))}</text>'

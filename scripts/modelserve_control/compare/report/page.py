@@ -1,0 +1,58 @@
+"""The report as one HTML file that needs nothing else and runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+from modelserve_control.compare.report import charts
+from modelserve_control.compare.report.report import Section, Table, sections, title, visible
+
+# Even a text that got past `escape` could load and run nothing.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+STYLE = """
+:root { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --bar: #0969da }
+@media (prefers-color-scheme: dark) {
+:root { --page: #0d1117; --ink: #f0f6fc; --quiet: #9198a1; --line: #3d444d; --bar: #58a6ff } }
+body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; background: var(--page); color: var(--ink);
+       font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+.scroll { overflow-x: auto } table { border-collapse: collapse; margin: 0.6rem 0 }
+th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; overflow-wrap: anywhere }
+th { color: var(--quiet); font-weight: 600 } svg { display: block; margin: 1rem 0; max-width: 100%; height: auto }
+svg text { font: 13px system-ui, sans-serif; fill: var(--ink) } svg .quiet { fill: var(--quiet); font-size: 12px }
+svg .bar { fill: var(--bar) } svg .line { stroke: var(--line) }
+"""
+
+
+def render(result: Mapping[str, Any]) -> str:
+    heading = escaped(title(result))
+    parts = [part for section in sections(result) for part in section_parts(section)]
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{heading}</title><style>{STYLE}</style></head><body><h1>{heading}</h1>",
+            *parts,
+            "</body></html>\n",
+        ]
+    )
+
+
+def section_parts(section: Section) -> Iterator[str]:
+    yield f"<h2>{escaped(section.title)}</h2>"
+    yield from (f"<p>{escaped(text)}</p>" for text in section.text)
+    yield from map(table_html, section.tables)
+    yield from map(charts.svg, section.charts)
+
+
+def table_html(table: Table) -> str:
+    head = "".join(f"<th>{escaped(cell)}</th>" for cell in table.head)
+    rows = ["<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in table.rows]
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def escaped(text: str) -> str:
+    return escape(visible(text))

@@ -1,0 +1,1 @@
+"""What the two sides' answers come to: counts, distances, segments, thresholds."""

@@ -1,0 +1,61 @@
+"""The column by which everything is also told, chunk by chunk as the sides read the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from modelserve.core.errors import SettingError
+from modelserve.schema.nested import Anything
+from modelserve.schema.signature import Column, Signature
+from modelserve.schema.types import MISSING as ABSENT
+from modelserve_control.batch import table_files
+from modelserve_control.batch.chunks import Chunk
+from modelserve_control.compare.stats.tally import OTHERS, Mask, text
+
+# Each is counted by itself; a column of ids has as many values as rows.
+MOST: Final = 50
+UNREADABLE: Final = "(unreadable)"
+MISSING: Final = "(none)"
+
+
+class Segments:
+    """Without a column there are none."""
+
+    def __init__(self, source: Path, column: str | None, size: int) -> None:
+        """Raises SettingError for a column that the file does not have."""
+        self.column = column
+        self.known: set[str] = set()
+        self.chunks: Iterator[Chunk] = iter(())
+        if column is not None:
+            file = table_files.opened(source, Signature((Column(column, Anything(), required=False),)))
+            if column not in file.header().columns:
+                raise SettingError(f"--by names a column that {source.name} does not have.")
+            self.chunks = file.chunks(size)
+
+    def next(self) -> dict[str, Mask]:
+        """Each segment that the next chunk has, and which of its rows are in it."""
+        chunk = next(self.chunks, None)
+        if self.column is None or chunk is None:
+            return {}
+        values = iter(chunk.table.columns.get(self.column, ()))
+        rows: dict[str, list[int]] = {}
+        for row in range(chunk.rows):
+            rows.setdefault(UNREADABLE if row in chunk.bad else self.name(next(values)), []).append(row)
+        masks = {name: np.zeros(chunk.rows, dtype=bool) for name in rows}
+        for name, mask in masks.items():
+            mask[rows[name]] = True
+        return masks
+
+    def name(self, value: Any) -> str:
+        if value is None or value is ABSENT:
+            return MISSING
+        found = text(str(value) if isinstance(value, np.datetime64) else value)
+        if found not in self.known:
+            if len(self.known) >= MOST:
+                return OTHERS
+            self.known.add(found)
+        return found

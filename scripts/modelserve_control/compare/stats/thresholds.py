@@ -1,0 +1,124 @@
+"""How different B may be: a YAML file of limits, and where the difference is beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from modelserve.core.errors import SettingError
+from modelserve.store.trust import strict_yaml
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Size = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+Breach = dict[str, Any]
+"""{"segment", "output", "limit", "allowed", "found"}; `segment` and `output` are None where it is about all."""
+
+
+class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Of one output. None: any."""
+
+    max_flip_ratio: Share | None = None
+    max_mean_difference: Size | None = None
+    max_mean_size: Size | None = None
+    max_p95_size: Size | None = None
+    max_p99_size: Size | None = None
+    max_size: Size | None = None
+    max_unmatched_ratio: Share | None = None
+
+
+class RowLimits(OutputLimits, forbid_unknown_fields=True, kw_only=True):
+    """Of all rows, or of each segment."""
+
+    min_rows: Count | None = None
+    max_refused_ratio: Share | None = None
+    max_latency_ratio: Size | None = None
+
+
+class Thresholds(RowLimits, forbid_unknown_fields=True, kw_only=True):
+    schema: Literal["same", "compatible", "any"] = "any"
+    outputs: dict[str, OutputLimits] = {}
+    segments: RowLimits | None = None
+
+
+def read(path: Path | None) -> Thresholds | None:
+    """Raises SettingError that names the key."""
+    if path is None:
+        return None
+    try:
+        return msgspec.convert(strict_yaml.load(path.read_text()), Thresholds)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"--thresholds {path}: {error}.") from error
+    except strict_yaml.Refused as error:
+        raise SettingError(f"--thresholds {path} {error}.") from error
+    except yaml.YAMLError as error:
+        raise SettingError(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
+    except (OSError, ValueError) as error:
+        raise SettingError(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
+
+
+def breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:
+    found = [*schema(limits, result["schema"]), *of_rows(limits, result, None)]
+    named = limits.outputs
+    for name, own in named.items():
+        if name not in result["labels"] and name not in result["numbers"]:
+            found.append(breach(None, name, "outputs", "an output of this name", "none"))
+        found += of_output(own, result, name, None)
+    if limits.segments:
+        for segment in result["segments"]:
+            found += of_rows(limits.segments, segment, segment["value"])
+    return found
+
+
+def breach(segment: str | None, output: str | None, limit: str, allowed: Any, found: Any) -> Breach:
+    return {"segment": segment, "output": output, "limit": limit, "allowed": allowed, "found": found}
+
+
+def schema(limits: Thresholds, changes: list[dict[str, Any]]) -> Iterator[Breach]:
+    counted = [change for change in changes if limits.schema == "same" or change["breaking"]]
+    if limits.schema != "any" and counted:
+        yield breach(None, None, "schema", limits.schema, ", ".join(change["what"] for change in counted))
+
+
+def of_rows(limits: RowLimits, result: Mapping[str, Any], segment: str | None) -> Iterator[Breach]:
+    if limits.min_rows is not None and result["compared"] < limits.min_rows:
+        # A segment of a few rows tells nothing; of all rows too few are no comparison.
+        if segment is None:
+            yield breach(None, None, "min_rows", limits.min_rows, result["compared"])
+        return
+    more = result["refused"]["only_b"]
+    yield from over(limits.max_refused_ratio, more / result["rows"], (segment, None, "max_refused_ratio"))
+    a, b = (result["latency"][side]["p95"] for side in ("a", "b"))
+    if a and b:
+        yield from over(limits.max_latency_ratio, b / a, (segment, None, "max_latency_ratio"))
+    for name in (*result["labels"], *result["numbers"]):
+        yield from of_output(limits, result, name, segment)
+
+
+def of_output(limits: OutputLimits, result: Mapping[str, Any], name: str, segment: str | None) -> Iterator[Breach]:
+    if labels := result["labels"].get(name):
+        yield from over(limits.max_flip_ratio, labels["flip_ratio"], (segment, name, "max_flip_ratio"))
+    if numbers := result["numbers"].get(name):
+        sizes, greatest = numbers["size_quantiles"], numbers["greatest"]
+        mean = numbers["mean"]
+        unmatched = (numbers["only_a"] + numbers["only_b"]) / numbers["compared"] if numbers["compared"] else None
+        for limit, value in (
+            ("max_mean_difference", None if mean is None else abs(mean)),
+            ("max_mean_size", numbers["mean_size"]),
+            ("max_p95_size", sizes["0.95"]),
+            ("max_p99_size", sizes["0.99"]),
+            ("max_size", greatest and greatest["size"]),
+            ("max_unmatched_ratio", unmatched),
+        ):
+            yield from over(getattr(limits, limit), value, (segment, name, limit))
+
+
+def over(allowed: float | None, found: float | None, where: tuple[str | None, str | None, str]) -> Iterator[Breach]:
+    """A limit that has nothing to judge is kept."""
+    if allowed is not None and found is not None and not found <= allowed:
+        yield breach(*where, allowed, found)

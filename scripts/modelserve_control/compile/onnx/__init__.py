@@ -1,0 +1,1 @@
+"""The graph that is written: its features, heads, lookups and trees."""

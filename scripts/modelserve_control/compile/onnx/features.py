@@ -1,0 +1,138 @@
+"""What flows between the steps of a pipeline: columns of numbers and texts, some of them still one-hot positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from modelserve_control.compile.errors import CannotCompile
+from modelserve_control.compile.onnx.graph import Array, Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Adjacent columns in one tensor: (rows, width) of double, or of string."""
+
+    tensor: str
+    width: int
+    text: bool = False
+    nullable: bool = False
+    """Whether a NaN, or NULL_TEXT, may stand in it."""
+    hot: bool = False
+    """`tensor` holds (rows, k) positions of ones among `width` columns; the position `width` stands for no column."""
+
+    def dense(self, graph: Graph) -> str:
+        """(rows, width) double."""
+        if not self.hot:
+            return self.tensor
+        rows = graph.op("Shape", self.tensor, start=0, end=1)
+        zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([self.width + 1]), axis=0))
+        ones = graph.op("Expand", np.ones(1), graph.op("Shape", self.tensor))
+        spread = graph.op("ScatterElements", zeros, self.tensor, ones, axis=1)
+        return graph.op("Slice", spread, np.array([0]), np.array([self.width]), np.array([1]))
+
+    def dot(self, graph: Graph, weights: Array) -> str:
+        """(rows, outputs): a row of ones and zeros times `weights` is a sum of rows of `weights`."""
+        if not self.hot:
+            return graph.op("MatMul", self.tensor, np.ascontiguousarray(weights))
+        padded = np.vstack([weights, np.zeros((1, weights.shape[1]))])
+        if weights.shape[1] == 1:
+            return graph.total(graph.op("Gather", padded[:, 0], self.tensor, axis=0), keep=True)
+        return graph.total(graph.op("Gather", padded, self.tensor, axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    parts: tuple[Part, ...]
+    names: tuple[str, ...] | None = None
+    """The names of the columns, while they are a DataFrame's."""
+    sparse: bool = False
+    """Whether scikit-learn would hold them as a sparse matrix, whose zeros xgboost takes for nulls."""
+
+    @property
+    def width(self) -> int:
+        return sum(part.width for part in self.parts)
+
+    @property
+    def nullable(self) -> bool:
+        return any(part.nullable for part in self.parts)
+
+    def numbers(self, graph: Graph, nulls: bool = False) -> str:
+        """(rows, width) double. Without `nulls` scoring stops at a NaN, where scikit-learn raises."""
+        parts = self.numeric(graph, nulls)
+        return graph.concat(part.dense(graph) for part in parts)
+
+    def numeric(self, graph: Graph, nulls: bool) -> tuple[Part, ...]:
+        if any(part.text for part in self.parts):
+            raise CannotCompile("A text column reaches a step that takes numbers.")
+        joined = join(graph, self.parts)
+        return joined if nulls else tuple(finite(graph, part) for part in joined)
+
+    def dot(self, graph: Graph, weights: Array) -> str:
+        """(rows, outputs) double: the features times `weights` (width, outputs). Stops at a NaN."""
+        terms, start = [], 0
+        for part in self.numeric(graph, nulls=False):
+            terms.append(part.dot(graph, weights[start : start + part.width]))
+            start += part.width
+        total = terms[0]
+        for term in terms[1:]:
+            total = graph.op("Add", total, term)
+        return total
+
+    def select(self, graph: Graph, columns: Sequence[int]) -> Features:
+        """Those columns, in that order."""
+        places = [(part, place) for part in self.parts for place in range(part.width)]
+        chosen = [places[column] for column in columns]
+        parts: list[Part] = []
+        while chosen:
+            part = chosen[0][0]
+            run = next((i for i, (other, _) in enumerate(chosen) if other is not part), len(chosen))
+            parts.append(take(graph, part, [place for _, place in chosen[:run]]))
+            chosen = chosen[run:]
+        names = None if self.names is None else tuple(self.names[column] for column in columns)
+        return Features(tuple(parts), names)
+
+
+def take(graph: Graph, part: Part, places: list[int]) -> Part:
+    if places == list(range(part.width)):
+        return part
+    if part.hot and len(set(places)) == len(places):
+        return take_hot(graph, part, places)
+    tensor = graph.op("Gather", part.dense(graph), np.array(places), axis=1)
+    return Part(tensor, len(places), part.text, part.nullable)
+
+
+def take_hot(graph: Graph, part: Part, places: list[int]) -> Part:
+    moved = np.full(part.width + 1, len(places))
+    moved[places] = np.arange(len(places))
+    return replace(part, tensor=graph.op("Gather", moved, part.tensor, axis=0), width=len(places))
+
+
+def finite(graph: Graph, part: Part) -> Part:
+    if not part.nullable:
+        return part
+    return replace(part, tensor=graph.stop_where(graph.op("IsNaN", part.tensor), part.tensor), nullable=False)
+
+
+def join(graph: Graph, parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Neighbours of one kind as one part, so that each step is one node for all of them."""
+    joined: list[list[Part]] = []
+    for part in parts:
+        if joined and not part.hot and not joined[-1][0].hot and joined[-1][0].text == part.text:
+            joined[-1].append(part)
+        else:
+            joined.append([part])
+    return tuple(together(graph, group) for group in joined)
+
+
+def together(graph: Graph, group: Sequence[Part]) -> Part:
+    if len(group) == 1:
+        return group[0]
+    tensor = graph.concat(part.tensor for part in group)
+    return Part(tensor, sum(p.width for p in group), group[0].text, any(p.nullable for p in group))
+
+
+def numbers(tensor: str, width: int, nullable: bool = False) -> Features:
+    return Features((Part(tensor, width, nullable=nullable),))

@@ -1,0 +1,129 @@
+"""An ONNX graph under construction: nodes are added by name, equal nodes are shared, unused ones are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+# TreeEnsemble with double splits came with version 5 of the machine learning operators.
+OPSETS: Final = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
+IR_VERSION: Final = 10
+ML: Final = "ai.onnx.ml"
+
+Array = NDArray[Any]
+Value = str | Array | float | int
+TYPES: Final = {"double": TensorProto.DOUBLE, "string": TensorProto.STRING, "int64": TensorProto.INT64, "bool": TensorProto.BOOL, "float": TensorProto.FLOAT}  # fmt: skip
+
+
+Methods = dict[str, str]
+"""Method to tensor: predict (rows,) or (rows, outputs), predict_proba (rows, classes), ..."""
+
+
+class Graph:
+    """`op` returns the name of the tensor it makes. A constant can stand wherever a name can."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+        self._shared: dict[Any, str] = {}
+        self._published: dict[str, str] = {}
+        self.lowered: set[str] = set()
+        """Inputs that must be fed in lower case: no operator lowers as Python does (U+0130, a final sigma)."""
+
+    def op(self, kind: str, *inputs: Value, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
+        """Further outputs are called as the first, with _1, _2 and so on."""
+        names = tuple(map(self.name, inputs))
+        key = (kind, domain, names, repr(sorted(attributes.items())) if small(attributes) else len(self.nodes))
+        if key not in self._shared:
+            first = self._shared[key] = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
+            made = [first, *(f"{first}_{place}" for place in range(1, outputs))]
+            self.nodes.append(helper.make_node(kind, names, made, domain=domain, **attributes))
+        return self._shared[key]
+
+    def name(self, value: Value) -> str:
+        if isinstance(value, str):
+            return value
+        array = np.asarray(value)
+        key = (
+            "constant",
+            array.dtype.str,
+            array.shape,
+            array.tobytes() if array.dtype != object else repr(array.tolist()),
+        )
+        if key not in self._shared:
+            name = f"{self.prefix}constant_{len(self.constants)}"
+            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+            self._shared[key] = name
+        return self._shared[key]
+
+    def cast(self, value: Value, kind: str) -> str:
+        return self.op("Cast", value, to=TYPES[kind])
+
+    def column(self, value: Value) -> str:
+        """(rows,) as (rows, 1)."""
+        return self.op("Reshape", value, np.array([-1, 1]))
+
+    def flat(self, value: Value) -> str:
+        """(rows, 1) as (rows,)."""
+        return self.op("Reshape", value, np.array([-1]))
+
+    def concat(self, values: Iterable[str]) -> str:
+        names = list(values)
+        return names[0] if len(names) == 1 else self.op("Concat", *names, axis=1)
+
+    def total(self, value: Value, axis: int = 1, keep: bool = False) -> str:
+        return self.op("ReduceSum", value, np.array([axis]), keepdims=int(keep))
+
+    def stop_where(self, bad: str, value: str) -> str:
+        """`value`, except that scoring fails when any of `bad` (bool, of the same shape) is true.
+
+        An index beyond the only entry is what stops ONNX Runtime; scikit-learn raises ValueError in its place.
+        """
+        return self.op("Add", value, self.op("Gather", np.zeros(1), self.cast(bad, "int64"), axis=0))
+
+    def model(self, inputs: Iterable[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, str]]) -> onnx.ModelProto:
+        """`outputs`: name to (tensor, type)."""
+        for name, (tensor, _) in outputs.items():
+            self._publish(tensor, name)
+        infos = [helper.make_tensor_value_info(name, TYPES[kind], None) for name, (_, kind) in outputs.items()]
+        nodes, used = needed(self.nodes, outputs)
+        constants = [tensor for name, tensor in self.constants.items() if name in used]
+        graph = helper.make_graph(nodes, "model", list(inputs), infos, constants)
+        domains = {"", *(node.domain for node in nodes)}
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items() if domain in domains]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="modelserve")
+
+    def _publish(self, tensor: str, name: str) -> None:
+        """Renames the tensor; a second name for one needs a node of its own."""
+        made = next((node for node in self.nodes if tensor in node.output), None)
+        if made is None or tensor in self._published:
+            self.nodes.append(helper.make_node("Identity", [self._published.get(tensor, tensor)], [name]))
+            return
+        self._published[tensor] = name
+        made.output[:] = [name if one == tensor else one for one in made.output]
+        for node in self.nodes:
+            node.input[:] = [name if used == tensor else used for used in node.input]
+
+
+def needed(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that some tensors are made by, and all the tensors that they use and make."""
+    used, kept = set(wanted), []
+    for node in reversed(nodes):
+        if used & set(node.output):
+            used |= set(node.input)
+            kept.append(node)
+    return kept[::-1], used
+
+
+def small(attributes: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, (int, float, str)) for value in attributes.values())
+
+
+def tensor(values: Any, dtype: Any = np.float64) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray(values, dtype=dtype), "")

@@ -1,0 +1,1 @@
+"""Proof that a compiled model answers as the fitted one does."""

@@ -1,0 +1,177 @@
+"""Both forms score the same rows; one difference too great and the compiled form is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from modelserve.schema.batch import Batch, one_row
+from modelserve.schema.signature import Signature
+from modelserve_control.compile.compiler import Compiled
+from modelserve_control.compile.onnx.graph import Array
+from modelserve_control.compile.verify.scoring import Answers, Session, original
+
+TOLERANCE: Final = 1e-6
+# Two scores this close are equal but for the order of a sum, so either label is right.
+TIE: Final = 1e-12
+# Where a batch raises, its rows are scored one by one, at most so many.
+MOST_SINGLES: Final = 200
+
+
+@dataclass(slots=True)
+class Report:
+    rows: int = 0
+    greatest_difference: float = 0.0
+    """The least of absolute and relative difference, at its greatest."""
+    flips: int = 0
+    ties: int = 0
+    """Labels that differ where both forms have the same two scores within 1e-12; they are no flips."""
+    refused: int = 0
+    """Rows at which both forms raise."""
+    mismatch: str | None = None
+    tolerance: float = TOLERANCE
+
+    @property
+    def passed(self) -> bool:
+        return self.mismatch is None
+
+
+@dataclass(slots=True)
+class Comparison:
+    model: Any
+    signature: Signature
+    compiled: Compiled
+    session: Session
+    report: Report
+    methods: list[str] = field(default_factory=list)
+
+    def batch(self, batch: Batch, what: str) -> None:
+        """A batch that one of the two does not score is compared row by row."""
+        native, made = self._native(batch), attempt(self.session.score, batch)
+        if not identical(made, attempt(self.session.by_column, batch)):
+            self._refuse(f"{what}: the packed graph answers otherwise than the one it was made of.")
+        for methods in self.session.served.smaller:
+            part = attempt(partial(self.session.score, methods=methods), batch)
+            if not identical(part, made and {name: made[name] for name in methods}):
+                self._refuse(f"{what}: the smaller graph for {' and '.join(methods)} answers otherwise than the whole.")
+        if native is not None and made is not None:
+            self._answers(native, made, batch, what)
+        elif batch.rows > 1:
+            for row in range(min(batch.rows, MOST_SINGLES)):
+                self.batch(one_row(batch, row), f"{what}, row {row}")
+        elif native is None and made is None:
+            self.report.refused += 1
+            self.report.rows += 1
+        else:
+            self._refuse(
+                f"{what}: the {'compiled form' if native is None else 'model'} answers and the other form raises."
+            )
+
+    def _native(self, batch: Batch) -> Answers | None:
+        try:
+            return original(self.model, self.signature, batch, self.methods)
+        except Exception:  # whatever a model raises, the compiled form must raise too
+            return None
+
+    def _answers(self, native: Answers, made: Answers, batch: Batch, what: str) -> None:
+        self.report.rows += batch.rows
+        for method in self.methods:
+            if native[method].shape != made[method].shape:
+                self._refuse(f"{what}: {method} has shape {list(made[method].shape)} for {list(native[method].shape)}.")
+            elif is_labels(native[method]):
+                self._labels(native, made, method, what)
+            else:
+                self._numbers(native[method], made[method], method, what)
+
+    def _numbers(self, native: Array, made: Array, method: str, what: str) -> None:
+        difference = differences(native.astype(float), made.astype(float))
+        if not difference.size:
+            return
+        self.report.greatest_difference = max(self.report.greatest_difference, float(difference.max()))
+        if difference.max() > self.report.tolerance:
+            place = np.unravel_index(difference.argmax(), difference.shape)
+            column = f", column {place[1]}" if len(place) > 1 else ""
+            self._refuse(f"{what}: {method} of row {place[0]}{column} is {made[place]!r} compiled and {native[place]!r} in the model.")  # fmt: skip
+
+    def _labels(self, native: Answers, made: Answers, method: str, what: str) -> None:
+        wrong = np.flatnonzero(native[method] != made[method])
+        for row in wrong:
+            if any(is_tie(native[name][row], made[name][row]) for name in self.methods if name != method):
+                self.report.ties += 1
+                continue
+            self.report.flips += 1
+            self._refuse(f"{what}: {method} of row {row} is {made[method][row]!r} compiled and {native[method][row]!r} in the model.")  # fmt: skip
+
+    def _refuse(self, sentence: str) -> None:
+        self.report.mismatch = self.report.mismatch or sentence[0].upper() + sentence[1:]
+
+
+def attempt(score: Callable[[Batch], Answers], batch: Batch) -> Answers | None:
+    try:
+        return score(batch)
+    except Exception:  # ONNX Runtime's errors share no base class
+        return None
+
+
+def identical(one: Answers | None, other: Answers | None) -> bool:
+    """To the last bit: both graphs compute the same, whatever it is fed by."""
+    if one is None or other is None:
+        return one is other
+    return all(
+        np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f")
+        for name in one.keys() | other.keys()
+    )
+
+
+def is_labels(values: Array) -> bool:
+    return values.dtype.kind in "OUiub"
+
+
+def differences(native: Array, made: Array) -> Array:
+    """The lesser of absolute and relative difference; 0 where both are the same NaN or infinity."""
+    same = (native == made) | (np.isnan(native) & np.isnan(made))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        apart = np.abs(native - made)
+        least = np.minimum(apart, apart / np.abs(native))
+    return np.where(same, 0.0, np.where(np.isnan(least), np.inf, least))
+
+
+def is_tie(native: Any, made: Any) -> bool:
+    """Whether both rows of scores leave the label open: the two highest are equal, or one score is at zero."""
+    return all(margin(np.asarray(scores, dtype=float)) <= TIE for scores in (native, made))
+
+
+def margin(scores: Array) -> float:
+    if scores.ndim == 0:
+        return abs(float(scores))
+    first, second = np.sort(scores)[-2:][::-1]
+    return float(first - second)
+
+
+def verify(
+    model: Any,
+    signature: Signature,
+    compiled: Compiled,
+    batches: Iterable[tuple[str, Batch]],
+    tolerance: float = TOLERANCE,
+) -> Report:
+    """`batches`: what they are ("the sample", "nulls") and their rows. It stops at the first mismatch."""
+    report = Report(tolerance=tolerance)
+    methods = [output.name for output in compiled.outputs]
+    try:
+        session = Session(compiled)
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        report.mismatch = f"ONNX Runtime does not load the compiled form: {error}"
+        return report
+    comparison = Comparison(model, signature, compiled, session, report, methods)
+    for what, batch in batches:
+        comparison.batch(batch, what)
+        if report.mismatch:
+            break
+    if not report.rows and not report.mismatch:
+        report.mismatch = "There was no row to compare."
+    return report

@@ -1,0 +1,134 @@
+"""The source archive of the functions: the same files give the same bytes, on any machine and at any time.
+
+An archive holds main.py, the package modelserve with its library, made anew, and one requirements.txt, nothing else: no
+commit, no time, no mode and no owner of the machine that made it. Nothing is compressed, since versions of zlib differ in
+what they write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Final
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from modelserve.core.errors import NotFound
+from modelserve_control.common.errors import NotPackaged
+from modelserve_control.common.processes import SOURCES
+from modelserve_control.common.progress import Progress
+from modelserve_control.common.provenance import git
+from modelserve_control.deploy import rows_library
+
+PYTHON: Final = "3.11"  # what the requirements are locked for
+REQUIREMENTS: Final[Mapping[str, str]] = {"compiled": "requirements-compiled.txt", "native": "requirements.txt"}
+ENTRY, REQUIRED = "main.py", "requirements.txt"
+# Hidden files, caches, and what editors and merges leave behind.
+IGNORED: Final = (
+    ".*",
+    "__pycache__",
+    "*.py[co]",
+    "*.binary",
+    "*.egg-info",
+    "*~",
+    "#*#",
+    "*.sw[op]",
+    "*.bak",
+    "*.orig",
+    "*.rej",
+)
+EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
+MODE: Final = stat.S_IFREG | 0o644
+UNIX: Final = 3  # as the system that made it, or the mode would not count
+
+
+def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -> dict[str, Any]:
+    """Writes `modelserve-<16 hex digits of its SHA-256>.zip` into the directory `out`; `size` is in bytes.
+
+    `root` is the checkout. Raises NotFound or NotPackaged.
+    """
+    if not out.is_dir():
+        raise NotFound(f"--out {out} is not a directory; make it first.")
+    try:
+        sources = chosen(root / "functions", runtime)
+        library = rows_library.make(root / "functions")
+        data = archive({name: path.read_bytes() for name, path in sources.items()} | {rows_library.LIBRARY: library})
+        commit, changed = state(root)
+        if changed:
+            files = "1 file" if changed == 1 else f"{changed:,} files"
+            progress.say(f"warning: {files} of functions/ are not as in the commit, and are packaged as they are")
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = out / f"modelserve-{sha256[:16]}.zip"
+        write(path, data)
+    except subprocess.CalledProcessError as error:
+        raise NotPackaged(f"rows.c does not compile; mend it: {error.stderr.strip()}") from error
+    except OSError as error:
+        raise NotPackaged(f"The archive cannot be made: {error.strerror}; see to {error.filename or out}.") from error
+    result: dict[str, Any] = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
+    return result | {"python": PYTHON, "files": len(sources) + 1, "commit": commit, "changed": changed}
+
+
+def chosen(directory: Path, runtime: str) -> dict[str, Path]:
+    """What goes in, by its name in the archive, in order. The requirements of the other runtime stay out."""
+    requirements = REQUIREMENTS[runtime]
+    found = {name: path for name, path in walk(directory) if not fnmatchcase(name, "requirements*")}
+    if (directory / requirements).is_file():
+        found[REQUIRED] = directory / requirements
+    for name, needed in ((ENTRY, ENTRY), (REQUIRED, requirements)):
+        if name not in found:
+            raise NotPackaged(f"functions/ has no {needed}, without which Cloud Functions cannot build; restore it.")
+    return dict(sorted(found.items()))
+
+
+def walk(directory: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if any(fnmatchcase(entry.name, pattern) for pattern in IGNORED):
+                continue
+            name = prefix + entry.name
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                yield from walk(Path(entry.path), f"{name}/")
+            elif stat.S_ISREG(mode):
+                yield name, Path(entry.path)
+            else:
+                raise NotPackaged(f"functions/{name} is a link or a device; put a plain file in its place.")
+
+
+def archive(contents: Mapping[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with ZipFile(data, "w") as made:
+        for name, content in sorted(contents.items()):
+            info = ZipInfo(name, EPOCH)
+            info.create_system, info.external_attr, info.compress_type = UNIX, MODE << 16, ZIP_STORED
+            made.writestr(info, content)
+    return data.getvalue()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Whole or not at all; the same archive again replaces itself."""
+    with NamedTemporaryFile(dir=path.parent, prefix=".modelserve-", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def state(root: Path) -> tuple[str | None, int | None]:
+    """The commit, and how many files of functions/ differ from it; None and None outside a checkout."""
+    try:
+        commit = git("-C", str(root), "rev-parse", "HEAD")
+        listed = git("-C", str(root), "status", "--porcelain", "--untracked-files=all", "--", "functions")
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return commit, len(listed.splitlines())

@@ -1,0 +1,35 @@
+"""Why the pipeline stops before anything is deployed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from modelserve.core.errors import ServeError
+
+
+class PlanTooWide(ServeError):
+    """Terraform's plan would change more than new code does."""
+
+    code = "PLAN_TOO_WIDE"
+    status = HTTPStatus.CONFLICT
+
+
+class PlanUnusable(ServeError):
+    """The plan does not say what the functions will serve."""
+
+    code = "PLAN_UNUSABLE"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class TokenRefused(ServeError):
+    """Google gives the account no identity token of its own."""
+
+    code = "TOKEN_REFUSED"
+    status = HTTPStatus.FORBIDDEN
+
+
+class ArchiveTooSmall(ServeError):
+    """The source archive leaves out what the version needs."""
+
+    code = "ARCHIVE_TOO_SMALL"
+    status = HTTPStatus.CONFLICT

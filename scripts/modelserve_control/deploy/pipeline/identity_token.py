@@ -1,0 +1,53 @@
+"""An identity token of the build's own account.
+
+Cloud Build's metadata server gives access tokens and no identity tokens, so the account asks for one in its own name,
+which takes roles/iam.serviceAccountOpenIdTokenCreator on itself.
+https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from modelserve_control.common.output import answers
+from modelserve_control.deploy.pipeline.errors import TokenRefused
+from modelserve_control.deploy.rollout.cloud.api import TIMEOUT, credentials, endpoint
+
+
+@click.command()
+@click.argument("account")
+@click.argument("audience")
+@answers(lambda found: str(found["token"]))
+def identity_token(account: str, audience: str) -> dict[str, Any]:
+    """Print a token of ACCOUNT that AUDIENCE, the address of a service, accepts."""
+    return {"token": token(account, audience)}
+
+
+def token(account: str, audience: str) -> str:
+    """Raises TokenRefused, and CloudFailed without credentials."""
+    import requests
+    from google.auth.exceptions import GoogleAuthError
+    from google.auth.transport.requests import AuthorizedSession
+
+    address = endpoint("iamcredentials")
+    try:
+        with AuthorizedSession(credentials(address)) as session:  # type: ignore[no-untyped-call]  # its own
+            answer = session.post(
+                f"{address}/v1/projects/-/serviceAccounts/{account}:generateIdToken",
+                json={"audience": audience, "includeEmail": True},
+                timeout=TIMEOUT,
+            )
+    except (requests.RequestException, GoogleAuthError) as error:
+        raise TokenRefused(f"IAM cannot be asked for an identity token: {type(error).__name__}.") from error
+    if answer.status_code != requests.codes.ok:
+        raise TokenRefused(
+            f"IAM answered {answer.status_code} when asked for an identity token of {account}: "
+            "the account needs roles/iam.serviceAccountOpenIdTokenCreator on itself."
+        )
+    return str(answer.json()["token"])
+
+
+if __name__ == "__main__":
+    identity_token()

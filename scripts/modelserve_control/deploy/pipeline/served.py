@@ -1,0 +1,36 @@
+"""Which version the functions are to serve, from what `modelserve doctor --json` has found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelserve_control.common.output import answers
+from modelserve_control.deploy.package import REQUIREMENTS
+from modelserve_control.deploy.pipeline.errors import ArchiveTooSmall
+
+
+@click.command()
+@click.argument("checked", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--runtime", type=click.Choice(list(REQUIREMENTS)), required=True, help="What the archive is made for.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@answers(lambda found: f"{found['name']} version {found['version']} ({found['runtime']})")
+def served(checked: Path, runtime: str, out: Path) -> dict[str, Any]:
+    """Refuse a version that needs more than the archive brings, and write name and version for the next steps."""
+    found = {key: str(json.loads(checked.read_text())[key]) for key in ("name", "version", "runtime")}
+    if (found["runtime"], runtime) == ("native", "compiled"):
+        raise ArchiveTooSmall(
+            f"{found['name']} version {found['version']} is native, and the functions are built for compiled versions: "
+            "set _RUNTIME to native in cloudbuild.yaml, or publish it compiled."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for key in ("name", "version"):
+        (out / key).write_text(found[key])
+    return found
+
+
+if __name__ == "__main__":
+    served()

@@ -1,0 +1,1 @@
+"""`modelserve release`: check, compare, shadow, promote, watch, roll back."""

@@ -1,0 +1,57 @@
+"""Why a rollout refuses, stops or goes back."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from modelserve.core.errors import NotFound, PreconditionFailed, ServeError
+
+
+class Doubt(Exception):
+    """A reason, one sentence, to put the traffic back."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RolloutUnderWay(PreconditionFailed):
+    """Another rollout holds one of the services."""
+
+    code = "ROLLOUT_UNDER_WAY"
+
+
+class NoRollout(NotFound):
+    """There is nothing to resume or to abort."""
+
+    code = "NO_ROLLOUT"
+
+
+class TakenOver(PreconditionFailed):
+    """Somebody resumed or aborted this rollout while this process was still at it."""
+
+    code = "ROLLOUT_TAKEN_OVER"
+
+
+class TrafficMoved(PreconditionFailed):
+    """Somebody else changed the traffic of `service` meanwhile; it is left as they set it."""
+
+    code = "TRAFFIC_MOVED"
+
+    def __init__(self, message: str, service: str) -> None:
+        super().__init__(message)
+        self.service = service
+
+
+class NothingToPin(PreconditionFailed):
+    """No revision has all of the traffic, so there is none to go back to."""
+
+    code = "NOTHING_TO_PIN"
+
+
+class CloudFailed(ServeError):
+    """Google Cloud did not answer in time, or refused."""
+
+    code = "CLOUD_FAILED"
+    status = HTTPStatus.BAD_GATEWAY
+    retryable = True

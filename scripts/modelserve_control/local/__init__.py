@@ -1,0 +1,1 @@
+"""The local stack: functions, emulators and the demo on one machine."""

@@ -1,0 +1,134 @@
+"""The one stack per user that `local up --keep` leaves running.
+
+It holds a lock for as long as it lives, however it ends, so nothing is ever guessed from a process id alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from modelserve.core.errors import ServeError
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Child, ProcessFailed
+
+START = 120.0  # seconds; two functions import in a few, on a busy machine in many
+STOP = 3 * processes.GRACE  # functions, then Pub/Sub, then storage
+
+
+class AlreadyRunning(ServeError):
+    code = "ALREADY_RUNNING"
+    status = HTTPStatus.CONFLICT
+
+
+def directory() -> Path:
+    """Private to this user, under the user's temporary directory."""
+    path = Path(tempfile.gettempdir()) / f"modelserve-local-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise ServeError(f"{path} belongs to another user; remove it or set TMPDIR.")
+    return path
+
+
+def start(arguments: Sequence[str]) -> dict[str, Any]:
+    """Run `modelserve local up --json` with more `arguments` in the background; what it printed.
+
+    Raise `AlreadyRunning`, or `ProcessFailed` with its last lines.
+    """
+    lock = _lock()
+    if lock is None:
+        raise AlreadyRunning("A local stack is running already: stop it with `modelserve local down`.")
+    command = processes.module("modelserve_control.local.local", "up", "--json", *arguments)
+    log = directory() / "log"
+    with os.fdopen(lock), log.open("wb") as output:
+        # The lock is the open file's, so it stays taken when this process closes its own descriptor.
+        process = subprocess.Popen(
+            command,
+            env=processes.with_sources(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock],
+        )
+    child = Child("the local stack", process, log)
+    _write_pid(child.pid)
+    try:
+        # An error has several lines, so its first one alone is no JSON.
+        child.wait_until(lambda: child.first_line().endswith("}"), START)
+    except BaseException as error:
+        processes.stop([child], STOP)
+        (directory() / "pid").unlink(missing_ok=True)
+        if isinstance(error, ProcessFailed):
+            raise ProcessFailed(_reason(log) or error.message) from None
+        raise
+    addresses: dict[str, Any] = json.loads(child.first_line())
+    return addresses
+
+
+def _reason(log: Path) -> str | None:
+    """The message of the error that `modelserve local up --json` has printed."""
+    text = log.read_text(errors="replace")
+    try:
+        message: str = json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"]
+    except (ValueError, KeyError):
+        return None
+    return message
+
+
+def stop() -> dict[str, Any]:
+    """`stopped`: whether one was running. With `log` when it had ended by itself.
+
+    Return when everything it had started is gone.
+    """
+    pid, lock = directory() / "pid", _lock()
+    if lock is not None:
+        os.close(lock)
+        ended = {"log": str(directory() / "log")} if pid.exists() else {}
+        pid.unlink(missing_ok=True)
+        return {"stopped": False} | ended
+    try:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+    except (OSError, ValueError):
+        raise ProcessFailed(f"A local stack is running, but {pid} does not say which process it is: end it.") from None
+    os.close(_await_lock())
+    pid.unlink(missing_ok=True)
+    return {"stopped": True}
+
+
+def _await_lock() -> int:
+    end = time.monotonic() + STOP
+    while (lock := _lock()) is None:
+        if time.monotonic() > end:
+            raise ProcessFailed(f"The local stack did not stop within {STOP:g} s; see {directory() / 'log'}.")
+        time.sleep(processes.POLL)
+    return lock
+
+
+def _lock() -> int | None:
+    """The descriptor of the taken lock, or None when a kept stack has it."""
+    lock = os.open(directory() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _write_pid(pid: int) -> None:
+    """Whole or not at all."""
+    path = directory() / "pid"
+    path.with_suffix(".new").write_text(str(pid))
+    path.with_suffix(".new").replace(path)

@@ -1,0 +1,263 @@
+"""`scripts/demo`: train, publish, serve and score two real tables on this machine, and show every answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelserve.core.errors import ServeError
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Commands
+from modelserve_control.local import background
+
+# Whatever imports Google's clients is imported where it is used: that takes a second, and Ctrl-C during the imports of
+# this module would show a traceback.
+EXAMPLES = processes.SOURCES / "scripts" / "examples"
+CACHE = processes.SOURCES / ".cache" / "demo"
+WIDTH = 78
+
+CUSTOMER: dict[str, Any] = json.loads((EXAMPLES / "customer.json").read_text())
+FLIGHT = {"flight": {"origin_dest": "EWR_IAH", "distance": 1400}, "flight_id": "UA1545"}
+CHURN = ["--positive-class", "yes", "--threshold", "0.5", "--label", "churn"]
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """One line: what is done, and how long it took."""
+    click.echo(f"{what} ", nl=False)
+    started = time.monotonic()
+    yield
+    took = f" {time.monotonic() - started:.1f} s"
+    click.echo("." * max(3, WIDTH - len(what) - 1 - len(took)) + took)
+
+
+def show(*lines: str) -> None:
+    for line in lines:
+        click.echo(f"    {line}")
+
+
+# --- the models ---
+
+
+def train(commands: Commands, example: str) -> dict[str, Any]:
+    """Run an example, once per content of its file."""
+    script = EXAMPLES / f"{example}.py"
+    cached = CACHE / f"{example}-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}.json"
+    if not cached.exists():
+        code, out, err = commands.run([sys.executable, str(script)], processes.with_sources(os.environ))
+        if code:
+            raise click.ClickException(f"{script.name} failed.\n{err}")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        cached.write_text(out[out.index("{") :])
+    trained: dict[str, Any] = json.loads(cached.read_text())
+    return trained
+
+
+def publish(
+    commands: Commands, trained: Mapping[str, Any], name: str, options: list[str], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """The real command, as a person would call it."""
+    words = [str(Path(sys.executable).with_name("modelserve")), "publish", trained["run_uri"], "--name", name]
+    words += ["--alias", "champion", "--data", str(trained["sample"]), "--json", *options]
+    environ = {**os.environ, **environ, "MLFLOW_TRACKING_URI": trained["tracking_uri"]}
+    code, out, err = commands.run(words, environ)
+    if code:
+        raise click.ClickException(f"publishing {name} failed.\n{out}{err}")
+    published: dict[str, Any] = json.loads(out)
+    return published
+
+
+def compiled(published: Mapping[str, Any]) -> str:
+    verified = published["verified"]
+    if verified is None:
+        return f"{published['name']}: {published['not_compiled']}"
+    rows, difference = verified["rows"], verified["greatest_difference"]
+    return f"{published['name']} is compiled: {rows:,} rows give what scikit-learn gives, within {difference:.1e}"
+
+
+# --- the stack ---
+
+
+@contextmanager
+def stack(keep: bool) -> Iterator[dict[str, Any]]:
+    """Addresses of a stack that serves churn behind both functions."""
+    settings = {"MODEL_REFRESH_SECONDS": "0.5"}
+    if keep:
+        options = ["--model=churn", "--event-model=churn", *(f"--env={key}={value}" for key, value in settings.items())]
+        yield background.start(options)
+        return
+    from modelserve_control.local.stack import Function, Options, Stack
+
+    function = Function("gs://modelserve-local/models/churn@champion", settings)
+    with Stack(Options(predict=function, predict_event=function)) as running:
+        yield running.addresses.as_json()
+
+
+def environ_of(addresses: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "MODELSERVE_STORE": f"gs://{addresses['bucket']}",
+        "STORAGE_EMULATOR_HOST": addresses["storage"],
+        "PUBSUB_EMULATOR_HOST": addresses["pubsub"],
+        "GOOGLE_CLOUD_PROJECT": addresses["project"],
+        "NO_GCE_CHECK": "true",
+        **processes.direct(os.environ),
+    }
+
+
+def wait_until_active(url: str) -> None:
+    ready = processes.answering(f"{url}/health/ready")
+    end = time.monotonic() + 120
+    while not ready():
+        if time.monotonic() > end:
+            raise click.ClickException(f"{url} has no active model after two minutes.")
+        time.sleep(0.1)
+
+
+@contextmanager
+def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
+    """The event function with another model, in a dry run."""
+    from modelserve_control.local.stack import FUNCTIONS
+
+    port = processes.free_port()
+    environ = processes.with_sources(os.environ) | environ_of(addresses)
+    environ |= {"FUNCTION_TARGET": "predict_event", "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"), "DRY_RUN": "true"}
+    environ |= {"FUNCTION_USE_ASGI": "true", "HOST": "127.0.0.1", "PORT": str(port)}
+    environ |= {"MODEL_URI": f"gs://{addresses['bucket']}/models/flights@champion"}
+    environ |= {"EVENT_FEATURES_FIELD": "flight", "EVENT_ID_FIELD": "flight_id"}
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as directory:
+        command = processes.module("functions_framework")
+        ready = processes.answering(f"{url}/health/ready")
+        with processes.running("the flight function", command, Path(directory) / "log", ready, environ):
+            yield url
+
+
+# --- calls ---
+
+
+def call(url: str, value: Any = None) -> tuple[int, Any]:
+    """Status and decoded body; a GET without a value."""
+    data = None if value is None else json.dumps(value).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310 - our own address
+    try:
+        with processes.OPENER.open(request, timeout=60) as answer:
+            return int(answer.status), json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+class Events:
+    """The input topic and the two output topics of a stack."""
+
+    def __init__(self, addresses: Mapping[str, Any], exit: ExitStack) -> None:
+        from modelserve_control.local import resources
+
+        self.topics, self.subscriptions = addresses["topics"], addresses["subscriptions"]
+        self.publisher = exit.enter_context(resources.publisher(addresses["pubsub"]))
+        self.subscriber = exit.enter_context(resources.subscriber(addresses["pubsub"]))
+
+    def publish(self, data: bytes) -> None:
+        request = {"topic": self.topics["events"], "messages": [{"data": data}]}
+        self.publisher.publish(request=request)
+
+    def next(self, subscription: str) -> Any:
+        path = self.subscriptions[subscription]
+        while True:
+            found = self.subscriber.pull(subscription=path, max_messages=1, timeout=30).received_messages
+            if found:
+                self.subscriber.acknowledge(subscription=path, ack_ids=[found[0].ack_id])
+                return found[0].message
+
+
+def tell(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> None:
+    """Every call and its answer."""
+    predict = addresses["predict"]
+    click.echo("\nA customer over HTTP: POST /predict")
+    _, answer = call(f"{predict}/predict", CUSTOMER)
+    metadata = call(f"{predict}/metadata")[1]
+    show(json.dumps(answer), f"by {metadata['name']} version {metadata['version']}, digest {metadata['digest'][:16]}")
+    click.echo("\nThe same customer with two mistakes")
+    status, error = call(f"{predict}/predict", CUSTOMER | {"tenure": 41.5, "seniorcitizen": "false"})
+    show(f"{status} {error['error_code']}: {error['message']}")
+    show(*(f"row {cell['row']}, {cell['column']}: {cell['reason']}" for cell in error["details"]))
+    with ExitStack() as exit:
+        events = Events(addresses, exit)
+        click.echo("\nThe same customer over Pub/Sub: published to events, read from predictions")
+        events.publish(json.dumps(CUSTOMER).encode())
+        message = events.next("predictions_pull")
+        event = json.loads(message.data)
+        show(json.dumps(event), f"the same answer as over HTTP: {event['prediction'] == answer}")
+        click.echo("\nA message that can never be scored, read from dead-letter")
+        events.publish(b'{"tenure": "a while"}')
+        dead = events.next("dead_letter_pull")
+        show(dead.data.decode(), f"{dead.attributes['error_code']}: {dead.attributes['error_message'][:90]}...")
+    click.echo("\nAnother model behind the same event function, in a dry run")
+    with flight_function(addresses) as url:
+        _, scored = call(url, FLIGHT)
+    show(json.dumps(scored["predictions"][0]), f"minutes in the air; digest {flights['manifest_sha256'][:16]}")
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the stack running and say how to stop it.")
+def main(keep: bool) -> None:
+    """Train, publish, serve and score on this machine. Needs no cloud account."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.update(processes.direct(os.environ))
+    try:
+        run(keep)
+    except ServeError as error:
+        click.echo()
+        raise click.ClickException(error.message) from None
+
+
+def run(keep: bool) -> None:
+    started = time.monotonic()
+    # The commands end before the pool waits for its threads, which wait for them.
+    with ThreadPoolExecutor(2) as pool, Commands() as commands:
+        with step("Train on 7,043 customers and 327,346 flights"):
+            churn, flights = pool.map(partial(train, commands), ("telco_churn", "flight_duration"))
+        show(
+            f"churn: ROC AUC {churn['metrics']['roc_auc']:.3f}; flights: off by {flights['metrics']['mae_minutes']:.1f} minutes"
+        )
+        with ExitStack() as exit:
+            with step("Start storage, Pub/Sub and both functions"):
+                addresses = exit.enter_context(stack(keep))
+            with step("Publish both models and promote them to champion"):
+                publishing = [
+                    pool.submit(publish, commands, trained, name, options, environ_of(addresses))
+                    for trained, name, options in (
+                        (churn, "churn", CHURN),
+                        (flights, "flights", ["--label", "flight_duration"]),
+                    )
+                ]
+                published = [future.result() for future in publishing]
+            show(*(compiled(one) for one in published))
+            with step("Wait until both functions have verified and loaded churn"):
+                for target in ("predict", "predict_event"):
+                    wait_until_active(addresses[target])
+            tell(addresses, published[1])
+    click.echo(f"\nDone in {time.monotonic() - started:.0f} s. ", nl=False)
+    if not keep:
+        click.echo("Nothing is left running; --keep would leave it.")
+        return
+    click.echo(f"Still running: {addresses['predict']} and {addresses['predict_event']}")
+    show("stop it with .venv/bin/modelserve local down")
+
+
+if __name__ == "__main__":
+    main()

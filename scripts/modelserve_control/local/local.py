@@ -1,0 +1,144 @@
+"""`modelserve local`: the stack on this machine, in the foreground or kept in the background."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelserve.core.errors import ServeError, SettingError
+from modelserve.store.names import locations
+from modelserve_control.common import processes
+from modelserve_control.common.output import answers, refuse
+from modelserve_control.registry import version_ref
+
+if TYPE_CHECKING:
+    from modelserve_control.local.stack import Options
+
+
+def _stopped(result: Mapping[str, Any]) -> str:
+    if result["stopped"]:
+        return "The local stack is stopped."
+    if "log" in result:
+        return f"The local stack had ended by itself; {result['log']} says why."
+    return "No local stack was kept running."
+
+
+@click.group()
+def local() -> None:
+    """Storage, Pub/Sub and both functions on this machine."""
+    os.environ.update(processes.direct(os.environ))
+
+
+@local.command()
+@click.option("--keep", is_flag=True, help="Leave it running in the background.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, on one line, with all addresses and names."
+)
+@click.option("--pubsub", type=click.Choice(["embedded", "official"]), default="embedded", show_default=True)
+@click.option(
+    "--model", default="churn", show_default=True, help="What `predict` serves: NAME[@ALIAS|/VERSION], or a MODEL_URI."
+)
+@click.option("--event-model", default="flights", show_default=True, help="The same for `predict_event`.")
+@click.option("--bucket", default="modelserve-local", show_default=True, help="The bucket that holds the models.")
+@click.option("--gke", is_flag=True, help="Also start the container's entry points: http, events and worker.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A setting of all of them; may be repeated.")
+def up(keep: bool, as_json: bool, **given: Any) -> None:
+    """Start everything. Without --keep it runs until Ctrl-C or SIGTERM, and then stops everything.
+
+    Publish models to gs://BUCKET with STORAGE_EMULATOR_HOST set to the storage address; the functions activate them by
+    themselves. STORAGE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST, if set, are used instead of starting servers.
+    """
+    try:
+        _check(**given)
+        if keep:
+            _keep(as_json, given)
+        else:
+            _run(as_json, _options(**given))
+    except ServeError as error:
+        refuse(error, as_json)
+
+
+@local.command()
+@answers(_stopped)
+def down() -> Any:
+    """Stop what `local up --keep` has left running."""
+    from modelserve_control.local import background
+
+    return background.stop()
+
+
+def _keep(as_json: bool, given: Mapping[str, Any]) -> None:
+    from modelserve_control.local import background
+
+    addresses = background.start(_arguments(**given))
+    click.echo(json.dumps(addresses) if as_json else _words(addresses, "modelserve local down"))
+
+
+def _run(as_json: bool, options: Options) -> None:
+    from modelserve_control.local.stack import Stack
+
+    # Both: a shell starts what it puts in the background with SIGINT ignored.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, signal.default_int_handler)
+    try:
+        with Stack(options) as stack:
+            addresses = stack.addresses.as_json()
+            click.echo(json.dumps(addresses) if as_json else _words(addresses, "Ctrl-C"))
+            stack.watch()
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+
+
+def _check(model: str, event_model: str, bucket: str, env: Sequence[str], **_: Any) -> None:
+    """Before anything starts."""
+    locations.parse_store(f"gs://{bucket}")
+    for option, text in (("--model", model), ("--event-model", event_model)):
+        try:
+            locations.parse(_uri(text, bucket))
+        except SettingError as error:
+            raise SettingError(f"{option} {text!r} is neither a name nor a MODEL_URI. {error.message}") from None
+    for text in env:
+        _pair(text)
+
+
+def _options(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> Options:
+    from modelserve_control.local.stack import Function, Options
+
+    environ = dict(_pair(text) for text in env)
+    predict, predict_event = (Function(_uri(text, bucket), environ) for text in (model, event_model))
+    return Options(predict=predict, predict_event=predict_event, gke=gke, pubsub=pubsub, bucket=bucket)
+
+
+def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> list[str]:
+    """The same options, as words for another process."""
+    options = [f"--pubsub={pubsub}", f"--model={model}", f"--event-model={event_model}", f"--bucket={bucket}"]
+    return [*options, *(["--gke"] if gke else []), *(f"--env={text}" for text in env)]
+
+
+def _uri(text: str, bucket: str) -> str:
+    return version_ref.in_store(text, f"gs://{bucket}") if version_ref.SHORT.fullmatch(text) else text
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise SettingError(f"--env takes NAME=VALUE, not {text!r}.")
+    return name, value
+
+
+def _words(addresses: Mapping[str, Any], stop: str) -> str:
+    shown = {key: value for key, value in addresses.items() if isinstance(value, str)}
+    width = max(map(len, shown))
+    lines = [f"{key:{width}}  {value}" for key, value in shown.items()]
+    publish = f"modelserve publish SOURCE --name NAME --alias champion --store gs://{addresses['bucket']}"
+    lines.append(f"Publish to it with: STORAGE_EMULATOR_HOST={addresses['storage']} {publish}")
+    return "\n".join([*lines, f"Stop it with: {stop}"])
+
+
+if __name__ == "__main__":
+    local(prog_name="modelserve local")

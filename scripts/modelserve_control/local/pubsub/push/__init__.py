@@ -1,0 +1,1 @@
+"""Push subscriptions: envelopes, tokens and the delivery over HTTP."""

@@ -1,0 +1,194 @@
+"""The messages of one subscription: waiting, leased to a subscriber, or backing off until they are tried again."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from modelserve_control.local.pubsub.topics.messages import Delivery, Message
+from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
+from modelserve_control.local.pubsub.topics.timers import Timers
+
+Clock = Callable[[], float]
+Bury = Callable[[Message, int], bool]
+
+
+class Entry:
+    """A message and how often it has failed: nacks and expired ack deadlines."""
+
+    __slots__ = ("added", "failures", "message")
+
+    def __init__(self, message: Message, added: float) -> None:
+        self.message = message
+        self.added = added
+        self.failures = 0
+
+
+class Flow:
+    """Flow control of one subscriber: how much it may have leased at a time. 0 means without limit."""
+
+    def __init__(self, max_messages: int = 0, max_bytes: int = 0) -> None:
+        self.max_messages = max_messages
+        self.max_bytes = max_bytes
+        self.messages = 0
+        self.bytes = 0
+
+    def open(self) -> bool:
+        """The last message may exceed the bytes, else one that is larger than the limit would never be delivered."""
+        return not (0 < self.max_messages <= self.messages or 0 < self.max_bytes <= self.bytes)
+
+    def take(self, size: int) -> None:
+        self.messages += 1
+        self.bytes += size
+
+    def give(self, size: int) -> None:
+        self.messages -= 1
+        self.bytes -= size
+
+
+@dataclass(slots=True)
+class Lease:
+    entry: Entry
+    flow: Flow
+
+
+class Backlog:
+    """`clock` gives seconds that never go back. `bury` forwards a message to the dead letter topic after that many
+    attempts and says whether it could. `changed` is called after anything that may let a waiting subscriber go on.
+
+    With ordering, one message of a key is out at a time, which is stricter than Google's service promises for pull: the
+    next follows the ack of the one before, so a redelivered message is always followed by the rest of its key.
+    """
+
+    def __init__(self, config: SubscriptionConfig, clock: Clock, bury: Bury) -> None:
+        self.config = config
+        self.changed: Callable[[], None] = lambda: None
+        self.bytes = 0
+        self._clock = clock
+        self._bury = bury
+        self._ready: deque[Entry] = deque()
+        self._lanes: dict[str, deque[Entry]] = {}
+        self._leases: dict[str, Lease] = {}
+        self._deadlines: Timers[str] = Timers()
+        self._delays: Timers[Entry] = Timers()
+        self._prefix = secrets.token_hex(4)
+        self._count = 0
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._ready)
+
+    def next_due(self) -> float | None:
+        """When `tick` has something to do, in seconds of the clock."""
+        times = [time for time in (self._deadlines.next(), self._delays.next()) if time is not None]
+        return min(times, default=None)
+
+    def add(self, messages: Iterable[Message]) -> None:
+        now = self._clock()
+        self._forget_old(now)
+        for message in messages:
+            self.bytes += message.size
+            self._enqueue(Entry(message, now))
+        self.changed()
+
+    def lease(self, limit: int, deadline: float | None = None, flow: Flow | None = None) -> list[Delivery]:
+        """Up to `limit` messages, each to be acked within `deadline` seconds (default: the subscription's)."""
+        now = self._clock()
+        self._run_due(now)
+        self._forget_old(now)
+        flow = flow or Flow()
+        due = now + (self.config.ack_deadline if deadline is None else deadline)
+        deliveries: list[Delivery] = []
+        while self._ready and len(deliveries) < limit and flow.open():
+            deliveries.append(self._deliver(self._ready.popleft(), due, flow))
+        if deliveries:
+            self.changed()
+        return deliveries
+
+    def ack(self, ack_ids: Iterable[str]) -> list[str]:
+        """The ack ids that are unknown or whose deadline has passed: their messages are delivered again."""
+        late: list[str] = []
+        for ack_id in ack_ids:
+            if lease := self._end(ack_id):
+                self._remove(lease.entry)
+            else:
+                late.append(ack_id)
+        self.changed()
+        return late
+
+    def modify(self, ack_ids: Iterable[str], seconds: float) -> list[str]:
+        """Move the ack deadline to `seconds` from now; 0 is a nack. The ack ids that `ack` would not know either."""
+        now = self._clock()
+        late: list[str] = []
+        for ack_id in ack_ids:
+            if ack_id not in self._leases:
+                late.append(ack_id)
+            elif seconds > 0:
+                self._deadlines.set(ack_id, now + seconds)
+            elif lease := self._end(ack_id):
+                self._fail(lease.entry, now)
+        self.changed()
+        return late
+
+    def tick(self) -> None:
+        """Do what is due: expired ack deadlines count as failures, backed-off messages are ready again."""
+        self._run_due(self._clock())
+        self.changed()
+
+    def _run_due(self, now: float) -> None:
+        for ack_id in self._deadlines.pop(now):
+            if lease := self._end(ack_id):
+                self._fail(lease.entry, now)
+        self._ready.extend(self._delays.pop(now))
+
+    def _deliver(self, entry: Entry, due: float, flow: Flow) -> Delivery:
+        self._count += 1
+        ack_id = f"{self._prefix}-{self._count}"
+        self._leases[ack_id] = Lease(entry, flow)
+        self._deadlines.set(ack_id, due)
+        flow.take(entry.message.size)
+        return Delivery(ack_id, entry.message, entry.failures + 1 if self.config.dead_letter else None)
+
+    def _end(self, ack_id: str) -> Lease | None:
+        lease = self._leases.pop(ack_id, None)
+        if lease:
+            self._deadlines.cancel(ack_id)
+            lease.flow.give(lease.entry.message.size)
+        return lease
+
+    def _fail(self, entry: Entry, now: float) -> None:
+        entry.failures += 1
+        policy = self.config.dead_letter
+        if policy and entry.failures >= policy.max_delivery_attempts and self._bury(entry.message, entry.failures):
+            self._remove(entry)
+            return
+        delay = self.config.backoff.delay(entry.failures)
+        if delay > 0:
+            self._delays.set(entry, now + delay)
+        else:
+            self._ready.append(entry)
+
+    def _enqueue(self, entry: Entry) -> None:
+        key = entry.message.ordering_key
+        if not (self.config.ordered and key):
+            self._ready.append(entry)
+        elif key in self._lanes:
+            self._lanes[key].append(entry)
+        else:
+            self._lanes[key] = deque()
+            self._ready.append(entry)
+
+    def _remove(self, entry: Entry) -> None:
+        """It is done; the next of its ordering key, if any, may go."""
+        self.bytes -= entry.message.size
+        lane = self._lanes.get(entry.message.ordering_key)
+        if lane:
+            self._ready.append(lane.popleft())
+        elif lane is not None:
+            del self._lanes[entry.message.ordering_key]
+
+    def _forget_old(self, now: float) -> None:
+        while self._ready and now - self._ready[0].added > self.config.retention:
+            self._remove(self._ready.popleft())

@@ -1,0 +1,155 @@
+"""Topics and subscriptions: who exists, and which backlog a published message goes to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Protocol
+
+from modelserve_control.local.pubsub.topics import messages, names, policies
+from modelserve_control.local.pubsub.topics.backlog import Backlog, Clock
+from modelserve_control.local.pubsub.topics.errors import AlreadyExists, BacklogFull, BadInput, NotFound
+from modelserve_control.local.pubsub.topics.messages import Message
+from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
+
+# All of a server's messages are in memory, so a subscription that nobody drains must stop its publishers, not the machine.
+MAX_BACKLOG_BYTES = 256 << 20
+
+Labels = dict[str, str]
+
+
+class Watcher(Protocol):
+    """Told of every backlog that is made, given another config, or removed."""
+
+    def opened(self, backlog: Backlog) -> None: ...
+
+    def changed(self, backlog: Backlog) -> None: ...
+
+    def closed(self, backlog: Backlog) -> None: ...
+
+
+class Broker:
+    """`clock` gives seconds that never go back, `wall` seconds since 1970."""
+
+    def __init__(self, watcher: Watcher, clock: Clock = time.monotonic, wall: Clock = time.time) -> None:
+        self._watcher = watcher
+        self._clock = clock
+        self._wall = wall
+        self._topics: dict[str, Labels] = {}
+        self._backlogs: dict[str, Backlog] = {}
+        # Whoever recognises a redelivery by its message id must not mistake a message of the next server for one.
+        self._ids = count(int(wall() * 1_000_000))
+
+    # --- topics ---
+
+    def create_topic(self, name: str, labels: Labels) -> None:
+        if names.topic(name) in self._topics:
+            raise AlreadyExists(f"The topic {name} already exists.")
+        self._topics[name] = labels
+
+    def topic(self, name: str) -> Labels:
+        """Its labels."""
+        if name not in self._topics:
+            raise NotFound(f"The topic {name} does not exist; create it first.")
+        return self._topics[name]
+
+    def topics(self, project: str) -> list[str]:
+        return sorted(name for name in self._topics if name.startswith(f"{project}/topics/"))
+
+    def topic_subscriptions(self, name: str) -> list[str]:
+        self.topic(name)
+        return sorted(backlog.config.name for backlog in self._of(name))
+
+    def delete_topic(self, name: str) -> None:
+        """Its subscriptions keep what they hold."""
+        self.topic(name)
+        for backlog in self._of(name):
+            backlog.config = replace(backlog.config, topic=names.DELETED_TOPIC)
+        del self._topics[name]
+
+    def publish(self, name: str, published: Sequence[Message]) -> list[str]:
+        """The message ids, in order. All of the messages are accepted or none."""
+        self.topic(name)
+        messages.check(published)
+        backlogs = self._of(name)
+        self._check_room(backlogs, sum(message.size for message in published))
+        now = self._wall()
+        stamped = [replace(message, message_id=str(next(self._ids)), published=now) for message in published]
+        for backlog in backlogs:
+            backlog.add(stamped)
+        return [message.message_id for message in stamped]
+
+    # --- subscriptions ---
+
+    def create_subscription(self, config: SubscriptionConfig) -> None:
+        policies.check(config)
+        if config.name in self._backlogs:
+            raise AlreadyExists(f"The subscription {config.name} already exists.")
+        self.topic(config.topic)
+        self._check_dead_letter(config)
+        backlog = Backlog(config, self._clock, lambda message, attempts: self._bury(backlog, message, attempts))
+        self._backlogs[config.name] = backlog
+        self._watcher.opened(backlog)
+
+    def backlog(self, name: str) -> Backlog:
+        if name not in self._backlogs:
+            raise NotFound(f"The subscription {name} does not exist; create it first.")
+        return self._backlogs[name]
+
+    def subscriptions(self, project: str) -> list[SubscriptionConfig]:
+        found = [name for name in self._backlogs if name.startswith(f"{project}/subscriptions/")]
+        return [self._backlogs[name].config for name in sorted(found)]
+
+    def update_subscription(self, config: SubscriptionConfig) -> None:
+        backlog = self.backlog(config.name)
+        policies.check(config)
+        self._check_dead_letter(config)
+        backlog.config = config
+        self._watcher.changed(backlog)
+
+    def delete_subscription(self, name: str) -> None:
+        backlog = self.backlog(name)
+        del self._backlogs[name]
+        self._watcher.closed(backlog)
+
+    # --- both ---
+
+    def _of(self, topic: str) -> list[Backlog]:
+        return [backlog for backlog in self._backlogs.values() if backlog.config.topic == topic]
+
+    def _check_dead_letter(self, config: SubscriptionConfig) -> None:
+        if config.dead_letter:
+            self.topic(config.dead_letter.topic)
+
+    def _check_room(self, backlogs: Sequence[Backlog], size: int) -> None:
+        for backlog in backlogs:
+            if backlog.bytes + size > MAX_BACKLOG_BYTES:
+                raise BacklogFull(
+                    f"The subscription {backlog.config.name} holds {backlog.bytes >> 20} MiB that nobody has acked; "
+                    "pull from it or delete it."
+                )
+
+    def _bury(self, backlog: Backlog, message: Message, attempts: int) -> bool:
+        """Without its topic, or without room there, the message stays where it is and is tried again."""
+        policy = backlog.config.dead_letter
+        if policy is None:
+            return False
+        try:
+            self.publish(policy.topic, [dead_letter(message, backlog.config.name, attempts)])
+        except (NotFound, BacklogFull, BadInput):
+            return False
+        return True
+
+
+def dead_letter(message: Message, subscription: str, attempts: int) -> Message:
+    """The same message with where it comes from: https://cloud.google.com/pubsub/docs/dead-letter-topics."""
+    source = {
+        "CloudPubSubDeadLetterSourceSubscription": subscription.rsplit("/", 1)[1],
+        "CloudPubSubDeadLetterSourceSubscriptionProject": names.project_of(subscription),
+        "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
+        "CloudPubSubDeadLetterSourceTopicPublishTime": messages.instant(message.published).replace("Z", "+00:00"),
+    }
+    attributes = {**message.attributes, **source}
+    return replace(message, attributes=attributes, size=messages.size(message.data, attributes, message.ordering_key))

@@ -1,0 +1,188 @@
+"""The bucket, topics and subscriptions of the local stack: what Terraform makes in the cloud, in the same shape."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Any
+
+import grpc
+from google.api_core.exceptions import AlreadyExists
+from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+from modelserve.core.errors import StoreUnavailable
+from modelserve_control.common import processes
+
+TIMEOUT = 10.0  # seconds; the server is on this machine
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Full resource names within one project, except for the bucket's."""
+
+    project: str
+    bucket: str
+
+    def topic(self, name: str) -> str:
+        return f"projects/{self.project}/topics/{name}"
+
+    def subscription(self, name: str) -> str:
+        return f"projects/{self.project}/subscriptions/{name}"
+
+    @property
+    def events(self) -> str:
+        """The input topic."""
+        return self.topic("events")
+
+    @property
+    def predictions(self) -> str:
+        return self.topic("predictions")
+
+    @property
+    def dead_letter(self) -> str:
+        return self.topic("dead-letter")
+
+    @property
+    def shadow(self) -> str:
+        """Where a challenger's differences and counts go."""
+        return self.topic("shadow")
+
+    @property
+    def events_push(self) -> str:
+        """The push subscription of the event function."""
+        return self.subscription("events-push")
+
+    @property
+    def events_pull(self) -> str:
+        """The subscription of the worker."""
+        return self.subscription("events-pull")
+
+    @property
+    def predictions_pull(self) -> str:
+        return self.subscription("predictions-pull")
+
+    @property
+    def dead_letter_pull(self) -> str:
+        return self.subscription("dead-letter-pull")
+
+    @property
+    def shadow_release(self) -> str:
+        """Of a release with --shadow, and nobody else's."""
+        return self.subscription("shadow-release")
+
+    @property
+    def push_account(self) -> str:
+        return f"pubsub-push@{self.project}.iam.gserviceaccount.com"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How events are pushed. In the cloud: an ack deadline of 60 s or more, and 10 to 600 s between attempts."""
+
+    ack_deadline: int = 30
+    minimum_backoff: float = 0.1
+    maximum_backoff: float = 6.0
+    max_delivery_attempts: int = 5
+
+
+def make_bucket(url: str, names: Names) -> None:
+    """Do nothing when it exists. `url` is that of the storage server. Raises `StoreUnavailable`.
+
+    Google's client would try for two minutes to reach a server that is not there.
+    """
+    data = json.dumps({"name": names.bucket}).encode()
+    try:
+        request = urllib.request.Request(f"{url}/storage/v1/b?project={names.project}", data, JSON)  # noqa: S310 - http, of an emulator
+        with processes.OPENER.open(request, timeout=TIMEOUT):
+            return
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != HTTPStatus.CONFLICT:
+                raise StoreUnavailable(
+                    f"The storage server at {url} made no bucket: it answered {error.code}."
+                ) from None
+    except (OSError, HTTPException, ValueError):
+        raise StoreUnavailable(
+            f"The storage server at {url} does not answer: start it, or unset STORAGE_EMULATOR_HOST."
+        ) from None
+
+
+def make_topics(host: str, names: Names) -> None:
+    """The topics, and the subscriptions that are pulled: a topic without one would lose what it is sent."""
+    with publisher(host) as topics, subscriber(host) as subscriptions:
+        for topic in (names.events, names.predictions, names.dead_letter, names.shadow):
+            _make(topics.create_topic, {"name": topic})
+        pulled = {
+            names.predictions_pull: names.predictions,
+            names.dead_letter_pull: names.dead_letter,
+            names.shadow_release: names.shadow,
+        }
+        for subscription, topic in pulled.items():
+            _make(subscriptions.create_subscription, {"name": subscription, "topic": topic})
+
+
+def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> None:
+    """Push events to `endpoint`; an existing subscription is given the new endpoint."""
+    push_config = {
+        "push_endpoint": endpoint,
+        "oidc_token": {"service_account_email": names.push_account, "audience": endpoint},
+    }
+    request = {"name": names.events_push, **delivered(names, delivery), "push_config": push_config}
+    with subscriber(host) as subscriptions:
+        if not _make(subscriptions.create_subscription, request):
+            subscriptions.modify_push_config(request={"subscription": names.events_push, "push_config": push_config})
+
+
+def make_pull(host: str, names: Names, delivery: Delivery) -> None:
+    """What the worker pulls from. Beside a push subscription it gets every event too: both answer with the same
+    `prediction_id`."""
+    with subscriber(host) as subscriptions:
+        _make(subscriptions.create_subscription, {"name": names.events_pull, **delivered(names, delivery)})
+
+
+def delivered(names: Names, delivery: Delivery) -> dict[str, Any]:
+    """How a subscription delivers events."""
+    return {
+        "topic": names.events,
+        "ack_deadline_seconds": delivery.ack_deadline,
+        "retry_policy": {
+            "minimum_backoff": timedelta(seconds=delivery.minimum_backoff),
+            "maximum_backoff": timedelta(seconds=delivery.maximum_backoff),
+        },
+        "dead_letter_policy": {
+            "dead_letter_topic": names.dead_letter,
+            "max_delivery_attempts": delivery.max_delivery_attempts,
+        },
+    }
+
+
+def publisher(host: str) -> PublisherClient:
+    """For a server at `host`, whatever the environment says. Closing it closes its channel."""
+    return PublisherClient(transport=PublisherGrpcTransport(channel=_channel(host)))
+
+
+def subscriber(host: str) -> SubscriberClient:
+    return SubscriberClient(transport=SubscriberGrpcTransport(channel=_channel(host)))
+
+
+def _channel(host: str) -> grpc.Channel:
+    """Past any proxy: it knows nothing about addresses of this machine."""
+    return grpc.insecure_channel(host, [("grpc.enable_http_proxy", 0)])
+
+
+def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:
+    """Whether it did not exist before."""
+    try:
+        create(request=request)
+    except AlreadyExists:
+        return False
+    return True

@@ -1,0 +1,237 @@
+"""Everything on one machine: storage, Pub/Sub, both functions and the entry points of the container, a process each."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+from modelserve_control.common import processes
+from modelserve_control.common.processes import Child
+from modelserve_control.local import emulators, resources
+from modelserve_control.local.resources import Delivery, Names
+
+WATCH = 0.5  # seconds
+# Whoever promotes here wants to see it at once, and the storage beside it costs nothing.
+REFRESH = {"MODEL_REFRESH_SECONDS": "1"}
+FUNCTIONS = processes.SOURCES / "functions"
+
+# What the container's entry points serve: the model of the function that they stand in for.
+CONTAINER = {"http": "predict", "events": "predict_event", "worker": "predict_event"}
+PUBLISHERS = ("predict_event", "events", "worker")
+
+
+@dataclass(frozen=True)
+class Function:
+    """How one function is started. `environ` is added to what the stack sets."""
+
+    model_uri: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """`predict` or `predict_event` None: that function is not started. `pubsub` is `embedded` or `official`. `gke` starts
+    the container's entry points beside them.
+
+    What `environ` names in STORAGE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST is used instead of starting it.
+    """
+
+    predict: Function | None = None
+    predict_event: Function | None = None
+    gke: bool = False
+    pubsub: str = "embedded"
+    project: str = "modelserve-local"
+    bucket: str = "modelserve-local"
+    delivery: Delivery = field(default_factory=Delivery)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """What a client needs to know. What was not started has no URL."""
+
+    storage: str
+    pubsub: str
+    project: str
+    bucket: str
+    predict: str | None
+    predict_event: str | None
+    http: str | None
+    events: str | None
+    worker: str | None
+    topics: Mapping[str, str]
+    subscriptions: Mapping[str, str]
+    logs: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Stack:
+    """A context manager. Enter it on a thread that lives until it is left, see `processes.start`.
+
+    Entering returns when every process answers: functions on GET /health/live, with or without an active model.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.names = Names(options.project, options.bucket)
+        self.storage = ""
+        self.pubsub = ""
+        self._functions: dict[str, Child] = {}
+        self._urls: dict[str, str] = {}
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Stack:
+        with ExitStack() as entered:
+            self.directory = Path(entered.enter_context(tempfile.TemporaryDirectory(prefix="modelserve-")))
+            self.storage = self._storage(entered)
+            self.pubsub = self._pubsub(entered)
+            resources.make_bucket(self.storage, self.names)
+            resources.make_topics(self.pubsub, self.names)
+            entered.callback(self._stop_functions)
+            self._start_functions()
+            self._exit = entered.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    @property
+    def client_environ(self) -> dict[str, str]:
+        """What Google's clients and the `modelserve` command need to find this stack."""
+        return {
+            "STORAGE_EMULATOR_HOST": self.storage,
+            "PUBSUB_EMULATOR_HOST": self.pubsub,
+            "GOOGLE_CLOUD_PROJECT": self.names.project,
+            # Without credentials Google's clients ask the metadata server of a machine that is none of Google's.
+            "NO_GCE_CHECK": "true",
+            **processes.direct(self.options.environ),
+        }
+
+    @property
+    def addresses(self) -> Addresses:
+        names = self.names
+        return Addresses(
+            storage=self.storage,
+            pubsub=self.pubsub,
+            project=names.project,
+            bucket=names.bucket,
+            predict=self._urls.get("predict"),
+            predict_event=self._urls.get("predict_event"),
+            http=self._urls.get("http"),
+            events=self._urls.get("events"),
+            worker=self._urls.get("worker"),
+            topics={
+                "events": names.events,
+                "predictions": names.predictions,
+                "dead_letter": names.dead_letter,
+                "shadow": names.shadow,
+            },
+            subscriptions={
+                "events_push": names.events_push,
+                "events_pull": names.events_pull,
+                "predictions_pull": names.predictions_pull,
+                "dead_letter_pull": names.dead_letter_pull,
+                "shadow_release": names.shadow_release,
+            },
+            logs=str(self.directory),
+        )
+
+    def function(self, target: str) -> Child:
+        """The process of `predict` or `predict_event`: its pid, its log."""
+        return self._functions[target]
+
+    def wait_until_active(self, target: str, seconds: float = 120.0) -> None:
+        """Until the function has an active model. Raise `ProcessFailed` with its last lines otherwise."""
+        self.function(target).wait_until(processes.answering(f"{self._urls[target]}/health/ready"), seconds)
+
+    def restart(self, target: str, environ: Mapping[str, str] | None = None) -> None:
+        """Stop a function as Cloud Run would and start it at the same address, with `environ` added."""
+        processes.stop([self._functions[target]])
+        self._launch(target, self._wanted()[target], int(self._urls[target].rpartition(":")[2]), environ or {})
+        self._wait_live(target)
+
+    def watch(self) -> NoReturn:
+        """Return never; raise `ProcessFailed` as soon as a function has ended."""
+        while True:
+            for child in self._functions.values():
+                child.check()
+            time.sleep(WATCH)
+
+    # --- starting ---
+
+    def _storage(self, entered: ExitStack) -> str:
+        given = self.options.environ.get("STORAGE_EMULATOR_HOST")
+        return given or entered.enter_context(emulators.storage(self.directory))
+
+    def _pubsub(self, entered: ExitStack) -> str:
+        given = self.options.environ.get("PUBSUB_EMULATOR_HOST")
+        kind = emulators.official_pubsub if self.options.pubsub == "official" else emulators.pubsub
+        return given or entered.enter_context(kind(self.directory))
+
+    def _wanted(self) -> dict[str, Function]:
+        functions = {"predict": self.options.predict, "predict_event": self.options.predict_event}
+        if self.options.gke:
+            functions |= {kind: functions[target] for kind, target in CONTAINER.items()}
+        return {target: function for target, function in functions.items() if function}
+
+    def _start_functions(self) -> None:
+        """All at once: importing is most of their start."""
+        wanted = self._wanted()
+        if "worker" in wanted:
+            resources.make_pull(self.pubsub, self.names, self.options.delivery)
+        for target, function in wanted.items():
+            self._launch(target, function, processes.free_port(), {})
+        for target in wanted:
+            self._wait_live(target)
+        if "predict_event" in wanted:
+            resources.make_push(self.pubsub, self.names, self._urls["predict_event"] + "/", self.options.delivery)
+
+    def _launch(self, target: str, function: Function, port: int, extra: Mapping[str, str]) -> None:
+        self._urls[target] = f"http://127.0.0.1:{port}"
+        command, host = self._host(target)
+        environ = {
+            **REFRESH,
+            "SHADOW_TOPIC": self.names.shadow,
+            **self.options.environ,
+            **self.client_environ,
+            **host,
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "MODEL_URI": function.model_uri,
+            **function.environ,
+            **extra,
+        }
+        if target in PUBLISHERS:
+            topics = {"PREDICTIONS_TOPIC": self.names.predictions, "DEAD_LETTER_TOPIC": self.names.dead_letter}
+            environ = {**topics, **environ}
+        self._functions[target] = processes.start(target, command, self.directory / f"{target}.log", environ)
+
+    def _host(self, target: str) -> tuple[list[str], dict[str, str]]:
+        """The command that starts a function, or an entry point of the container, and what only it is told."""
+        if target in CONTAINER:
+            environ = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
+            return processes.module("modelserve", target), environ
+        environ = {
+            "FUNCTION_TARGET": target,
+            "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
+            "FUNCTION_USE_ASGI": "true",
+        }
+        return processes.module("functions_framework"), environ
+
+    def _wait_live(self, target: str) -> None:
+        self._functions[target].wait_until(processes.answering(f"{self._urls[target]}/health/live"))
+
+    def _stop_functions(self) -> None:
+        """Before Pub/Sub and storage, because they flush what they have accepted."""
+        processes.stop(self._functions.values())

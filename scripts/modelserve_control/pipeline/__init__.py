@@ -1,1 +1,0 @@
-"""What only the steps of the pipeline need: python -m modelserve_control.pipeline.NAME."""

@@ -1,0 +1,106 @@
+"""Avro types of what a signature describes, in the form that Pub/Sub takes: one record, with no names but Avro's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Any, Final
+
+from modelserve.schema.nested import Fields, ListOf, MapOf
+from modelserve.schema.tensors import Tensor
+from modelserve.schema.types import Kind
+from modelserve_control.common.errors import NoAvroForm
+
+Type = str | dict[str, Any] | list[Any]
+
+# https://avro.apache.org/docs/1.12.0/specification/#names
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# As JSON carries them: a datetime is a text, and of bytes it is their base64 text that stands in the message.
+SCALARS: Final[Mapping[str, str]] = {
+    "boolean": "boolean",
+    "integer": "int",
+    "long": "long",
+    "float": "float",
+    "double": "double",
+    "string": "string",
+    "binary": "bytes",
+    "datetime": "string",
+    # items of tensors
+    "float32": "float",
+    "float64": "double",
+    "int8": "int",
+    "int16": "int",
+    "int32": "int",
+    "int64": "long",
+    "uint8": "int",
+    "uint16": "int",
+    "uint32": "long",
+}
+
+
+class Avro:
+    """Makes the types of one schema, in which every record has a name of its own."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def of(self, kind: Kind, place: str) -> Type:
+        """The type of one value. Raises NoAvroForm naming `place`."""
+        if isinstance(kind, Tensor):
+            made = self.of(kind.item, place)
+            for _ in kind.shape:
+                made = array(made)
+            return made
+        if isinstance(kind, ListOf):
+            return array(self.of(kind.items, place))
+        if isinstance(kind, MapOf):
+            return {"type": "map", "values": self.of(kind.values, place)}
+        if isinstance(kind, Fields):
+            fields = {
+                name: optional(self.of(item, f"{place}.{name}"), required)
+                for name, (item, required) in kind.fields.items()
+            }
+            return record(f"Record{next(self._numbers)}", fields)
+        if kind.name not in SCALARS:
+            raise NoAvroForm(
+                f"{place} has the type {kind.name}, which Avro has no form for; leave the topic without one."
+            )
+        return SCALARS[kind.name]
+
+
+def array(items: Type) -> Type:
+    return {"type": "array", "items": items}
+
+
+def optional(made: Type, required: bool) -> Type:
+    return made if required else ["null", made]
+
+
+def has_union(made: Type) -> bool:
+    """Also of what is inside."""
+    if not isinstance(made, dict):
+        return isinstance(made, list)
+    parts = [made[key] for key in ("items", "values") if key in made]
+    return any(map(has_union, parts + [part["type"] for part in made.get("fields", ())]))
+
+
+def record(name: str, fields: Mapping[str, Type]) -> dict[str, Any]:
+    check_names(fields)
+    return {"type": "record", "name": name, "fields": [field(name, made) for name, made in fields.items()]}
+
+
+def field(name: str, made: Type) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "type": made}
+    return found | {"default": None} if isinstance(made, list) else found
+
+
+def check_names(names: Iterable[str]) -> None:
+    """A name cannot be escaped either: in a message it stands as it is."""
+    wrong = [name for name in names if not NAME.fullmatch(name)]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise NoAvroForm(
+            f"Avro allows no such names as {', '.join(map(ascii, wrong[:5]))}{more}, only letters, digits and _, not "
+            "first a digit; publish the model with other names, or leave the topic without a schema."
+        )

@@ -1,0 +1,162 @@
+"""Publishing: validate a private copy, take a number, upload, and write the manifest last.
+
+The number is taken by creating the version's MLmodel, which every version has and which only one publisher can create.
+A publisher that is killed leaves a number without a manifest: readers do not see it, and the next one skips it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from modelserve.core.errors import ArtifactMissing, NotFound, PreconditionFailed
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.names import checksums
+from modelserve.store.names.locations import check_alias, check_model_name, manifest_name, version_prefix
+from modelserve.store.names.paths import walk
+from modelserve.store.versions.manifest import FileEntry, Manifest
+from modelserve_control.common import provenance
+from modelserve_control.common.errors import UploadCorrupt
+from modelserve_control.common.progress import Advance, Progress
+from modelserve_control.publish import source, validation
+from modelserve_control.registry import catalog, promote
+
+MLMODEL = "MLmodel"
+# Each lost race means that another publisher got a number, so this many rivals at once can pass.
+ATTEMPTS = 1_000
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to publish, and how."""
+
+    source: str
+    name: str
+    alias: str | None = None
+    data: Path | None = None
+    trust: str = "strict"
+    presentation: Mapping[str, Any] = field(default_factory=dict)
+    compile: str = "auto"
+    merge: str = "auto"
+
+
+def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
+    """The new version, and the alias's move when one was asked for. Raises ServeError when refused."""
+    check_model_name(order.name)
+    if order.alias:
+        check_alias(order.alias)
+    refuse_without_bucket(objects, order.name)
+    with TemporaryDirectory(prefix="modelserve-") as scratch:
+        progress.say(f"fetching {order.source}")
+        fetched = source.fetch(order.source, Path(scratch))
+        progress.say("validating: loading the model and scoring its sample in a process of its own")
+        validated = validation.validate(
+            fetched.directory, order.data, order.trust, order.presentation, order.compile, order.merge
+        )
+        if validated.inferred:
+            progress.say(
+                "the model had no signature; one was inferred from the sample and written into the copy's MLmodel"
+            )
+        progress.say(compiled(validated))
+        for warning in validated.warnings:
+            progress.say(f"warning: {warning}")
+        draft = describe(order, fetched, validated)
+        made = upload(objects, draft, fetched.directory, progress)
+    result: dict[str, Any] = {"name": made.name, "version": made.version, "manifest_sha256": made.digest}
+    result |= {"files": len(made.files), "bytes": sum(entry.size for entry in made.files)}
+    result |= {"runtime": made.runtime["kind"], "verified": made.runtime.get("verified")}
+    result |= {"not_compiled": validated.not_compiled}
+    result |= {"methods": list(made.methods), "signature_inferred": validated.inferred, "alias": None}
+    if order.alias:
+        reason = f"published from {order.source}"
+        result["alias"] = promote.promote(objects, made.name, made.version, order.alias, reason)
+    return result
+
+
+def refuse_without_bucket(objects: Objects, name: str) -> None:
+    """Before the model is fetched and compiled, which takes long."""
+    try:
+        catalog.entries(objects, name)
+    except ArtifactMissing as error:
+        raise NotFound("There is no bucket of the name in --store; publishing makes none.") from error
+
+
+def compiled(validated: validation.Validated) -> str:
+    verified = validated.runtime.get("verified")
+    if verified is None:
+        return f"native: {validated.not_compiled}" if validated.not_compiled else "native, as asked for"
+    rows, difference = verified["rows"], verified["greatest_difference"]
+    return f"compiled, and verified on {rows:,} rows: greatest difference {difference:.1e}, no label differs"
+
+
+def describe(order: Order, fetched: source.Source, validated: validation.Validated) -> Manifest:
+    """The manifest but for its number."""
+    mlmodel = yaml.safe_load((fetched.directory / MLMODEL).read_text())
+    return Manifest(
+        name=order.name,
+        version="1",
+        files=tuple(files(fetched.directory)),
+        signature=validated.signature,
+        runtime=validated.runtime,
+        methods=validated.methods,
+        environment=validated.environment,
+        presentation=dict(order.presentation) or None,
+        provenance=provenance.provenance(fetched.uri, mlmodel) | {"trust": order.trust},
+        sample=validated.sample,
+    )
+
+
+def files(directory: Path) -> list[FileEntry]:
+    found = []
+    for path, _ in walk(str(directory)):
+        sums = checksums.of_file(directory / path)
+        found.append(FileEntry(path, sums.size, sums.crc32c, sums.sha256))
+    return found
+
+
+def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progress) -> Manifest:
+    """Everything create-only; the manifest when all else is there and checked."""
+    with progress.upload(sum(entry.size for entry in draft.files)) as advance:
+        made = replace(draft, version=take_number(objects, draft.name, directory, advance))
+        prefix = version_prefix(made.name, made.version)
+        for entry in made.files:
+            if entry.path != MLMODEL:
+                objects.create(f"{prefix}/{entry.path}", directory / entry.path, advance)
+    verify(objects, made)
+    objects.write(manifest_name(made.name, made.version), made.to_bytes(), if_generation_match=0)
+    progress.say(f"published {made.name} version {made.version}")
+    return made
+
+
+def take_number(objects: Objects, name: str, directory: Path, advance: Advance) -> str:
+    """The first free number above all that were ever taken."""
+    number = max(catalog.entries(objects, name), default=0)
+    for _ in range(ATTEMPTS):
+        number += 1
+        try:
+            objects.create(f"{version_prefix(name, str(number))}/{MLMODEL}", directory / MLMODEL, advance)
+        except PreconditionFailed:
+            advance(-(directory / MLMODEL).stat().st_size)
+        else:
+            return str(number)
+    raise PreconditionFailed(f"{ATTEMPTS} other publishers of {name} were first; try again.")
+
+
+def verify(objects: Objects, made: Manifest) -> None:
+    """The bucket holds exactly the files that were validated: each upload was checked, this also finds what else came."""
+    prefix = version_prefix(made.name, made.version) + "/"
+    stored = {info.name.removeprefix(prefix): info for info in objects.list(prefix)}
+    wrong = sorted(stored.keys() ^ {entry.path for entry in made.files})
+    for entry in made.files:
+        info = stored.get(entry.path)
+        if info and (info.size != entry.size or info.crc32c not in (None, entry.crc32c)):
+            wrong.append(entry.path)
+    if wrong:
+        raise UploadCorrupt(
+            f"Version {made.version} of {made.name} was changed while it was uploaded ({', '.join(wrong[:5])}); publish again."
+        )

@@ -1,0 +1,64 @@
+"""A few rows of a model's input: from `--data`, or the input example that MLflow keeps with the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelserve.core.errors import BadInput, Malformed, SettingError
+from modelserve.payloads import Limits, Payload, parquet, predictions
+from modelserve.payloads import csv as text_csv
+from modelserve.payloads import json as strict_json
+from modelserve.payloads import mlflow as invocations
+from modelserve.payloads import records as plain
+from modelserve.schema.batch import Table
+from modelserve.schema.signature import Signature
+from modelserve.schema.types import MISSING
+
+ROWS = 5  # a warm-up needs one; a few show that the model takes several
+# A data file is the publisher's own, so its limits only keep a mistake from filling the memory.
+LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64, cells=1_000_000_000)
+EXAMPLE = "serving_input_example.json"  # MLflow 3 writes the input example also as a body of /invocations
+
+
+def read(path: Path, signature: Signature | None) -> Payload:
+    """Parquet, CSV or JSON (a list of records, or any body of /invocations), checked as the server checks it."""
+    kind = path.suffix.lower()
+    data = path.read_bytes()
+    try:
+        if kind == ".parquet":
+            return parquet.parse(data, signature, LIMITS)
+        if kind == ".csv":
+            return text_csv.parse(data, signature, LIMITS)
+        if kind == ".json":
+            return parse(strict_json.decode(data, LIMITS.depth), signature)
+    except BadInput as error:
+        raise Malformed(f"{path.name} cannot be read as a sample: {error.message}", error.details) from error
+    raise SettingError(f"A sample is a .parquet, .csv or .json file; {path.name} is neither.")
+
+
+def parse(value: Any, signature: Signature | None) -> Payload:
+    if invocations.is_form(value, signature):
+        return invocations.parse(value, signature, LIMITS)
+    return plain.parse(value, signature, LIMITS)
+
+
+def example(directory: Path) -> Path | None:
+    """The model's own input example, if it was saved with one."""
+    path = directory / EXAMPLE
+    return path if path.is_file() else None
+
+
+def records(table: Table) -> list[dict[str, Any]]:
+    """The first rows as JSON records. Missing cells stay missing."""
+    rows = range(min(table.rows, ROWS))
+    names = table.columns.items()
+    return [{name: cell(values[row]) for name, values in names if values[row] is not MISSING} for row in rows]
+
+
+def cell(value: Any) -> Any:
+    if isinstance(value, np.datetime64):
+        return str(np.datetime_as_string(value))
+    return predictions.plain(value)

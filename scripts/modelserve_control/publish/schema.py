@@ -1,0 +1,156 @@
+"""`modelserve schema`: what stands on the topics of a version, as an Avro schema.
+
+Pub/Sub checks JSON messages by Avro's JSON encoding, which wraps every value of a union but null: {"double": 1.5}. Our
+prediction events are plain JSON, so their schema has no union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelserve.core.errors import ArtifactCorrupt
+from modelserve.models.native.runtime import ROW_WISE
+from modelserve.payloads.predictions import Presentation
+from modelserve.schema.signature import Column, Signature, from_mlmodel
+from modelserve.store.buckets.objects import NotModified, Objects
+from modelserve.store.names.locations import version_prefix
+from modelserve.store.trust import mlmodel
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common.errors import NoAvroForm
+from modelserve_control.common.progress import Progress
+from modelserve_control.publish.avro import Avro, Type, array, has_union, optional, record
+from modelserve_control.registry import version_ref
+
+LABELS: Final[Mapping[type, str]] = {str: "string", bool: "boolean", int: "long", float: "double"}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The event function's settings of the same names, and the Avro type of the ids."""
+
+    features_field: str | None = None
+    id_field: str | None = None
+    id_type: str = "string"
+
+
+def schema(objects: Objects, what: str, part: str, fields: Fields, progress: Progress) -> dict[str, Any]:
+    """`part` is predictions or input. Raises NotFound and NoAvroForm."""
+    manifest = version_ref.manifest(objects, what)
+    if part == "input":
+        return input_record(manifest, fields, progress)
+    return prediction_event(objects, manifest, fields)
+
+
+# --- what comes in ---
+
+
+def input_record(manifest: Manifest, fields: Fields, progress: Progress) -> dict[str, Any]:
+    """A record of the columns; with a features field one record around it."""
+    avro = Avro()
+    columns = {
+        column.name: optional(avro.of(column.kind, f"The column {column.name}"), column.required)
+        for column in signature_of(manifest).columns
+    }
+    unions = [name for name, made in columns.items() if has_union(made)]
+    if unions:
+        progress.say(
+            f"warning: {', '.join(unions)} may be null or hold a null, and Avro's JSON encoding wraps what is not; the event function takes "
+            "plain JSON, so leave the input topic without a schema"
+        )
+    own: dict[str, Type] = {fields.id_field: fields.id_type} if fields.id_field else {}
+    if fields.features_field:
+        return record("Input", {fields.features_field: record("Features", columns)} | own)
+    return record("Input", own | columns)
+
+
+def signature_of(manifest: Manifest) -> Signature:
+    found = from_mlmodel(manifest.signature)
+    if found is None:
+        raise NoAvroForm(f"{manifest.name} version {manifest.version} has no signature; publish it with --data FILE.")
+    return found
+
+
+# --- what goes out ---
+
+
+def prediction_event(objects: Objects, manifest: Manifest, fields: Fields) -> dict[str, Any]:
+    """See `modelserve.events.results.make_result`. Without predict_method, which gives results of other forms."""
+    presentation = Presentation.from_manifest(manifest.presentation)
+    label = label_type(manifest)
+    if label is None:
+        result = {presentation.label or "prediction": answer(objects, manifest)}
+    else:
+        result = classified(presentation, label)
+    if fields.id_field:
+        result[fields.id_field] = fields.id_type
+    prediction = record("Prediction", result)
+    if has_union(prediction):
+        raise NoAvroForm("The outputs have fields that may be missing, which plain JSON does not say as Avro wants it.")
+    event: dict[str, Type] = {"model": "string", "version": "string", "prediction": prediction}
+    return record("PredictionEvent", event | {"prediction_id": "string"})
+
+
+def classified(presentation: Presentation, label: Type) -> dict[str, Type]:
+    """As `payloads.predictions.results`, whose later keys replace earlier ones. A map takes labels of any spelling."""
+    result: dict[str, Type] = {"prediction": label, "probabilities": {"type": "map", "values": "double"}}
+    if presentation.positive_class is not None:
+        name = presentation.label or presentation.positive_class
+        result |= {f"{name}_probability": "double", name: "boolean"}
+    return result
+
+
+def label_type(manifest: Manifest) -> Type | None:
+    """What the labels of a classifier are; None for a model whose results are its predictions alone."""
+    if not {"predict", "predict_proba"} <= set(manifest.methods):
+        return None
+    if manifest.runtime["kind"] == "compiled":
+        classes = manifest.runtime.get("classes")
+        return LABELS[type(classes[0])] if classes else None
+    outputs = outputs_of(manifest)
+    # Several outputs have labels of their own each, and their results no probabilities.
+    return Avro().of(outputs[0].kind, "The label") if len(outputs) == 1 else None
+
+
+def answer(objects: Objects, manifest: Manifest) -> Type:
+    """One row's prediction, where it is not a label with its probabilities."""
+    avro = Avro()
+    outputs = outputs_of(manifest)
+    types = {output.name: avro.of(output.kind, f"The output {output.name}") for output in outputs}
+    if not estimator(objects, manifest):
+        return next(iter(types.values())) if len(types) == 1 else record("Answer", types)
+    # A signature is often inferred from the labels of the training, whose whole numbers a regressor answers with doubles.
+    found = [double(made) for made in types.values()]
+    if any(made != found[0] for made in found):
+        raise NoAvroForm("The outputs have several types and stand in one array; leave the topic without a schema.")
+    return found[0] if len(found) == 1 else array(found[0])
+
+
+def double(made: Type) -> Type:
+    if isinstance(made, dict) and made["type"] == "array":
+        return array(double(made["items"]))
+    return "double" if made in ("int", "long", "float") else made
+
+
+def outputs_of(manifest: Manifest) -> tuple[Column, ...]:
+    """Of the model's own method, which is the one that signatures describe."""
+    found = from_mlmodel({"inputs": (manifest.signature or {}).get("outputs")})
+    if found is None:
+        raise NoAvroForm("The signature has no outputs; save the model with infer_signature(X, model.predict(X)).")
+    if manifest.methods[0] != "predict":
+        raise NoAvroForm(
+            f"The model answers with {manifest.methods[0]}, which the signature's outputs describe and events do not hold; "
+            "publish it with predict as its own method."
+        )
+    return found.columns
+
+
+def estimator(objects: Objects, manifest: Manifest) -> bool:
+    """Whether it answers with one array, whatever its outputs are called."""
+    if manifest.runtime["kind"] == "compiled":
+        return True
+    found = objects.read(f"{version_prefix(manifest.name, manifest.version)}/MLmodel", mlmodel.LIMIT)
+    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
+        raise ArtifactCorrupt("The store answered a question that was not asked.")
+    return mlmodel.config(mlmodel.parse(found[0]), {}).loader_module in ROW_WISE

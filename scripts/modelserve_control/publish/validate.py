@@ -1,0 +1,253 @@
+"""The child process of publishing: `python -m modelserve_control.publish.validate DIRECTORY ANSWER [--data FILE]`.
+
+It loads the model with the server's own policy and runtime, scores the sample with every method, and writes what it
+found, or the error, as JSON to the file ANSWER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from modelserve.core.errors import Body, Malformed, ServeError, body
+from modelserve.models.native.load import load_runtime
+from modelserve.models.native.runtime import NativeRuntime
+from modelserve.models.protocols import Runtime
+from modelserve.models.scorers.outputs import RowsMismatch, score_rows
+from modelserve.models.warmup import dependence, take_rows
+from modelserve.payloads import Payload
+from modelserve.payloads.predictions import encode, jsonable
+from modelserve.schema.batch import Batch, Table
+from modelserve.schema.signature import Signature, from_mlmodel, infer
+from modelserve.store.trust import policy
+from modelserve.store.trust.environment import check_environment
+from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
+from modelserve_control.publish import sample
+
+# Of the sample: scored whole, reversed, in halves and one by one.
+PROOF_ROWS: Final = 20
+# A sample of one row stands there several times: only more rows than one show that each gets an answer.
+REPEATED: Final = [0, 0, 0]
+READS_NAMES: Final = (
+    "A text step read the table instead of its column. Put it inside a ColumnTransformer that names the column without "
+    'brackets: ColumnTransformer([("text", TfidfVectorizer(), "NAME")]).'
+)
+DROPS_ROWS: Final = (
+    "A step drops rows. Fill missing values in its place, for example with SimpleImputer, or drop rows before fitting."
+)
+OTHER_ROWS: Final = "A version must give one answer for each row."
+# Cells that every model of the type may be asked.
+PLACEHOLDERS: Final[Mapping[str, Any]] = {
+    "boolean": True,
+    "integer": 1,
+    "long": 1,
+    "float": 1.0,
+    "double": 1.0,
+    "string": "a",
+    "datetime": "2024-01-01T00:00:00",
+    "binary": "YQ==",
+}
+
+
+def validate(
+    directory: Path, data: Path | None, trust: str, mode: str = "never", merge: str = "auto"
+) -> dict[str, Any]:
+    """See `modelserve_control.publish.validation.Validated`. `mode` is publish's --compile, `merge` its --merge.
+
+    Raises ServeError.
+    """
+    config = policy.check(directory, trust)
+    warnings = list(check_environment(config.environment, "native"))
+    signature = from_mlmodel(config.signature)
+    inferred = signature is None
+    if signature is None:
+        signature = infer_signature(directory, data)
+    runtime = load_runtime(directory, config, signature)
+    chosen = data or sample.example(directory)
+    payload = sample.read(chosen, signature) if chosen else None
+    reason, merges = None, None
+    if payload:
+        reason = score(runtime, signature, payload)
+        merges = False if reason else True if payload.table.rows > 1 else None
+    else:
+        score_placeholders(runtime, signature)
+        warnings.append("the model came without an input example and without --data, so it was loaded but not scored")
+    if reason is not None:
+        if merge == "require":
+            raise NotMerged(f"Requests to this model cannot be merged: {reason}")
+        warnings.append(f"each request is scored by itself: {reason}")
+    native = {"kind": "native"} | ({} if merges is None else {"merges": merges})
+    described, reason = compiled(directory, runtime, signature, payload, config.predict_fn, mode, native)
+    return {
+        "runtime": described,
+        "not_compiled": reason,
+        "signature": signature.raw,
+        "methods": runtime.methods,
+        "classes": runtime.classes,
+        "environment": config.environment,
+        "sample": sample.records(payload.table) if payload else [],
+        "inferred": inferred,
+        "warnings": warnings,
+    }
+
+
+def compiled(
+    directory: Path,
+    runtime: Runtime,
+    signature: Signature,
+    payload: Payload | None,
+    predict_fn: str,
+    mode: str,
+    native: Mapping[str, Any],
+) -> tuple[Mapping[str, Any], str | None]:
+    """The manifest's runtime, and why it is the native one although the other was asked for."""
+    if mode == "never" or not isinstance(runtime, NativeRuntime):
+        return native, None
+    if native.get("merges") is False:
+        if mode == "require":
+            raise NotCompiled("The model does not compile. The answer to a row depends on the rows beside it.")
+        return native, "The answer to a row depends on the rows beside it."
+    from modelserve_control.compile import CannotCompile
+    from modelserve_control.publish.compiling import add_compiled
+
+    batch = signature.check(payload.table) if payload else None
+    try:
+        return add_compiled(directory, runtime, signature, batch, predict_fn), None
+    except CannotCompile as error:
+        if mode == "require":
+            raise NotCompiled(f"The model does not compile. {error}") from error
+        return native, str(error)
+
+
+def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | None:
+    """Every method over the first rows; the answers must be JSON, one for each row. Why requests must not be merged."""
+    batch = signature.check(payload.table)
+    if not batch.rows:
+        raise Malformed("The sample has no rows.")
+    first = take_rows(batch, range(min(batch.rows, PROOF_ROWS)) if batch.rows > 1 else REPEATED)
+    params = signature.check_params({})
+    try:
+        outputs = score_rows(runtime, first, runtime.methods, params)
+        for output in outputs.values():
+            encode(jsonable(output))
+    except RowsMismatch as error:
+        raise no_answer_per_row(error, " of its sample" if batch.rows > 1 else "") from error
+    except ServeError:
+        raise
+    # A model may raise anything.
+    except Exception as error:
+        raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
+    return dependence(runtime, first, outputs, params) or dropped(runtime, signature, payload.table, params)
+
+
+def no_answer_per_row(error: RowsMismatch, rows: str = "") -> ValidationFailed:
+    advice = OTHER_ROWS
+    if error.missing is not None and error.missing > 0:
+        advice = READS_NAMES if error.answers == 1 else DROPS_ROWS
+    return ValidationFailed(f"{error.message[:-1]}{rows}. {advice}")
+
+
+def score_placeholders(runtime: Runtime, signature: Signature) -> None:
+    """Without a sample only the number of answers can be told, where the model takes such rows at all."""
+    names = {column.name: column.kind.name for column in signature.columns}
+    if not names or not set(names.values()) <= PLACEHOLDERS.keys():
+        return
+    table = Table({name: [PLACEHOLDERS[kind]] * len(REPEATED) for name, kind in names.items()}, len(REPEATED))
+    try:
+        score_rows(runtime, signature.check(table), runtime.methods, signature.check_params({}))
+    except RowsMismatch as error:
+        raise no_answer_per_row(error) from error
+    except Exception:  # a model need not take rows that are none of its own
+        return
+
+
+def dropped(runtime: Runtime, signature: Signature, table: Table, params: Mapping[str, Any]) -> str | None:
+    """Why requests must not be merged: one row with no value in every column that may have none is not answered."""
+    optional = {column.name for column in signature.columns if not column.required}
+    if not optional:
+        return None
+    rows = range(min(table.rows, PROOF_ROWS))
+    columns = {
+        name: [values[row] for row in rows] + [None if name in optional else values[0]]
+        for name, values in table.columns.items()
+    }
+    try:
+        score_rows(runtime, signature.check(Table(columns, len(rows) + 1)), runtime.methods, params)
+    except RowsMismatch as error:
+        return f"{error.message[:-1]} when a row has nulls; such a row will get no answer."
+    except Exception:  # so it is at every door: an error, and no wrong answer
+        return None
+    return None
+
+
+def infer_signature(directory: Path, data: Path | None) -> Signature:
+    """From the sample and what the model answers to it; written into the MLmodel of this copy."""
+    if data is None:
+        raise NoSignature(
+            "The model has no signature, so nothing sent to it could be checked: save it with "
+            "signature=infer_signature(X, y), or publish it with --data FILE, from which one is inferred."
+        )
+    batch = infer(sample.read(data, None).table)
+    written = write_signature(directory, batch)
+    signature = from_mlmodel(written)
+    if signature is None:
+        raise NoSignature("The sample has no columns from which a signature could be inferred.")
+    return signature
+
+
+def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
+    from modelserve_control.common.mlflow_logging import mlflow, silent
+
+    with silent():
+        import mlflow.pyfunc
+        import pandas as pd
+        from mlflow.models import Model
+        from mlflow.models import infer_signature as mlflow_infers
+
+        frame = pd.DataFrame(batch.columns)
+        try:
+            predicted = mlflow.pyfunc.load_model(str(directory)).predict(frame)
+        except Exception as error:
+            raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
+        model = Model.load(str(directory))
+        model.signature = mlflow_infers(frame, predicted)
+        model.save(str(directory / "MLmodel"))
+        return dict(model.signature.to_dict())
+
+
+def reason(error: BaseException) -> str:
+    """For the publisher, whose own model and sample these are: the exception with its first line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__}."
+
+
+def in_full(error: ServeError) -> str:
+    """The server keeps to itself what a flavor raised; the publisher needs it."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, ServeError) or type(cause).__name__ not in error.message:
+        return error.message
+    return f"{error.message} {reason(cause)}"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="modelserve_control.publish.validate")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("answer", type=Path)
+    parser.add_argument("--trust", default="strict")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--compile", default="never", choices=["auto", "require", "never"])
+    parser.add_argument("--merge", default="auto", choices=["auto", "require"])
+    given = parser.parse_args(words)
+    answer: Mapping[str, Any] | Body
+    try:
+        answer = validate(given.directory, given.data, given.trust, given.compile, given.merge)
+    except ServeError as error:
+        answer = body(error, "") | {"message": in_full(error)}
+    given.answer.write_text(json.dumps(answer, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Asks a process of its own whether a model loads and scores: a model may hang, crash or change its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from modelserve.core import errors
+from modelserve.core.errors import ServeError
+from modelserve_control.common import errors as refusals
+from modelserve_control.common import processes
+from modelserve_control.common.errors import ValidationFailed
+
+# As long as a server gives it, unless LOAD_TIMEOUT_SECONDS says otherwise.
+TIMEOUT_SECONDS = 600.0
+STDERR = 2
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the child found. `signature` is the MLmodel's, decoded; `sample` are the records it scored, at most five."""
+
+    signature: Mapping[str, Any]
+    methods: Sequence[str]
+    classes: Sequence[Any] | None
+    environment: Mapping[str, Any]
+    sample: Sequence[Mapping[str, Any]] = ()
+    inferred: bool = False
+    warnings: Sequence[str] = field(default=())
+    runtime: Mapping[str, Any] = field(default_factory=lambda: {"kind": "native"})
+    not_compiled: str | None = None
+    """Why the version will be native although a compiled form was tried."""
+
+
+def validate(
+    directory: Path,
+    data: Path | None,
+    trust: str,
+    presentation: Mapping[str, Any],
+    mode: str = "never",
+    merge: str = "auto",
+) -> Validated:
+    """Loads and scores as the server does. May write an inferred signature and a compiled form into the directory.
+
+    Raises what the server's own checks raise, or ValidationFailed when the child dies or is too slow.
+    """
+    with TemporaryDirectory(prefix="modelserve-") as scratch:
+        answer = Path(scratch) / "answer.json"
+        words = processes.module("modelserve_control.publish.validate", str(directory), str(answer), "--trust", trust)
+        words += ["--compile", mode, "--merge", merge]
+        code = run([*words, "--data", str(data)] if data else words)
+        if not answer.is_file():
+            raise ValidationFailed(f"The process that loaded the model ended with exit code {code} and no result.")
+        found = json.loads(answer.read_text())
+    if "error_code" in found:
+        raise failure(found)
+    validated = Validated(**found)
+    check_presentation(validated, presentation)
+    return validated
+
+
+def run(words: Sequence[str]) -> int:
+    """What the model prints goes to stderr: stdout is for the result of the command."""
+    try:
+        environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+        command = [*processes.launcher(), *words]
+        done = subprocess.run(command, stdout=STDERR, timeout=TIMEOUT_SECONDS, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        raise ValidationFailed(f"The model did not load and score its sample within {TIMEOUT_SECONDS:g} s.") from None
+    return done.returncode
+
+
+def failure(found: Mapping[str, Any]) -> ServeError:
+    """The child's error as the same class here."""
+    classes = [value for module in (errors, refusals) for value in vars(module).values() if isinstance(value, type)]
+    kinds = {
+        kind.code: kind for kind in classes if issubclass(kind, ServeError) and kind.__init__ is ServeError.__init__
+    }
+    return kinds.get(found["error_code"], ValidationFailed)(found["message"], found["details"])
+
+
+def check_presentation(validated: Validated, presentation: Mapping[str, Any]) -> None:
+    positive = presentation.get("positive_class")
+    if positive is None:
+        return
+    names = [str(label).lower() if isinstance(label, bool) else str(label) for label in validated.classes or ()]
+    if positive not in names:
+        has = f"its classes are {', '.join(names[:20])}" if names else "it is not a classifier with classes"
+        raise ValidationFailed(f"--positive-class names a class that the model does not have; {has}.")

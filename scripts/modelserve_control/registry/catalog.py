@@ -1,0 +1,120 @@
+"""What a store holds: versions with a manifest, numbers without one, aliases."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from modelserve.core.errors import ArtifactMissing, NotFound, SettingError
+from modelserve.store.buckets.objects import ObjectInfo, Objects
+from modelserve.store.buckets.open import open_objects
+from modelserve.store.names.locations import MANIFEST, Location, check_model_name, manifest_name, parse_store
+from modelserve.store.versions.alias import Alias, read_alias
+from modelserve.store.versions.manifest import Manifest
+from modelserve.store.versions.resolve import read_manifest
+
+NUMBERED = re.compile(r"models/[^/]+/versions/([1-9][0-9]{0,17})/(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number below versions/. Without `manifest` it does not exist for a reader, yet the number is taken."""
+
+    version: str
+    objects: tuple[ObjectInfo, ...]
+
+    @property
+    def manifest(self) -> ObjectInfo | None:
+        """Files of the model may have its name, in directories of their own."""
+        return next((info for info in self.objects if info.name.split("/", 4)[4] == MANIFEST), None)
+
+    @property
+    def size(self) -> int:
+        """Bytes, all files together."""
+        return sum(info.size for info in self.objects)
+
+
+@contextmanager
+def opened(store: str, new: bool = False) -> Iterator[Objects]:
+    """The store at an address. `new`: a directory need not be there yet, but its parent must."""
+    objects = open_objects(located(store, new))
+    try:
+        yield objects
+    finally:
+        objects.close()
+
+
+def located(store: str, new: bool = False) -> Location:
+    """Raises SettingError for what is no store's address, NotFound for a directory that is not there."""
+    try:
+        location = parse_store(store)
+    except SettingError:
+        if store.startswith("gs://"):
+            raise
+        raise SettingError("--store must be a bucket, like gs://B, or a directory that is laid out like one.") from None
+    path = location.bucket
+    if location.scheme == "gs" or os.path.isdir(path):
+        return location
+    if os.path.lexists(path):
+        raise NotFound(f"--store {store} is not a directory.")
+    if new and os.path.isdir(os.path.dirname(path)):
+        return location
+    raise NotFound(f"--store {store} does not exist{', nor does the directory it would be in' if new else ''}.")
+
+
+def entries(objects: Objects, name: str) -> dict[int, Entry]:
+    """By number, in order."""
+    found: dict[int, list[ObjectInfo]] = {}
+    for info in objects.list(f"models/{check_model_name(name)}/versions/"):
+        if match := NUMBERED.fullmatch(info.name):
+            found.setdefault(int(match[1]), []).append(info)
+    return {number: Entry(str(number), tuple(found[number])) for number in sorted(found)}
+
+
+def aliases(objects: Objects, name: str) -> dict[str, Alias]:
+    prefix = f"models/{check_model_name(name)}/aliases/"
+    found = {}
+    for info in objects.list(prefix):
+        alias = info.name.removeprefix(prefix).removesuffix(".json")
+        with suppress(SettingError):  # what can be no alias is somebody else's, as the folders of Google's console are
+            if document := read_alias(objects, name, alias):
+                found[alias] = document[0]
+    return found
+
+
+def manifest(objects: Objects, name: str, version: str) -> Manifest:
+    """Raises NotFound, naming the versions that there are."""
+    try:
+        return read_manifest(objects, manifest_name(name, version))[0]
+    except ArtifactMissing as error:
+        if not entries(objects, name):
+            raise no_model(objects, name) from error
+        raise NotFound(f"{name} has no version {version}; it has {known(objects, name)}.") from error
+
+
+def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
+    """The document and its generation. Raises NotFound, naming the aliases that there are."""
+    found = read_alias(objects, name, wanted)
+    if found is None:
+        if not (there := aliases(objects, name)) and not entries(objects, name):
+            raise no_model(objects, name)
+        raise NotFound(f"{name} has no alias {wanted}; it has {listed(there)}.")
+    return found
+
+
+def no_model(objects: Objects, name: str) -> NotFound:
+    there = sorted({info.name.split("/")[1] for info in objects.list("models/")})
+    return NotFound(f"The store has no model {check_model_name(name)}; it has {listed(dict.fromkeys(there))}.")
+
+
+def known(objects: Objects, name: str) -> str:
+    return listed({entry.version: entry for entry in entries(objects, name).values() if entry.manifest})
+
+
+def listed(found: Mapping[str, object]) -> str:
+    """At most ten of them, the last ones."""
+    names = list(found)[-10:]
+    return (("..., " if len(found) > len(names) else "") + ", ".join(names)) or "none"

@@ -1,0 +1,52 @@
+"""Deleting a version that nothing names. Its MLmodel stays, without a manifest, so that its number is never used again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelserve.core.errors import NotFound
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import check_version, manifest_name, version_prefix
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common.errors import VersionInUse
+from modelserve_control.registry import catalog
+
+
+def delete(objects: Objects, name: str, version: str, incomplete: bool = False) -> dict[str, Any]:
+    """The manifest goes first: from then on the version does not exist.
+
+    `incomplete` also clears a number whose publishing was killed. Raises VersionInUse while an alias names the version.
+    """
+    found = catalog.entries(objects, name).get(int(check_version(version)))
+    if found is None or not (found.manifest or incomplete):
+        hint = (
+            "; it was published only in part, use --incomplete to clear it" if found and len(found.objects) > 1 else ""
+        )
+        raise NotFound(f"{name} has no version {version}{hint}; it has {catalog.known(objects, name)}.")
+    refuse_named(objects, name, version)
+    if found.manifest:
+        withdraw(objects, name, version, found.manifest.generation)
+    kept = f"{version_prefix(name, version)}/MLmodel"
+    files = [info for info in found.objects if info.name != kept and info != found.manifest]
+    for info in files:
+        objects.delete(info.name, info.generation)
+    return {"name": name, "version": version, "files": len(files), "bytes": sum(info.size for info in files)}
+
+
+def withdraw(objects: Objects, name: str, version: str, generation: int) -> None:
+    """Deletes the manifest, and puts it back when an alias was moved to the version at the same moment."""
+    kept: Manifest = catalog.manifest(objects, name, version)
+    objects.delete(manifest_name(name, version), generation)
+    try:
+        refuse_named(objects, name, version)
+    except VersionInUse:
+        objects.write(manifest_name(name, version), kept.to_bytes(), if_generation_match=0)
+        raise
+
+
+def refuse_named(objects: Objects, name: str, version: str) -> None:
+    for alias, document in catalog.aliases(objects, name).items():
+        if document.version == version:
+            raise VersionInUse(f"The alias {alias} of {name} names version {version}; promote another one first.")
+        if document.previous_version == version:
+            raise VersionInUse(f"The alias {alias} of {name} would be rolled back to version {version}; it stays.")

@@ -1,0 +1,99 @@
+"""Moving an alias: one compare-and-swap write, so that of two movers one wins and the other is told who."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelserve.core.errors import ArtifactCorrupt, NotFound, PreconditionFailed
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import alias_name, manifest_name
+from modelserve.store.versions.alias import Alias, read_alias, write_alias
+from modelserve_control.common import provenance
+from modelserve_control.registry import catalog
+
+
+def promote(objects: Objects, name: str, version: str, alias: str, reason: str = "") -> dict[str, Any]:
+    """The alias as it is now. Promoting what is already there changes nothing, so that a retry is harmless.
+
+    Raises NotFound for a version that does not exist, PreconditionFailed naming the winner of a race.
+    """
+    digest = catalog.manifest(objects, name, version).digest
+    now, generation = standing(objects, name, alias)
+    if now and (now.version, now.manifest_sha256) == (version, digest):
+        return told(name, alias, now, changed=False)
+    moved = following(now, version, digest, reason)
+    return move(objects, name, alias, moved, generation)
+
+
+def standing(objects: Objects, name: str, alias: str) -> tuple[Alias | None, int]:
+    """What the alias says and its generation. What a damaged document named is lost: promoting writes it anew."""
+    info = objects.stat(alias_name(name, alias))
+    try:
+        found = read_alias(objects, name, alias)
+    except ArtifactCorrupt:
+        return None, info.generation if info else 0
+    return found or (None, 0)
+
+
+def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[str, Any]:
+    """Back to the previous version, which becomes the current one; a second rollback undoes the first."""
+    now, generation = catalog.alias(objects, name, alias)
+    if now.previous_version is None or now.previous_manifest_sha256 is None:
+        raise NotFound(
+            f"The alias {alias} of {name} has always named version {now.version}; there is nothing before it."
+        )
+    target, digest = now.previous_version, now.previous_manifest_sha256
+    if catalog.manifest(objects, name, target).digest != digest:
+        raise PreconditionFailed(
+            f"Version {target} of {name} is not the one that {alias} named before; promote instead."
+        )
+    why = reason or f"roll back from version {now.version}"
+    return move(objects, name, alias, following(now, target, digest, why), generation)
+
+
+def following(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
+    """The next document of an alias; what it says now becomes the previous version."""
+    return Alias(
+        version=version,
+        manifest_sha256=digest,
+        previous_version=now.version if now else None,
+        previous_manifest_sha256=now.manifest_sha256 if now else None,
+        updated_by=provenance.who(),
+        updated_at=provenance.now(),
+        reason=reason,
+    )
+
+
+def move(objects: Objects, name: str, alias: str, moved: Alias, generation: int) -> dict[str, Any]:
+    """Writes the alias, then looks whether its version was deleted in between, and takes the write back if so."""
+    written = write_alias(objects, name, alias, moved, generation)
+    if objects.stat(manifest_name(name, moved.version)) is None:
+        undo(objects, name, alias, moved, written)
+        raise PreconditionFailed(
+            f"Version {moved.version} of {name} was deleted meanwhile; the alias {alias} was not moved."
+        )
+    return told(name, alias, moved, changed=True)
+
+
+def undo(objects: Objects, name: str, alias: str, moved: Alias, generation: int) -> None:
+    if moved.previous_version is None or moved.previous_manifest_sha256 is None:
+        objects.delete(f"models/{name}/aliases/{alias}.json", generation)
+        return
+    back = Alias(
+        moved.previous_version,
+        moved.previous_manifest_sha256,
+        updated_by=moved.updated_by,
+        updated_at=provenance.now(),
+        reason=f"version {moved.version} was deleted while it was promoted",
+    )
+    write_alias(objects, name, alias, back, generation)
+
+
+def told(name: str, alias: str, now: Alias, changed: bool) -> dict[str, Any]:
+    result = {"name": name, "alias": alias, "version": now.version, "previous_version": now.previous_version}
+    return result | {
+        "changed": changed,
+        "updated_by": now.updated_by,
+        "updated_at": now.updated_at,
+        "reason": now.reason,
+    }

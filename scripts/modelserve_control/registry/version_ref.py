@@ -1,0 +1,70 @@
+"""How every command names a version of the store: NAME, NAME@ALIAS, NAME/N or NAME/versions/N."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from modelserve.core.errors import SettingError
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import check_alias, check_model_name, check_version, version_prefix
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.registry import catalog
+
+CHAMPION: Final = "champion"
+METAVAR: Final = "NAME[@ALIAS|/VERSION]"
+OF_MLFLOW: Final = ("models:/", "runs:/")
+# What stands where a directory might be named instead.
+SHORT: Final = re.compile(r"[^/@]+(@[^/]*|/[0-9]+|/versions/[^/]+)?")
+
+
+class Subject(NamedTuple):
+    """With neither `alias` nor `version` it is the model itself, or its champion where a version is needed."""
+
+    name: str
+    alias: str | None = None
+    version: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Below the store."""
+        if self.version is not None:
+            return version_prefix(self.name, self.version)
+        return f"models/{self.name}@{self.alias or CHAMPION}"
+
+
+def parse(text: str) -> Subject:
+    """Raises SettingError for what is none."""
+    name, at, alias = text.partition("@")
+    if at:
+        return Subject(check_model_name(name), alias=check_alias(alias))
+    name, slash, number = text.partition("/")
+    return Subject(check_model_name(name), version=check_version(number.removeprefix("versions/")) if slash else None)
+
+
+def manifest(objects: Objects, what: str) -> Manifest:
+    """Of one version. Raises NotFound, naming what there is."""
+    name, alias, version = parse(what)
+    if version is None:
+        version = catalog.alias(objects, name, alias or CHAMPION)[0].version
+    return catalog.manifest(objects, name, version)
+
+
+def model_uri(model: str, store: str | None) -> str:
+    """The MODEL_URI of a version of the store, of a directory here, or of any other address as it stands."""
+    if model.startswith(OF_MLFLOW):
+        raise SettingError(f"{model} is an address of MLflow's: publish it, then name it as the store does, {METAVAR}.")
+    if not SHORT.fullmatch(model) or Path(model).is_dir():
+        return model
+    if store is None:
+        raise SettingError(
+            f"There is no directory {model} here; if it is a version of a store, say which with --store, or write its whole address."
+        )
+    return in_store(model, store)
+
+
+def in_store(what: str, store: str) -> str:
+    """The MODEL_URI of a version. Raises SettingError and NotFound for what is no store."""
+    catalog.located(store)
+    return f"{store.rstrip('/')}/{parse(what).address}"

@@ -1,0 +1,152 @@
+"""Messages that are there together: what is scored in one call, and that one cannot spoil another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelserve.core.errors import ModelFailed, ServeError
+from modelserve.core.metrics import Metrics
+from modelserve.core.settings import Settings
+from modelserve.events.envelopes import Message
+from modelserve.events.messages import Job, Messages, Scored, cut
+from modelserve.events.records import Records
+from modelserve.models.protocols import Scorer
+from modelserve.models.scorers.inline import InlineScorer
+from modelserve.models.scorers.outputs import RowsMismatch
+from modelserve.payloads import json as strict_json
+from modelserve.schema.batch import Batch, Table
+from signatures import signature
+from tiny import Tiny, double, loaded
+
+
+def score(
+    runtime: Tiny, *bodies: bytes, kind: str = "double?", scorer: Scorer | None = None, **settings: str
+) -> list[Any]:
+    """Per message its predictions, or the codes of what is bad in it, or the error that asks for it again."""
+    with loaded(runtime, signature(x=kind)) as found:
+        made = found if scorer is None else replace(found, scorer=scorer)
+        messages = Messages(Settings.from_environ(settings), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
+        together = [Message(body, f"m{number}") for number, body in enumerate(bodies)]
+        return [told(one) for one in asyncio.run(messages.score(made, together))]
+
+
+def told(one: Scored | Exception) -> Any:
+    if isinstance(one, Exception):
+        return type(one)
+    values = [strict_json.decode(result.body, 10)["prediction"]["prediction"] for result in one.results]
+    return values + [bad.error.code for bad in one.bad]
+
+
+def test_messages_are_scored_in_one_call_and_each_gets_its_own() -> None:
+    runtime = Tiny()
+    assert score(runtime, b'{"x":1}', b'[{"x":2},{"x":3}]', b'{"x":4}') == [[2.0], [4.0, 6.0], [8.0]]
+    assert runtime.sizes == [4]
+
+
+def test_what_is_bad_is_left_out_of_the_call() -> None:
+    runtime = Tiny()
+    found = score(runtime, b'{"x":1}', b"poison", b'[{"x":2},{"x":"far"}]', b"[]", b'{"x":3}')
+    assert found == [[2.0], ["MALFORMED_REQUEST"], [4.0, "SIGNATURE_MISMATCH"], ["MALFORMED_REQUEST"], [6.0]]
+    assert runtime.sizes == [3]
+
+
+def test_a_message_that_the_model_fails_on_spoils_no_other() -> None:
+    def fails(batch: Batch) -> Any:
+        if (batch.columns["x"] == 2).any():
+            raise ValueError("two")
+        return double(batch)
+
+    runtime = Tiny(fails)
+    assert score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}') == [[2.0], ModelFailed, [6.0]]
+
+
+def drop_twos(batch: Batch) -> Any:
+    return batch.columns["x"][batch.columns["x"] != 2]
+
+
+@pytest.mark.parametrize("other", [b'{"x":4}', b'[{"x":4},{"x":"far"}]'], ids=["at once", "apart"])
+def test_a_record_that_the_model_drops_takes_no_other_records_answer(other: bytes) -> None:
+    found = score(Tiny(drop_twos), b'{"x":1}', b'{"x":2}', b'[{"x":2},{"x":3}]', other)
+    assert found == [
+        [1.0],
+        RowsMismatch,
+        [3.0, "MODEL_FAILED"],
+        [4.0] if other == b'{"x":4}' else [4.0, "SIGNATURE_MISMATCH"],
+    ]
+
+
+def test_a_message_none_of_whose_records_is_answered_comes_again() -> None:
+    assert score(Tiny(drop_twos), b'[{"x":2},{"x":2}]') == [RowsMismatch]
+
+
+def test_what_came_to_nothing_is_not_acked() -> None:
+    messages = Messages(Settings.from_environ({}), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
+    with pytest.raises(ServeError, match="must not be acked"):
+        asyncio.run(messages.deliver(Message(b"{}", "m1"), Scored("tiny", [], [])))
+
+
+class Wordless:
+    def __str__(self) -> str:
+        raise ValueError("it has no form")
+
+
+@pytest.mark.parametrize(("given", "error"), [("\ud800", UnicodeEncodeError), (Wordless(), ValueError)])
+def test_an_answer_that_has_no_form_in_json_spoils_no_other(given: object, error: type[Exception]) -> None:
+    def answers(batch: Batch) -> Any:
+        return np.array([given if x == 2 else "fine" for x in batch.columns["x"]], dtype=object)
+
+    assert score(Tiny(answers), b'{"x":1}', b'{"x":2}', b'{"x":3}') == [["fine"], error, ["fine"]]
+    mixed = score(Tiny(answers), b'{"x":1}', b'{"x":2}', b'{"x":"far"}', b'{"x":3}')  # checked one by one
+    assert mixed == [["fine"], error, ["SIGNATURE_MISMATCH"], ["fine"]]
+
+
+def test_messages_that_failed_together_are_not_tried_together_again() -> None:
+    def fails(batch: Batch) -> Any:
+        raise ValueError("always")
+
+    runtime = Tiny(fails)
+    found = score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}', scorer=InlineScorer(runtime, 100))
+    assert found == [ModelFailed] * 3
+    assert runtime.sizes == [3, 1, 1, 1]
+
+
+def test_a_method_that_the_model_lacks_is_that_messages_own_fault() -> None:
+    asked = b'{"instances":[{"x":2}],"params":{"predict_method":"explain"}}'
+    runtime = Tiny()
+    assert score(runtime, b'{"x":1}', asked, b'{"x":3}') == [[2.0], ["UNKNOWN_METHOD"], [6.0]]
+    assert runtime.sizes == [2]
+
+
+def test_no_call_has_more_rows_than_the_limit_unless_one_message_has() -> None:
+    found = Records(Table({}, 0), [], [], [])
+    jobs = [Job(Batch({"x": np.zeros(rows)}, rows), found, []) for rows in (1, 1, 1, 3, 2)]
+    assert [[job.batch.rows for job in group] for group in cut(jobs, 2)] == [[1, 1], [1], [3], [2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "bodies", "types"),
+    [
+        ("long?", (b"1", b"null", b"2"), ["int64", "float64", "int64"]),
+        ("boolean?", (b"true", b"null"), ["bool", "object"]),
+        ("long?", (b"1", b"9007199254740993"), ["int64", "int64"]),
+        ("long?", (b"null", b"9007199254740993"), ["float64", "int64"]),
+    ],
+)
+def test_a_message_is_what_it_is_alone_whatever_came_with_it(
+    kind: str, bodies: Sequence[bytes], types: Sequence[str]
+) -> None:
+    runtime = Tiny(lambda batch: np.array([str(batch.columns["x"].dtype)] * batch.rows))
+    found = score(runtime, *(b'{"x":%b}' % body for body in bodies), kind=kind)
+    assert found == [[name] for name in types]
+
+
+def test_rows_that_depend_on_each_other_are_not_put_together() -> None:
+    runtime = Tiny(mergeable=False)
+    assert score(runtime, b'{"x":1}', b'{"x":2}') == [[2.0], [4.0]]
+    assert runtime.sizes == [1, 1]

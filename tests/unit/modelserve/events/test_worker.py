@@ -1,0 +1,133 @@
+"""What waits is begun as soon as anything can be begun, whatever else is still being worked on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from modelserve.core.errors import Malformed, ModelFailed, PublishFailed
+from modelserve.core.metrics import Metrics
+from modelserve.core.settings import Settings
+from modelserve.events.envelopes import Message
+from modelserve.events.messages import Messages, Scored
+from modelserve.events.records import Bad
+from modelserve.events.results import Result, make_result
+from modelserve.events.worker import LANES, MOST_MESSAGES, Worker
+from modelserve.models.registry import Active
+from tiny import run
+
+
+@dataclass(frozen=True)
+class Waiting:
+    size: int = 1
+
+
+class Recorded(Worker):
+    """Notes what is begun. Work is never done, as publishing is while Pub/Sub takes nothing, unless it is `instant`."""
+
+    def __init__(self, instant: bool = False) -> None:
+        settings = Settings.from_environ({})
+        metrics = Metrics(enabled=False)
+        super().__init__(settings, "s", Active(settings, metrics), Messages(settings, metrics, self.no_results))
+        self.begun: list[int] = []
+        self.instant = instant
+
+    @staticmethod
+    def no_results() -> Any:
+        raise AssertionError("nothing is published here")
+
+    async def work(self, pulled: Sequence[Any]) -> bool:
+        self.begun.append(len(pulled))
+        if not self.instant:
+            await asyncio.Event().wait()
+        return True
+
+
+def begun(*arrivals: int) -> list[int]:
+    """How many messages were begun together, when so many arrive one after the other."""
+
+    async def run() -> list[int]:
+        worker = Recorded()
+        for count in arrivals:
+            worker.take([Waiting() for _ in range(count)])
+            await asyncio.sleep(0)
+        await worker.stop()
+        return worker.begun
+
+    return asyncio.run(run())
+
+
+def test_a_message_does_not_wait_for_the_one_before_it_while_a_lane_is_free() -> None:
+    assert begun(*[1] * (LANES + 2)) == [1] * LANES
+
+
+def test_messages_that_arrive_together_are_worked_on_together() -> None:
+    assert begun(3, MOST_MESSAGES + 5) == [3, MOST_MESSAGES, 5]
+
+
+def test_a_message_that_comes_as_a_lane_ends_is_begun() -> None:
+    async def run() -> list[int]:
+        worker = Recorded(instant=True)
+        worker.take([Waiting()])
+        # After the lane has looked for more, and before anybody has been told that it ended.
+        asyncio.get_running_loop().call_soon(worker.take, [Waiting()])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return worker.begun
+
+    assert asyncio.run(run()) == [1, 1]
+
+
+class Leased:
+    """A message of Pub/Sub's client; `ends` is what was made of its lease."""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def ack_with_response(self) -> Future[None]:
+        self.ends.append("ack")
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def nack(self) -> None:
+        self.ends.append("nack")
+
+
+RESULT = make_result("m", "1", {"prediction": 1}, "m1", "m1", 0)
+
+
+class Topics:
+    dead_letters = ""
+
+    def __init__(self, takes: bool) -> None:
+        self.takes = takes
+
+    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+        if not self.takes:
+            raise PublishFailed("Pub/Sub is away.")
+
+
+@pytest.mark.parametrize(
+    ("scored", "takes", "end"),
+    [
+        (Scored("m", [RESULT], []), True, "ack"),
+        (Scored("m", [RESULT], []), False, "nack"),
+        (Scored("m", [], []), True, "nack"),
+        (Scored("m", [], [Bad(None, b"x", Malformed("It is bad, and there is nowhere to keep it."))]), True, "nack"),
+        (ModelFailed("The model raised."), True, "nack"),
+    ],
+    ids=["published", "not published", "nothing", "nowhere to keep it", "not scored"],
+)
+def test_a_message_is_acked_only_when_all_of_it_is_safe(scored: Scored | Exception, takes: bool, end: str) -> None:
+    settings, metrics = Settings.from_environ({}), Metrics(enabled=False)
+    topics: Any = Topics(takes)
+    worker = Worker(settings, "s", Active(settings, metrics), Messages(settings, metrics, lambda: topics))
+    leased = Leased()
+    run(worker.settle(leased, Message(b"x", "m1"), scored))
+    assert leased.ends == [end]

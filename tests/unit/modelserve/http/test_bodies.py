@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from modelserve.core.errors import Malformed, Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.http import bodies
+from modelserve.payloads import Limits
+from signatures import LIMITS, signature
+
+
+def request(headers: dict[str, str], chunks: Sequence[bytes] = ()) -> tuple[Request, list[bytes]]:
+    """A request as an ASGI server gives it, and what of its body has not been asked for yet."""
+    left = list(chunks)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
+
+    return Request({"type": "http", "headers": list(raw(headers).items())}, receive), left
+
+
+def read(made: Request) -> bytes:
+    """With a limit of 6 bytes."""
+    return asyncio.run(bodies.read_body(made, dict(made.scope["headers"]), 6))
+
+
+def raw(headers: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        (None, bodies.JSON),
+        ("application/json", bodies.JSON),
+        ("Application/JSON; charset=UTF-8", bodies.JSON),
+        ('application/json; charset="utf8"', bodies.JSON),
+        ("text/csv; header=present", bodies.CSV),
+        ("application/vnd.apache.parquet", bodies.PARQUET),
+    ],
+)
+def test_the_media_type_is_read_without_its_parameters(header: str | None, kind: str) -> None:
+    assert bodies.media_type(raw({"content-type": header} if header else {})) == kind
+
+
+@pytest.mark.parametrize(
+    "header", ["", "text/plain", "application/json; charset=latin-1", "multipart/form-data; boundary=x"]
+)
+def test_other_media_types_and_charsets_are_not_taken(header: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        bodies.media_type(raw({"content-type": header}))
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "6"}, {"content-length": "nonsense"}])
+def test_a_body_within_its_limit_is_read_whole(headers: dict[str, str]) -> None:
+    made, _ = request(headers, [b"abc", b"", b"def"])
+    assert read(made) == b"abcdef"
+
+
+def test_a_body_that_announces_too_much_is_not_read_at_all() -> None:
+    made, left = request({"content-length": "7"}, [b"abcdefg"])
+    with pytest.raises(TooLarge, match="larger than the limit of 6 bytes; use `modelserve score`"):
+        read(made)
+    assert left == [b"abcdefg"]
+
+
+def test_a_body_in_chunks_is_left_at_its_limit() -> None:
+    made, left = request({}, [b"abcd"] * 5)
+    with pytest.raises(TooLarge):
+        read(made)
+    assert len(left) == 3
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+def test_a_compressed_body_is_not_taken(encoding: str) -> None:
+    made, left = request({"content-encoding": encoding}, [b"abc"])
+    with pytest.raises(UnsupportedMediaType, match="without Content-Encoding"):
+        read(made)
+    assert left == [b"abc"]
+    assert read(request({"content-encoding": "Identity"}, [b"abc"])[0]) == b"abc"
+
+
+def test_plain_records_are_taken_only_where_they_are_meant() -> None:
+    known = signature(a="long")
+    assert bodies.decode_body(b'{"a": 1}', bodies.JSON, known, LIMITS, records=True).plain
+    with pytest.raises(Malformed, match="exactly one of"):
+        bodies.decode_body(b'{"a": 1}', bodies.JSON, known, LIMITS, records=False)
+    assert not bodies.decode_body(b'{"inputs": {"a": [1]}}', bodies.JSON, known, LIMITS, records=True).plain
+    assert not bodies.decode_body(b"a\n1\n", bodies.CSV, known, LIMITS, records=True).plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [(bodies.JSON, "The body is empty."), (bodies.PARQUET, "not a readable Parquet")]
+)
+def test_an_empty_body_is_malformed(kind: str, message: str) -> None:
+    with pytest.raises(Malformed, match=message):
+        bodies.decode_body(b"", kind, None, LIMITS, records=True)
+
+
+def test_only_large_bodies_are_decoded_on_another_thread() -> None:
+    here = threading.get_ident()
+    assert asyncio.run(bodies.off_loop(bodies.INLINE_BYTES, threading.get_ident)) == here
+    assert asyncio.run(bodies.off_loop(bodies.INLINE_BYTES + 1, threading.get_ident)) != here
+
+
+def test_a_small_parquet_file_is_not_decoded_where_others_wait() -> None:
+    assert bodies.weight(b"x", bodies.PARQUET) > bodies.INLINE_BYTES
+    assert bodies.weight(b"x", bodies.JSON) == bodies.weight(b"x", bodies.CSV) == 1
+
+
+def test_two_large_bodies_are_decoded_at_once_and_no_third() -> None:
+    two, gate, most = threading.Barrier(3, timeout=30), threading.Event(), []
+    working: set[int] = set()
+
+    def decode(place: int) -> None:
+        working.add(place)
+        most.append(len(working))
+        if place < 2:
+            two.wait()
+        gate.wait(30)
+        working.discard(place)
+
+    async def six() -> None:
+        waiting = [asyncio.create_task(bodies.off_loop(bodies.INLINE_BYTES + 1, partial(decode, n))) for n in range(6)]
+        await asyncio.to_thread(two.wait)
+        gate.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(six())
+    assert (len(most), max(most)) == (6, 2)
+
+
+def test_large_bodies_share_what_there_is_and_give_it_back() -> None:
+    held = bodies.Held(100_000)
+
+    async def two() -> None:
+        async with bodies.Share(held) as first, bodies.Share(held) as second:
+            first.grow(40_000)
+            first.grow(60_000)
+            with pytest.raises(Overloaded, match="100000 bytes"):
+                second.grow(40_001)
+            second.grow(40_000)
+            assert held.bytes == 100_000
+
+    asyncio.run(two())
+    assert held.bytes == 0
+
+
+def test_one_body_always_fits_and_small_ones_are_not_counted() -> None:
+    held = bodies.Held(1)
+    bodies.Share(held).grow(1 << 20)
+    bodies.Share(held).grow(bodies.INLINE_BYTES)
+    assert held.bytes == 1 << 20
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_body_that_finds_no_room_is_not_read(announced: bool) -> None:
+    held = bodies.Held(100_000)
+    made, left = request({"content-length": "90000"} if announced else {}, [b"x" * 30_000] * 3)
+    bodies.Share(held).grow(50_000)
+    with pytest.raises(Overloaded):
+        asyncio.run(bodies.read_body(made, dict(made.scope["headers"]), 1 << 20, bodies.Share(held)))
+    assert len(left) == (3 if announced else 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b'[{"a": 1}, {"b": 1}, {"c": 1}]', bodies.JSON),
+        (b'{"a": [[1], [2], [3], [4]]}', bodies.JSON),
+        (b"a,b\n1,2\n3,4\n5,6\n", bodies.CSV),
+    ],
+    ids=["columns that the rows have together", "nested", "csv"],
+)
+def test_more_cells_than_the_limit_are_not_made(data: bytes, kind: str) -> None:
+    few = Limits(rows=10, columns=10, depth=10, cells=7)
+    with pytest.raises(TooLarge, match="more than 7 values, the limit MAX_CELLS"):
+        bodies.check_body(data, kind, bodies.RECORDS, None, few)

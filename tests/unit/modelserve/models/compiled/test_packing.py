@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelserve.core.errors import BadCells
+from modelserve.models.compiled.packing import (
+    CODES,
+    LARGEST_CODE,
+    NULL_TEXT,
+    NUMBERS,
+    Input,
+    Lookup,
+    Packing,
+    Plan,
+    doubles,
+    own_tensor,
+)
+from modelserve.schema.batch import Batch
+from modelserve.schema.types import EXACT
+
+LONG = Input("n", "double", exact_integers=True)
+
+
+def objects(*values: Any) -> Any:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def test_numbers_are_columns_of_doubles() -> None:
+    tensor = doubles(LONG, np.array([1, 2], dtype=np.int64))
+    assert tensor.dtype == np.float64
+    assert tensor.tolist() == [[1.0], [2.0]]
+    assert doubles(Input("f", "double"), np.array([True, False])).tolist() == [[1.0], [0.0]]
+
+
+def test_a_boolean_beside_a_null_becomes_nan() -> None:
+    tensor = doubles(Input("f", "double", nullable=True), objects(True, None))
+    assert tensor[0, 0] == 1.0
+    assert np.isnan(tensor[1, 0])
+
+
+def test_a_whole_number_that_a_double_would_round_is_refused_with_its_row() -> None:
+    assert doubles(LONG, np.array([EXACT, -EXACT])).tolist() == [[float(EXACT)], [-float(EXACT)]]
+    with pytest.raises(BadCells) as caught:
+        doubles(LONG, np.array([0, EXACT + 1]))
+    assert [(cell["row"], cell["column"]) for cell in caught.value.details] == [(1, "n")]
+
+
+def test_texts_are_fed_as_they_are_null_as_the_sentinel_and_lowered_where_asked() -> None:
+    assert own_tensor(Input("t", "string"), objects("A", "b")).tolist() == [["A"], ["b"]]
+    assert own_tensor(Input("t", "string", nullable=True), objects("A", None)).tolist() == [["A"], [NULL_TEXT]]
+    assert own_tensor(Input("t", "string", lower=True), objects("İA")).tolist() == [["İA".lower()]]
+
+
+def test_a_tensor_keeps_its_width() -> None:
+    assert doubles(Input("0", "double", width=2), np.array([[1.0, 2.0]])).shape == (1, 2)
+
+
+PLAN = Plan(
+    numbers=[Input("n", "double", exact_integers=True), Input("wide", "double", width=2)],
+    lookups=[
+        Lookup(Input("t", "string", nullable=True), ["a", "b", NULL_TEXT], [5, 6, 7], 9),
+        Lookup(Input("u", "string"), ["a", "b"], [0, 1], 2),
+        Lookup(Input("n", "double"), [1.0], [LARGEST_CODE], 0xD800),
+    ],
+    texts={"text_0": Input("words", "string", lower=True)},
+)
+
+
+def test_a_plan_is_the_same_after_its_way_through_the_graph() -> None:
+    assert Plan.decode(PLAN.encode()) == PLAN
+
+
+def test_a_batch_is_packed_by_kind() -> None:
+    columns = {
+        "u": objects("b", "never seen"), "words": objects("A B", "c"), "t": objects("a", None),
+        "n": np.array([1, 2]), "wide": np.array([[3.0, 4.0], [5.0, np.nan]]),
+    }  # fmt: skip
+    tensors = Packing(PLAN).of_batch(Batch(columns, 2))
+    np.testing.assert_array_equal(tensors[NUMBERS], [[1.0, 3.0, 4.0], [2.0, 5.0, np.nan]])
+    assert tensors[CODES].tolist() == [[5, 1, LARGEST_CODE], [7, 2, 0xD800]]
+    assert tensors["text_0"].tolist() == [["a b"], ["c"]]
+
+
+def test_a_text_of_the_sentinel_s_letters_is_not_the_category_of_null() -> None:
+    """The model that was compiled knows null, and no such text."""
+    columns = {
+        "u": objects("b"), "words": objects("c"), "t": objects(NULL_TEXT), "n": np.array([1]), "wide": np.array([[3.0, 4.0]]),
+    }  # fmt: skip
+    assert Packing(PLAN).of_batch(Batch(columns, 1))[CODES].tolist() == [[9, 1, LARGEST_CODE]]
+
+
+def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
+    packing = Packing(Plan([], [Lookup(Input("t", "string", nullable=True), ["a"], [0], 1)], {}))
+    assert packing.of_batch(Batch({"t": objects("a", None, "b")}, 3))[CODES].tolist() == [[0], [1], [1]]

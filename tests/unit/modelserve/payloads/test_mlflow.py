@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelserve.core.errors import BadParams, Malformed, ServeError, TooLarge
+from modelserve.payloads import Limits
+from modelserve.payloads import mlflow as invocations
+from modelserve.schema.signature import Signature
+from signatures import LIMITS, nameless, signature, signature_of, tensor
+
+PAIR = signature(a="long", s="string")
+ROWS: dict[str, list[Any]] = {"a": [1, 2], "s": ["x", "y"]}
+RECORDS = [{"a": 1, "s": "x"}, {"a": 2, "s": "y"}]
+LISTS = [[1, "x"], [2, "y"]]
+TENSOR = signature_of([tensor("float64", -1, 2)])
+NAMED = signature_of([tensor("float64", -1, 2, name="t"), tensor("int64", -1, name="n")])
+ARRAYS = signature_of([{"type": "array", "items": {"type": "long"}}])
+NESTED = signature_of([{"name": "c", "type": "array", "items": {"type": "long"}}])
+ANY = nameless("any")
+
+SAME: list[tuple[Signature | None, Any, dict[str, list[Any]]]] = [
+    (PAIR, {"dataframe_split": {"columns": ["a", "s"], "data": LISTS}}, ROWS),
+    (PAIR, {"dataframe_split": {"columns": ["s", "a"], "index": [7, 8], "data": [["x", 1], ["y", 2]]}}, ROWS),
+    (PAIR, {"dataframe_split": {"data": LISTS}}, ROWS),
+    (PAIR, {"dataframe_records": RECORDS}, ROWS),
+    (PAIR, {"instances": RECORDS}, ROWS),
+    (PAIR, {"instances": LISTS}, ROWS),
+    (PAIR, {"inputs": ROWS}, ROWS),
+    (PAIR, {"inputs": LISTS}, ROWS),
+    (PAIR, {"inputs": RECORDS}, ROWS),
+    (PAIR, {"inputs": {"a": 1, "s": "x"}}, {"a": [1], "s": ["x"]}),
+    (signature(a="long"), {"instances": [1, 2]}, {"a": [1, 2]}),
+    (signature(a="long"), {"inputs": 5}, {"a": [5]}),
+    (nameless("long", "string"), {"instances": LISTS}, {"0": [1, 2], "1": ["x", "y"]}),
+    (nameless("long", "string"), {"dataframe_split": {"columns": ["p", "q"], "data": LISTS}}, {"0": [1, 2], "1": ["x", "y"]}),
+    (nameless("long"), {"dataframe_split": {"columns": [0], "data": [[1]]}}, {"0": [1]}),
+    (None, {"instances": LISTS}, {"0": [1, 2], "1": ["x", "y"]}),
+    (None, {"instances": [1, 2]}, {"0": [1, 2]}),
+    (None, {"inputs": ROWS}, ROWS),
+    (None, {"dataframe_split": {"columns": ["a"], "data": [[1]]}}, {"a": [1]}),
+    (TENSOR, {"inputs": [[1, 2], [3, 4]]}, {"0": [[1, 2], [3, 4]]}),
+    (TENSOR, {"instances": [[1, 2]]}, {"0": [[1, 2]]}),
+    (NAMED, {"inputs": {"t": [[1, 2]], "n": [5]}}, {"t": [[1, 2]], "n": [5]}),
+    (NAMED, {"instances": [{"t": [1, 2], "n": 5}]}, {"t": [[1, 2]], "n": [5]}),
+    (ARRAYS, {"inputs": [[1, 2], [3]]}, {"0": [[1, 2], [3]]}),
+    (ARRAYS, {"dataframe_split": {"data": [[[1, 2]], [[3]]]}}, {"0": [[1, 2], [3]]}),
+    (NESTED, {"inputs": {"c": [1, 2]}}, {"c": [[1, 2]]}),
+    (NESTED, {"instances": [{"c": [1, 2]}]}, {"c": [[1, 2]]}),
+    (ANY, {"inputs": [{"k": 1}, {"k": 2}]}, {"0": [{"k": 1}, {"k": 2}]}),
+    (ANY, {"inputs": {"k": 1}}, {"0": [{"k": 1}]}),
+]  # fmt: skip
+
+EMPTY = [
+    {"dataframe_split": {"columns": ["a", "s"], "data": []}},
+    {"dataframe_split": {"data": []}},
+    {"dataframe_records": []},
+    {"instances": []},
+    {"inputs": []},
+    {"inputs": {"a": [], "s": []}},
+]
+
+REFUSED: list[tuple[Any, type[ServeError], str]] = [
+    ([], Malformed, "The body must be an object with exactly one of dataframe_split, dataframe_records, instances, inputs; it has 0."),
+    ({}, Malformed, "it has 0."),
+    ({"instances": [], "inputs": []}, Malformed, "it has 2."),
+    ({"instances": [], "secret": 1}, Malformed, "Beside instances only params or parameters may stand."),
+    ({"instances": [], "params": 5}, BadParams, "params must be an object."),
+    ({"instances": [], "params": []}, BadParams, "params must be an object."),
+    ({"instances": [], "params": 0}, BadParams, "params must be an object."),
+    ({"instances": [], "parameters": ""}, BadParams, "parameters must be an object."),
+    ({"instances": [], "parameters": {"predict_method": 5}}, BadParams, "predict_method must be a string."),
+    ({"instances": 5}, Malformed, "instances must be a list, one item per row."),
+    ({"instances": [1]}, Malformed, "Row 0 is not a list of 2 values, one per column."),
+    ({"instances": [[1, "x"], [1]]}, Malformed, "Row 1 is not a list of 2 values, one per column."),
+    ({"instances": [{"a": 1}, 5]}, Malformed, "Record 1 is not an object."),
+    ({"inputs": {"a": [1, 2], "s": ["x"]}}, Malformed, "The columns are not lists of one length."),
+    ({"inputs": {}}, Malformed, "The columns are not lists of one length."),
+    ({"dataframe_records": {}}, Malformed, "dataframe_records must be a list of objects."),
+    ({"dataframe_records": [[1]]}, Malformed, "Record 0 is not an object."),
+    ({"dataframe_split": []}, Malformed, "dataframe_split must be an object with data"),
+    ({"dataframe_split": {"data": 1}}, Malformed, "dataframe_split must be an object with data"),
+    ({"dataframe_split": {"data": [], "dtypes": []}}, Malformed, "dataframe_split takes columns, index and data."),
+    ({"dataframe_split": {"data": [], "columns": "a"}}, Malformed, "The columns of dataframe_split must be a list of names."),
+    ({"dataframe_split": {"data": [], "columns": [None]}}, Malformed, "The columns of dataframe_split must be a list of names."),
+    ({"dataframe_split": {"data": [[1, 2]], "columns": ["a", "a"]}}, Malformed, "A column is named twice."),
+    ({"dataframe_split": {"data": [1], "columns": ["a"]}}, Malformed, "Row 0 is not a list of 1 values, one per column."),
+    ({"instances": [RECORDS[0]] * 101}, TooLarge, "The request has 101 rows, the limit is 100; use `modelserve score` for a batch."),
+    ({"inputs": {"a": [1] * 101, "s": [1] * 101}}, TooLarge, "The request has 101 rows"),
+    ({"instances": [{str(n): 0 for n in range(51)}]}, TooLarge, "A row has 51 columns, the limit is 50."),
+    ({"dataframe_split": {"data": [], "columns": list(range(51))}}, TooLarge, "A row has 51 columns, the limit is 50."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("known", "value", "columns"), SAME)
+def test_each_form_gives_the_same_columns(known: Signature | None, value: Any, columns: dict[str, list[Any]]) -> None:
+    payload = invocations.parse(value, known, LIMITS)
+    assert {name: list(cells) for name, cells in payload.table.columns.items()} == columns
+    assert (payload.table.rows, payload.table.extra) == (len(next(iter(columns.values()))), 0)
+    assert (payload.params, payload.method, payload.plain, payload.single) == ({}, None, False, False)
+    if known:
+        known.check(payload.table)
+
+
+@pytest.mark.parametrize("value", EMPTY)
+def test_no_rows_are_no_error(value: Any) -> None:
+    batch = PAIR.check(invocations.parse(value, PAIR, LIMITS).table)
+    assert (batch.rows, [len(column) for column in batch.columns.values()]) == (0, [0, 0])
+
+
+@pytest.mark.parametrize(("value", "error", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_a_body_of_no_form_says_what_it_should_be(value: Any, error: type[ServeError], message: str) -> None:
+    with pytest.raises(error) as raised:
+        invocations.parse(value, PAIR, LIMITS)
+    assert message in raised.value.message
+    assert "secret" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"instances": [{"a": 1, "s": "x", "m": 0}, {"a": 2, "s": "y", "n": 0}]},
+        {"inputs": {"a": [1], "s": ["x"], "m": [0], "n": [0]}},
+        {"dataframe_split": {"columns": ["m", "a", "n", "s"], "data": [[0, 1, 0, "x"]]}},
+    ],
+)
+def test_columns_beside_the_signatures_are_counted_and_left_out(value: Any) -> None:
+    table = invocations.parse(value, PAIR, LIMITS).table
+    assert (sorted(table.columns), table.extra) == (["a", "s"], 2)
+
+
+@pytest.mark.parametrize("option", ["params", "parameters"])
+def test_the_method_is_taken_from_the_params(option: str) -> None:
+    payload = invocations.parse({"instances": [], option: {"predict_method": "p", "k": 1}}, PAIR, LIMITS)
+    assert (payload.method, payload.params) == ("p", {"k": 1})
+
+
+def test_several_tensors_need_names() -> None:
+    with pytest.raises(Malformed, match="The model takes named tensors: t, n"):
+        invocations.parse({"inputs": [[1, 2]]}, NAMED, LIMITS)
+
+
+def test_a_record_with_a_column_of_a_forms_name_is_a_record() -> None:
+    assert invocations.is_form({"inputs": 1}, None)
+    assert not invocations.is_form({"inputs": 1}, signature(inputs="long"))
+    assert not invocations.is_form([{"inputs": 1}], None)
+    assert not invocations.is_form({"a": 1}, PAIR)
+
+
+def test_the_limits_are_inclusive() -> None:
+    assert invocations.parse({"instances": [1] * 3}, None, Limits(3, 1, 9)).table.rows == 3

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelserve.core.errors import Malformed, TooLarge
+from modelserve.payloads import Limits, parquet
+from modelserve.schema.signature import Signature, infer
+from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
+from signatures import LIMITS, bad_cells, nameless, signature
+
+
+def written(columns: dict[str, Any], **options: Any) -> bytes:
+    file = BytesIO()
+    pq.write_table(pa.table(columns), file, **options)
+    return file.getvalue()
+
+
+NOON = datetime(2024, 1, 2, 12)
+INSTANT = np.datetime64("2024-01-02T12", "ns")
+
+VALUES: list[tuple[Any, list[Any]]] = [
+    (pa.array([1, None], pa.int8()), [1, None]),
+    (pa.array([2**63], pa.uint64()), [2**63]),
+    (pa.array([0.5, None, float("nan")]), [0.5, None, None]),
+    (pa.array([0.5], pa.float32()), [0.5]),
+    (pa.array([True, None]), [True, None]),
+    (pa.array(["a", None]), ["a", None]),
+    (pa.array([b"a"]), [b"a"]),
+    (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+    (pa.array([NOON, None], pa.timestamp("ns")), [INSTANT, None]),
+    (pa.array([NOON], pa.timestamp("us", "Europe/Berlin")), [INSTANT]),
+    (pa.array([NOON], pa.timestamp("s")).dictionary_encode(), [INSTANT]),
+    (pa.array([date(2024, 1, 2)]), [np.datetime64("2024-01-02", "ns")]),
+    (pa.array([[1, 2], None]), [[1, 2], None]),
+    (pa.array([{"k": 1}]), [{"k": 1}]),
+    (pa.array([Decimal("1.10")]), [Decimal("1.10")]),
+    (pa.array([], pa.int64()), []),
+]
+
+
+@pytest.mark.parametrize(("array", "values"), VALUES, ids=[str(array.type) for array, _ in VALUES])
+def test_each_type_becomes_values_that_the_check_knows(array: Any, values: list[Any]) -> None:
+    assert parquet.parse(written({"c": array}), None, LIMITS).table.columns == {"c": values}
+
+
+def test_int64_fits_an_integer_column_when_its_values_do() -> None:
+    small = signature(c="integer")
+    assert small.check(parquet.parse(written({"c": [1, 2]}), small, LIMITS).table).columns["c"].dtype == "int32"
+    table = parquet.parse(written({"c": [2**31]}), small, LIMITS).table
+    assert bad_cells(lambda: small.check(table)) == [(0, "c", "out of range for integer")]
+
+
+def test_a_decimal_is_no_double() -> None:
+    table = parquet.parse(written({"c": [Decimal("1.10")]}), None, LIMITS).table
+    assert bad_cells(lambda: signature(c="double").check(table)) == [(0, "c", "another type, needs double")]
+
+
+def test_datetimes_keep_their_type_without_a_signature() -> None:
+    table = parquet.parse(written({"c": pa.array([NOON], pa.timestamp("us"))}), None, LIMITS).table
+    assert infer(table).columns["c"].dtype == "datetime64[ns]"
+
+
+def test_the_index_of_pandas_is_no_column_and_others_are_counted() -> None:
+    data = written({"__index_level_0__": [9], "a": [1], "m": [0]})
+    table = parquet.parse(data, signature(a="long"), LIMITS).table
+    assert (table.columns, table.rows, table.extra) == ({"a": [1]}, 1, 1)
+    assert parquet.parse(data, nameless("long"), LIMITS).table.columns == {"0": [1]}
+
+
+TWICE = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+
+
+def twice() -> bytes:
+    file = BytesIO()
+    pq.write_table(TWICE, file)
+    return file.getvalue()
+
+
+WHOLE = written({"c": list(range(100))}, compression="NONE", use_dictionary=False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PAR1",
+        b"secret,1\n" * 9,
+        WHOLE[:-20],
+        WHOLE[: len(WHOLE) // 2] + WHOLE[-8:],
+        WHOLE[:4] + b"\xff" * 40 + WHOLE[44:],
+        twice(),
+        written({"c": pa.array([datetime(9999, 1, 1)], pa.timestamp("us"))}),
+        written({"c": pa.array([[2**62]], pa.list_(pa.timestamp("us")))}),
+        written({"c": pa.array([{"d": 2**31 - 1}], pa.struct([("d", pa.date32())]))}),
+    ],
+    ids=["empty", "magic", "text", "cut", "hollow", "flipped", "twice", "far future", "nested instant", "nested day"],
+)
+def test_what_cannot_be_read_is_malformed(data: bytes) -> None:
+    with pytest.raises(Malformed) as raised:
+        parquet.parse(data, None, Limits(1000, 50, 32))
+    assert "secret" not in raised.value.message
+
+
+@pytest.mark.parametrize("known", [None, signature(a="long"), nameless("long", "long")])
+def test_a_column_that_comes_twice_is_said_to(known: Signature | None) -> None:
+    with pytest.raises(Malformed, match="names a column twice"):
+        parquet.parse(twice(), known, LIMITS)
+
+
+def test_rows_columns_and_size_are_limited_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TooLarge, match="101 rows"):
+        parquet.parse(written({"c": [0] * 101}), None, LIMITS)
+    with pytest.raises(TooLarge, match="51 columns"):
+        parquet.parse(written({str(n): [0] for n in range(51)}), None, LIMITS)
+    monkeypatch.setattr(parquet, "MAX_UNPACKED", 100)
+    with pytest.raises(TooLarge, match="unpacks to more than 100 bytes"):
+        parquet.parse(written({"c": list(range(100))}), None, LIMITS)
+
+
+LONG = "x" * 20_000  # of which a file holds one, and unpacks a thousand
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([LONG] * 1_000),
+        pa.array([LONG.encode()] * 1_000),
+        pa.array([[LONG] * 10] * 100),
+        pa.array([{"k": LONG}] * 1_000),
+        pa.array([[(LONG, LONG)] * 5] * 100, pa.map_(pa.string(), pa.string())),
+    ],
+    ids=["text", "binary", "list", "object", "map"],
+)
+def test_a_text_that_stands_in_every_row_counts_in_every_row(column: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_UNPACKED", 10_000_000)
+    data = written({"c": column})
+    assert len(data) < 100_000
+    with pytest.raises(TooLarge, match="unpacks to more than"):
+        parquet.parse(data, None, Limits(10_000, 50, 32))
+
+
+def test_numbers_of_great_width_count_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_UNPACKED", 10_000_000)
+    data = written({"c": pa.array([LONG.encode()] * 1_000, pa.binary(len(LONG)))})
+    with pytest.raises(TooLarge, match="unpacks to more than"):
+        parquet.parse(data, None, Limits(10_000, 50, 32))
+
+
+def test_decimals_of_no_fixed_length_are_not_taken() -> None:
+    data = decimals_of_no_fixed_length("c")
+    with pytest.raises(Malformed, match="decimals of no fixed length"):
+        parquet.parse(data, None, LIMITS)
+    assert parquet.parse(data, signature(a="long"), LIMITS).table.columns == {}
+
+
+def test_a_file_whose_footer_says_too_much_is_refused_before_a_page_is_unpacked() -> None:
+    texts = pa.chunked_array([pa.array(["x" * 200_000] * 100)] * 8)  # 160 MB
+    data = written({"c": texts}, compression="zstd", use_dictionary=False)
+    hollow = data[:4] + bytes(len(data) - 4 - len(footer_of(data)) - 8) + data[-len(footer_of(data)) - 8 :]
+    with pytest.raises(TooLarge, match="unpacks to more than"):
+        parquet.parse(hollow, None, Limits(1_000, 50, 32))
+
+
+def test_cells_are_counted_before_they_are_read() -> None:
+    data = written({"a": [1] * 60, "b": [2] * 60})
+    few = Limits(100, 50, 32, cells=119)
+    with pytest.raises(TooLarge, match="more than 119 values, the limit MAX_CELLS"):
+        parquet.parse(data, None, few)
+    assert parquet.parse(data, signature(a="long"), few).table.rows == 60
+
+
+def test_columns_that_the_signature_does_not_have_are_not_read() -> None:
+    days = pa.array([{"d": 2**31 - 1}], pa.struct([("d", pa.date32())]))
+    data = written({"a": [1], "days": days, "far": pa.array([2**62], pa.timestamp("us")), "b.c": ["x"]})
+    table = parquet.parse(data, signature(a="long"), LIMITS).table
+    assert (table.columns, table.extra) == ({"a": [1]}, 3)
+    assert parquet.parse(data, signature(**{"b.c": "string"}), LIMITS).table.columns == {"b.c": ["x"]}
+    none = parquet.parse(data, signature(z="long"), LIMITS).table
+    assert (none.columns, none.rows, none.extra) == ({}, 1, 4)
+
+
+def test_many_rows_come_whole_and_in_order() -> None:
+    numbers = list(range(5_000))
+    data = written({"n": numbers, "s": [str(n % 7) for n in numbers]}, row_group_size=1_500)
+    columns = parquet.parse(data, None, Limits(10_000, 50, 32)).table.columns
+    assert columns == {"n": numbers, "s": [str(n % 7) for n in numbers]}

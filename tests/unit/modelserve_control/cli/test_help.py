@@ -1,0 +1,28 @@
+"""What `--help` says of each command is a whole sentence, at the width of any terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from modelserve_control.cli.main import main
+
+
+def groups(name: str, group: click.Group) -> Iterator[tuple[str, click.Group]]:
+    yield name, group
+    for below, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from groups(f"{name} {below}", command)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize(("name", "group"), list(groups("modelserve", main)))
+def test_no_command_is_cut_short(name: str, group: click.Group, columns: int) -> None:
+    # click itself leaves two of a terminal's columns empty.
+    with group.make_context(name, [], resilient_parsing=True, terminal_width=columns - 2) as context:
+        lines = group.get_help(context).splitlines()
+    commands = lines[lines.index("Commands:") + 1 :]
+    assert len(commands) == len(group.commands)  # one line each
+    assert [line for line in commands if line.endswith("...")] == []

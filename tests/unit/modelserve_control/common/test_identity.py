@@ -1,0 +1,150 @@
+"""Which token is shown, that it goes nowhere but into the header, and what happens where there is none."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contract.failover.account import service_account
+from contract.failover.servers import answering
+from modelserve.core.errors import SettingError
+from modelserve_control.common.errors import NoIdentity
+from modelserve_control.common.identity import Identity, chosen, of_account_only, of_account_or_person, of_nobody
+
+AUDIENCE = "https://predict.example.com"
+
+
+def python(code: str) -> str:
+    return f'{sys.executable} -S -c "{code}"'
+
+
+def printing(text: str, status: int = 0) -> str:
+    return python(f"import sys; sys.stdout.write({text!r}); sys.exit({status})")
+
+
+@pytest.fixture(scope="module")
+def no_metadata() -> Iterator[str]:
+    """Says at once that it is no metadata server; where nothing listens, Google's client tries for 3 s."""
+    with answering(lambda *_: (404, None)) as url:
+        yield url.removeprefix("http://")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_metadata: str) -> Path:
+    """One without a service account and without a metadata server; a gcloud may be put into the directory."""
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("GCE_METADATA_IP", no_metadata)
+    monkeypatch.setenv("GCE_METADATA_HOST", no_metadata)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+def gcloud(machine: Path, script: str) -> Path:
+    calls = machine / "calls"
+    path = machine / "gcloud"
+    path.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n{script}\n')
+    path.chmod(0o755)
+    return calls
+
+
+# --- by a command of the user's ---
+
+
+def test_the_command_is_run_once_for_many_requests(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    identity = Identity(chosen(python(f"open('{log}', 'a').write('x'); print('a.b.c')"), of_nobody), AUDIENCE)
+    assert [identity.headers() for _ in range(3)] == [{"authorization": "Bearer a.b.c"}] * 3
+    assert log.read_text() == "x"
+
+
+def test_the_command_is_told_the_address_of_the_service() -> None:
+    identity = Identity(chosen("echo token-for-{audience}", of_nobody), f"{AUDIENCE}/")
+    assert identity.headers() == {"authorization": f"Bearer token-for-{AUDIENCE}"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        printing(""),
+        printing("two words"),
+        printing("secret", 3),
+        printing("secret\nsecret"),
+        printing("secr\x01t"),
+        "echo sécrèt",
+        "no-such-command-here",
+    ],
+)
+def test_a_command_without_a_token_is_an_error_that_repeats_nothing(command: str) -> None:
+    with pytest.raises(NoIdentity) as raised:
+        Identity(chosen(command, of_nobody), AUDIENCE).headers()
+    told = raised.value.message
+    assert told.startswith("--token-command gave no identity token: ")
+    assert not any(word in told for word in ("secr", "words", "sécrèt"))
+
+
+def test_what_the_command_says_about_itself_is_for_the_user(capfd: pytest.CaptureFixture[str]) -> None:
+    command = python("import sys; print('sign in first', file=sys.stderr); sys.exit(1)")
+    with pytest.raises(NoIdentity):
+        Identity(chosen(command, of_nobody), AUDIENCE).headers()
+    assert capfd.readouterr().err == "sign in first\n"
+
+
+@pytest.mark.parametrize("command", ["echo 'unfinished", "  "])
+def test_a_command_that_cannot_be_read_is_a_bad_option(command: str) -> None:
+    with pytest.raises(SettingError, match=r"^--token-command "):
+        chosen(command, of_nobody)
+
+
+# --- without one ---
+
+
+def test_who_needs_nobody_shows_nothing() -> None:
+    assert Identity(chosen(None, of_nobody), AUDIENCE).headers() == {}
+
+
+def test_who_must_be_an_account_and_is_none_is_told_what_to_say(machine: Path) -> None:
+    gcloud(machine, "echo token")
+    with pytest.raises(NoIdentity, match='say --token-command "gcloud auth print-identity-token"'):
+        Identity(chosen(None, of_account_only), AUDIENCE).headers()
+
+
+def test_a_person_shows_what_gcloud_gives_and_it_is_asked_once(machine: Path) -> None:
+    calls = gcloud(machine, "echo token")
+    identity = Identity(of_account_or_person, AUDIENCE)
+    assert identity.headers() == identity.headers() == {"authorization": "Bearer token"}
+    assert calls.read_text() == "auth print-identity-token\n"
+
+
+@pytest.mark.parametrize("script", ["echo 'not signed in' >&2; exit 1", "exit 0", "echo not signed in"])
+def test_a_person_who_is_nobody_shows_nothing_and_is_told_nothing(
+    machine: Path, script: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gcloud(machine, script)
+    assert Identity(of_account_or_person, AUDIENCE).headers() == {}
+    assert capfd.readouterr().err == ""
+
+
+def test_without_gcloud_nothing_is_shown(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(machine))
+    assert Identity(of_account_or_person, AUDIENCE).headers() == {}
+
+
+def test_a_key_that_cannot_be_read_is_no_identity(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "key.json").write_text("{}")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(machine / "key.json"))
+    gcloud(machine, "echo token")
+    assert Identity(of_account_or_person, AUDIENCE).headers() == {"authorization": "Bearer token"}
+    with pytest.raises(NoIdentity):
+        Identity(of_account_only, AUDIENCE).headers()
+
+
+def test_a_token_that_google_cannot_have_made_is_no_identity(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with service_account(machine / "key.json") as path, answering(lambda *_: (200, {"id_token": "a.b.c"})) as url:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"token_uri": url}))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+        with pytest.raises(NoIdentity):
+            Identity(of_account_only, AUDIENCE).headers()

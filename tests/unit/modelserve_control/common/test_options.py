@@ -1,0 +1,37 @@
+"""What is said of an option is said once: where two commands have it, it is the same in both."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import click
+
+from modelserve_control.cli.main import main
+
+# By these names each command means something of its own.
+OWN = {"--alias", "--data", "--max-error-ratio", "--model", "--overwrite", "--store", "--thresholds", "--watch"}
+
+
+def test_an_option_is_the_same_in_every_command_that_has_it() -> None:
+    found = defaultdict(list)
+    for name, command in main.commands.items():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                found[parameter.opts[0]].append((name, parameter.to_info_dict()))
+    repeated = {option: uses for option, uses in found.items() if len(uses) > 1 and option not in OWN}
+    assert {"--trust", "--token-command", "--reason", "--by", "--method", "--batch-rows"} <= repeated.keys()
+    for option, uses in repeated.items():
+        assert all(said == uses[0][1] for _, said in uses), (option, [name for name, _ in uses])
+
+
+def test_a_store_is_always_the_same_setting() -> None:
+    stores = [
+        parameter
+        for command in main.commands.values()
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.opts == ["--store"]
+    ]
+    assert len(stores) > 5
+    for store in stores:
+        assert store.envvar == "MODELSERVE_STORE"
+        assert str(store.help).startswith("The bucket (gs://B), or a directory laid out like one")

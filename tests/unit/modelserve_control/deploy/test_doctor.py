@@ -1,0 +1,158 @@
+"""Versions of real models against the functions' real pins, and against changed ones."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine
+from models.library import Library
+from modelserve.core.errors import EnvironmentMismatch, NotFound
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.trust.environment import Difference, pins
+from modelserve_control.common.errors import NotPackaged
+from modelserve_control.common.processes import SOURCES
+from modelserve_control.deploy.doctor import detail, doctor, runtime
+from modelserve_control.registry.catalog import opened
+from serving import release
+
+PINNED = pins(SOURCES / "functions" / "requirements.txt")
+SKLEARN = PINNED["scikit-learn"]
+
+
+@pytest.fixture(scope="module")
+def store(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`linear` as MLflow saves it here, compiled in version 2; `old` as it would be from another environment."""
+    path = tmp_path_factory.mktemp("store")
+    release(path, "linear", models.path("linear10"))
+    release(path, "linear", models.path("linear10"), runtime="compiled")
+    old = models.copy("linear10", tmp_path_factory.mktemp("old") / "model")
+    edit(old / "requirements.txt", r"scikit-learn==.*", "scikit-learn==1.2.2")
+    edit(old / "python_env.yaml", r"python: .*", "python: 3.8.18")
+    release(path, "old", old)
+    release(path, "old", old, runtime="compiled", alias="challenger")
+    return path
+
+
+def edit(path: Path, pattern: str, text: str) -> None:
+    before = path.read_text()
+    after = re.sub(pattern, text, before)
+    assert after != before, path
+    path.write_text(after)
+
+
+@pytest.fixture
+def objects(store: Path) -> Iterator[Objects]:
+    with opened(str(store)) as found:
+        yield found
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What doctor reads of one."""
+    (tmp_path / "functions").mkdir()
+    for name in ("pyproject.toml", "functions/requirements.txt", "functions/requirements-compiled.txt"):
+        shutil.copy(SOURCES / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_version_from_this_environment_fits(objects: Objects) -> None:
+    found = doctor(objects, "linear/1")
+    assert (found["name"], found["version"], found["runtime"]) == ("linear", "1", "native")
+    assert found["requirements"] == "functions/requirements.txt"
+    assert {"Python", "scikit-learn", "numpy"} <= set(found["compared"])
+    assert found["differences"] == []
+
+
+def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
+    with pytest.raises(EnvironmentMismatch) as refused:
+        doctor(objects, "old/1")
+    assert refused.value.message == (
+        "The functions would refuse old version 1, which was made with another Python, scikit-learn. "
+        "Make these changes in functions/requirements.in and run scripts/lock, or publish from an environment that has what "
+        "functions/requirements.txt has."
+    )
+    assert refused.value.details == [
+        {
+            "package": "Python",
+            "version_has": "3.8.18",
+            "functions_have": "3.11",
+            "change": "publish from Python 3.11",
+        },
+        {
+            "package": "scikit-learn",
+            "version_has": "1.2.2",
+            "functions_have": SKLEARN,
+            "change": "scikit-learn==1.2.2",
+        },
+    ]
+
+
+def test_a_newer_python_can_be_chosen() -> None:
+    found = detail(Difference("Python", "3.13.1", "3.11", serious=True))
+    assert found["change"] == 'requires-python = "==3.13.*" in pyproject.toml'
+
+
+def test_a_compiled_version_does_not_unpickle(objects: Objects) -> None:
+    found = doctor(objects, "old@challenger")
+    assert found["runtime"] == "compiled"
+    assert found["requirements"] == "functions/requirements-compiled.txt"
+    assert [one["package"] for one in found["differences"]] == ["Python"]
+
+
+def test_functions_that_lag_behind_are_found(objects: Objects, checkout: Path) -> None:
+    edit(checkout / "functions/requirements.txt", rf"scikit-learn=={SKLEARN}", "scikit-learn==1.0.2")
+    with pytest.raises(EnvironmentMismatch) as refused:
+        doctor(objects, "linear/1", checkout)
+    assert "another scikit-learn. " in refused.value.message
+    assert [one["functions_have"] for one in refused.value.details] == ["1.0.2"]
+
+
+def test_functions_without_a_package_are_found(objects: Objects, checkout: Path) -> None:
+    edit(checkout / "functions/requirements.txt", r"cloudpickle==", "other==")
+    with pytest.raises(EnvironmentMismatch) as refused:
+        doctor(objects, "linear/1", checkout)
+    assert [(one["package"], one["functions_have"]) for one in refused.value.details] == [("cloudpickle", None)]
+
+
+def test_a_small_difference_is_told_and_fits(objects: Objects, checkout: Path) -> None:
+    edit(checkout / "functions/requirements.txt", rf"numpy=={PINNED['numpy']}", "numpy==2.999.0")
+    found = doctor(objects, "linear/1", checkout)
+    assert [(one["package"], one["functions_have"]) for one in found["differences"]] == [("numpy", "2.999.0")]
+
+
+def test_the_runtime_is_what_terraform_takes(checkout: Path, objects: Objects) -> None:
+    text = (SOURCES / "terraform" / "functions.tf").read_text()
+    assert 'regex("requires-python = \\"==([0-9.]+)[.][*]\\""' in text
+    edit(checkout / "pyproject.toml", r'requires-python = "==3\.11\.\*"', 'requires-python = "==3.13.*"')
+    assert runtime(checkout / "pyproject.toml") == "3.13"
+    with pytest.raises(EnvironmentMismatch, match="made with another Python"):
+        doctor(objects, "linear/1", checkout)
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "functions/requirements.txt"])
+def test_a_checkout_that_misses_something_is_refused(objects: Objects, checkout: Path, name: str) -> None:
+    (checkout / name).unlink()
+    with pytest.raises(NotPackaged, match=Path(name).name):
+        doctor(objects, "linear/1", checkout)
+
+
+def test_a_version_that_does_not_exist_is_named(objects: Objects) -> None:
+    with pytest.raises(NotFound, match="linear has no version 9"):
+        doctor(objects, "linear/9")
+
+
+def test_the_command_is_a_gate(store: Path) -> None:
+    command = CommandLine(str(store))
+    fits = command("doctor", "linear/1").out
+    assert fits.startswith("linear version 1 (native) fits Python 3.11 and functions/requirements.txt: Python, ")
+    refused = command("doctor", "old", code=1)
+    assert refused.out == ""
+    assert "package: scikit-learn, version_has: 1.2.2" in refused.err
+    told = command.json("doctor", "old/1", code=1)
+    assert told["error_code"] == "ENVIRONMENT_MISMATCH"
+    assert [one["change"] for one in told["details"]][1] == "scikit-learn==1.2.2"

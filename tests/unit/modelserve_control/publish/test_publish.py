@@ -1,0 +1,78 @@
+"""Uploading, without the command around it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from command_line import CommandLine
+from modelserve.core.errors import ArtifactMissing
+from modelserve.store.buckets.objects import ObjectInfo, Objects, Progress
+from modelserve.store.names import checksums
+from modelserve.store.names.locations import parse
+from modelserve.store.versions.manifest import Manifest
+from modelserve.store.versions.resolve import resolve
+from modelserve_control.common.errors import UploadCorrupt
+from modelserve_control.common.progress import Lines
+from modelserve_control.publish.publish import files, upload
+from modelserve_control.registry import catalog
+from stores import put, tiny
+
+ROUNDS, PUBLISHERS = 10, 4
+
+
+def test_publishers_at_once_get_a_number_each(objects: Objects, tmp_path: Path) -> None:
+    models = [tiny(tmp_path / str(number), text=str(number)) for number in range(PUBLISHERS)]
+    barrier = Barrier(PUBLISHERS)
+
+    def publish(model: Path) -> tuple[str, Path]:
+        barrier.wait()
+        return put(objects, "m", model), model
+
+    with ThreadPoolExecutor(PUBLISHERS) as pool:
+        made = [pair for _ in range(ROUNDS) for pair in pool.map(publish, models)]
+    assert sorted(int(version) for version, _ in made) == list(range(1, ROUNDS * PUBLISHERS + 1))
+    for version, model in made:
+        assert catalog.manifest(objects, "m", version).files == tuple(files(model))
+
+
+def test_a_version_without_its_manifest_does_not_exist_for_a_reader(
+    command: CommandLine, objects: Objects, tmp_path: Path
+) -> None:
+    objects.create("models/m/versions/1/MLmodel", tiny(tmp_path / "model") / "MLmodel")
+    with pytest.raises(ArtifactMissing):
+        resolve(parse(f"{command.store}/models/m/versions/1"), objects)
+    assert put(objects, "m", tmp_path / "model") == "2"
+
+
+class Meddling:
+    """A store in which someone adds a file while the first one is uploaded."""
+
+    def __init__(self, inner: Objects, intruder: Path) -> None:
+        self.inner = inner
+        self.intruder = intruder
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def create(self, name: str, source: Path, progress: Progress | None = None) -> ObjectInfo:
+        if name.endswith("/MLmodel"):
+            self.inner.create(name.replace("MLmodel", "intruder"), self.intruder)
+        return self.inner.create(name, source, progress)
+
+
+def test_no_manifest_is_written_when_the_store_holds_anything_else(objects: Objects, tmp_path: Path) -> None:
+    model = tiny(tmp_path / "model")
+    meddling = Meddling(objects, model / "MLmodel")
+    with pytest.raises(UploadCorrupt, match="intruder"):
+        upload(meddling, Manifest("m", "1", tuple(files(model))), model, Lines())  # type: ignore[arg-type]  # by __getattr__
+    assert catalog.entries(objects, "m")[1].manifest is None
+
+
+def test_a_file_entry_says_what_lies_on_the_disk(tmp_path: Path) -> None:
+    model = tiny(tmp_path / "model")
+    found = {entry.path: entry.checksums for entry in files(model)}
+    assert found == {path: checksums.of_file(model / path) for path in ("MLmodel", "data/model.bin")}

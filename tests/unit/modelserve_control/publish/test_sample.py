@@ -1,0 +1,63 @@
+"""A few rows of a model's input, from each kind of file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelserve.core.errors import Malformed, SettingError
+from modelserve.schema.signature import from_mlmodel
+from modelserve_control.publish import sample
+
+INPUTS = [
+    {"name": "zone", "type": "string", "required": True},
+    {"name": "count", "type": "long", "required": True},
+    {"name": "when", "type": "datetime", "required": False},
+]
+SIGNATURE = from_mlmodel({"inputs": INPUTS})
+ROWS = [{"zone": "01234", "count": 1, "when": "2026-01-02T03:04:05"}, {"zone": "5", "count": 2, "when": None}]
+
+
+def records(path: Path) -> object:
+    return sample.records(sample.read(path, SIGNATURE).table)
+
+
+def test_json_may_be_records_or_any_body_of_invocations(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    for body in (ROWS, {"dataframe_records": ROWS}):
+        path.write_text(json.dumps(body))
+        assert records(path) == ROWS
+
+
+def test_csv_is_read_as_the_types_of_the_signature(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("zone,count,when\n01234,1,2026-01-02T03:04:05\n5,2,\n")
+    assert records(path) == ROWS
+
+
+def test_parquet_gives_records_that_json_can_hold(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    table = pa.Table.from_pylist(ROWS)
+    when = pa.array(["2026-01-02T03:04:05", None]).cast(pa.timestamp("us"))
+    pq.write_table(table.set_column(2, "when", when), path)
+    found = sample.records(sample.read(path, SIGNATURE).table)
+    assert json.loads(json.dumps(found))[0] == ROWS[0] | {"when": "2026-01-02T03:04:05.000000000"}
+
+
+def test_only_the_first_rows_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(ROWS * 100))
+    assert records(path) == (ROWS * 3)[: sample.ROWS]
+
+
+def test_an_unreadable_sample_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text("{")
+    with pytest.raises(Malformed, match=r"rows\.json cannot be read"):
+        records(tmp_path / "rows.json")
+    (tmp_path / "rows.xls").touch()
+    with pytest.raises(SettingError, match=r"rows\.xls is neither"):
+        records(tmp_path / "rows.xls")

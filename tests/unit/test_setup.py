@@ -1,0 +1,72 @@
+"""`scripts/setup` in a directory of its own, where what it installs with does nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from modelserve_control.common.processes import SOURCES
+from modelserve_control.deploy.doctor import runtime
+from modelserve_control.deploy.rows_library import LIBRARY
+
+READS = (
+    "scripts/setup",
+    "scripts/requirements.txt",
+    "pyproject.toml",
+    "functions/modelserve/models/compiled/rows.c",
+    "scripts/modelserve_control/deploy/rows_library.py",
+)
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for name in READS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SOURCES / name, tmp_path / name)
+    program(tmp_path / ".venv/bin/python", f'case "$*" in *rows_library) echo made > functions/{LIBRARY};; esac')
+    program(tmp_path / ".venv/bin/uv", "")
+    return tmp_path
+
+
+def setup(checkout: Path, code: int = 0) -> str:
+    """What it says."""
+    done = subprocess.run(
+        [checkout / "scripts/setup"], env=os.environ | {"PYTHON": sys.executable}, text=True, capture_output=True
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_is_set_up_is_not_set_up_again_until_it_changes(checkout: Path) -> None:
+    assert "making .venv" in setup(checkout)
+    assert setup(checkout) == ""
+    (checkout / "functions" / LIBRARY).unlink()
+    assert "making .venv" in setup(checkout)
+    (checkout / "scripts/requirements.txt").write_text("")
+    assert "making .venv" in setup(checkout)
+    assert setup(checkout) == ""
+
+
+def test_another_python_than_pyproject_requires_is_refused(checkout: Path) -> None:
+    pyproject = checkout / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('requires-python = "==3.11.*"', 'requires-python = "==3.99.*"'))
+    assert "setup: modelserve needs Python 3.99, and " in setup(checkout, code=1)
+
+
+def test_what_checks_the_code_checks_it_for_the_same_python() -> None:
+    pyproject = SOURCES / "pyproject.toml"
+    tools = tomllib.loads(pyproject.read_text())["tool"]
+    assert tools["mypy"]["python_version"] == runtime(pyproject)
+    assert tools["ruff"]["target-version"] == f"py{runtime(pyproject).replace('.', '')}"
