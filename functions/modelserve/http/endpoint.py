@@ -16,7 +16,7 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from modelserve.core.errors import NotReady, ServeError, body
+from modelserve.core.errors import ModelFailed, NotReady, ServeError, body
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.bodies import JSON, Headers
@@ -52,6 +52,9 @@ class Door(ABC):
             try:
                 response = await self.answer(request, headers)
             except ServeError as error:
+                if isinstance(error, ModelFailed):  # what the model raised stands in a line of its scorer's
+                    fields = {"request_id": request_id.decode(), "error_code": error.code}
+                    logger.warning("%s", error.message, extra={"fields": fields})
                 response = failure(error, request_id)
             except ClientDisconnect:
                 response = Response(status_code=499)  # nobody reads it; nginx's number for a client that went away

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ MIB: Final = 1 << 20
 # Python values, copies and columns.
 LEAST_MEMORY: Final = 256 * MIB
 MEMORY_PER_BYTE: Final = 24
+START_SECONDS: Final = 60.0
 GRACE: Final = 1.0  # seconds after a request's own end
 FIRST_READ: Final = 64 << 10
 # Of a library that a body broke. A process that ended by itself has another reason, which its log line says.
@@ -71,9 +73,31 @@ class Child:
                 self.socket.close()
                 raise
 
+        self._began = time.monotonic()
+        self._start: asyncio.Task[bytes] | None = None
+
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    async def started(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A request that cannot wait so long leaves it starting: otherwise none would ever find it ready.
+
+        Raises ConnectionError when it ends meanwhile.
+        """
+        if self._start is None:
+            self._start = loop.create_task(self.receive(loop))
+            self._start.add_done_callback(lambda task: task.cancelled() or task.exception())  # somebody else may see it
+        await asyncio.shield(self._start)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it has not started for longer than any machine takes."""
+        return time.monotonic() - self._began > START_SECONDS
+
+    def stop_starting(self) -> None:
+        if self._start is not None:
+            self._start.cancel()
 
     async def ask(self, head: bytes, body: bytes, loop: asyncio.AbstractEventLoop) -> Reply:
         """Raises ConnectionError when it ends meanwhile."""
@@ -147,15 +171,20 @@ class Decoder:
             self._child = self._start()
         child = self._child
         head = encoder.encode(Ask(kind, form, self._text(signature)))
+        loop = asyncio.get_running_loop()
+        asked = False
         try:
-            reply = await child.ask(head, data, asyncio.get_running_loop())
+            await child.started(loop)
+            asked = True
+            reply = await child.ask(head, data, loop)
         except ConnectionError:
             status = await self._give_up(child, kind, len(data), "died")
-            if kind == PARQUET and -status in CRASHES:
+            if asked and kind == PARQUET and -status in CRASHES:
                 raise Malformed("The body is not a readable Parquet file.") from None
             raise Unavailable("The process that decodes bodies was ended; send the request again.") from None
         except BaseException:  # the request's time is over, and the answer would be the next one's
-            await asyncio.shield(self._give_up(child, kind, len(data), "deadline"))
+            if asked or child.hangs:
+                await asyncio.shield(self._give_up(child, kind, len(data), "deadline"))
             raise
         if reply.spent:
             await self._give_up(child, kind, len(data), "memory")
@@ -173,6 +202,7 @@ class Decoder:
 
     async def _give_up(self, child: Child, kind: str, size: int, reason: str) -> int:
         self._child = None
+        child.stop_starting()
         self.metrics.count("decoder_ends", reason=reason)
         status = await asyncio.to_thread(child.end)
         fields = {"reason": reason, "status": status, "media_type": kind, "bytes": size}

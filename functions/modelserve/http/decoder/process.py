@@ -21,7 +21,7 @@ import msgspec
 from modelserve.core import logs, memory
 from modelserve.core.errors import ServeError
 from modelserve.http.bodies import PARQUET, check_body
-from modelserve.http.decoder.wire import ANSWER, ASK, Ask, Refusal, Reply, answer_of
+from modelserve.http.decoder.wire import ANSWER, ASK, READY, Ask, Refusal, Reply, answer_of
 from modelserve.payloads import Limits
 from modelserve.schema.signature import Signature, from_mlmodel
 
@@ -52,6 +52,7 @@ class Decoder:
     def serve(self) -> None:
         ask = msgspec.msgpack.Decoder(Ask)
         encoder = msgspec.msgpack.Encoder()
+        self.socket.sendall(READY)
         while head := self.receive(ASK.size):
             lengths = ASK.unpack(head)
             # Nobody waits for more than that, and nobody may be left to end it.

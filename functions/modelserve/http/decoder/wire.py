@@ -25,6 +25,7 @@ from modelserve.schema.types import Array, objects
 
 ASK: Final = Struct("<II")  # lengths of the head and of the body
 ANSWER: Final = Struct("<I")
+READY: Final = b"r"  # what the decoder says first
 # So many cells become Python values in about a millisecond; then other requests have their turn.
 TURN_CELLS: Final = 20_000
 ERRORS: Final[Mapping[str, type[ServeError]]] = {

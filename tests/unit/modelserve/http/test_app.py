@@ -33,6 +33,7 @@ def post(
     draining: bool = False,
     method: str = "POST",
     headers: dict[str, str] | None = None,
+    runtime: Tiny | None = None,
     **environ: str,
 ) -> Response:
     async def receive() -> dict[str, Any]:
@@ -43,7 +44,7 @@ def post(
         "headers": [(key.encode(), value.encode()) for key, value in {"x-request-id": "r1", **(headers or {})}.items()],
         "scheme": "http", "server": ("localhost", 80),
     }  # fmt: skip
-    with loaded(Tiny(), X) as made:
+    with loaded(runtime or Tiny(), X) as made:
         object.__setattr__(made, "name", name)
         holding: Any = Holding(made if ready else None, name)
         holding.draining = draining
@@ -121,6 +122,19 @@ def test_health_is_for_a_version_that_goes_on_serving(ready: bool, draining: boo
 def test_a_request_id_of_another_form_is_not_repeated(own: str) -> None:
     answer = post("/predict", b'{"x": 1}', headers={"x-request-id": own})
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_a_request_that_the_model_fails_is_found_in_the_log_by_its_id(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(batch: Any) -> Any:
+        raise ValueError("secret")
+
+    answer = post("/predict", b'{"x": 1}', runtime=Tiny(fail))
+    assert (answer.status_code, json.loads(bytes(answer.body))["request_id"]) == (500, "r1")
+    (line,) = [one for one in caplog.records if one.name == "modelserve.http.endpoint"]
+    assert (line.message, line.fields) == (  # type: ignore[attr-defined]  # what our logs have beside the message
+        "The model raised ValueError on these rows.",
+        {"request_id": "r1", "error_code": "MODEL_FAILED"},
+    )
 
 
 def test_without_parquet_it_is_refused_before_the_body_is_read() -> None:

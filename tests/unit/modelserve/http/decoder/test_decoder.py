@@ -246,6 +246,30 @@ def test_a_process_that_was_ended_between_two_bodies_is_replaced() -> None:
     with_decoder(work)
 
 
+def test_a_process_that_starts_slowly_is_waited_for_by_the_next_request() -> None:
+    async def work(made: Decoder) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(made.check(*CASES["records"]), 0.001)
+        starting = made.pid
+        assert starting is not None
+        assert (await made.check(*CASES["records"])).batch.rows == 2
+        assert made.pid == starting
+
+    with_decoder(work)
+
+
+def test_a_process_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "START", "import sys; sys.stdin.read(); import signal; signal.pause()")
+    monkeypatch.setattr(decoders, "START_SECONDS", 0.0)
+
+    async def work(made: Decoder) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(made.check(*CASES["records"]), 0.1)
+        assert made.pid is None
+
+    with_decoder(work)
+
+
 def test_a_body_that_takes_too_long_ends_the_process_and_no_answer_goes_astray() -> None:
     async def work(made: Decoder) -> None:
         await made.check(*CASES["records"])
