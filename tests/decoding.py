@@ -1,0 +1,159 @@
+"""Bodies of every kind for the decoder, and a decoder that is stopped in time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import uvloop
+
+from modelserve.core.errors import ServeError
+from modelserve.core.metrics import Metrics
+from modelserve.core.settings import Settings
+from modelserve.http.bodies import CSV, FORMS, JSON, PARQUET, RECORDS, V2, CheckedBody
+from modelserve.http.decoder.client import Decoder
+from modelserve.payloads import Limits
+from modelserve.schema.signature import Signature
+from signatures import signature, signature_of, tensor
+from tiny import WAIT_SECONDS
+
+LIMITS = Limits(rows=20_000, columns=200, depth=16)
+
+
+SETTINGS = Settings.from_environ({"PREDICT_TIMEOUT_SECONDS": "60"})
+
+
+KNOWN = signature(a="long", b="double?", c="string", d="boolean?", e="datetime?", f="binary?", g="float?", h="integer?")
+
+
+NESTED = signature_of(
+    [
+        {"name": "a", "type": "array", "items": {"type": "long"}},
+        {"name": "b", "type": "object", "properties": {"a": {"type": "datetime"}}, "required": False},
+        {"name": "c", "type": "any", "required": False},
+    ]
+)
+
+
+TENSORS = signature_of([tensor("float32", -1, 2, name="a"), tensor("str", -1, 2, name="b")])
+
+
+ROW = {"a": 1, "b": None, "c": "é\n", "d": True, "e": "2024-01-02T03:04:05Z", "f": "AAE=", "g": 0.5, "h": 7}
+
+
+NAN = float("nan")
+
+
+def parquet(columns: dict[str, Any]) -> bytes:
+    file = BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
+def dumped(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+INSTANT = datetime(2024, 1, 2, 3, 4, 5, 6)
+
+
+ODD = parquet(
+    {
+        "decimal": [Decimal("1.10"), None],
+        "map": pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
+        "instants": pa.array([[INSTANT], None], pa.list_(pa.timestamp("us"))),
+        "days": pa.array([{"d": date(2024, 1, 2)}, None]),
+        "time": [time(1, 2, 3), None],
+        "span": [timedelta(days=-1, seconds=2), None],
+        "bytes": [b"\x00\xff", None],
+    }
+)
+
+
+CASES: dict[str, tuple[bytes, str, str, Signature | None]] = {
+    "records": (dumped([ROW, {**ROW, "x": 0}]), JSON, RECORDS, KNOWN),
+    "one record": (dumped(ROW), JSON, RECORDS, KNOWN),
+    "form": (dumped({"inputs": [ROW], "params": {"predict_method": "p", "n": [10**30]}}), JSON, FORMS, KNOWN),
+    "no signature": (dumped([{"a": 1, "b": [1, {"k": [10**30, -(10**30)]}]}, {"a": "x"}]), JSON, RECORDS, None),
+    "no rows": (dumped({"dataframe_split": {"columns": ["a", "c"], "data": []}}), JSON, FORMS, KNOWN),
+    "nested": (dumped([{"a": [1, 2], "b": {"a": "2024-01-01"}, "c": [1, 2**63]}]), JSON, RECORDS, NESTED),
+    "tensors": (dumped({"inputs": {"a": [[1, 2], [3, 4]], "b": [["x", "y"], ["z", ""]]}}), JSON, FORMS, TENSORS),
+    "v2": (
+        dumped(
+            {
+                "id": "i",
+                "inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]}],
+                "outputs": [{"name": "o"}],
+            }
+        ),
+        JSON,
+        V2,
+        signature(a="long"),
+    ),
+    "csv": (b"a,b,c\n1,,x\n2,0.5,y\n", CSV, RECORDS, KNOWN),
+    "parquet": (parquet({"a": [1, 2], "c": ["x", "y"], "b": [0.5, NAN], "d": [True, None]}), PARQUET, RECORDS, KNOWN),
+    "parquet, odd": (ODD, PARQUET, RECORDS, None),
+    "parquet, many": (
+        parquet(
+            {"a": list(range(5_000)), "c": [f"t{n % 9}" for n in range(5_000)], "g": [n / 4 for n in range(5_000)]}
+        ),
+        PARQUET,
+        RECORDS,
+        KNOWN,
+    ),
+    "parquet, other widths": (
+        parquet(
+            {"a": pa.array([1], pa.int8()), "c": ["x"], "b": [3], "g": [2.0**-140], "h": pa.array([9], pa.uint64())}
+        ),
+        PARQUET,
+        RECORDS,
+        KNOWN,
+    ),
+    "broken": (b'[{"a": 1', JSON, RECORDS, KNOWN),
+    "bad cells": (dumped([{**ROW, "a": 1.5}, {**ROW, "C": 1}]), JSON, RECORDS, KNOWN),
+    "too many rows": (dumped([{}] * 20_001), JSON, RECORDS, KNOWN),
+    "bad params": (dumped({"inputs": [ROW], "params": 1}), JSON, FORMS, KNOWN),
+    "csv of tensors": (b"a\n1\n", CSV, RECORDS, TENSORS),
+    "parquet, no file": (b"PAR1" * 3, PARQUET, RECORDS, KNOWN),
+    "parquet, too large a number": (parquet({"a": [1], "c": ["x"], "h": [2**40]}), PARQUET, RECORDS, KNOWN),
+    "parquet, infinite": (parquet({"a": [1], "c": ["x"], "b": [float("inf")]}), PARQUET, RECORDS, KNOWN),
+    "parquet, texts for numbers": (parquet({"a": ["1"], "c": ["x"]}), PARQUET, RECORDS, KNOWN),
+    "parquet, a fraction": (parquet({"a": [1.5], "c": ["x"]}), PARQUET, RECORDS, KNOWN),
+}
+
+
+def shown(checked: CheckedBody) -> Any:
+    """Everything of it, in a form that tells 1 from 1.0 and NaT from NaT not."""
+    columns = {
+        name: (array.dtype, array.shape, array.tobytes() if array.dtype != object else repr(array.tolist()))
+        for name, array in checked.batch.columns.items()
+    }
+    payload = replace(checked.payload, table=checked.payload.table)
+    return list(columns), columns, checked.batch.rows, repr(payload.params), payload, checked.outputs, checked.own_id
+
+
+def outcome(error: ServeError) -> Any:
+    return type(error), error.message, error.details
+
+
+def with_decoder(
+    work: Callable[[Decoder], Awaitable[None]], settings: Settings = SETTINGS, seconds: float = WAIT_SECONDS
+) -> None:
+    async def run() -> None:
+        made = Decoder(settings, LIMITS, Metrics(enabled=False))
+        try:
+            async with asyncio.timeout(seconds):
+                await work(made)
+        finally:
+            made.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the loop of the servers
+        runner.run(run())

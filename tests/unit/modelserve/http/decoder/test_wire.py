@@ -1,0 +1,44 @@
+"""What comes back from the process is what decoding here gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from decoding import CASES, LIMITS, outcome, shown, with_decoder
+from modelserve.core.errors import ServeError
+from modelserve.http.bodies import check_body
+from modelserve.http.decoder.client import Decoder
+
+
+def test_the_process_answers_what_decoding_here_answers() -> None:
+    async def work(made: Decoder) -> None:
+        for name, (data, kind, form, known) in CASES.items():
+            try:
+                expected: Any = shown(check_body(data, kind, form, known, LIMITS))
+            except ServeError as error:
+                expected = outcome(error)
+            try:
+                found: Any = shown(await made.check(data, kind, form, known))
+            except ServeError as error:
+                found = outcome(error)
+            assert found == expected, name
+
+    with_decoder(work)
+
+
+def test_arrays_from_the_process_may_be_written_to() -> None:
+    async def work(made: Decoder) -> None:
+        columns = (await made.check(*CASES["parquet, many"])).batch.columns
+        assert all(array.flags.writeable and array.flags.aligned for array in columns.values())
+
+    with_decoder(work)
+
+
+def test_numbers_and_texts_of_parquet_come_without_a_python_value_each() -> None:
+    from modelserve.payloads import parquet as parquets
+
+    data, _, _, known = CASES["parquet, many"]
+    columns = parquets.parse(data, known, LIMITS).table.columns
+    assert all(isinstance(columns[name], np.ndarray) for name in ("a", "c", "g"))
