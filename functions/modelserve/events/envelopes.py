@@ -95,7 +95,7 @@ def binary(headers: Mapping[str, str], body: bytes) -> Message:
 
 
 def unwrapped(headers: Mapping[str, str], body: bytes) -> Message:
-    """The message is the body; with metadata, its fields and attributes are headers."""
+    """The message is the body; with metadata, its fields are headers. Attributes cannot be told from other headers."""
     return Message(
         data=body,
         message_id=headers[METADATA + "message-id"] or content_id(body),

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from modelserve.core.errors import BadInput, ModelFailed, ServeError
+from modelserve.core.errors import BadInput, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events import records
@@ -180,18 +180,18 @@ class Messages:
         return self.scored(loaded, decoded, predictions)
 
     def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[RowResult]) -> Scored | Exception:
-        """Beside records that are answered, one that the model has no answer to is at fault itself. Where none is
-        answered the model may be, so the message is to come again."""
+        """If only some records get no answer, those go to the dead letters. If none gets one, the model may be at fault, so
+        the message is redelivered."""
         found = decoded.found
-        failed = {row: one for row, one in enumerate(predictions) if isinstance(one, ModelFailed)}
-        if failed and len(failed) == len(predictions):
-            return failed[0]
+        failed = {row: one for row, one in enumerate(predictions) if isinstance(one, ServeError)}
+        if len(failed) == len(predictions) and (errors := [one for one in failed.values() if one.retryable]):
+            return errors[0]
         several = len(found.places) + len(found.bad) > 1
         try:
             results = [
                 self.result(loaded, decoded.message, found, row, prediction, several)
                 for row, prediction in zip(range(len(found.places)), predictions, strict=True)
-                if not isinstance(prediction, ModelFailed)
+                if not isinstance(prediction, ServeError)
             ]
         except Exception as error:  # a model may give what has no form in JSON
             return error

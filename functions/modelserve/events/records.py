@@ -13,7 +13,7 @@ from modelserve.payloads import Limits, Payload, oip_v2, tables
 from modelserve.payloads import json as strict_json
 from modelserve.payloads import mlflow as invocations
 from modelserve.schema.batch import Batch, Table
-from modelserve.schema.signature import Signature, infer
+from modelserve.schema.signature import Signature, check_table
 from modelserve.schema.types import MISSING, SCALARS
 
 MAX_ID: Final = 1_024  # bytes, as of everything that Pub/Sub keeps beside a message
@@ -120,7 +120,7 @@ def check(records: Records, signature: Signature | None) -> list[Batch]:
     while waiting:
         rows = waiting.pop()
         try:
-            batches.append(fit(rows_of(records.table, rows), signature))
+            batches.append(check_table(rows_of(records.table, rows), signature))
             good.extend(rows)
         except BadInput as error:
             if not rows:
@@ -161,14 +161,10 @@ def check_at_once(found: Sequence[Records], signature: Signature | None, most: i
     return batch if alike else None
 
 
-def fit(table: Table, signature: Signature | None) -> Batch:
-    return signature.check(table) if signature else infer(table)
-
-
 def together(table: Table, rows: Sequence[int], signature: Signature | None) -> list[Batch] | None:
     """Once what is bad is gone, the others mostly fit as one."""
     try:
-        return [fit(rows_of(table, rows), signature)]
+        return [check_table(rows_of(table, rows), signature)]
     except BadInput:
         return None
 

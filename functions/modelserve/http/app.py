@@ -113,15 +113,19 @@ class Http(Door):
         return response
 
     async def reply_checked(self, loaded: Loaded, payload: Payload, batch: Batch) -> Response:
-        self.metrics.count("extra_columns", payload.table.extra)
-        self.metrics.count("rows", batch.rows)
         value: Any
         if not payload.plain:
             value = {"predictions": await scoring.predict(loaded, batch, payload.params, payload.method)}
         else:
             results = await scoring.batch_results(loaded, batch, payload.params, payload.method)
             value = results[0] if payload.single else results
+        self.count(payload, batch)
         return await scoring.for_rows(batch.rows, lambda: reply(value, loaded))
+
+    def count(self, payload: Payload, batch: Batch) -> None:
+        """What was answered."""
+        self.metrics.count("extra_columns", payload.table.extra)
+        self.metrics.count("rows", batch.rows)
 
     # --- Open Inference Protocol V2 ---
 
@@ -145,6 +149,7 @@ class Http(Door):
             asked: list[str] = checked.outputs or [scoring.check_method(loaded, payload.method)]
             methods = [scoring.check_method(loaded, name) for name in asked]
             scored = await scoring.score(loaded, batch, methods, payload.params)
+            self.count(payload, batch)
 
             def answer() -> Response:
                 tensors = [oip_v2.tensor_of(method, scored[method]) for method in methods]

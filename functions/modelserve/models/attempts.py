@@ -33,7 +33,7 @@ class Target:
         return self.key is None or self.key == (loaded.version, loaded.digest)
 
     def load(self, objects: Objects, settings: Settings) -> Loaded:
-        """Raises as `loading.load` and `resolve` do."""
+        """Raises as `loader.load` and `resolve` do."""
         if self.alias is None:
             return load(resolve(self.location, objects), objects, settings)
         return load(at_alias(self.location, objects, self.alias, self.generation), objects, settings)

@@ -9,12 +9,12 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
-from modelserve.core.errors import BadParams, ModelFailed, UnknownMethod
+from modelserve.core.errors import BadCells, BadParams, ModelFailed, ServeError, UnknownMethod
 from modelserve.models.scorers.outputs import RowsMismatch, row_values
 from modelserve.models.version import Loaded
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import jsonable, results
-from modelserve.schema.batch import Batch, Table, one_row, split
+from modelserve.schema.batch import Batch, Table, one_row, split, take_rows
 from modelserve.schema.signature import MAX_DETAILS, check_table
 
 logger = logging.getLogger(__name__)
@@ -24,9 +24,10 @@ INLINE_ROWS: Final = 1_000
 
 T = TypeVar("T")
 Checked = tuple[Payload, Batch]
-Scores = tuple[dict[str, list[Any]], dict[int, ModelFailed]]
+RowError = ModelFailed | BadCells
+Scores = tuple[dict[str, list[Any]], dict[int, RowError]]
 """JSON values per method, one for each row that has an answer, and why the other rows have none."""
-RowResult = dict[str, Any] | ModelFailed
+RowResult = dict[str, Any] | RowError
 """Of one row its result object, or why it has none."""
 
 
@@ -82,8 +83,8 @@ async def batch_results(
 ) -> list[dict[str, Any]]:
     """The plain form: one result object per row. Raises ModelFailed when a row has none."""
     found = await row_results(loaded, batch, params, method)
-    refuse_failed({row: one for row, one in enumerate(found) if isinstance(one, ModelFailed)}, batch.rows)
-    return [one for one in found if not isinstance(one, ModelFailed)]
+    refuse_failed({row: one for row, one in enumerate(found) if isinstance(one, ServeError)}, batch.rows)
+    return [one for one in found if not isinstance(one, ServeError)]
 
 
 async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[RowResult]:
@@ -117,7 +118,23 @@ async def score_by_row(loaded: Loaded, batch: Batch, methods: Sequence[str], par
         )
     except RowsMismatch as error:
         return await score_each(loaded, batch, methods, params, error)
+    except BadCells as error:
+        return await score_others(loaded, batch, methods, params, error)
     return values, {}
+
+
+async def score_others(
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], error: BadCells
+) -> Scores:
+    """As `score_by_row`, without the rows that hold the cells: they fit the signature, but not this form of the model."""
+    failed: dict[int, RowError] = {}
+    for detail in error.details:
+        failed.setdefault(detail["row"], BadCells("1 cell does not fit the compiled model.", [detail]))
+    others = [row for row in range(batch.rows) if row not in failed]
+    if not others:
+        return {method: [] for method in methods}, failed
+    values, more = await score_by_row(loaded, take_rows(batch, others), methods, params)
+    return values, failed | {others[row]: one for row, one in more.items()}
 
 
 async def score_each(
@@ -149,7 +166,7 @@ async def score_halves(
     if len(found) < len(halves) or sum(one for one in found if isinstance(one, int)) != missing:
         return await score_rows_apart(loaded, batch, methods, params)
     values: dict[str, list[Any]] = {method: [] for method in methods}
-    failed: dict[int, ModelFailed] = {}
+    failed: dict[int, RowError] = {}
     start = 0
     for half, one in zip(halves, found, strict=True):
         part = await score_halves(loaded, half, methods, params, one) if isinstance(one, int) else one
@@ -162,7 +179,7 @@ async def score_halves(
 
 async def score_rows_apart(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
     values: dict[str, list[Any]] = {method: [] for method in methods}
-    failed: dict[int, ModelFailed] = {}
+    failed: dict[int, RowError] = {}
     for row in range(batch.rows):
         try:
             outputs = await raw(loaded, one_row(batch, row), methods, params)
@@ -181,10 +198,16 @@ def deal(rows: Sequence[RowResult], sizes: Sequence[int]) -> list[Sequence[RowRe
     return [rows[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
-def refuse_failed(failed: Mapping[int, ModelFailed], rows: int) -> None:
-    """Raises ModelFailed where all rows are needed."""
+def refuse_failed(failed: Mapping[int, RowError], rows: int) -> None:
+    """Raises ModelFailed, or BadCells, where all rows are needed."""
     if rows == 1 and failed:
         raise failed[0]
+    if cells := [
+        {**cell, "row": row} for row, one in failed.items() if isinstance(one, BadCells) for cell in one.details
+    ]:
+        raise BadCells(
+            f"{len(cells)} cell{'s do' if len(cells) > 1 else ' does'} not fit the compiled model.", cells[:MAX_DETAILS]
+        )
     if failed:
         details = [{"row": row, "column": None, "reason": error.message} for row, error in failed.items()]
         raise ModelFailed(f"The model has no answer for {len(failed)} of {rows} rows.", details[:MAX_DETAILS])

@@ -18,8 +18,8 @@ from modelserve.payloads import mlflow as invocations
 from modelserve.payloads.differences import compare
 from modelserve.payloads.predictions import encode
 from modelserve.payloads.tables import from_records
-from modelserve.schema.batch import Batch
-from modelserve.schema.signature import Signature, infer
+from modelserve.schema.batch import Batch, take_rows
+from modelserve.schema.signature import Signature, check_table
 from modelserve.store.versions.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> B
     if manifest is None or not manifest.sample:
         return None
     table = from_records(manifest.sample[:WARM_ROWS], signature, NO_LIMITS)
-    return signature.check(table) if signature else infer(table)
+    return check_table(table, signature)
 
 
 def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
@@ -56,7 +56,7 @@ def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
         return None
     try:
         payload = invocations.parse(json.loads(saved.read_bytes()), signature, NO_LIMITS)
-        return signature.check(payload.table) if signature else infer(payload.table)
+        return check_table(payload.table, signature)
     except (ServeError, ValueError):
         logger.warning("the input example beside the model does not fit its signature; the model is not warmed up")
         return None
@@ -112,11 +112,6 @@ def answers(runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapp
         for method, output in score_rows(runtime, rows, runtime.methods, params).items():
             found[method] += row_values(output, rows.rows, method)
     return found
-
-
-def take_rows(batch: Batch, rows: Sequence[int]) -> Batch:
-    places = list(rows)
-    return Batch({name: column[places] for name, column in batch.columns.items()}, len(places))
 
 
 def as_json(values: list[Any]) -> Any:

@@ -56,5 +56,10 @@ def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:
     ]
 
 
+def take_rows(batch: Batch, rows: Sequence[int]) -> Batch:
+    places = list(rows)
+    return Batch({name: column[places] for name, column in batch.columns.items()}, len(places))
+
+
 def one_row(batch: Batch, row: int) -> Batch:
     return Batch({name: column[row : row + 1] for name, column in batch.columns.items()}, 1)

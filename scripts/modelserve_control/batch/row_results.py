@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelserve.core.errors import BadCells, Detail, ModelFailed
+from modelserve.core.errors import BadCells, Detail, ModelFailed, ServeError
 from modelserve.events.records import rows_of
 from modelserve.models import scoring
 from modelserve.models.scoring import RowResult
@@ -75,7 +75,7 @@ class Judge(ABC):
         """When the model raises, by halves down to the rows on which it does: 28 calls for one of 10,000."""
         try:
             found = self.answers(batch)
-            return [one.message if isinstance(one, ModelFailed) else one for one in found]
+            return [reason(one) if isinstance(one, ServeError) else one for one in found]
         except ModelFailed as error:
             if batch.rows == 1:
                 return [error.message]
@@ -97,12 +97,16 @@ class RowScorer(Judge):
     def answers(self, batch: Batch) -> list[RowResult]:
         """As they are after the way through JSON."""
         found = self.runner.run(scoring.row_results(self.loaded, batch, {}, self.method))
-        results = iter(msgspec.json.decode(encode([one for one in found if not isinstance(one, ModelFailed)])))
-        return [one if isinstance(one, ModelFailed) else next(results) for one in found]
+        results = iter(msgspec.json.decode(encode([one for one in found if not isinstance(one, ServeError)])))
+        return [one if isinstance(one, ServeError) else next(results) for one in found]
 
 
 def part(batch: Batch, start: int, end: int) -> Batch:
     return Batch({name: column[start:end] for name, column in batch.columns.items()}, end - start)
+
+
+def reason(error: ServeError) -> str:
+    return reasons(error.details) or error.message
 
 
 def reasons(details: Sequence[Detail]) -> str:

@@ -17,10 +17,10 @@ from modelserve.models.native.load import load_runtime
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.models.protocols import Runtime
 from modelserve.models.scorers.outputs import RowsMismatch, score_rows
-from modelserve.models.warmup import dependence, take_rows
+from modelserve.models.warmup import dependence
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import encode, jsonable
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch, Table, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
 from modelserve.store.trust import policy
 from modelserve.store.trust.environment import check_environment

@@ -87,13 +87,16 @@ class Child:
         """
         if self._start is None:
             self._start = loop.create_task(self.receive(loop))
-            self._start.add_done_callback(lambda task: task.cancelled() or task.exception())  # somebody else may see it
+            self._start.add_done_callback(
+                lambda task: task.cancelled() or task.exception()
+            )  # seen, also where no request waits any more
         await asyncio.shield(self._start)
 
     @property
-    def hangs(self) -> bool:
+    def start_overdue(self) -> bool:
         """Whether it has not started for longer than any machine takes."""
-        return time.monotonic() - self._began > START_SECONDS
+        starting = self._start is not None and not self._start.done()
+        return starting and time.monotonic() - self._began > START_SECONDS
 
     def stop_starting(self) -> None:
         if self._start is not None:
@@ -183,7 +186,7 @@ class Decoder:
                 raise Malformed("The body is not a readable Parquet file.") from None
             raise Unavailable("The process that decodes bodies was ended; send the request again.") from None
         except BaseException:  # the request's time is over, and the answer would be the next one's
-            if asked or child.hangs:
+            if asked or child.start_overdue:
                 await asyncio.shield(self._give_up(child, kind, len(data), "deadline"))
             raise
         if reply.spent:

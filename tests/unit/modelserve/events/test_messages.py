@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import ModelFailed, ServeError
+from modelserve.core.errors import BadCells, ModelFailed, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
@@ -83,6 +83,23 @@ def test_a_record_that_the_model_drops_takes_no_other_records_answer(other: byte
 
 def test_a_message_none_of_whose_records_is_answered_comes_again() -> None:
     assert score(Tiny(drop_twos), b'[{"x":2},{"x":2}]') == [RowsMismatch]
+
+
+def refuse_twos(batch: Batch) -> Any:
+    """As a compiled model does with whole numbers that it would round."""
+    if rows := np.flatnonzero(batch.columns["x"] == 2).tolist():
+        raise BadCells("", [{"row": row, "column": "x", "reason": "two"} for row in rows])
+    return batch.columns["x"]
+
+
+def test_a_record_that_fits_only_the_signature_goes_alone_to_the_dead_letters() -> None:
+    runtime = Tiny(refuse_twos)
+    found = score(
+        runtime, b'{"x":1}', b'{"x":2}', b'[{"x":2},{"x":3},{"x":2}]', b'[{"x":2}]', scorer=InlineScorer(runtime, 100)
+    )
+    bad = "SIGNATURE_MISMATCH"
+    assert found == [[1.0], [bad], [3.0, bad, bad], [bad]]
+    assert runtime.sizes == [6, 2]
 
 
 def test_what_came_to_nothing_is_not_acked() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from modelserve.core.errors import BadCells, BadParams, ModelFailed, UnknownMethod
 from modelserve.models import scoring
+from modelserve.models.scorers.inline import InlineScorer
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import Presentation
 from modelserve.schema.batch import Batch, Table
@@ -142,6 +144,25 @@ def test_a_request_is_answered_for_all_its_rows_or_not_at_all(ask: Any) -> None:
     with pytest.raises(ModelFailed, match=r"^The model has no answer for 1 of 3 rows\.$") as raised:
         ask(Tiny(drop_twos), payload(1, 2, 3))
     assert raised.value.details == [{"row": 1, "column": None, "reason": "The model gave 0 answers to 1 row."}]
+
+
+@pytest.mark.parametrize("ask", [predict, results])
+def test_cells_that_only_the_compiled_form_has_no_place_for_are_told_together(ask: Any) -> None:
+    class Rounds(Tiny):
+        def score(self, batch: Any, methods: Sequence[str], params: Any) -> dict[str, Any]:
+            rows = np.flatnonzero(batch.columns["x"] == 2).tolist()
+            if rows:
+                raise BadCells("2 cells do not fit.", [{"row": row, "column": "x", "reason": "two"} for row in rows])
+            return super().score(batch, methods, params)
+
+    runtime = Rounds()
+    asked: Any = scoring.predict if ask is predict else scoring.batch_results
+    with loaded(runtime, X) as made:
+        inline = replace(made, scorer=InlineScorer(runtime, 100))
+        batch = scoring.check(inline, table(x=[1, 2, 3, 2]))
+        with pytest.raises(BadCells, match=r"^2 cells do not fit") as raised:
+            asyncio.run(asked(inline, batch, {}, None))
+    assert [detail["row"] for detail in raised.value.details] == [1, 3]
 
 
 def test_forms_of_mlflow_get_their_rows_too() -> None:
