@@ -18,9 +18,7 @@ from modelserve.store.trust.external_data import refuse_external_file
 from modelserve.store.trust.mlmodel import PYFUNC, ModelConfig, config, read, texts
 from modelserve.store.trust.trusted_types import TRUSTED
 
-ADVICE: Final = (
-    "Set MODEL_TRUST=pickle (of a command, --trust pickle) if whoever can write the bucket may run code here."
-)
+ADVICE: Final = "If everyone who can write to the bucket may run code here, set MODEL_TRUST=pickle, or pass --trust pickle to the command."
 
 # Keys whose value is a file or directory of the model, in any flavor that MLflow 2 and 3 write.
 PATH_KEYS: Final = frozenset(

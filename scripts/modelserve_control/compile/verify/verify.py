@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from modelserve.payloads.predictions import plain
 from modelserve.schema.batch import Batch, one_row
 from modelserve.schema.signature import Signature
 from modelserve_control.compile.compiler import Compiled
@@ -81,7 +82,9 @@ class Comparison:
         self.report.rows += batch.rows
         for method in self.methods:
             if native[method].shape != made[method].shape:
-                self._refuse(f"{what}: {method} has shape {list(made[method].shape)} for {list(native[method].shape)}.")
+                self._refuse(
+                    f"{what}: {method} gives an array of shape {list(made[method].shape)} compiled and of {list(native[method].shape)} in the model."
+                )
             elif is_labels(native[method]):
                 self._labels(native, made, method, what)
             else:
@@ -95,7 +98,7 @@ class Comparison:
         if difference.max() > self.report.tolerance:
             place = np.unravel_index(difference.argmax(), difference.shape)
             column = f", column {place[1]}" if len(place) > 1 else ""
-            self._refuse(f"{what}: {method} of row {place[0]}{column} is {made[place]!r} compiled and {native[place]!r} in the model.")  # fmt: skip
+            self._refuse(f"{what}: {method} of row {place[0]}{column} is {plain(made[place])!r} compiled and {plain(native[place])!r} in the model.")  # fmt: skip
 
     def _labels(self, native: Answers, made: Answers, method: str, what: str) -> None:
         wrong = np.flatnonzero(native[method] != made[method])
@@ -104,7 +107,7 @@ class Comparison:
                 self.report.ties += 1
                 continue
             self.report.flips += 1
-            self._refuse(f"{what}: {method} of row {row} is {made[method][row]!r} compiled and {native[method][row]!r} in the model.")  # fmt: skip
+            self._refuse(f"{what}: {method} of row {row} is {plain(made[method][row])!r} compiled and {plain(native[method][row])!r} in the model.")  # fmt: skip
 
     def _refuse(self, sentence: str) -> None:
         self.report.mismatch = self.report.mismatch or sentence[0].upper() + sentence[1:]
