@@ -28,7 +28,7 @@ def family(served: Served) -> tuple[set[int], list[psutil.Process]]:
     """The ids of the server's processes, and its decoders."""
     root = psutil.Process(served.child.pid)
     everybody = [root, *root.children(recursive=True)]
-    decoders = [process for process in everybody if "decoder_process" in " ".join(process.cmdline())]
+    decoders = [process for process in everybody if "modelserve.http.decoder.process" in " ".join(process.cmdline())]
     return {process.pid for process in everybody if process not in decoders}, decoders
 
 
