@@ -74,8 +74,7 @@ EVENTS = (
 BODIES = (
     f"One-row requests over {CONNECTIONS} connections while another sends one body after the other that is as large as the default "
     f"settings take; then {TOGETHER} of the JSON ones at once, and the most memory (PSS) that the server and its decoder have "
-    "meanwhile. The server has one processor. A native model scores the rows of a large body in one call, for which the "
-    "others wait."
+    "meanwhile. The server has one processor. A native model scores a large body MAX_BATCH_ROWS rows at a time."
 )
 COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
 

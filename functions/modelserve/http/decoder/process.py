@@ -27,7 +27,7 @@ from modelserve.schema.signature import Signature, from_mlmodel
 
 logger = logging.getLogger(__name__)
 
-NICE: Final = 5  # half a step back: beside a busy server it gets a quarter of the processor
+NICE: Final = 10  # beside a busy server it gets a tenth of the processor
 LARGE: Final = 1 << 20  # bytes of a body after which freed memory is given back
 
 
