@@ -80,7 +80,7 @@ class Load:
         tasks: list[Callable[[], None]] = [self.flip, self.send_events, self.read_predictions]
         for number, service in enumerate(self.site.http.values()):
             tasks += [self.asker(service, number * CLIENTS + one) for one in range(CLIENTS)]
-            tasks += [lambda service=service: self.be_slow(service), lambda service=service: self.go_away(service)]  # type: ignore[misc]
+            tasks += [lambda service=service: self.be_slow(service), lambda service=service: self.go_away(service)]  # type: ignore[misc]  # mypy does not infer lambdas with defaults
         threads = [threading.Thread(target=self.guard, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
@@ -143,7 +143,7 @@ class Load:
         while not self.over.wait(0.5):
             with suppress(OSError), socket.create_connection((HOST, service.port), 10) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
-                connection.sendall(sent[: random.randrange(len(sent))] if random.random() < 0.5 else sent)  # noqa: S311
+                connection.sendall(sent[: random.randrange(len(sent))] if random.random() < 0.5 else sent)  # noqa: S311 - chooses where to stop, guards nothing
             self.seen.count("client that goes away")
 
     # --- the alias ---
@@ -160,7 +160,7 @@ class Load:
 
     def send_events(self) -> None:
         """An id is the number that the record holds, so that the prediction tells what it should be."""
-        dice = random.Random(0)  # noqa: S311
+        dice = random.Random(0)  # noqa: S311 - chooses requests, guards nothing
         number = 0
         with closing(http.client.HTTPConnection(HOST, self.site.events.port, timeout=PATIENCE)) as connection:
             while not self.over.wait(2 * PAUSE):

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / folder) for folder in ("functions", "scripts", "tests")]
 
-import psutil  # noqa: E402
+import psutil  # noqa: E402 - found on the path that is set above
 
-from security.hostile_parquet import damaged  # noqa: E402
-from serving import Served  # noqa: E402
+from security.hostile_parquet import damaged  # noqa: E402 - found on the path that is set above
+from serving import Served  # noqa: E402 - found on the path that is set above
 
 PARQUET = {"content-type": "application/vnd.apache.parquet"}
 RIGHT = {200, 400, 413}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from modelserve.core.errors import Malformed, Overloaded, TooLarge, UnsupportedMediaType
@@ -13,7 +13,7 @@ from modelserve.payloads import Limits, Payload, oip_v2, tables
 from modelserve.payloads import json as strict_json
 from modelserve.payloads import mlflow as invocations
 from modelserve.payloads import records as plain
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature, check_table
 
 if TYPE_CHECKING:  # the decoder has no use for it
@@ -172,13 +172,7 @@ def check_body(data: bytes, kind: str, form: str, signature: Signature | None, l
     else:
         payload = decode_body(data, kind, signature, limits, records=form == RECORDS)
     batch = check_table(payload.table, signature)
-    payload = replace(payload, table=Table({}, payload.table.rows, payload.table.others))
-    return CheckedBody(payload, batch, outputs, own_id)
-
-
-def weight(data: bytes, kind: str) -> int:
-    """The size that tells how long decoding takes: a Parquet file of any size can take long."""
-    return max(len(data), INLINE_BYTES + 1) if kind == PARQUET else len(data)
+    return CheckedBody(payload.without_cells(), batch, outputs, own_id)
 
 
 async def off_loop(size: int, decode: Callable[[], T]) -> T:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
@@ -36,9 +35,8 @@ def check(loaded: Loaded, table: Table) -> Batch:
 
 
 def check_payload(loaded: Loaded, payload: Payload) -> Checked:
-    """The payload without its cells, which take many times the memory of the checked columns."""
     batch = check(loaded, payload.table)
-    return replace(payload, table=Table({}, payload.table.rows, payload.table.others)), batch
+    return payload.without_cells(), batch
 
 
 def check_params(loaded: Loaded, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,14 +92,14 @@ async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], m
     methods = ["predict", "predict_proba"] if both else [check_method(loaded, method)]
     values, failed = await score_by_row(loaded, batch, methods, params)
 
-    def named() -> list[dict[str, Any]]:
+    def to_results() -> list[dict[str, Any]]:
         if both:
             return results(values["predict"], values["predict_proba"], runtime.classes, loaded.presentation)
         if method is not None:
             return [{"prediction": value} for value in values[method]]
         return results(values[methods[0]], None, None, loaded.presentation)
 
-    found = await for_rows(batch.rows, named)
+    found = await for_rows(batch.rows, to_results)
     if not failed:
         return list(found)
     answered = iter(found)

@@ -109,11 +109,6 @@ def test_only_large_bodies_are_decoded_on_another_thread() -> None:
     assert asyncio.run(bodies.off_loop(bodies.INLINE_BYTES + 1, threading.get_ident)) != here
 
 
-def test_a_small_parquet_file_is_not_decoded_where_others_wait() -> None:
-    assert bodies.weight(b"x", bodies.PARQUET) > bodies.INLINE_BYTES
-    assert bodies.weight(b"x", bodies.JSON) == bodies.weight(b"x", bodies.CSV) == 1
-
-
 def test_two_large_bodies_are_decoded_at_once_and_no_third() -> None:
     two, gate, most = threading.Barrier(3, timeout=30), threading.Event(), []
     working: set[int] = set()
