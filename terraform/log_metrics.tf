@@ -12,8 +12,8 @@ locals {
   _failed_job = { for job, one in google_cloudbuild_trigger.job : job => "${local._failure} AND resource.labels.build_trigger_id=\"${one.trigger_id}\"" }
 
   log_lines = {
-    activations         = "${local._lines} AND jsonPayload.logger=\"modelserve.models.registry\" AND jsonPayload.message=\"version activated\""
-    activation_failures = "${local._lines} AND jsonPayload.logger=\"modelserve.models.registry\" AND severity>=ERROR"
+    activations         = "${local._lines} AND jsonPayload.logger=\"modelserve.models.active\" AND jsonPayload.message=\"version activated\""
+    activation_failures = "${local._lines} AND jsonPayload.logger=\"modelserve.models.active\" AND severity>=ERROR"
     dead_letters        = "${local._lines} AND jsonPayload.logger=\"modelserve.events.messages\" AND severity>=ERROR AND jsonPayload.records>0"
     failed_builds       = "${local._failure} AND resource.labels.build_trigger_id=~\"^(${join("|", [for one in google_cloudbuild_trigger.job : one.trigger_id])})$\""
     model_failures      = "${local._lines} AND jsonPayload.logger=~\"^modelserve.models.scorers\" AND severity>=ERROR"

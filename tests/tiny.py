@@ -90,7 +90,7 @@ def loaded(
 
 
 class Holding:
-    """What a function asks of `Active`, with one version or none. Nothing is loaded and nothing is retired."""
+    """What a function asks of `ActiveModel`, with one version or none. Nothing is loaded and nothing is retired."""
 
     reason = ""
     draining = False

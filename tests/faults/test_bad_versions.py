@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelserve.models.registry import FIRST_BACKOFF
+from modelserve.models.active import FIRST_BACKOFF
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import manifest_name, parse_store

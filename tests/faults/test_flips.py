@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from modelserve.models.registry import FIRST_BACKOFF
+from modelserve.models.active import FIRST_BACKOFF
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve_control.registry.promote import promote

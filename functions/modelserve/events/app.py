@@ -21,7 +21,7 @@ from modelserve.events.results import Result, Results
 from modelserve.http.bodies import JSON, Headers, read_body
 from modelserve.http.deadline import Budget
 from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads import json as strict_json
 from modelserve.payloads.predictions import encode
@@ -35,7 +35,9 @@ LONGEST_ENVELOPE: Final = 14 << 20  # bytes
 class Events(Door):
     """`results` gives the publisher; it is not asked for in a dry run."""
 
-    def __init__(self, settings: Settings, active: Active, metrics: Metrics, results: Callable[[], Results]) -> None:
+    def __init__(
+        self, settings: Settings, active: ActiveModel, metrics: Metrics, results: Callable[[], Results]
+    ) -> None:
         super().__init__(settings, active, metrics)
         self.messages = Messages(settings, metrics, results)
         self.delivered: Callable[[Loaded, Message, Sequence[Result]], None] | None = None

@@ -17,7 +17,7 @@ from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
 from modelserve.events.messages import Messages, Scored
 from modelserve.http.deadline import Turn
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 
 if TYPE_CHECKING:
     from modelserve.events.subscriber import Pulled, Stream  # imports google-cloud-pubsub
@@ -51,7 +51,7 @@ def subscription_path(settings: Settings) -> str:
 
 
 class Worker:
-    def __init__(self, settings: Settings, subscription: str, active: Active, messages: Messages) -> None:
+    def __init__(self, settings: Settings, subscription: str, active: ActiveModel, messages: Messages) -> None:
         self.settings = settings
         self.subscription = subscription
         self.active = active

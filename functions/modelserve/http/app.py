@@ -20,7 +20,7 @@ from modelserve.http.bodies import FORMS, JSON, PARQUET, RECORDS, V2, Headers, H
 from modelserve.http.decoder.client import Decoder
 from modelserve.http.endpoint import Door, Reply, metrics_reply, reply, sent_path
 from modelserve.models import scoring
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads import Limits, Payload, oip_v2
 from modelserve.payloads import records as plain
@@ -38,7 +38,7 @@ Handler = Callable[[Request, Headers], Awaitable[Response]]
 
 
 class Http(Door):
-    def __init__(self, settings: Settings, active: Active, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
         super().__init__(settings, active, metrics)
         self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
         self.decoder = Decoder(settings, self.limits, metrics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from modelserve.core.errors import TooSlow
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 
 
@@ -51,7 +51,7 @@ class Turn:
 
     __slots__ = ("_active", "_budget", "_loaded", "_loop")
 
-    def __init__(self, active: Active, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, active: ActiveModel, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self._active = active
         self._budget = Budget(seconds)
         self._loop = loop

@@ -21,7 +21,7 @@ from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.bodies import JSON, Headers
 from modelserve.http.deadline import Turn
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded, header_value
 from modelserve.payloads.predictions import encode
 
@@ -34,7 +34,7 @@ REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 class Door(ABC):
     """What both functions share: the request id, the headers, the clock and the shape of every failure."""
 
-    def __init__(self, settings: Settings, active: Active, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
         self.settings = settings
         self.active = active
         self.metrics = metrics

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelserve.events.app import Events
     from modelserve.events.results import Results
     from modelserve.http.app import Http
-    from modelserve.models.registry import Active
+    from modelserve.models.active import ActiveModel
     from modelserve.shadow.sender import Shadow
 
 logger = logging.getLogger(__name__)
@@ -51,10 +51,10 @@ class Process:
         return Metrics(self.settings.metrics)
 
     @cached_property
-    def active(self) -> Active:
-        from modelserve.models.registry import Active
+    def active(self) -> ActiveModel:
+        from modelserve.models.active import ActiveModel
 
-        return Active(self.settings, self.metrics)
+        return ActiveModel(self.settings, self.metrics)
 
     @cached_property
     def shadow(self) -> Shadow | None:

@@ -14,7 +14,7 @@ from modelserve.events.messages import Messages
 from modelserve.events.worker import Worker, subscription_path
 from modelserve.http.bodies import JSON, Headers
 from modelserve.http.endpoint import Door, metrics_reply, sent_path
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from modelserve.payloads.predictions import encode
 from modelserve.server import container
 from modelserve.server.process import Process
@@ -38,7 +38,7 @@ def run_worker() -> None:
 class Health(Door):
     """The worker's only door: whether it lives, whether it pulls, and what it has done."""
 
-    def __init__(self, settings: Settings, active: Active, metrics: Metrics, worker: Worker) -> None:
+    def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics, worker: Worker) -> None:
         super().__init__(settings, active, metrics)
         self.worker = worker
 

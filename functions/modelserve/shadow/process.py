@@ -28,7 +28,7 @@ from modelserve.core.settings import Settings, settings
 from modelserve.events.app import Events
 from modelserve.events.envelopes import Message
 from modelserve.http.app import V2_MODEL, Http
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads import oip_v2
 from modelserve.payloads.differences import Comparison, compare
@@ -65,7 +65,7 @@ class Challenger:
         self.report = report
         self.ear = ear
         metrics = Metrics(enabled=False)
-        self.active = Active(own, metrics)
+        self.active = ActiveModel(own, metrics)
         self.http = Http(own, self.active, metrics)
         self.events = Events(own, self.active, metrics, no_results)
         self._heard: list[Offer] = []

@@ -18,7 +18,7 @@ from modelserve.events.messages import Messages, Scored
 from modelserve.events.records import Bad
 from modelserve.events.results import Result, make_result
 from modelserve.events.worker import LANES, MOST_MESSAGES, Worker
-from modelserve.models.registry import Active
+from modelserve.models.active import ActiveModel
 from tiny import run
 
 
@@ -33,7 +33,7 @@ class Recorded(Worker):
     def __init__(self, instant: bool = False) -> None:
         settings = Settings.from_environ({})
         metrics = Metrics(enabled=False)
-        super().__init__(settings, "s", Active(settings, metrics), Messages(settings, metrics, self.no_results))
+        super().__init__(settings, "s", ActiveModel(settings, metrics), Messages(settings, metrics, self.no_results))
         self.begun: list[int] = []
         self.instant = instant
 
@@ -127,7 +127,7 @@ class Topics:
 def test_a_message_is_acked_only_when_all_of_it_is_safe(scored: Scored | Exception, takes: bool, end: str) -> None:
     settings, metrics = Settings.from_environ({}), Metrics(enabled=False)
     topics: Any = Topics(takes)
-    worker = Worker(settings, "s", Active(settings, metrics), Messages(settings, metrics, lambda: topics))
+    worker = Worker(settings, "s", ActiveModel(settings, metrics), Messages(settings, metrics, lambda: topics))
     leased = Leased()
     run(worker.settle(leased, Message(b"x", "m1"), scored))
     assert leased.ends == [end]

@@ -17,7 +17,7 @@ from modelserve.core import memory
 from modelserve.core.errors import ArtifactMissing, LoadTooSlow, NotReady, ServeError, SettingError, VersionError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.models.attempts import Attempt, Target
+from modelserve.models.load_attempts import Attempt, Target
 from modelserve.models.version import Loaded
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
@@ -34,7 +34,7 @@ FIRST_REFRESH = 1.0
 MOST_ATTEMPTS = 4
 
 
-class Active:
+class ActiveModel:
     """Loads `MODEL_URI` on its own thread and keeps it in step with its alias."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:

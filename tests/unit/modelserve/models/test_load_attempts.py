@@ -16,14 +16,14 @@ import pytest
 from bucket_server import BucketServer
 from modelserve.core.errors import LoadTooSlow
 from modelserve.core.settings import Settings
-from modelserve.models.attempts import Attempt, Target
-from modelserve.models.registry import MOST_ATTEMPTS, Active
+from modelserve.models.active import MOST_ATTEMPTS, ActiveModel
+from modelserve.models.load_attempts import Attempt, Target
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse, parse_store
 from modelserve_control.registry.promote import promote
 from stores import put
 from tiny import PROMPT_SECONDS, WAIT_SECONDS
-from unit.modelserve.models.test_registry import activated, loads, move
+from unit.modelserve.models.test_active import activated, loads, move
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -54,12 +54,12 @@ def hanging(gate: Path, number: int) -> bool:
     return calls(gate) == number
 
 
-def wants(active: Active, version: str) -> bool:
+def wants(active: ActiveModel, version: str) -> bool:
     target = active._target
     return target is not None and target.alias is not None and target.alias.version == version
 
 
-def give_up(active: Active) -> None:
+def give_up(active: ActiveModel) -> None:
     """As if its time were up."""
     (attempt,) = active._attempts
     attempt.deadline = time.monotonic()

@@ -15,7 +15,7 @@ import pytest
 from modelserve.core.errors import ArtifactMissing, NotReady, ServeError, StoreUnavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.models.registry import LONGEST_BACKOFF, Active
+from modelserve.models.active import LONGEST_BACKOFF, ActiveModel
 from modelserve.models.scorers.batching import BatchingScorer
 from modelserve.models.version import Leases, Loaded
 from modelserve.store.buckets.open import open_objects
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # what MLflow and its flavors
 
 
 @contextmanager
-def activated(uri: object, start: bool = True, **more: str) -> Iterator[Active]:
+def activated(uri: object, start: bool = True, **more: str) -> Iterator[ActiveModel]:
     values = {"MODEL_URI": str(uri), "MODEL_REFRESH_SECONDS": "0.05", "MODEL_TRUST": "pickle", **more}
-    made = Active(Settings.from_environ(values), Metrics(enabled=False))
+    made = ActiveModel(Settings.from_environ(values), Metrics(enabled=False))
     if start:
         made.start()
     try:
@@ -45,7 +45,7 @@ def activated(uri: object, start: bool = True, **more: str) -> Iterator[Active]:
 
 
 @asynccontextmanager
-async def leased(active: Active) -> AsyncIterator[Loaded]:
+async def leased(active: ActiveModel) -> AsyncIterator[Loaded]:
     loaded = await active.lease()
     try:
         yield loaded
@@ -53,7 +53,7 @@ async def leased(active: Active) -> AsyncIterator[Loaded]:
         loaded.leases.leave()
 
 
-async def answer(active: Active) -> tuple[str, Any]:
+async def answer(active: ActiveModel) -> tuple[str, Any]:
     """The version that answers, and its answer to x=1."""
     async with leased(active) as loaded:
         assert loaded.signature is not None
@@ -61,7 +61,7 @@ async def answer(active: Active) -> tuple[str, Any]:
         return loaded.version, (await loaded.scorer.score(batch, ("predict",), {}))["predict"].tolist()
 
 
-def eventually(active: Active, version: str) -> Any:
+def eventually(active: ActiveModel, version: str) -> Any:
     end = time.monotonic() + WAIT_SECONDS
     while True:
         found, value = asyncio.run(answer(active))  # which may have yet to load
@@ -72,7 +72,7 @@ def eventually(active: Active, version: str) -> Any:
         time.sleep(0.01)
 
 
-def fails(active: Active) -> None:
+def fails(active: ActiveModel) -> None:
     end = time.monotonic() + WAIT_SECONDS
     while active.error is None:
         assert time.monotonic() < end, "no failure was reported"
@@ -80,7 +80,7 @@ def fails(active: Active) -> None:
         time.sleep(0.01)
 
 
-def loads(active: Active) -> Loaded:
+def loads(active: ActiveModel) -> Loaded:
     end = time.monotonic() + WAIT_SECONDS
     while active.current is None:
         assert time.monotonic() < end, "nothing was loaded"
@@ -287,7 +287,7 @@ def test_requests_that_waited_in_vain_leave_nothing_behind() -> None:
         gc.collect()
         return sum(isinstance(found, asyncio.Future) for found in gc.get_objects())
 
-    async def left(active: Active) -> int:
+    async def left(active: ActiveModel) -> int:
         before = futures()
         given = await asyncio.gather(*(active.get() for _ in range(100)), return_exceptions=True)
         assert set(map(type, given)) == {NotReady}
