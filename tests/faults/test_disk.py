@@ -6,7 +6,7 @@ import json
 import os
 import resource
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,8 @@ def limit(served: Served, size: int) -> None:
     """How large the server's files may become: beyond it the system refuses to write, as it does on a full disk."""
     main = psutil.Process(served.child.pid)
     for process in (main, *main.children(recursive=True)):
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        with suppress(ProcessLookupError):  # it has ended since it was listed
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def test_a_version_that_the_disk_cannot_take_leaves_the_old_one_serving(

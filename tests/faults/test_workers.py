@@ -64,8 +64,14 @@ def test_a_killed_worker_is_replaced_while_the_other_answers(
 
 
 def workers(served: Served) -> list[psutil.Process]:
-    found = psutil.Process(served.child.pid).children()
-    return [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in psutil.Process(served.child.pid).children() if is_alive(one)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return False
 
 
 def activations(served: Served) -> int:
