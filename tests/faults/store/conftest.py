@@ -11,10 +11,10 @@ from modelserve.store.buckets.gcs import GcsObjects
 from modelserve.store.buckets.retry import Timing
 
 # What fails is tried again at once, and a server that only takes its time is waited for: how often it is asked is counted.
-QUICK = Timing(first_pause=0.01, longest_pause=0.05)
+QUICK = Timing(initial_backoff=0.01, max_backoff=0.05)
 # For what never comes.
-IMPATIENT = Timing(read=0.3, first_pause=0.01, longest_pause=0.05)
-BRIEF = Timing(total=1.0, first_pause=0.01, longest_pause=0.05)
+IMPATIENT = Timing(read=0.3, initial_backoff=0.01, max_backoff=0.05)
+BRIEF = Timing(total=1.0, initial_backoff=0.01, max_backoff=0.05)
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_attempts_end_with_their_time() -> None:
         raise Transient("it is away")
 
     with pytest.raises(StoreUnavailable, match=r"within 0\.05 s: it is away"):
-        Deadline(Timing(total=0.05, first_pause=0.0005, longest_pause=0.0005)).run(fail)
+        Deadline(Timing(total=0.05, initial_backoff=0.0005, max_backoff=0.0005)).run(fail)
 
 
 def test_a_write_whose_answer_was_lost_is_not_a_lost_race(proxy: Proxy, objects: GcsObjects) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from modelserve.core.backoff import Backoff
 from modelserve.core.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ RETRYABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Transient(Exception):
-    """The attempt failed in a way that the next one may not. `reason` is a few words for the log."""
+    """This attempt failed, and the next one may succeed. `reason` completes the sentence "The store did not answer: "."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,16 +26,16 @@ class Transient(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds. A silent connection is given up after `read`; everything about one call after `total`.
+    """Seconds: `connect` and `read` bound one attempt, `total` bounds a call with all its attempts.
 
-    `total` is half of Cloud Storage's own default of 120, since a function waits for its model with a request in hand.
+    `total` is half of Cloud Storage's own default of 120, since requests wait while a function loads its first model.
     """
 
     connect: float = 5.0
     read: float = 20.0
     total: float = 60.0
-    first_pause: float = 0.1
-    longest_pause: float = 5.0
+    initial_backoff: float = 0.1
+    max_backoff: float = 5.0
 
     @property
     def timeouts(self) -> tuple[float, float]:
@@ -43,31 +43,31 @@ class Timing:
 
 
 class Deadline:
-    """One call's attempts. `attempts` tells a mutation whether an earlier one may have arrived."""
+    """The attempts of one call. `attempts` tells a write whether an earlier attempt may have reached the store."""
 
     def __init__(self, timing: Timing) -> None:
-        self._timing = timing
+        self._total = timing.total
         self._end = time.monotonic() + timing.total
-        self.attempts = 0
+        self._backoff = Backoff(timing.initial_backoff, timing.max_backoff, jitter=True)
+
+    @property
+    def attempts(self) -> int:
+        return self._backoff.failures + 1
 
     def check(self) -> None:
-        """Raise `Transient` when time is up: a stream that drips would never run into a timeout of its own."""
+        """Raise `Transient` when time is up. A server that sends slowly but steadily never hits the read timeout."""
         if time.monotonic() > self._end:
             raise Transient("the deadline passed")
 
     def run(self, attempt: Callable[[], T]) -> T:
-        """Until it succeeds, fails for good, or time is up (`StoreUnavailable`)."""
-        pause = self._timing.first_pause
+        """Repeat the attempt while it raises `Transient` and time is left; then raise `StoreUnavailable`."""
         while True:
-            self.attempts += 1
             try:
                 return attempt()
             except Transient as transient:
-                # Full jitter, so that instances that failed together do not come back together.
-                wait = random.uniform(0, pause)  # noqa: S311 - spreads load, guards nothing
-                if time.monotonic() + wait > self._end:
+                delay = self._backoff.next_delay()
+                if time.monotonic() + delay > self._end:
                     raise StoreUnavailable(
-                        f"The store did not answer within {self._timing.total:g} s: {transient.reason}."
+                        f"The store did not answer within {self._total:g} s: {transient.reason}."
                     ) from transient
-            time.sleep(wait)
-            pause = min(pause * 2, self._timing.longest_pause)
+            time.sleep(delay)
