@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import BadCells
+from modelserve.core.errors import SignatureMismatch
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature, from_mlmodel
@@ -44,6 +44,6 @@ def table(**columns: Sequence[Any]) -> Table:
 
 def bad_cells(call: Callable[[], Any]) -> list[tuple[int | None, str, str]]:
     """(row, column, reason) of every cell that is refused."""
-    with pytest.raises(BadCells) as raised:
+    with pytest.raises(SignatureMismatch) as raised:
         call()
     return [(detail["row"], detail["column"], detail["reason"]) for detail in raised.value.details]

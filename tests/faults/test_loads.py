@@ -22,7 +22,7 @@ from bucket_server import BucketServer
 from faults.proxy import Fault, Proxy
 from faults.test_flips import Answer, answered, ask, flip, reported, settings
 from hosting import hosting
-from modelserve.core.errors import VersionError
+from modelserve.core.errors import VersionUnusable
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
 from modelserve.store.buckets.open import open_objects
@@ -134,7 +134,7 @@ def endless(graph: onnx.GraphProto) -> None:
 def test_a_compiled_version_that_fails_on_its_sample_is_refused(store: Path) -> None:
     location = parse(f"{store}/models/constant/versions/{again(store, failing)}")
     objects = open_objects(location)
-    with pytest.raises(VersionError, match="does not score its own sample"):
+    with pytest.raises(VersionUnusable, match="does not score its own sample"):
         load(resolve(location, objects), objects, Settings.from_environ({"MODEL_URI": str(store)}))
 
 

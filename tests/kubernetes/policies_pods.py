@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from infra.terraform import SOURCE as TERRAFORM
 from kubernetes.rendering import Object, containers, name, of, pods
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.core.settings import TABLE, Settings
 
 # What a server of ours takes to end: docs/worker.md.
@@ -135,7 +135,7 @@ def settings_are_ours(objects: Sequence[Object]) -> Iterator[str]:
             yield f"ConfigMap {given} does not set {', '.join(sorted(missing))}"
         try:
             Settings.from_environ(values)
-        except SettingError as error:
+        except BadSetting as error:
             yield f"ConfigMap {given}: {error.message}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, VersionError, VersionRefused
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, VersionRefused, VersionUnusable
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
 from modelserve.models.native import load as load_native  # noqa: F401 - what a server has imported before it looks at a version
@@ -206,7 +206,7 @@ def test_nothing_of_a_refused_version_runs(raw: Any, model: Path, tmp_path: Path
     location = parse_location(str(write(model, raw)))
     objects = open_objects(location)
     before = (set(sys.modules), dict(os.environ), sys.path[:])
-    with pytest.raises(VersionError):
+    with pytest.raises(VersionUnusable):
         load(resolve(location, objects), objects, Settings.from_environ({"MODEL_TRUST": "strict"}))
     assert not canary.exists()
     assert (set(sys.modules), dict(os.environ), sys.path) == before

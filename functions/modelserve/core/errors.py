@@ -46,19 +46,19 @@ class BadInput(ServeError):
     status = HTTPStatus.BAD_REQUEST
 
 
-class Malformed(BadInput):
+class MalformedRequest(BadInput):
     """Not decodable: broken JSON, a duplicate key, an unknown form."""
 
     code = "MALFORMED_REQUEST"
 
 
-class BadCells(BadInput):
+class SignatureMismatch(BadInput):
     """Decodable, but some values do not fit the model's signature. `details` holds one entry per bad cell."""
 
     code = "SIGNATURE_MISMATCH"
 
 
-class BadParams(BadInput):
+class InvalidParams(BadInput):
     code = "INVALID_PARAMS"
 
 
@@ -124,7 +124,7 @@ class Unavailable(ServeError):
         return {"retry-after": str(self.retry_after)}
 
 
-class NotReady(Unavailable):
+class ModelNotReady(Unavailable):
     code = "MODEL_NOT_READY"
 
 
@@ -133,7 +133,7 @@ class Overloaded(Unavailable):
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
-class TooSlow(ServeError):
+class DeadlineExceeded(ServeError):
     code = "DEADLINE_EXCEEDED"
     status = HTTPStatus.GATEWAY_TIMEOUT
     retryable = True
@@ -169,33 +169,33 @@ class ModelFailed(ServeError):
     retryable = True
 
 
-class VersionError(ServeError):
+class VersionUnusable(ServeError):
     """A version cannot be activated; the one that is active goes on serving."""
 
     code = "VERSION_UNUSABLE"
 
 
-class LoadTooSlow(VersionError):
+class LoadTimeout(VersionUnusable):
     """It was not ready in time. What hangs cannot be stopped, only left to itself."""
 
     code = "LOAD_TIMEOUT"
 
 
-class ArtifactMissing(VersionError):
+class ArtifactMissing(VersionUnusable):
     code = "ARTIFACT_MISSING"
 
 
-class ArtifactCorrupt(VersionError):
+class ArtifactCorrupt(VersionUnusable):
     code = "ARTIFACT_CORRUPT"
 
 
-class VersionRefused(VersionError):
+class VersionRefused(VersionUnusable):
     """Policy (`MODEL_TRUST`) does not allow loading it."""
 
     code = "VERSION_REFUSED"
 
 
-class EnvironmentMismatch(VersionError):
+class EnvironmentMismatch(VersionUnusable):
     """It was made with another Python or another version of a package that it unpickles with."""
 
     code = "ENVIRONMENT_MISMATCH"
@@ -208,7 +208,7 @@ class PreconditionFailed(ServeError):
     status = HTTPStatus.CONFLICT
 
 
-class SettingError(ServeError):
+class BadSetting(ServeError):
     """A setting is missing or out of its range; the message names it."""
 
     code = "BAD_SETTING"

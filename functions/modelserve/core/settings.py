@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 
 Parse = Callable[[str], Any]
 
@@ -177,7 +177,7 @@ class Settings:
             except ValueError as error:
                 wrong.append(f"{setting.name} must be {error}")
         if wrong:
-            raise SettingError("; ".join(wrong) + ".")
+            raise BadSetting("; ".join(wrong) + ".")
         return cls(**values)
 
 

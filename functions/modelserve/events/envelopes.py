@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeGuard
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.payloads import json as strict_json
 
 PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
@@ -45,7 +45,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Message:
         value = strict_json.decode(body, DEPTH)
         if is_push(value):
             return push(value, body)
-    except Malformed:
+    except MalformedRequest:
         pass
     return Message(body, content_id(body))
 
@@ -73,7 +73,7 @@ def push(envelope: Mapping[str, Any], body: bytes, fallback: str = "") -> Messag
 
 def structured(value: Any, body: bytes) -> Message:
     if type(value) is not dict:
-        raise Malformed("A structured CloudEvent must be an object.")
+        raise MalformedRequest("A structured CloudEvent must be an object.")
     data = value.get("data")
     event_id = str(value.get("id") or "")
     if value.get("type") == PUBSUB and is_push(data):

@@ -74,7 +74,7 @@ class Messages:
         self._results: Results | None = None
 
     async def results(self) -> Results:
-        """Raises SettingError."""
+        """Raises BadSetting."""
         if self._results is None:
             self._results = await asyncio.to_thread(self._make_results)
         return self._results

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
-from modelserve.core.errors import BadInput, Malformed, ServeError
+from modelserve.core.errors import BadInput, MalformedRequest, ServeError
 from modelserve.http.bodies import decode_json
 from modelserve.payloads import Limits, Payload, oip_v2, tables
 from modelserve.payloads import json as strict_json
@@ -48,7 +48,7 @@ class Records:
 def parse(data: bytes, signature: Signature | None, limits: Limits, features_field: str, id_field: str) -> Records:
     """Raises BadInput when there are no records to tell apart."""
     if not data:
-        raise Malformed("The message has no data.")
+        raise MalformedRequest("The message has no data.")
     value = decode_json(data, limits)
     payload = parse_form(value, signature, limits, features_field)
     if payload is not None:
@@ -78,7 +78,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits, features_fie
 def refuse_empty(records: int) -> None:
     """A message that asks for nothing is a mistake of its publisher, who would wait for an answer."""
     if not records:
-        raise Malformed("The message has no records.")
+        raise MalformedRequest("The message has no records.")
 
 
 def parse_form(value: Any, signature: Signature | None, limits: Limits, features_field: str) -> Payload | None:
@@ -92,15 +92,15 @@ def parse_form(value: Any, signature: Signature | None, limits: Limits, features
 def unwrap(item: Any, features_field: str, id_field: str) -> tuple[Any, Any]:
     """The features and the id of one record, which may stand in a field of their own."""
     if type(item) is not dict:
-        raise Malformed("A record must be an object.")
+        raise MalformedRequest("A record must be an object.")
     features = item.get(features_field, item) if features_field else item
     if type(features) is not dict:
-        raise Malformed(f"The field {features_field} must be an object.")
+        raise MalformedRequest(f"The field {features_field} must be an object.")
     own = item.get(id_field) if id_field else None
     if type(own) not in (str, int, float, type(None)):
-        raise Malformed(f"The field {id_field} must be a string or a number.")
+        raise MalformedRequest(f"The field {id_field} must be a string or a number.")
     if own is not None and id_bytes(own) > MAX_ID:
-        raise Malformed(f"The field {id_field} is longer than {MAX_ID} bytes.")
+        raise MalformedRequest(f"The field {id_field} is longer than {MAX_ID} bytes.")
     return features, own
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelserve.core.errors import PreconditionFailed, SettingError
+from modelserve.core.errors import BadSetting, PreconditionFailed
 from modelserve.core.settings import Settings
 from modelserve.events.publisher import Publisher
 from modelserve.payloads.predictions import encode
@@ -113,9 +113,9 @@ def topic_path(topic: str, project: str, setting: str) -> str:
     if topic.startswith("projects/"):
         return topic
     if not topic:
-        raise SettingError(f"{setting} is not set; it says which topic to publish to.")
+        raise BadSetting(f"{setting} is not set; it says which topic to publish to.")
     if not project:
-        raise SettingError(f"{setting} names no project and GOOGLE_CLOUD_PROJECT is not set.")
+        raise BadSetting(f"{setting} names no project and GOOGLE_CLOUD_PROJECT is not set.")
     return f"projects/{project}/topics/{topic}"
 
 

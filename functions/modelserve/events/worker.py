@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from modelserve.core.errors import NotReady, SettingError, TooSlow
+from modelserve.core.errors import BadSetting, DeadlineExceeded, ModelNotReady
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
 from modelserve.events.messages import Messages, Scored
@@ -37,16 +37,16 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
 
 def subscription_path(settings: Settings) -> str:
-    """Raises SettingError."""
+    """Raises BadSetting."""
     name = settings.subscription
     if settings.dry_run:
-        raise SettingError("DRY_RUN is for predict_event, which answers: a worker would ack what it never published.")
+        raise BadSetting("DRY_RUN is for predict_event, which answers: a worker would ack what it never published.")
     if not name:
-        raise SettingError("SUBSCRIPTION is not set; it says what the worker pulls from.")
+        raise BadSetting("SUBSCRIPTION is not set; it says what the worker pulls from.")
     if name.startswith("projects/"):
         return name
     if not settings.google_cloud_project:
-        raise SettingError("SUBSCRIPTION names no project and GOOGLE_CLOUD_PROJECT is not set.")
+        raise BadSetting("SUBSCRIPTION names no project and GOOGLE_CLOUD_PROJECT is not set.")
     return f"projects/{settings.google_cloud_project}/subscriptions/{name}"
 
 
@@ -92,7 +92,7 @@ class Worker:
         """Nothing is leased before it can be scored: waiting would count as a delivery attempt."""
         try:
             await self.active.get()
-        except NotReady:
+        except ModelNotReady:
             await asyncio.sleep(FIRST_BACKOFF)
             return False
         return not self._stopping
@@ -140,7 +140,7 @@ class Worker:
         try:
             async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
                 scored = await self.messages.score(loaded, messages)
-        except TooSlow as error:
+        except DeadlineExceeded as error:
             if len(pulled) > 1:
                 await self.work_alone(pulled, messages, error)
                 return False
@@ -148,9 +148,9 @@ class Worker:
         except Exception as error:
             scored = [error] * len(messages)
         await asyncio.gather(*map(self.settle, pulled, messages, scored))
-        return not isinstance(scored[0], TooSlow)
+        return not isinstance(scored[0], DeadlineExceeded)
 
-    async def work_alone(self, pulled: Sequence[Pulled], messages: Sequence[Message], error: TooSlow) -> None:
+    async def work_alone(self, pulled: Sequence[Pulled], messages: Sequence[Message], error: DeadlineExceeded) -> None:
         """One slow message took the time of all, so each gets its own, one after the other."""
         slow = 0
         for one, message in zip(pulled, messages, strict=True):

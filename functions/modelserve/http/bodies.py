@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from modelserve.core.errors import Malformed, Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.core.errors import MalformedRequest, Overloaded, TooLarge, UnsupportedMediaType
 from modelserve.payloads import Limits, Payload, oip_v2, tables
 from modelserve.payloads import json as strict_json
 from modelserve.payloads import mlflow as invocations
@@ -137,7 +137,7 @@ def decode_body(data: bytes, kind: str, signature: Signature | None, limits: Lim
 
         return parquet.parse(data, signature, limits)
     if not data:
-        raise Malformed("The body is empty.")
+        raise MalformedRequest("The body is empty.")
     value = decode_json(data, limits)
     if records and not invocations.is_form(value, signature):
         return plain.parse(value, signature, limits)

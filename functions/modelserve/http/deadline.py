@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from modelserve.core.errors import TooSlow
+from modelserve.core.errors import DeadlineExceeded
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 
@@ -34,10 +34,10 @@ class Budget:
         self._task.cancel()
 
     def stop(self, raised: type[BaseException] | None) -> None:
-        """Raises TooSlow when the time is what ended the block; somebody else's cancellation goes on."""
+        """Raises DeadlineExceeded when the time is what ended the block; somebody else's cancellation goes on."""
         self._timer.cancel()
         if self._expired and self._task.uncancel() <= self._cancelling and raised is asyncio.CancelledError:
-            raise TooSlow(f"The request took longer than its budget of {self.seconds:g} s.") from None
+            raise DeadlineExceeded(f"The request took longer than its budget of {self.seconds:g} s.") from None
 
     async def __aenter__(self) -> None:
         self.start(asyncio.get_running_loop())

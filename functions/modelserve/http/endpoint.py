@@ -16,7 +16,7 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from modelserve.core.errors import ModelFailed, NotReady, ServeError, body
+from modelserve.core.errors import ModelFailed, ModelNotReady, ServeError, body
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.bodies import JSON, Headers
@@ -92,7 +92,7 @@ class Door(ABC):
         """503 until a version is active, and once the process is to end. Between them always 200: a version that fails
         never replaces one that works."""
         if self.active.current is None or self.active.draining:
-            raise NotReady(self.active.reason)
+            raise ModelNotReady(self.active.reason)
         return reply({"status": "ok"}, self.active.current)
 
 

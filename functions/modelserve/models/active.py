@@ -14,7 +14,7 @@ import time
 from concurrent.futures import Future
 
 from modelserve.core import memory
-from modelserve.core.errors import ArtifactMissing, LoadTooSlow, NotReady, ServeError, SettingError, VersionError
+from modelserve.core.errors import ArtifactMissing, BadSetting, LoadTimeout, ModelNotReady, ServeError, VersionUnusable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.models.load_attempts import Attempt, Target
@@ -86,7 +86,7 @@ class ActiveModel:
         return loaded
 
     async def get(self) -> Loaded:
-        """Waits for the first version at most LOAD_WAIT_SECONDS, then raises NotReady."""
+        """Waits for the first version at most LOAD_WAIT_SECONDS, then raises ModelNotReady."""
         if self.current is not None:
             return self.current
         if self.error is not None and not self.error.retryable:
@@ -149,7 +149,7 @@ class ActiveModel:
             self._activate(wanted.result())
         elif wanted.given_up and not wanted.reported:
             wanted.reported = True
-            raise LoadTooSlow(
+            raise LoadTimeout(
                 "This version did not load and score its sample within LOAD_TIMEOUT_SECONDS "
                 f"({self.settings.load_timeout_seconds:g} s); promote another one, or give it more time."
             )
@@ -184,11 +184,11 @@ class ActiveModel:
     def _begin(self, target: Target, objects: Objects) -> None:
         """Of one version one attempt at a time: what hangs once would hang again, and no thread can be ended."""
         if self._attempt() is not None:
-            raise LoadTooSlow(
+            raise LoadTimeout(
                 "An earlier attempt at this version took too long and has not ended; promote another one, or restart the server."
             )
         if len(self._attempts) >= MOST_ATTEMPTS:
-            raise LoadTooSlow(
+            raise LoadTimeout(
                 f"{MOST_ATTEMPTS} loads have not ended, so no other is begun before one of them has; restart the server."
             )
         self._attempts.append(Attempt(target, objects, self.settings, self._ended))
@@ -209,7 +209,7 @@ class ActiveModel:
 
     def _location(self) -> locations.Location:
         if not self.settings.model_uri:
-            raise SettingError(
+            raise BadSetting(
                 "MODEL_URI is not set; it says which model to serve, for example gs://B/models/N@champion."
             )
         return locations.parse(self.settings.model_uri)
@@ -238,7 +238,7 @@ class ActiveModel:
         self._retry_at = time.monotonic() + min(FIRST_BACKOFF * 2**doublings, LONGEST_BACKOFF)
         self.metrics.count("activations", outcome="failed")
         if not isinstance(error, ServeError):
-            error = VersionError(f"This version cannot be loaded ({type(error).__name__}).").with_traceback(
+            error = VersionUnusable(f"This version cannot be loaded ({type(error).__name__}).").with_traceback(
                 error.__traceback__
             )
         self.error = error
@@ -254,8 +254,8 @@ class ActiveModel:
         )
 
 
-def not_ready(error: ServeError | None) -> NotReady:
-    return NotReady(f"No model is active. {error.message}" if error else "No model is active yet.")
+def not_ready(error: ServeError | None) -> ModelNotReady:
+    return ModelNotReady(f"No model is active. {error.message}" if error else "No model is active yet.")
 
 
 def activation_fields(loaded: Loaded) -> dict[str, object]:

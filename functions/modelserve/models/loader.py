@@ -14,7 +14,7 @@ from modelserve.store.versions.resolve import Resolved
 
 
 def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
-    """Raises a VersionError that says why this version cannot serve, or StoreUnavailable."""
+    """Raises a VersionUnusable that says why this version cannot serve, or StoreUnavailable."""
     clock = Clock()
     manifest = resolved.manifest
     presentation = Presentation.from_manifest(manifest.presentation if manifest else None)

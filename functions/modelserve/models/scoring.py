@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
-from modelserve.core.errors import BadCells, BadParams, ModelFailed, ServeError, UnknownMethod
+from modelserve.core.errors import InvalidParams, ModelFailed, ServeError, SignatureMismatch, UnknownMethod
 from modelserve.models.scorers.outputs import RowsMismatch, row_values
 from modelserve.models.version import Loaded
 from modelserve.payloads import Payload
@@ -23,7 +23,7 @@ INLINE_ROWS: Final = 1_000
 
 T = TypeVar("T")
 Checked = tuple[Payload, Batch]
-RowError = ModelFailed | BadCells
+RowError = ModelFailed | SignatureMismatch
 Scores = tuple[dict[str, list[Any]], dict[int, RowError]]
 """JSON values per method, one for each row that has an answer, and why the other rows have none."""
 RowResult = dict[str, Any] | RowError
@@ -43,7 +43,7 @@ def check_params(loaded: Loaded, params: Mapping[str, Any]) -> dict[str, Any]:
     if loaded.signature is not None:
         return loaded.signature.check_params(params)
     if params:
-        raise BadParams("This model has no signature, so it takes no params besides predict_method.")
+        raise InvalidParams("This model has no signature, so it takes no params besides predict_method.")
     return {}
 
 
@@ -116,18 +116,18 @@ async def score_by_row(loaded: Loaded, batch: Batch, methods: Sequence[str], par
         )
     except RowsMismatch as error:
         return await score_each(loaded, batch, methods, params, error)
-    except BadCells as error:
+    except SignatureMismatch as error:
         return await score_others(loaded, batch, methods, params, error)
     return values, {}
 
 
 async def score_others(
-    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], error: BadCells
+    loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any], error: SignatureMismatch
 ) -> Scores:
     """As `score_by_row`, without the rows that hold the cells: they fit the signature, but not this form of the model."""
     failed: dict[int, RowError] = {}
     for detail in error.details:
-        failed.setdefault(detail["row"], BadCells("1 cell does not fit the compiled model.", [detail]))
+        failed.setdefault(detail["row"], SignatureMismatch("1 cell does not fit the compiled model.", [detail]))
     others = [row for row in range(batch.rows) if row not in failed]
     if not others:
         return {method: [] for method in methods}, failed
@@ -197,13 +197,16 @@ def deal(rows: Sequence[RowResult], sizes: Sequence[int]) -> list[Sequence[RowRe
 
 
 def refuse_failed(failed: Mapping[int, RowError], rows: int) -> None:
-    """Raises ModelFailed, or BadCells, where all rows are needed."""
+    """Raises ModelFailed, or SignatureMismatch, where all rows are needed."""
     if rows == 1 and failed:
         raise failed[0]
     if cells := [
-        {**cell, "row": row} for row, one in failed.items() if isinstance(one, BadCells) for cell in one.details
+        {**cell, "row": row}
+        for row, one in failed.items()
+        if isinstance(one, SignatureMismatch)
+        for cell in one.details
     ]:
-        raise BadCells(
+        raise SignatureMismatch(
             f"{len(cells)} cell{'s do' if len(cells) > 1 else ' does'} not fit the compiled model.", cells[:MAX_DETAILS]
         )
     if failed:

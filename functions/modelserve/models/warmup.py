@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from modelserve.core.errors import ServeError, VersionError
+from modelserve.core.errors import ServeError, VersionUnusable
 from modelserve.models.protocols import Runtime
 from modelserve.models.scorers.outputs import RowsMismatch, readable, row_values, score_rows
 from modelserve.payloads import Limits
@@ -39,7 +39,7 @@ def attempt(what: str, action: Callable[[], T]) -> T:
     except ServeError:
         raise
     except Exception as error:
-        raise VersionError(f"This version does not {what}: its flavor raised {type(error).__name__}.") from error
+        raise VersionUnusable(f"This version does not {what}: its flavor raised {type(error).__name__}.") from error
 
 
 def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> Batch | None:
@@ -63,7 +63,7 @@ def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
 
 
 def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> None:
-    """Score the sample with every method; the first call of a model is its slowest. Raises VersionError.
+    """Score the sample with every method; the first call of a model is its slowest. Raises VersionUnusable.
 
     `merges` is what publishing found out about the model's rows. Where nothing is known the sample has to show it.
     """

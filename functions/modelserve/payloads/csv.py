@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 from typing import Final
 
-from modelserve.core.errors import Malformed, UnsupportedMediaType
+from modelserve.core.errors import MalformedRequest, UnsupportedMediaType
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.schema.extra_columns import beside
 from modelserve.schema.signature import Signature, infer_text
@@ -16,24 +16,24 @@ OTHER_SEPARATORS: Final = frozenset(";\t")
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
-    """Values are read as the signature's types. Raises Malformed naming the first line of the wrong length."""
+    """Values are read as the signature's types. Raises MalformedRequest naming the first line of the wrong length."""
     if signature and signature.tensors:
         raise UnsupportedMediaType("This model takes tensors, which CSV cannot hold; send JSON inputs.")
     lines = read(data, limits)
     if not lines:
-        raise Malformed("The CSV body is empty; its first line must name the columns.")
+        raise MalformedRequest("The CSV body is empty; its first line must name the columns.")
     names, rows = lines[0], lines[1:]
     tables.check_rows(len(rows), limits)
     tables.check_columns(len(names), limits)
     if len(set(names)) != len(names):
-        raise Malformed("The CSV header names a column twice.")
+        raise MalformedRequest("The CSV header names a column twice.")
     if signature and otherwise_separated(names, signature):
-        raise Malformed(
+        raise MalformedRequest(
             "The CSV header is one field, with semicolons or tabs in it; fields must be separated by commas."
         )
     for place, row in enumerate(rows):
         if len(row) != len(names):
-            raise Malformed(f"CSV row {place} has {len(row)} fields, the header has {len(names)}.")
+            raise MalformedRequest(f"CSV row {place} has {len(row)} fields, the header has {len(names)}.")
     columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
     if signature is None:
         return Payload(infer_text(columns, len(rows)))
@@ -56,7 +56,7 @@ def read(data: bytes, limits: Limits) -> list[list[str]]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Malformed("The body is not valid UTF-8.") from None
+        raise MalformedRequest("The body is not valid UTF-8.") from None
     lines: list[list[str]] = []
     cells = 0
     try:
@@ -67,5 +67,5 @@ def read(data: bytes, limits: Limits) -> list[list[str]]:
             tables.check_rows(len(lines) - 1, limits)
             tables.check_cells(cells, limits)
     except csv.Error as error:
-        raise Malformed(f"The body is not valid CSV near line {len(lines) + 1}.") from error
+        raise MalformedRequest(f"The body is not valid CSV near line {len(lines) + 1}.") from error
     return lines

@@ -8,24 +8,24 @@ from typing import Any
 
 import msgspec
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 
 _decoder = msgspec.json.Decoder()
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def decode(data: bytes, max_depth: int) -> Any:
-    """Python values; integers keep every digit. Raises Malformed."""
+    """Python values; integers keep every digit. Raises MalformedRequest."""
     try:
         value = _decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise Malformed("A number in the body is out of range.") from error
+        raise MalformedRequest("A number in the body is out of range.") from error
     except msgspec.DecodeError as error:
-        raise Malformed(f"The body is not valid JSON{place(error)}.") from error
+        raise MalformedRequest(f"The body is not valid JSON{place(error)}.") from error
     except RecursionError:
-        raise Malformed(f"The body is nested deeper than {max_depth} levels.") from None
+        raise MalformedRequest(f"The body is nested deeper than {max_depth} levels.") from None
     except UnicodeDecodeError:
-        raise Malformed("The body is not valid UTF-8.") from None
+        raise MalformedRequest("The body is not valid UTF-8.") from None
     keys = measure(value, max_depth)
     # Every key is followed by a colon, so as many colons as keys leave no room for a key that came twice.
     # Colons inside strings break the tie; then the slow decoder looks.
@@ -66,7 +66,7 @@ def measure(value: Any, max_depth: int) -> int:
             if not CONTAINERS.isdisjoint(map(type, children)):  # most objects hold none, which this tells at once
                 deeper.extend(child for child in children if type(child) in CONTAINERS)
         level = deeper
-    raise Malformed(f"The body is nested deeper than {max_depth} levels.")
+    raise MalformedRequest(f"The body is nested deeper than {max_depth} levels.")
 
 
 CONTAINERS = frozenset({dict, list})
@@ -79,7 +79,7 @@ def refuse_duplicates(data: bytes) -> None:
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise Malformed("An object in the body has the same key twice.")
+        raise MalformedRequest("An object in the body has the same key twice.")
     return result
 
 

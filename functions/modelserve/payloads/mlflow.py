@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modelserve.core.errors import BadParams, Malformed
+from modelserve.core.errors import InvalidParams, MalformedRequest
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.schema.batch import Table
 from modelserve.schema.nested import Nested
@@ -25,13 +25,15 @@ def is_form(value: Any, signature: Signature | None) -> bool:
 
 
 def parse(value: Any, signature: Signature | None, limits: Limits) -> Payload:
-    """Raises Malformed unless exactly one of the forms is there, with nothing unknown beside it."""
+    """Raises MalformedRequest unless exactly one of the forms is there, with nothing unknown beside it."""
     found = [form for form in FORMS if form in value] if type(value) is dict else []
     if len(found) != 1:
-        raise Malformed(f"The body must be an object with exactly one of {', '.join(FORMS)}; it has {len(found)}.")
+        raise MalformedRequest(
+            f"The body must be an object with exactly one of {', '.join(FORMS)}; it has {len(found)}."
+        )
     form = found[0]
     if value.keys() - OPTIONS - {form}:
-        raise Malformed(f"Beside {form} only params or parameters may stand.")
+        raise MalformedRequest(f"Beside {form} only params or parameters may stand.")
     params, method = split_params(value)
     table = PARSERS[form](value[form], signature, limits)
     return Payload(table, params, method)
@@ -45,38 +47,40 @@ def split_params(value: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
         if given is None:
             continue
         if type(given) is not dict:
-            raise BadParams(f"{option} must be an object.")
+            raise InvalidParams(f"{option} must be an object.")
         params.update(given)
     method = params.pop(METHOD, None)
     if method is not None and type(method) is not str:
-        raise BadParams(f"{METHOD} must be a string.")
+        raise InvalidParams(f"{METHOD} must be a string.")
     return params, method
 
 
 def parse_split(value: Any, signature: Signature | None, limits: Limits) -> Table:
     if type(value) is not dict or type(value.get("data")) is not list:
-        raise Malformed("dataframe_split must be an object with data, a list of rows, and columns, a list of names.")
+        raise MalformedRequest(
+            "dataframe_split must be an object with data, a list of rows, and columns, a list of names."
+        )
     if value.keys() - {"columns", "index", "data"}:
-        raise Malformed("dataframe_split takes columns, index and data.")
+        raise MalformedRequest("dataframe_split takes columns, index and data.")
     names = value.get("columns")
     if names is None and signature is not None and tables.takes_values(signature):
         names = signature.names
     elif names is None:
         return tables.from_rows(value["data"], signature, limits)
     elif type(names) is not list or not all(type(name) in (str, int) for name in names):
-        raise Malformed("The columns of dataframe_split must be a list of names.")
+        raise MalformedRequest("The columns of dataframe_split must be a list of names.")
     return tables.from_split(names, value["data"], signature, limits)
 
 
 def parse_records(value: Any, signature: Signature | None, limits: Limits) -> Table:
     if type(value) is not list:
-        raise Malformed("dataframe_records must be a list of objects.")
+        raise MalformedRequest("dataframe_records must be a list of objects.")
     return tables.from_records(value, signature, limits)
 
 
 def parse_instances(value: Any, signature: Signature | None, limits: Limits) -> Table:
     if type(value) is not list:
-        raise Malformed("instances must be a list, one item per row.")
+        raise MalformedRequest("instances must be a list, one item per row.")
     if value and type(value[0]) is dict and not tables.takes_values(signature):
         return tables.from_records(value, signature, limits)
     return tables.from_rows(value, signature, limits)

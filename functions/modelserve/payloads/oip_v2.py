@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.payloads.mlflow import split_params
 from modelserve.payloads.predictions import encode
@@ -24,15 +24,15 @@ MAX_DIMENSIONS: Final = 32  # what numpy took before version 2
 
 
 def parse(value: Any, signature: Signature | None, limits: Limits) -> tuple[Payload, list[str]]:
-    """The payload and the outputs asked for. Raises Malformed naming the input at fault by its place."""
+    """The payload and the outputs asked for. Raises MalformedRequest naming the input at fault by its place."""
     if type(value) is not dict or type(value.get("inputs")) is not list or not value["inputs"]:
-        raise Malformed("The body must be an object with inputs, a list of tensors.")
+        raise MalformedRequest("The body must be an object with inputs, a list of tensors.")
     columns: dict[str, list[Any]] = {}
     tensors = signature is not None and signature.tensors
     for place, tensor in enumerate(value["inputs"]):
         name, rows = parse_input(tensor, place, tensors, limits)
         if name in columns:
-            raise Malformed(f"Input {place} has the name of an earlier one.")
+            raise MalformedRequest(f"Input {place} has the name of an earlier one.")
         columns[name] = rows
     if signature and not signature.named and len(columns) == len(signature.columns):
         columns = dict(zip(signature.names, columns.values(), strict=True))
@@ -44,20 +44,22 @@ def parse(value: Any, signature: Signature | None, limits: Limits) -> tuple[Payl
 def parse_input(tensor: Any, place: int, tensors: bool, limits: Limits) -> tuple[str, list[Any]]:
     """The name and one item per row: a value, or nested lists for more dimensions."""
     if type(tensor) is not dict or type(tensor.get("name")) is not str:
-        raise Malformed(f"Input {place} must be an object with name, shape, datatype and data.")
+        raise MalformedRequest(f"Input {place} must be an object with name, shape, datatype and data.")
     shape, kind, data = tensor.get("shape"), tensor.get("datatype"), tensor.get("data")
     if type(shape) is not list or not shape or not all(type(n) is int and n > 0 for n in shape):
-        raise Malformed(f"The shape of input {place} must be a list of whole numbers above 0, rows first.")
+        raise MalformedRequest(f"The shape of input {place} must be a list of whole numbers above 0, rows first.")
     if len(shape) > min(limits.depth, MAX_DIMENSIONS):
-        raise Malformed(f"The shape of input {place} has more than {min(limits.depth, MAX_DIMENSIONS)} dimensions.")
+        raise MalformedRequest(
+            f"The shape of input {place} has more than {min(limits.depth, MAX_DIMENSIONS)} dimensions."
+        )
     if type(kind) is not str or kind not in DATATYPES:
-        raise Malformed(f"The datatype of input {place} is not one of {', '.join(DATATYPES)}.")
+        raise MalformedRequest(f"The datatype of input {place} is not one of {', '.join(DATATYPES)}.")
     if type(data) is not list:
-        raise Malformed(f"The data of input {place} must be a list; the binary extension is not supported.")
+        raise MalformedRequest(f"The data of input {place} must be a list; the binary extension is not supported.")
     try:
         _, items = flatten(data)
     except ValueError:
-        raise Malformed(f"The data of input {place} is ragged.") from None
+        raise MalformedRequest(f"The data of input {place} is ragged.") from None
     check_size(len(items), shape, place)
     check_items(items, DATATYPES[kind], kind, place)
     return tensor["name"], rows_of(items, shape, tensors)
@@ -69,15 +71,15 @@ def check_size(items: int, shape: Sequence[int], place: int) -> None:
     for length in shape:
         needed *= length
         if needed > items:
-            raise Malformed(f"The data of input {place} has {items} items, its shape needs more.")
+            raise MalformedRequest(f"The data of input {place} has {items} items, its shape needs more.")
     if needed < items:
-        raise Malformed(f"The data of input {place} has {items} items, its shape needs {needed}.")
+        raise MalformedRequest(f"The data of input {place} has {items} items, its shape needs {needed}.")
 
 
 def check_items(items: Sequence[Any], types: type | tuple[type, ...], kind: str, place: int) -> None:
     allowed = {types} if isinstance(types, type) else set(types)
     if not set(map(type, items)) <= allowed | {type(None)}:
-        raise Malformed(f"The data of input {place} holds values that are not {kind}.")
+        raise MalformedRequest(f"The data of input {place} holds values that are not {kind}.")
 
 
 def rows_of(items: list[Any], shape: Sequence[int], tensors: bool) -> list[Any]:
@@ -94,10 +96,10 @@ def output_names(outputs: Any) -> list[str]:
     if outputs is None:
         return []
     if type(outputs) is not list or not all(type(o) is dict and type(o.get("name")) is str for o in outputs):
-        raise Malformed("outputs must be a list of objects with a name, for example predict_proba.")
+        raise MalformedRequest("outputs must be a list of objects with a name, for example predict_proba.")
     names = [output["name"] for output in outputs]
     if len(set(names)) != len(names):
-        raise Malformed("outputs names an output twice.")
+        raise MalformedRequest("outputs names an output twice.")
     return names
 
 

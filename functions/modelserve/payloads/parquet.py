@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.core.errors import Malformed, ServeError, TooLarge
+from modelserve.core.errors import MalformedRequest, ServeError, TooLarge
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NONE, Others, beside
@@ -23,14 +23,14 @@ FEW_BYTES: Final = 64 << 10
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
-    """Only the signature's columns are read. Raises Malformed for a file that is not Parquet, TooLarge before more rows
+    """Only the signature's columns are read. Raises MalformedRequest for a file that is not Parquet, TooLarge before more rows
     or bytes than the limits are read."""
     try:
         return Payload(read(data, signature, limits))
     except (ServeError, MemoryError):
         raise
     except Exception as error:  # pyarrow raises errors of many kinds for hostile files and for dates beyond Python's
-        raise Malformed("The body is not a readable Parquet file.") from error
+        raise MalformedRequest("The body is not a readable Parquet file.") from error
 
 
 def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
@@ -58,7 +58,7 @@ def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
             for name, source in sources.items():
                 parts[name].append(arrays[source])
         if found != rows:
-            raise Malformed("The Parquet file has other rows than it says.")
+            raise MalformedRequest("The Parquet file has other rows than it says.")
     kinds = {column.name: column.kind for column in signature.columns} if signature else {}
     columns = {name: cells(arrays, kinds.get(name)) for name, arrays in parts.items()}
     return Table(columns, rows, others)
@@ -72,7 +72,7 @@ def choose(names: list[str], signature: Signature | None) -> tuple[dict[str, str
     """The file's column for each column that is wanted, and the others."""
     names = [name for name in names if not name.startswith("__index_level_")]
     if len(set(names)) != len(names):
-        raise Malformed("The Parquet file names a column twice.")
+        raise MalformedRequest("The Parquet file names a column twice.")
     found = {name: name for name in names}
     if signature is None:
         return found, NONE
@@ -91,7 +91,7 @@ def check_metadata(metadata: Any, wanted: set[str]) -> None:
         if leaf.path not in wanted and leaf.path.partition(".")[0] not in wanted:
             continue
         if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "DECIMAL":
-            raise Malformed("The Parquet file has decimals of no fixed length, which are not taken.")
+            raise MalformedRequest("The Parquet file has decimals of no fixed length, which are not taken.")
         size += metadata.num_rows * max(leaf.length or 0, CELL_BYTES)
     check_size(size)
 

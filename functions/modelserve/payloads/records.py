@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from modelserve.core.errors import BadParams, Malformed
+from modelserve.core.errors import InvalidParams, MalformedRequest
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.payloads.mlflow import METHOD
 from modelserve.schema.extra_columns import beside
@@ -13,34 +13,34 @@ from modelserve.schema.signature import Signature, infer_text
 
 
 def parse(value: Any, signature: Signature | None, limits: Limits) -> Payload:
-    """Raises Malformed for anything but records."""
+    """Raises MalformedRequest for anything but records."""
     if type(value) is dict and tables.takes_values(signature):
         return Payload(tables.from_rows([value], signature, limits), plain=True, single=True)
     if type(value) is dict:
         return Payload(tables.from_records([value], signature, limits), plain=True, single=True)
     if type(value) is not list:
-        raise Malformed("The body must be a record (an object of columns) or a list of records.")
+        raise MalformedRequest("The body must be a record (an object of columns) or a list of records.")
     if value and (type(value[0]) is not dict or tables.takes_values(signature)):
         return Payload(tables.from_rows(value, signature, limits), plain=True)
     return Payload(tables.from_records(value, signature, limits), plain=True)
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], signature: Signature | None, limits: Limits) -> Payload:
-    """One record; values are read as the signature's types. Raises Malformed when a column comes twice."""
+    """One record; values are read as the signature's types. Raises MalformedRequest when a column comes twice."""
     record: dict[str, str] = {}
     method = None
     for name, text in pairs:
         if name == METHOD:
             method = text
         elif name in record:
-            raise Malformed("A column is given twice in the query.")
+            raise MalformedRequest("A column is given twice in the query.")
         else:
             record[name] = text
     tables.check_columns(len(record), limits)
     if signature is None:
         return Payload(infer_text({name: [text] for name, text in record.items()}, 1), {}, method, True, True)
     if signature.tensors:
-        raise BadParams("This model takes tensors, which have no form as a query; POST them as inputs.")
+        raise InvalidParams("This model takes tensors, which have no form as a query; POST them as inputs.")
     known = {name: [record[name]] for name in signature.names if name in record}
     table = signature.parse_text(known, 1, beside(record, known))
     return Payload(table, {}, method, plain=True, single=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-from modelserve.core.errors import Malformed, TooLarge
+from modelserve.core.errors import MalformedRequest, TooLarge
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NONE, Others, beside
@@ -22,7 +22,7 @@ def from_records(records: Sequence[Any], signature: Signature | None, limits: Li
     check_rows(len(records), limits)
     for place, record in enumerate(records):
         if type(record) is not dict:
-            raise Malformed(f"Record {place} is not an object.")
+            raise MalformedRequest(f"Record {place} is not an object.")
     widest = max(map(len, records), default=0)
     check_columns(widest, limits)
     names = signature.names if signature else tuple(dict.fromkeys(chain.from_iterable(records)))
@@ -59,7 +59,7 @@ def takes_values(signature: Signature | None) -> bool:
 
 def one_column(rows: Sequence[Any], signature: Signature) -> Table:
     if len(signature.columns) != 1:
-        raise Malformed(f"The model takes named tensors: {', '.join(signature.names)}.")
+        raise MalformedRequest(f"The model takes named tensors: {', '.join(signature.names)}.")
     return Table({signature.names[0]: rows}, len(rows))
 
 
@@ -70,9 +70,9 @@ def from_split(names: Sequence[Any], rows: Sequence[Any], signature: Signature |
     width = len(names)
     for place, row in enumerate(rows):
         if type(row) is not list or len(row) != width:
-            raise Malformed(f"Row {place} is not a list of {width} values, one per column.")
+            raise MalformedRequest(f"Row {place} is not a list of {width} values, one per column.")
     if len(set(map(str, names))) != width:
-        raise Malformed("A column is named twice.")
+        raise MalformedRequest("A column is named twice.")
     values: dict[str, Sequence[Any]] = {
         str(name): column for name, column in zip(names, zip(*rows, strict=True) if rows else [()] * width, strict=True)
     }
@@ -84,7 +84,7 @@ def from_columns(columns: Mapping[str, Any], signature: Signature | None, limits
     check_columns(len(columns), limits)
     lengths = {len(values) if type(values) is list else -1 for values in columns.values()}
     if len(lengths) != 1 or -1 in lengths:
-        raise Malformed("The columns are not lists of one length.")
+        raise MalformedRequest("The columns are not lists of one length.")
     rows = lengths.pop()
     check_rows(rows, limits)
     return keep(columns, rows, signature)

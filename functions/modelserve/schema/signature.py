@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelserve.core.errors import BadCells, BadParams, Detail, VersionError
+from modelserve.core.errors import Detail, InvalidParams, SignatureMismatch, VersionUnusable
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import Others
 from modelserve.schema.nested import Anything, kind_of
@@ -53,7 +53,7 @@ class Signature:
         return any(isinstance(column.kind, Tensor) for column in self.columns)
 
     def check(self, table: Table) -> Batch:
-        """Every column in its type. Raises BadCells with all bad cells: row, column, reason."""
+        """Every column in its type. Raises SignatureMismatch with all bad cells: row, column, reason."""
         bad = Report()
         columns = {}
         for column in self.columns:
@@ -76,12 +76,12 @@ class Signature:
         )
 
     def check_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The params with their defaults. Raises BadParams naming those the model has."""
+        """The params with their defaults. Raises InvalidParams naming those the model has."""
         known = {param.name: param for param in self.params}
         unknown = [name for name in given if name not in known]
         if unknown:
             has = f"it has {', '.join(known)}" if known else "it has none besides predict_method"
-            raise BadParams(f"{len(unknown)} params are not in the model's signature; {has}.")
+            raise InvalidParams(f"{len(unknown)} params are not in the model's signature; {has}.")
         return {name: param_value(param, given.get(name, param.default)) for name, param in known.items()}
 
 
@@ -111,7 +111,7 @@ class Report:
         if self.count:
             more = f"; the first {MAX_DETAILS} are listed" if self.count > MAX_DETAILS else ""
             cells = "cell does" if self.count == 1 else "cells do"
-            raise BadCells(f"{self.count} {cells} not fit the model's signature{more}.", self.details)
+            raise SignatureMismatch(f"{self.count} {cells} not fit the model's signature{more}.", self.details)
 
 
 def param_value(param: Param, value: Any) -> Any:
@@ -127,13 +127,13 @@ def param_value(param: Param, value: Any) -> Any:
             raise ValueError("needs an array")
         return [param.kind.cell(item) for item in value]
     except ValueError as error:
-        raise BadParams(f"The param {param.name} does not fit: {error}.") from None
+        raise InvalidParams(f"The param {param.name} does not fit: {error}.") from None
 
 
 def from_mlmodel(raw: Mapping[str, Any] | None) -> Signature | None:
     """`raw` is the `signature` mapping of an MLmodel file, with JSON texts or decoded. None when there is no signature.
 
-    Raises VersionError for a signature of a form that this server does not know.
+    Raises VersionUnusable for a signature of a form that this server does not know.
     """
     if not raw:
         return None
@@ -148,7 +148,7 @@ def from_mlmodel(raw: Mapping[str, Any] | None) -> Signature | None:
         columns = tuple(column_of(spec, place) for place, spec in enumerate(inputs))
         params = tuple(param_of(spec) for spec in decoded["params"] or ())
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise VersionError(
+        raise VersionUnusable(
             f"The signature in MLmodel has a form this server does not know ({type(error).__name__})."
         ) from error
     return Signature(columns, params, named="name" in inputs[0], raw=decoded)
@@ -169,7 +169,7 @@ def param_of(spec: Mapping[str, Any]) -> Param:
 
 
 def check_table(table: Table, signature: Signature | None) -> Batch:
-    """Raises BadCells."""
+    """Raises SignatureMismatch."""
     return signature.check(table) if signature else infer(table)
 
 
@@ -179,7 +179,7 @@ def check_table(table: Table, signature: Signature | None) -> Batch:
 def infer(table: Table) -> Batch:
     """Columns as they come: one type per column, decided by its values; of several types, Python objects.
 
-    Raises BadCells for whole numbers that the column's type cannot keep.
+    Raises SignatureMismatch for whole numbers that the column's type cannot keep.
     """
     bad = Report()
     columns = {}

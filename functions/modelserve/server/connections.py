@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from modelserve.core.errors import ClientTooSlow, Malformed, ServeError, TooManyConnections
+from modelserve.core.errors import ClientTooSlow, MalformedRequest, ServeError, TooManyConnections
 from modelserve.core.settings import Settings
 from modelserve.server import heads
 
@@ -272,7 +272,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if self.received_whole or self.in_head or not self.cycle.response_started:
-            self.refuse(Malformed("This is not a valid HTTP request."))
+            self.refuse(MalformedRequest("This is not a valid HTTP request."))
         else:  # the body of a request that has its answer
             self.refused = True
             self.end()

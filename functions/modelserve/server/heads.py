@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from modelserve.core.errors import AddressTooLong, HeadersTooLarge, Malformed, ServeError, body
+from modelserve.core.errors import AddressTooLong, HeadersTooLarge, MalformedRequest, ServeError, body
 from modelserve.http.bodies import JSON
 from modelserve.payloads.predictions import encode
 
@@ -24,18 +24,18 @@ TARGET: Final = re.compile(rb"(?:https?://[^/?#@\\]+)?/[^#]*|\*", re.IGNORECASE)
 HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
 
 
-def fault(version: str, target: bytes, headers: Headers) -> Malformed | None:
+def fault(version: str, target: bytes, headers: Headers) -> MalformedRequest | None:
     """What a proxy in front may read in another way."""
     if version not in ("1.0", "1.1"):
-        return Malformed("This version of HTTP is not taken; use HTTP/1.1.")
+        return MalformedRequest("This version of HTTP is not taken; use HTTP/1.1.")
     if not TARGET.fullmatch(target):
-        return Malformed("The address must begin with a slash and have no fragment.")
+        return MalformedRequest("The address must begin with a slash and have no fragment.")
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1") or not all(map(HOST.fullmatch, hosts)):
-        return Malformed("A request needs exactly one Host header, which names a host.")
+        return MalformedRequest("A request needs exactly one Host header, which names a host.")
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     if codings and (version == "1.0" or codings != [b"chunked"]):
-        return Malformed("The only Transfer-Encoding is chunked, and HTTP/1.0 has none.")
+        return MalformedRequest("The only Transfer-Encoding is chunked, and HTTP/1.0 has none.")
     return None
 
 

@@ -14,7 +14,7 @@ import threading
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.core.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def settings_or_exit() -> Settings:
     """A bad setting ends the host before it listens, with its sentence and no stack."""
     try:
         return settings()
-    except SettingError as error:
+    except BadSetting as error:
         raise SystemExit(f"modelserve: {error.message}") from None
 
 
@@ -120,7 +120,7 @@ class Process:
             self.shadow.stop()
 
     def results(self) -> Results:
-        """Made once, whoever asks first. Raises SettingError."""
+        """Made once, whoever asks first. Raises BadSetting."""
         from modelserve.events.results import Results
 
         with self._lock:

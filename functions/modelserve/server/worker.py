@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve.core.errors import MethodNotAllowed, NotFound, SettingError, Unavailable
+from modelserve.core.errors import BadSetting, MethodNotAllowed, NotFound, Unavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.messages import Messages
@@ -26,7 +26,7 @@ def run_worker() -> None:
     try:
         subscription = subscription_path(process.settings)
         process.results()
-    except SettingError as error:
+    except BadSetting as error:
         raise SystemExit(f"modelserve: {error.message}") from None
     process.start()
     messages = Messages(process.settings, process.metrics, process.results)

@@ -22,7 +22,7 @@ import msgspec
 from starlette.requests import Request
 
 from modelserve.core import logs
-from modelserve.core.errors import ServeError, SettingError, TooSlow
+from modelserve.core.errors import BadSetting, DeadlineExceeded, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings, settings
 from modelserve.events.app import Events
@@ -115,7 +115,7 @@ class Challenger:
         except Failed as error:
             code = str(error)
             self.report.failed(offer, names, code)
-            return code == TooSlow.code
+            return code == DeadlineExceeded.code
         except Exception as error:  # whatever a challenger gives: the next offer is another
             logger.error("the shadow failed", exc_info=error)
             self.report.failed(offer, names, ServeError.code)
@@ -255,7 +255,7 @@ def main(handle: int) -> int:
     ear.setblocking(False)
     try:
         healthy = asyncio.run(run(found, ear))
-    except SettingError as error:
+    except BadSetting as error:
         logger.error("%s", error.message)
         return 1
     if not healthy:

@@ -57,7 +57,7 @@ class Pair(msgspec.Struct):
 
 class Report:
     def __init__(self, settings: Settings) -> None:
-        """Raises SettingError for a topic without a project. The publisher's client takes half a second to make."""
+        """Raises BadSetting for a topic without a project. The publisher's client takes half a second to make."""
         self.counts = Counts()
         self.pairs: dict[tuple[str, ...], Pair] = {}
         self.last = Pair({})

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.events.records import rows_of
 from modelserve.models.warmup import NO_LIMITS
 from modelserve.payloads import csv as text_csv
@@ -37,7 +37,7 @@ class Chunk:
 
 class TableFile(Protocol):
     def count(self) -> int:
-        """All rows. Raises Malformed when the file cannot be read to its end."""
+        """All rows. Raises MalformedRequest when the file cannot be read to its end."""
         ...
 
     def header(self) -> Table:
@@ -59,7 +59,7 @@ class ParquetFile:
             self.rows: int = file.metadata.num_rows
             names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
         if len(set(names)) != len(names):
-            raise Malformed("The Parquet file names a column twice.")
+            raise MalformedRequest("The Parquet file names a column twice.")
         known = tables.by_position(dict(zip(names, names, strict=True)), signature) if signature else {}
         self.names = [known[name] for name in signature.names if name in known] if signature else names
         self.all_names = names
@@ -136,6 +136,6 @@ def readable(form: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as error:
-        raise Malformed(
+        raise MalformedRequest(
             f"The input is not a readable {form} file: {str(error).splitlines()[0].rstrip('.')}."
         ) from error

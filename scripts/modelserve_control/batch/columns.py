@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from modelserve.core.errors import VersionError
+from modelserve.core.errors import VersionUnusable
 from modelserve.models.scoring import check_method
 from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import plain, results
@@ -35,7 +35,7 @@ class Columns:
     def __init__(self, loaded: Loaded, answers: Mapping[str, pa.DataType]) -> None:
         for name in answers:
             if name in OWN:
-                raise VersionError(taken(name))
+                raise VersionUnusable(taken(name))
         self.loaded = loaded
         self.answers = answers
         own = [(name, pa.string()) for name in OWN]

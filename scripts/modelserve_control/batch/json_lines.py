@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.models.warmup import NO_LIMITS
 from modelserve.payloads import json as strict_json
 from modelserve.payloads import records as plain
@@ -38,14 +38,14 @@ class JsonLinesFile:
             for place, line in enumerate(part):
                 try:
                     values.append(self.record(line))
-                except Malformed as error:
+                except MalformedRequest as error:
                     bad[place] = error.message
             yield Chunk(len(part), plain.parse(values, self.signature, NO_LIMITS).table, bad)
 
     def record(self, line: bytes) -> Any:
         value = strict_json.decode(line, NO_LIMITS.depth)
         if type(value) is not dict and (self.signature is None or self.signature.named):
-            raise Malformed("The line is not an object.")
+            raise MalformedRequest("The line is not an object.")
         return value
 
     def lines(self) -> Iterator[bytes]:
@@ -53,4 +53,4 @@ class JsonLinesFile:
             with self.path.open("rb") as file:
                 yield from filter(None, map(bytes.strip, file))
         except OSError as error:
-            raise Malformed(f"The input is not a readable file of JSON lines: {error.strerror}.") from error
+            raise MalformedRequest(f"The input is not a readable file of JSON lines: {error.strerror}.") from error

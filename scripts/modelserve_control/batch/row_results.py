@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelserve.core.errors import BadCells, Detail, ModelFailed, ServeError
+from modelserve.core.errors import Detail, ModelFailed, ServeError, SignatureMismatch
 from modelserve.events.records import rows_of
 from modelserve.models import scoring
 from modelserve.models.scoring import RowResult
@@ -28,7 +28,7 @@ class Judge(ABC):
 
     @abstractmethod
     def check(self, table: Table) -> Batch:
-        """Raises BadCells."""
+        """Raises SignatureMismatch."""
 
     @abstractmethod
     def answers(self, batch: Batch) -> list[RowResult]:
@@ -46,7 +46,7 @@ class Judge(ABC):
             return []
         try:
             batch = self.check(table)
-        except BadCells as error:
+        except SignatureMismatch as error:
             if table.rows == 1:
                 return [reasons(error.details)]
             if len(error.details) >= MAX_DETAILS:  # there may be others, so no row is known to be good

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from modelserve.core.errors import ArtifactMissing, NotFound, PreconditionFailed, SettingError, StoreUnavailable
+from modelserve.core.errors import ArtifactMissing, BadSetting, NotFound, PreconditionFailed, StoreUnavailable
 from modelserve.schema.signature import Signature
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
@@ -30,22 +30,22 @@ class OutputExists(PreconditionFailed):
 
 
 def opened(path: Path, signature: Signature | None) -> TableFile:
-    """Raises Malformed."""
+    """Raises MalformedRequest."""
     forms: Mapping[str, Callable[[Path, Signature | None], TableFile]]
     forms = {PARQUET: ParquetFile, CSV: CsvFile, JSON_LINES: JsonLinesFile}
     return forms[path.suffix.lower()](path, signature)
 
 
 def check_addresses(source: str, output: str) -> None:
-    """Raises SettingError before anything is loaded."""
+    """Raises BadSetting before anything is loaded."""
     check_source(source)
     if suffix(output) != PARQUET:
-        raise SettingError(f"OUTPUT is a .parquet file; {output} is not.")
+        raise BadSetting(f"OUTPUT is a .parquet file; {output} is not.")
 
 
 def check_source(source: str) -> None:
     if suffix(source) not in (PARQUET, CSV, JSON_LINES):
-        raise SettingError(f"Rows are read from a .parquet, .csv or .jsonl file; {source} is none of them.")
+        raise BadSetting(f"Rows are read from a .parquet, .csv or .jsonl file; {source} is none of them.")
 
 
 def suffix(address: str) -> str:
@@ -55,7 +55,7 @@ def suffix(address: str) -> str:
 def object_at(address: str) -> Location:
     """An object outside of models/: a file there would make a version differ from its manifest."""
     if address.startswith(BUCKET) and address[len(BUCKET) :].partition("/")[2].startswith("models/"):
-        raise SettingError(f"{address} is among the versions of a store; batch files belong outside of models/.")
+        raise BadSetting(f"{address} is among the versions of a store; batch files belong outside of models/.")
     return parse(address)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.cli import messages as words
 from modelserve_control.common import options, processes
 from modelserve_control.common.output import answers
@@ -108,9 +108,9 @@ def check_label(label: str) -> None:
     from modelserve_control.batch.columns import OWN, taken
 
     if not label.strip():
-        raise SettingError("--label is empty: name the answer, for example churn, or leave the option out.")
+        raise BadSetting("--label is empty: name the answer, for example churn, or leave the option out.")
     if label in OWN:
-        raise SettingError(taken(label))
+        raise BadSetting(taken(label))
 
 
 @main.command()

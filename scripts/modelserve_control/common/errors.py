@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from modelserve.core.errors import NotFound, PreconditionFailed, ServeError, VersionError
+from modelserve.core.errors import NotFound, PreconditionFailed, ServeError, VersionUnusable
 
 
 class SourceUnusable(NotFound):
@@ -13,21 +13,21 @@ class SourceUnusable(NotFound):
     code = "SOURCE_UNUSABLE"
 
 
-class NoSignature(VersionError):
+class NoSignature(VersionUnusable):
     """Without a signature nothing that is sent can be checked."""
 
     code = "NO_SIGNATURE"
     status = HTTPStatus.BAD_REQUEST
 
 
-class ValidationFailed(VersionError):
+class ValidationFailed(VersionUnusable):
     """The model does not load, or does not score its sample, in a process like the server's."""
 
     code = "VALIDATION_FAILED"
     status = HTTPStatus.BAD_REQUEST
 
 
-class UploadCorrupt(VersionError):
+class UploadCorrupt(VersionUnusable):
     """What the bucket holds is not what was validated; the version was left without a manifest, so it does not exist."""
 
     code = "UPLOAD_CORRUPT"
@@ -39,14 +39,14 @@ class VersionInUse(PreconditionFailed):
     code = "VERSION_IN_USE"
 
 
-class NotCompiled(VersionError):
+class NotCompiled(VersionUnusable):
     """With --compile require."""
 
     code = "NOT_COMPILED"
     status = HTTPStatus.BAD_REQUEST
 
 
-class NotMerged(VersionError):
+class NotMerged(VersionUnusable):
     """With --merge require."""
 
     code = "NOT_MERGED"
@@ -60,7 +60,7 @@ class NotPackaged(ServeError):
     status = HTTPStatus.BAD_REQUEST
 
 
-class NoAvroForm(VersionError):
+class NoAvroForm(VersionUnusable):
     """What the version takes or answers cannot be said in Avro, or is not known from its manifest."""
 
     code = "NO_AVRO_FORM"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.common.errors import NoIdentity
 
 Fetch = Callable[[str], str | None]
@@ -41,7 +41,7 @@ class Identity:
 
 
 def chosen(command: str | None, otherwise: Fetch) -> Fetch:
-    """The user's own command comes first. Raises SettingError."""
+    """The user's own command comes first. Raises BadSetting."""
     return of_command(command) if command else otherwise
 
 
@@ -51,9 +51,9 @@ def of_command(command: str) -> Fetch:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise SettingError(f"--token-command cannot be read: {error}.") from error
+        raise BadSetting(f"--token-command cannot be read: {error}.") from error
     if not words:
-        raise SettingError("--token-command is empty.")
+        raise BadSetting("--token-command is empty.")
 
     def fetch(audience: str) -> str:
         try:

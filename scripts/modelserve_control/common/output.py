@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from modelserve.core.errors import ServeError, SettingError, body
+from modelserve.core.errors import BadSetting, ServeError, body
 
 REFUSED, USAGE = 1, 2
 
@@ -61,4 +61,4 @@ def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
             click.echo(
                 "  " + ", ".join(f"{key}: {value}" for key, value in detail.items() if value is not None), err=True
             )
-    sys.exit(USAGE if isinstance(error, SettingError) else status)
+    sys.exit(USAGE if isinstance(error, BadSetting) else status)

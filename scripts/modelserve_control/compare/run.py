@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.payloads.predictions import encode
 from modelserve_control.batch import table_files
 from modelserve_control.common.progress import Progress
@@ -76,10 +76,10 @@ def compare(order: Order, progress: Progress) -> dict[str, Any]:
 
 
 def limits_of(path: Path | None, by: str | None) -> Thresholds | None:
-    """Raises SettingError."""
+    """Raises BadSetting."""
     limits = thresholds.read(path)
     if limits and limits.segments and by is None:
-        raise SettingError("The thresholds have limits of segments: say with --by which column makes them.")
+        raise BadSetting("The thresholds have limits of segments: say with --by which column makes them.")
     return limits
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelserve.core.errors import ServeError, SettingError
+from modelserve.core.errors import BadSetting, ServeError
 from modelserve.store.names import locations
 from modelserve_control.common import processes
 from modelserve_control.common.output import answers, refuse
@@ -100,8 +100,8 @@ def _check(model: str, event_model: str, bucket: str, env: Sequence[str], **_: A
     for option, text in (("--model", model), ("--event-model", event_model)):
         try:
             locations.parse(_uri(text, bucket))
-        except SettingError as error:
-            raise SettingError(f"{option} {text!r} is neither a name nor a MODEL_URI. {error.message}") from None
+        except BadSetting as error:
+            raise BadSetting(f"{option} {text!r} is neither a name nor a MODEL_URI. {error.message}") from None
     for text in env:
         _pair(text)
 
@@ -127,7 +127,7 @@ def _uri(text: str, bucket: str) -> str:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise SettingError(f"--env takes NAME=VALUE, not {text!r}.")
+        raise BadSetting(f"--env takes NAME=VALUE, not {text!r}.")
     return name, value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modelserve.core.errors import BadInput, Malformed, SettingError
+from modelserve.core.errors import BadInput, BadSetting, MalformedRequest
 from modelserve.payloads import Limits, Payload, parquet, predictions
 from modelserve.payloads import csv as text_csv
 from modelserve.payloads import json as strict_json
@@ -35,8 +35,8 @@ def read(path: Path, signature: Signature | None) -> Payload:
         if kind == ".json":
             return parse(strict_json.decode(data, LIMITS.depth), signature)
     except BadInput as error:
-        raise Malformed(f"{path.name} cannot be read as a sample: {error.message}", error.details) from error
-    raise SettingError(f"A sample is a .parquet, .csv or .json file; {path.name} is neither.")
+        raise MalformedRequest(f"{path.name} cannot be read as a sample: {error.message}", error.details) from error
+    raise BadSetting(f"A sample is a .parquet, .csv or .json file; {path.name} is neither.")
 
 
 def parse(value: Any, signature: Signature | None) -> Payload:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from modelserve.core.errors import Body, Malformed, ServeError, body
+from modelserve.core.errors import Body, MalformedRequest, ServeError, body
 from modelserve.models.native.load import load_runtime
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.models.protocols import Runtime
@@ -126,7 +126,7 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
     """Every method over the first rows; the answers must be JSON, one for each row. Why requests must not be merged."""
     batch = signature.check(payload.table)
     if not batch.rows:
-        raise Malformed("The sample has no rows.")
+        raise MalformedRequest("The sample has no rows.")
     first = take_rows(batch, range(min(batch.rows, PROOF_ROWS)) if batch.rows > 1 else REPEATED)
     params = signature.check_params({})
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from modelserve.core.errors import ArtifactMissing, NotFound, SettingError
+from modelserve.core.errors import ArtifactMissing, BadSetting, NotFound
 from modelserve.store.buckets.objects import ObjectInfo, Objects
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import MANIFEST, Location, check_model_name, manifest_name, parse_store
@@ -48,13 +48,13 @@ def opened(store: str, new: bool = False) -> Iterator[Objects]:
 
 
 def located(store: str, new: bool = False) -> Location:
-    """Raises SettingError for what is no store's address, NotFound for a directory that is not there."""
+    """Raises BadSetting for what is no store's address, NotFound for a directory that is not there."""
     try:
         location = parse_store(store)
-    except SettingError:
+    except BadSetting:
         if store.startswith("gs://"):
             raise
-        raise SettingError("--store must be a bucket, like gs://B, or a directory that is laid out like one.") from None
+        raise BadSetting("--store must be a bucket, like gs://B, or a directory that is laid out like one.") from None
     path = location.bucket
     if location.scheme == "gs" or os.path.isdir(path):
         return location
@@ -79,7 +79,7 @@ def aliases(objects: Objects, name: str) -> dict[str, Alias]:
     found = {}
     for info in objects.list(prefix):
         alias = info.name.removeprefix(prefix).removesuffix(".json")
-        with suppress(SettingError):  # what can be no alias is somebody else's, as the folders of Google's console are
+        with suppress(BadSetting):  # what can be no alias is somebody else's, as the folders of Google's console are
             if document := read_alias(objects, name, alias):
                 found[alias] = document[0]
     return found

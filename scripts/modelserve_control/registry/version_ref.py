@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import check_alias, check_model_name, check_version, version_prefix
 from modelserve.store.versions.manifest import Manifest
@@ -35,7 +35,7 @@ class Subject(NamedTuple):
 
 
 def parse(text: str) -> Subject:
-    """Raises SettingError for what is none."""
+    """Raises BadSetting for what is none."""
     name, at, alias = text.partition("@")
     if at:
         return Subject(check_model_name(name), alias=check_alias(alias))
@@ -54,17 +54,17 @@ def manifest(objects: Objects, what: str) -> Manifest:
 def model_uri(model: str, store: str | None) -> str:
     """The MODEL_URI of a version of the store, of a directory here, or of any other address as it stands."""
     if model.startswith(OF_MLFLOW):
-        raise SettingError(f"{model} is an address of MLflow's: publish it, then name it as the store does, {METAVAR}.")
+        raise BadSetting(f"{model} is an address of MLflow's: publish it, then name it as the store does, {METAVAR}.")
     if not SHORT.fullmatch(model) or Path(model).is_dir():
         return model
     if store is None:
-        raise SettingError(
+        raise BadSetting(
             f"There is no directory {model} here; if it is a version of a store, say which with --store, or write its whole address."
         )
     return in_store(model, store)
 
 
 def in_store(what: str, store: str) -> str:
-    """The MODEL_URI of a version. Raises SettingError and NotFound for what is no store."""
+    """The MODEL_URI of a version. Raises BadSetting and NotFound for what is no store."""
     catalog.located(store)
     return f"{store.rstrip('/')}/{parse(what).address}"

@@ -10,7 +10,7 @@ import pytest
 from contract.failover.compute import HOST_RULES, Compute, Fault
 from contract.failover.rig import Rig
 from contract.failover.scripted import NOT_READY, Scripted
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.deploy.failover.errors import ComputeFailed, NotShared
 from modelserve_control.deploy.failover.weights import Name
 
@@ -101,7 +101,7 @@ def test_a_url_map_of_another_form_is_not_touched(rig: Rig, compute: Compute) ->
 
 def test_a_token_is_not_shown_without_encryption(rig: Rig) -> None:
     rig.gke_url = "http://gke.example.com"
-    with pytest.raises(SettingError, match="--gke-url must begin with https"):
+    with pytest.raises(BadSetting, match="--gke-url must begin with https"):
         rig.status()
 
 

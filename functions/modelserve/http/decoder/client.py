@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from modelserve.core.errors import Malformed, TooLarge, Unavailable
+from modelserve.core.errors import MalformedRequest, TooLarge, Unavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.bodies import INLINE_BYTES, PARQUET, CheckedBody, check_body, off_loop
@@ -183,7 +183,7 @@ class Decoder:
         except ConnectionError:
             status = await self._give_up(child, kind, len(data), "died")
             if asked and kind == PARQUET and -status in CRASHES:
-                raise Malformed("The body is not a readable Parquet file.") from None
+                raise MalformedRequest("The body is not a readable Parquet file.") from None
             raise Unavailable("The process that decodes bodies was ended; send the request again.") from None
         except BaseException:  # the request's time is over, and the answer would be the next one's
             if asked or child.start_overdue:

@@ -16,7 +16,15 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from modelserve.core.errors import BadCells, BadInput, BadParams, Malformed, ServeError, TooLarge, UnsupportedMediaType
+from modelserve.core.errors import (
+    BadInput,
+    InvalidParams,
+    MalformedRequest,
+    ServeError,
+    SignatureMismatch,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from modelserve.http.bodies import CheckedBody
 from modelserve.payloads import Payload
 from modelserve.schema.batch import Batch, Table
@@ -29,7 +37,8 @@ READY: Final = b"r"  # what the decoder says first
 # So many cells become Python values in about a millisecond; then other requests have their turn.
 TURN_CELLS: Final = 20_000
 ERRORS: Final[Mapping[str, type[ServeError]]] = {
-    kind.code: kind for kind in (BadInput, BadCells, BadParams, Malformed, TooLarge, UnsupportedMediaType)
+    kind.code: kind
+    for kind in (BadInput, SignatureMismatch, InvalidParams, MalformedRequest, TooLarge, UnsupportedMediaType)
 }
 ONE_WORD: Final = (-(1 << 63), (1 << 64) - 1)  # the integers that msgpack has
 

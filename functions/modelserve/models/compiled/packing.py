@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.core.errors import BadCells
+from modelserve.core.errors import SignatureMismatch
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import EXACT, Array
 
@@ -89,7 +89,7 @@ class Packing:
         self.codes = [Codes(lookup) for lookup in plan.lookups]
 
     def of_batch(self, batch: Batch) -> dict[str, Array]:
-        """Tensors by name. Raises BadCells for whole numbers that a double cannot keep."""
+        """Tensors by name. Raises SignatureMismatch for whole numbers that a double cannot keep."""
         plan, rows = self.plan, batch.rows
         feeds = {tensor: own_tensor(column, batch.columns[column.name]) for tensor, column in plan.texts.items()}
         if plan.numbers:
@@ -135,4 +135,4 @@ def refuse_inexact(column: Input, values: Array) -> None:
             {"row": int(row), "column": column.name, "reason": "above 2**53, which this compiled model rounds"}
             for row in rows
         ]
-        raise BadCells(f"{rows.size} cells do not fit the compiled model.", details)
+        raise SignatureMismatch(f"{rows.size} cells do not fit the compiled model.", details)

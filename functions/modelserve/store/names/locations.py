@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.store.names.paths import fault, shown
 
 MANIFEST = "manifest.json"
@@ -58,13 +58,13 @@ def check_version(version: str) -> str:
 def check_alias(alias: str) -> str:
     rule = "has up to 255 letters, digits, _ or -, and is neither a number, nor v and a number, nor latest"
     if _LIKE_A_VERSION.fullmatch(alias):
-        raise SettingError(f"An alias {rule}; {shown(alias)} does not.")
+        raise BadSetting(f"An alias {rule}; {shown(alias)} does not.")
     return _check(_ALIAS, alias, "An alias", rule)
 
 
 def _check(pattern: re.Pattern[str], text: str, what: str, rule: str) -> str:
     if not pattern.fullmatch(text):
-        raise SettingError(f"{what} {rule}; {shown(text)} does not.")
+        raise BadSetting(f"{what} {rule}; {shown(text)} does not.")
     return text
 
 
@@ -82,7 +82,7 @@ def alias_name(name: str, alias: str) -> str:
 
 
 def parse(uri: str) -> Location:
-    """`MODEL_URI` as a location; `SettingError` says which forms there are."""
+    """`MODEL_URI` as a location; `BadSetting` says which forms there are."""
     scheme, bucket, path = _split(uri)
     # A store begins at the bucket itself; on a disk it can be any directory.
     stored = _STORED.fullmatch(path)
@@ -100,7 +100,7 @@ def parse_store(uri: str) -> Location:
     """A bucket (`gs://B`) or a local directory that is laid out like one."""
     scheme, bucket, path = _split(uri)
     if scheme == "gs" and path:
-        raise SettingError(f"A store is a whole bucket, like gs://{bucket}.")
+        raise BadSetting(f"A store is a whole bucket, like gs://{bucket}.")
     return Location(scheme, bucket) if scheme == "gs" else Location(scheme, os.path.abspath(path))
 
 
@@ -108,7 +108,7 @@ def _plain(scheme: str, bucket: str, path: str) -> Location:
     if scheme == "file":
         return Location(scheme, os.path.abspath(path))
     if path and (reason := fault(path)):
-        raise SettingError(f"The model's address {reason}.")
+        raise BadSetting(f"The model's address {reason}.")
     return Location(scheme, bucket, path)
 
 
@@ -119,7 +119,7 @@ def _split(uri: str) -> tuple[str, str, str]:
         return "gs", bucket, path.rstrip("/")
     path = uri.removeprefix("file://")
     if not path or "\0" in path or re.match(r"[a-z][a-z0-9+.-]*:/", path):
-        raise SettingError(
+        raise BadSetting(
             "MODEL_URI must be gs://B/models/N@ALIAS, gs://B/models/N/versions/7, or a gs:// or local directory with an MLmodel."
         )
     return "file", "", path.rstrip("/") or "/"

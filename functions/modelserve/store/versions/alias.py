@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, SettingError
+from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, BadSetting, PreconditionFailed
 from modelserve.store.buckets.objects import NotModified, Objects
 from modelserve.store.names.locations import alias_name, check_version
 from modelserve.store.versions import documents
@@ -39,7 +39,7 @@ class Alias:
             _check(alias)
         except documents.Unreadable as error:
             raise _no_alias(f"it {error}") from error
-        except (ValueError, TypeError, SettingError) as error:
+        except (ValueError, TypeError, BadSetting) as error:
             raise _no_alias("a field is missing or is not what it must be") from error
         return alias
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
-from modelserve.core.errors import ArtifactCorrupt, SettingError
+from modelserve.core.errors import ArtifactCorrupt, BadSetting
 from modelserve.store.names import checksums
 from modelserve.store.names.locations import MANIFEST, check_model_name, check_version
 from modelserve.store.names.paths import check_names, shown
@@ -82,7 +82,7 @@ class Manifest:
         try:
             manifest = _manifest(raw)
             written = manifest.to_bytes()
-        except (KeyError, TypeError, ValueError, SettingError) as error:
+        except (KeyError, TypeError, ValueError, BadSetting) as error:
             what = f"has no {error.args[0]}" if isinstance(error, KeyError) else f"is wrong: {error}"
             raise ArtifactCorrupt(f"The manifest {what.rstrip('.')}; publish the version again.") from error
         if written != data:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final
 
-from modelserve.core.errors import ServeError, SettingError
+from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.errors import ValidationFailed
 from modelserve_control.compare.sides.wire import Channel, Described, Failed, Job, Next, Scored
@@ -75,7 +75,7 @@ def job(name: str | None, subject: str, store: str | None) -> tuple[str, bool]:
     if name is None or "/" in subject or "@" in subject:
         return model_uri(subject, store), False
     if store is None:
-        raise SettingError(f"{name} is a model of a store: say which with --store.")
+        raise BadSetting(f"{name} is a model of a store: say which with --store.")
     return in_store(f"{name}/{subject}" if subject.isdigit() else f"{name}@{subject}", store), False
 
 

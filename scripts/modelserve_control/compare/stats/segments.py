@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.schema.nested import Anything
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.types import MISSING as ABSENT
@@ -26,14 +26,14 @@ class Segments:
     """Without a column there are none."""
 
     def __init__(self, source: Path, column: str | None, size: int) -> None:
-        """Raises SettingError for a column that the file does not have."""
+        """Raises BadSetting for a column that the file does not have."""
         self.column = column
         self.known: set[str] = set()
         self.chunks: Iterator[Chunk] = iter(())
         if column is not None:
             file = table_files.opened(source, Signature((Column(column, Anything(), required=False),)))
             if column not in file.header().columns:
-                raise SettingError(f"--by names a column that {source.name} does not have.")
+                raise BadSetting(f"--by names a column that {source.name} does not have.")
             self.chunks = file.chunks(size)
 
     def next(self) -> dict[str, Mask]:

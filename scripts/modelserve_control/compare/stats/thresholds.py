@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.store.trust import strict_yaml
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -47,19 +47,19 @@ class Thresholds(RowLimits, forbid_unknown_fields=True, kw_only=True):
 
 
 def read(path: Path | None) -> Thresholds | None:
-    """Raises SettingError that names the key."""
+    """Raises BadSetting that names the key."""
     if path is None:
         return None
     try:
         return msgspec.convert(strict_yaml.load(path.read_text()), Thresholds)
     except msgspec.ValidationError as error:
-        raise SettingError(f"--thresholds {path}: {error}.") from error
+        raise BadSetting(f"--thresholds {path}: {error}.") from error
     except strict_yaml.Refused as error:
-        raise SettingError(f"--thresholds {path} {error}.") from error
+        raise BadSetting(f"--thresholds {path} {error}.") from error
     except yaml.YAMLError as error:
-        raise SettingError(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
+        raise BadSetting(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
     except (OSError, ValueError) as error:
-        raise SettingError(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
+        raise BadSetting(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
 
 
 def breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.common import options
 from modelserve_control.common.output import answers, table
 from modelserve_control.deploy.failover.weights import NAMES, Name
@@ -136,4 +136,4 @@ def origin(added: Mapping[str, str]) -> str:
     """Where the load balancer finds the Gateway."""
     if "Host" in added:
         return f"https://{added['Host']}"
-    raise SettingError("--gke-url is needed: the backend service of the cluster names no host.")
+    raise BadSetting("--gke-url is needed: the backend service of the cluster names no host.")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.common.identity import Identity
 from modelserve_control.deploy.failover.weights import Name
 
@@ -113,7 +113,7 @@ def checked(url: str, name: Name) -> str:
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return url.rstrip("/")
-    raise SettingError(f"--{name}-url must begin with https://.")
+    raise BadSetting(f"--{name}-url must begin with https://.")
 
 
 def model_of(body: bytes) -> Model | None:

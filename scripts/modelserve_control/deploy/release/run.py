@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from msgspec.structs import asdict
 
-from modelserve.core.errors import PreconditionFailed, ServeError, SettingError
+from modelserve.core.errors import BadSetting, PreconditionFailed, ServeError
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import check_alias
 from modelserve.store.versions.alias import Alias, read_alias
@@ -66,7 +66,7 @@ def release(objects: Objects, order: Order, progress: Progress, root: Path = SOU
     Raises BeyondThresholds, NothingShadowed, RolledBack, and whatever else a step refuses with; the record says so too.
     """
     if check_alias(order.alias) == CHALLENGER:
-        raise SettingError(f"A release goes through the alias {CHALLENGER}; name another one with --alias.")
+        raise BadSetting(f"A release goes through the alias {CHALLENGER}; name another one with --alias.")
     comparison.limits_of(order.thresholds, order.by)  # a mistake there is told before anything is begun
     release_shadow.check(order.shadow, order.shadow_subscription)
     manifest = catalog.manifest(objects, order.name, order.version)
@@ -78,7 +78,7 @@ def release(objects: Objects, order: Order, progress: Progress, root: Path = SOU
         record = begun(objects, order, manifest, found)
     else:
         if order.shadow is None and "shadow" in record.document and record.done("shadow") is None:
-            raise SettingError(f"The release {record.id} is shadowing: go on with --shadow, for less time if you like.")
+            raise BadSetting(f"The release {record.id} is shadowing: go on with --shadow, for less time if you like.")
         progress.say(f"Go on with the release {record.id}, begun {record.document['started_at']}")
     try:
         return Release(objects, order, manifest, record, progress).run(root)

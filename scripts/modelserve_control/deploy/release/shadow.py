@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.shadow.tally import Tally
 from modelserve_control.common import provenance
 from modelserve_control.common.errors import BeyondThresholds, NothingShadowed, SubscriptionUnusable
@@ -39,11 +39,11 @@ Name = Annotated[str, Meta(max_length=1_024)]
 
 
 def check(seconds: float | None, subscription: str | None) -> None:
-    """Raises SettingError for one without the other, and for a name that is none."""
+    """Raises BadSetting for one without the other, and for a name that is none."""
     if (seconds is None) != (subscription is None):
-        raise SettingError("--shadow says how long, --shadow-subscription where it is heard: they go together.")
+        raise BadSetting("--shadow says how long, --shadow-subscription where it is heard: they go together.")
     if subscription is not None and not SUBSCRIPTION.fullmatch(subscription):
-        raise SettingError("--shadow-subscription must be projects/P/subscriptions/S.")
+        raise BadSetting("--shadow-subscription must be projects/P/subscriptions/S.")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.common import options
 from modelserve_control.common.output import answers
 
@@ -112,5 +112,5 @@ def checked(service: str) -> str:
     from modelserve_control.deploy.rollout.order import SERVICE
 
     if not re.fullmatch(SERVICE, service):
-        raise SettingError("A service's name has lower-case letters, digits and hyphens, like churn-predict.")
+        raise BadSetting("A service's name has lower-case letters, digits and hyphens, like churn-predict.")
     return service

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 
 KEYS = {"request", "expected", "path", "tolerance"}
 TOLERANCE = 1e-6  # relative, or absolute near zero: a float32 keeps about seven digits
@@ -28,7 +28,7 @@ class Golden:
 
 
 def read_golden(path: Path) -> tuple[Golden, ...]:
-    """JSON lines; SettingError names the line that is none of ours."""
+    """JSON lines; BadSetting names the line that is none of ours."""
     found = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.strip():
@@ -36,11 +36,11 @@ def read_golden(path: Path) -> tuple[Golden, ...]:
                 raw = json.loads(line)
                 found.append(golden(raw))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
-                raise SettingError(
+                raise BadSetting(
                     f'Line {number} of --golden is not like {{"request": {{"x": 1}}, "expected": {{"prediction": 2}}}}: {error}.'
                 ) from error
     if not found:
-        raise SettingError("--golden has no requests: leave it out, or write at least one line.")
+        raise BadSetting("--golden has no requests: leave it out, or write at least one line.")
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.deploy.rollout.golden import Golden
 
 # Cloud Run's own rule: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/create
@@ -51,13 +51,13 @@ class Order:
 
 
 def parse_shares(text: str) -> tuple[int, ...]:
-    """Raises SettingError."""
+    """Raises BadSetting."""
     try:
         shares = tuple(int(part) for part in text.split(","))
     except ValueError:
         shares = ()
     if not rising(shares):
-        raise SettingError("--shares takes rising percents of which the last is 100, like 5,25,50,100.")
+        raise BadSetting("--shares takes rising percents of which the last is 100, like 5,25,50,100.")
     return shares
 
 

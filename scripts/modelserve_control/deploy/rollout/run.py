@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from functools import cache, partial
 from typing import Any
 
-from modelserve.core.errors import PreconditionFailed, SettingError
+from modelserve.core.errors import BadSetting, PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common import provenance
 from modelserve_control.common.errors import RolledBack
@@ -109,7 +109,7 @@ def held(objects: Objects, order: Order) -> Record:
     record = records.held(objects, order.services)
     known = {name: one["name"] for name, one in record.document["services"].items()}
     if known != {name: order.full_name(name) for name in order.services}:
-        raise SettingError(f"The rollout {record.id} is of {' and '.join(known.values())}: name exactly these.")
+        raise BadSetting(f"The rollout {record.id} is of {' and '.join(known.values())}: name exactly these.")
     return record
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from modelserve.core import errors
@@ -11,6 +13,11 @@ CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type) and 
 def test_every_failure_has_a_code_of_its_own() -> None:
     codes = [kind.code for kind in CLASSES]
     assert len(set(codes)) == len(codes) > 20
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not ServeError])
+def test_a_class_has_the_name_of_its_code(kind: type[ServeError]) -> None:
+    assert kind.code == re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper()
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -25,7 +32,7 @@ def test_only_what_the_caller_sent_is_a_4xx_and_only_what_may_pass_is_retryable(
 
 
 def test_a_failure_has_one_shape() -> None:
-    error = errors.BadCells("1 cell does not fit.", [{"row": 0, "column": "a", "reason": "null"}])
+    error = errors.SignatureMismatch("1 cell does not fit.", [{"row": 0, "column": "a", "reason": "null"}])
     assert errors.body(error, "r1") == {
         "error_code": "SIGNATURE_MISMATCH",
         "message": "1 cell does not fit.",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.core.settings import TABLE, Setting, Settings, settings
 
 TYPED = [row for row in TABLE if row.parse is not str]
@@ -24,7 +24,7 @@ def test_every_setting_says_what_it_is_for_and_its_default_is_in_range(row: Sett
 @pytest.mark.parametrize("row", TYPED, ids=lambda row: row.name)
 @pytest.mark.parametrize("text", ["nonsense", "nan", "-1e999"])
 def test_a_value_out_of_range_names_the_setting(row: Setting, text: str) -> None:
-    with pytest.raises(SettingError, match=f"^{row.name} must be (a number from|one of|true or false)"):
+    with pytest.raises(BadSetting, match=f"^{row.name} must be (a number from|one of|true or false)"):
         Settings.from_environ({row.name: text})
 
 
@@ -48,7 +48,7 @@ def test_a_value_is_parsed_by_its_row(name: str, text: str, value: Any) -> None:
 
 
 def test_all_bad_settings_are_named_at_once() -> None:
-    with pytest.raises(SettingError) as raised:
+    with pytest.raises(BadSetting) as raised:
         Settings.from_environ({"MAX_ROWS": "0", "MODEL_TRUST": "all", "METRICS": "maybe"})
     assert raised.value.message == (
         "MODEL_TRUST must be one of strict, pickle; MAX_ROWS must be a number from 1 to 10,000,000; METRICS must be true or false."

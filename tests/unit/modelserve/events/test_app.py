@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from modelserve.core.errors import Malformed, PublishFailed, ServeError, TooSlow
+from modelserve.core.errors import DeadlineExceeded, MalformedRequest, PublishFailed, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.app import Events
@@ -77,7 +77,7 @@ def test_what_nobody_foresaw_about_a_message_is_a_dead_letter_and_no_endless_ret
 
 @pytest.mark.parametrize(
     ("data", "results", "error"),
-    [(b'{"x":1.0}', Away, PublishFailed), (b"poison", NowhereElse, Malformed)],
+    [(b'{"x":1.0}', Away, PublishFailed), (b"poison", NowhereElse, MalformedRequest)],
     ids=["its results are not accepted", "it is bad and there is no dead letter topic"],
 )
 def test_a_message_that_is_sent_back_is_told_of(
@@ -108,5 +108,5 @@ def test_publishing_that_takes_too_long_ends_in_time() -> None:
             finally:
                 gate.set()
 
-    with pytest.raises(TooSlow):
+    with pytest.raises(DeadlineExceeded):
         asyncio.run(bounded())

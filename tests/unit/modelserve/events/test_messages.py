@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import BadCells, ModelFailed, ServeError
+from modelserve.core.errors import ModelFailed, ServeError, SignatureMismatch
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
@@ -88,7 +88,7 @@ def test_a_message_none_of_whose_records_is_answered_comes_again() -> None:
 def refuse_twos(batch: Batch) -> Any:
     """As a compiled model does with whole numbers that it would round."""
     if rows := np.flatnonzero(batch.columns["x"] == 2).tolist():
-        raise BadCells("", [{"row": row, "column": "x", "reason": "two"} for row in rows])
+        raise SignatureMismatch("", [{"row": row, "column": "x", "reason": "two"} for row in rows])
     return batch.columns["x"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import BadCells, Malformed, ServeError, TooLarge
+from modelserve.core.errors import MalformedRequest, ServeError, SignatureMismatch, TooLarge
 from modelserve.events import records
 from modelserve.events.records import Records
 from modelserve.schema.signature import Signature
@@ -66,13 +66,13 @@ def test_tensors_of_the_v2_protocol_are_records_too() -> None:
 
 
 REFUSED: list[tuple[Any, type[ServeError], str]] = [
-    (b"", Malformed, "The message has no data."),
-    (b"[]", Malformed, "The message has no records."),
-    ({"instances": []}, Malformed, "The message has no records."),
-    ({"dataframe_split": {"columns": ["a", "b"], "data": []}}, Malformed, "The message has no records."),
-    (b"{", Malformed, "The body is not valid JSON."),
-    (b'{"a":1,"a":2}', Malformed, "An object in the body has the same key twice."),
-    ({"instances": 5}, Malformed, "instances must be a list, one item per row."),
+    (b"", MalformedRequest, "The message has no data."),
+    (b"[]", MalformedRequest, "The message has no records."),
+    ({"instances": []}, MalformedRequest, "The message has no records."),
+    ({"dataframe_split": {"columns": ["a", "b"], "data": []}}, MalformedRequest, "The message has no records."),
+    (b"{", MalformedRequest, "The body is not valid JSON."),
+    (b'{"a":1,"a":2}', MalformedRequest, "An object in the body has the same key twice."),
+    ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row."),
     ([GOOD] * 101, TooLarge, "The request has 101 rows"),
     ([5] * 101, TooLarge, "The request has 101 rows"),
     ({str(n): 0 for n in range(51)}, TooLarge, "A row has 51 columns"),
@@ -114,7 +114,7 @@ def test_one_bad_record_leaves_nothing() -> None:
     assert records.check(found, PAIR) == []
     assert (found.places, found.ids) == ([], [])
     assert json.loads(found.bad[0].data) == {"ride": {"a": "secret"}, "id": 7}
-    assert isinstance(found.bad[0].error, BadCells)
+    assert isinstance(found.bad[0].error, SignatureMismatch)
     assert "secret" not in str(found.bad[0].error.details)
 
 

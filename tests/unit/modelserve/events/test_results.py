@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelserve.core.errors import PublishFailed, SettingError
+from modelserve.core.errors import BadSetting, PublishFailed
 from modelserve.core.settings import Settings
 from modelserve.events.results import (
     MAX_ATTRIBUTES,
@@ -74,9 +74,9 @@ def test_attributes_of_a_prediction_event_are_within_their_limit() -> None:
 def test_a_topic_is_named_in_full_or_in_the_project() -> None:
     assert topic_path("projects/p/topics/t", "", "X") == "projects/p/topics/t"
     assert topic_path("t", "p", "X") == "projects/p/topics/t"
-    with pytest.raises(SettingError, match="PREDICTIONS_TOPIC is not set"):
+    with pytest.raises(BadSetting, match="PREDICTIONS_TOPIC is not set"):
         topic_path("", "p", "PREDICTIONS_TOPIC")
-    with pytest.raises(SettingError, match="names no project and GOOGLE_CLOUD_PROJECT is not set"):
+    with pytest.raises(BadSetting, match="names no project and GOOGLE_CLOUD_PROJECT is not set"):
         topic_path("t", "", "PREDICTIONS_TOPIC")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import Malformed, ModelFailed, PublishFailed
+from modelserve.core.errors import MalformedRequest, ModelFailed, PublishFailed
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
@@ -119,7 +119,11 @@ class Topics:
         (Scored("m", [RESULT], []), True, "ack"),
         (Scored("m", [RESULT], []), False, "nack"),
         (Scored("m", [], []), True, "nack"),
-        (Scored("m", [], [Bad(None, b"x", Malformed("It is bad, and there is nowhere to keep it."))]), True, "nack"),
+        (
+            Scored("m", [], [Bad(None, b"x", MalformedRequest("It is bad, and there is nowhere to keep it."))]),
+            True,
+            "nack",
+        ),
         (ModelFailed("The model raised."), True, "nack"),
     ],
     ids=["published", "not published", "nothing", "nowhere to keep it", "not scored"],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from modelserve.core.errors import Malformed, Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.core.errors import MalformedRequest, Overloaded, TooLarge, UnsupportedMediaType
 from modelserve.http import bodies
 from modelserve.payloads import Limits
 from signatures import LIMITS, signature
@@ -89,7 +89,7 @@ def test_a_compressed_body_is_not_taken(encoding: str) -> None:
 def test_plain_records_are_taken_only_where_they_are_meant() -> None:
     known = signature(a="long")
     assert bodies.decode_body(b'{"a": 1}', bodies.JSON, known, LIMITS, records=True).plain
-    with pytest.raises(Malformed, match="exactly one of"):
+    with pytest.raises(MalformedRequest, match="exactly one of"):
         bodies.decode_body(b'{"a": 1}', bodies.JSON, known, LIMITS, records=False)
     assert not bodies.decode_body(b'{"inputs": {"a": [1]}}', bodies.JSON, known, LIMITS, records=True).plain
     assert not bodies.decode_body(b"a\n1\n", bodies.CSV, known, LIMITS, records=True).plain
@@ -99,7 +99,7 @@ def test_plain_records_are_taken_only_where_they_are_meant() -> None:
     ("kind", "message"), [(bodies.JSON, "The body is empty."), (bodies.PARQUET, "not a readable Parquet")]
 )
 def test_an_empty_body_is_malformed(kind: str, message: str) -> None:
-    with pytest.raises(Malformed, match=message):
+    with pytest.raises(MalformedRequest, match=message):
         bodies.decode_body(b"", kind, None, LIMITS, records=True)
 
 

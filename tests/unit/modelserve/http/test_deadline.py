@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import TooSlow
+from modelserve.core.errors import DeadlineExceeded
 from modelserve.http.deadline import Budget, Turn
 from modelserve.http.endpoint import route_name
 from signatures import signature
@@ -32,13 +32,13 @@ async def within(seconds: float, *inner: float) -> None:
 
 
 def test_a_block_that_takes_too_long_is_ended_with_our_own_error() -> None:
-    with pytest.raises(TooSlow, match=r"longer than its budget of 0.01 s"):
+    with pytest.raises(DeadlineExceeded, match=r"longer than its budget of 0.01 s"):
         run(within(0.01))
 
 
 @pytest.mark.parametrize(("outer", "inner"), [(0.01, FOREVER), (FOREVER, 0.01)])
 def test_of_two_deadlines_the_first_ends_both_blocks(outer: float, inner: float) -> None:
-    with pytest.raises(TooSlow, match=r"0.01 s"):
+    with pytest.raises(DeadlineExceeded, match=r"0.01 s"):
         run(within(outer, inner))
 
 
@@ -106,7 +106,7 @@ def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
                 task.cancel()
             await asyncio.wait([task], timeout=PROMPT_SECONDS / 2)
             assert task.done()
-            expected = {"well": None, "with an error": ValueError, "too late": TooSlow}
+            expected = {"well": None, "with an error": ValueError, "too late": DeadlineExceeded}
             if ends == "cancelled":
                 assert task.cancelled()
             else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modelserve.core.errors import ArtifactMissing, NotReady, ServeError, StoreUnavailable
+from modelserve.core.errors import ArtifactMissing, ModelNotReady, ServeError, StoreUnavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.models.active import LONGEST_BACKOFF, ActiveModel
@@ -145,10 +145,10 @@ def test_a_deleted_alias_keeps_what_it_named(store: Path) -> None:
 
 def test_a_model_that_never_loads_is_refused_at_once_with_the_reason(tmp_path: Path) -> None:
     with activated(tmp_path / "nothing", LOAD_WAIT_SECONDS="30") as active:
-        with pytest.raises(NotReady, match=r"^No model is active\. There is no MLmodel"):
+        with pytest.raises(ModelNotReady, match=r"^No model is active\. There is no MLmodel"):
             run(answer(active))
         fails(active)
-        with pytest.raises(NotReady):
+        with pytest.raises(ModelNotReady):
             run(answer(active))
         assert active.reason.startswith("No model is active. There is no MLmodel")
 
@@ -161,11 +161,11 @@ def test_what_cannot_be_mended_by_waiting_is_told_at_once_to_who_waits_and_who_c
             waiting = asyncio.create_task(active.get())
             await asyncio.sleep(0)
             await asyncio.to_thread(active._failed, ArtifactMissing("It is not there."))
-            with pytest.raises(NotReady, match=r"It is not there\."):
+            with pytest.raises(ModelNotReady, match=r"It is not there\."):
                 await waiting
 
         run(fail_while_one_waits())
-        with pytest.raises(NotReady, match=r"It is not there\."):
+        with pytest.raises(ModelNotReady, match=r"It is not there\."):
             run(active.get())
 
 
@@ -259,13 +259,13 @@ def test_the_first_promotion_is_served_however_long_it_was_waited_for(models: Li
 
 
 def test_without_a_model_uri_the_setting_is_named() -> None:
-    with activated("") as active, pytest.raises(NotReady, match="MODEL_URI is not set"):
+    with activated("") as active, pytest.raises(ModelNotReady, match="MODEL_URI is not set"):
         run(answer(active))
 
 
 def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models: Library) -> None:
     with activated(models.constant(1.0), start=False, LOAD_WAIT_SECONDS="0.1") as active:
-        with pytest.raises(NotReady, match=r"^No model is active yet\.$"):
+        with pytest.raises(ModelNotReady, match=r"^No model is active yet\.$"):
             run(answer(active))
         active.start()
         loads(active)
@@ -290,7 +290,7 @@ def test_requests_that_waited_in_vain_leave_nothing_behind() -> None:
     async def left(active: ActiveModel) -> int:
         before = futures()
         given = await asyncio.gather(*(active.get() for _ in range(100)), return_exceptions=True)
-        assert set(map(type, given)) == {NotReady}
+        assert set(map(type, given)) == {ModelNotReady}
         del given
         await asyncio.sleep(0)  # the loop has them until its next turn
         return futures() - before

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bucket_server import BucketServer
-from modelserve.core.errors import LoadTooSlow
+from modelserve.core.errors import LoadTimeout
 from modelserve.core.settings import Settings
 from modelserve.models.active import MOST_ATTEMPTS, ActiveModel
 from modelserve.models.load_attempts import Attempt, Target
@@ -63,7 +63,7 @@ def give_up(active: ActiveModel) -> None:
     """As if its time were up."""
     (attempt,) = active._attempts
     attempt.deadline = time.monotonic()
-    with pytest.raises(LoadTooSlow, match=r"within LOAD_TIMEOUT_SECONDS \(600 s\); promote another one"):
+    with pytest.raises(LoadTimeout, match=r"within LOAD_TIMEOUT_SECONDS \(600 s\); promote another one"):
         active._settle()
     active._settle()  # said once
 
@@ -148,7 +148,7 @@ def test_no_more_loads_are_begun_than_may_hang(models: Library, gate: Path, tmp_
             active._refresh()
             until(partial(hanging, gate, number + 1))
         release(store, "c", models.constant(2.0))
-        with pytest.raises(LoadTooSlow, match=f"{MOST_ATTEMPTS} loads have not ended"):
+        with pytest.raises(LoadTimeout, match=f"{MOST_ATTEMPTS} loads have not ended"):
             active._refresh()
 
 
@@ -161,7 +161,7 @@ def test_a_version_that_hangs_is_not_begun_again(models: Library, gate: Path, tm
         active._refresh()
         until(partial(hanging, gate, 1))
         give_up(active)
-        with pytest.raises(LoadTooSlow, match="An earlier attempt at this version took too long"):
+        with pytest.raises(LoadTimeout, match="An earlier attempt at this version took too long"):
             active._refresh()
 
 

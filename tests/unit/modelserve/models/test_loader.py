@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bucket_server import BucketServer
-from modelserve.core.errors import EnvironmentMismatch, ModelFailed, StoreUnavailable, VersionError, VersionRefused
+from modelserve.core.errors import EnvironmentMismatch, ModelFailed, StoreUnavailable, VersionRefused, VersionUnusable
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
 from modelserve.models.scorers.batching import BatchingScorer
@@ -166,7 +166,7 @@ def test_another_environment_is_refused_before_anything_is_loaded(models: Librar
 def test_a_model_whose_file_is_broken_is_an_error_of_its_version(models: Library, tmp_path: Path) -> None:
     directory = models.copy("churn", tmp_path / "m")
     (directory / "model.skops").write_bytes(b"secret")
-    with pytest.raises(VersionError, match=r"^This version does not load: its flavor raised \w+\.$"):
+    with pytest.raises(VersionUnusable, match=r"^This version does not load: its flavor raised \w+\.$"):
         opened(directory)
 
 
@@ -193,7 +193,7 @@ def test_a_sample_of_the_manifest_warms_the_model_and_must_fit(models: Library, 
             version = upload(objects, draft, models.path("raising"), Lines(nowhere)).version
         promote(objects, "m", version, "champion")
     opened(f"{tmp_path}/store/models/m/versions/1").retire()
-    with pytest.raises(VersionError, match=r"does not score its own sample: its flavor raised ValueError\.$"):
+    with pytest.raises(VersionUnusable, match=r"does not score its own sample: its flavor raised ValueError\.$"):
         opened(f"{tmp_path}/store/models/m/versions/2")
 
 
@@ -267,7 +267,7 @@ def raising(error: Exception) -> Any:
 def test_our_own_failures_pass_and_those_of_a_flavor_become_the_versions() -> None:
     with pytest.raises(ModelFailed, match=r"^ours$"):
         attempt("load", lambda: raising(ModelFailed("ours")))
-    with pytest.raises(VersionError, match=r"^This version does not load: its flavor raised KeyError\.$"):
+    with pytest.raises(VersionUnusable, match=r"^This version does not load: its flavor raised KeyError\.$"):
         attempt("load", lambda: raising(KeyError("secret")))
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from modelserve.core.errors import BadCells, BadParams, ModelFailed, UnknownMethod
+from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch, UnknownMethod
 from modelserve.models import scoring
 from modelserve.models.scorers.inline import InlineScorer
 from modelserve.payloads import Payload
@@ -68,15 +68,15 @@ def test_params_reach_the_model_with_their_defaults() -> None:
     predict(runtime, payload(1), known)
     predict(runtime, payload(1, params={"k": 4}), known)
     assert [params for _, params in runtime.seen] == [{"k": 3}, {"k": 4}]
-    with pytest.raises(BadParams, match="has no signature, so it takes no params"):
+    with pytest.raises(InvalidParams, match="has no signature, so it takes no params"):
         predict(runtime, payload(1, params={"k": 4}), None)
 
 
 def test_bad_cells_and_params_do_not_reach_the_model() -> None:
     runtime = Tiny()
-    with pytest.raises(BadCells):
+    with pytest.raises(SignatureMismatch):
         predict(runtime, payload("no"))
-    with pytest.raises(BadParams):
+    with pytest.raises(InvalidParams):
         predict(runtime, payload(1, params={"k": 4}))
     assert runtime.sizes == []
 
@@ -152,7 +152,9 @@ def test_cells_that_only_the_compiled_form_has_no_place_for_are_told_together(as
         def score(self, batch: Any, methods: Sequence[str], params: Any) -> dict[str, Any]:
             rows = np.flatnonzero(batch.columns["x"] == 2).tolist()
             if rows:
-                raise BadCells("2 cells do not fit.", [{"row": row, "column": "x", "reason": "two"} for row in rows])
+                raise SignatureMismatch(
+                    "2 cells do not fit.", [{"row": row, "column": "x", "reason": "two"} for row in rows]
+                )
             return super().score(batch, methods, params)
 
     runtime = Rounds()
@@ -160,7 +162,7 @@ def test_cells_that_only_the_compiled_form_has_no_place_for_are_told_together(as
     with loaded(runtime, X) as made:
         inline = replace(made, scorer=InlineScorer(runtime, 100))
         batch = scoring.check(inline, table(x=[1, 2, 3, 2]))
-        with pytest.raises(BadCells, match=r"^2 cells do not fit") as raised:
+        with pytest.raises(SignatureMismatch, match=r"^2 cells do not fit") as raised:
             asyncio.run(asked(inline, batch, {}, None))
     assert [detail["row"] for detail in raised.value.details] == [1, 3]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelserve.core.errors import Malformed, ServeError, TooLarge, UnsupportedMediaType
+from modelserve.core.errors import MalformedRequest, ServeError, TooLarge, UnsupportedMediaType
 from modelserve.payloads import csv as text_csv
 from signatures import LIMITS, nameless, signature, signature_of, tensor
 
@@ -20,14 +20,14 @@ ROWS: list[tuple[bytes, list[int], list[str | None]]] = [
 ]
 
 REFUSED: list[tuple[bytes, type[ServeError], str]] = [
-    (b"", Malformed, "The CSV body is empty; its first line must name the columns."),
-    (b"\n\n", Malformed, "The CSV body is empty; its first line must name the columns."),
-    (b"a,s\n1,x\n2\n", Malformed, "CSV row 1 has 1 fields, the header has 2."),
-    (b"a,s\n1,x,secret\n", Malformed, "CSV row 0 has 3 fields, the header has 2."),
-    (b"a,a\n1,2\n", Malformed, "The CSV header names a column twice."),
-    (b'a,s\n1,"open\n', Malformed, "The body is not valid CSV near line 2."),
-    (b'a,s\n1,"x"y\n', Malformed, "The body is not valid CSV near line 2."),
-    (b"a,s\n1,\xff\n", Malformed, "The body is not valid UTF-8."),
+    (b"", MalformedRequest, "The CSV body is empty; its first line must name the columns."),
+    (b"\n\n", MalformedRequest, "The CSV body is empty; its first line must name the columns."),
+    (b"a,s\n1,x\n2\n", MalformedRequest, "CSV row 1 has 1 fields, the header has 2."),
+    (b"a,s\n1,x,secret\n", MalformedRequest, "CSV row 0 has 3 fields, the header has 2."),
+    (b"a,a\n1,2\n", MalformedRequest, "The CSV header names a column twice."),
+    (b'a,s\n1,"open\n', MalformedRequest, "The body is not valid CSV near line 2."),
+    (b'a,s\n1,"x"y\n', MalformedRequest, "The body is not valid CSV near line 2."),
+    (b"a,s\n1,\xff\n", MalformedRequest, "The body is not valid UTF-8."),
     (b"a,s\n" + b"1,x\n" * 101, TooLarge, "The request has 101 rows, the limit is 100"),
     # Before it is known what comes behind them.
     (b"a,s\n" + b"1,x\n" * 101 + b'1,"open', TooLarge, "The request has 101 rows, the limit is 100"),
@@ -51,7 +51,7 @@ def test_what_is_not_csv_says_where(data: bytes, error: type[ServeError], messag
 
 @pytest.mark.parametrize("mark", [";", "\t"])
 def test_another_separator_than_the_comma_is_told_in_one_sentence(mark: str) -> None:
-    with pytest.raises(Malformed, match="must be separated by commas"):
+    with pytest.raises(MalformedRequest, match="must be separated by commas"):
         text_csv.parse(f"a{mark}s\n1,5{mark}x\n".encode(), PAIR, LIMITS)
     assert text_csv.parse(f"a,b{mark}c\n1,x\n".encode(), PAIR, LIMITS).table.columns == {"a": [1]}
     odd, first = signature_of([{"name": f"a{mark}s", "type": "long"}]), nameless("long")

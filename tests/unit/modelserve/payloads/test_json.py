@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.payloads import json as strict_json
 
 VALID = [
@@ -48,7 +48,7 @@ def test_what_is_valid_decodes_as_the_standard_library_does(data: bytes) -> None
 
 @pytest.mark.parametrize(("data", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_not_rfc_8259_or_ambiguous_is_malformed(data: bytes, message: str) -> None:
-    with pytest.raises(Malformed) as raised:
+    with pytest.raises(MalformedRequest) as raised:
         strict_json.decode(data, 32)
     assert raised.value.message == message
 
@@ -56,7 +56,7 @@ def test_what_is_not_rfc_8259_or_ambiguous_is_malformed(data: bytes, message: st
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_the_deepest_nesting_is_the_limit(opening: bytes, closing: bytes) -> None:
     strict_json.decode(opening * 5 + b"0" + closing * 5, 5)
-    with pytest.raises(Malformed, match="deeper than 5 levels"):
+    with pytest.raises(MalformedRequest, match="deeper than 5 levels"):
         strict_json.decode(opening * 7 + b"0" + closing * 7, 5)
 
 
@@ -98,7 +98,7 @@ def outcome(decode: Callable[..., Any], *args: Any) -> Any:
     """The value, "invalid", or why a number was refused."""
     try:
         return [decode(*args)]
-    except Malformed as error:
+    except MalformedRequest as error:
         return error.message if "out of range" in error.message else "invalid"
     except ValueError:
         return "invalid"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import BadParams, Malformed, ServeError, TooLarge
+from modelserve.core.errors import InvalidParams, MalformedRequest, ServeError, TooLarge
 from modelserve.payloads import Limits
 from modelserve.payloads import mlflow as invocations
 from modelserve.schema.signature import Signature
@@ -62,30 +62,30 @@ EMPTY = [
 ]
 
 REFUSED: list[tuple[Any, type[ServeError], str]] = [
-    ([], Malformed, "The body must be an object with exactly one of dataframe_split, dataframe_records, instances, inputs; it has 0."),
-    ({}, Malformed, "it has 0."),
-    ({"instances": [], "inputs": []}, Malformed, "it has 2."),
-    ({"instances": [], "secret": 1}, Malformed, "Beside instances only params or parameters may stand."),
-    ({"instances": [], "params": 5}, BadParams, "params must be an object."),
-    ({"instances": [], "params": []}, BadParams, "params must be an object."),
-    ({"instances": [], "params": 0}, BadParams, "params must be an object."),
-    ({"instances": [], "parameters": ""}, BadParams, "parameters must be an object."),
-    ({"instances": [], "parameters": {"predict_method": 5}}, BadParams, "predict_method must be a string."),
-    ({"instances": 5}, Malformed, "instances must be a list, one item per row."),
-    ({"instances": [1]}, Malformed, "Row 0 is not a list of 2 values, one per column."),
-    ({"instances": [[1, "x"], [1]]}, Malformed, "Row 1 is not a list of 2 values, one per column."),
-    ({"instances": [{"a": 1}, 5]}, Malformed, "Record 1 is not an object."),
-    ({"inputs": {"a": [1, 2], "s": ["x"]}}, Malformed, "The columns are not lists of one length."),
-    ({"inputs": {}}, Malformed, "The columns are not lists of one length."),
-    ({"dataframe_records": {}}, Malformed, "dataframe_records must be a list of objects."),
-    ({"dataframe_records": [[1]]}, Malformed, "Record 0 is not an object."),
-    ({"dataframe_split": []}, Malformed, "dataframe_split must be an object with data"),
-    ({"dataframe_split": {"data": 1}}, Malformed, "dataframe_split must be an object with data"),
-    ({"dataframe_split": {"data": [], "dtypes": []}}, Malformed, "dataframe_split takes columns, index and data."),
-    ({"dataframe_split": {"data": [], "columns": "a"}}, Malformed, "The columns of dataframe_split must be a list of names."),
-    ({"dataframe_split": {"data": [], "columns": [None]}}, Malformed, "The columns of dataframe_split must be a list of names."),
-    ({"dataframe_split": {"data": [[1, 2]], "columns": ["a", "a"]}}, Malformed, "A column is named twice."),
-    ({"dataframe_split": {"data": [1], "columns": ["a"]}}, Malformed, "Row 0 is not a list of 1 values, one per column."),
+    ([], MalformedRequest, "The body must be an object with exactly one of dataframe_split, dataframe_records, instances, inputs; it has 0."),
+    ({}, MalformedRequest, "it has 0."),
+    ({"instances": [], "inputs": []}, MalformedRequest, "it has 2."),
+    ({"instances": [], "secret": 1}, MalformedRequest, "Beside instances only params or parameters may stand."),
+    ({"instances": [], "params": 5}, InvalidParams, "params must be an object."),
+    ({"instances": [], "params": []}, InvalidParams, "params must be an object."),
+    ({"instances": [], "params": 0}, InvalidParams, "params must be an object."),
+    ({"instances": [], "parameters": ""}, InvalidParams, "parameters must be an object."),
+    ({"instances": [], "parameters": {"predict_method": 5}}, InvalidParams, "predict_method must be a string."),
+    ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row."),
+    ({"instances": [1]}, MalformedRequest, "Row 0 is not a list of 2 values, one per column."),
+    ({"instances": [[1, "x"], [1]]}, MalformedRequest, "Row 1 is not a list of 2 values, one per column."),
+    ({"instances": [{"a": 1}, 5]}, MalformedRequest, "Record 1 is not an object."),
+    ({"inputs": {"a": [1, 2], "s": ["x"]}}, MalformedRequest, "The columns are not lists of one length."),
+    ({"inputs": {}}, MalformedRequest, "The columns are not lists of one length."),
+    ({"dataframe_records": {}}, MalformedRequest, "dataframe_records must be a list of objects."),
+    ({"dataframe_records": [[1]]}, MalformedRequest, "Record 0 is not an object."),
+    ({"dataframe_split": []}, MalformedRequest, "dataframe_split must be an object with data"),
+    ({"dataframe_split": {"data": 1}}, MalformedRequest, "dataframe_split must be an object with data"),
+    ({"dataframe_split": {"data": [], "dtypes": []}}, MalformedRequest, "dataframe_split takes columns, index and data."),
+    ({"dataframe_split": {"data": [], "columns": "a"}}, MalformedRequest, "The columns of dataframe_split must be a list of names."),
+    ({"dataframe_split": {"data": [], "columns": [None]}}, MalformedRequest, "The columns of dataframe_split must be a list of names."),
+    ({"dataframe_split": {"data": [[1, 2]], "columns": ["a", "a"]}}, MalformedRequest, "A column is named twice."),
+    ({"dataframe_split": {"data": [1], "columns": ["a"]}}, MalformedRequest, "Row 0 is not a list of 1 values, one per column."),
     ({"instances": [RECORDS[0]] * 101}, TooLarge, "The request has 101 rows, the limit is 100; use `modelserve score` for a batch."),
     ({"inputs": {"a": [1] * 101, "s": [1] * 101}}, TooLarge, "The request has 101 rows"),
     ({"instances": [{str(n): 0 for n in range(51)}]}, TooLarge, "A row has 51 columns, the limit is 50."),
@@ -137,7 +137,7 @@ def test_the_method_is_taken_from_the_params(option: str) -> None:
 
 
 def test_several_tensors_need_names() -> None:
-    with pytest.raises(Malformed, match="The model takes named tensors: t, n"):
+    with pytest.raises(MalformedRequest, match="The model takes named tensors: t, n"):
         invocations.parse({"inputs": [[1, 2]]}, NAMED, LIMITS)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.payloads import oip_v2
 from modelserve.schema.signature import Signature
 from signatures import LIMITS, nameless, signature, signature_of, tensor
@@ -76,7 +76,7 @@ def test_tensors_become_columns(known: Signature | None, inputs: list[Input], co
 
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_a_tensor_at_fault_is_named_by_its_place(value: Any, message: str) -> None:
-    with pytest.raises(Malformed) as raised:
+    with pytest.raises(MalformedRequest) as raised:
         oip_v2.parse(value, None, LIMITS)
     assert message in raised.value.message
     assert "secret" not in raised.value.message

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelserve.core.errors import Malformed, TooLarge
+from modelserve.core.errors import MalformedRequest, TooLarge
 from modelserve.payloads import Limits, parquet
 from modelserve.schema.signature import Signature, infer
 from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
@@ -104,14 +104,14 @@ WHOLE = written({"c": list(range(100))}, compression="NONE", use_dictionary=Fals
     ids=["empty", "magic", "text", "cut", "hollow", "flipped", "twice", "far future", "nested instant", "nested day"],
 )
 def test_what_cannot_be_read_is_malformed(data: bytes) -> None:
-    with pytest.raises(Malformed) as raised:
+    with pytest.raises(MalformedRequest) as raised:
         parquet.parse(data, None, Limits(1000, 50, 32))
     assert "secret" not in raised.value.message
 
 
 @pytest.mark.parametrize("known", [None, signature(a="long"), nameless("long", "long")])
 def test_a_column_that_comes_twice_is_said_to(known: Signature | None) -> None:
-    with pytest.raises(Malformed, match="names a column twice"):
+    with pytest.raises(MalformedRequest, match="names a column twice"):
         parquet.parse(twice(), known, LIMITS)
 
 
@@ -156,7 +156,7 @@ def test_numbers_of_great_width_count_with_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_decimals_of_no_fixed_length_are_not_taken() -> None:
     data = decimals_of_no_fixed_length("c")
-    with pytest.raises(Malformed, match="decimals of no fixed length"):
+    with pytest.raises(MalformedRequest, match="decimals of no fixed length"):
         parquet.parse(data, None, LIMITS)
     assert parquet.parse(data, signature(a="long"), LIMITS).table.columns == {}
 

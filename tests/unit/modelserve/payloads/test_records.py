@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import BadParams, Malformed, TooLarge
+from modelserve.core.errors import InvalidParams, MalformedRequest, TooLarge
 from modelserve.payloads import records as plain
 from signatures import LIMITS, nameless, signature, signature_of, tensor
 
@@ -34,7 +34,7 @@ def test_a_model_of_nameless_objects_takes_each_object_as_a_value(value: Any, ce
 
 @pytest.mark.parametrize("value", [5, "text", None, True])
 def test_anything_but_records_is_malformed(value: Any) -> None:
-    with pytest.raises(Malformed, match="The body must be a record"):
+    with pytest.raises(MalformedRequest, match="The body must be a record"):
         plain.parse(value, PAIR, LIMITS)
 
 
@@ -56,12 +56,12 @@ def test_without_a_signature_the_texts_decide() -> None:
 
 
 def test_a_column_that_comes_twice_is_ambiguous() -> None:
-    with pytest.raises(Malformed, match="A column is given twice"):
+    with pytest.raises(MalformedRequest, match="A column is given twice"):
         plain.parse_query([("a", "1"), ("a", "2")], PAIR, LIMITS)
 
 
 def test_tensors_have_no_form_as_a_query() -> None:
-    with pytest.raises(BadParams, match="POST them as inputs"):
+    with pytest.raises(InvalidParams, match="POST them as inputs"):
         plain.parse_query([("a", "1")], signature_of([tensor("float64", -1, 2)]), LIMITS)
 
 

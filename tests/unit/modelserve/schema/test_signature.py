@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import BadCells, BadParams, VersionError
+from modelserve.core.errors import InvalidParams, SignatureMismatch, VersionUnusable
 from modelserve.schema.batch import Batch, Table, concatenate, one_row
 from modelserve.schema.extra_columns import Others
 from modelserve.schema.signature import MAX_DETAILS, from_mlmodel, infer, infer_text
@@ -16,7 +16,7 @@ from signatures import bad_cells, nameless, signature, signature_of, table, tens
 
 def test_all_bad_cells_are_reported_together_and_no_value_is_repeated() -> None:
     both = signature(a="long", b="boolean", c="double")
-    with pytest.raises(BadCells) as raised:
+    with pytest.raises(SignatureMismatch) as raised:
         both.check(table(a=[1.7, 1, 2**70], b=["secret", True, None]))
     assert [tuple(detail.values()) for detail in raised.value.details] == [
         (0, "a", "has a fraction, needs long"),
@@ -30,13 +30,13 @@ def test_all_bad_cells_are_reported_together_and_no_value_is_repeated() -> None:
 
 
 def test_the_list_of_bad_cells_ends_at_its_cap_and_counts_the_others() -> None:
-    with pytest.raises(BadCells, match=r"^1500 cells do not fit .*; the first 1000 are listed\.$") as raised:
+    with pytest.raises(SignatureMismatch, match=r"^1500 cells do not fit .*; the first 1000 are listed\.$") as raised:
         signature(x="long").check(table(x=["no"] * 1500))
     assert len(raised.value.details) == MAX_DETAILS
 
 
 def test_one_bad_cell_is_one() -> None:
-    with pytest.raises(BadCells, match=r"^1 cell does not fit"):
+    with pytest.raises(SignatureMismatch, match=r"^1 cell does not fit"):
         signature(x="long").check(table(x=[None]))
 
 
@@ -96,13 +96,13 @@ def test_params_are_checked_and_get_their_defaults(given: dict[str, Any], expect
     ],
 )
 def test_a_param_that_does_not_fit_is_named(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadParams) as raised:
+    with pytest.raises(InvalidParams) as raised:
         signature_of([{"name": "x", "type": "long"}], PARAMS).check_params(given)
     assert raised.value.message == message
 
 
 def test_a_model_without_params_says_so() -> None:
-    with pytest.raises(BadParams, match="it has none besides predict_method"):
+    with pytest.raises(InvalidParams, match="it has none besides predict_method"):
         signature(x="long").check_params({"k": 1})
 
 
@@ -142,13 +142,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize("inputs", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_signature_refuses_the_version(inputs: str) -> None:
-    with pytest.raises(VersionError, match="The signature in MLmodel has a form this server does not know"):
+    with pytest.raises(VersionUnusable, match="The signature in MLmodel has a form this server does not know"):
         from_mlmodel({"inputs": inputs})
 
 
 @pytest.mark.parametrize("params", ["5", "[1]", '[{"type": "long"}]', '[{"name": "x", "type": []}]'])
 def test_hostile_params_refuse_the_version(params: str) -> None:
-    with pytest.raises(VersionError):
+    with pytest.raises(VersionUnusable):
         from_mlmodel({"inputs": '[{"name": "x", "type": "long"}]', "params": params})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.core.settings import Settings
 from modelserve.payloads.differences import compare
 from modelserve.shadow.report import MOST_LINES, MOST_PAIRS, MOST_WAITING, Report
@@ -72,7 +72,7 @@ def test_single_differences_are_told_without_values_and_only_a_few_between_summa
 
 
 def test_a_topic_needs_a_project() -> None:
-    with pytest.raises(SettingError, match="SHADOW_TOPIC names no project"):
+    with pytest.raises(BadSetting, match="SHADOW_TOPIC names no project"):
         Report(Settings.from_environ({"SHADOW_TOPIC": "differences"}))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelserve.core.errors import Malformed
+from modelserve.core.errors import MalformedRequest
 from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve_control.batch.json_lines import JsonLinesFile
 from modelserve_control.batch.table_files import check_source, opened
@@ -49,5 +49,5 @@ def test_a_model_without_names_takes_rows_by_position(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, signature: Signature) -> None:
-    with pytest.raises(Malformed, match="No such file"):
+    with pytest.raises(MalformedRequest, match="No such file"):
         JsonLinesFile(tmp_path / "none.jsonl", signature).count()

@@ -11,7 +11,7 @@ import pytest
 
 from contract.failover.account import service_account
 from contract.failover.servers import answering
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.common.errors import NoIdentity
 from modelserve_control.common.identity import Identity, chosen, of_account_only, of_account_or_person, of_nobody
 
@@ -95,7 +95,7 @@ def test_what_the_command_says_about_itself_is_for_the_user(capfd: pytest.Captur
 
 @pytest.mark.parametrize("command", ["echo 'unfinished", "  "])
 def test_a_command_that_cannot_be_read_is_a_bad_option(command: str) -> None:
-    with pytest.raises(SettingError, match=r"^--token-command "):
+    with pytest.raises(BadSetting, match=r"^--token-command "):
         chosen(command, of_nobody)
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from modelserve.core.errors import BadCells, SettingError
+from modelserve.core.errors import BadSetting, SignatureMismatch
 from modelserve_control.common.output import answers
 
 
@@ -29,7 +29,7 @@ def test_a_result_is_worded_or_one_json_document() -> None:
 
 
 def test_a_refusal_is_a_sentence_on_stderr_or_the_error_body_on_stdout() -> None:
-    refused = command(BadCells("One cell does not fit.", [{"row": 0, "column": "x"}]))
+    refused = command(SignatureMismatch("One cell does not fit.", [{"row": 0, "column": "x"}]))
     said = CliRunner().invoke(refused, [])
     assert (said.exit_code, said.stdout) == (1, "")
     assert said.stderr == "modelserve: One cell does not fit.\n  row: 0, column: x\n"
@@ -39,10 +39,10 @@ def test_a_refusal_is_a_sentence_on_stderr_or_the_error_body_on_stdout() -> None
 
 
 def test_what_a_detail_does_not_know_is_not_said() -> None:
-    refused = command(BadCells("One column is missing.", [{"row": None, "column": "x"}]))
+    refused = command(SignatureMismatch("One column is missing.", [{"row": None, "column": "x"}]))
     assert CliRunner().invoke(refused, []).stderr == "modelserve: One column is missing.\n  column: x\n"
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
 def test_a_name_that_breaks_a_rule_is_misuse(words: list[str]) -> None:
-    assert CliRunner().invoke(command(SettingError("A name has letters.")), words).exit_code == 2
+    assert CliRunner().invoke(command(BadSetting("A name has letters.")), words).exit_code == 2

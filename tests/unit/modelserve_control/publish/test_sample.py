@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelserve.core.errors import Malformed, SettingError
+from modelserve.core.errors import BadSetting, MalformedRequest
 from modelserve.schema.signature import from_mlmodel
 from modelserve_control.publish import sample
 
@@ -56,8 +56,8 @@ def test_only_the_first_rows_are_kept(tmp_path: Path) -> None:
 
 def test_an_unreadable_sample_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text("{")
-    with pytest.raises(Malformed, match=r"rows\.json cannot be read"):
+    with pytest.raises(MalformedRequest, match=r"rows\.json cannot be read"):
         records(tmp_path / "rows.json")
     (tmp_path / "rows.xls").touch()
-    with pytest.raises(SettingError, match=r"rows\.xls is neither"):
+    with pytest.raises(BadSetting, match=r"rows\.xls is neither"):
         records(tmp_path / "rows.xls")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from command_line import CommandLine
-from modelserve.core.errors import NotFound, ServeError, SettingError, VersionError
+from modelserve.core.errors import BadSetting, NotFound, ServeError, VersionUnusable
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import manifest_name
 from modelserve.store.versions.manifest import FileEntry, Manifest
@@ -177,7 +177,7 @@ def test_what_the_manifest_does_not_tell_is_refused(
 
 def test_outputs_of_an_unknown_form_are_refused_in_a_sentence(objects: Objects) -> None:
     write(objects, [column("x", "double")], [{"type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}}])
-    with pytest.raises(VersionError, match="a form this server does not know"):
+    with pytest.raises(VersionUnusable, match="a form this server does not know"):
         given(objects)
 
 
@@ -191,7 +191,7 @@ def test_a_version_is_found_by_every_name_it_has(objects: Objects) -> None:
 
 @pytest.mark.parametrize(
     ("what", "error"),
-    [("m/9", NotFound), ("m@nobody", NotFound), ("n", NotFound), ("m@", SettingError), ("m/versions/", SettingError)],
+    [("m/9", NotFound), ("m@nobody", NotFound), ("n", NotFound), ("m@", BadSetting), ("m/versions/", BadSetting)],
 )
 def test_a_version_that_is_not_there_is_refused(what: str, error: type[ServeError], objects: Objects) -> None:
     write(objects, [column("x", "double")])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from modelserve.core.errors import NotFound, SettingError
+from modelserve.core.errors import BadSetting, NotFound
 from modelserve_control.cli.main import main
 from modelserve_control.compare.sides import sides
 from modelserve_control.local import local
@@ -55,15 +55,15 @@ def test_a_directory_that_is_there_comes_first(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("text", "store", "said", "error"),
     [
-        ("churn", None, "There is no directory churn here; .* --store", SettingError),
-        ("churn/7", None, "There is no directory churn/7 here; .* --store", SettingError),
-        ("churn@", "gs://store", "An alias has", SettingError),
-        ("churn/versions/x", "gs://store", "A version has", SettingError),
-        ("churn@latest", "gs://store", "An alias has", SettingError),
-        ("-churn", "gs://store", "A model name starts", SettingError),
+        ("churn", None, "There is no directory churn here; .* --store", BadSetting),
+        ("churn/7", None, "There is no directory churn/7 here; .* --store", BadSetting),
+        ("churn@", "gs://store", "An alias has", BadSetting),
+        ("churn/versions/x", "gs://store", "A version has", BadSetting),
+        ("churn@latest", "gs://store", "An alias has", BadSetting),
+        ("-churn", "gs://store", "A model name starts", BadSetting),
         ("churn", "nowhere", "--store nowhere does not exist", NotFound),
-        ("models:/churn/1", "gs://store", "an address of MLflow's: publish it", SettingError),
-        ("runs:/abc/model", None, "an address of MLflow's: publish it", SettingError),
+        ("models:/churn/1", "gs://store", "an address of MLflow's: publish it", BadSetting),
+        ("runs:/abc/model", None, "an address of MLflow's: publish it", BadSetting),
     ],
 )
 def test_what_names_nothing_is_refused(

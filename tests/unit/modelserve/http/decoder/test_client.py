@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from decoding import CASES, with_decoder
-from modelserve.core.errors import Malformed, ServeError, Unavailable
+from modelserve.core.errors import MalformedRequest, ServeError, Unavailable
 from modelserve.http.bodies import CheckedBody
 from modelserve.http.decoder import client as decoders
 from modelserve.http.decoder.client import Decoder
@@ -45,8 +45,8 @@ async def stopped_in(made: Decoder, name: str, number: int) -> asyncio.Task[Chec
 @pytest.mark.parametrize(
     ("name", "number", "kind"),
     [
-        ("parquet", signal.SIGABRT, Malformed),
-        ("parquet", signal.SIGSEGV, Malformed),
+        ("parquet", signal.SIGABRT, MalformedRequest),
+        ("parquet", signal.SIGSEGV, MalformedRequest),
         ("parquet", signal.SIGKILL, Unavailable),
         ("parquet", signal.SIGHUP, Unavailable),
         ("records", signal.SIGABRT, Unavailable),

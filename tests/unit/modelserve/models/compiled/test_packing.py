@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import BadCells
+from modelserve.core.errors import SignatureMismatch
 from modelserve.models.compiled.packing import (
     CODES,
     LARGEST_CODE,
@@ -45,7 +45,7 @@ def test_a_boolean_beside_a_null_becomes_nan() -> None:
 
 def test_a_whole_number_that_a_double_would_round_is_refused_with_its_row() -> None:
     assert doubles(LONG, np.array([EXACT, -EXACT])).tolist() == [[float(EXACT)], [-float(EXACT)]]
-    with pytest.raises(BadCells) as caught:
+    with pytest.raises(SignatureMismatch) as caught:
         doubles(LONG, np.array([0, EXACT + 1]))
     assert [(cell["row"], cell["column"]) for cell in caught.value.details] == [(1, "n")]
 

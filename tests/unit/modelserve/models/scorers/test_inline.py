@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import BadCells, ModelFailed, Overloaded
+from modelserve.core.errors import ModelFailed, Overloaded, SignatureMismatch
 from modelserve.models.scorers.inline import INLINE_ROWS, InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
 from modelserve.schema.batch import Batch
@@ -52,7 +52,9 @@ def test_small_batches_are_scored_on_the_loops_own_thread_and_large_ones_are_not
     assert [thread is threading.main_thread() for thread in runtime.threads] == [True, False]
 
 
-@pytest.mark.parametrize(("error", "seen"), [(ValueError("secret"), ModelFailed), (BadCells("no"), BadCells)])
+@pytest.mark.parametrize(
+    ("error", "seen"), [(ValueError("secret"), ModelFailed), (SignatureMismatch("no"), SignatureMismatch)]
+)
 def test_what_a_model_raises_becomes_a_model_failure_and_our_own_errors_stay(error: Exception, seen: type) -> None:
     with pytest.raises(seen) as caught:
         run(InlineScorer(Recording(error), 10), 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.store.names.locations import (
     Location,
     alias_name,
@@ -58,7 +58,7 @@ def test_every_form_of_model_uri_is_understood(uri: str, location: Location) -> 
 
 @pytest.mark.parametrize("uri", WRONG)
 def test_any_other_text_is_a_setting_error(uri: str) -> None:
-    with pytest.raises(SettingError):
+    with pytest.raises(BadSetting):
         parse(uri)
 
 
@@ -78,7 +78,7 @@ def test_a_location_is_printed_as_it_was_written(uri: str) -> None:
 def test_a_store_is_a_bucket_or_a_directory() -> None:
     assert parse_store("gs://bucket/") == Location("gs", "bucket")
     assert parse_store("/srv/store") == Location("file", "/srv/store")
-    with pytest.raises(SettingError, match="whole bucket"):
+    with pytest.raises(BadSetting, match="whole bucket"):
         parse_store("gs://bucket/models")
 
 
@@ -90,17 +90,17 @@ def test_object_names_follow_the_contract() -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "-a", "a/b", "a@b", "a b", "a" * 129, "é", "a\n"])
 def test_a_bad_model_name_is_refused(name: str) -> None:
-    with pytest.raises(SettingError):
+    with pytest.raises(BadSetting):
         check_model_name(name)
 
 
 @pytest.mark.parametrize("version", ["", "0", "01", "-1", "1.0", "1" * 19, "٣", "1\n"])
 def test_a_bad_version_is_refused(version: str) -> None:
-    with pytest.raises(SettingError):
+    with pytest.raises(BadSetting):
         check_version(version)
 
 
 @pytest.mark.parametrize("alias", ["", "7", "v7", "V7", "LATEST", "a.b", "a/b", "é", "a" * 256, "a\n"])
 def test_a_bad_alias_is_refused(alias: str) -> None:
-    with pytest.raises(SettingError):
+    with pytest.raises(BadSetting):
         check_alias(alias)

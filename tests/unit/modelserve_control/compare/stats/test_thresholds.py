@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.compare.stats.thresholds import OutputLimits, RowLimits, Thresholds, breaches, read
 from unit.modelserve_control.compare.documents import document
 
@@ -106,7 +106,7 @@ def test_the_contract_may_have_to_be_the_same_or_compatible() -> None:
 def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "thresholds.yaml"
     path.write_text(text)
-    with pytest.raises(SettingError, match=named):
+    with pytest.raises(BadSetting, match=named):
         read(path)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve.shadow.tally import Tally
 from modelserve_control.common.errors import BeyondThresholds, NothingShadowed
 from modelserve_control.compare.stats.thresholds import Thresholds
@@ -154,5 +154,5 @@ def test_where_nothing_was_compared_it_says_what_may_be_wrong() -> None:
     ],
 )
 def test_a_mistake_in_the_options_is_told(seconds: float | None, subscription: str | None, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
+    with pytest.raises(BadSetting, match=message):
         release_shadow.check(seconds, subscription)

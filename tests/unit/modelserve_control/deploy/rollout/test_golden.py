@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.deploy.rollout.golden import Golden, read_golden
 
 
@@ -66,5 +66,5 @@ def test_a_line_has_its_own_path_and_tolerance(tmp_path: Path) -> None:
 def test_lines_that_are_no_golden_requests(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "golden.jsonl"
     path.write_text(text)
-    with pytest.raises(SettingError, match=words):
+    with pytest.raises(BadSetting, match=words):
         read_golden(path)

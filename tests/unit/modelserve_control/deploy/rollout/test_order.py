@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelserve.core.errors import SettingError
+from modelserve.core.errors import BadSetting
 from modelserve_control.deploy.rollout.order import Order, parse_shares
 from modelserve_control.deploy.rollout.probe import p95
 
@@ -20,7 +20,7 @@ def test_shares() -> None:
 
 @pytest.mark.parametrize("text", ["", "5,25", "25,5,100", "5,5,100", "0,100", "x,100", "50,100,101", "-1,100"])
 def test_shares_that_do_not_rise_to_100(text: str) -> None:
-    with pytest.raises(SettingError, match="rising percents"):
+    with pytest.raises(BadSetting, match="rising percents"):
         parse_shares(text)
 
 
