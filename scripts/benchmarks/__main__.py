@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from benchmarks import chart, cost, machine, report
+from benchmarks import chart, cost, forms, machine, report, tables
 from benchmarks.activation import FLIPS
 from benchmarks.events import EVENTS
 from benchmarks.figures import Run
@@ -18,7 +19,17 @@ from benchmarks.plan import Plan, run
 from benchmarks.servers import chosen
 from modelserve.core.errors import ServeError
 
+SECONDS, ROUNDS = 5.0, 3
 file = click.Path(dir_okay=False, path_type=Path)
+
+
+def known_forms(_context: click.Context, _option: click.Parameter, value: str | None) -> Sequence[str]:
+    """`all`, or names of wire forms with commas, each once; empty without a value."""
+    names = list(forms.FORMS) if value == "all" else list(dict.fromkeys(value.split(","))) if value else []
+    unknown = sorted(set(names) - forms.FORMS.keys())
+    if unknown:
+        raise click.BadParameter(f"no such form: {', '.join(unknown)}; there are {', '.join(forms.FORMS)}.")
+    return names
 
 
 def known(_context: click.Context, _option: click.Parameter, value: str) -> Sequence[str]:
@@ -50,14 +61,22 @@ def known(_context: click.Context, _option: click.Parameter, value: str) -> Sequ
     help=f"all, or names with commas: {', '.join(RECIPES)}.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.05, 600), default=5.0, show_default=True, help="For each figure of each round."
+    "--forms",
+    "chosen_forms",
+    is_flag=False,
+    flag_value="all",
+    callback=known_forms,
+    help=f"Only compare wire forms with hello world: all, or names with commas: {', '.join(forms.FORMS)}.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05, 600),
+    help=f"For each figure of each round.  [default: 5; with --forms {forms.SECONDS:g}]",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(1, 20),
-    default=3,
-    show_default=True,
-    help="How often every server is started and measured; the median counts.",
+    help=f"How often every server is measured; the median counts.  [default: 3; with --forms {forms.ROUNDS}]",
 )
 @click.option(
     "--flips", type=click.IntRange(0, 100), default=FLIPS, show_default=True, help="Activations under load, 2 s apart."
@@ -70,10 +89,14 @@ def known(_context: click.Context, _option: click.Parameter, value: str) -> Sequ
     "--out", type=file, help="Write the page, for example docs/benchmarks.md, and its chart as .svg beside it."
 )
 def main(
-    peers: str, peers_for: Sequence[str], models: Sequence[str], seconds: float, rounds: int, flips: int, events: int,
-    raw: Path | None, out: Path | None,
+    peers: str, peers_for: Sequence[str], models: Sequence[str], chosen_forms: Sequence[str], seconds: float | None,
+    rounds: int | None, flips: int, events: int, raw: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure our runtimes side by side with what they are compared to."""
+    if chosen_forms:
+        compare_forms(chosen_forms, seconds or forms.SECONDS, rounds or forms.ROUNDS, raw)
+        return
+    seconds, rounds = seconds or SECONDS, rounds or ROUNDS
     try:
         found = run(Plan(chosen(peers), models, peers_for, seconds, rounds, flips, events))
     except (ServeError, ValueError) as error:
@@ -87,6 +110,17 @@ def main(
         out.write_text(page)
     click.echo(page)
     sys.exit(0 if found.complete else 1)
+
+
+def compare_forms(names: Sequence[str], seconds: float, rounds: int, raw: Path | None) -> None:
+    try:
+        found = forms.run(names, seconds, rounds)
+    except ServeError as error:
+        sys.exit(f"bench: {error}")
+    if raw:
+        values = {"forms": [asdict(one) for one in found], "machine": machine.describe()}
+        raw.write_text(json.dumps(values, indent=2) + "\n")
+    click.echo(tables.forms_table(found))
 
 
 def draw(found: Run, out: Path) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
+from benchmarks.forms import FormFigures
 from benchmarks.servers import LIMIT, NAIVE, NATIVE, PASSING, Server
 
 Figures = Mapping[str, float]
@@ -24,6 +25,7 @@ class Results:
     bodies: dict[str, Figures] = field(default_factory=dict)
     events: dict[str, dict[str, Figures]] = field(default_factory=dict)
     """By the title of what scored them, then by that of the way that they took."""
+    forms: list[FormFigures] = field(default_factory=list)
     unfinished: dict[str, str] = field(default_factory=dict)
     """What else than its figures a server failed at, and why."""
 
@@ -43,6 +45,7 @@ class Results:
             "activations": self.activations,
             "bodies": self.bodies,
             "events": self.events,
+            "forms": [asdict(one) for one in self.forms],
             "missing": self.missing,
             "unfinished": self.unfinished,
         }

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import psutil
 
-from benchmarks import environments, machine, processors
+from benchmarks import environments, forms, machine, processors
 from benchmarks.activation import activation
 from benchmarks.bodies import bodies
 from benchmarks.events import LIMITS, WAYS, events
@@ -23,7 +23,7 @@ from benchmarks.limits import load_limit
 from benchmarks.measure import measure
 from benchmarks.model import model
 from benchmarks.running import Site
-from benchmarks.servers import OWN, PASSING, Server
+from benchmarks.servers import COMPILED, OWN, PASSING, Server
 from benchmarks.storage import published
 from modelserve.core.errors import ServeError
 
@@ -104,6 +104,9 @@ def measure_ours(plan: Plan, results: Results, site: Site) -> None:
             found = attempt(results, server, "the largest bodies", beside, results.unfinished)
             if found is not None:
                 results.bodies[server.name] = found
+    if any(server.name == COMPILED for server in results.servers):
+        beside_hello = partial(forms.measure, site, list(forms.FORMS), forms.SECONDS, forms.ROUNDS)
+        results.forms = attempt(results, forms.OURS, "wire forms", beside_hello, results.unfinished) or []
     if plan.events:
         for server, ways in [(PASSING, LIMITS), *((server, WAYS) for server in results.servers if server.form)]:
             for way in ways:

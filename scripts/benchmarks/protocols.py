@@ -8,22 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelserve.http.bodies import JSON
+
 Rows = Sequence[Mapping[str, Any]]
 SERVED = "scorer"  # what a server that wants a name calls the model, whichever it is
 # What the compiled form is verified to; labels are compared exactly.
 TOLERANCE = 1e-6
 
 
+def dump_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """`body` makes a request's JSON value, `read` takes the labels out of an answer's; `read` None: it never varies."""
+    """`body` makes a request's value and `dump` its bytes; `read` takes the labels out of an answer's JSON value.
+
+    Without `read` the answer never varies.
+    """
 
     path: str
     body: Callable[[Rows], Any]
     read: Callable[[Any], list[Any]] | None
+    dump: Callable[[Any], bytes] = dump_json
+    content_type: str = JSON
 
     def encode(self, rows: Rows) -> bytes:
-        return json.dumps(self.body(rows)).encode()
+        return self.dump(self.body(rows))
 
     def right(self, answer: bytes, expected: Sequence[Any]) -> bool:
         """Whether an answer holds the expected labels, or numbers as near as a compiled form must be."""

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from benchmarks import tables, verdicts
 from benchmarks.activation import APART
 from benchmarks.activation import CONNECTIONS as ACTIVATION_CONNECTIONS
-from benchmarks.bodies import CONNECTIONS, TOGETHER
+from benchmarks.bodies import CONNECTIONS as BODIES_CONNECTIONS
+from benchmarks.bodies import TOGETHER
 from benchmarks.cost import Prices
 from benchmarks.figures import Results, Run
 from benchmarks.load import HOST
+from benchmarks.measure import CONNECTIONS
 from benchmarks.model import RECIPES
 from benchmarks.plan import FULL
 from benchmarks.servers import LIMIT, NAIVE
@@ -55,6 +57,7 @@ def model_part(results: Results, prices: Prices) -> Iterator[str]:
     apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {APART:g} s."
     yield from titled("Activation under load", apart, tables.activation_table(results))
     yield from titled("The largest bodies", BODIES, tables.bodies_table(results))
+    yield from titled("Wire forms", FORMS, tables.forms_table(results.forms))
     yield from titled("Events", EVENTS, tables.events_table(results))
     yield from titled("A million predictions on Cloud Run", COST, tables.cost_table(results, prices))
     yield from titled("Not measured", "", missing(results))
@@ -72,9 +75,15 @@ EVENTS = (
     "each needs a request of its own, without it all that came together share one."
 )
 BODIES = (
-    f"One-row requests over {CONNECTIONS} connections while another sends one body after the other that is as large as the default "
+    f"One-row requests over {BODIES_CONNECTIONS} connections while another sends one body after the other that is as large as the default "
     f"settings take; then {TOGETHER} of the JSON ones at once, and the most memory (PSS) that the server and its decoder have "
     "meanwhile. The server has one processor. A native model scores a large body MAX_BATCH_ROWS rows at a time."
+)
+FORMS = (
+    "The compiled runtime and hello world, which reads the same body, both on one processor and driven in turns over "
+    f"{CONNECTIONS} connections, after one answer was compared with `mlflow.pyfunc`. The ratio is the median over the "
+    "rounds of our requests/s to those of hello world. `scripts/bench --forms` measures this table alone, "
+    "`--forms dataframe_split,csv` some of its forms."
 )
 COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
 

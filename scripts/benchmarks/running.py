@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ from benchmarks import environments, processors
 from benchmarks.load import HOST, Load, drive, post
 from benchmarks.model import Model
 from benchmarks.pace import drive_at
+from benchmarks.protocols import Protocol
 from benchmarks.servers import PEERS, QUIET, Server
 from benchmarks.storage import Store
 from modelserve.core.errors import ServeError
@@ -56,9 +57,12 @@ class Running:
     port: int
     start: float
 
+    def with_protocol(self, protocol: Protocol) -> Running:
+        return replace(self, server=replace(self.server, protocol=protocol))
+
     def request(self, rows: int) -> bytes:
         protocol = self.server.protocol
-        return post(protocol.path, protocol.encode(self.site.model.rows[:rows]))
+        return post(protocol.path, protocol.encode(self.site.model.rows[:rows]), protocol.content_type)
 
     def drive(self, rows: int, connections: int, seconds: float = math.inf, count: int | None = None) -> Load:
         """A load whose last answers were right. Raises WrongAnswer."""

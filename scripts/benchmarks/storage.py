@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,14 +62,16 @@ class Store:
 
 
 @contextmanager
-def published(model: Model, directory: Path) -> Iterator[Store]:
-    """A store with two equal versions of every form of the model; the aliases name the second."""
+def published(
+    model: Model, directory: Path, forms: Collection[str] = tuple(FORMS), versions: Sequence[str] = VERSIONS
+) -> Iterator[Store]:
+    """A store with equal versions of each of the model's `forms`; the aliases name the last."""
     with emulators.storage(directory) as url:
         make_bucket(url)
         store = Store(url, model.name)
-        for form in FORMS:
+        for form in forms:
             try:
-                publish_form(store, model, form)
+                publish_form(store, model, form, versions)
             except NotPublished as error:
                 store.refused[form] = str(error)
         yield store
@@ -84,9 +86,9 @@ def make_bucket(url: str) -> None:
     processes.OPENER.open(request, timeout=10).close()
 
 
-def publish_form(store: Store, model: Model, form: str) -> None:
+def publish_form(store: Store, model: Model, form: str, versions: Sequence[str]) -> None:
     option = compile_option(command(store, "publish", "--help"), form)
-    for _ in VERSIONS:
+    for _ in versions:
         arguments = [str(model.directory), "--name", store.name(form), "--store", store.bucket, "--alias", "champion"]
         command(store, "publish", *arguments, *option)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from benchmarks.bodies import TOGETHER
 from benchmarks.cost import Prices
 from benchmarks.figures import Figures, Results
+from benchmarks.forms import FormFigures
 from benchmarks.measure import BULK_ROWS
 from benchmarks.servers import LIMIT, NAIVE, Server
 
@@ -106,3 +108,19 @@ def events_table(results: Results) -> str:
     ]  # fmt: skip
     heads = ["runtime", "events", "records", "records/s", "processor time per record", "of its processor in use"]
     return markdown(heads, rows)
+
+
+def forms_table(found: Sequence[FormFigures]) -> str:
+    rows = [
+        [one.form, str(one.rows), f"{one.ratio:.2f} ({min(one.ratios):.2f} to {max(one.ratios):.2f})", target(one),
+         f"{median(one.ours):,.0f}", f"{median(one.hello):,.0f}"]
+        for one in found
+    ]  # fmt: skip
+    heads = ["form", "rows", "ratio (least to greatest)", "target", "modelserve, requests/s", "hello world, requests/s"]
+    return markdown(heads, rows)
+
+
+def target(figures: FormFigures) -> str:
+    if figures.target is None:
+        return "-"
+    return f"{'met' if figures.met else 'MISSED'}: at least {figures.target:g}"
