@@ -41,19 +41,20 @@ class Way:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-UNORDERED = {"ORDERED_PREDICTIONS": "false"}
+ORDERED = {"ORDERED_PREDICTIONS": "true"}
 WAYS = (
     Way("pushed", worker=False),
+    Way("pushed, in order", worker=False, settings=ORDERED),
     Way("pulled", worker=True),
-    Way("pulled, without order", worker=True, settings=UNORDERED),
-    Way("100 records, pushed", worker=False, records=100, share=0.02),
-    Way("100 records, pulled", worker=True, records=100, share=0.02),
-    Way("100 records, pulled, without order", worker=True, records=100, share=0.1, settings=UNORDERED),
+    Way("pulled, in order", worker=True, settings=ORDERED),
+    Way("100 records, pushed", worker=False, records=100, share=0.1),
+    Way("100 records, pulled", worker=True, records=100, share=0.1),
+    Way("100 records, pulled, in order", worker=True, records=100, share=0.02, settings=ORDERED),
 )
 
 
 # What is possible without a model: each message goes on alone, or with all that came with it.
-LIMITS = (WAYS[1], WAYS[2])
+LIMITS = (WAYS[2], WAYS[3])
 
 
 def events(server: Server, site: Site, count: int, way: Way) -> Mapping[str, float]:

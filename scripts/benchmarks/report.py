@@ -69,10 +69,10 @@ def model_part(results: Results, prices: Prices) -> Iterator[str]:
 EVENTS = (
     "Messages pushed to `predict_event` or pulled by the worker, of one record unless it says otherwise: from the first "
     "that `google-cloud-pubsub` publishes to the last prediction on the predictions topic, each compared with "
-    "`mlflow.pyfunc`. Without order is `ORDERED_PREDICTIONS=false`. The Pub/Sub server, this repository's own, shares the "
+    "`mlflow.pyfunc`. In order is `ORDERED_PREDICTIONS=true`. The Pub/Sub server, this repository's own, shares the "
     "load's processor with the client; where the processor of what scores is not fully in use, they are the limit. Above "
-    "them the limit of a worker: the same clients pull, publish one message for each and ack, and score nothing; with order "
-    "each needs a request of its own, without it all that came together share one."
+    "them the limit of a worker: the same clients pull, publish one message for each and ack, and score nothing; in order "
+    "each needs a request of its own, otherwise all that came together share one."
 )
 BODIES = (
     f"One-row requests over {BODIES_CONNECTIONS} connections while another sends one body after the other that is as large as the default "

@@ -90,7 +90,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("EVENT_ID_FIELD", str, "", "The field of an event that holds its id, for example ride_id; it comes back in the prediction."),
     Setting("EVENT_MAX_AGE_SECONDS", number(float, 1, 31 * 86_400), 86_400.0, "A message older than this goes to the dead letter topic instead of being retried."),
     Setting("PUBLISH_TIMEOUT_SECONDS", number(float, 0.1, 600), 5.0, "How long one event waits for Pub/Sub to accept its results before it asks to be redelivered."),
-    Setting("ORDERED_PREDICTIONS", boolean, True, "Each prediction event has its id as ordering key, and so a request of its own. false: no key, and many in one request."),
+    Setting("ORDERED_PREDICTIONS", boolean, False, "true: each prediction event has its id as ordering key, for subscribers that read in order; it is then a request of its own. false: no key, and many events share a request."),
     Setting("DRY_RUN", boolean, False, "Score events and answer in the response body; publish nothing."),
     Setting("RESULTS_BUCKET", str, "", "Also keep each result as an object that is created once."),
     Setting("SUBSCRIPTION", str, "", "Worker: what it pulls from, projects/P/subscriptions/S, or S in GOOGLE_CLOUD_PROJECT."),

@@ -80,7 +80,7 @@ def test_every_envelope_gives_one_prediction_event(rides: Served, topics: Topics
     assert list(event) == ["model", "version", "prediction", "prediction_id"]
     assert (event["model"], event["version"]) == ("ride_duration", "1")
     assert event["prediction"] == {"ride_duration": pytest.approx(event["prediction"]["ride_duration"]), "ride_id": 156}
-    assert seen.ordering_key == "156"
+    assert seen.ordering_key == ""
     assert seen.attributes == {
         "model_name": "ride_duration",
         "model_version": "1",
@@ -136,7 +136,15 @@ def test_any_form_of_the_http_function_is_taken(rides: Served, topics: Topics, v
     assert rides.post("/", push_body(value, "the-message")).status_code == 200
     (seen,) = topics.predictions(1)
     # Without an id of its own a record has that of its message.
-    assert seen.event["prediction"]["ride_id"] == seen.ordering_key == "the-message"
+    assert seen.event["prediction"]["ride_id"] == "the-message"
+
+
+def test_with_order_the_key_is_the_id_or_else_that_of_the_message(functions: Functions, topics: Topics) -> None:
+    presentation = {"label": "ride_duration"}
+    more = {"ORDERED_PREDICTIONS": "true", **topics.settings, **RIDE_FIELDS}
+    ordered = functions("ride_duration", "predict_event", presentation, **more)
+    ordered.post("/", push_body([RIDE_EVENT, RIDE], "the-message"))
+    assert {seen.ordering_key for seen in topics.predictions(2)} == {"156", "the-message-1"}
 
 
 def test_a_dry_run_answers_and_publishes_nothing(functions: Functions, topics: Topics) -> None:

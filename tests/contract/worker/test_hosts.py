@@ -178,7 +178,7 @@ def test_the_function_and_the_worker_publish_the_same(addresses: dict[str, Any])
         assert all(emptied), "the events function and its container have published before"
         bodies = [json.dumps(RECORDS).encode(), b"poison"]
         publisher.publish(topic=names.events, messages=[PubsubMessage(data=body) for body in bodies])
-        seen = sorted(topics.predictions(2 * len(RECORDS)), key=lambda one: one.ordering_key)
+        seen = sorted(topics.predictions(2 * len(RECORDS)), key=lambda one: one.data)
         dead = topics.dead_letters(2)
     assert seen[::2] == seen[1::2]
     assert dead[0] == dead[1]

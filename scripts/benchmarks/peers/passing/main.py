@@ -26,7 +26,7 @@ PATIENCE = 5.0  # seconds
 rows = json.loads(Path(os.environ["ROWS"]).read_text())
 known = {json.dumps(row).encode(): label for row, label in zip(rows["rows"], rows["expected"], strict=True)}
 topic = os.environ["PREDICTIONS_TOPIC"]
-ordered = os.environ.get("ORDERED_PREDICTIONS", "true") == "true"
+ordered = os.environ.get("ORDERED_PREDICTIONS", "false") == "true"
 Request, Message, Answer = PublishRequest.pb(), PubsubMessage.pb(), PublishResponse.pb()
 
 
