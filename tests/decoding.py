@@ -18,9 +18,9 @@ import uvloop
 from modelserve.core.errors import ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http.bodies import CSV, FORMS, JSON, PARQUET, RECORDS, V2, CheckedBody
 from modelserve.http.decoder.client import Decoder
 from modelserve.payloads import Limits
+from modelserve.payloads.decode import CSV, JSON, PARQUET, BodyDecoder, CheckedBody, Protocol
 from modelserve.schema.signature import Signature
 from signatures import signature, signature_of, tensor
 from tiny import WAIT_SECONDS
@@ -78,14 +78,29 @@ ODD = parquet(
 )
 
 
-CASES: dict[str, tuple[bytes, str, str, Signature | None]] = {
-    "records": (dumped([ROW, {**ROW, "x": 0}]), JSON, RECORDS, KNOWN),
-    "one record": (dumped(ROW), JSON, RECORDS, KNOWN),
-    "form": (dumped({"inputs": [ROW], "params": {"predict_method": "p", "n": [10**30]}}), JSON, FORMS, KNOWN),
-    "no signature": (dumped([{"a": 1, "b": [1, {"k": [10**30, -(10**30)]}]}, {"a": "x"}]), JSON, RECORDS, None),
-    "no rows": (dumped({"dataframe_split": {"columns": ["a", "c"], "data": []}}), JSON, FORMS, KNOWN),
-    "nested": (dumped([{"a": [1, 2], "b": {"a": "2024-01-01"}, "c": [1, 2**63]}]), JSON, RECORDS, NESTED),
-    "tensors": (dumped({"inputs": {"a": [[1, 2], [3, 4]], "b": [["x", "y"], ["z", ""]]}}), JSON, FORMS, TENSORS),
+BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
+    "records": (dumped([ROW, {**ROW, "x": 0}]), JSON, Protocol.PREDICT, KNOWN),
+    "one record": (dumped(ROW), JSON, Protocol.PREDICT, KNOWN),
+    "form": (
+        dumped({"inputs": [ROW], "params": {"predict_method": "p", "n": [10**30]}}),
+        JSON,
+        Protocol.INVOCATIONS,
+        KNOWN,
+    ),
+    "no signature": (
+        dumped([{"a": 1, "b": [1, {"k": [10**30, -(10**30)]}]}, {"a": "x"}]),
+        JSON,
+        Protocol.PREDICT,
+        None,
+    ),
+    "no rows": (dumped({"dataframe_split": {"columns": ["a", "c"], "data": []}}), JSON, Protocol.INVOCATIONS, KNOWN),
+    "nested": (dumped([{"a": [1, 2], "b": {"a": "2024-01-01"}, "c": [1, 2**63]}]), JSON, Protocol.PREDICT, NESTED),
+    "tensors": (
+        dumped({"inputs": {"a": [[1, 2], [3, 4]], "b": [["x", "y"], ["z", ""]]}}),
+        JSON,
+        Protocol.INVOCATIONS,
+        TENSORS,
+    ),
     "v2": (
         dumped(
             {
@@ -95,18 +110,23 @@ CASES: dict[str, tuple[bytes, str, str, Signature | None]] = {
             }
         ),
         JSON,
-        V2,
+        Protocol.V2,
         signature(a="long"),
     ),
-    "csv": (b"a,b,c\n1,,x\n2,0.5,y\n", CSV, RECORDS, KNOWN),
-    "parquet": (parquet({"a": [1, 2], "c": ["x", "y"], "b": [0.5, NAN], "d": [True, None]}), PARQUET, RECORDS, KNOWN),
-    "parquet, odd": (ODD, PARQUET, RECORDS, None),
+    "csv": (b"a,b,c\n1,,x\n2,0.5,y\n", CSV, Protocol.PREDICT, KNOWN),
+    "parquet": (
+        parquet({"a": [1, 2], "c": ["x", "y"], "b": [0.5, NAN], "d": [True, None]}),
+        PARQUET,
+        Protocol.PREDICT,
+        KNOWN,
+    ),
+    "parquet, odd": (ODD, PARQUET, Protocol.PREDICT, None),
     "parquet, many": (
         parquet(
             {"a": list(range(5_000)), "c": [f"t{n % 9}" for n in range(5_000)], "g": [n / 4 for n in range(5_000)]}
         ),
         PARQUET,
-        RECORDS,
+        Protocol.PREDICT,
         KNOWN,
     ),
     "parquet, other widths": (
@@ -114,19 +134,23 @@ CASES: dict[str, tuple[bytes, str, str, Signature | None]] = {
             {"a": pa.array([1], pa.int8()), "c": ["x"], "b": [3], "g": [2.0**-140], "h": pa.array([9], pa.uint64())}
         ),
         PARQUET,
-        RECORDS,
+        Protocol.PREDICT,
         KNOWN,
     ),
-    "broken": (b'[{"a": 1', JSON, RECORDS, KNOWN),
-    "bad cells": (dumped([{**ROW, "a": 1.5}, {**ROW, "C": 1}]), JSON, RECORDS, KNOWN),
-    "too many rows": (dumped([{}] * 20_001), JSON, RECORDS, KNOWN),
-    "bad params": (dumped({"inputs": [ROW], "params": 1}), JSON, FORMS, KNOWN),
-    "csv of tensors": (b"a\n1\n", CSV, RECORDS, TENSORS),
-    "parquet, no file": (b"PAR1" * 3, PARQUET, RECORDS, KNOWN),
-    "parquet, too large a number": (parquet({"a": [1], "c": ["x"], "h": [2**40]}), PARQUET, RECORDS, KNOWN),
-    "parquet, infinite": (parquet({"a": [1], "c": ["x"], "b": [float("inf")]}), PARQUET, RECORDS, KNOWN),
-    "parquet, texts for numbers": (parquet({"a": ["1"], "c": ["x"]}), PARQUET, RECORDS, KNOWN),
-    "parquet, a fraction": (parquet({"a": [1.5], "c": ["x"]}), PARQUET, RECORDS, KNOWN),
+    "broken": (b'[{"a": 1', JSON, Protocol.PREDICT, KNOWN),
+    "bad cells": (dumped([{**ROW, "a": 1.5}, {**ROW, "C": 1}]), JSON, Protocol.PREDICT, KNOWN),
+    "too many rows": (dumped([{}] * 20_001), JSON, Protocol.PREDICT, KNOWN),
+    "bad params": (dumped({"inputs": [ROW], "params": 1}), JSON, Protocol.INVOCATIONS, KNOWN),
+    "csv of tensors": (b"a\n1\n", CSV, Protocol.PREDICT, TENSORS),
+    "parquet, no file": (b"PAR1" * 3, PARQUET, Protocol.PREDICT, KNOWN),
+    "parquet, too large a number": (parquet({"a": [1], "c": ["x"], "h": [2**40]}), PARQUET, Protocol.PREDICT, KNOWN),
+    "parquet, infinite": (parquet({"a": [1], "c": ["x"], "b": [float("inf")]}), PARQUET, Protocol.PREDICT, KNOWN),
+    "parquet, texts for numbers": (parquet({"a": ["1"], "c": ["x"]}), PARQUET, Protocol.PREDICT, KNOWN),
+    "parquet, a fraction": (parquet({"a": [1.5], "c": ["x"]}), PARQUET, Protocol.PREDICT, KNOWN),
+}
+
+CASES = {
+    name: (data, kind, protocol, BodyDecoder(known, LIMITS)) for name, (data, kind, protocol, known) in BODIES.items()
 }
 
 
@@ -137,7 +161,7 @@ def shown(checked: CheckedBody) -> Any:
         for name, array in checked.batch.columns.items()
     }
     payload = replace(checked.payload, table=checked.payload.table)
-    return list(columns), columns, checked.batch.rows, repr(payload.params), payload, checked.outputs, checked.own_id
+    return list(columns), columns, checked.batch.rows, repr(payload.params), payload
 
 
 def outcome(error: ServeError) -> Any:

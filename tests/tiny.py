@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from modelserve.models.scorers.batching import BatchingScorer
 from modelserve.models.version import Loaded
+from modelserve.payloads import Limits
+from modelserve.payloads.decode import BodyDecoder
 from modelserve.payloads.predictions import Presentation
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
@@ -20,6 +22,8 @@ T = TypeVar("T")
 WAIT_SECONDS = 120.0
 PROMPT_SECONDS = 30.0
 """For what waits for no other process: it takes milliseconds, or it never ends."""
+
+LIMITS = Limits(rows=10_000, columns=1_000, depth=32)
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -80,6 +84,7 @@ def loaded(
             digest="0" * 64,
             signature=signature,
             presentation=presentation or Presentation(),
+            decoder=BodyDecoder(signature, LIMITS),
             runtime=runtime,
             scorer=made,
             environment={"python": "3.11.7"},

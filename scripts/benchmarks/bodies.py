@@ -21,7 +21,7 @@ from benchmarks.model import Model
 from benchmarks.running import LONGEST_START, Running, Site, running
 from benchmarks.servers import Server
 from modelserve.core.settings import Settings
-from modelserve.http.bodies import JSON, PARQUET
+from modelserve.payloads.decode import JSON, PARQUET
 
 CONNECTIONS: Final = 4
 TOGETHER: Final = 80

@@ -18,7 +18,7 @@ from benchmarks.protocols import Protocol, Rows, first_tensor, predictions, reco
 from benchmarks.running import Running, Site, running
 from benchmarks.servers import COMPILED, LIMIT, OWN
 from benchmarks.storage import COMPILED_FORM, VERSIONS, published
-from modelserve.http.bodies import CSV, PARQUET
+from modelserve.payloads.decode import CSV, PARQUET
 
 ROUNDS: Final = 5
 SECONDS: Final = 0.4

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelserve.http.bodies import JSON
+from modelserve.payloads.decode import JSON
 
 Rows = Sequence[Mapping[str, Any]]
 SERVED = "scorer"  # what a server that wants a name calls the model, whichever it is

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Final
 from venv import EnvBuilder
 
-from modelserve.models.compiled.rows_plan import SOURCES as LIBRARY_SOURCES
-from modelserve_control.deploy.rows_library import LIBRARY
-from mutation.guard import Guard, ListError
+from mutation.guard import Guard
 
 # Of one test. What tests wait for they give up after 120 s; one that takes longer hangs, which is not noticing.
 TEST_SECONDS: Final = 150
@@ -42,20 +40,11 @@ class Copy:
     def without(self, guard: Guard) -> Iterator[None]:
         path = self.root / guard.file
         text = path.read_text()
-        compiled = path.parent.name == "payloads" and path.name in LIBRARY_SOURCES
-        library = self.root / "functions" / LIBRARY
-        made = library.read_bytes() if compiled else b""
         try:
             path.write_text(guard.remove(text))
-            if compiled:
-                code, said = self._run(["-m", "modelserve_control.deploy.rows_library"], 120)
-                if code != 0:
-                    raise ListError(f"{guard.name}: what is left does not compile: {said[-TAIL:]}")
             yield
         finally:
             path.write_text(text)
-            if compiled:
-                library.write_bytes(made)
 
     def test(self, tests: Sequence[str], seconds: float) -> Outcome:
         command = [
@@ -116,7 +105,6 @@ def copy_checkout(checkout: Path, root: Path) -> Copy:
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    shutil.copy2(checkout / "functions" / LIBRARY, root / "functions" / LIBRARY)
     (checkout / ".cache").mkdir(exist_ok=True)
     (root / ".cache").symlink_to(checkout / ".cache")
     copy_environment(checkout / ".venv", root)

@@ -24,7 +24,7 @@ from command_line import CommandLine
 from http_server import WAIT_SECONDS
 from modelserve_control.common import processes
 from modelserve_control.common.processes import SOURCES
-from modelserve_control.deploy import doctor, package, rows_library
+from modelserve_control.deploy import doctor, package
 from serving import release
 
 if TYPE_CHECKING:
@@ -51,11 +51,6 @@ def copy(tmp_path: Path) -> Path:
             shutil.copytree(SOURCES / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     finally:
         os.umask(before)
-    # What the compiler makes of its own C library takes it seconds; what it made of rows.c stays here.
-    (root / ".cache/zig").mkdir(parents=True)
-    for path in rows_library.CACHE.glob("*"):
-        if path.name != "local":
-            (root / ".cache/zig" / path.name).symlink_to(path)
     for number, path in enumerate(sorted((root / "functions").rglob("*"))):
         os.utime(path, (1_000_000_000 + number, 1_100_000_000 + number))
         path.chmod(0o700)
@@ -99,12 +94,8 @@ def test_an_archive_has_sorted_plain_files_and_nothing_of_where_it_was_made(tmp_
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
         everything = archive.read("main.py")
-    sources = {
-        str(path.relative_to(SOURCES / "functions"))
-        for kind in ("*.py", "*.c", "*.h")
-        for path in (SOURCES / "functions").rglob(kind)
-    }
-    assert names == sorted(sources | {"requirements.txt", "modelserve/models/compiled/rows.binary"})
+    sources = {str(path.relative_to(SOURCES / "functions")) for path in (SOURCES / "functions").rglob("*.py")}
+    assert names == sorted(sources | {"requirements.txt"})
     assert made["files"] == len(names)
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {entry.external_attr >> 16 for entry in entries} == {stat.S_IFREG | 0o644}
@@ -229,7 +220,6 @@ def test_both_functions_serve_a_compiled_model_from_the_archive_alone(
     with unpacked.serving("predict_event", tmp_path / "log", "/health/ready", MODEL_URI=uri, DRY_RUN="true") as client:
         (scored,) = client.post("/", json=CUSTOMER).json()["predictions"]
     assert scored["prediction"] == answer.json()
-    assert "general way" not in (tmp_path / "log").read_text(), "the library of rows.c is in the archive"
 
 
 PARQUET = {"content-type": "application/vnd.apache.parquet"}

@@ -69,7 +69,7 @@ def workers(served: Served) -> list[psutil.Process]:
 
 def is_alive(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:  # it has ended since it was listed
         return False
 

@@ -69,11 +69,6 @@ class Checkout:
         git(root, "add", "--all")
         git(root, "commit", "--quiet", "--message", "A copy")
         (root / ".venv").symlink_to(Path(sys.executable).parents[1])
-        # The compiler's own cache, which is no result of any step.
-        compiler = ROOT / ".cache" / "zig"
-        compiler.mkdir(parents=True, exist_ok=True)
-        (root / ".cache").mkdir()
-        (root / ".cache" / "zig").symlink_to(compiler)
         checkout = cls(root)
         checkout.tools.mkdir()
         for tool in TOOLS:

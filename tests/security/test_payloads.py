@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from modelserve.core.errors import ServeError, body
 from modelserve.events import records
-from modelserve.http.bodies import CSV, JSON, PARQUET, decode_body
-from modelserve.payloads import Limits, oip_v2
-from modelserve.payloads import json as strict_json
-from modelserve.payloads import records as plain
+from modelserve.payloads import Limits
+from modelserve.payloads.decode import CSV, JSON, PARQUET, Protocol, decode_body
+from modelserve.payloads.json import oip_v2
+from modelserve.payloads.json import records as plain
+from modelserve.payloads.json import strict as strict_json
 from modelserve.schema.signature import Signature, infer
 from signatures import nameless, signature, signature_of, tensor
 
@@ -87,7 +88,7 @@ def refused(error: ServeError, known: Signature | None) -> None:
 
 def check(data: bytes, kind: str, known: Signature | None) -> None:
     try:
-        payload = decode_body(data, kind, known, LIMITS, records=True)
+        payload = decode_body(data, kind, Protocol.PREDICT, known, LIMITS)
         batch = known.check(payload.table) if known else infer(payload.table)
         if known:
             known.check_params(payload.params)
@@ -137,7 +138,7 @@ def test_no_broken_parquet_breaks_the_decoder_or_comes_back(edits: list[tuple[in
 def test_no_v2_body_breaks_the_decoder_or_comes_back(name: str, data: bytes) -> None:
     known = SIGNATURES[name]
     try:
-        payload, _ = oip_v2.parse(strict_json.decode(data, LIMITS.depth), known, LIMITS)
+        payload = oip_v2.parse(strict_json.decode(data, LIMITS.depth), known, LIMITS)
         _ = known.check(payload.table) if known else infer(payload.table)
     except ServeError as error:
         refused(error, known)

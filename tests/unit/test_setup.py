@@ -13,14 +13,11 @@ import pytest
 
 from modelserve_control.common.processes import SOURCES
 from modelserve_control.deploy.doctor import runtime
-from modelserve_control.deploy.rows_library import LIBRARY
 
 READS = (
     "scripts/setup",
     "scripts/requirements.txt",
     "pyproject.toml",
-    "functions/modelserve/models/compiled/rows.c",
-    "scripts/modelserve_control/deploy/rows_library.py",
 )
 
 
@@ -35,7 +32,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in READS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SOURCES / name, tmp_path / name)
-    program(tmp_path / ".venv/bin/python", f'case "$*" in *rows_library) echo made > functions/{LIBRARY};; esac')
+    program(tmp_path / ".venv/bin/python", "")
     program(tmp_path / ".venv/bin/uv", "")
     return tmp_path
 
@@ -52,8 +49,6 @@ def setup(checkout: Path, code: int = 0) -> str:
 def test_what_is_set_up_is_not_set_up_again_until_it_changes(checkout: Path) -> None:
     assert "making .venv" in setup(checkout)
     assert setup(checkout) == ""
-    (checkout / "functions" / LIBRARY).unlink()
-    assert "making .venv" in setup(checkout)
     (checkout / "scripts/requirements.txt").write_text("")
     assert "making .venv" in setup(checkout)
     assert setup(checkout) == ""

@@ -18,12 +18,13 @@ from modelserve.events import envelopes
 from modelserve.events.envelopes import Message
 from modelserve.events.messages import Messages, Scored, explain
 from modelserve.events.results import Result, Results
-from modelserve.http.bodies import JSON, Headers, read_body
+from modelserve.http.bodies import Headers, read_body
 from modelserve.http.deadline import Budget
 from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
-from modelserve.payloads import json as strict_json
+from modelserve.payloads.decode import JSON
+from modelserve.payloads.json import strict as strict_json
 from modelserve.payloads.predictions import encode
 
 # An envelope holds its payload as base64 beside a few hundred bytes of names. Pub/Sub's own limit is 10 MB of payload:

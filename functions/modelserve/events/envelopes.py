@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeGuard
 
 from modelserve.core.errors import MalformedRequest
-from modelserve.payloads import json as strict_json
+from modelserve.payloads.json import strict as strict_json
 
 PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
 METADATA: Final = "x-goog-pubsub-"

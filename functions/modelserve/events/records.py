@@ -8,10 +8,11 @@ from itertools import chain
 from typing import Any, Final
 
 from modelserve.core.errors import BadInput, MalformedRequest, ServeError
-from modelserve.http.bodies import decode_json
-from modelserve.payloads import Limits, Payload, oip_v2, tables
-from modelserve.payloads import json as strict_json
-from modelserve.payloads import mlflow as invocations
+from modelserve.payloads import Limits, Payload, tables
+from modelserve.payloads.decode import decode_json
+from modelserve.payloads.json import mlflow as invocations
+from modelserve.payloads.json import oip_v2
+from modelserve.payloads.json import strict as strict_json
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.signature import Signature, check_table
 from modelserve.schema.types import MISSING, SCALARS
@@ -85,7 +86,7 @@ def parse_form(value: Any, signature: Signature | None, limits: Limits, features
     if type(value) is not dict or (features_field and features_field in value):
         return None
     if oip_v2.is_v2(value):
-        return oip_v2.parse(value, signature, limits)[0]
+        return oip_v2.parse(value, signature, limits)
     return invocations.parse(value, signature, limits) if invocations.is_form(value, signature) else None
 
 

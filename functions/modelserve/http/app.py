@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -15,18 +15,18 @@ from starlette.responses import Response
 from modelserve.core.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http import metadata, openapi
-from modelserve.http.bodies import FORMS, JSON, PARQUET, RECORDS, V2, Headers, Held, Share, media_type, read_body
+from modelserve.http import answers, metadata, openapi
+from modelserve.http.bodies import Headers, Held, Share, media_type, read_body
 from modelserve.http.decoder.client import Decoder
-from modelserve.http.endpoint import Door, Reply, metrics_reply, reply, sent_path
+from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
 from modelserve.models import scoring
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
-from modelserve.payloads import Limits, Payload, oip_v2
-from modelserve.payloads import records as plain
-from modelserve.payloads.mlflow import METHOD
+from modelserve.payloads import Limits
+from modelserve.payloads.decode import JSON, PARQUET, CheckedBody, Protocol, check_payload
+from modelserve.payloads.json import records as plain_records
+from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import encode
-from modelserve.schema.batch import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,12 @@ class Http(Door):
         """Told of each prediction when it is made, with the body that was asked, when somebody wants to know."""
 
     def _routes(self) -> dict[str, dict[str, Handler]]:
-        predict: dict[str, Handler] = {"POST": partial(self.post, records=True), "GET": self.get_predict}
+        predict: dict[str, Handler] = {"POST": partial(self.post, protocol=Protocol.PREDICT), "GET": self.get_predict}
         health: dict[str, Handler] = {"GET": self.get_health}
         routes: dict[str, dict[str, Handler]] = {
             "/": predict,
             "/predict": predict,
-            "/invocations": {"POST": partial(self.post, records=False)},
+            "/invocations": {"POST": partial(self.post, protocol=Protocol.INVOCATIONS)},
             "/ping": health,
             "/health": health,
             "/health/ready": health,
@@ -82,29 +82,25 @@ class Http(Door):
 
     # --- predictions ---
 
-    async def post(self, request: Request, headers: Headers, records: bool) -> Response:
-        """`records` says whether plain records are taken beside the forms that name themselves."""
+    async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
         async with self.turn() as loaded, Share(self.held) as share:
             kind = media_type(headers)
+            if protocol is Protocol.V2:
+                check_v2(request, headers, kind, loaded)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
             data = await read_body(request, headers, self.settings.max_request_bytes, share)
-            express = loaded.express if kind == JSON and not request.scope["query_string"] else None
-            if express and (quick := await express.answer(data, plain=records, loop=self.loop)):
-                self.metrics.count("extra_columns", quick.extra)
-                self.metrics.count("rows", quick.rows)
-                return self.told(request, headers, data, loaded, Reply(quick.body, loaded))
-            form = RECORDS if records else FORMS
-            checked = await self.decoder.check(data, kind, form, loaded.signature)
-            payload = checked.payload.asking(request.query_params.get(METHOD))
-            response = await self.reply_checked(loaded, payload, checked.batch)
-            return self.told(request, headers, data, loaded, response)
+            checked = await self.decoder.check(data, kind, protocol, loaded.decoder)
+            if request.scope["query_string"]:
+                payload = checked.payload.with_default_method(request.query_params.get(METHOD))
+                checked = CheckedBody(payload, checked.batch)
+            return self.told(request, headers, data, loaded, await self.answer_checked(loaded, checked))
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
         async with self.turn() as loaded:
             pairs = request.query_params.multi_items()
-            payload = plain.parse_query(pairs, loaded.signature, self.limits)
-            response = await self.reply_checked(loaded, *scoring.check_payload(loaded, payload))
+            payload = plain_records.parse_query(pairs, loaded.signature, self.limits)
+            response = await self.answer_checked(loaded, check_payload(payload, loaded.signature))
             return self.told(request, headers, b"", loaded, response)
 
     def told(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response) -> Response:
@@ -112,20 +108,11 @@ class Http(Door):
             self.answered(request, headers, body, loaded, response)
         return response
 
-    async def reply_checked(self, loaded: Loaded, payload: Payload, batch: Batch) -> Response:
-        value: Any
-        if not payload.plain:
-            value = {"predictions": await scoring.predict(loaded, batch, payload.params, payload.method)}
-        else:
-            results = await scoring.batch_results(loaded, batch, payload.params, payload.method)
-            value = results[0] if payload.single else results
-        self.count(payload, batch)
-        return await scoring.for_rows(batch.rows, lambda: reply(value, loaded))
-
-    def count(self, payload: Payload, batch: Batch) -> None:
-        """What was answered."""
-        self.metrics.count("extra_columns", payload.table.extra)
-        self.metrics.count("rows", batch.rows)
+    async def answer_checked(self, loaded: Loaded, checked: CheckedBody) -> Response:
+        value = await answers.answer(loaded, checked)
+        self.metrics.count("extra_columns", checked.payload.table.extra)
+        self.metrics.count("rows", checked.batch.rows)
+        return await scoring.for_rows(checked.batch.rows, lambda: reply(value, loaded))
 
     # --- Open Inference Protocol V2 ---
 
@@ -134,29 +121,8 @@ class Http(Door):
         if match is None:
             raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
         if match["action"] == "/infer":
-            return {"POST": self.post_v2_infer}
+            return {"POST": partial(self.post, protocol=Protocol.V2)}
         return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
-
-    async def post_v2_infer(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded, Share(self.held) as share:
-            check_v2_name(request, loaded)
-            if b"inference-header-content-length" in headers or media_type(headers) != JSON:
-                raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
-            data = await read_body(request, headers, self.settings.max_request_bytes, share)
-            checked = await self.decoder.check(data, JSON, V2, loaded.signature)
-            payload, batch = checked.payload, checked.batch
-            own = {} if checked.own_id is None else {"id": checked.own_id}
-            asked: list[str] = checked.outputs or [scoring.check_method(loaded, payload.method)]
-            methods = [scoring.check_method(loaded, name) for name in asked]
-            scored = await scoring.score(loaded, batch, methods, payload.params)
-            self.count(payload, batch)
-
-            def answer() -> Response:
-                tensors = [oip_v2.tensor_of(method, scored[method]) for method in methods]
-                named = {"model_name": loaded.name, "model_version": loaded.version, "outputs": tensors}
-                return reply({**named, **own}, loaded)
-
-            return self.told(request, headers, data, loaded, await scoring.for_rows(batch.rows, answer))
 
     async def get_v2_model(self, request: Request, headers: Headers) -> Response:
         async with self.turn() as loaded:
@@ -202,6 +168,12 @@ class Http(Door):
 def match_v2(request: Request) -> re.Match[str] | None:
     path = sent_path(request)
     return None if ENCODED_NEEDLESSLY.search(path) else V2_MODEL.fullmatch(path)
+
+
+def check_v2(request: Request, headers: Headers, kind: str, loaded: Loaded) -> None:
+    check_v2_name(request, loaded)
+    if b"inference-header-content-length" in headers or kind != JSON:
+        raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
 
 
 def check_v2_name(request: Request, loaded: Loaded) -> None:

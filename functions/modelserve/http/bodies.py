@@ -1,28 +1,17 @@
-"""Request bodies: read within their limit, and decoded by their media type."""
+"""Request bodies: read within their limit."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from modelserve.core.errors import MalformedRequest, Overloaded, TooLarge, UnsupportedMediaType
-from modelserve.payloads import Limits, Payload, oip_v2, tables
-from modelserve.payloads import json as strict_json
-from modelserve.payloads import mlflow as invocations
-from modelserve.payloads import records as plain
-from modelserve.schema.batch import Batch
-from modelserve.schema.signature import Signature, check_table
+from modelserve.core.errors import Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.payloads.decode import JSON, MEDIA_TYPES
 
 if TYPE_CHECKING:  # the decoder has no use for it
     from starlette.requests import Request
-
-JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
-TAKEN: Final = (JSON, CSV, PARQUET)
-# What JSON stands for: records beside the forms that name themselves, these forms only, or tensors of V2.
-RECORDS, FORMS, V2 = "records", "forms", "v2"
 
 # Decoding a body of this size takes about half a millisecond; larger ones would keep other requests waiting.
 INLINE_BYTES: Final = 32 << 10
@@ -47,8 +36,8 @@ def media_type(headers: Headers) -> str:
         return JSON
     kind, _, parameters = given.partition(";")
     kind = kind.strip().lower()
-    if kind not in TAKEN:
-        raise UnsupportedMediaType(f"Set Content-Type to one of {', '.join(TAKEN)}.")
+    if kind not in MEDIA_TYPES:
+        raise UnsupportedMediaType(f"Set Content-Type to one of {', '.join(MEDIA_TYPES)}.")
     charset = parameters.lower().replace('"', "").replace(" ", "")
     if "charset=" in charset and "charset=utf-8" not in charset and "charset=utf8" not in charset:
         raise UnsupportedMediaType("Only UTF-8 is taken.")
@@ -124,55 +113,6 @@ async def read_body(request: Request, headers: Headers, limit: int, share: Share
 
 def too_large(limit: int) -> TooLarge:
     return TooLarge(f"The body is larger than the limit of {limit} bytes; use `modelserve score` for a batch.")
-
-
-def decode_body(data: bytes, kind: str, signature: Signature | None, limits: Limits, records: bool) -> Payload:
-    """`records` says whether plain records are taken beside the forms that name themselves."""
-    if kind == CSV:
-        from modelserve.payloads import csv as text_csv
-
-        return text_csv.parse(data, signature, limits)
-    if kind == PARQUET:
-        from modelserve.payloads import parquet
-
-        return parquet.parse(data, signature, limits)
-    if not data:
-        raise MalformedRequest("The body is empty.")
-    value = decode_json(data, limits)
-    if records and not invocations.is_form(value, signature):
-        return plain.parse(value, signature, limits)
-    return invocations.parse(value, signature, limits)
-
-
-def decode_json(data: bytes, limits: Limits) -> Any:
-    tables.check_cells(strict_json.count_values(data, limits.cells), limits)
-    return strict_json.decode(data, limits.depth)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedBody:
-    """A payload without its cells, which take many times the memory of the checked columns."""
-
-    payload: Payload
-    batch: Batch
-    outputs: list[str] = field(default_factory=list)
-    """Of V2: those asked for."""
-    own_id: str | None = None
-    """Of V2: the caller's name for the request."""
-
-
-def check_body(data: bytes, kind: str, form: str, signature: Signature | None, limits: Limits) -> CheckedBody:
-    """From bytes to checked columns. Raises BadInput."""
-    outputs: list[str] = []
-    own_id = None
-    if form == V2:
-        value = decode_json(data, limits)
-        payload, outputs = oip_v2.parse(value, signature, limits)
-        own_id = value["id"] if type(value.get("id")) is str else None
-    else:
-        payload = decode_body(data, kind, signature, limits, records=form == RECORDS)
-    batch = check_table(payload.table, signature)
-    return CheckedBody(payload.without_cells(), batch, outputs, own_id)
 
 
 async def off_loop(size: int, decode: Callable[[], T]) -> T:

@@ -19,10 +19,11 @@ from starlette.responses import Response
 from modelserve.core.errors import ModelFailed, ModelNotReady, ServeError, body
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http.bodies import JSON, Headers
+from modelserve.http.bodies import Headers
 from modelserve.http.deadline import Turn
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded, header_value
+from modelserve.payloads.decode import JSON
 from modelserve.payloads.predictions import encode
 
 logger = logging.getLogger(__name__)

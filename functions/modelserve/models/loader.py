@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from modelserve.core.settings import Settings
 from modelserve.models.version import UNVERSIONED, Clock, Loaded
+from modelserve.payloads import Limits
+from modelserve.payloads.decode import BodyDecoder
 from modelserve.payloads.predictions import Presentation
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.resolve import Resolved
@@ -26,6 +28,7 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         from modelserve.models.native import load as load_native
 
         prepared = load_native.prepare(resolved, objects, settings, clock)
+    limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
     return Loaded(
         name=settings.model_name if manifest is None and settings.model_name else resolved.name,
         version=resolved.version or UNVERSIONED,
@@ -33,11 +36,11 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         digest=resolved.manifest_sha256,
         signature=prepared.signature,
         presentation=presentation,
+        decoder=BodyDecoder(prepared.signature, limits),
         runtime=prepared.runtime,
         scorer=prepared.scorer,
         environment=prepared.environment,
         run_id=prepared.run_id,
         times=clock.times,
         held=prepared.held,
-        express=prepared.express,
     )

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from modelserve.schema.batch import Batch
-
-
-class Answer(NamedTuple):
-    body: bytes
-    rows: int
-    extra: int
 
 
 class Runtime(Protocol):
@@ -48,10 +41,3 @@ class Scorer(Protocol):
 
     def join(self, timeout: float) -> None:
         """Wait until it is freed, at most `timeout` seconds."""
-
-
-class ShortWay(Protocol):
-    """A shorter way from a body to its answer, where a version has one."""
-
-    async def answer(self, data: bytes, plain: bool, loop: asyncio.AbstractEventLoop) -> Answer | None:
-        """`plain` says whether records may come without a form around them. None: take the general way."""

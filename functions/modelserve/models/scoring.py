@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 from modelserve.core.errors import InvalidParams, ModelFailed, ServeError, SignatureMismatch, UnknownMethod
 from modelserve.models.scorers.outputs import RowsMismatch, row_values
 from modelserve.models.version import Loaded
-from modelserve.payloads import Payload
 from modelserve.payloads.predictions import jsonable, results
 from modelserve.schema.batch import Batch, Table, one_row, split, take_rows
 from modelserve.schema.signature import MAX_DETAILS, check_table
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 INLINE_ROWS: Final = 1_000
 
 T = TypeVar("T")
-Checked = tuple[Payload, Batch]
 RowError = ModelFailed | SignatureMismatch
 Scores = tuple[dict[str, list[Any]], dict[int, RowError]]
 """JSON values per method, one for each row that has an answer, and why the other rows have none."""
@@ -34,14 +32,9 @@ def check(loaded: Loaded, table: Table) -> Batch:
     return check_table(table, loaded.signature)
 
 
-def check_payload(loaded: Loaded, payload: Payload) -> Checked:
-    batch = check(loaded, payload.table)
-    return payload.without_cells(), batch
-
-
 def check_params(loaded: Loaded, params: Mapping[str, Any]) -> dict[str, Any]:
     if loaded.signature is not None:
-        return loaded.signature.check_params(params)
+        return loaded.signature.check_params(params) if params or loaded.signature.params else {}
     if params:
         raise InvalidParams("This model has no signature, so it takes no params besides predict_method.")
     return {}

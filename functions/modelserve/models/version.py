@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from modelserve.core import memory
-from modelserve.models.protocols import Runtime, Scorer, ShortWay
+from modelserve.models.protocols import Runtime, Scorer
+from modelserve.payloads.decode import BodyDecoder
 from modelserve.payloads.predictions import Presentation
 from modelserve.schema.signature import Signature
 from modelserve.store.download.cache import Held
@@ -59,6 +60,7 @@ class Loaded:
     digest: str | None
     signature: Signature | None
     presentation: Presentation
+    decoder: BodyDecoder
     runtime: Runtime
     scorer: Scorer
     environment: Mapping[str, Any]
@@ -67,8 +69,6 @@ class Loaded:
     """Seconds per step: fetch (with its verification), import, load, warm."""
     held: Held | None = None
     """Its files, where it has any beside itself."""
-    express: ShortWay | None = None
-    """A shorter way through, where the version has one."""
     leases: Leases = field(default_factory=Leases)
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
@@ -120,4 +120,3 @@ class Prepared:
     environment: Mapping[str, Any]
     run_id: str | None
     held: Held | None = None
-    express: ShortWay | None = None

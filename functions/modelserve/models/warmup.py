@@ -14,8 +14,8 @@ from modelserve.core.errors import ServeError, VersionUnusable
 from modelserve.models.protocols import Runtime
 from modelserve.models.scorers.outputs import RowsMismatch, readable, row_values, score_rows
 from modelserve.payloads import Limits
-from modelserve.payloads import mlflow as invocations
 from modelserve.payloads.differences import compare
+from modelserve.payloads.json import mlflow as invocations
 from modelserve.payloads.predictions import encode
 from modelserve.payloads.tables import from_records
 from modelserve.schema.batch import Batch, take_rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from modelserve.schema.batch import Table
@@ -19,6 +20,19 @@ class Limits:
     cells: int = 1_000_000
 
 
+class PayloadForm(Enum):
+    """What came, which decides how it is answered."""
+
+    RECORD = "record"
+    """One plain record: one result object."""
+    RECORDS = "records"
+    """A list of plain records: a list of result objects."""
+    INVOCATION = "invocation"
+    """A form that names itself, CSV or Parquet: `{"predictions": ...}`."""
+    TENSORS = "tensors"
+    """The Open Inference Protocol: one tensor for each output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Payload:
     """One decoded request."""
@@ -27,15 +41,16 @@ class Payload:
     params: Mapping[str, Any] = field(default_factory=dict)
     method: str | None = None
     """The predict_method that was asked for, if any."""
-    plain: bool = False
-    """Answer with result objects instead of `{"predictions": ...}`."""
-    single: bool = False
-    """One record came, so one result goes back instead of a list."""
+    form: PayloadForm = PayloadForm.INVOCATION
+    outputs: tuple[str, ...] = ()
+    """Of tensors: the outputs that were asked for."""
+    own_id: str | None = None
+    """Of tensors: the caller's name for the request."""
 
     def without_cells(self) -> Payload:
         """They take many times the memory of the checked columns."""
         return replace(self, table=Table({}, self.table.rows, self.table.others))
 
-    def asking(self, method: str | None) -> Payload:
+    def with_default_method(self, method: str | None) -> Payload:
         """With this predict_method unless it names one itself."""
         return self if method is None or self.method is not None else replace(self, method=method)

@@ -121,43 +121,11 @@ def results(
     ]
     if presentation.positive_class in names:
         name = presentation.label or str(presentation.positive_class)
+        probability = f"{name}_probability"
         for row in rows:
-            share = row["probabilities"][presentation.positive_class]
-            row[f"{name}_probability"] = share
+            row[probability] = share = row["probabilities"][presentation.positive_class]
             row[name] = share >= presentation.threshold
     return rows
-
-
-class ResultShape:
-    """As `results`, for many requests of one classifier: the keys are written once, in a type of its own."""
-
-    def __init__(self, classes: Sequence[Any], presentation: Presentation) -> None:
-        names = [label_text(label) for label in classes]
-        keys = ["prediction", "probabilities"]
-        self.positive = None
-        if presentation.positive_class in names:
-            self.positive = names.index(presentation.positive_class)
-            label = presentation.label or str(presentation.positive_class)
-            keys += [f"{label}_probability", label]
-        self.threshold = presentation.threshold
-        self._probabilities = struct("Probabilities", names)
-        self._result = struct("Result", keys)
-
-    def results(self, predicted: Sequence[Any], probabilities: Sequence[Sequence[float]]) -> list[Any]:
-        result, shares = self._result, [self._probabilities(*row) for row in probabilities]
-        if self.positive is None:
-            return list(map(result, predicted, shares))
-        positive = [row[self.positive] for row in probabilities]
-        above = [share >= self.threshold for share in positive]
-        return list(map(result, predicted, shares, positive, above))
-
-
-def struct(name: str, keys: Sequence[str]) -> Any:
-    """Raises ValueError for a key that comes twice."""
-    if len(set(keys)) < len(keys):
-        raise ValueError("a key comes twice")
-    places = [f"k{place}" for place in range(len(keys))]
-    return msgspec.defstruct(name, places, rename=dict(zip(places, keys, strict=True)), gc=False)
 
 
 def label_text(label: Any) -> str:

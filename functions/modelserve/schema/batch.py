@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -24,27 +24,56 @@ class Table:
     rows: int
     others: Others = NONE
     """The columns that the signature does not have; they were left out."""
+    fits: bool = False
+    """Whether the decoder has checked every cell: all columns are there, in the signature's order."""
 
     @property
     def extra(self) -> int:
         return len(self.others)
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
     """What a scorer takes: one array of `rows` items per column, in the signature's order."""
 
-    columns: Mapping[str, Array]
-    rows: int
+    __slots__ = ("_columns", "_make_columns", "cells", "rows")
+
+    def __init__(self, columns: Mapping[str, Array], rows: int) -> None:
+        self._columns: Mapping[str, Array] | None = columns
+        self._make_columns: Callable[[], Mapping[str, Array]] = dict
+        self.rows = rows
+        self.cells: Mapping[str, Sequence[Any]] | None = None
+        """The same columns as Python values, where a decoder has checked these. A double keeps each of their numbers."""
+
+    @classmethod
+    def of_cells(
+        cls, cells: Mapping[str, Sequence[Any]], rows: int, make_columns: Callable[[], Mapping[str, Array]]
+    ) -> Batch:
+        """The arrays are made when they are asked for: a compiled model takes the cells."""
+        batch = cls({}, rows)
+        batch.cells, batch._columns, batch._make_columns = cells, None, make_columns
+        return batch
+
+    @property
+    def columns(self) -> Mapping[str, Array]:
+        if self._columns is None:
+            self._columns = self._make_columns()
+        return self._columns
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
     """The rows of all, in order. All must have the same columns and dtypes."""
     if len(batches) == 1:
         return batches[0]
-    names = batches[0].columns
-    joined = {name: np.concatenate([batch.columns[name] for batch in batches]) for name in names}
-    return Batch(joined, sum(batch.rows for batch in batches))
+    rows = sum(batch.rows for batch in batches)
+    cells = [batch.cells for batch in batches if batch.cells is not None]
+    if len(cells) == len(batches):
+        joined = {name: list(chain.from_iterable(one[name] for one in cells)) for name in cells[0]}
+        return Batch.of_cells(joined, rows, lambda: concatenate_columns(batches))
+    return Batch(concatenate_columns(batches), rows)
+
+
+def concatenate_columns(batches: Sequence[Batch]) -> Mapping[str, Array]:
+    return {name: np.concatenate([batch.columns[name] for batch in batches]) for name in batches[0].columns}
 
 
 def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:

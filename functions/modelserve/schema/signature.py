@@ -54,6 +54,11 @@ class Signature:
 
     def check(self, table: Table) -> Batch:
         """Every column in its type. Raises SignatureMismatch with all bad cells: row, column, reason."""
+        if table.fits:
+            return Batch.of_cells(table.columns, table.rows, lambda: self._check(table).columns)
+        return self._check(table)
+
+    def _check(self, table: Table) -> Batch:
         bad = Report()
         columns = {}
         for column in self.columns:

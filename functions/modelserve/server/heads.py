@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from modelserve.core.errors import AddressTooLong, HeadersTooLarge, MalformedRequest, ServeError, body
-from modelserve.http.bodies import JSON
+from modelserve.payloads.decode import JSON
 from modelserve.payloads.predictions import encode
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -12,9 +12,10 @@ from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.messages import Messages
 from modelserve.events.worker import Worker, subscription_path
-from modelserve.http.bodies import JSON, Headers
+from modelserve.http.bodies import Headers
 from modelserve.http.endpoint import Door, metrics_reply, sent_path
 from modelserve.models.active import ActiveModel
+from modelserve.payloads.decode import JSON
 from modelserve.payloads.predictions import encode
 from modelserve.server import container
 from modelserve.server.process import Process

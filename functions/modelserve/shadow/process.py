@@ -30,8 +30,8 @@ from modelserve.events.envelopes import Message
 from modelserve.http.app import V2_MODEL, Http
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
-from modelserve.payloads import oip_v2
 from modelserve.payloads.differences import Comparison, compare
+from modelserve.payloads.json import oip_v2
 from modelserve.shadow.report import LAST, Report
 from modelserve.shadow.sender import COLLECTING, LONGEST, Offer
 

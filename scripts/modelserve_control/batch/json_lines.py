@@ -9,8 +9,8 @@ from typing import Any
 
 from modelserve.core.errors import MalformedRequest
 from modelserve.models.warmup import NO_LIMITS
-from modelserve.payloads import json as strict_json
-from modelserve.payloads import records as plain
+from modelserve.payloads.json import records as plain
+from modelserve.payloads.json import strict as strict_json
 from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature
 from modelserve_control.batch.chunks import Chunk

@@ -1,7 +1,7 @@
 """The source archive of the functions: the same files give the same bytes, on any machine and at any time.
 
-An archive holds main.py, the package modelserve with its library, made anew, and one requirements.txt, nothing else: no
-commit, no time, no mode and no owner of the machine that made it. Nothing is compressed, since versions of zlib differ in
+An archive holds main.py, the package modelserve and one requirements.txt, nothing else: no commit, no time, no mode and no
+owner of the machine that made it. Nothing is compressed, since versions of zlib differ in
 what they write.
 """
 
@@ -24,7 +24,6 @@ from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import SOURCES
 from modelserve_control.common.progress import Progress
 from modelserve_control.common.provenance import git
-from modelserve_control.deploy import rows_library
 
 PYTHON: Final = "3.11"  # what the requirements are locked for
 REQUIREMENTS: Final[Mapping[str, str]] = {"compiled": "requirements-compiled.txt", "native": "requirements.txt"}
@@ -34,7 +33,6 @@ IGNORED: Final = (
     ".*",
     "__pycache__",
     "*.py[co]",
-    "*.binary",
     "*.egg-info",
     "*~",
     "#*#",
@@ -57,8 +55,7 @@ def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -
         raise NotFound(f"--out {out} is not a directory; make it first.")
     try:
         sources = chosen(root / "functions", runtime)
-        library = rows_library.make(root / "functions")
-        data = archive({name: path.read_bytes() for name, path in sources.items()} | {rows_library.LIBRARY: library})
+        data = archive({name: path.read_bytes() for name, path in sources.items()})
         commit, changed = state(root)
         if changed:
             files = "1 file" if changed == 1 else f"{changed:,} files"
@@ -66,12 +63,10 @@ def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -
         sha256 = hashlib.sha256(data).hexdigest()
         path = out / f"modelserve-{sha256[:16]}.zip"
         write(path, data)
-    except subprocess.CalledProcessError as error:
-        raise NotPackaged(f"rows.c does not compile; mend it: {error.stderr.strip()}") from error
     except OSError as error:
         raise NotPackaged(f"The archive cannot be made: {error.strerror}; see to {error.filename or out}.") from error
     result: dict[str, Any] = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
-    return result | {"python": PYTHON, "files": len(sources) + 1, "commit": commit, "changed": changed}
+    return result | {"python": PYTHON, "files": len(sources), "commit": commit, "changed": changed}
 
 
 def chosen(directory: Path, runtime: str) -> dict[str, Path]:

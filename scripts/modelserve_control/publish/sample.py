@@ -10,9 +10,9 @@ import numpy as np
 from modelserve.core.errors import BadInput, BadSetting, MalformedRequest
 from modelserve.payloads import Limits, Payload, parquet, predictions
 from modelserve.payloads import csv as text_csv
-from modelserve.payloads import json as strict_json
-from modelserve.payloads import mlflow as invocations
-from modelserve.payloads import records as plain
+from modelserve.payloads.json import mlflow as invocations
+from modelserve.payloads.json import records as plain
+from modelserve.payloads.json import strict as strict_json
 from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import MISSING

@@ -21,9 +21,10 @@ import msgspec
 from modelserve.core.errors import MalformedRequest, TooLarge, Unavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http.bodies import INLINE_BYTES, PARQUET, CheckedBody, check_body, off_loop
+from modelserve.http.bodies import INLINE_BYTES, off_loop
 from modelserve.http.decoder.wire import ANSWER, ASK, Ask, Reply, checked_of, encoder, error_of, reply_decoder
 from modelserve.payloads import Limits
+from modelserve.payloads.decode import PARQUET, BodyDecoder, CheckedBody, Protocol
 from modelserve.schema.signature import Signature
 
 logger = logging.getLogger(__name__)
@@ -155,25 +156,28 @@ class Decoder:
     def pid(self) -> int | None:
         return self._child.process.pid if self._child else None
 
-    async def check(self, data: bytes, kind: str, form: str, signature: Signature | None) -> CheckedBody:
+    async def check(self, data: bytes, kind: str, protocol: Protocol, decoder: BodyDecoder) -> CheckedBody:
         """From bytes to checked columns. Raises BadInput, or Unavailable when the decoder was killed."""
         if kind != PARQUET and len(data) <= HERE_BYTES:
-            return await off_loop(len(data), lambda: check_body(data, kind, form, signature, self.limits))
+            checked = decoder.decode_typed(data, kind, protocol)
+            if checked is None:
+                checked = await off_loop(len(data), lambda: decoder.decode_reporting(data, kind, protocol))
+            return checked
         async with self._turn:
-            reply = await self._ask(data, kind, form, signature)
+            reply = await self._ask(data, kind, protocol, decoder.signature)
         if reply.answer is not None:
             return await checked_of(reply.answer)
         if reply.refusal is not None:
             raise error_of(reply.refusal)
         raise Failed
 
-    async def _ask(self, data: bytes, kind: str, form: str, signature: Signature | None) -> Reply:
+    async def _ask(self, data: bytes, kind: str, protocol: Protocol, signature: Signature | None) -> Reply:
         if self._child is not None and not self._child.alive:
             await self._give_up(self._child, kind, 0, "idle")
         if self._child is None:
             self._child = self._start()
         child = self._child
-        head = encoder.encode(Ask(kind, form, self._text(signature)))
+        head = encoder.encode(Ask(kind, protocol, self._text(signature)))
         loop = asyncio.get_running_loop()
         asked = False
         try:

@@ -20,10 +20,10 @@ import msgspec
 
 from modelserve.core import logs, memory
 from modelserve.core.errors import ServeError
-from modelserve.http.bodies import PARQUET, check_body
 from modelserve.http.decoder.wire import ANSWER, ASK, READY, Ask, Refusal, Reply, answer_of
 from modelserve.payloads import Limits
-from modelserve.schema.signature import Signature, from_mlmodel
+from modelserve.payloads.decode import PARQUET, BodyDecoder
+from modelserve.schema.signature import from_mlmodel
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class Decoder:
         try:
             if asked.kind == PARQUET:
                 self.prepare_parquet()
-            signature = signature_of(asked.signature)
-            return Reply(answer_of(check_body(data, asked.kind, asked.form, signature, self.job.limits)))
+            decoder = decoder_of(asked.signature, self.job.limits)
+            return Reply(answer_of(decoder.decode(data, asked.kind, asked.protocol)))
         except ServeError as error:
             return Reply(refusal=Refusal(error.code, error.message, [dict(detail) for detail in error.details]))
         except MemoryError:
@@ -106,8 +106,8 @@ class Decoder:
 
 
 @lru_cache(maxsize=4)
-def signature_of(text: bytes) -> Signature | None:
-    return from_mlmodel(msgspec.json.decode(text)) if text else None
+def decoder_of(text: bytes, limits: Limits) -> BodyDecoder:
+    return BodyDecoder(from_mlmodel(msgspec.json.decode(text)) if text else None, limits)
 
 
 def limit_memory(room: int) -> None:

@@ -25,8 +25,8 @@ from modelserve.core.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from modelserve.http.bodies import CheckedBody
-from modelserve.payloads import Payload
+from modelserve.payloads import Payload, PayloadForm
+from modelserve.payloads.decode import CheckedBody, Protocol
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import Others
 from modelserve.schema.types import Array, objects
@@ -47,7 +47,7 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
     """The body follows. `signature` as the MLmodel has it, in JSON; empty when the model has none."""
 
     kind: str
-    form: str
+    protocol: Protocol
     signature: bytes
 
 
@@ -67,9 +67,8 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
     others: list[str]
     params: msgspec.Raw
     method: str | None
-    plain: bool
-    single: bool
-    outputs: list[str]
+    form: PayloadForm
+    outputs: tuple[str, ...]
     own_id: str | None
 
 
@@ -102,10 +101,9 @@ def answer_of(checked: CheckedBody) -> Answer:
         list(payload.table.others.names),
         raw(dict(payload.params)),
         payload.method,
-        payload.plain,
-        payload.single,
-        checked.outputs,
-        checked.own_id,
+        payload.form,
+        payload.outputs,
+        payload.own_id,
     )
 
 
@@ -191,8 +189,8 @@ async def checked_of(answer: Answer) -> CheckedBody:
             columns[column.name] = np.frombuffer(column.data, column.dtype).reshape(column.shape)
     table = Table({}, answer.rows, Others(frozenset(answer.others)))
     params = cells_decoder.decode(answer.params)
-    payload = Payload(table, params, answer.method, answer.plain, answer.single)
-    return CheckedBody(payload, Batch(columns, answer.rows), answer.outputs, answer.own_id)
+    payload = Payload(table, params, answer.method, answer.form, answer.outputs, answer.own_id)
+    return CheckedBody(payload, Batch(columns, answer.rows))
 
 
 def error_of(refusal: Refusal) -> ServeError:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 from modelserve.core.settings import Settings
-from modelserve.models.compiled.express import Express
 from modelserve.models.scorers.inline import InlineScorer
 from modelserve.models.version import Clock, Prepared
 from modelserve.models.warmup import attempt, manifest_sample, warm
-from modelserve.payloads import Limits
-from modelserve.payloads.predictions import Presentation
-from modelserve.schema.signature import Signature, from_mlmodel
+from modelserve.schema.signature import from_mlmodel
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.download.fetch import read_file
 from modelserve.store.trust.environment import check_environment
 from modelserve.store.versions.manifest import Manifest
 from modelserve.store.versions.resolve import Resolved
-
-if TYPE_CHECKING:
-    from modelserve.models.compiled.runtime import CompiledRuntime
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +44,8 @@ def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: 
         signature=signature,
         environment=manifest.environment,
         run_id=manifest.provenance.get("run_id"),
-        express=express(runtime, manifest, signature, settings),
     )
 
 
 def import_runtime() -> None:
     import onnxruntime  # noqa: F401 - while the bytes arrive
-
-
-def express(
-    runtime: CompiledRuntime, manifest: Manifest, signature: Signature | None, settings: Settings
-) -> Express | None:
-    limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
-    if signature is None:
-        return None
-    try:
-        return Express(runtime, signature, Presentation.from_manifest(manifest.presentation), limits)
-    except ValueError:
-        return None

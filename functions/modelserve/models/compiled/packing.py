@@ -76,6 +76,7 @@ class Codes(dict[Any, str]):
 
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(zip(lookup.keys, map(chr, lookup.codes), strict=True))
+        self.column = lookup.column.name
         self.other = chr(lookup.other)
         self[None] = self.pop(NULL_TEXT, self.other)  # of null alone: a text of these letters is one of the others
 
@@ -90,18 +91,24 @@ class Packing:
 
     def of_batch(self, batch: Batch) -> dict[str, Array]:
         """Tensors by name. Raises SignatureMismatch for whole numbers that a double cannot keep."""
-        plan, rows = self.plan, batch.rows
-        feeds = {tensor: own_tensor(column, batch.columns[column.name]) for tensor, column in plan.texts.items()}
-        if plan.numbers:
-            parts = [doubles(column, batch.columns[column.name]) for column in plan.numbers]
+        plan = self.plan
+        # Cells of a decoder go without arrays of their own. Only tensors are wider than one, and these have no cells.
+        columns: Mapping[str, Any] = batch.columns if batch.cells is None else batch.cells
+        feeds = {tensor: own_tensor(column, columns[column.name]) for tensor, column in plan.texts.items()}
+        if plan.numbers and batch.cells is None:
+            parts = [doubles(column, columns[column.name]) for column in plan.numbers]
             feeds[NUMBERS] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        elif plan.numbers:
+            numbers = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64)
+            feeds[NUMBERS] = np.ascontiguousarray(numbers.T)
         if plan.lookups:
-            cells = (batch.columns[lookup.column.name].tolist() for lookup in plan.lookups)
-            feeds[CODES] = codes_tensor(map(look_up, self.codes, cells), rows)
+            cells = (columns[codes.column] for codes in self.codes)
+            values = (column.tolist() if isinstance(column, np.ndarray) else column for column in cells)
+            feeds[CODES] = codes_tensor(map(look_up, self.codes, values), batch.rows)
         return feeds
 
 
-def look_up(codes: Codes, cells: Sequence[Any]) -> Iterable[str]:
+def look_up(codes: Codes, cells: Iterable[Any]) -> Iterable[str]:
     return map(codes.__getitem__, cells)
 
 
@@ -111,12 +118,11 @@ def codes_tensor(columns: Iterable[Iterable[str]], rows: int) -> Array:
     return np.frombuffer(found, dtype="<u4").reshape(-1, rows).T.astype(np.int64, order="C")
 
 
-def own_tensor(column: Input, values: Array) -> Array:
+def own_tensor(column: Input, texts: Iterable[Any]) -> Array:
     """(rows, 1) of texts."""
     if column.nullable or column.lower:
-        changed = [NULL_TEXT if text is None else text.lower() if column.lower else text for text in values]
-        values = np.array(changed, dtype=object)
-    return values.reshape(-1, 1)
+        texts = [NULL_TEXT if text is None else text.lower() if column.lower else text for text in texts]
+    return np.array(texts, dtype=object).reshape(-1, 1)
 
 
 def doubles(column: Input, values: Array) -> Array:
@@ -129,6 +135,8 @@ def doubles(column: Input, values: Array) -> Array:
 
 def refuse_inexact(column: Input, values: Array) -> None:
     """A double keeps whole numbers up to 2**53 only, and a compiled model is fed doubles."""
+    if values.min(initial=0) >= -EXACT and values.max(initial=0) <= EXACT:
+        return
     rows = np.unique(np.nonzero((values > EXACT) | (values < -EXACT))[0])
     if rows.size:
         details = [

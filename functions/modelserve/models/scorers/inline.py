@@ -1,21 +1,34 @@
-"""Scoring without a queue, for runtimes that answer in microseconds and leave the interpreter to others meanwhile."""
+"""Scoring without a queue, for runtimes that answer in microseconds and leave the interpreter to others meanwhile.
+
+A call costs far more than a row in it, so requests that are there at the same time are one call. Nobody waits for others
+to come: what was read in one turn of the event loop is scored before the next.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from modelserve.core.errors import ModelFailed, Overloaded, ServeError
 from modelserve.models.protocols import Runtime
-from modelserve.models.scorers.outputs import score_rows
-from modelserve.schema.batch import Batch
+from modelserve.models.scorers.outputs import score_rows, split
+from modelserve.schema.batch import Batch, concatenate
 
 logger = logging.getLogger(__name__)
 
 # A batch of so many rows is scored in about half a millisecond; a larger one would keep other requests waiting.
 INLINE_ROWS: Final = 256
+# Requests of more rows than these gain little from being scored together.
+FEW_ROWS: Final = 16
+
+Outputs = dict[str, Any]
+
+
+class Waiting(NamedTuple):
+    batch: Batch
+    outputs: asyncio.Future[Outputs]
 
 
 class InlineScorer:
@@ -24,14 +37,23 @@ class InlineScorer:
     def __init__(self, runtime: Runtime, max_pending_rows: int) -> None:
         self.runtime = runtime
         self.max_pending_rows = max_pending_rows
-        self.calls = 0
         self._pending_rows = 0
+        self._concurrent = False
+        """Whether the last turn of the loop that had a request had several."""
+        self._asked = 0  # in this turn of the loop, while requests come alone
+        self._waiting: list[Waiting] = []
+        self._waiting_rows = 0
+        self._methods: tuple[str, ...] = ()  # what those that wait ask for
 
-    async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> dict[str, Any]:
+    async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
-        self.calls += 1
         if batch.rows <= INLINE_ROWS:
-            return self._score(batch, methods, params)
+            if batch.cells is None or batch.rows > FEW_ROWS or params or not self.runtime.mergeable:
+                return self._score(batch, methods, params)
+            loop = asyncio.get_running_loop()
+            if self._is_solo(loop) or (self._waiting and methods != self._methods):
+                return self._score(batch, methods, params)
+            return await self._join(batch, methods, loop)
         if self._pending_rows and self._pending_rows + batch.rows > self.max_pending_rows:
             raise Overloaded(f"More than {self.max_pending_rows} rows wait for the model.")
         self._pending_rows += batch.rows
@@ -40,7 +62,60 @@ class InlineScorer:
         finally:
             self._pending_rows -= batch.rows
 
-    def _score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> dict[str, Any]:
+    def _is_solo(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether requests come one by one. Then there is nobody to be scored with."""
+        if self._concurrent:
+            return False
+        if not self._asked:
+            loop.call_soon(self._end_turn)
+        self._asked += 1
+        return True
+
+    def _end_turn(self) -> None:
+        self._concurrent = self._asked > 1
+        self._asked = 0
+
+    def _join(self, batch: Batch, methods: tuple[str, ...], loop: asyncio.AbstractEventLoop) -> asyncio.Future[Outputs]:
+        """What `_score` gives for these rows, scored with all others of this turn of the loop."""
+        if self._waiting_rows + batch.rows > INLINE_ROWS:
+            self._flush()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        found: asyncio.Future[Outputs] = loop.create_future()
+        self._waiting.append(Waiting(batch, found))
+        self._waiting_rows += batch.rows
+        self._methods = methods
+        return found
+
+    def _flush(self) -> None:
+        waiting = self._waiting
+        if not waiting:  # scored already, to make room
+            return
+        self._waiting, self._waiting_rows = [], 0
+        self._concurrent = len(waiting) > 1
+        parts = self._score_together([one.batch for one in waiting]) if self._concurrent else None
+        for place, (batch, future) in enumerate(waiting):
+            if future.done():  # its request was given up
+                continue
+            try:
+                # Where one of them is to blame, each is scored by itself.
+                future.set_result(parts[place] if parts else self._score(batch, self._methods, {}))
+            except ServeError as error:
+                future.set_exception(error)
+
+    def _score_together(self, batches: list[Batch]) -> list[Outputs] | None:
+        """None when the model does not score these rows together."""
+        try:
+            found = score_rows(self.runtime, concatenate(batches), self._methods, {})
+        except Exception:
+            return None
+        sizes = [batch.rows for batch in batches]
+        parts = [split(output, sizes) for output in found.values()]
+        if None in parts:
+            return None
+        return [dict(zip(found, outputs, strict=True)) for outputs in zip(*parts, strict=True)]
+
+    def _score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
         try:
             return score_rows(self.runtime, batch, methods, params)
         except ServeError:

@@ -88,6 +88,9 @@ def holds_arrays(output: Any) -> bool:
 
 def row_values(output: Any, rows: int, method: str) -> list[Any]:
     """JSON values, one per row. Raises RowsMismatch."""
+    if type(output) is np.ndarray and output.dtype.kind in "biuf" and output.shape[:1] == (rows,):
+        values: list[Any] = output.tolist()
+        return values
     check_rows(output, rows, method)
     if has_parts(output, method):
         return [list(row) for row in zip(*map(by_row, output), strict=True)]

@@ -19,7 +19,7 @@ from modelserve.events.records import Records
 from modelserve.models.protocols import Scorer
 from modelserve.models.scorers.inline import InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
-from modelserve.payloads import json as strict_json
+from modelserve.payloads.json import strict as strict_json
 from modelserve.schema.batch import Batch, Table
 from signatures import signature
 from tiny import Tiny, double, loaded

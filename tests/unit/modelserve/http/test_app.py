@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http import bodies
 from modelserve.http.app import Http
-from modelserve.http.bodies import PARQUET
 from modelserve.models import version as loading
 from modelserve.models.version import header_value
+from modelserve.payloads import decode
+from modelserve.payloads.decode import PARQUET
 from modelserve.schema.signature import check_table
 from signatures import signature
 from tiny import Holding, Tiny, loaded
@@ -75,12 +75,12 @@ def test_an_answer_that_cannot_be_signed_is_the_one_failure(monkeypatch: pytest.
 
 
 def v2(rows: int) -> bytes:
-    tensor = {"name": "x", "shape": [rows], "datatype": "FP64", "data": [0.5] * rows}
+    tensor = {"name": "x", "shape": [rows], "datatype": "FP64", "data": [[0.5]] * rows}
     return json.dumps({"inputs": [tensor]}).encode()
 
 
 @pytest.mark.parametrize("path", ["/predict", "/v2/models/tiny/infer"])
-@pytest.mark.parametrize(("rows", "here"), [(1, True), (9_000, False)])
+@pytest.mark.parametrize(("rows", "here"), [(1, True), (5_000, False)])
 def test_many_rows_are_decoded_and_checked_on_another_thread(
     monkeypatch: pytest.MonkeyPatch, path: str, rows: int, here: bool
 ) -> None:
@@ -91,8 +91,8 @@ def test_many_rows_are_decoded_and_checked_on_another_thread(
         return checking(*args)
 
     checking = check_table
-    monkeypatch.setattr(bodies, "check_table", check)
-    body = json.dumps([{"x": 0.5}] * rows).encode() if path == "/predict" else v2(rows)
+    monkeypatch.setattr(decode, "check_table", check)
+    body = json.dumps([{"x": 0.5, "y": []}] * rows).encode() if path == "/predict" else v2(rows)
     assert post(path, body).status_code == 200
     assert [thread == threading.get_ident() for thread in threads] == [here]
 

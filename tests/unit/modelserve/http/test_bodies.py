@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from modelserve.core.errors import MalformedRequest, Overloaded, TooLarge, UnsupportedMediaType
 from modelserve.http import bodies
-from modelserve.payloads import Limits
+from modelserve.payloads import Limits, PayloadForm
+from modelserve.payloads.decode import CSV, JSON, PARQUET, BodyDecoder, Protocol, decode_body
 from signatures import LIMITS, signature
 
 
@@ -37,12 +38,12 @@ def raw(headers: dict[str, str]) -> dict[bytes, bytes]:
 @pytest.mark.parametrize(
     ("header", "kind"),
     [
-        (None, bodies.JSON),
-        ("application/json", bodies.JSON),
-        ("Application/JSON; charset=UTF-8", bodies.JSON),
-        ('application/json; charset="utf8"', bodies.JSON),
-        ("text/csv; header=present", bodies.CSV),
-        ("application/vnd.apache.parquet", bodies.PARQUET),
+        (None, JSON),
+        ("application/json", JSON),
+        ("Application/JSON; charset=UTF-8", JSON),
+        ('application/json; charset="utf8"', JSON),
+        ("text/csv; header=present", CSV),
+        ("application/vnd.apache.parquet", PARQUET),
     ],
 )
 def test_the_media_type_is_read_without_its_parameters(header: str | None, kind: str) -> None:
@@ -88,19 +89,17 @@ def test_a_compressed_body_is_not_taken(encoding: str) -> None:
 
 def test_plain_records_are_taken_only_where_they_are_meant() -> None:
     known = signature(a="long")
-    assert bodies.decode_body(b'{"a": 1}', bodies.JSON, known, LIMITS, records=True).plain
+    assert decode_body(b'{"a": 1}', JSON, Protocol.PREDICT, known, LIMITS).form is not PayloadForm.INVOCATION
     with pytest.raises(MalformedRequest, match="exactly one of"):
-        bodies.decode_body(b'{"a": 1}', bodies.JSON, known, LIMITS, records=False)
-    assert not bodies.decode_body(b'{"inputs": {"a": [1]}}', bodies.JSON, known, LIMITS, records=True).plain
-    assert not bodies.decode_body(b"a\n1\n", bodies.CSV, known, LIMITS, records=True).plain
+        decode_body(b'{"a": 1}', JSON, Protocol.INVOCATIONS, known, LIMITS)
+    assert decode_body(b'{"inputs": {"a": [1]}}', JSON, Protocol.PREDICT, known, LIMITS).form is PayloadForm.INVOCATION
+    assert decode_body(b"a\n1\n", CSV, Protocol.PREDICT, known, LIMITS).form is PayloadForm.INVOCATION
 
 
-@pytest.mark.parametrize(
-    ("kind", "message"), [(bodies.JSON, "The body is empty."), (bodies.PARQUET, "not a readable Parquet")]
-)
+@pytest.mark.parametrize(("kind", "message"), [(JSON, "The body is empty."), (PARQUET, "not a readable Parquet")])
 def test_an_empty_body_is_malformed(kind: str, message: str) -> None:
     with pytest.raises(MalformedRequest, match=message):
-        bodies.decode_body(b"", kind, None, LIMITS, records=True)
+        decode_body(b"", kind, Protocol.PREDICT, None, LIMITS)
 
 
 def test_only_large_bodies_are_decoded_on_another_thread() -> None:
@@ -167,13 +166,13 @@ def test_a_body_that_finds_no_room_is_not_read(announced: bool) -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b'[{"a": 1}, {"b": 1}, {"c": 1}]', bodies.JSON),
-        (b'{"a": [[1], [2], [3], [4]]}', bodies.JSON),
-        (b"a,b\n1,2\n3,4\n5,6\n", bodies.CSV),
+        (b'[{"a": 1}, {"b": 1}, {"c": 1}]', JSON),
+        (b'{"a": [[1], [2], [3], [4]]}', JSON),
+        (b"a,b\n1,2\n3,4\n5,6\n", CSV),
     ],
     ids=["columns that the rows have together", "nested", "csv"],
 )
 def test_more_cells_than_the_limit_are_not_made(data: bytes, kind: str) -> None:
     few = Limits(rows=10, columns=10, depth=10, cells=7)
     with pytest.raises(TooLarge, match="more than 7 values, the limit MAX_CELLS"):
-        bodies.check_body(data, kind, bodies.RECORDS, None, few)
+        BodyDecoder(None, few).decode(data, kind, Protocol.PREDICT)

@@ -14,7 +14,8 @@ import pytest
 from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch, UnknownMethod
 from modelserve.models import scoring
 from modelserve.models.scorers.inline import InlineScorer
-from modelserve.payloads import Payload
+from modelserve.payloads import Payload, PayloadForm
+from modelserve.payloads.decode import check_payload
 from modelserve.payloads.predictions import Presentation
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import Others
@@ -217,16 +218,9 @@ def test_only_many_results_are_converted_on_another_thread() -> None:
 
 
 def test_a_checked_payload_keeps_no_cells() -> None:
-    with loaded(Tiny(), X) as made:
-        request, batch = scoring.check_payload(
-            made, Payload(Table({"x": [1, 2]}, 2, OTHERS), {"k": 1}, "predict", True)
-        )
-    assert (request.table, request.params, request.method, request.plain) == (
-        Table({}, 2, OTHERS),
-        {"k": 1},
-        "predict",
-        True,
-    )
+    payload = Payload(Table({"x": [1, 2]}, 2, OTHERS), {"k": 1}, "predict", PayloadForm.RECORDS)
+    request, batch = check_payload(payload, X)
+    assert request == replace(payload, table=Table({}, 2, OTHERS))
     assert batch.columns["x"].tolist() == [1.0, 2.0]
 
 

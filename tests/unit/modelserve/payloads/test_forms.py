@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelserve.http.bodies import CSV, JSON, PARQUET, decode_body
-from modelserve.payloads import oip_v2
-from modelserve.payloads import records as plain
+from modelserve.payloads.decode import CSV, JSON, PARQUET, Protocol, decode_body
+from modelserve.payloads.json import oip_v2
+from modelserve.payloads.json import records as plain
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from signatures import LIMITS, signature
@@ -105,8 +105,10 @@ def batches(known: Signature, columns: dict[str, str], records: list[dict[str, A
     }
     bodies = {name: (json.dumps(value).encode(), JSON) for name, value in forms.items()}
     bodies |= {"csv": (as_csv(records), CSV), "parquet": (as_parquet(columns, records), PARQUET)}
-    tables = {name: decode_body(data, kind, known, LIMITS, True).table for name, (data, kind) in bodies.items()}
-    tables["v2"] = oip_v2.parse(json.loads(json.dumps(as_v2(columns, ready))), known, LIMITS)[0].table
+    tables = {
+        name: decode_body(data, kind, Protocol.PREDICT, known, LIMITS).table for name, (data, kind) in bodies.items()
+    }
+    tables["v2"] = oip_v2.parse(json.loads(json.dumps(as_v2(columns, ready))), known, LIMITS).table
     if len(records) == 1:
         pairs = [(name, as_text(value)) for name, value in records[0].items()]
         tables["query"] = plain.parse_query(pairs, known, LIMITS).table

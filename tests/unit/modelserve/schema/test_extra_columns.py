@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from modelserve.payloads import csv as text_csv
-from modelserve.payloads import records as plain
+from modelserve.payloads.json import records as plain
 from modelserve.schema.extra_columns import MOST_NAMES, Others
 from signatures import LIMITS, bad_cells, signature, table
 

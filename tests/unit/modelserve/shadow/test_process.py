@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modelserve.core.settings import Settings
-from modelserve.payloads.oip_v2 import tensor_of
+from modelserve.payloads.json.oip_v2 import tensor_of
 from modelserve.shadow.process import MOST_COMPLAINTS, TOGETHER, Challenger, Marked, compared
 from modelserve.shadow.report import Report
 from modelserve.shadow.sender import Offer

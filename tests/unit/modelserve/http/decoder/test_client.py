@@ -12,9 +12,9 @@ import pytest
 
 from decoding import CASES, with_decoder
 from modelserve.core.errors import MalformedRequest, ServeError, Unavailable
-from modelserve.http.bodies import CheckedBody
 from modelserve.http.decoder import client as decoders
 from modelserve.http.decoder.client import Decoder
+from modelserve.payloads.decode import CheckedBody
 from tiny import PROMPT_SECONDS
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from decoding import CASES, KNOWN, LIMITS, SETTINGS, dumped, parquet, with_decoder
 from modelserve.core.errors import TooLarge
-from modelserve.http.bodies import JSON, PARQUET, RECORDS
 from modelserve.http.decoder import client as decoders
 from modelserve.http.decoder.client import Child, Decoder
 from modelserve.http.decoder.wire import ASK
+from modelserve.payloads.decode import JSON, PARQUET, BodyDecoder, Protocol
 from modelserve_control.common.processes import SOURCES
 from tiny import PROMPT_SECONDS
 
@@ -52,7 +52,7 @@ def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
 
     async def work(made: Decoder) -> None:
         with pytest.raises(TooLarge, match="more memory than there is for it; use `modelserve score`"):
-            await made.check(large, PARQUET, RECORDS, KNOWN)
+            await made.check(large, PARQUET, Protocol.PREDICT, BodyDecoder(KNOWN, LIMITS))
         assert (await made.check(*CASES["parquet"])).batch.rows == 2
 
     with_decoder(work, replace(SETTINGS, max_request_bytes=1))
@@ -64,7 +64,7 @@ def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
 
     async def work(made: Decoder) -> None:
         with pytest.raises(TooLarge, match="more memory than there is for it; use `modelserve score`"):
-            await made.check(large, JSON, RECORDS, KNOWN)
+            await made.check(large, JSON, Protocol.PREDICT, BodyDecoder(KNOWN, LIMITS))
         assert (await made.check(*CASES["records"])).batch.rows == 2
 
     with_decoder(work, replace(SETTINGS, max_request_bytes=1))
@@ -113,15 +113,16 @@ def test_it_leaves_no_core_file_which_would_hold_a_body() -> None:
 SERVER = """
 import asyncio, os, sys
 from modelserve.http.decoder import client as decoder
-from modelserve.http.bodies import JSON, RECORDS
+from modelserve.payloads.decode import JSON, BodyDecoder, Protocol
 from modelserve.core.metrics import Metrics
 from modelserve.payloads import Limits
 from modelserve.core.settings import Settings
 
 async def main():
     decoder.HERE_BYTES = -1
-    made = decoder.Decoder(Settings.from_environ({}), Limits(9, 9, 9), Metrics(enabled=False))
-    await made.check(b'{"a": 1}', JSON, RECORDS, None)
+    limits = Limits(9, 9, 9)
+    made = decoder.Decoder(Settings.from_environ({}), limits, Metrics(enabled=False))
+    await made.check(b'{"a": 1}', JSON, Protocol.PREDICT, BodyDecoder(None, limits))
     print(made.pid, flush=True)
     sys.stdin.read()
 

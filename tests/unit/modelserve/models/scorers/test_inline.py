@@ -89,3 +89,72 @@ class Short(Recording):
 def test_another_number_of_rows_is_no_answer(rows: int) -> None:
     with pytest.raises(RowsMismatch):
         run(InlineScorer(Short(), 10_000), rows)
+
+
+# --- requests that are there at the same time ---
+
+
+class Doubling(Recording):
+    """Twice `x`; raises on a negative one. `calls` has the rows and the methods of each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[int, tuple[str, ...]]] = []
+
+    def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+        self.calls.append((batch.rows, tuple(methods)))
+        cells = np.array(batch.columns["x"])
+        if cells.min() < 0:
+            raise ValueError("negative")
+        return {method: cells * (2 if method == "predict" else 3) for method in methods}
+
+
+def cells(*values: float) -> Batch:
+    return Batch.of_cells({"x": values}, len(values), lambda: {"x": np.array(values)})
+
+
+def ask(scorer: InlineScorer, *asked: tuple[Batch, str], turns: int = 2) -> list[Any]:
+    """What the last of several turns of the loop gives: a scorer learns from the one before that several come."""
+
+    async def once() -> list[Any]:
+        made = [scorer.score(batch, (method,), {}) for batch, method in asked]
+        found = await asyncio.gather(*made, return_exceptions=True)
+        return [
+            one if isinstance(one, BaseException) else one[method].tolist()
+            for one, (_, method) in zip(found, asked, strict=True)
+        ]
+
+    async def run() -> list[Any]:
+        for _ in range(turns):
+            found = await once()
+        return found
+
+    return asyncio.run(run())
+
+
+def test_requests_at_once_are_one_call_and_each_has_its_own_answer() -> None:
+    runtime = Doubling()
+    asked = [(cells(1), "predict"), (cells(2, 3, 4), "predict"), (cells(5), "triple"), (cells(6), "predict")]
+    assert ask(InlineScorer(runtime, 100), *asked) == [[2.0], [4.0, 6.0, 8.0], [15.0], [12.0]]
+    assert sorted(runtime.calls[:4]) == [(1, ("predict",)), (1, ("predict",)), (1, ("triple",)), (3, ("predict",))]
+    assert sorted(runtime.calls[4:]) == [(1, ("triple",)), (5, ("predict",))]
+
+
+def test_one_that_the_model_does_not_score_takes_none_of_the_others_with_it() -> None:
+    first, bad, last = ask(InlineScorer(Doubling(), 100), *((cells(x), "predict") for x in (1, -1, 3)))
+    assert (first, last) == ([2.0], [6.0])
+    assert isinstance(bad, ModelFailed)
+
+
+def test_a_request_that_comes_alone_waits_for_nobody() -> None:
+    runtime = Doubling()
+    scorer = InlineScorer(runtime, 100)
+    assert ask(scorer, (cells(1), "predict"), turns=5) == [[2.0]]
+    assert [rows for rows, _ in runtime.calls] == [1] * 5
+
+
+def test_no_more_rows_are_put_together_than_are_scored_on_the_loop() -> None:
+    runtime = Doubling()
+    asked = [(cells(*range(16)), "predict")] * (INLINE_ROWS // 16 + 1)
+    assert ask(InlineScorer(runtime, 100), *asked) == [[2.0 * x for x in range(16)]] * len(asked)
+    assert max(rows for rows, _ in runtime.calls) == INLINE_ROWS

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelserve.core.errors import MalformedRequest
-from modelserve.payloads import json as strict_json
+from modelserve.payloads.json import strict as strict_json
 
 VALID = [
     b"{}", b" [1] ", b"null", b'"\\ud83d\\ude00"', b"-0", b"1e-400", b"18446744073709551616", b"-" + b"1" * 4000,

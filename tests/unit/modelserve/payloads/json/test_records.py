@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from modelserve.core.errors import InvalidParams, MalformedRequest, TooLarge
-from modelserve.payloads import records as plain
+from modelserve.payloads import PayloadForm
+from modelserve.payloads.json import records as plain
 from signatures import LIMITS, nameless, signature, signature_of, tensor
 
 PAIR = signature(a="long", s="string?")
@@ -23,13 +24,13 @@ PAIR = signature(a="long", s="string?")
 def test_one_record_gives_one_result_and_a_list_a_list(value: Any, columns: Any, single: bool) -> None:
     payload = plain.parse(value, PAIR, LIMITS)
     assert {name: list(cells) for name, cells in payload.table.columns.items()} == columns
-    assert (payload.plain, payload.single) == (True, single)
+    assert payload.form is (PayloadForm.RECORD if single else PayloadForm.RECORDS)
 
 
 @pytest.mark.parametrize(("value", "cells"), [({"k": 1}, [{"k": 1}]), ([{"k": 1}, {"k": 2}], [{"k": 1}, {"k": 2}])])
 def test_a_model_of_nameless_objects_takes_each_object_as_a_value(value: Any, cells: list[Any]) -> None:
     payload = plain.parse(value, nameless("any"), LIMITS)
-    assert (payload.table.columns, payload.single) == ({"0": cells}, type(value) is dict)
+    assert (payload.table.columns, payload.form is PayloadForm.RECORD) == ({"0": cells}, type(value) is dict)
 
 
 @pytest.mark.parametrize("value", [5, "text", None, True])
@@ -42,7 +43,7 @@ def test_a_query_is_one_record_read_by_the_signatures_types() -> None:
     pairs = [("a", "7"), ("s", "7"), ("other", "1"), ("predict_method", "predict_proba")]
     payload = plain.parse_query(pairs, PAIR, LIMITS)
     assert (payload.table.columns, payload.table.extra) == ({"a": [7], "s": ["7"]}, 1)
-    assert (payload.method, payload.plain, payload.single) == ("predict_proba", True, True)
+    assert (payload.method, payload.form) == ("predict_proba", PayloadForm.RECORD)
 
 
 def test_an_empty_query_value_is_null() -> None:

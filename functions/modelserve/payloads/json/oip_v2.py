@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from modelserve.core.errors import MalformedRequest
-from modelserve.payloads import Limits, Payload, tables
-from modelserve.payloads.mlflow import split_params
+from modelserve.payloads import Limits, Payload, PayloadForm, tables
+from modelserve.payloads.json.mlflow import split_params
 from modelserve.payloads.predictions import encode
 from modelserve.schema.signature import Signature
 from modelserve.schema.tensors import flatten
@@ -23,8 +23,8 @@ DATATYPES: Final[dict[str, type | tuple[type, ...]]] = {
 MAX_DIMENSIONS: Final = 32  # what numpy took before version 2
 
 
-def parse(value: Any, signature: Signature | None, limits: Limits) -> tuple[Payload, list[str]]:
-    """The payload and the outputs asked for. Raises MalformedRequest naming the input at fault by its place."""
+def parse(value: Any, signature: Signature | None, limits: Limits) -> Payload:
+    """Raises MalformedRequest naming the input at fault by its place."""
     if type(value) is not dict or type(value.get("inputs")) is not list or not value["inputs"]:
         raise MalformedRequest("The body must be an object with inputs, a list of tensors.")
     columns: dict[str, list[Any]] = {}
@@ -38,7 +38,9 @@ def parse(value: Any, signature: Signature | None, limits: Limits) -> tuple[Payl
         columns = dict(zip(signature.names, columns.values(), strict=True))
     params, method = split_params({"parameters": value.get("parameters")})
     table = tables.from_columns(columns, signature, limits)
-    return Payload(table, params, method), output_names(value.get("outputs"))
+    own_id = value["id"] if type(value.get("id")) is str else None
+    outputs = tuple(output_names(value.get("outputs")))
+    return Payload(table, params, method, PayloadForm.TENSORS, outputs, own_id)
 
 
 def parse_input(tensor: Any, place: int, tensors: bool, limits: Limits) -> tuple[str, list[Any]]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from modelserve.core.errors import InvalidParams, MalformedRequest, ServeError, TooLarge
-from modelserve.payloads import Limits
-from modelserve.payloads import mlflow as invocations
+from modelserve.payloads import Limits, PayloadForm
+from modelserve.payloads.json import mlflow as invocations
 from modelserve.schema.signature import Signature
 from signatures import LIMITS, nameless, signature, signature_of, tensor
 
@@ -98,7 +98,7 @@ def test_each_form_gives_the_same_columns(known: Signature | None, value: Any, c
     payload = invocations.parse(value, known, LIMITS)
     assert {name: list(cells) for name, cells in payload.table.columns.items()} == columns
     assert (payload.table.rows, payload.table.extra) == (len(next(iter(columns.values()))), 0)
-    assert (payload.params, payload.method, payload.plain, payload.single) == ({}, None, False, False)
+    assert (payload.params, payload.method, payload.form) == ({}, None, PayloadForm.INVOCATION)
     if known:
         known.check(payload.table)
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from modelserve.core.errors import MalformedRequest
-from modelserve.payloads import oip_v2
+from modelserve.payloads import Payload
+from modelserve.payloads.json import oip_v2
 from modelserve.schema.signature import Signature
 from signatures import LIMITS, nameless, signature, signature_of, tensor
 
@@ -17,7 +18,7 @@ def entry(name: Any = "a", shape: Any = (2,), datatype: Any = "INT64", data: Any
     return {"name": name, "shape": listed[0], "datatype": datatype, "data": listed[1]}
 
 
-def parse(*inputs: Any, known: Signature | None = None, **more: Any) -> tuple[Any, list[str]]:
+def parse(*inputs: Any, known: Signature | None = None, **more: Any) -> Payload:
     return oip_v2.parse({"inputs": list(inputs), **more}, known, LIMITS)
 
 
@@ -70,8 +71,8 @@ REFUSED: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("known", "inputs", "columns"), COLUMNS)
 def test_tensors_become_columns(known: Signature | None, inputs: list[Input], columns: dict[str, list[Any]]) -> None:
-    payload, outputs = parse(*inputs, known=known)
-    assert (payload.table.columns, outputs, payload.method) == (columns, [], None)
+    payload = parse(*inputs, known=known)
+    assert (payload.table.columns, payload.outputs, payload.method) == (columns, (), None)
 
 
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=range(len(REFUSED)))
@@ -83,10 +84,10 @@ def test_a_tensor_at_fault_is_named_by_its_place(value: Any, message: str) -> No
 
 
 def test_parameters_and_outputs_name_methods() -> None:
-    payload, outputs = parse(
+    payload = parse(
         entry(), parameters={"predict_method": "p", "k": 1}, outputs=[{"name": "predict"}, {"name": "predict_proba"}]
     )
-    assert (payload.method, payload.params, outputs) == ("p", {"k": 1}, ["predict", "predict_proba"])
+    assert (payload.method, payload.params, payload.outputs) == ("p", {"k": 1}, ("predict", "predict_proba"))
 
 
 ANSWERS: list[tuple[Any, str, list[int], list[Any]]] = [

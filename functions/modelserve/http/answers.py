@@ -1,0 +1,46 @@
+"""From a checked body to the value that answers it, by the form that came."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from modelserve.models import scoring
+from modelserve.models.version import Loaded
+from modelserve.payloads import Payload, PayloadForm
+from modelserve.payloads.decode import CheckedBody
+from modelserve.payloads.json import oip_v2
+from modelserve.schema.batch import Batch
+
+
+async def answer(loaded: Loaded, checked: CheckedBody) -> Any:
+    """Raises what the caller turns into the one error shape."""
+    return await ANSWERS[checked.payload.form](loaded, *checked)
+
+
+async def predictions(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
+    return {"predictions": await scoring.predict(loaded, batch, payload.params, payload.method)}
+
+
+async def result(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
+    return (await results(loaded, payload, batch))[0]
+
+
+async def results(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
+    return await scoring.batch_results(loaded, batch, payload.params, payload.method)
+
+
+async def tensors(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
+    methods = [scoring.check_method(loaded, name) for name in payload.outputs or [payload.method]]
+    outputs = await scoring.score(loaded, batch, methods, payload.params)
+    found = await scoring.for_rows(batch.rows, lambda: [oip_v2.tensor_of(name, outputs[name]) for name in methods])
+    own = {} if payload.own_id is None else {"id": payload.own_id}
+    return {"model_name": loaded.name, "model_version": loaded.version, "outputs": found, **own}
+
+
+ANSWERS: Final[Mapping[PayloadForm, Callable[[Loaded, Payload, Batch], Awaitable[Any]]]] = {
+    PayloadForm.INVOCATION: predictions,
+    PayloadForm.RECORD: result,
+    PayloadForm.RECORDS: results,
+    PayloadForm.TENSORS: tensors,
+}

@@ -1,0 +1,121 @@
+"""From the bytes of a request to its table, whatever its media type and form.
+
+JSON is read by the signature's own types first (`typed`). Whatever they do not take goes to the decoder that reports what
+is wrong, or finds that it is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from modelserve.core.errors import MalformedRequest
+from modelserve.payloads import Limits, Payload, tables
+from modelserve.payloads.json import mlflow as invocations
+from modelserve.payloads.json import oip_v2
+from modelserve.payloads.json import records as plain_records
+from modelserve.payloads.json import strict as strict_json
+from modelserve.payloads.json.typed.decoder import Reader, TypedDecoder
+from modelserve.schema.batch import Batch
+from modelserve.schema.signature import Signature, check_table
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+MEDIA_TYPES: Final = (JSON, CSV, PARQUET)
+
+
+class Protocol(StrEnum):
+    """What an address speaks."""
+
+    PREDICT = "predict"
+    """Plain records, and all of MLflow's forms."""
+    INVOCATIONS = "invocations"
+    """MLflow's forms."""
+    V2 = "v2"
+    """The Open Inference Protocol."""
+
+
+def parse_predict(value: Any, signature: Signature | None, limits: Limits) -> Payload:
+    if invocations.is_form(value, signature):
+        return invocations.parse(value, signature, limits)
+    return plain_records.parse(value, signature, limits)
+
+
+class JsonForms(NamedTuple):
+    """The two decoders of the JSON that a protocol has."""
+
+    parse: Callable[[Any, Signature | None, Limits], Payload]
+    """From decoded values, with a reason for whatever is wrong."""
+    read: Reader
+    """From bytes by the types of a signature: only what is right, and fast."""
+
+
+JSON_FORMS: Final[Mapping[Protocol, JsonForms]] = {
+    Protocol.PREDICT: JsonForms(parse_predict, TypedDecoder.read_predict),
+    Protocol.INVOCATIONS: JsonForms(invocations.parse, TypedDecoder.read_invocation),
+    Protocol.V2: JsonForms(oip_v2.parse, TypedDecoder.read_tensors),
+}
+
+
+class CheckedBody(NamedTuple):
+    payload: Payload
+    """Without its cells, which take many times the memory of the checked columns."""
+    batch: Batch
+
+
+def check_payload(payload: Payload, signature: Signature | None) -> CheckedBody:
+    """Raises SignatureMismatch."""
+    return CheckedBody(payload.without_cells(), check_table(payload.table, signature))
+
+
+class BodyDecoder:
+    """Decodes and checks for one version."""
+
+    def __init__(self, signature: Signature | None, limits: Limits) -> None:
+        self.signature = signature
+        self.limits = limits
+        self.typed: TypedDecoder | None = None
+        if signature is not None:
+            with suppress(ValueError):
+                self.typed = TypedDecoder(signature, limits)
+
+    def decode(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
+        """Raises BadInput."""
+        return self.decode_typed(data, media_type, protocol) or self.decode_reporting(data, media_type, protocol)
+
+    def decode_typed(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody | None:
+        """None where the other decoder has to look."""
+        if self.typed is None or media_type != JSON:
+            return None
+        payload = self.typed.decode(data, JSON_FORMS[protocol].read)
+        return None if payload is None else check_payload(payload, self.signature)
+
+    def decode_reporting(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
+        """Raises BadInput."""
+        checked = check_payload(decode_body(data, media_type, protocol, self.signature, self.limits), self.signature)
+        if self.typed and checked.payload.table.extra:
+            self.typed.learn(checked.payload.table.others)
+        return checked
+
+
+def decode_body(
+    data: bytes, media_type: str, protocol: Protocol, signature: Signature | None, limits: Limits
+) -> Payload:
+    """Raises BadInput."""
+    if media_type == CSV:
+        from modelserve.payloads import csv as text_csv
+
+        return text_csv.parse(data, signature, limits)
+    if media_type == PARQUET:
+        from modelserve.payloads import parquet
+
+        return parquet.parse(data, signature, limits)
+    if not data:
+        raise MalformedRequest("The body is empty.")
+    return JSON_FORMS[protocol].parse(decode_json(data, limits), signature, limits)
+
+
+def decode_json(data: bytes, limits: Limits) -> Any:
+    tables.check_cells(strict_json.count_values(data, limits.cells), limits)
+    return strict_json.decode(data, limits.depth)

@@ -1,0 +1,186 @@
+"""Plain records and MLflow's forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import astuple
+
+from modelserve.payloads import Limits, Payload, PayloadForm
+from modelserve.payloads.json.mlflow import FORMS, split_params
+from modelserve.payloads.json.strict import measure
+from modelserve.payloads.json.typed.cells import Cells, Unusual, cell_type, check_keys
+from modelserve.schema.batch import Table
+from modelserve.schema.extra_columns import NONE, Others
+from modelserve.schema.signature import Column, Signature
+
+FORM_START: Final = re.compile(rb'\s*\{\s*"(?:%s|params|parameters)"' % "|".join(FORMS).encode())
+MAX_LAYOUTS: Final = 8
+
+Scalar = str | int | float | bool | None
+
+
+class Split(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    columns: list[str]
+    data: Raw
+    index: list[Scalar] | UnsetType = UNSET
+
+
+class Forms:
+    """Records may have the `extra` columns beside the signature's.
+
+    Raises ValueError for a column that comes twice, or whose name is no text of Unicode.
+    """
+
+    def __init__(self, signature: Signature, limits: Limits, extra: Sequence[str] = ()) -> None:
+        self.names = signature.names
+        self.extra = extra
+        self.columns = {column.name: column for column in signature.columns}
+        self.limits = limits
+        self.cells = Cells(signature, limits)
+        self.layouts: dict[tuple[str, ...], Layout] = {}
+        # The places of cells that a record may lack.
+        self.optional = [place for place, column in enumerate(signature.columns) if not column.required]
+        self.optional += range(len(self.names), len(self.names) + len(extra))
+        cells = [cell_type(column) for column in signature.columns]
+        record = self._struct("Record", [*cells, *[Scalar] * len(extra)])
+        lists: list[Any] = [list[cell] for cell in [*cells, *[Scalar] * len(extra)]]  # type: ignore[valid-type]  # made of what the version has, as below
+        columns = self._struct("Columns", lists)
+        rows: Any = list[record | tuple[tuple(cells)]]  # type: ignore[misc]
+        options = [(name, dict[str, Any] | None | UnsetType, UNSET) for name in ("params", "parameters")]
+        request = msgspec.defstruct(
+            "Request",
+            [
+                ("dataframe_split", Split | UnsetType, UNSET),
+                ("dataframe_records", list[record] | UnsetType, UNSET),  # type: ignore[valid-type]
+                ("instances", rows | UnsetType, UNSET),
+                ("inputs", columns | rows | UnsetType, UNSET),
+                *options,
+            ],
+            forbid_unknown_fields=True,
+        )
+        self.record_decoder = msgspec.json.Decoder(record | list[record])  # type: ignore[valid-type]
+        self.form_decoder = msgspec.json.Decoder(request)
+
+    def _struct(self, name: str, types: Sequence[Any]) -> Any:
+        keys = [*self.names, *self.extra]
+        if len(set(keys)) < len(keys):
+            raise ValueError("a column comes twice")
+        places = [f"k{place}" for place in range(len(keys))]
+        fields: list[Any] = list(zip(places, types, strict=True))
+        for place in self.optional:
+            fields[place] = (places[place], types[place] | UnsetType, UNSET)
+        rename = dict(zip(places, keys, strict=True))
+        return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
+
+    def read(self, data: bytes, records: bool) -> Payload:
+        """`records` says whether plain records are taken beside the forms that name themselves. Raises Unusual, or what
+        msgspec raises."""
+        if records and not FORM_START.match(data):
+            return self._read_records(data)
+        request = self.form_decoder.decode(data)
+        given = [name for name in FORMS if getattr(request, name) is not UNSET]
+        if len(given) != 1:
+            raise Unusual
+        (form,) = given
+        value = getattr(request, form)
+        if form == "dataframe_split":
+            table, keys = self._split(value)
+        elif type(value) is list:
+            table, keys = self._items(value)
+        else:
+            table, keys = self._columns(value)
+        options = {}
+        for option in ("params", "parameters"):
+            asked = getattr(request, option)
+            if asked is not UNSET:
+                options[option] = asked
+                keys += 1 + (measure(asked, self.limits.depth - 1) if asked else 0)
+        check_keys(data, 1 + keys)
+        params, method = split_params(options) if options else ({}, None)
+        return Payload(table, params, method)
+
+    def _read_records(self, data: bytes) -> Payload:
+        value = self.record_decoder.decode(data)
+        several = type(value) is list
+        table, keys = self._records(value if several else [value])
+        check_keys(data, keys)
+        return Payload(table, form=PayloadForm.RECORDS if several else PayloadForm.RECORD)
+
+    # --- each form: its table, and how many keys it has ---
+
+    def _items(self, items: Sequence[Any]) -> tuple[Table, int]:
+        """Records, or rows in the order of the signature."""
+        kinds = set(map(type, items))
+        if kinds == {tuple}:
+            columns = dict(zip(self.names, zip(*items, strict=True), strict=True))
+            return self.cells.table(columns, len(items)), 0
+        if len(kinds) > 1:
+            raise Unusual
+        return self._records(items)
+
+    def _records(self, records: Sequence[Any]) -> tuple[Table, int]:
+        columns: list[Any] = list(zip(*map(astuple, records), strict=True))
+        return self._table(columns, len(records)), len(records) * len(columns) - self._count_absent(columns)
+
+    def _columns(self, value: Any) -> tuple[Table, int]:
+        columns: list[Any] = list(astuple(value))
+        (rows, *others) = {len(column) for column in columns if column is not UNSET} or [0]
+        if others:
+            raise Unusual
+        keys = len(columns) - columns.count(UNSET)
+        return self._table([(UNSET,) * rows if column is UNSET else column for column in columns], rows), keys
+
+    def _count_absent(self, columns: Sequence[Sequence[Any]]) -> int:
+        return sum(value is UNSET for place in self.optional for value in columns[place])
+
+    def _table(self, columns: list[Any], rows: int) -> Table:
+        """`columns` are those of the signature, then the extra ones; absent cells are UNSET."""
+        extra = []
+        for place in self.optional:
+            values = columns[place]
+            if place >= len(self.names):
+                if any(value is not UNSET for value in values):
+                    extra.append(self.extra[place - len(self.names)])
+            else:
+                columns[place] = [None if value is UNSET else value for value in values]
+        named = dict(zip(self.names, columns, strict=False))
+        return self.cells.table(named, rows, Others(frozenset(extra)) if extra else NONE)
+
+    def _split(self, split: Split) -> tuple[Table, int]:
+        given = tuple(split.columns)
+        layout = self.layouts.get(given)
+        if layout is None:
+            layout = Layout(given, self.columns, self.limits)
+            if len(self.layouts) >= MAX_LAYOUTS:
+                self.layouts = {}
+            self.layouts[given] = layout
+        rows = layout.decoder.decode(split.data)
+        return self.cells.table(layout.columns(rows), len(rows), layout.others), 2 if split.index is UNSET else 3
+
+
+class Layout:
+    """The columns of a `dataframe_split`, in the order that its caller has them. Raises Unusual."""
+
+    def __init__(self, given: Sequence[str], columns: Mapping[str, Column], limits: Limits) -> None:
+        places = {name: place for place, name in enumerate(given)}
+        if len(places) < len(given) or len(given) > limits.columns:
+            raise Unusual
+        if any(column.required and name not in places for name, column in columns.items()):
+            raise Unusual
+        types = [cell_type(columns[name]) if name in columns else Scalar for name in given]
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[tuple[tuple(types)]])  # type: ignore[misc]
+        self.places = [(name, places.get(name)) for name in columns]
+        extra = frozenset(given).difference(columns)
+        self.others = Others(extra) if extra else NONE
+
+    def columns(self, rows: Sequence[Any]) -> dict[str, Any]:
+        if not rows:
+            raise Unusual
+        found = list(zip(*rows, strict=True))
+        nulls = (None,) * len(rows)
+        return {name: nulls if place is None else found[place] for name, place in self.places}

@@ -1,0 +1,91 @@
+"""The Open Inference Protocol: one tensor for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from modelserve.payloads import Limits, Payload, PayloadForm
+from modelserve.payloads.json.mlflow import split_params
+from modelserve.payloads.json.strict import measure
+from modelserve.payloads.json.typed.cells import TYPES, Cells, Unusual, check_keys
+from modelserve.schema.signature import Column, Signature
+
+
+class Tensor(msgspec.Struct, gc=False):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: Raw
+
+
+class Output(msgspec.Struct, gc=False):
+    name: str
+
+
+class Request(msgspec.Struct, gc=False):
+    inputs: list[Tensor]
+    id: str | UnsetType = UNSET
+    parameters: dict[str, Any] | UnsetType | None = UNSET
+    outputs: list[Output] | UnsetType | None = UNSET
+
+
+class Tensors:
+    decoder: Final = msgspec.json.Decoder(Request)
+
+    def __init__(self, signature: Signature, limits: Limits) -> None:
+        self.columns = signature.columns
+        self.limits = limits
+        self.cells = Cells(signature, limits)
+        self.item_decoders = {
+            (column.name, datatype): msgspec.json.Decoder(list[item if column.required else item | None])  # type: ignore[misc]  # made of what the version has
+            for column in signature.columns
+            for datatype, item in item_types(column)
+        }
+
+    def read(self, data: bytes) -> Payload:
+        """Raises Unusual, or what msgspec raises."""
+        request = self.decoder.decode(data)
+        items: dict[str, list[Any]] = {}
+        for tensor in request.inputs:
+            decoder = self.item_decoders.get((tensor.name, tensor.datatype))
+            if decoder is None or tensor.name in items:
+                raise Unusual
+            values = items[tensor.name] = decoder.decode(tensor.data)
+            if tensor.shape not in ([len(values)], [len(values), 1]):
+                raise Unusual
+        (rows, *others) = set(map(len, items.values())) or [0]
+        if others or any(column.required and column.name not in items for column in self.columns):
+            raise Unusual
+        nulls = [None] * rows
+        table = self.cells.table({column.name: items.get(column.name, nulls) for column in self.columns}, rows)
+        outputs = tuple(output.name for output in request.outputs or ())
+        keys = 1 + 4 * len(items) + len(outputs)
+        keys += sum(part is not UNSET for part in (request.id, request.outputs, request.parameters))
+        options = {"parameters": request.parameters or None}
+        if request.parameters:
+            keys += measure(request.parameters, self.limits.depth - 1)
+        check_keys(data, keys)
+        if len(set(outputs)) < len(outputs):
+            raise Unusual
+        params, method = split_params(options)
+        own_id = None if request.id is UNSET else request.id
+        return Payload(table, params, method, PayloadForm.TENSORS, outputs, own_id)
+
+
+def item_types(column: Column) -> Iterator[tuple[str, type]]:
+    """The datatypes that fit the column, and as which type their items are read."""
+    kind = TYPES[column.kind.name]
+    if kind is bool:
+        yield "BOOL", bool
+    elif kind is str:
+        yield "BYTES", str
+    else:
+        for bits in (8, 16, 32, 64):
+            yield f"INT{bits}", int
+            yield f"UINT{bits}", int
+        for bits in (16, 32, 64):
+            yield f"FP{bits}", kind  # whole numbers may come as FP64; those written with a point are unusual
