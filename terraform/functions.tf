@@ -1,6 +1,6 @@
 locals {
   # One place says which Python this project runs on.
-  python_version = regex("requires-python = \"==([0-9.]+)[.][*]\"", file("${path.module}/../pyproject.toml"))[0]
+  python_version = trimspace(file("${path.module}/../.python-version"))
   runtime        = "python${replace(local.python_version, ".", "")}"
 
   model_uri = "gs://${google_storage_bucket.this["models"].name}/models/${var.model.name}@${var.model.alias}"

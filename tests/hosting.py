@@ -74,7 +74,7 @@ class Pulls(Topics):
 @contextmanager
 def pulled(name: str = "worker", **subscription: Any) -> Iterator[Pulls]:
     """On a Pub/Sub server of its own. `subscription` are fields of the one that is pulled."""
-    with server.running() as host:
+    with server.serve_in_thread() as host:
         names = Names(name, name)
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:

@@ -19,7 +19,7 @@ NAMES: Final = Names("p", "b")
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
     """The value of PUBSUB_EMULATOR_HOST."""
-    with server.running() as running:
+    with server.serve_in_thread() as running:
         resources.make_topics(running, NAMES)
         yield running
 

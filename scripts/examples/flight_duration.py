@@ -44,7 +44,7 @@ def pipeline() -> Any:
     return make_pipeline(as_dicts, DictVectorizer(), Ridge())
 
 
-def train(store: Path = STORE) -> tracking.Trained:
+def train(store: Path = STORE) -> tracking.TrainedModel:
     table = flights()
     features, minutes = table[["origin_dest", "distance"]], table["air_time"]
     seen, unseen, seen_minutes, unseen_minutes = train_test_split(features, minutes, test_size=0.2, random_state=1)
@@ -66,7 +66,7 @@ def train(store: Path = STORE) -> tracking.Trained:
             pip_requirements=tracking.requirements(),
         )
         sample = json.loads(unseen.head(3).to_json(orient="records"))
-        return tracking.trained(active, "flight_duration", logged.model_uri, sample, metrics)
+        return tracking.register(active, "flight_duration", logged.model_uri, sample, metrics)
 
 
 if __name__ == "__main__":

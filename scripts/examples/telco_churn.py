@@ -64,7 +64,7 @@ def measure(model: Any, features: pd.DataFrame, churn: pd.Series[Any]) -> dict[s
     }
 
 
-def train(store: Path = STORE) -> tracking.Trained:
+def train(store: Path = STORE) -> tracking.TrainedModel:
     table = customers()
     features, churn = table.drop(columns="churn"), table["churn"]
     seen, unseen, seen_churn, unseen_churn = train_test_split(
@@ -85,7 +85,7 @@ def train(store: Path = STORE) -> tracking.Trained:
             pip_requirements=tracking.requirements(),
         )
         sample = json.loads(unseen.head(3).to_json(orient="records"))
-        return tracking.trained(active, "telco_churn", logged.model_uri, sample, metrics)
+        return tracking.register(active, "telco_churn", logged.model_uri, sample, metrics)
 
 
 if __name__ == "__main__":

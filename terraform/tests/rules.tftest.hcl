@@ -46,7 +46,7 @@ run "the_python_is_that_of_the_project" {
 
   assert {
     condition     = alltrue([for one in google_cloudfunctions2_function.this : one.build_config[0].runtime == "python311"])
-    error_message = "The runtime is not the Python that pyproject.toml requires."
+    error_message = "The runtime is not the Python of the file .python-version."
   }
 }
 

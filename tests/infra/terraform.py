@@ -104,7 +104,7 @@ class Workspace:
     def make(cls, directory: Path, provider: Mapping[str, str], *changes: Change) -> Workspace:
         """Copy the configuration, change it, and initialise it."""
         shutil.copytree(SOURCE, directory / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
-        shutil.copy(ROOT / "pyproject.toml", directory)
+        shutil.copy(ROOT / ".python-version", directory)
         made = cls(directory / "terraform", provider)
         made.change(*changes)
         made.check("init", "-input=false", "-backend=false")

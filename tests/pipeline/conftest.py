@@ -128,7 +128,7 @@ def ready(models: Library, directory: Path) -> Iterator[Pipeline]:
         checkout.environ["CLOUDSDK_CORE_ACCOUNT"] = "churn-deploy@p.iam.gserviceaccount.com"
         (checkout.root / "scripts" / "test").write_text('#!/bin/sh\necho scripts/test >>"$CALLS"\n')
         checkout.rules += stand_ins(cloud)
-        yield Pipeline(checkout, cloud, iam, store, planned("update"))
+        yield Pipeline(checkout, cloud, iam, store, plan_document("update"))
 
 
 def stand_ins(cloud: Cloud) -> list[Rule]:
@@ -149,7 +149,7 @@ def stand_ins(cloud: Cloud) -> list[Rule]:
     ]  # fmt: skip
 
 
-def planned(action: str, manifests: str = MANIFESTS, types: Sequence[str] = ()) -> dict[str, Any]:
+def plan_document(action: str, manifests: str = MANIFESTS, types: Sequence[str] = ()) -> dict[str, Any]:
     """What `terraform show -json` says, as tests/pipeline/plans.py has it from Terraform itself. `types` are created beside."""
     config = [{"environment_variables": {"MODEL_URI": "gs://p-churn-models/models/churn@champion"}}]
     kind = "google_cloudfunctions2_function"

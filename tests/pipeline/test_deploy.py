@@ -11,7 +11,7 @@ import yaml
 
 from contract.rollout.revisions import Revision
 from models.library import Library
-from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, planned, ready
+from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, plan_document, ready
 from pipeline.definitions import Definition
 from pipeline.runner import as_late_as_possible, git, towards
 from serving import release
@@ -99,7 +99,7 @@ def test_the_image_of_a_commit_is_built_and_pushed_once(pipeline: Pipeline) -> N
 
 
 def test_without_new_code_no_traffic_moves_and_without_the_fallback_no_cluster_is_told(pipeline: Pipeline) -> None:
-    pipeline.plan = planned("no-op", manifests="")
+    pipeline.plan = plan_document("no-op", manifests="")
     ran = pipeline.run()
     assert ran.failed is None, ran.wrote[str(ran.failed)]
     assert "The functions stay as they are" in ran.wrote["rollout"]
@@ -172,7 +172,7 @@ def test_a_base_that_has_no_digest(pipeline: Pipeline) -> None:
 
 
 def test_a_plan_that_changes_more_than_code(pipeline: Pipeline) -> None:
-    pipeline.plan = planned("update", types=["google_project_iam_member"])
+    pipeline.plan = plan_document("update", types=["google_project_iam_member"])
     wrote = pipeline.run(order=towards("plan")).stopped_at("plan")
     assert "address: google_project_iam_member.this, actions: create" in wrote
     assert pipeline.nothing_was_deployed()

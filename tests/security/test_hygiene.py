@@ -90,7 +90,7 @@ def test_no_answer_and_no_line_of_its_log_repeats_anything(http: Served) -> None
 @pytest.fixture
 def topics() -> Iterator[Topics]:
     names = Names("hygiene", "hygiene")
-    with server.running() as host:
+    with server.serve_in_thread() as host:
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             yield Topics(host, names, subscriber, publisher)

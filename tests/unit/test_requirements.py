@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,8 @@ import pytest
 from packaging.version import Version
 
 ROOT: Final = Path(__file__).parents[2]
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS: Final = PROJECT["optional-dependencies"]
 FILES: Final = subprocess.run(
     ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*requirements*.txt"],
     cwd=ROOT, check=True, capture_output=True, text=True,
@@ -54,3 +58,28 @@ def test_everything_is_locked_by_hash_and_nothing_is_older_than_its_floor(name: 
 def test_the_functions_have_what_the_floors_are_for() -> None:
     locked = (ROOT / "functions/requirements.txt").read_text()
     assert [package for package in FLOORS if f"\n{package}==" not in locked] == ["mlflow"]  # it is mlflow-skinny there
+
+
+def merged(*lists: Iterable[str]) -> set[str]:
+    """Without those that another one bounds."""
+    every = {line for lines in lists for line in lines}
+    bounded = {re.split("[<>]", line)[0] for line in every if re.search("[<>]", line)}
+    return every - bounded
+
+
+def wanted(path: Path) -> list[str]:
+    """The requirements of a file and of those that it includes."""
+    lines = entries(path.read_text())
+    included = [path.parent / line.removeprefix("-r ") for line in lines if line.startswith("-r ")]
+    return [line for line in lines if not line.startswith("-")] + [one for file in included for one in wanted(file)]
+
+
+def test_the_extra_serve_is_what_the_functions_need() -> None:
+    functions = merged(wanted(ROOT / "functions/requirements.in"))
+    assert merged(EXTRAS["serve"], PROJECT["dependencies"]) == functions | {"click", "rich"}
+    assert set(EXTRAS["serve"]) & set(PROJECT["dependencies"]) == set()
+
+
+@pytest.mark.parametrize("extra", ["publish", "cloud"])
+def test_the_other_extras_are_bounded_as_what_is_locked(extra: str) -> None:
+    assert {*EXTRAS[extra], *PROJECT["dependencies"]} <= merged(wanted(ROOT / "scripts/requirements.in"))

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from modelserve_control.common.processes import SOURCES
-from modelserve_control.deploy.doctor import runtime
+from modelserve_control.deploy.package import python_version
 
 READS = (
     "scripts/setup",
     "scripts/requirements.txt",
+    ".python-version",
     "pyproject.toml",
 )
 
@@ -54,14 +55,12 @@ def test_what_is_set_up_is_not_set_up_again_until_it_changes(checkout: Path) -> 
     assert setup(checkout) == ""
 
 
-def test_another_python_than_pyproject_requires_is_refused(checkout: Path) -> None:
-    pyproject = checkout / "pyproject.toml"
-    pyproject.write_text(pyproject.read_text().replace('requires-python = "==3.11.*"', 'requires-python = "==3.99.*"'))
+def test_another_python_than_that_of_the_functions_is_refused(checkout: Path) -> None:
+    (checkout / ".python-version").write_text("3.99\n")
     assert "setup: modelserve needs Python 3.99, and " in setup(checkout, code=1)
 
 
 def test_what_checks_the_code_checks_it_for_the_same_python() -> None:
-    pyproject = SOURCES / "pyproject.toml"
-    tools = tomllib.loads(pyproject.read_text())["tool"]
-    assert tools["mypy"]["python_version"] == runtime(pyproject)
-    assert tools["ruff"]["target-version"] == f"py{runtime(pyproject).replace('.', '')}"
+    tools = tomllib.loads((SOURCES / "pyproject.toml").read_text())["tool"]
+    assert tools["mypy"]["python_version"] == python_version(SOURCES)
+    assert tools["ruff"]["target-version"] == f"py{python_version(SOURCES).replace('.', '')}"

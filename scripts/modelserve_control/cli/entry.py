@@ -1,4 +1,4 @@
-"""Where the `modelserve` command begins: before its imports, which are the first moment of its life."""
+"""The entry point of the `modelserve` command: it handles Ctrl-C before the slow imports begin."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import signal
 
 
 def main() -> None:
-    """Until the command itself can answer Ctrl-C, it ends the process as it ends any other: a shell shows 130."""
-    # Whom a shell started in the background, Ctrl-C does not reach.
-    reached = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if reached:
+    """During the imports Ctrl-C ends the process without a traceback: a shell shows 130."""
+    # A shell starts a background process with SIGINT ignored.
+    in_foreground = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if in_foreground:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from modelserve_control.cli.main import main as command
 
-    if reached:
+    if in_foreground:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     command()

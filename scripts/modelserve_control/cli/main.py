@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.cli import messages as words
+from modelserve_control.cli import messages
 from modelserve_control.common import options, processes
 from modelserve_control.common.output import answers
 from modelserve_control.compare.command import compare
@@ -20,7 +20,7 @@ from modelserve_control.deploy.rollout.command import rollout
 from modelserve_control.local.local import local
 from modelserve_control.registry import version_ref
 
-COUNTS = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
+SCORE_SUMMARY = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,12 +43,14 @@ main.add_command(release)
 @options.store()
 @click.option("--alias", help="Promote the new version to this alias afterwards, for example champion.")
 @click.option("--positive-class", help="The class whose probability is the answer, for example yes.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="From which probability on it is true.  [default: 0.5]")
-@click.option("--label", help="What the answer is called, for example churn.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="The probability from which on the answer is true.  [default: 0.5]"
+)
+@click.option("--label", help="The name of the answer, for example churn.")
 @click.option(
     "--data",
     type=options.FILE,
-    help="Rows to score before publishing (.parquet, .csv, .json); also what a missing signature is inferred from.",
+    help="Rows to score before publishing (.parquet, .csv, .json); a missing signature is inferred from them.",
 )
 @options.trust
 @click.option(
@@ -57,16 +59,16 @@ main.add_command(release)
     type=click.Choice(["auto", "require", "never"]),
     default="auto",
     show_default=True,
-    help="Add a compiled form, verified against the model; auto publishes native when there is none.",
+    help="Add a compiled form, verified against the model; with auto a model that does not compile is published native.",
 )
 @click.option(
     "--merge",
     type=click.Choice(["auto", "require"]),
     default="auto",
     show_default=True,
-    help="Whether rows that get other answers beside other rows are scored request by request, or refused.",
+    help="A model whose answers depend on the other rows: auto scores each request by itself, require refuses it.",
 )
-@answers(words.published)
+@answers(messages.format_publish, extras=("publish",))
 def publish(
     source: str,
     name: str,
@@ -76,19 +78,19 @@ def publish(
     trust: str,
     mode: str,
     merge: str,
-    **shown: Any,
+    **presented: Any,
 ) -> Any:
     """Upload SOURCE as a new version.
 
-    SOURCE is a directory, runs:/..., models:/..., gs://..., or whatever else MLflow resolves. The model must load and
-    score its sample first. Publishing the same bytes twice makes two versions.
+    SOURCE is a directory, runs:/..., models:/..., gs://..., or any other address that MLflow resolves. The model must
+    load and score its sample first. Publishing the same bytes twice makes two versions.
     """
     from modelserve_control.common.progress import progress
     from modelserve_control.publish.publish import Order
     from modelserve_control.publish.publish import publish as run
     from modelserve_control.registry import catalog
 
-    order = Order(source, name, alias, data, trust, presentation(**shown), mode, merge)
+    order = Order(source, name, alias, data, trust, presentation(**presented), mode, merge)
     with catalog.opened(store, new=True) as objects:
         return run(objects, order, progress())
 
@@ -118,7 +120,7 @@ def check_label(label: str) -> None:
 @options.store()
 @options.alias
 @options.reason
-@answers(words.moved)
+@answers(messages.format_move)
 def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME to VERSION."""
     from modelserve_control.registry import catalog
@@ -133,7 +135,7 @@ def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any
 @options.store()
 @options.alias
 @options.reason
-@answers(words.moved)
+@answers(messages.format_move)
 def rollback(name: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME back to the version it named before."""
     from modelserve_control.registry import catalog
@@ -146,9 +148,9 @@ def rollback(name: str, store: str, alias: str, reason: str) -> Any:
 @main.command()
 @click.argument("name")
 @options.store()
-@answers(words.versions)
+@answers(messages.format_versions)
 def versions(name: str, store: str) -> Any:
-    """List the versions of NAME and what names them."""
+    """List the versions of NAME and their aliases."""
     from modelserve_control.registry import catalog
     from modelserve_control.registry.show import versions as run
 
@@ -159,7 +161,7 @@ def versions(name: str, store: str) -> Any:
 @main.command()
 @click.argument("what", metavar=version_ref.METAVAR)
 @options.store()
-@answers(words.shown)
+@answers(messages.format_show)
 def show(what: str, store: str) -> Any:
     """Show a model, or the manifest of one version."""
     from modelserve_control.registry import catalog
@@ -172,12 +174,14 @@ def show(what: str, store: str) -> Any:
 @main.command()
 @options.version
 @options.store()
-@click.option("--incomplete", is_flag=True, help="Clear what a killed publisher left; make sure that none is running.")
-@answers(words.deleted)
+@click.option(
+    "--incomplete", is_flag=True, help="Delete the files that a killed publisher left; make sure that none is running."
+)
+@answers(messages.format_delete)
 def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
     """Delete VERSION of NAME, unless an alias needs it.
 
-    An alias needs the version that it names and the one that it would be rolled back to.
+    An alias needs the version that it names and the one to which it would be rolled back.
     """
     from modelserve_control.registry import catalog
     from modelserve_control.registry.delete import delete as run
@@ -194,9 +198,9 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 @options.batch_rows
 @options.method
 @click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
 @options.trust
-@answers(lambda result: COUNTS.format_map(result))
+@answers(lambda result: SCORE_SUMMARY.format_map(result), extras=("publish",))
 def score(**given: Any) -> Any:
     """Score the rows of a file into a Parquet file.
 
@@ -216,14 +220,14 @@ def score(**given: Any) -> Any:
     "--runtime",
     type=click.Choice(["compiled", "native"]),
     required=True,
-    help="compiled leaves out what only native models need; native serves both.",
+    help="compiled leaves out the packages that only native models need; native serves both.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
 @answers(lambda result: str(result["path"]))
 def package(runtime: str, out: Path) -> Any:
     """Make the source archive of the functions.
 
-    It is what Cloud Functions builds. Its name carries its digest, and the same files give the same bytes.
+    Cloud Functions builds the functions from it. Its name contains its digest, and the same files give the same bytes.
     """
     from modelserve_control.common.progress import progress
     from modelserve_control.deploy.package import package as run
@@ -235,7 +239,7 @@ def package(runtime: str, out: Path) -> Any:
 def worker() -> None:
     """Pull messages from a subscription and publish their predictions.
 
-    It is `python -m modelserve worker`. Its settings, SUBSCRIPTION among them, are environment variables:
+    The same as `python -m modelserve worker`. Its settings, for example SUBSCRIPTION, are environment variables:
     docs/worker.md.
     """
     from modelserve.server.worker import run_worker
@@ -261,13 +265,13 @@ def worker() -> None:
     type=click.Choice(["string", "long", "double"]),
     default="string",
     show_default=True,
-    help="What the ids are.",
+    help="The type of the ids.",
 )
-@answers(words.pretty)
+@answers(messages.format_json)
 def schema(what: str, store: str, part: str, **fields: Any) -> Any:
     """Print an Avro schema for a Pub/Sub topic.
 
-    It is made from the version's signature. NAME alone is NAME@champion.
+    The schema follows from the version's signature. NAME alone is NAME@champion.
     """
     from modelserve_control.common.progress import progress
     from modelserve_control.publish.schema import Fields
@@ -281,12 +285,12 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 @main.command()
 @click.argument("what", metavar=version_ref.METAVAR)
 @options.store()
-@answers(words.fits)
+@answers(messages.format_doctor)
 def doctor(what: str, store: str) -> Any:
     """Check that the functions would activate a version.
 
-    The functions are as this checkout builds them. NAME alone is NAME@champion. A refusal names the pins to change, and
-    the exit status is 1.
+    The functions are those that this checkout builds. NAME alone is NAME@champion. A refusal names the pins to change,
+    and the exit status is 1.
     """
     from modelserve_control.deploy.doctor import doctor as run
     from modelserve_control.registry import catalog

@@ -1,4 +1,4 @@
-"""The results of the commands, worded for a person."""
+"""The results of the commands as text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from modelserve_control.common.output import table
 Result = Mapping[str, Any]
 
 
-def published(result: Result) -> str:
+def format_publish(result: Result) -> str:
     line = f"{result['name']} version {result['version']}: {result['files']} files, {result['bytes']:,} bytes"
-    return line + (f"\n{moved(result['alias'])}" if result["alias"] else "")
+    return line + (f"\n{format_move(result['alias'])}" if result["alias"] else "")
 
 
-def moved(result: Result) -> str:
+def format_move(result: Result) -> str:
     subject = f"{result['name']}@{result['alias']}"
     if not result["changed"]:
         return f"{subject} already names version {result['version']}"
@@ -24,7 +24,7 @@ def moved(result: Result) -> str:
     return f"{subject} now names version {result['version']}{before}"
 
 
-def versions(result: Result) -> str:
+def format_versions(result: Result) -> str:
     head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "BYTES", "SOURCE")
     rows = [
         (
@@ -43,7 +43,7 @@ def versions(result: Result) -> str:
     return "\n".join(lines)
 
 
-def shown(result: Result) -> str:
+def format_show(result: Result) -> str:
     if "manifest" not in result:
         lines = [f"{result['name']}: {result['versions']} versions, newest {result['newest'] or '-'}"]
         lines += [f"  @{alias} names version {now['version']}" for alias, now in result["aliases"].items()]
@@ -51,21 +51,23 @@ def shown(result: Result) -> str:
     manifest = result["manifest"]
     lines = [f"{result['name']} version {result['version']}  {result['manifest_sha256']}"]
     for part in ("runtime", "methods", "presentation", "environment", "provenance"):
-        lines += section(part, manifest[part])
-    from modelserve.schema.signature import from_mlmodel  # imports numpy, which nothing else here needs
+        lines += format_section(part, manifest[part])
+    from modelserve.schema.signature import from_mlmodel  # imports numpy, which no other message needs
 
-    signature = from_mlmodel(manifest["signature"])  # MLflow keeps it as text in JSON, publishing as what that says
+    signature = from_mlmodel(manifest["signature"])  # MLflow's form is JSON text, that of a manifest is decoded
     columns = signature.raw["inputs"] if signature else []
-    lines += section("inputs", {column.get("name", place): kind(column) for place, column in enumerate(columns)})
-    lines += section("files", {entry["path"]: f"{entry['size']:,} bytes" for entry in manifest["files"]})
+    lines += format_section(
+        "inputs", {column.get("name", place): format_type(column) for place, column in enumerate(columns)}
+    )
+    lines += format_section("files", {entry["path"]: f"{entry['size']:,} bytes" for entry in manifest["files"]})
     return "\n".join(lines)
 
 
-def kind(column: Mapping[str, Any]) -> str:
+def format_type(column: Mapping[str, Any]) -> str:
     return f"{column['type']}{'' if column.get('required', True) else ', may be null'}"
 
 
-def section(title: str, content: Any) -> list[str]:
+def format_section(title: str, content: Any) -> list[str]:
     if isinstance(content, Mapping):
         flat = {
             key: ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
@@ -75,11 +77,11 @@ def section(title: str, content: Any) -> list[str]:
     return [f"{title}: {', '.join(map(str, content)) if isinstance(content, list) else content or '-'}"]
 
 
-def deleted(result: Result) -> str:
+def format_delete(result: Result) -> str:
     return f"deleted {result['name']} version {result['version']}: {result['files'] + 1} files; its number is not used again"
 
 
-def fits(result: Result) -> str:
+def format_doctor(result: Result) -> str:
     subject = f"{result['name']} version {result['version']} ({result['runtime']})"
     if not result["compared"]:
         return f"{subject} says nothing about its Python and packages, so there is nothing to compare"
@@ -93,6 +95,5 @@ def fits(result: Result) -> str:
     )
 
 
-def pretty(result: Result) -> str:
-    """A result that is a document itself."""
+def format_json(result: Result) -> str:
     return json.dumps(result, indent=2)

@@ -60,6 +60,20 @@ class NotPackaged(ServeError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class NoCheckout(ServeError):
+    """The command works on the source tree, and runs from an installed package."""
+
+    code = "NO_CHECKOUT"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class PackagesMissing(ServeError):
+    """The command needs an extra of the package that is not installed."""
+
+    code = "PACKAGES_MISSING"
+    status = HTTPStatus.BAD_REQUEST
+
+
 class NoAvroForm(VersionUnusable):
     """What the version takes or answers cannot be said in Avro, or is not known from its manifest."""
 

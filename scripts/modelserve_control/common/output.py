@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 import uuid
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 import click
 
 from modelserve.core.errors import BadSetting, ServeError, body
+from modelserve_control.common.errors import PackagesMissing
 
 REFUSED, USAGE = 1, 2
 
@@ -24,13 +27,17 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def answers(
-    text: Callable[[Any], str], status: Callable[[Any], int] = lambda result: 0, refused: int = REFUSED
+    text: Callable[[Any], str],
+    status: Callable[[Any], int] = lambda result: 0,
+    refused: int = REFUSED,
+    extras: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Result]], Callable[..., None]]:
     """Makes a function that returns its result into a command with `--json`; `text` words the result for a person.
 
     A refusal is one sentence on stderr, or with `--json` the error body on stdout; both exit with 1. A value that
     breaks a rule of names exits with 2, as click does for an option it does not know. A gate has a `status` for each
-    result, and a `refused` of its own, so that a refusal is not taken for a verdict.
+    result, and a `refused` of its own, so that a refusal is not taken for a verdict. `extras` are those of this package
+    that the command needs.
     """
 
     def wrap(function: Callable[..., Result]) -> Callable[..., None]:
@@ -38,6 +45,7 @@ def answers(
         @functools.wraps(function)
         def command(*args: Any, as_json: bool, **options: Any) -> None:
             try:
+                check_installed(extras)
                 result = function(*args, **options)
                 words = json.dumps(result, indent=2) if as_json else text(result)
             except ServeError as error:
@@ -50,6 +58,23 @@ def answers(
         return command
 
     return wrap
+
+
+def check_installed(extras: tuple[str, ...]) -> None:
+    """Raises PackagesMissing naming the packages of these extras that this environment does not have."""
+    missing = []
+    for requirement in (requires("modelserve-kit") or []) if extras else []:
+        wanted, _, marker = requirement.partition(";")
+        name = re.match(r"[\w.-]+", wanted)
+        if name and any(f'extra == "{extra}"' in marker for extra in extras):
+            try:
+                version(name[0])
+            except PackageNotFoundError:
+                missing.append(name[0])
+    if missing:
+        raise PackagesMissing(
+            f'This command needs {", ".join(sorted(set(missing)))}; pip install "modelserve-kit[{",".join(extras)}]" brings all that it needs.'
+        )
 
 
 def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:

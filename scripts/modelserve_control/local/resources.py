@@ -1,4 +1,4 @@
-"""The bucket, topics and subscriptions of the local stack: what Terraform makes in the cloud, in the same shape."""
+"""The bucket, topics and subscriptions of the local stack, as Terraform makes them in the cloud."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from modelserve.core.errors import StoreUnavailable
 from modelserve_control.common import processes
 
-TIMEOUT = 10.0  # seconds; the server is on this machine
+TIMEOUT_SECONDS = 10.0  # the server is on this machine
 JSON = {"content-type": "application/json"}
 
 
@@ -53,7 +53,7 @@ class Names:
 
     @property
     def shadow(self) -> str:
-        """Where a challenger's differences and counts go."""
+        """For the differences and counts of a challenger."""
         return self.topic("shadow")
 
     @property
@@ -76,7 +76,7 @@ class Names:
 
     @property
     def shadow_release(self) -> str:
-        """Of a release with --shadow, and nobody else's."""
+        """Only for a release with --shadow."""
         return self.subscription("shadow-release")
 
     @property
@@ -95,14 +95,13 @@ class Delivery:
 
 
 def make_bucket(url: str, names: Names) -> None:
-    """Do nothing when it exists. `url` is that of the storage server. Raises `StoreUnavailable`.
-
-    Google's client would try for two minutes to reach a server that is not there.
+    """Does nothing when it exists. `url` is the storage server's. Raises `StoreUnavailable` at once when nothing answers,
+    for which Google's client would need two minutes.
     """
     data = json.dumps({"name": names.bucket}).encode()
     try:
         request = urllib.request.Request(f"{url}/storage/v1/b?project={names.project}", data, JSON)  # noqa: S310 - http, of an emulator
-        with processes.OPENER.open(request, timeout=TIMEOUT):
+        with processes.OPENER.open(request, timeout=TIMEOUT_SECONDS):
             return
     except urllib.error.HTTPError as error:
         with error:
@@ -117,17 +116,17 @@ def make_bucket(url: str, names: Names) -> None:
 
 
 def make_topics(host: str, names: Names) -> None:
-    """The topics, and the subscriptions that are pulled: a topic without one would lose what it is sent."""
+    """The topics with their pull subscriptions: a topic without a subscription loses its messages."""
     with publisher(host) as topics, subscriber(host) as subscriptions:
         for topic in (names.events, names.predictions, names.dead_letter, names.shadow):
-            _make(topics.create_topic, {"name": topic})
+            _create(topics.create_topic, {"name": topic})
         pulled = {
             names.predictions_pull: names.predictions,
             names.dead_letter_pull: names.dead_letter,
             names.shadow_release: names.shadow,
         }
         for subscription, topic in pulled.items():
-            _make(subscriptions.create_subscription, {"name": subscription, "topic": topic})
+            _create(subscriptions.create_subscription, {"name": subscription, "topic": topic})
 
 
 def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> None:
@@ -136,21 +135,20 @@ def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> Non
         "push_endpoint": endpoint,
         "oidc_token": {"service_account_email": names.push_account, "audience": endpoint},
     }
-    request = {"name": names.events_push, **delivered(names, delivery), "push_config": push_config}
+    request = {"name": names.events_push, **delivery_fields(names, delivery), "push_config": push_config}
     with subscriber(host) as subscriptions:
-        if not _make(subscriptions.create_subscription, request):
+        if not _create(subscriptions.create_subscription, request):
             subscriptions.modify_push_config(request={"subscription": names.events_push, "push_config": push_config})
 
 
 def make_pull(host: str, names: Names, delivery: Delivery) -> None:
-    """What the worker pulls from. Beside a push subscription it gets every event too: both answer with the same
+    """The subscription of the worker. A push subscription beside it gets every event too; both answer with the same
     `prediction_id`."""
     with subscriber(host) as subscriptions:
-        _make(subscriptions.create_subscription, {"name": names.events_pull, **delivered(names, delivery)})
+        _create(subscriptions.create_subscription, {"name": names.events_pull, **delivery_fields(names, delivery)})
 
 
-def delivered(names: Names, delivery: Delivery) -> dict[str, Any]:
-    """How a subscription delivers events."""
+def delivery_fields(names: Names, delivery: Delivery) -> dict[str, Any]:
     return {
         "topic": names.events,
         "ack_deadline_seconds": delivery.ack_deadline,
@@ -166,7 +164,7 @@ def delivered(names: Names, delivery: Delivery) -> dict[str, Any]:
 
 
 def publisher(host: str) -> PublisherClient:
-    """For a server at `host`, whatever the environment says. Closing it closes its channel."""
+    """For a server at `host`; the environment is ignored. Closing the client closes its channel."""
     return PublisherClient(transport=PublisherGrpcTransport(channel=_channel(host)))
 
 
@@ -175,11 +173,11 @@ def subscriber(host: str) -> SubscriberClient:
 
 
 def _channel(host: str) -> grpc.Channel:
-    """Past any proxy: it knows nothing about addresses of this machine."""
+    """Without a proxy, which does not know addresses of this machine."""
     return grpc.insecure_channel(host, [("grpc.enable_http_proxy", 0)])
 
 
-def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:
+def _create(create: Callable[..., Any], request: dict[str, Any]) -> bool:
     """Whether it did not exist before."""
     try:
         create(request=request)

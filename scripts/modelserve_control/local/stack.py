@@ -1,4 +1,4 @@
-"""Everything on one machine: storage, Pub/Sub, both functions and the entry points of the container, a process each."""
+"""The whole kit on one machine: storage, Pub/Sub, both functions and the container's entry points, one process each."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from modelserve_control.common.processes import Child
 from modelserve_control.local import emulators, resources
 from modelserve_control.local.resources import Delivery, Names
 
-WATCH = 0.5  # seconds
-# Whoever promotes here wants to see it at once, and the storage beside it costs nothing.
+WATCH_SECONDS = 0.5
+# A promotion is to be served at once, and reading the local storage costs nothing.
 REFRESH = {"MODEL_REFRESH_SECONDS": "1"}
 FUNCTIONS = processes.SOURCES / "functions"
 
-# What the container's entry points serve: the model of the function that they stand in for.
+# Each entry point of the container serves the model of the function that it replaces.
 CONTAINER = {"http": "predict", "events": "predict_event", "worker": "predict_event"}
 PUBLISHERS = ("predict_event", "events", "worker")
 
 
 @dataclass(frozen=True)
 class Function:
-    """How one function is started. `environ` is added to what the stack sets."""
+    """`environ` is added to the settings of the stack."""
 
     model_uri: str
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Options:
-    """`predict` or `predict_event` None: that function is not started. `pubsub` is `embedded` or `official`. `gke` starts
-    the container's entry points beside them.
+    """A function that is None is not started. `pubsub` is `embedded` or `official`. `gke` also starts the container's entry
+    points.
 
-    What `environ` names in STORAGE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST is used instead of starting it.
+    A server that `environ` names in STORAGE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST is used, and none is started.
     """
 
     predict: Function | None = None
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Addresses:
-    """What a client needs to know. What was not started has no URL."""
+    """For clients. A process that was not started has no URL."""
 
     storage: str
     pubsub: str
@@ -92,8 +92,8 @@ class Stack:
     def __enter__(self) -> Stack:
         with ExitStack() as entered:
             self.directory = Path(entered.enter_context(tempfile.TemporaryDirectory(prefix="modelserve-")))
-            self.storage = self._storage(entered)
-            self.pubsub = self._pubsub(entered)
+            self.storage = self._start_storage(entered)
+            self.pubsub = self._start_pubsub(entered)
             resources.make_bucket(self.storage, self.names)
             resources.make_topics(self.pubsub, self.names)
             entered.callback(self._stop_functions)
@@ -108,12 +108,12 @@ class Stack:
 
     @property
     def client_environ(self) -> dict[str, str]:
-        """What Google's clients and the `modelserve` command need to find this stack."""
+        """With it Google's clients and the `modelserve` command find this stack."""
         return {
             "STORAGE_EMULATOR_HOST": self.storage,
             "PUBSUB_EMULATOR_HOST": self.pubsub,
             "GOOGLE_CLOUD_PROJECT": self.names.project,
-            # Without credentials Google's clients ask the metadata server of a machine that is none of Google's.
+            # Without credentials Google's clients would ask for the metadata server of Google's machines.
             "NO_GCE_CHECK": "true",
             **processes.direct(self.options.environ),
         }
@@ -148,64 +148,65 @@ class Stack:
         )
 
     def function(self, target: str) -> Child:
-        """The process of `predict` or `predict_event`: its pid, its log."""
         return self._functions[target]
 
     def wait_until_active(self, target: str, seconds: float = 120.0) -> None:
-        """Until the function has an active model. Raise `ProcessFailed` with its last lines otherwise."""
+        """Raises `ProcessFailed` with its last lines when the function does not get an active model."""
         self.function(target).wait_until(processes.answering(f"{self._urls[target]}/health/ready"), seconds)
 
     def restart(self, target: str, environ: Mapping[str, str] | None = None) -> None:
-        """Stop a function as Cloud Run would and start it at the same address, with `environ` added."""
+        """Stop a function as Cloud Run does, and start it at the same address with `environ` added."""
         processes.stop([self._functions[target]])
-        self._launch(target, self._wanted()[target], int(self._urls[target].rpartition(":")[2]), environ or {})
+        self._launch(
+            target, self._functions_by_target()[target], int(self._urls[target].rpartition(":")[2]), environ or {}
+        )
         self._wait_live(target)
 
     def watch(self) -> NoReturn:
-        """Return never; raise `ProcessFailed` as soon as a function has ended."""
+        """Raises `ProcessFailed` as soon as a function has ended."""
         while True:
             for child in self._functions.values():
                 child.check()
-            time.sleep(WATCH)
+            time.sleep(WATCH_SECONDS)
 
     # --- starting ---
 
-    def _storage(self, entered: ExitStack) -> str:
+    def _start_storage(self, entered: ExitStack) -> str:
         given = self.options.environ.get("STORAGE_EMULATOR_HOST")
         return given or entered.enter_context(emulators.storage(self.directory))
 
-    def _pubsub(self, entered: ExitStack) -> str:
+    def _start_pubsub(self, entered: ExitStack) -> str:
         given = self.options.environ.get("PUBSUB_EMULATOR_HOST")
         kind = emulators.official_pubsub if self.options.pubsub == "official" else emulators.pubsub
         return given or entered.enter_context(kind(self.directory))
 
-    def _wanted(self) -> dict[str, Function]:
+    def _functions_by_target(self) -> dict[str, Function]:
         functions = {"predict": self.options.predict, "predict_event": self.options.predict_event}
         if self.options.gke:
             functions |= {kind: functions[target] for kind, target in CONTAINER.items()}
         return {target: function for target, function in functions.items() if function}
 
     def _start_functions(self) -> None:
-        """All at once: importing is most of their start."""
-        wanted = self._wanted()
-        if "worker" in wanted:
+        """In parallel: most of a start is imports."""
+        functions = self._functions_by_target()
+        if "worker" in functions:
             resources.make_pull(self.pubsub, self.names, self.options.delivery)
-        for target, function in wanted.items():
+        for target, function in functions.items():
             self._launch(target, function, processes.free_port(), {})
-        for target in wanted:
+        for target in functions:
             self._wait_live(target)
-        if "predict_event" in wanted:
+        if "predict_event" in functions:
             resources.make_push(self.pubsub, self.names, self._urls["predict_event"] + "/", self.options.delivery)
 
     def _launch(self, target: str, function: Function, port: int, extra: Mapping[str, str]) -> None:
         self._urls[target] = f"http://127.0.0.1:{port}"
-        command, host = self._host(target)
+        command, settings = self._launch_command(target)
         environ = {
             **REFRESH,
             "SHADOW_TOPIC": self.names.shadow,
             **self.options.environ,
             **self.client_environ,
-            **host,
+            **settings,
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "MODEL_URI": function.model_uri,
@@ -217,8 +218,8 @@ class Stack:
             environ = {**topics, **environ}
         self._functions[target] = processes.start(target, command, self.directory / f"{target}.log", environ)
 
-    def _host(self, target: str) -> tuple[list[str], dict[str, str]]:
-        """The command that starts a function, or an entry point of the container, and what only it is told."""
+    def _launch_command(self, target: str) -> tuple[list[str], dict[str, str]]:
+        """The command that starts a function or an entry point of the container, and the settings that only it gets."""
         if target in CONTAINER:
             environ = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
             return processes.module("modelserve", target), environ
@@ -233,5 +234,5 @@ class Stack:
         self._functions[target].wait_until(processes.answering(f"{self._urls[target]}/health/live"))
 
     def _stop_functions(self) -> None:
-        """Before Pub/Sub and storage, because they flush what they have accepted."""
+        """Before Pub/Sub and storage, to which they still write."""
         processes.stop(self._functions.values())

@@ -1,4 +1,4 @@
-"""A local MLflow tracking store, and what a training script hands on."""
+"""A local MLflow tracking store, and the result of a training script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PINNED = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A logged model. `model_uri` and `run_uri` are resolved with `tracking_uri`; `sample` is a JSON list of records."""
 
     tracking_uri: str
@@ -33,16 +33,16 @@ class Trained:
 
 
 def requirements() -> list[str]:
-    """The pins that a server must match, stated instead of inferred: inferring them loads the model in another process."""
+    """The pins that a server must match. To infer them MLflow would load the model in another process."""
     return [f"{name}=={version(name)}" for name in PINNED]
 
 
 @contextmanager
 def run(store: Path, experiment: str) -> Iterator[mlflow.ActiveRun]:
-    """An MLflow run in the SQLite store under the directory `store`, which MLflow 3 wants: it refuses new file stores."""
+    """A run in the SQLite store in the directory `store`; MLflow 3 refuses new file stores."""
     store.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(f"sqlite:///{store.resolve()}/mlflow.db")
-    # MLflow makes its tables on first use, and two processes that do so at once fail.
+    # MLflow makes its tables at the first use, which fails in two processes at once.
     with (store / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if mlflow.get_experiment_by_name(experiment) is None:
@@ -53,19 +53,19 @@ def run(store: Path, experiment: str) -> Iterator[mlflow.ActiveRun]:
         yield active
 
 
-def trained(
+def register(
     active: mlflow.ActiveRun,
     name: str,
     model_uri: str,
     sample: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, float],
-) -> Trained:
-    """Registers the model under `name` and writes the sample beside the run's artifacts."""
-    with redirect_stderr(StringIO()):  # where MLflow says that it did
+) -> TrainedModel:
+    """Registers the model as `name` and writes the sample beside the artifacts of the run."""
+    with redirect_stderr(StringIO()):  # MLflow reports it there
         mlflow.register_model(model_uri, name)
     directory = Path(active.info.artifact_uri.removeprefix("file://"))
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "sample.json"
     path.write_text(json.dumps(list(sample)) + "\n")
     run_uri = f"runs:/{active.info.run_id}/model"
-    return Trained(mlflow.get_tracking_uri(), model_uri, run_uri, path, metrics)
+    return TrainedModel(mlflow.get_tracking_uri(), model_uri, run_uri, path, metrics)

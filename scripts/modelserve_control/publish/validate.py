@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from modelserve.core.errors import Body, MalformedRequest, ServeError, body
+from modelserve.core.errors import Body, EnvironmentMismatch, MalformedRequest, ServeError, body
 from modelserve.models.native.load import load_runtime
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.models.protocols import Runtime
@@ -23,7 +24,7 @@ from modelserve.payloads.predictions import encode, jsonable
 from modelserve.schema.batch import Batch, Table, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
 from modelserve.store.trust import policy
-from modelserve.store.trust.environment import check_environment
+from modelserve.store.trust.environment import differences, installed
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
 from modelserve_control.publish import sample
 
@@ -60,7 +61,7 @@ def validate(
     Raises ServeError.
     """
     config = policy.check(directory, trust)
-    warnings = list(check_environment(config.environment, "native"))
+    warnings = check_training_environment(config.environment)
     signature = from_mlmodel(config.signature)
     inferred = signature is None
     if signature is None:
@@ -92,6 +93,18 @@ def validate(
         "inferred": inferred,
         "warnings": warnings,
     }
+
+
+def check_training_environment(environment: Mapping[str, Any]) -> list[str]:
+    """The differences that are too small to matter. Raises EnvironmentMismatch for others."""
+    found = differences(environment, platform.python_version(), installed)
+    sentences = [f"made with {one.package} {one.made}, this environment has {one.here or 'none'}" for one in found]
+    if any(one.serious for one in found):
+        raise EnvironmentMismatch(
+            f"The model was {'; '.join(sentences)}. Publish it from the environment that it was trained in: "
+            'pip install "modelserve-kit[publish]" there, and run this command.'
+        )
+    return sentences
 
 
 def compiled(

@@ -20,7 +20,7 @@ RIDE_FIELDS = {"EVENT_FEATURES_FIELD": "ride", "EVENT_ID_FIELD": "ride_id"}
 
 @pytest.fixture(scope="module")
 def topics() -> Iterator[Topics]:
-    with server.running() as host:
+    with server.serve_in_thread() as host:
         names = Names("contract", "contract")
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:

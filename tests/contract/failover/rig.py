@@ -13,7 +13,7 @@ from modelserve_control.common.identity import Identity, of_account_or_person
 from modelserve_control.common.progress import Lines
 from modelserve_control.deploy.failover.balancer import Balancer
 from modelserve_control.deploy.failover.sides import Side
-from modelserve_control.deploy.failover.switch import Order, Sides, status, switch
+from modelserve_control.deploy.failover.switch import Sides, SwitchOptions, status, switch
 from modelserve_control.deploy.failover.weights import Name
 
 
@@ -24,7 +24,7 @@ class Rig:
     gke_url: str
     account: Path
     request: bytes | None = None
-    told: io.StringIO = field(default_factory=io.StringIO)
+    output: io.StringIO = field(default_factory=io.StringIO)
 
     def balancer(self) -> Balancer:
         return Balancer(PROJECT, "modelserve", self.compute.url)
@@ -39,8 +39,8 @@ class Rig:
 
     def move(self, to: Name = "gke", weight: int = 100, wait: float = 0, watch: float = 0, **allowed: bool) -> Any:
         balancer = self.balancer()
-        order = Order(to, weight, wait, watch, **allowed)
-        return switch(balancer, balancer.read(), self.sides(balancer), order, Lines(self.told))
+        order = SwitchOptions(to, weight, wait, watch, **allowed)
+        return switch(balancer, balancer.read(), self.sides(balancer), order, Lines(self.output))
 
     def status(self) -> Any:
         balancer = self.balancer()

@@ -22,7 +22,7 @@ from contract.failover.scripted import NOT_READY, Scripted
 from models.library import Library
 from modelserve.core.errors import PreconditionFailed, ServeError
 from modelserve_control.common.progress import Lines
-from modelserve_control.deploy.failover.switch import Order, switch
+from modelserve_control.deploy.failover.switch import SwitchOptions, switch
 from serving import Served, release, serving
 
 ROW = {f"G{place}": 1.0 for place in range(1, 11)}
@@ -104,7 +104,7 @@ def test_the_status_tells_the_truth_after_an_interruption(rig: Rig, compute: Com
         await_line(command, "moved: functions 70 %, gke 30 %")
         command.send_signal(number)
         done = finish(command, code=1 if number == signal.SIGINT else -number)
-    assert ("nobody watches gke" in done.err) == (number == signal.SIGINT)
+    assert ("gke is not watched any more" in done.err) == (number == signal.SIGINT)
     assert compute.weights() == (700, 300)
     found = rig.command.json("failover", "--status")
     assert found["weights"]["gke"] == {"weight": 300, "percent": 30}
@@ -117,7 +117,7 @@ def test_of_two_at_once_one_wins_and_the_other_is_told(rig: Rig, compute: Comput
 
     def move(weight: int) -> int | ServeError:
         try:
-            switch(rig.balancer(), seen, sides, Order("gke", weight, wait=0, watch=0), Lines(rig.told))
+            switch(rig.balancer(), seen, sides, SwitchOptions("gke", weight, wait=0, watch=0), Lines(rig.output))
         except ServeError as error:
             return error
         return weight

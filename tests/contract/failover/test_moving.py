@@ -77,7 +77,7 @@ def test_it_waits_until_the_side_is_ready(rig: Rig, compute: Compute, gke_side: 
     gke_side.later = [NOT_READY, NOT_READY]
     rig.move("gke", 100, wait=30)
     assert compute.weights() == (0, 1000)
-    assert "gke is not ready: GET /health/ready gave 503 MODEL_NOT_READY" in rig.told.getvalue()
+    assert "gke is not ready: GET /health/ready gave 503 MODEL_NOT_READY" in rig.output.getvalue()
 
 
 def test_an_operation_that_fails_is_told(rig: Rig, compute: Compute) -> None:

@@ -83,7 +83,7 @@ def test_a_gateway_that_lets_anybody_in(
     gke_side.guarded = functions_side.guarded = False
     functions_side.health = health
     known = health[0] in (401, 403)
-    with pytest.raises(OpenToAnybody, match="turns them away" if known else "is not known"):
+    with pytest.raises(OpenToAnybody, match="refuses them" if known else "is not known"):
         unmoved.move("gke", 1)
 
 
@@ -109,7 +109,7 @@ def test_an_outage_is_no_reason_to_stay(rig: Rig, compute: Compute, functions_si
     functions_side.health = health
     assert rig.move("gke", 100, any_caller=True)["compared"] is False
     assert compute.weights() == (0, 1000)
-    assert "functions does not answer, so the models were not compared" in rig.told.getvalue()
+    assert "functions does not answer, so the models were not compared" in rig.output.getvalue()
 
 
 def test_one_lost_answer_is_no_outage(rig: Rig, compute: Compute, functions_side: Scripted, gke_side: Scripted) -> None:

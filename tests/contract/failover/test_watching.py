@@ -48,7 +48,7 @@ def test_weights_stay_when_the_other_side_is_no_better(
     rig: Rig, compute: Compute, functions_side: Scripted, gke_side: Scripted
 ) -> None:
     functions_side.health = NOT_READY
-    gke_side.later = [GOOD] * 3  # the looks until the outage is believed
+    gke_side.later = [GOOD] * 3  # the checks before it counts as an outage
     gke_side.health = GONE
     with pytest.raises(
         SideFailed, match=r"functions does not answer either .* so the weights stay: functions 0 %, gke 100 %"

@@ -113,7 +113,7 @@ class Backend:
 def running(name: str) -> Iterator[Backend]:
     """Raise `EmulatorMissing` when Google's is wanted and not installed."""
     with tempfile.TemporaryDirectory() as directory:
-        hosts = server.running() if name == "ours" else emulators.official_pubsub(Path(directory))
+        hosts = server.serve_in_thread() if name == "ours" else emulators.official_pubsub(Path(directory))
         with hosts as host:
             backend = Backend(name, host)
             try:

@@ -39,7 +39,12 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
         "sklearn.metrics._scorer._PassthroughScorer",
         "sklearn.utils._bunch.Bunch",
+        # Of models from scikit-learn 1.5 to 1.7: which arguments of fit are passed on.
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
     ),
+    # A list of columns that warns when it is read. Later versions of scikit-learn do not have it.
+    "scikit-learn 1.5 and 1.6": ("sklearn.compose._column_transformer._RemainderColsList",),
     # Closed formulas over arrays.
     "formulas": (
         "sklearn._loss.loss.HalfTweedieLoss",

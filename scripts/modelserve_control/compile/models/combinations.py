@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from sklearn import ensemble as en
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 
@@ -29,9 +29,12 @@ def search(graph: Graph, model: Any, features: Features) -> Methods:
     return predict(graph, model.best_estimator_, features)
 
 
-@predicts(FrozenEstimator)
-def frozen(graph: Graph, model: Any, features: Features) -> Methods:
-    return predict(graph, model.estimator, features)
+with suppress(ModuleNotFoundError):  # it is new in scikit-learn 1.6
+    from sklearn.frozen import FrozenEstimator
+
+    @predicts(FrozenEstimator)
+    def frozen(graph: Graph, model: Any, features: Features) -> Methods:
+        return predict(graph, model.estimator, features)
 
 
 def average(graph: Graph, tensors: list[str], weights: Any = None) -> str:

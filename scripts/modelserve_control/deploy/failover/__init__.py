@@ -1,1 +1,1 @@
-"""`modelserve failover`: moves requests between the functions and the cluster, and says how they are shared out."""
+"""`modelserve failover`: move requests between the functions and the cluster, or show how they are shared out."""

@@ -1,4 +1,4 @@
-"""What must be true before a side gets more requests."""
+"""Checks before a side gets more requests."""
 
 from __future__ import annotations
 
@@ -8,67 +8,67 @@ from typing import Final
 
 from modelserve_control.common.progress import Progress
 from modelserve_control.deploy.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
-from modelserve_control.deploy.failover.sides import CLOSED, Look, Side
+from modelserve_control.deploy.failover.sides import CLOSED, Side, SideState
 
 POLL_SECONDS: Final = 1.0
-DOWN_LOOKS: Final = 3  # one after another, so that a single lost answer does not pass for an outage
+MIN_OUTAGE: Final = 3  # failed checks in a row: a single lost answer is no outage
 
 
 def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool, progress: Progress) -> bool:
-    """Whether the models were compared: they are not when `other` is down, or with `any_version`.
+    """Whether the models were compared. They are not with `any_version`, or when `other` is down.
 
     Raises SideNotReady, VersionsDiffer.
     """
     end = time.monotonic() + seconds
     outage = 0
-    said = ""
+    last_message = ""
     while True:
-        found = target.look()
-        against = other.look() if found.ready and not any_version else None
+        found = target.state()
+        against = other.state() if found.ready and not any_version else None
         if found.ready and (against is None or found.model == against.model):
             return against is not None
         outage = outage + 1 if against and against.down else 0
-        if against and outage >= DOWN_LOOKS:
+        if against and outage >= MIN_OUTAGE:
             progress.say(f"{other.name} does not answer, so the models were not compared: {against.reason}")
             return False
-        refusal = difference(target, found, other, against) if against else not_ready(target, found)
+        refusal = version_error(target, found, other, against) if against else not_ready_error(target, found)
         if time.monotonic() >= end and not outage:
             raise refusal
-        if refusal.message != said:
-            said = refusal.message
-            progress.say(said)
+        if refusal.message != last_message:
+            last_message = refusal.message
+            progress.say(last_message)
         time.sleep(POLL_SECONDS)
 
 
-def not_ready(target: Side, found: Look) -> SideNotReady:
+def not_ready_error(target: Side, found: SideState) -> SideNotReady:
     return SideNotReady(f"{target.name} is not ready: {found.reason}. Nothing was moved.")
 
 
-def difference(target: Side, found: Look, other: Side, against: Look) -> VersionsDiffer:
+def version_error(target: Side, found: SideState, other: Side, against: SideState) -> VersionsDiffer:
     if not against.ready:
         return VersionsDiffer(
             f"The model of {target.name} cannot be compared with that of {other.name}: {against.reason}. "
-            "--allow-different-versions goes on without."
+            "--allow-different-versions moves requests without the comparison."
         )
     return VersionsDiffer(
         f"{target.name} serves {found.model}, and {other.name} serves {against.model}. "
-        "Wait for both to activate the same version; --allow-different-versions goes on without."
+        "Wait until both have activated the same version, or give --allow-different-versions."
     )
 
 
 def check_callers(cluster: Side, functions: Side) -> None:
-    """Cloud Run checks callers by IAM and the Gateway only if it was told to. Raises OpenToAnybody."""
-    if cluster.anonymous() != HTTPStatus.OK:
+    """Cloud Run checks callers by IAM; the Gateway does so only where it is configured. Raises OpenToAnybody."""
+    if cluster.anonymous_status() != HTTPStatus.OK:
         return
-    found = functions.anonymous()
+    found = functions.anonymous_status()
     if found == HTTPStatus.OK:
         return
     why = (
-        "the function turns them away"
+        "the function refuses them"
         if found in CLOSED
-        else f"whether the function would is not known: {'no answer' if found is None else f'it gave {found}'}"
+        else f"it is not known whether the function would: {'no answer' if found is None else f'it gave {found}'}"
     )
     raise OpenToAnybody(
-        f"gke answers callers that show no identity, and {why}. Verify callers at the Gateway; "
-        "--allow-anonymous goes on when anybody may call."
+        f"gke answers callers without an identity, and {why}. Verify callers at the Gateway, "
+        "or give --allow-anonymous if anybody may call."
     )

@@ -1,4 +1,4 @@
-"""The command itself: its options, and what a person reads."""
+"""`modelserve failover`, the command itself."""
 
 from __future__ import annotations
 
@@ -14,23 +14,18 @@ from modelserve_control.common.output import answers, table
 from modelserve_control.deploy.failover.weights import NAMES, Name
 
 
-def told(result: Mapping[str, Any]) -> str:
+def format_result(result: Mapping[str, Any]) -> str:
     weights = {name: f"{result['weights'][name]['percent']:g} %" for name in NAMES}
     if "sides" not in result:
         line = ", ".join(f"{name} {weights[name]}" for name in NAMES)
         return f"{line}: {'moved' if result['changed'] else 'already so'}"
     head = ("SIDE", "REQUESTS", "READY", "MODEL")
-    rows = [(name, weights[name], ready(result["sides"][name]), model(result["sides"][name])) for name in NAMES]
-    return "\n".join(table([head, *rows]))
-
-
-def ready(side: Mapping[str, Any]) -> str:
-    return "yes" if side["ready"] else "no"
-
-
-def model(side: Mapping[str, Any]) -> str:
-    found = side["model"]
-    return f"{found['name']} version {found['version']} ({found['digest'][:12]})" if found else side["reason"]
+    rows = [head]
+    for name, side in result["sides"].items():
+        model = side["model"]
+        shown = f"{model['name']} version {model['version']} ({model['digest'][:12]})" if model else side["reason"]
+        rows.append((name, weights[name], "yes" if side["ready"] else "no", shown))
+    return "\n".join(table(rows))
 
 
 @click.command()
@@ -93,7 +88,7 @@ def model(side: Mapping[str, Any]) -> str:
     envvar="MODELSERVE_COMPUTE_ENDPOINT",
     help="Another address of the compute API, as https://...",
 )
-@answers(told)
+@answers(format_result, extras=("cloud",))
 def failover(
     to: Name | None,
     only_status: bool,
@@ -116,7 +111,7 @@ def failover(
     from modelserve_control.common.progress import progress
     from modelserve_control.deploy.failover.balancer import Balancer
     from modelserve_control.deploy.failover.sides import Side
-    from modelserve_control.deploy.failover.switch import Order, status, switch
+    from modelserve_control.deploy.failover.switch import SwitchOptions, status, switch
 
     balancer = Balancer(project, url_map, compute_endpoint)
     seen = balancer.read()
@@ -125,15 +120,14 @@ def failover(
     body = request.read_bytes() if request else None
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),
-        "gke": Side("gke", gke_url or origin(added), identity, added, body),
+        "gke": Side("gke", gke_url or gateway_origin(added), identity, added, body),
     }
     if to is None:
         return status(balancer, seen, sides)
-    return switch(balancer, seen, sides, Order(to, **order), progress())
+    return switch(balancer, seen, sides, SwitchOptions(to, **order), progress())
 
 
-def origin(added: Mapping[str, str]) -> str:
-    """Where the load balancer finds the Gateway."""
+def gateway_origin(added: Mapping[str, str]) -> str:
     if "Host" in added:
         return f"https://{added['Host']}"
     raise BadSetting("--gke-url is needed: the backend service of the cluster names no host.")

@@ -1,4 +1,4 @@
-"""Why requests are not moved, or not left where they were moved to."""
+"""Errors before requests are moved, and after."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class SideNotReady(Unavailable):
 
 
 class VersionsDiffer(PreconditionFailed):
-    """Both sides answer with different models, or it cannot be known."""
+    """The sides serve different models, or it is not known which."""
 
     code = "VERSIONS_DIFFER"
 
 
 class OpenToAnybody(ServeError):
-    """The cluster answers callers that the function would turn away."""
+    """The cluster answers callers that the function would refuse."""
 
     code = "OPEN_TO_ANYBODY"
     status = HTTPStatus.FORBIDDEN

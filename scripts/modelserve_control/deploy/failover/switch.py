@@ -1,4 +1,4 @@
-"""Moving requests: checked before, watched after, and taken back when the side fails."""
+"""Move requests: check before, watch after, and move them back when the side fails."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from modelserve_control.deploy.failover.checks import check_callers, wait_until_
 from modelserve_control.deploy.failover.errors import SideFailed
 from modelserve_control.deploy.failover.sides import Side
 from modelserve_control.deploy.failover.watch import watch
-from modelserve_control.deploy.failover.weights import NAMES, Name, Weights, opposite
+from modelserve_control.deploy.failover.weights import NAMES, Name, Weights, other_side
 
 Sides = Mapping[Name, Side]
 
 
 @dataclass(frozen=True)
-class Order:
+class SwitchOptions:
     """`weight` is the percentage of requests that `to` is to get; `wait` and `watch` are seconds."""
 
     to: Name
@@ -31,22 +31,27 @@ class Order:
 
 
 def status(balancer: Balancer, seen: Reading, sides: Sides) -> dict[str, Any]:
-    """Read from the URL map and the sides themselves: nothing is remembered from one command to the next."""
-    looks = {name: sides[name].look() for name in NAMES}
-    models = [looks[name].model for name in NAMES]
-    return shared(balancer, seen.weights) | {
-        "sides": {name: looks[name].told() for name in NAMES},
+    """Read from the URL map and from the sides: commands keep no state."""
+    states = {name: sides[name].state() for name in NAMES}
+    models = [states[name].model for name in NAMES]
+    return describe_weights(balancer, seen.weights) | {
+        "sides": {name: states[name].as_dict() for name in NAMES},
         "same_model": models[0] == models[1] if all(models) else None,
     }
 
 
-def switch(balancer: Balancer, seen: Reading, sides: Sides, order: Order, progress: Progress) -> dict[str, Any]:
-    """Raises what says why nothing was moved, or SideFailed after it was."""
-    wanted = Weights.giving(order.to, order.weight)
-    if wanted.same(seen.weights):
-        return shared(balancer, seen.weights) | {"changed": False, "compared": False, "probes": 0, "failed": 0}
-    target = sides[wanted.gains(seen.weights)]
-    other = sides[opposite(target.name)]
+def switch(balancer: Balancer, seen: Reading, sides: Sides, order: SwitchOptions, progress: Progress) -> dict[str, Any]:
+    """Raises SideFailed after requests were moved, and other errors when nothing was."""
+    wanted = Weights.with_percent(order.to, order.weight)
+    if wanted.equals(seen.weights):
+        return describe_weights(balancer, seen.weights) | {
+            "changed": False,
+            "compared": False,
+            "probes": 0,
+            "failed": 0,
+        }
+    target = sides[wanted.gaining_side(seen.weights)]
+    other = sides[other_side(target.name)]
     if target.name == "gke" and not order.any_caller:
         check_callers(target, other)
     compared = wait_until_fit(target, other, order.wait, order.any_version, progress)
@@ -55,11 +60,13 @@ def switch(balancer: Balancer, seen: Reading, sides: Sides, order: Order, progre
         progress.say(f"moved: {wanted}")
         found = watch(target, order.watch)
     except KeyboardInterrupt:
-        progress.say(f"Interrupted: nobody watches {target.name}, and --status says how requests are shared out now.")
+        progress.say(
+            f"Interrupted: {target.name} is not watched any more; --status shows how requests are shared out now."
+        )
         raise
     if found.reason is not None:
         raise SideFailed(f"{target.name} failed, {found.reason}. {put_back(balancer, seen.weights, wanted, other)}")
-    return shared(balancer, wanted) | {
+    return describe_weights(balancer, wanted) | {
         "changed": True,
         "compared": compared,
         "probes": found.probes,
@@ -67,21 +74,21 @@ def switch(balancer: Balancer, seen: Reading, sides: Sides, order: Order, progre
     }
 
 
-def put_back(balancer: Balancer, before: Weights, wrote: Weights, other: Side) -> str:
-    """What was done, in a sentence. Nothing is, when the other side is no better or somebody else has moved requests."""
+def put_back(balancer: Balancer, before: Weights, written: Weights, other: Side) -> str:
+    """A sentence that says what was done: nothing when the other side is down too, or somebody else has moved requests."""
     if (found := other.probe()).down:
-        return f"{other.name} does not answer either ({found.reason}), so the weights stay: {wrote}."
+        return f"{other.name} does not answer either ({found.reason}), so the weights stay: {written}."
     try:
         now = balancer.read()
-        if not now.weights.same(wrote):
+        if not now.weights.equals(written):
             return f"Somebody else has moved the weights since, so they stay: {now.weights}."
         balancer.write(now, before)
     except ServeError as error:
-        return f"The weights could not be put back; ask for --status. {error.message}"
+        return f"The weights could not be put back; look at --status. {error.message}"
     return f"The weights are back: {before}."
 
 
-def shared(balancer: Balancer, weights: Weights) -> dict[str, Any]:
+def describe_weights(balancer: Balancer, weights: Weights) -> dict[str, Any]:
     return {
         "url_map": balancer.url_map,
         "weights": {name: {"weight": weights.of(name), "percent": weights.percent(name)} for name in NAMES},

@@ -1,4 +1,4 @@
-"""Whether a side still answers after it got more requests."""
+"""Watch a side after it got more requests."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from modelserve_control.deploy.failover.sides import Side
 
 INTERVAL_SECONDS: Final = 1.0
 WINDOW: Final = 10  # probes
-FAILED: Final = 3  # of them: one lost answer is no reason to move requests, and a dead side is found in three
+MAX_FAILED: Final = 3  # of the window, from which on a side has failed; a single lost answer is no failure
 
 
 @dataclass(frozen=True)
-class Watched:
-    """`reason` is None when all went well, else how the side failed."""
+class WatchResult:
+    """`reason` says how the side failed, and is None when it did not."""
 
     probes: int
     failed: int
     reason: str | None = None
 
 
-def watch(side: Side, seconds: float) -> Watched:
+def watch(side: Side, seconds: float) -> WatchResult:
     """Probes once a second, and ends at once when too many of the last probes failed."""
     end = time.monotonic() + seconds
     latest: deque[bool] = deque(maxlen=WINDOW)
@@ -33,9 +33,9 @@ def watch(side: Side, seconds: float) -> Watched:
         probes += 1
         failed += not found.ready
         latest.append(found.ready)
-        if latest.count(False) >= FAILED:
-            return Watched(
+        if latest.count(False) >= MAX_FAILED:
+            return WatchResult(
                 probes, failed, f"{latest.count(False)} of its last {len(latest)} probes failed: {found.reason}"
             )
         time.sleep(max(0.0, min(now + INTERVAL_SECONDS, end) - time.monotonic()))
-    return Watched(probes, failed)
+    return WatchResult(probes, failed)

@@ -8,23 +8,23 @@ from typing import Final, Literal, get_args
 Name = Literal["functions", "gke"]
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
-FULL: Final = 1000  # the greatest weight that a URL map takes; Terraform writes 0 to 100
+MAX_WEIGHT: Final = 1000  # of a URL map; Terraform writes 0 to 100
 
 
-def opposite(name: Name) -> Name:
+def other_side(name: Name) -> Name:
     return "functions" if name == "gke" else "gke"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """As the URL map has them: a side gets its weight's part of the sum."""
+    """Those of the URL map: the share of a side is its weight divided by the sum."""
 
     functions: int
     gke: int
 
     @classmethod
-    def giving(cls, name: Name, percent: int) -> Weights:
-        rest = FULL - (weight := percent * FULL // 100)
+    def with_percent(cls, name: Name, percent: int) -> Weights:
+        rest = MAX_WEIGHT - (weight := percent * MAX_WEIGHT // 100)
         return cls(rest, weight) if name == "gke" else cls(weight, rest)
 
     def of(self, name: Name) -> int:
@@ -38,11 +38,11 @@ class Weights:
         """Of all requests, to a tenth."""
         return round(100 * self.of(name) / self.total, 1)
 
-    def same(self, other: Weights) -> bool:
-        """Whether requests are shared out alike; 100 to 0 and 1000 to 0 are the same."""
+    def equals(self, other: Weights) -> bool:
+        """Whether the shares are the same, as they are with 100 to 0 and 1000 to 0."""
         return self.gke * other.total == other.gke * self.total
 
-    def gains(self, now: Weights) -> Name:
+    def gaining_side(self, now: Weights) -> Name:
         """The side that gets more with these weights than it has `now`."""
         return "gke" if self.gke * now.total > now.gke * self.total else "functions"
 

@@ -1,1 +1,1 @@
-"""What only the steps of the pipeline need: python -m modelserve_control.deploy.pipeline.NAME."""
+"""Steps of the pipeline: python -m modelserve_control.deploy.pipeline.NAME."""

@@ -1,4 +1,4 @@
-"""Why the pipeline stops before anything is deployed."""
+"""Errors that stop the pipeline before anything is deployed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PlanTooWide(ServeError):
 
 
 class PlanUnusable(ServeError):
-    """The plan does not say what the functions will serve."""
+    """The plan does not name the model that the functions will serve."""
 
     code = "PLAN_UNUSABLE"
     status = HTTPStatus.BAD_REQUEST
@@ -29,7 +29,7 @@ class TokenRefused(ServeError):
 
 
 class ArchiveTooSmall(ServeError):
-    """The source archive leaves out what the version needs."""
+    """The source archive lacks packages that the version needs."""
 
     code = "ARCHIVE_TOO_SMALL"
     status = HTTPStatus.CONFLICT

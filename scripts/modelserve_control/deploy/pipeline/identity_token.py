@@ -1,7 +1,7 @@
 """An identity token of the build's own account.
 
-Cloud Build's metadata server gives access tokens and no identity tokens, so the account asks for one in its own name,
-which takes roles/iam.serviceAccountOpenIdTokenCreator on itself.
+Cloud Build's metadata server gives access tokens, but no identity tokens. The account therefore asks IAM for a token of
+itself, which needs roles/iam.serviceAccountOpenIdTokenCreator on itself.
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken
 """
 
@@ -21,7 +21,7 @@ from modelserve_control.deploy.rollout.cloud.api import TIMEOUT, credentials, en
 @click.argument("audience")
 @answers(lambda found: str(found["token"]))
 def identity_token(account: str, audience: str) -> dict[str, Any]:
-    """Print a token of ACCOUNT that AUDIENCE, the address of a service, accepts."""
+    """Print an identity token of ACCOUNT for AUDIENCE, the address of a service."""
     return {"token": token(account, audience)}
 
 

@@ -66,7 +66,7 @@ def told(record: dict[str, Any]) -> str:
 @options.token_command
 @options.trust
 @options.reason
-@answers(told)
+@answers(told, extras=("publish", "cloud"))
 def release(**given: Any) -> Any:
     """Check, compare, promote and watch a version, or roll it back.
 

@@ -21,7 +21,7 @@ from modelserve.store.names.locations import check_alias
 from modelserve.store.versions.alias import Alias, read_alias
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import BeyondThresholds, RolledBack
-from modelserve_control.common.processes import SOURCES
+from modelserve_control.common.processes import checkout
 from modelserve_control.common.progress import Progress
 from modelserve_control.compare import run as comparison
 from modelserve_control.compare.stats.thresholds import Thresholds
@@ -60,11 +60,12 @@ class Order:
     shadow_answers: int = 100
 
 
-def release(objects: Objects, order: Order, progress: Progress, root: Path = SOURCES) -> dict[str, Any]:
+def release(objects: Objects, order: Order, progress: Progress, root: Path | None = None) -> dict[str, Any]:
     """The record. `root` is the checkout that the functions are built from.
 
     Raises BeyondThresholds, NothingShadowed, RolledBack, and whatever else a step refuses with; the record says so too.
     """
+    root = root or checkout()
     if check_alias(order.alias) == CHALLENGER:
         raise BadSetting(f"A release goes through the alias {CHALLENGER}; name another one with --alias.")
     comparison.limits_of(order.thresholds, order.by)  # a mistake there is told before anything is begun

@@ -63,7 +63,7 @@ def worded(result: Mapping[str, Any]) -> str:
 @click.option("--resume", is_flag=True, help="Go on with a rollout whose process is dead; say the same line again.")
 @click.option("--abort", is_flag=True, help="Put the traffic back, and end the rollout that is under way.")
 @click.argument("deploy", nargs=-1, type=click.UNPROCESSED, metavar="[-- DEPLOY COMMAND...]")
-@answers(worded)
+@answers(worded, extras=("cloud",))
 def rollout(**given: Any) -> Any:
     """Shift traffic to new revisions in steps, and back on any doubt.
 

@@ -17,7 +17,7 @@ from modelserve_control.local.pubsub.topics.errors import ServeError
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=0, show_default="a free one", type=click.IntRange(0, 65_535))
 def main(host: str, port: int) -> None:
-    """Serve Pub/Sub to whoever sets PUBSUB_EMULATOR_HOST to the printed host."""
+    """Serve Pub/Sub to clients that set PUBSUB_EMULATOR_HOST to the printed host."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         run(_serve(host, port))

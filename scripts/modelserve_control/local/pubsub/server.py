@@ -19,10 +19,10 @@ from modelserve_control.local.pubsub.topics.errors import ServeError
 from modelserve_control.local.pubsub.topics.messages import MAX_REQUEST_BYTES
 
 OPTIONS = (
-    # Twice the service's limit, so that a request which is too large gets our sentence instead of gRPC's.
+    # Twice the service's limit, so that a request which is too large gets this server's message instead of gRPC's.
     ("grpc.max_receive_message_length", 2 * MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
-    # A port that is taken is an error, not a second server behind it.
+    # A port in use is an error; two servers must not share it.
     ("grpc.so_reuseport", 0),
     # The client pings every 30 s; the default would answer such a client with "too many pings".
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -45,7 +45,7 @@ class Server:
         self._server.add_generic_rpc_handlers((Publisher(broker).handler(), subscriber.handler()))
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """`host:port`, ready to be called. Port 0 takes a free one."""
+        """Returns `host:port` when it answers. Port 0 is any free one."""
         try:
             bound = self._server.add_insecure_port(f"{host}:{port}")
         except RuntimeError as error:
@@ -54,7 +54,7 @@ class Server:
         return f"{host}:{bound}"
 
     async def stop(self) -> None:
-        """Calls that are under way are ended: clients connect again and get their messages again."""
+        """Calls in flight end: clients connect again and get their messages again."""
         self._deliveries.close()
         await self._server.stop(0)
 
@@ -66,8 +66,8 @@ def run(main: Coroutine[None, None, None]) -> None:
 
 
 @contextmanager
-def running(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """A server on a thread of this process; gives its `host:port`, which is the value of PUBSUB_EMULATOR_HOST."""
+def serve_in_thread(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Yields `host:port`, the value of PUBSUB_EMULATOR_HOST."""
     ready: Future[str] = Future()
     stop: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -83,7 +83,7 @@ def running(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         try:
             run(serve())
         except BaseException as error:
-            # Without a caller that waits for it, the thread's own report is the only one.
+            # Nobody waits for the future any more, so the thread reports the error.
             if ready.done():
                 raise
             ready.set_exception(error)

@@ -135,7 +135,7 @@ class Topic:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    with server.running() as running:
+    with server.serve_in_thread() as running:
         yield running
 
 

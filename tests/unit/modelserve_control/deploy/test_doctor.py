@@ -16,7 +16,8 @@ from modelserve.store.buckets.objects import Objects
 from modelserve.store.trust.environment import Difference, pins
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import SOURCES
-from modelserve_control.deploy.doctor import detail, doctor, runtime
+from modelserve_control.deploy.doctor import detail, doctor
+from modelserve_control.deploy.package import python_version
 from modelserve_control.registry.catalog import opened
 from serving import release
 
@@ -55,7 +56,7 @@ def objects(store: Path) -> Iterator[Objects]:
 def checkout(tmp_path: Path) -> Path:
     """What doctor reads of one."""
     (tmp_path / "functions").mkdir()
-    for name in ("pyproject.toml", "functions/requirements.txt", "functions/requirements-compiled.txt"):
+    for name in (".python-version", "functions/requirements.txt", "functions/requirements-compiled.txt"):
         shutil.copy(SOURCES / name, tmp_path / name)
     return tmp_path
 
@@ -74,7 +75,7 @@ def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
     assert refused.value.message == (
         "The functions would refuse old version 1, which was made with another Python, scikit-learn. "
         "Make these changes in functions/requirements.in and run scripts/lock, or publish from an environment that has what "
-        "functions/requirements.txt has."
+        "functions/requirements.txt has, or compiled: modelserve publish --compile require, run where the model was trained."
     )
     assert refused.value.details == [
         {
@@ -94,7 +95,7 @@ def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
 
 def test_a_newer_python_can_be_chosen() -> None:
     found = detail(Difference("Python", "3.13.1", "3.11", serious=True))
-    assert found["change"] == 'requires-python = "==3.13.*" in pyproject.toml'
+    assert found["change"] == "3.13 in .python-version"
 
 
 def test_a_compiled_version_does_not_unpickle(objects: Objects) -> None:
@@ -127,14 +128,14 @@ def test_a_small_difference_is_told_and_fits(objects: Objects, checkout: Path) -
 
 def test_the_runtime_is_what_terraform_takes(checkout: Path, objects: Objects) -> None:
     text = (SOURCES / "terraform" / "functions.tf").read_text()
-    assert 'regex("requires-python = \\"==([0-9.]+)[.][*]\\""' in text
-    edit(checkout / "pyproject.toml", r'requires-python = "==3\.11\.\*"', 'requires-python = "==3.13.*"')
-    assert runtime(checkout / "pyproject.toml") == "3.13"
+    assert 'file("${path.module}/../.python-version")' in text
+    edit(checkout / ".python-version", "3.11", "3.13")
+    assert python_version(checkout) == "3.13"
     with pytest.raises(EnvironmentMismatch, match="made with another Python"):
         doctor(objects, "linear/1", checkout)
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "functions/requirements.txt"])
+@pytest.mark.parametrize("name", [".python-version", "functions/requirements.txt"])
 def test_a_checkout_that_misses_something_is_refused(objects: Objects, checkout: Path, name: str) -> None:
     (checkout / name).unlink()
     with pytest.raises(NotPackaged, match=Path(name).name):

@@ -35,11 +35,11 @@ class Publisher:
         return self._topic(request.topic)
 
     async def list_topics(self, request: Proto, context: Context) -> Proto:
-        names, token = pages.cut(self._broker.topics(request.project), request)
+        names, token = pages.page(self._broker.topics(request.project), request)
         return types.ListTopicsResponse.pb()(topics=[self._topic(name) for name in names], next_page_token=token)
 
     async def list_topic_subscriptions(self, request: Proto, context: Context) -> Proto:
-        names, token = pages.cut(self._broker.topic_subscriptions(request.topic), request)
+        names, token = pages.page(self._broker.topic_subscriptions(request.topic), request)
         return types.ListTopicSubscriptionsResponse.pb()(subscriptions=names, next_page_token=token)
 
     async def delete_topic(self, request: Proto, context: Context) -> Proto:
@@ -47,7 +47,7 @@ class Publisher:
         return Empty()
 
     async def publish(self, request: Proto, context: Context) -> Proto:
-        messages = [wire.message_in(message) for message in request.messages]
+        messages = [wire.read_message(message) for message in request.messages]
         return types.PublishResponse.pb()(message_ids=self._broker.publish(request.topic, messages))
 
     def _topic(self, name: str) -> Proto:

@@ -1,4 +1,4 @@
-"""gRPC methods from plain functions: protobuf in and out, our errors as status codes."""
+"""gRPC methods from plain functions: protobuf in and out, errors of this package as status codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Context = Any  # grpc ships no types
 Unary = Callable[[Proto, Context], Awaitable[Proto]]
 Stream = Callable[[AsyncIterator[Proto], Context], AsyncIterator[Proto]]
 
-# From the special to the general.
+# Subclasses before their base classes.
 CODES: tuple[tuple[type[ServeError], grpc.StatusCode], ...] = (
     (NotFound, grpc.StatusCode.NOT_FOUND),
     (AlreadyExists, grpc.StatusCode.ALREADY_EXISTS),
@@ -44,7 +44,7 @@ def unary(request: str, method: Unary) -> grpc.RpcMethodHandler:
         except ServeError as error:
             await refuse(context, error)
 
-    return grpc.unary_unary_rpc_method_handler(handle, _parser(request), _bytes)
+    return grpc.unary_unary_rpc_method_handler(handle, _parser(request), _serialize)
 
 
 def stream(request: str, method: Stream) -> grpc.RpcMethodHandler:
@@ -55,19 +55,21 @@ def stream(request: str, method: Stream) -> grpc.RpcMethodHandler:
         except ServeError as error:
             await refuse(context, error)
 
-    return grpc.stream_stream_rpc_method_handler(handle, _parser(request), _bytes)
+    return grpc.stream_stream_rpc_method_handler(handle, _parser(request), _serialize)
 
 
 async def refuse(context: Context, error: ServeError) -> None:
-    """Ends the call: `abort` raises."""
+    """Ends the call, because `abort` raises."""
     code = next(code for kind, code in CODES if isinstance(error, kind))
     more = details(code, error) if isinstance(error, AckRefused) else ()
     await context.abort(code, error.message, more)
 
 
 def details(code: grpc.StatusCode, error: AckRefused) -> tuple[tuple[str, bytes], ...]:
-    """What was wrong with each ack id, where clients look for it:
-    https://cloud.google.com/pubsub/docs/exactly-once-delivery."""
+    """The metadata in which clients read what is wrong with each ack id.
+
+    https://cloud.google.com/pubsub/docs/exactly-once-delivery
+    """
     reasons = dict.fromkeys(error.ack_ids, "PERMANENT_FAILURE_INVALID_ACK_ID")
     status = Status(code=code.value[0], message=error.message)
     status.details.add().Pack(ErrorInfo(reason="INVALID_ACK_ID", domain="pubsub.googleapis.com", metadata=reasons))
@@ -79,6 +81,6 @@ def _parser(request: str) -> Callable[[bytes], Proto]:
     return parse
 
 
-def _bytes(proto: Proto) -> bytes:
+def _serialize(proto: Proto) -> bytes:
     content: bytes = proto.SerializeToString()
     return content

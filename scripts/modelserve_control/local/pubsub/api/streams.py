@@ -17,13 +17,13 @@ from modelserve_control.local.pubsub.topics.outlet import Outlet
 Requests = AsyncIterator[Proto]
 Responses = AsyncIterator[Proto]
 
-# Of one answer, so that several subscribers of one subscription share a burst.
+# In one answer, so that several subscribers of a subscription share a burst.
 MAX_MESSAGES = 100
 
 Response = types.StreamingPullResponse.pb()
 
 
-def deadline(seconds: int) -> float:
+def check_deadline(seconds: int) -> float:
     if not 0 <= seconds <= 600:
         raise BadInput(f"An ack deadline is from 0 to 600 seconds, not {seconds}.")
     return float(seconds)
@@ -48,17 +48,17 @@ class Stream:
     def __init__(self, outlet: Outlet, first: Proto) -> None:
         self._outlet = outlet
         self._flow = Flow(first.max_outstanding_messages, first.max_outstanding_bytes)
-        self._deadline = deadline(first.stream_ack_deadline_seconds)
-        self._obey(first)
+        self._deadline = check_deadline(first.stream_ack_deadline_seconds)
+        self._apply(first)
 
     async def read(self, requests: Requests) -> None:
         async for request in requests:
             if request.stream_ack_deadline_seconds:
-                self._deadline = deadline(request.stream_ack_deadline_seconds)
-            self._obey(request)
+                self._deadline = check_deadline(request.stream_ack_deadline_seconds)
+            self._apply(request)
 
     async def next(self, reader: asyncio.Task[None]) -> list[Delivery]:
-        """The next deliveries; none when the client has ended the stream. What went wrong in `reader` is raised here."""
+        """The next deliveries; none when the client has ended the stream. Raises the errors of `reader`."""
         take = asyncio.create_task(self._outlet.take(MAX_MESSAGES, self._flow, self._deadline or None))
         try:
             await asyncio.wait((take, reader), return_when=asyncio.FIRST_COMPLETED)
@@ -74,17 +74,17 @@ class Stream:
         return deliveries
 
     def response(self, deliveries: list[Delivery]) -> Proto:
-        response = Response(received_messages=[wire.received_out(delivery) for delivery in deliveries])
+        response = Response(received_messages=[wire.write_delivery(delivery) for delivery in deliveries])
         config = self._outlet.backlog.config
         response.subscription_properties.message_ordering_enabled = config.ordered
         response.subscription_properties.exactly_once_delivery_enabled = config.exactly_once
         return response
 
-    def _obey(self, request: Proto) -> None:
+    def _apply(self, request: Proto) -> None:
         backlog = self._outlet.backlog
         if len(request.modify_deadline_ack_ids) != len(request.modify_deadline_seconds):
             raise BadInput("modify_deadline_ack_ids and modify_deadline_seconds must have the same length.")
         if request.ack_ids:
             backlog.ack(request.ack_ids)
         for ack_id, seconds in zip(request.modify_deadline_ack_ids, request.modify_deadline_seconds, strict=True):
-            backlog.modify([ack_id], deadline(seconds))
+            backlog.modify([ack_id], check_deadline(seconds))

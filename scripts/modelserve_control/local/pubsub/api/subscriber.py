@@ -19,10 +19,10 @@ from modelserve_control.local.pubsub.topics.errors import AckRefused, BadInput
 from modelserve_control.local.pubsub.topics.outlet import Outlet
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 
-MAX_PULL = 1_000
-MAX_WAIT = 30.0  # seconds that a pull without messages waits; the service only says "a bounded time"
+MAX_PULL_MESSAGES = 1_000
+MAX_WAIT_SECONDS = 30.0  # of a pull without messages; the service only says "a bounded time"
 
-# Subscription fields that an update may name, and what they are here; the rest cannot be changed.
+# Subscription fields that an update may name, with their names here; the others cannot be changed.
 MUTABLE = {
     "push_config": "push",
     "enable_exactly_once_delivery": "exactly_once",
@@ -36,7 +36,7 @@ MUTABLE = {
 
 
 class Subscriber:
-    """`outlet` gives the outlet of a subscription that exists."""
+    """`outlet` returns the outlet of a subscription. Raises NotFound."""
 
     def __init__(self, broker: Broker, outlet: Callable[[str], Outlet]) -> None:
         self._broker = broker
@@ -60,25 +60,25 @@ class Subscriber:
     # --- subscriptions ---
 
     async def create_subscription(self, request: Proto, context: Context) -> Proto:
-        self._broker.create_subscription(wire.subscription_in(request))
+        self._broker.create_subscription(wire.read_subscription(request))
         return self._subscription(request.name)
 
     async def get_subscription(self, request: Proto, context: Context) -> Proto:
         return self._subscription(request.subscription)
 
     async def list_subscriptions(self, request: Proto, context: Context) -> Proto:
-        configs, token = pages.cut(self._broker.subscriptions(request.project), request)
-        found = [wire.subscription_out(config) for config in configs]
+        configs, token = pages.page(self._broker.subscriptions(request.project), request)
+        found = [wire.write_subscription(config) for config in configs]
         return types.ListSubscriptionsResponse.pb()(subscriptions=found, next_page_token=token)
 
     async def update_subscription(self, request: Proto, context: Context) -> Proto:
         old = self._broker.backlog(request.subscription.name).config
-        self._broker.update_subscription(updated(old, request.subscription, request.update_mask.paths))
+        self._broker.update_subscription(apply_update(old, request.subscription, request.update_mask.paths))
         return self._subscription(old.name)
 
     async def modify_push_config(self, request: Proto, context: Context) -> Proto:
         old = self._broker.backlog(request.subscription).config
-        self._broker.update_subscription(replace(old, push=wire.push_in(request.push_config)))
+        self._broker.update_subscription(replace(old, push=wire.read_push(request.push_config)))
         return Empty()
 
     async def delete_subscription(self, request: Proto, context: Context) -> Proto:
@@ -88,54 +88,56 @@ class Subscriber:
     # --- messages ---
 
     async def pull(self, request: Proto, context: Context) -> Proto:
-        """An empty answer comes a little before the client's deadline, which would make it an error there."""
+        """An empty answer is sent a little before the client's deadline, after which the client would raise an error."""
         if request.max_messages <= 0:
             raise BadInput("max_messages must be at least 1.")
         outlet = self._outlet(request.subscription)
         left = context.time_remaining()
-        wait = MAX_WAIT if left is None else min(MAX_WAIT, left - min(0.5, left / 4))
+        wait = MAX_WAIT_SECONDS if left is None else min(MAX_WAIT_SECONDS, left - min(0.5, left / 4))
         try:
             async with asyncio.timeout(0 if request.return_immediately else wait):
-                deliveries = await outlet.take(min(request.max_messages, MAX_PULL))
+                deliveries = await outlet.take(min(request.max_messages, MAX_PULL_MESSAGES))
         except TimeoutError:
             deliveries = []
-        return types.PullResponse.pb()(received_messages=[wire.received_out(delivery) for delivery in deliveries])
+        return types.PullResponse.pb()(received_messages=[wire.write_delivery(delivery) for delivery in deliveries])
 
     def streaming_pull(self, requests: streams.Requests, context: Context) -> streams.Responses:
         return streams.streaming_pull(self._outlet, requests)
 
     async def acknowledge(self, request: Proto, context: Context) -> Proto:
-        _some(request.ack_ids)
+        _require_ack_ids(request.ack_ids)
         backlog = self._broker.backlog(request.subscription)
-        return _taken(backlog, backlog.ack(request.ack_ids))
+        return _ack_response(backlog, backlog.ack(request.ack_ids))
 
     async def modify_ack_deadline(self, request: Proto, context: Context) -> Proto:
-        _some(request.ack_ids)
+        _require_ack_ids(request.ack_ids)
         backlog = self._broker.backlog(request.subscription)
-        return _taken(backlog, backlog.modify(request.ack_ids, streams.deadline(request.ack_deadline_seconds)))
+        return _ack_response(
+            backlog, backlog.modify(request.ack_ids, streams.check_deadline(request.ack_deadline_seconds))
+        )
 
     def _subscription(self, name: str) -> Proto:
-        return wire.subscription_out(self._broker.backlog(name).config)
+        return wire.write_subscription(self._broker.backlog(name).config)
 
 
-def updated(old: SubscriptionConfig, proto: Proto, paths: Iterable[str]) -> SubscriptionConfig:
+def apply_update(old: SubscriptionConfig, proto: Proto, paths: Iterable[str]) -> SubscriptionConfig:
     """`old` with the fields that `paths` name taken from `proto`."""
     fields = {path.split(".")[0] for path in paths}
     if fixed := sorted(fields - set(MUTABLE)):
         raise BadInput(f"update_mask: {', '.join(fixed)} cannot be changed; it may name {', '.join(sorted(MUTABLE))}.")
     if not fields:
         raise BadInput(f"update_mask is empty; it names what changes: {', '.join(sorted(MUTABLE))}.")
-    new = wire.subscription_in(proto)
+    new = wire.read_subscription(proto)
     return replace(old, **{MUTABLE[name]: getattr(new, MUTABLE[name]) for name in fields})
 
 
-def _taken(backlog: Backlog, late: list[str]) -> Proto:
-    """With exactly-once delivery a subscriber is told which acks came too late."""
+def _ack_response(backlog: Backlog, late: list[str]) -> Proto:
+    """With exactly-once delivery the subscriber learns which acks came too late."""
     if late and backlog.config.exactly_once:
         raise AckRefused(late)
     return Empty()
 
 
-def _some(ack_ids: Iterable[str]) -> None:
+def _require_ack_ids(ack_ids: Iterable[str]) -> None:
     if not ack_ids:
         raise BadInput("The request names no ack ids.")

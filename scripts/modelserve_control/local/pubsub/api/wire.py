@@ -1,4 +1,4 @@
-"""Between the protobuf messages of google.pubsub.v1 and the words of this package."""
+"""The protobuf messages of google.pubsub.v1 as the classes of this package, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1 import types
 
 from modelserve_control.local.pubsub.topics.errors import BadInput
-from modelserve_control.local.pubsub.topics.messages import Delivery, Message, size
+from modelserve_control.local.pubsub.topics.messages import Delivery, Message, message_size
 from modelserve_control.local.pubsub.topics.policies import (
     DAY,
     DeadLetterPolicy,
@@ -35,12 +35,14 @@ UNSUPPORTED = {
 }
 
 
-def message_in(proto: Proto) -> Message:
+def read_message(proto: Proto) -> Message:
     attributes = dict(proto.attributes)
-    return Message(proto.data, attributes, proto.ordering_key, size=size(proto.data, attributes, proto.ordering_key))
+    return Message(
+        proto.data, attributes, proto.ordering_key, size=message_size(proto.data, attributes, proto.ordering_key)
+    )
 
 
-def received_out(delivery: Delivery) -> Proto:
+def write_delivery(delivery: Delivery) -> Proto:
     message = delivery.message
     proto = PubsubMessage(
         data=message.data,
@@ -53,8 +55,8 @@ def received_out(delivery: Delivery) -> Proto:
     return ReceivedMessage(ack_id=delivery.ack_id, message=proto, delivery_attempt=delivery.attempt or 0)
 
 
-def subscription_in(proto: Proto) -> SubscriptionConfig:
-    """Raise `BadInput` for features that this server does not have, rather than ignore them."""
+def read_subscription(proto: Proto) -> SubscriptionConfig:
+    """Raises `BadInput` for features that this server does not have."""
     for name, reason in UNSUPPORTED.items():
         given = getattr(proto, name)
         if proto.HasField(name) if hasattr(given, "DESCRIPTOR") else given:
@@ -65,16 +67,16 @@ def subscription_in(proto: Proto) -> SubscriptionConfig:
         ack_deadline=proto.ack_deadline_seconds or 10,
         ordered=proto.enable_message_ordering,
         exactly_once=proto.enable_exactly_once_delivery,
-        retry=_retry_in(proto.retry_policy) if proto.HasField("retry_policy") else None,
-        dead_letter=_dead_letter_in(proto.dead_letter_policy),
-        push=push_in(proto.push_config),
+        retry=_read_retry(proto.retry_policy) if proto.HasField("retry_policy") else None,
+        dead_letter=_read_dead_letter(proto.dead_letter_policy),
+        push=read_push(proto.push_config),
         retention=_seconds(proto, "message_retention_duration", 7 * DAY),
-        expires=_expires_in(proto),
+        expires=_read_expiry(proto),
         labels=dict(proto.labels),
     )
 
 
-def subscription_out(config: SubscriptionConfig) -> Proto:
+def write_subscription(config: SubscriptionConfig) -> Proto:
     proto = Subscription(
         name=config.name,
         topic=config.topic,
@@ -96,11 +98,11 @@ def subscription_out(config: SubscriptionConfig) -> Proto:
         proto.dead_letter_policy.dead_letter_topic = config.dead_letter.topic
         proto.dead_letter_policy.max_delivery_attempts = config.dead_letter.max_delivery_attempts
     if config.push:
-        _push_out(config.push, proto.push_config)
+        _write_push(config.push, proto.push_config)
     return proto
 
 
-def push_in(proto: Proto) -> PushConfig | None:
+def read_push(proto: Proto) -> PushConfig | None:
     if not proto.push_endpoint:
         return None
     return PushConfig(
@@ -113,7 +115,7 @@ def push_in(proto: Proto) -> PushConfig | None:
     )
 
 
-def _push_out(push: PushConfig, proto: Proto) -> None:
+def _write_push(push: PushConfig, proto: Proto) -> None:
     proto.push_endpoint = push.endpoint
     proto.attributes.update(push.attributes)
     if not push.wrapped:
@@ -124,18 +126,18 @@ def _push_out(push: PushConfig, proto: Proto) -> None:
         proto.oidc_token.audience = push.audience
 
 
-def _retry_in(proto: Proto) -> RetryPolicy:
+def _read_retry(proto: Proto) -> RetryPolicy:
     return RetryPolicy(_seconds(proto, "minimum_backoff", 10), _seconds(proto, "maximum_backoff", 600))
 
 
-def _dead_letter_in(proto: Proto) -> DeadLetterPolicy | None:
+def _read_dead_letter(proto: Proto) -> DeadLetterPolicy | None:
     if not proto.dead_letter_topic:
         return None
     return DeadLetterPolicy(proto.dead_letter_topic, proto.max_delivery_attempts or 5)
 
 
-def _expires_in(proto: Proto) -> float | None:
-    """A policy without a time to live means never."""
+def _read_expiry(proto: Proto) -> float | None:
+    """None without a time to live: the subscription never expires."""
     if not proto.HasField("expiration_policy"):
         return 31 * DAY
     return _seconds(proto.expiration_policy, "ttl", 0) or None

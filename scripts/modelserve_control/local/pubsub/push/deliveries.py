@@ -1,4 +1,4 @@
-"""Every subscription's outlet, and a pusher for those with a push endpoint."""
+"""The outlet of each subscription, and a pusher for each push endpoint."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class Deliveries:
             raise NotFound(f"The subscription {name} does not exist; create it first.")
         return self._outlets[name]
 
-    def opened(self, backlog: Backlog) -> None:
+    def on_created(self, backlog: Backlog) -> None:
         self._outlets[backlog.config.name] = Outlet(backlog)
-        self._push(backlog)
+        self._start_push(backlog)
 
-    def changed(self, backlog: Backlog) -> None:
-        """Subscribers that pull stay connected. A push that is under way ends as an expired ack deadline would."""
+    def on_changed(self, backlog: Backlog) -> None:
+        """Pulling subscribers stay connected. A push in flight is cancelled and fails at its ack deadline."""
         self._stop_push(backlog.config.name)
-        self._push(backlog)
+        self._start_push(backlog)
 
-    def closed(self, backlog: Backlog) -> None:
+    def on_deleted(self, backlog: Backlog) -> None:
         self._stop_push(backlog.config.name)
         self._outlets.pop(backlog.config.name).close()
 
     def close(self) -> None:
         for outlet in list(self._outlets.values()):
-            self.closed(outlet.backlog)
+            self.on_deleted(outlet.backlog)
 
-    def _push(self, backlog: Backlog) -> None:
+    def _start_push(self, backlog: Backlog) -> None:
         if backlog.config.push:
             name = backlog.config.name
             self._pushers[name] = Pusher(self._outlets[name], backlog.config.push, self._tokens)

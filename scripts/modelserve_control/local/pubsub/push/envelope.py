@@ -1,4 +1,4 @@
-"""What a push request carries: the wrapped JSON body, or the data as it is with the metadata in headers."""
+"""The body and headers of a push request: wrapped JSON, or the plain data with its metadata in headers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 import re
 from typing import Any
 
-from modelserve_control.local.pubsub.topics.messages import Delivery, instant
+from modelserve_control.local.pubsub.topics.messages import Delivery, format_time
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 
 Headers = list[tuple[str, str]]
 
-# RFC 9110: what a header may be named, and what its value may hold in one line.
+# RFC 9110: the characters of a header's name, and of its value on one line.
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 
@@ -24,13 +24,13 @@ def request(config: SubscriptionConfig, delivery: Delivery) -> tuple[Headers, by
     """https://cloud.google.com/pubsub/docs/push#receive_push and, unwrapped, .../docs/payload-unwrapping."""
     push = config.push
     if push is None or push.wrapped:
-        return [("Content-Type", "application/json")], _wrapped(config.name, delivery)
-    return _metadata(config.name, delivery) if push.write_metadata else [], delivery.message.data
+        return [("Content-Type", "application/json")], _wrapped_body(config.name, delivery)
+    return _metadata_headers(config.name, delivery) if push.write_metadata else [], delivery.message.data
 
 
-def _wrapped(subscription: str, delivery: Delivery) -> bytes:
+def _wrapped_body(subscription: str, delivery: Delivery) -> bytes:
     message = delivery.message
-    published = instant(message.published)
+    published = format_time(message.published)
     inner: dict[str, Any] = {
         "messageId": message.message_id,
         "message_id": message.message_id,
@@ -49,19 +49,19 @@ def _wrapped(subscription: str, delivery: Delivery) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def _metadata(subscription: str, delivery: Delivery) -> Headers:
+def _metadata_headers(subscription: str, delivery: Delivery) -> Headers:
     message = delivery.message
     headers = [
         ("x-goog-pubsub-subscription-name", subscription),
         ("x-goog-pubsub-message-id", message.message_id),
-        ("x-goog-pubsub-publish-time", instant(message.published)),
+        ("x-goog-pubsub-publish-time", format_time(message.published)),
     ]
     if message.ordering_key:
         headers.append(("x-goog-pubsub-ordering-key", message.ordering_key))
     headers.extend(message.attributes.items())
-    return [(name, value) for name, value in headers if _sendable(name, value)]
+    return [(name, value) for name, value in headers if _is_valid_header(name, value)]
 
 
-def _sendable(name: str, value: str) -> bool:
+def _is_valid_header(name: str, value: str) -> bool:
     fits = HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
     return bool(fits) and name.lower() not in OWN_HEADERS

@@ -1,4 +1,4 @@
-"""POST over kept-alive HTTP/1.1 connections, as little work per request as pushes at thousands a second allow."""
+"""POST over kept-alive HTTP/1.1 connections, with little work per request: there are thousands a second."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import httptools
 
 
 class PushFailed(Exception):
-    """The endpoint did not answer: refused, broke off, or spoke something other than HTTP."""
+    """The endpoint refused the connection, closed it, or did not answer in HTTP."""
 
 
 class Poster:
-    """For one endpoint. As many connections as there are requests at a time; idle ones are kept."""
+    """For one endpoint. Each request in flight has its own connection; idle ones are kept."""
 
     def __init__(self, endpoint: str) -> None:
         url = urlsplit(endpoint)
@@ -28,7 +28,7 @@ class Poster:
         self._idle: list[Connection] = []
 
     async def post(self, headers: Sequence[tuple[str, str]], body: bytes) -> int:
-        """The status. A connection that the other side has closed meanwhile is replaced; nothing is sent twice."""
+        """The status. An idle connection that the endpoint has closed is replaced; nothing is sent twice."""
         connection = await self._connect()
         try:
             status = await connection.ask(self._request(headers, body))
@@ -63,7 +63,7 @@ class Poster:
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time. 102 Processing is an answer: Pub/Sub takes it as an ack."""
+    """One request at a time. 102 Processing is an answer: Pub/Sub counts it as an ack."""
 
     def __init__(self) -> None:
         self.open = False
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status == 100:
             return
-        # After 102 the real answer follows on this connection, where the next request's is expected.
+        # After 102 the final answer follows on this connection and would be taken for that of the next request.
         if status < 200 or not self._parser.should_keep_alive():
             self.close()
         if self._answer and not self._answer.done():

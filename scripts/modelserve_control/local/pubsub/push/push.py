@@ -1,4 +1,4 @@
-"""Push delivery: each message of a subscription is POSTed to its endpoint, and the status is its ack or nack."""
+"""Push delivery: each message is sent to the endpoint by POST, and the status is its ack or nack."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ log = logging.getLogger(__name__)
 
 ACKS = frozenset({102, 200, 201, 202, 204})  # https://cloud.google.com/pubsub/docs/push#receive_push
 
-# Google's service adapts to the endpoint, up to thousands. This is what one function instance takes by default.
-CONCURRENCY = 80
+# Google's service adapts to the endpoint, up to thousands. One function instance takes this many by default.
+MAX_CONCURRENT = 80
 
 
 class Pusher:
-    """Runs until `close`. A push that takes longer than the ack deadline is given up and counts as a failure."""
+    """Runs until `close`. A push that takes longer than the ack deadline is cancelled and counts as a failure."""
 
     def __init__(self, outlet: Outlet, push: PushConfig, tokens: Tokens) -> None:
         self._outlet = outlet
         self._push = push
         self._tokens = tokens
         self._poster = Poster(push.endpoint)
-        self._flow = Flow(CONCURRENCY)
+        self._flow = Flow(MAX_CONCURRENT)
         self._pushes: set[asyncio.Task[None]] = set()
         self._reported = 0
         self._task = asyncio.create_task(self._run())
@@ -41,7 +41,7 @@ class Pusher:
         self._poster.close()
 
     async def _run(self) -> None:
-        while deliveries := await self._outlet.take(CONCURRENCY, self._flow):
+        while deliveries := await self._outlet.take(MAX_CONCURRENT, self._flow):
             for delivery in deliveries:
                 task = asyncio.create_task(self._deliver(delivery))
                 self._pushes.add(task)
@@ -72,7 +72,7 @@ class Pusher:
 
     def _report(self, delivery: Delivery, reason: str) -> None:
         self._reported += 1
-        # A failing endpoint fails thousands of times: the first ones tell why, then powers of two tell that it goes on.
+        # A broken endpoint fails thousands of times: the first five are logged, then every power of two.
         if self._reported <= 5 or self._reported & (self._reported - 1) == 0:
             log.warning(
                 "push of message %s to %s failed (%d so far): %s",

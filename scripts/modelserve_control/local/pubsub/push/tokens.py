@@ -1,7 +1,7 @@
-"""The identity token of a push: the claims that Google's would have, without a signature.
+"""The identity token of a push, with the claims of Google's tokens and without a signature.
 
-Cloud Run's front end checks the token before a function sees the request; here nothing does. `alg: none` makes sure that
-whoever does check it refuses it, instead of trusting a key of this machine.
+On Cloud Run the front end checks the token before a function gets the request; here nothing does. With `alg: none` every
+check of the token fails, so that nothing trusts a key of this machine.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-LIFETIME = 3_600  # seconds, as Google's
+LIFETIME_SECONDS = 3_600  # as Google's
 
 
 class Tokens:
-    """Makes one token per service account and audience, and a new one when half of its lifetime is over."""
+    """One token per service account and audience, replaced when half of its lifetime is over."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], tuple[float, str]] = {}
+        self._tokens: dict[tuple[str, str], tuple[float, str]] = {}
 
     def bearer(self, service_account: str, audience: str, now: float) -> str:
         """`now` is in seconds since 1970."""
         key = (service_account, audience)
-        made, token = self._made.get(key, (0.0, ""))
-        if not made <= now < made + LIFETIME / 2:
+        made, token = self._tokens.get(key, (0.0, ""))
+        if not made <= now < made + LIFETIME_SECONDS / 2:
             token = identity_token(service_account, audience, now)
-            self._made[key] = (now, token)
+            self._tokens[key] = (now, token)
         return token
 
 
@@ -39,13 +39,13 @@ def identity_token(service_account: str, audience: str, now: float) -> str:
         "azp": subject,
         "email": service_account,
         "email_verified": True,
-        "exp": int(now) + LIFETIME,
+        "exp": int(now) + LIFETIME_SECONDS,
         "iat": int(now),
         "iss": "https://accounts.google.com",
         "sub": subject,
     }
-    return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}."
+    return f"{_encode_part({'alg': 'none', 'typ': 'JWT'})}.{_encode_part(claims)}."
 
 
-def _part(content: Mapping[str, Any]) -> str:
+def _encode_part(content: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()

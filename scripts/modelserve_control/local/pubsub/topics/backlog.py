@@ -1,4 +1,4 @@
-"""The messages of one subscription: waiting, leased to a subscriber, or backing off until they are tried again."""
+"""The messages of one subscription: ready, leased to a subscriber, or waiting for their next attempt."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 from modelserve_control.local.pubsub.topics.timers import Timers
 
 Clock = Callable[[], float]
-Bury = Callable[[Message, int], bool]
+ForwardDeadLetter = Callable[[Message, int], bool]
 
 
 class Entry:
-    """A message and how often it has failed: nacks and expired ack deadlines."""
+    """A message with the number of its failures: nacks and expired ack deadlines."""
 
     __slots__ = ("added", "failures", "message")
 
@@ -27,7 +27,7 @@ class Entry:
 
 
 class Flow:
-    """Flow control of one subscriber: how much it may have leased at a time. 0 means without limit."""
+    """Flow control of one subscriber: the most that it may have leased at a time. 0 is no limit."""
 
     def __init__(self, max_messages: int = 0, max_bytes: int = 0) -> None:
         self.max_messages = max_messages
@@ -35,15 +35,15 @@ class Flow:
         self.messages = 0
         self.bytes = 0
 
-    def open(self) -> bool:
-        """The last message may exceed the bytes, else one that is larger than the limit would never be delivered."""
+    def has_room(self) -> bool:
+        """The last message may exceed the bytes: otherwise a message larger than the limit would never be delivered."""
         return not (0 < self.max_messages <= self.messages or 0 < self.max_bytes <= self.bytes)
 
     def take(self, size: int) -> None:
         self.messages += 1
         self.bytes += size
 
-    def give(self, size: int) -> None:
+    def release(self, size: int) -> None:
         self.messages -= 1
         self.bytes -= size
 
@@ -55,19 +55,20 @@ class Lease:
 
 
 class Backlog:
-    """`clock` gives seconds that never go back. `bury` forwards a message to the dead letter topic after that many
-    attempts and says whether it could. `changed` is called after anything that may let a waiting subscriber go on.
+    """`clock` returns seconds that never go back. `forward_dead_letter` sends a message to the dead letter topic after that
+    many attempts, and returns whether it could. `on_change` is called after every change that may let a waiting
+    subscriber continue.
 
-    With ordering, one message of a key is out at a time, which is stricter than Google's service promises for pull: the
-    next follows the ack of the one before, so a redelivered message is always followed by the rest of its key.
+    With ordering, one message of a key is delivered at a time, which is stricter than Google's service promises for pull:
+    the next one follows the ack of the one before, so a redelivered message is always followed by the rest of its key.
     """
 
-    def __init__(self, config: SubscriptionConfig, clock: Clock, bury: Bury) -> None:
+    def __init__(self, config: SubscriptionConfig, clock: Clock, forward_dead_letter: ForwardDeadLetter) -> None:
         self.config = config
-        self.changed: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
         self.bytes = 0
         self._clock = clock
-        self._bury = bury
+        self._forward_dead_letter = forward_dead_letter
         self._ready: deque[Entry] = deque()
         self._lanes: dict[str, deque[Entry]] = {}
         self._leases: dict[str, Lease] = {}
@@ -81,45 +82,45 @@ class Backlog:
         return bool(self._ready)
 
     def next_due(self) -> float | None:
-        """When `tick` has something to do, in seconds of the clock."""
+        """The time of the next `tick` that has an effect, in seconds of the clock."""
         times = [time for time in (self._deadlines.next(), self._delays.next()) if time is not None]
         return min(times, default=None)
 
     def add(self, messages: Iterable[Message]) -> None:
         now = self._clock()
-        self._forget_old(now)
+        self._drop_expired(now)
         for message in messages:
             self.bytes += message.size
             self._enqueue(Entry(message, now))
-        self.changed()
+        self.on_change()
 
     def lease(self, limit: int, deadline: float | None = None, flow: Flow | None = None) -> list[Delivery]:
         """Up to `limit` messages, each to be acked within `deadline` seconds (default: the subscription's)."""
         now = self._clock()
-        self._run_due(now)
-        self._forget_old(now)
+        self._handle_due(now)
+        self._drop_expired(now)
         flow = flow or Flow()
         due = now + (self.config.ack_deadline if deadline is None else deadline)
         deliveries: list[Delivery] = []
-        while self._ready and len(deliveries) < limit and flow.open():
+        while self._ready and len(deliveries) < limit and flow.has_room():
             deliveries.append(self._deliver(self._ready.popleft(), due, flow))
         if deliveries:
-            self.changed()
+            self.on_change()
         return deliveries
 
     def ack(self, ack_ids: Iterable[str]) -> list[str]:
-        """The ack ids that are unknown or whose deadline has passed: their messages are delivered again."""
+        """The ack ids that are unknown or too late: their messages are delivered again."""
         late: list[str] = []
         for ack_id in ack_ids:
-            if lease := self._end(ack_id):
+            if lease := self._end_lease(ack_id):
                 self._remove(lease.entry)
             else:
                 late.append(ack_id)
-        self.changed()
+        self.on_change()
         return late
 
     def modify(self, ack_ids: Iterable[str], seconds: float) -> list[str]:
-        """Move the ack deadline to `seconds` from now; 0 is a nack. The ack ids that `ack` would not know either."""
+        """Move the ack deadline to `seconds` from now; 0 is a nack. Returns the ack ids that are unknown or too late."""
         now = self._clock()
         late: list[str] = []
         for ack_id in ack_ids:
@@ -127,19 +128,19 @@ class Backlog:
                 late.append(ack_id)
             elif seconds > 0:
                 self._deadlines.set(ack_id, now + seconds)
-            elif lease := self._end(ack_id):
+            elif lease := self._end_lease(ack_id):
                 self._fail(lease.entry, now)
-        self.changed()
+        self.on_change()
         return late
 
     def tick(self) -> None:
-        """Do what is due: expired ack deadlines count as failures, backed-off messages are ready again."""
-        self._run_due(self._clock())
-        self.changed()
+        """Expired ack deadlines become failures, and messages whose delay is over become ready."""
+        self._handle_due(self._clock())
+        self.on_change()
 
-    def _run_due(self, now: float) -> None:
+    def _handle_due(self, now: float) -> None:
         for ack_id in self._deadlines.pop(now):
-            if lease := self._end(ack_id):
+            if lease := self._end_lease(ack_id):
                 self._fail(lease.entry, now)
         self._ready.extend(self._delays.pop(now))
 
@@ -151,17 +152,21 @@ class Backlog:
         flow.take(entry.message.size)
         return Delivery(ack_id, entry.message, entry.failures + 1 if self.config.dead_letter else None)
 
-    def _end(self, ack_id: str) -> Lease | None:
+    def _end_lease(self, ack_id: str) -> Lease | None:
         lease = self._leases.pop(ack_id, None)
         if lease:
             self._deadlines.cancel(ack_id)
-            lease.flow.give(lease.entry.message.size)
+            lease.flow.release(lease.entry.message.size)
         return lease
 
     def _fail(self, entry: Entry, now: float) -> None:
         entry.failures += 1
         policy = self.config.dead_letter
-        if policy and entry.failures >= policy.max_delivery_attempts and self._bury(entry.message, entry.failures):
+        if (
+            policy
+            and entry.failures >= policy.max_delivery_attempts
+            and self._forward_dead_letter(entry.message, entry.failures)
+        ):
             self._remove(entry)
             return
         delay = self.config.backoff.delay(entry.failures)
@@ -181,7 +186,7 @@ class Backlog:
             self._ready.append(entry)
 
     def _remove(self, entry: Entry) -> None:
-        """It is done; the next of its ordering key, if any, may go."""
+        """The next message of the same ordering key, if any, becomes ready."""
         self.bytes -= entry.message.size
         lane = self._lanes.get(entry.message.ordering_key)
         if lane:
@@ -189,6 +194,6 @@ class Backlog:
         elif lane is not None:
             del self._lanes[entry.message.ordering_key]
 
-    def _forget_old(self, now: float) -> None:
+    def _drop_expired(self, now: float) -> None:
         while self._ready and now - self._ready[0].added > self.config.retention:
             self._remove(self._ready.popleft())

@@ -1,4 +1,4 @@
-"""Topics and subscriptions: who exists, and which backlog a published message goes to."""
+"""Topics and subscriptions: which exist, and to which backlogs a message is added."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from modelserve_control.local.pubsub.topics.errors import AlreadyExists, Backlog
 from modelserve_control.local.pubsub.topics.messages import Message
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 
-# All of a server's messages are in memory, so a subscription that nobody drains must stop its publishers, not the machine.
+# All messages are in memory, so a subscription that nobody pulls from must stop its publishers before it stops the machine.
 MAX_BACKLOG_BYTES = 256 << 20
 
 Labels = dict[str, str]
 
 
 class Watcher(Protocol):
-    """Told of every backlog that is made, given another config, or removed."""
+    """Its methods are called when a backlog is created, when its config is replaced, and when it is deleted."""
 
-    def opened(self, backlog: Backlog) -> None: ...
+    def on_created(self, backlog: Backlog) -> None: ...
 
-    def changed(self, backlog: Backlog) -> None: ...
+    def on_changed(self, backlog: Backlog) -> None: ...
 
-    def closed(self, backlog: Backlog) -> None: ...
+    def on_deleted(self, backlog: Backlog) -> None: ...
 
 
 class Broker:
@@ -39,13 +39,13 @@ class Broker:
         self._wall = wall
         self._topics: dict[str, Labels] = {}
         self._backlogs: dict[str, Backlog] = {}
-        # Whoever recognises a redelivery by its message id must not mistake a message of the next server for one.
+        # A subscriber that recognises redeliveries by their id must not mistake a message of the next server for one.
         self._ids = count(int(wall() * 1_000_000))
 
     # --- topics ---
 
     def create_topic(self, name: str, labels: Labels) -> None:
-        if names.topic(name) in self._topics:
+        if names.check_topic(name) in self._topics:
             raise AlreadyExists(f"The topic {name} already exists.")
         self._topics[name] = labels
 
@@ -60,20 +60,20 @@ class Broker:
 
     def topic_subscriptions(self, name: str) -> list[str]:
         self.topic(name)
-        return sorted(backlog.config.name for backlog in self._of(name))
+        return sorted(backlog.config.name for backlog in self._backlogs_of(name))
 
     def delete_topic(self, name: str) -> None:
-        """Its subscriptions keep what they hold."""
+        """Its subscriptions keep their messages."""
         self.topic(name)
-        for backlog in self._of(name):
+        for backlog in self._backlogs_of(name):
             backlog.config = replace(backlog.config, topic=names.DELETED_TOPIC)
         del self._topics[name]
 
     def publish(self, name: str, published: Sequence[Message]) -> list[str]:
-        """The message ids, in order. All of the messages are accepted or none."""
+        """The message ids, in order. Either all messages are accepted or none."""
         self.topic(name)
         messages.check(published)
-        backlogs = self._of(name)
+        backlogs = self._backlogs_of(name)
         self._check_room(backlogs, sum(message.size for message in published))
         now = self._wall()
         stamped = [replace(message, message_id=str(next(self._ids)), published=now) for message in published]
@@ -89,9 +89,11 @@ class Broker:
             raise AlreadyExists(f"The subscription {config.name} already exists.")
         self.topic(config.topic)
         self._check_dead_letter(config)
-        backlog = Backlog(config, self._clock, lambda message, attempts: self._bury(backlog, message, attempts))
+        backlog = Backlog(
+            config, self._clock, lambda message, attempts: self._forward_dead_letter(backlog, message, attempts)
+        )
         self._backlogs[config.name] = backlog
-        self._watcher.opened(backlog)
+        self._watcher.on_created(backlog)
 
     def backlog(self, name: str) -> Backlog:
         if name not in self._backlogs:
@@ -107,16 +109,16 @@ class Broker:
         policies.check(config)
         self._check_dead_letter(config)
         backlog.config = config
-        self._watcher.changed(backlog)
+        self._watcher.on_changed(backlog)
 
     def delete_subscription(self, name: str) -> None:
         backlog = self.backlog(name)
         del self._backlogs[name]
-        self._watcher.closed(backlog)
+        self._watcher.on_deleted(backlog)
 
     # --- both ---
 
-    def _of(self, topic: str) -> list[Backlog]:
+    def _backlogs_of(self, topic: str) -> list[Backlog]:
         return [backlog for backlog in self._backlogs.values() if backlog.config.topic == topic]
 
     def _check_dead_letter(self, config: SubscriptionConfig) -> None:
@@ -131,8 +133,8 @@ class Broker:
                     "pull from it or delete it."
                 )
 
-    def _bury(self, backlog: Backlog, message: Message, attempts: int) -> bool:
-        """Without its topic, or without room there, the message stays where it is and is tried again."""
+    def _forward_dead_letter(self, backlog: Backlog, message: Message, attempts: int) -> bool:
+        """False when the topic is missing or full: then the message stays and is tried again."""
         policy = backlog.config.dead_letter
         if policy is None:
             return False
@@ -144,12 +146,14 @@ class Broker:
 
 
 def dead_letter(message: Message, subscription: str, attempts: int) -> Message:
-    """The same message with where it comes from: https://cloud.google.com/pubsub/docs/dead-letter-topics."""
+    """The message with its source in the attributes: https://cloud.google.com/pubsub/docs/dead-letter-topics."""
     source = {
         "CloudPubSubDeadLetterSourceSubscription": subscription.rsplit("/", 1)[1],
         "CloudPubSubDeadLetterSourceSubscriptionProject": names.project_of(subscription),
         "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
-        "CloudPubSubDeadLetterSourceTopicPublishTime": messages.instant(message.published).replace("Z", "+00:00"),
+        "CloudPubSubDeadLetterSourceTopicPublishTime": messages.format_time(message.published).replace("Z", "+00:00"),
     }
     attributes = {**message.attributes, **source}
-    return replace(message, attributes=attributes, size=messages.size(message.data, attributes, message.ordering_key))
+    return replace(
+        message, attributes=attributes, size=messages.message_size(message.data, attributes, message.ordering_key)
+    )

@@ -1,4 +1,4 @@
-"""What a Pub/Sub call can be refused for. `NotFound` and `BadInput` are the data plane's."""
+"""The errors of Pub/Sub calls. `NotFound`, `BadInput` and `Overloaded` are those of the data plane."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ class AlreadyExists(ServeError):
 
 
 class AckRefused(ServeError):
-    """Acks or deadlines that came after their ack deadline, of a subscription with exactly-once delivery; the others in
-    the same request were taken."""
+    """Ack ids that came too late, of a subscription with exactly-once delivery. The others of the request were accepted."""
 
     code = "ACK_REFUSED"
     status = HTTPStatus.CONFLICT
@@ -28,6 +27,6 @@ class AckRefused(ServeError):
 
 
 class BacklogFull(Overloaded):
-    """A subscription holds as many bytes as this machine will keep for it; publishing works again once it is drained."""
+    """A subscription holds as many bytes as this server keeps for one. Publishing works again after messages are acked."""
 
     code = "BACKLOG_FULL"

@@ -1,4 +1,4 @@
-"""A message, a delivery of it, and the limits of both."""
+"""Messages, their deliveries, and the limits of the service."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class Delivery:
     attempt: int | None
 
 
-def size(data: bytes, attributes: Mapping[str, str], ordering_key: str) -> int:
+def message_size(data: bytes, attributes: Mapping[str, str], ordering_key: str) -> int:
     total = len(data) + len(ordering_key.encode())
     for key, value in attributes.items():
         total += len(key.encode()) + len(value.encode())
     return total
 
 
-def instant(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Seconds since 1970 as `2026-08-12T15:56:29.732Z`, to the millisecond like Google's push bodies."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def check(messages: Sequence[Message]) -> None:
-    """Raise `BadInput` unless all of them can be published as one request."""
+    """Raises `BadInput` unless they can be published in one request."""
     if not 0 < len(messages) <= MAX_MESSAGES:
         raise BadInput(f"A publish request has 1 to {MAX_MESSAGES} messages, not {len(messages)}.")
     if sum(message.size for message in messages) > MAX_REQUEST_BYTES:

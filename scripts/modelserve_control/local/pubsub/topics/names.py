@@ -12,12 +12,12 @@ DELETED_TOPIC = "_deleted-topic_"
 NAME = re.compile(r"projects/[^/\s]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9\-._~+%]{2,254}")
 
 
-def topic(name: str) -> str:
-    return _checked(name, "topics")
+def check_topic(name: str) -> str:
+    return _check(name, "topics")
 
 
-def subscription(name: str) -> str:
-    return _checked(name, "subscriptions")
+def check_subscription(name: str) -> str:
+    return _check(name, "subscriptions")
 
 
 def project_of(name: str) -> str:
@@ -25,7 +25,7 @@ def project_of(name: str) -> str:
     return name.split("/", 2)[1]
 
 
-def _checked(name: str, kind: str) -> str:
+def _check(name: str, kind: str) -> str:
     match = NAME.fullmatch(name)
     if match is None or match[1] != kind:
         raise BadInput(

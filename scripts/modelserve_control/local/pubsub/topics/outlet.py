@@ -1,4 +1,4 @@
-"""Between one backlog and the event loop: wakes waiting subscribers, and the backlog itself when something is due."""
+"""Connects one backlog to the event loop: wakes waiting subscribers, and calls `tick` when it is due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelserve_control.local.pubsub.topics.messages import Delivery
 
 
 class Outlet:
-    """Its clock must be the loop's. `closed` is set when the subscription is deleted or changed."""
+    """The backlog must use the clock of the loop. `closed` is set when the subscription is deleted."""
 
     def __init__(self, backlog: Backlog) -> None:
         self.backlog = backlog
@@ -17,27 +17,27 @@ class Outlet:
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0  # uvloop's handle of a time that has passed does not tell when it is due
-        backlog.changed = self._changed
-        self._changed()
+        self._timer_due = 0.0  # a handle of uvloop does not say when it was due
+        backlog.on_change = self._on_change
+        self._on_change()
 
     async def take(self, limit: int, flow: Flow | None = None, deadline: float | None = None) -> list[Delivery]:
-        """At least one delivery, as soon as there is one and `flow` has room; none only when the outlet is closed."""
+        """Waits until there is a delivery and `flow` has room. The list is empty only when the outlet is closed."""
         while not self.closed:
             deliveries = self.backlog.lease(limit, deadline, flow)
             if deliveries:
                 return deliveries
-            await self._change()
+            await self._wait_for_change()
         return []
 
     def close(self) -> None:
         self.closed = True
-        self.backlog.changed = lambda: None
+        self.backlog.on_change = lambda: None
         if self._timer:
             self._timer.cancel()
         self._wake()
 
-    async def _change(self) -> None:
+    async def _wait_for_change(self) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.add(future)
         try:
@@ -45,18 +45,18 @@ class Outlet:
         finally:
             self._waiting.discard(future)
 
-    def _changed(self) -> None:
+    def _on_change(self) -> None:
         if self.backlog.ready:
             self._wake()
-        self._arm()
+        self._set_timer()
 
     def _wake(self) -> None:
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
 
-    def _arm(self) -> None:
-        """Only an earlier time moves the timer: a cancelled deadline costs one tick instead of a timer per ack."""
+    def _set_timer(self) -> None:
+        """Only an earlier time replaces the timer: a cancelled deadline costs one tick, not a new timer for each ack."""
         due = self.backlog.next_due()
         if due is None or (self._timer and self._timer_due <= due):
             return

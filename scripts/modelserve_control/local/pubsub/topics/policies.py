@@ -1,4 +1,4 @@
-"""What a subscription is made with: ack deadline, retry policy, dead letter policy, push config. Times in seconds."""
+"""The config of a subscription: ack deadline, retry policy, dead letter policy, push config. Times in seconds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RetryPolicy:
         return min(self.maximum, self.minimum * 2.0 ** min(failures - 1, 64))
 
 
-AT_ONCE = RetryPolicy(0.0, 0.0)
+IMMEDIATE = RetryPolicy(0.0, 0.0)
 PUSH_BACKOFF = RetryPolicy(0.1, 60.0)  # https://cloud.google.com/pubsub/docs/push#push_backoff
 
 
@@ -65,29 +65,29 @@ class SubscriptionConfig:
 
     @property
     def backoff(self) -> RetryPolicy:
-        return self.retry or (PUSH_BACKOFF if self.push else AT_ONCE)
+        return self.retry or (PUSH_BACKOFF if self.push else IMMEDIATE)
 
 
 def check(config: SubscriptionConfig) -> None:
-    """Raise `BadInput` for whatever cannot be."""
-    names.subscription(config.name)
-    _between("ack_deadline_seconds", config.ack_deadline, 0, 600)
-    _between("message_retention_duration", config.retention, 600, 31 * DAY)
+    """Raises `BadInput` for a config that the service would refuse."""
+    names.check_subscription(config.name)
+    _check_range("ack_deadline_seconds", config.ack_deadline, 0, 600)
+    _check_range("message_retention_duration", config.retention, 600, 31 * DAY)
     if config.retry:
-        _between("retry_policy.minimum_backoff", config.retry.minimum, 0, 600)
-        _between("retry_policy.maximum_backoff", config.retry.maximum, config.retry.minimum, 600)
+        _check_range("retry_policy.minimum_backoff", config.retry.minimum, 0, 600)
+        _check_range("retry_policy.maximum_backoff", config.retry.maximum, config.retry.minimum, 600)
     if config.dead_letter:
-        names.topic(config.dead_letter.topic)
-        _between("dead_letter_policy.max_delivery_attempts", config.dead_letter.max_delivery_attempts, 5, 100)
+        names.check_topic(config.dead_letter.topic)
+        _check_range("dead_letter_policy.max_delivery_attempts", config.dead_letter.max_delivery_attempts, 5, 100)
     if config.push:
         if config.exactly_once:
             raise BadInput("enable_exactly_once_delivery is for subscriptions that are pulled, not pushed.")
         _check_endpoint(config.push.endpoint)
 
 
-def _between(what: str, value: float, low: float, high: float) -> None:
+def _check_range(field: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise BadInput(f"{what} must be from {low:g} to {high:g}, not {value:g}.")
+        raise BadInput(f"{field} must be from {low:g} to {high:g}, not {value:g}.")
 
 
 def _check_endpoint(endpoint: str) -> None:

@@ -1,4 +1,4 @@
-"""Many deadlines, of which the earliest is wanted: set, cancel and pop in logarithmic time."""
+"""Deadlines by key: set, cancel and pop the earliest in logarithmic time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-# A cancelled deadline stays in the heap until it is due: with ack deadlines of 600 s that would be millions.
-SLACK = 64
+# Cancelled deadlines in the heap before it is rebuilt: with ack deadlines of 600 s there would be millions.
+MAX_CANCELLED = 64
 
 
 class Timers(Generic[K]):
-    """Times are seconds of the caller's clock. Keys due at the same time come in the order they were set."""
+    """Times are seconds of the caller's clock. Keys due at the same time are popped in the order in which they were set."""
 
     def __init__(self) -> None:
         self._due: dict[K, tuple[float, int]] = {}
@@ -27,7 +27,7 @@ class Timers(Generic[K]):
         self._count += 1
         self._due[key] = (due, self._count)
         heappush(self._heap, (due, self._count, key))
-        if len(self._heap) > 2 * len(self._due) + SLACK:
+        if len(self._heap) > 2 * len(self._due) + MAX_CANCELLED:
             self._heap = [(due, count, key) for key, (due, count) in self._due.items()]
             heapify(self._heap)
 
@@ -35,7 +35,7 @@ class Timers(Generic[K]):
         self._due.pop(key, None)
 
     def next(self) -> float | None:
-        while self._heap and not self._current(self._heap[0]):
+        while self._heap and not self._is_current(self._heap[0]):
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -48,6 +48,6 @@ class Timers(Generic[K]):
             keys.append(key)
         return keys
 
-    def _current(self, item: tuple[float, int, K]) -> bool:
+    def _is_current(self, item: tuple[float, int, K]) -> bool:
         due, count, key = item
         return self._due.get(key) == (due, count)

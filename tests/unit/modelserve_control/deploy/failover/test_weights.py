@@ -18,14 +18,14 @@ from modelserve_control.deploy.failover.weights import Name, Weights
     ],
 )
 def test_a_percentage_is_a_part_of_the_greatest_weight(name: Name, percent: int, expected: Weights) -> None:
-    assert Weights.giving(name, percent) == expected
+    assert Weights.with_percent(name, percent) == expected
     assert expected.percent(name) == percent
 
 
 def test_what_terraform_writes_is_the_same_as_what_the_command_writes() -> None:
-    assert Weights(99, 1).same(Weights.giving("gke", 1))
-    assert Weights(100, 0).same(Weights(1, 0))
-    assert not Weights(99, 1).same(Weights.giving("gke", 2))
+    assert Weights(99, 1).equals(Weights.with_percent("gke", 1))
+    assert Weights(100, 0).equals(Weights(1, 0))
+    assert not Weights(99, 1).equals(Weights.with_percent("gke", 2))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_terraform_writes_is_the_same_as_what_the_command_writes() -> None:
     ],
 )
 def test_the_side_that_gets_more_is_the_one_to_check(now: Weights, wanted: Weights, gains: Name) -> None:
-    assert wanted.gains(now) == gains
+    assert wanted.gaining_side(now) == gains
 
 
 def test_a_share_is_told_to_a_tenth() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelserve_control.local.pubsub.topics.backlog import Backlog
 from modelserve_control.local.pubsub.topics.broker import Broker
-from modelserve_control.local.pubsub.topics.messages import Delivery, Message, size
+from modelserve_control.local.pubsub.topics.messages import Delivery, Message, message_size
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 
 TOPIC = "projects/p/topics/rides"
@@ -32,13 +32,13 @@ class Watcher:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
 
-    def opened(self, backlog: Backlog) -> None:
+    def on_created(self, backlog: Backlog) -> None:
         self.seen.append(("opened", backlog.config.name))
 
-    def changed(self, backlog: Backlog) -> None:
+    def on_changed(self, backlog: Backlog) -> None:
         self.seen.append(("changed", backlog.config.name))
 
-    def closed(self, backlog: Backlog) -> None:
+    def on_deleted(self, backlog: Backlog) -> None:
         self.seen.append(("closed", backlog.config.name))
 
 
@@ -52,7 +52,7 @@ def backlog(clock: Clock, **fields: Any) -> Backlog:
 
 
 def message(data: str, key: str = "", **attributes: str) -> Message:
-    return Message(data.encode(), attributes, key, size=size(data.encode(), attributes, key))
+    return Message(data.encode(), attributes, key, size=message_size(data.encode(), attributes, key))
 
 
 def broker(clock: Clock) -> Broker:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import json
 
-from modelserve_control.local.pubsub.push.tokens import LIFETIME, Tokens
+from modelserve_control.local.pubsub.push.tokens import LIFETIME_SECONDS, Tokens
 
 
 def part(token: str, index: int) -> dict[str, object]:
@@ -18,7 +18,7 @@ def test_a_token_names_the_service_account_and_the_audience() -> None:
     assert claims["email_verified"] is True
     assert claims["aud"] == "https://f/"
     assert claims["iss"] == "https://accounts.google.com"
-    assert (claims["iat"], claims["exp"]) == (1_000_000, 1_000_000 + LIFETIME)
+    assert (claims["iat"], claims["exp"]) == (1_000_000, 1_000_000 + LIFETIME_SECONDS)
 
 
 def test_a_token_has_three_parts_and_claims_no_signature() -> None:
@@ -31,6 +31,6 @@ def test_a_token_has_three_parts_and_claims_no_signature() -> None:
 def test_a_token_is_used_again_until_half_of_its_lifetime_is_over() -> None:
     tokens = Tokens()
     first = tokens.bearer("a", "b", 1_000_000)
-    assert tokens.bearer("a", "b", 1_000_000 + LIFETIME / 2 - 1) == first
+    assert tokens.bearer("a", "b", 1_000_000 + LIFETIME_SECONDS / 2 - 1) == first
     assert tokens.bearer("a", "other", 1_000_000) != first
-    assert tokens.bearer("a", "b", 1_000_000 + LIFETIME / 2) != first
+    assert tokens.bearer("a", "b", 1_000_000 + LIFETIME_SECONDS / 2) != first

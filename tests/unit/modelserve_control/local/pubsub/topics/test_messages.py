@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from modelserve_control.local.pubsub.topics.errors import BadInput
-from modelserve_control.local.pubsub.topics.messages import Message, check, instant
+from modelserve_control.local.pubsub.topics.messages import Message, check, format_time
 from unit.modelserve_control.local.pubsub.clocks import message
 
 
@@ -32,4 +32,4 @@ def test_a_message_may_have_attributes_and_no_data() -> None:
 
 
 def test_times_are_rfc_3339_in_milliseconds() -> None:
-    assert instant(1_700_000_000.1234) == "2023-11-14T22:13:20.123Z"
+    assert format_time(1_700_000_000.1234) == "2023-11-14T22:13:20.123Z"

@@ -1,4 +1,4 @@
-"""Which version the functions are to serve, from what `modelserve doctor --json` has found."""
+"""Check that the source archive can serve a version, from the result of `modelserve doctor --json`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from modelserve_control.deploy.pipeline.errors import ArchiveTooSmall
 
 @click.command()
 @click.argument("checked", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--runtime", type=click.Choice(list(REQUIREMENTS)), required=True, help="What the archive is made for.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where the files go.")
+@click.option("--runtime", type=click.Choice(list(REQUIREMENTS)), required=True, help="The runtime of the archive.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The directory for the files."
+)
 @answers(lambda found: f"{found['name']} version {found['version']} ({found['runtime']})")
-def served(checked: Path, runtime: str, out: Path) -> dict[str, Any]:
-    """Refuse a version that needs more than the archive brings, and write name and version for the next steps."""
+def check_version(checked: Path, runtime: str, out: Path) -> dict[str, Any]:
+    """Refuse a version that needs more than the archive has, and write name and version for the next steps."""
     found = {key: str(json.loads(checked.read_text())[key]) for key in ("name", "version", "runtime")}
     if (found["runtime"], runtime) == ("native", "compiled"):
         raise ArchiveTooSmall(
@@ -33,4 +35,4 @@ def served(checked: Path, runtime: str, out: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    served()
+    check_version()

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from infra.conftest import NEWEST
 from infra.conftest import providers as providers
 from infra.terraform import Workspace
+from modelserve_control.deploy.pipeline.check_plan import changes, check_plan, manifests, model
 from modelserve_control.deploy.pipeline.errors import PlanTooWide, PlanUnusable
-from modelserve_control.deploy.pipeline.planned import changes, manifests, model, planned
 from pipeline.plans import Plan, plans
 
 BOTH = ['google_cloudfunctions2_function.this["predict"]', 'google_cloudfunctions2_function.this["predict_event"]']
@@ -91,7 +91,7 @@ def test_a_function_that_would_go_away_is_refused() -> None:
 
 def test_the_step_writes_a_file_for_each_question(made: dict[str, Plan], tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(made["new_code_with_the_fallback"]))
-    done = CliRunner().invoke(planned, [str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(check_plan, [str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")])
     assert (done.exit_code, done.output.splitlines()) == (0, BOTH)
     assert (tmp_path / "out" / "changes").read_text().splitlines() == BOTH
     assert (tmp_path / "out" / "model").read_text() == "churn@champion"
@@ -100,7 +100,7 @@ def test_the_step_writes_a_file_for_each_question(made: dict[str, Plan], tmp_pat
 
 def test_the_step_fails_and_writes_nothing_when_the_plan_is_too_wide(made: dict[str, Plan], tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(made["first"]))
-    done = CliRunner().invoke(planned, [str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(check_plan, [str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")])
     assert done.exit_code == 1
     assert "let somebody who may do that apply it first" in done.output
     assert not (tmp_path / "out").exists()
