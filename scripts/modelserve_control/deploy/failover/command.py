@@ -20,7 +20,7 @@ def format_result(result: Mapping[str, Any]) -> str:
         line = ", ".join(f"{name} {weights[name]}" for name in NAMES)
         return f"{line}: {'moved' if result['changed'] else 'already so'}"
     head = ("SIDE", "REQUESTS", "READY", "MODEL")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for name, side in result["sides"].items():
         model = side["model"]
         shown = f"{model['name']} version {model['version']} ({model['digest'][:12]})" if model else side["reason"]

@@ -144,7 +144,7 @@ def test_acks_nacks_and_expired_deadlines_give_flow_control_its_room_back() -> N
     held.add(MESSAGES)
     flow = Flow(3)
     acked, nacked, _ = ids(held.lease(3, flow=flow))
-    assert not flow.open()
+    assert not flow.has_room()
     held.ack([acked])
     held.modify([nacked], 0)
     clock.advance(10)
@@ -152,11 +152,11 @@ def test_acks_nacks_and_expired_deadlines_give_flow_control_its_room_back() -> N
     assert (flow.messages, flow.bytes) == (0, 0)
 
 
-def test_whoever_waits_is_told_of_new_and_returned_messages() -> None:
+def test_a_waiting_subscriber_learns_of_new_and_returned_messages() -> None:
     held = backlog(Clock())
-    told: list[bool] = []
-    held.changed = lambda: told.append(held.ready)
+    seen: list[bool] = []
+    held.on_change = lambda: seen.append(held.ready)
     held.add(MESSAGES[:1])
     leased = held.lease(1)
     held.modify(ids(leased), 0)
-    assert told == [True, False, True]
+    assert seen == [True, False, True]
