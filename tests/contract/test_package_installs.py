@@ -87,9 +87,9 @@ def test_the_wheel_holds_every_module_and_says_what_it_is(wheel: Path) -> None:
         str(path.relative_to(folder))
         for name, folder in PACKAGES.items()
         for path in (folder / name).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("rows")
+        if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {name for name in names if ".dist-info/" not in name and "/rows" not in name} == sources
+    assert {name for name in names if ".dist-info/" not in name} == sources
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
