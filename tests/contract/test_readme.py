@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -123,10 +124,11 @@ def test_every_setting_and_error_code_is_documented() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    from modelserve.core.settings import TABLE
+    from modelserve.core.settings import Settings
 
-    settings = (ROOT / "docs" / "settings.md").read_text()
-    assert [row.name for row in TABLE if f"| `{row.name}` |" not in settings or row.help not in settings] == []
+    page = (ROOT / "docs" / "settings.md").read_text()
+    settings = {row.name.upper(): row.metadata["help"] for row in fields(Settings)}
+    assert [name for name, help in settings.items() if f"| `{name}` |" not in page or help not in page] == []
     codes = {error.code for error in every(ServeError) if ".pubsub." not in error.__module__}
     text = (ROOT / "docs" / "errors.md").read_text()
     assert {code for code in codes if f"`{code}`" not in text} == set()

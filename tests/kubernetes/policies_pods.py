@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 from infra.terraform import SOURCE as TERRAFORM
 from kubernetes.rendering import Object, containers, name, of, pods
 from modelserve.core.errors import BadSetting
-from modelserve.core.settings import TABLE, Settings
+from modelserve.core.settings import Settings
 
 # What a server of ours takes to end: docs/worker.md.
 DRAIN_SECONDS: Final = 10
@@ -128,7 +129,7 @@ def settings(objects: Sequence[Object]) -> dict[str, Any]:
 
 def settings_are_ours(objects: Sequence[Object]) -> Iterator[str]:
     for given, values in settings(objects).items():
-        for unknown in sorted(values.keys() - {setting.name for setting in TABLE}):
+        for unknown in sorted(values.keys() - {setting.name.upper() for setting in fields(Settings)}):
             yield f"ConfigMap {given} sets {unknown}, which docs/settings.md does not have"
         missing = {"MODEL_URI", "SUBSCRIPTION", "PREDICTIONS_TOPIC", "DEAD_LETTER_TOPIC"} - values.keys()
         if missing:

@@ -170,4 +170,4 @@ def test_values_are_counted_and_not_those_in_texts(functions: Functions, value: 
     answer = served.post("/predict", {**RECORDS[0], "extra": value})
     assert answer.status_code == status
     if status == 413:
-        assert "MAX_CELLS; use `modelserve score`" in answer.json()["message"]
+        assert "MAX_CELLS sets; use `modelserve score`" in answer.json()["message"]

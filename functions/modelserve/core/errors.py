@@ -1,4 +1,4 @@
-"""Every failure the data plane can answer with: a class carries its code, its status and whether a retry can help."""
+"""Every error of the data plane: a class has its code, its HTTP status, and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Body(TypedDict):
 
 
 class ServeError(Exception):
-    """The base. `message` is one sentence for a reader who must act; it never holds input values, paths or stacks.
+    """The base. `message` is one sentence that says what to do. It never contains input values, paths or stacks.
 
-    `retryable` says whether the same request can succeed later without being changed.
+    `retryable` says whether the same request can succeed later.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -36,24 +36,24 @@ class ServeError(Exception):
         return {}
 
 
-# --- what the caller sent ---
+# --- errors of the caller ---
 
 
 class BadInput(ServeError):
-    """The request can never succeed as it is."""
+    """The request can never succeed without being changed."""
 
     code = "BAD_INPUT"
     status = HTTPStatus.BAD_REQUEST
 
 
 class MalformedRequest(BadInput):
-    """Not decodable: broken JSON, a duplicate key, an unknown form."""
+    """It cannot be decoded: broken JSON, a duplicate key, an unknown form."""
 
     code = "MALFORMED_REQUEST"
 
 
 class SignatureMismatch(BadInput):
-    """Decodable, but some values do not fit the model's signature. `details` holds one entry per bad cell."""
+    """It can be decoded, but some values do not fit the model's signature. `details` has one entry per bad cell."""
 
     code = "SIGNATURE_MISMATCH"
 
@@ -89,8 +89,16 @@ class MethodNotAllowed(BadInput):
 
 
 class TooLarge(BadInput):
+    """Answered with 413. Every limit has the same text, which `over_limit` writes."""
+
     code = "TOO_LARGE"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+    @classmethod
+    def over_limit(cls, limit: int, unit: str, setting: str | None, what: str = "The request") -> TooLarge:
+        """`setting` is None for a limit that cannot be set."""
+        reason = f", the limit that {setting} sets" if setting else ""
+        return cls(f"{what} has more than {limit:,} {unit}{reason}; use `modelserve score` for a batch.")
 
 
 class UnsupportedMediaType(BadInput):
@@ -108,11 +116,11 @@ class HeadersTooLarge(BadInput):
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-# --- what may work later ---
+# --- errors that may pass ---
 
 
 class Unavailable(ServeError):
-    """Nothing is wrong with the request: ask again after `retry_after` seconds."""
+    """The request is good: send it again after `retry_after` seconds."""
 
     code = "UNAVAILABLE"
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -131,6 +139,10 @@ class ModelNotReady(Unavailable):
 class Overloaded(Unavailable):
     code = "OVERLOADED"
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+    @classmethod
+    def pending_rows(cls, limit: int) -> Overloaded:
+        return cls(f"More than {limit:,} rows wait for the model, the limit that MAX_PENDING_ROWS sets.")
 
 
 class DeadlineExceeded(ServeError):
@@ -159,24 +171,25 @@ class PublishFailed(Unavailable):
     code = "PUBLISH_FAILED"
 
 
-# --- what is wrong with the model or its version ---
+# --- errors of the model or its version ---
 
 
 class ModelFailed(ServeError):
-    """The model raised on rows that fit its signature, or has no answer for each. A later version may, so events retry it."""
+    """The model raised on rows that fit its signature, or gave no answer for some of them. Events are retried, because a
+    later version may succeed."""
 
     code = "MODEL_FAILED"
     retryable = True
 
 
 class VersionUnusable(ServeError):
-    """A version cannot be activated; the one that is active goes on serving."""
+    """A version cannot be activated. The active version stays."""
 
     code = "VERSION_UNUSABLE"
 
 
 class LoadTimeout(VersionUnusable):
-    """It was not ready in time. What hangs cannot be stopped, only left to itself."""
+    """It was not ready in time. Its thread cannot be stopped and is left alone."""
 
     code = "LOAD_TIMEOUT"
 
@@ -190,32 +203,33 @@ class ArtifactCorrupt(VersionUnusable):
 
 
 class VersionRefused(VersionUnusable):
-    """Policy (`MODEL_TRUST`) does not allow loading it."""
+    """The policy (`MODEL_TRUST`) does not allow it to be loaded."""
 
     code = "VERSION_REFUSED"
 
 
 class EnvironmentMismatch(VersionUnusable):
-    """It was made with another Python or another version of a package that it unpickles with."""
+    """It was made with another Python, or with another version of a package that unpickles it."""
 
     code = "ENVIRONMENT_MISMATCH"
 
 
 class PreconditionFailed(ServeError):
-    """Another writer was first."""
-
     code = "PRECONDITION_FAILED"
     status = HTTPStatus.CONFLICT
 
+    def __init__(self, message: str = "Another writer was first.") -> None:
+        super().__init__(message)
+
 
 class BadSetting(ServeError):
-    """A setting is missing or out of its range; the message names it."""
+    """A setting is missing or out of range; the message names it."""
 
     code = "BAD_SETTING"
 
 
 def body(error: BaseException, request_id: str) -> Body:
-    """The one shape of every failure. Anything that is not a `ServeError` is a bug and says nothing about itself."""
+    """The response body of every error. An error that is not a `ServeError` is a bug, and its text is not shown."""
     if not isinstance(error, ServeError):
         error = ServeError("The server failed; its log names this request id.")
     return {

@@ -69,7 +69,7 @@ class Messages:
     def __init__(self, settings: Settings, metrics: Metrics, results: Callable[[], Results]) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
+        self.limits = Limits.from_settings(settings)
         self._make_results = results
         self._results: Results | None = None
 

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Final
 
 from modelserve.core.errors import PublishFailed
-from modelserve.core.settings import google
+from modelserve.core.settings import google_variable
 
 METHOD: Final = "/google.pubsub.v1.Publisher/Publish"
 # Pub/Sub takes requests of 10 MB and 1,000 messages, https://cloud.google.com/pubsub/quotas; the rest is for framing.
@@ -61,7 +61,7 @@ class Publisher:
         self._answer = types.PublishResponse.pb()
         self._metadata: Any = routing_header.to_grpc_metadata
         self._transport = PublisherGrpcAsyncIOTransport
-        self._emulator = google("PUBSUB_EMULATOR_HOST")
+        self._emulator = google_variable("PUBSUB_EMULATOR_HOST")
         scopes = PublisherGrpcAsyncIOTransport.AUTH_SCOPES
         self._credentials = None if self._emulator else default(scopes)[0]
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -40,7 +40,7 @@ Handler = Callable[[Request, Headers], Awaitable[Response]]
 class Http(Door):
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
         super().__init__(settings, active, metrics)
-        self.limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
+        self.limits = Limits.from_settings(settings)
         self.decoder = Decoder(settings, self.limits, metrics)
         self.held = Held(settings.max_held_bytes)
         self.routes = self._routes()

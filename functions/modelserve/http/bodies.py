@@ -112,7 +112,7 @@ async def read_body(request: Request, headers: Headers, limit: int, share: Share
 
 
 def too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than the limit of {limit} bytes; use `modelserve score` for a batch.")
+    return TooLarge.over_limit(limit, "bytes", "MAX_REQUEST_BYTES", "The body")
 
 
 async def off_loop(size: int, decode: Callable[[], T]) -> T:

@@ -225,7 +225,7 @@ class ActiveModel:
         if current is not None:
             threading.Thread(target=current.retire, name="retire", daemon=True).start()
         else:
-            memory.give_back_freed()
+            memory.trim_malloc()
 
     def _yield_to_requests(self) -> None:
         """Loading is Python code of hundreds of milliseconds: hand the interpreter over ten times as often meanwhile."""

@@ -89,7 +89,7 @@ class Loaded:
         self.scorer.join(timeout=60)
         if self.held:
             self.held.retire()
-        memory.give_back_freed()
+        memory.trim_malloc()
 
 
 def header_value(text: str) -> bytes:

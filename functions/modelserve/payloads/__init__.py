@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from modelserve.core.settings import Settings
 from modelserve.schema.batch import Table
 
 
@@ -18,6 +19,10 @@ class Limits:
     columns: int
     depth: int
     cells: int = 1_000_000
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Limits:
+        return cls(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
 
 
 class PayloadForm(Enum):

@@ -98,7 +98,7 @@ def check_metadata(metadata: Any, wanted: set[str]) -> None:
 
 def check_size(size: int) -> None:
     if size > MAX_UNPACKED:
-        raise TooLarge(f"The Parquet file unpacks to more than {MAX_UNPACKED} bytes; use `modelserve score`.")
+        raise TooLarge.over_limit(MAX_UNPACKED, "bytes", None, "The unpacked Parquet file")
 
 
 def unpacked(array: Any) -> int:

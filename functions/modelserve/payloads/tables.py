@@ -108,16 +108,14 @@ def by_position(columns: Mapping[str, T], signature: Signature) -> Mapping[str, 
 
 def check_rows(rows: int, limits: Limits) -> None:
     if rows > limits.rows:
-        raise TooLarge(f"The request has {rows} rows, the limit is {limits.rows}; use `modelserve score` for a batch.")
+        raise TooLarge.over_limit(limits.rows, "rows", "MAX_ROWS")
 
 
 def check_cells(cells: int, limits: Limits) -> None:
     if cells > limits.cells:
-        raise TooLarge(
-            f"The request has more than {limits.cells} values, the limit MAX_CELLS; use `modelserve score` for a batch."
-        )
+        raise TooLarge.over_limit(limits.cells, "values", "MAX_CELLS")
 
 
 def check_columns(columns: int, limits: Limits) -> None:
     if columns > limits.columns:
-        raise TooLarge(f"A row has {columns} columns, the limit is {limits.columns}.")
+        raise TooLarge.over_limit(limits.columns, "columns", "MAX_COLUMNS", "A row")

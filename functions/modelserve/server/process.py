@@ -97,7 +97,7 @@ class Process:
         gc.freeze()
         from modelserve.core import logs, memory
 
-        memory.keep_freed()
+        memory.tune_malloc()
         logs.configure(self.settings.log_level)
         atexit.register(self.stop)
         self.active.start()

@@ -168,7 +168,7 @@ def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_not(small: Served,
         answer = small.client.post("/predict", content=content, headers=JSON)
         assert answer.status_code == status, answer.text
     body = check_shape(answer)
-    assert "2000 bytes" in body["message"]
+    assert "2,000 bytes, the limit that MAX_REQUEST_BYTES sets" in body["message"]
     assert "modelserve score" in body["message"]
 
 

@@ -56,10 +56,11 @@ class Child:
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
+        self.memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * settings.max_request_bytes)
         job = {
             "handle": theirs.fileno(),
             "limits": limits,
-            "memory": max(LEAST_MEMORY, MEMORY_PER_BYTE * settings.max_request_bytes),
+            "memory": self.memory,
             "seconds": settings.predict_timeout_seconds + GRACE,
             "log_level": settings.log_level,
         }
@@ -195,9 +196,7 @@ class Decoder:
             raise
         if reply.spent:
             await self._give_up(child, kind, len(data), "memory")
-            raise TooLarge(
-                "Decoding the body takes more memory than there is for it; use `modelserve score` for a batch."
-            )
+            raise TooLarge.over_limit(child.memory, "bytes", "MAX_REQUEST_BYTES", "The decoded body")
         return reply
 
     def _start(self) -> Child:

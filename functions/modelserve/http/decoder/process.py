@@ -64,7 +64,7 @@ class Decoder:
             self.socket.sendall(ANSWER.pack(len(answer)) + answer)
             if len(data) > LARGE:
                 del answer, data
-                memory.give_back_freed()
+                memory.trim_malloc()
 
     def receive(self, size: int) -> bytearray:
         """Empty when the server's end is closed."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import onnxruntime as ort
 
-from modelserve.core.memory import give_back_code
+from modelserve.core.memory import drop_code_pages
 from modelserve.models.compiled.packing import Packing, Plan
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import Array
@@ -52,9 +52,9 @@ class CompiledRuntime:
 
 
 @cache
-def give_back_registration() -> None:
+def drop_registration_pages() -> None:
     """Operators are registered once, with the first session; what later versions drop would be in use."""
-    give_back_code("onnxruntime_pybind11_state")
+    drop_code_pages("onnxruntime_pybind11_state")
 
 
 def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
@@ -67,7 +67,7 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     smaller = {
         tuple(one["methods"]): opened(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
     }
-    give_back_registration()
+    drop_registration_pages()
     methods = [output["name"] for output in description["outputs"]]
     return CompiledRuntime(session, smaller, Packing(Plan.decode(metadata[PLAN])), methods, description.get("classes"))
 

@@ -93,7 +93,7 @@ class BatchingScorer:
         job = Job(batch, methods, params, key, loop.create_future(), loop)
         with self._wake:
             if self._pending_rows and self._pending_rows + batch.rows > self.max_pending_rows:
-                raise Overloaded(f"More than {self.max_pending_rows} rows wait for the model.")
+                raise Overloaded.pending_rows(self.max_pending_rows)
             self._pending_rows += batch.rows
             self._queue.append(job)
             self._wake.notify()

@@ -55,7 +55,7 @@ class InlineScorer:
                 return self._score(batch, methods, params)
             return await self._join(batch, methods, loop)
         if self._pending_rows and self._pending_rows + batch.rows > self.max_pending_rows:
-            raise Overloaded(f"More than {self.max_pending_rows} rows wait for the model.")
+            raise Overloaded.pending_rows(self.max_pending_rows)
         self._pending_rows += batch.rows
         try:
             return await asyncio.to_thread(self._score, batch, methods, params)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
-from modelserve.core.settings import google
+from modelserve.core.settings import google_variable
 from modelserve.store.buckets.http_pool import Answer, Connections
 from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Write, too_long
 from modelserve.store.buckets.retry import RETRYABLE_STATUS, Deadline, Timing, Transient
@@ -34,7 +34,7 @@ class GcsReader:
     def __init__(self, bucket: str, timing: Timing | None = None) -> None:
         self.bucket = bucket
         self._timing = timing or Timing()
-        self._emulator = google("STORAGE_EMULATOR_HOST").rstrip("/")
+        self._emulator = google_variable("STORAGE_EMULATOR_HOST").rstrip("/")
         self._connections = Connections(self._emulator or CLOUD, self._timing)
         self._credentials: Any = None if self._emulator else make_credentials()
         self._objects_path = f"/storage/v1/b/{quote(bucket, safe='')}/o"
@@ -139,7 +139,7 @@ def failure(status: int, bucket: str) -> Exception:
     if status == 404:
         return ArtifactMissing(f"There is no such object in the bucket {bucket}, or no such bucket.")
     if status == 412:
-        return PreconditionFailed("Another writer was first.")
+        return PreconditionFailed()
     if status in (401, 403):
         return StoreUnavailable(
             f"The store refused access ({status}): grant the service account roles/storage.objectViewer on the bucket {bucket}."

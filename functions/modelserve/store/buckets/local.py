@@ -178,7 +178,7 @@ def _info(name: str, file: BinaryIO) -> ObjectInfo:
 
 def _check(found: ObjectInfo | None, generation: int) -> None:
     if (found.generation if found else 0) != generation:
-        raise PreconditionFailed("Another writer was first.")
+        raise PreconditionFailed()
 
 
 @contextmanager

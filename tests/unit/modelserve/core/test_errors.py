@@ -57,3 +57,12 @@ def test_an_unknown_method_names_those_there_are_and_not_the_one_asked_for() -> 
 def test_a_method_that_is_not_allowed_names_those_that_are() -> None:
     error = errors.MethodNotAllowed(["GET", "POST"])
     assert (error.message, error.headers) == ("This address takes GET and POST.", {"allow": "GET, POST"})
+
+
+def test_a_413_names_the_limit_the_setting_and_the_batch_command() -> None:
+    error = errors.TooLarge.over_limit(10_000, "rows", "MAX_ROWS")
+    assert error.message == (
+        "The request has more than 10,000 rows, the limit that MAX_ROWS sets; use `modelserve score` for a batch."
+    )
+    fixed = errors.TooLarge.over_limit(100, "bytes", None, "The unpacked Parquet file")
+    assert fixed.message == "The unpacked Parquet file has more than 100 bytes; use `modelserve score` for a batch."

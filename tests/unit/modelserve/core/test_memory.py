@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from modelserve.core.memory import MAPS, give_back_code
+from modelserve.core.memory import MAPS, drop_code_pages
 from modelserve.models.compiled.runtime import load
 from modelserve_control.compile import compile
 from proving import signature_of
@@ -23,7 +23,7 @@ LIBRARY = "onnxruntime_pybind11_state"
 BODIES = """
 import resource, sys
 from modelserve.core import memory
-if sys.argv[1] == "keep": memory.keep_freed()
+if sys.argv[1] == "keep": memory.tune_malloc()
 def bodies():
     for _ in range(300): [bytearray(100_000) for _ in range(40)]
 bodies()
@@ -48,13 +48,13 @@ def test_code_is_given_back_and_answers_stay_the_same() -> None:
     feeds = {"numbers": np.ones((2, 2))}
     before = runtime.run(("predict",), feeds)[0].tolist()
     loaded = resident(LIBRARY)
-    assert give_back_code(LIBRARY) > 1 << 20
+    assert drop_code_pages(LIBRARY) > 1 << 20
     assert resident(LIBRARY) < loaded
     assert runtime.run(("predict",), feeds)[0].tolist() == before
 
 
 def test_a_library_that_is_not_loaded_has_nothing_to_give() -> None:
-    assert give_back_code("no such library") == 0
+    assert drop_code_pages("no such library") == 0
 
 
 @pytest.mark.parametrize("name", [b"\xff", "\u2028".encode(), b"\x0c", b"\r", b"\n"])
@@ -64,7 +64,7 @@ def test_a_mapped_file_may_have_any_name(tmp_path: Path, name: bytes) -> None:
         file.write(b"x" * mmap.PAGESIZE)
         file.flush()
         with mmap.mmap(file.fileno(), 0):
-            assert give_back_code("no such library") == 0
+            assert drop_code_pages("no such library") == 0
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc says what it keeps")

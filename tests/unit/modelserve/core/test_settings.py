@@ -1,31 +1,53 @@
 from __future__ import annotations
 
+from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve.core.settings import TABLE, Setting, Settings, settings
+from modelserve.core.settings import Settings, parse, settings
 
-TYPED = [row for row in TABLE if row.parse is not str]
-
-
-def test_without_an_environment_every_default_holds() -> None:
-    made = Settings.from_environ({})
-    assert {row.name: getattr(made, row.name.lower()) for row in TABLE} == {row.name: row.default for row in TABLE}
+FIELDS = fields(Settings)
+TYPED = [row for row in FIELDS if not isinstance(row.default, str) or row.metadata["choices"]]
+PAGE = Path(__file__).parents[4] / "docs" / "settings.md"
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_every_setting_says_what_it_is_for_and_its_default_is_in_range(row: Setting) -> None:
-    assert row.help.endswith(".")
-    assert row.parse(str(row.default)) == row.default
+def name_of(row: Field[Any]) -> str:
+    return row.name.upper()
 
 
-@pytest.mark.parametrize("row", TYPED, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", FIELDS, ids=name_of)
+def test_a_setting_has_a_help_text_and_a_default_that_is_allowed(row: Field[Any]) -> None:
+    assert row.metadata["help"].endswith(".")
+    assert parse(str(row.default), row.default, **row.metadata) == row.default
+    assert getattr(Settings.from_environ({}), row.name) == row.default
+
+
+def documentation(row: Field[Any]) -> str:
+    """The row of docs/settings.md."""
+    default: Any = row.default
+    if isinstance(default, bool):
+        default, allowed = str(default).lower(), "true, false"
+    elif row.metadata["range"]:
+        allowed = "{:,} to {:,}".format(*row.metadata["range"])
+    else:
+        allowed = ", ".join(row.metadata["choices"])
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"| `{name_of(row)}` | {shown and f'`{shown}`'} | {allowed} | {row.metadata['help']} |"
+
+
+def test_the_page_of_settings_has_each_of_them_as_it_is() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    assert rows == [documentation(row) for row in FIELDS]
+
+
+@pytest.mark.parametrize("row", TYPED, ids=name_of)
 @pytest.mark.parametrize("text", ["nonsense", "nan", "-1e999"])
-def test_a_value_out_of_range_names_the_setting(row: Setting, text: str) -> None:
-    with pytest.raises(BadSetting, match=f"^{row.name} must be (a number from|one of|true or false)"):
-        Settings.from_environ({row.name: text})
+def test_a_value_out_of_range_names_the_setting(row: Field[Any], text: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{name_of(row)} must be (a number from|one of|true or false)"):
+        Settings.from_environ({name_of(row): text})
 
 
 @pytest.mark.parametrize(
@@ -41,7 +63,7 @@ def test_a_value_out_of_range_names_the_setting(row: Setting, text: str) -> None
         ("MODEL_URI", "gs://b/models/n@champion", "gs://b/models/n@champion"),
     ],
 )
-def test_a_value_is_parsed_by_its_row(name: str, text: str, value: Any) -> None:
+def test_a_value_has_the_type_of_its_default(name: str, text: str, value: Any) -> None:
     found = getattr(Settings.from_environ({name: text}), name.lower())
     assert found == value
     assert type(found) is type(value)

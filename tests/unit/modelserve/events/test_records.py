@@ -73,9 +73,9 @@ REFUSED: list[tuple[Any, type[ServeError], str]] = [
     (b"{", MalformedRequest, "The body is not valid JSON."),
     (b'{"a":1,"a":2}', MalformedRequest, "An object in the body has the same key twice."),
     ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row."),
-    ([GOOD] * 101, TooLarge, "The request has 101 rows"),
-    ([5] * 101, TooLarge, "The request has 101 rows"),
-    ({str(n): 0 for n in range(51)}, TooLarge, "A row has 51 columns"),
+    ([GOOD] * 101, TooLarge, "The request has more than 100 rows"),
+    ([5] * 101, TooLarge, "The request has more than 100 rows"),
+    ({str(n): 0 for n in range(51)}, TooLarge, "A row has more than 50 columns"),
 ]
 
 

@@ -66,7 +66,9 @@ def test_a_body_within_its_limit_is_read_whole(headers: dict[str, str]) -> None:
 
 def test_a_body_that_announces_too_much_is_not_read_at_all() -> None:
     made, left = request({"content-length": "7"}, [b"abcdefg"])
-    with pytest.raises(TooLarge, match="larger than the limit of 6 bytes; use `modelserve score`"):
+    with pytest.raises(
+        TooLarge, match="more than 6 bytes, the limit that MAX_REQUEST_BYTES sets; use `modelserve score`"
+    ):
         read(made)
     assert left == [b"abcdefg"]
 
@@ -174,5 +176,5 @@ def test_a_body_that_finds_no_room_is_not_read(announced: bool) -> None:
 )
 def test_more_cells_than_the_limit_are_not_made(data: bytes, kind: str) -> None:
     few = Limits(rows=10, columns=10, depth=10, cells=7)
-    with pytest.raises(TooLarge, match="more than 7 values, the limit MAX_CELLS"):
+    with pytest.raises(TooLarge, match="more than 7 values, the limit that MAX_CELLS sets"):
         BodyDecoder(None, few).decode(data, kind, Protocol.PREDICT)

@@ -28,10 +28,10 @@ REFUSED: list[tuple[bytes, type[ServeError], str]] = [
     (b'a,s\n1,"open\n', MalformedRequest, "The body is not valid CSV near line 2."),
     (b'a,s\n1,"x"y\n', MalformedRequest, "The body is not valid CSV near line 2."),
     (b"a,s\n1,\xff\n", MalformedRequest, "The body is not valid UTF-8."),
-    (b"a,s\n" + b"1,x\n" * 101, TooLarge, "The request has 101 rows, the limit is 100"),
+    (b"a,s\n" + b"1,x\n" * 101, TooLarge, "The request has more than 100 rows"),
     # Before it is known what comes behind them.
-    (b"a,s\n" + b"1,x\n" * 101 + b'1,"open', TooLarge, "The request has 101 rows, the limit is 100"),
-    (b",".join(b"%d" % n for n in range(51)), TooLarge, "A row has 51 columns, the limit is 50."),
+    (b"a,s\n" + b"1,x\n" * 101 + b'1,"open', TooLarge, "The request has more than 100 rows"),
+    (b",".join(b"%d" % n for n in range(51)), TooLarge, "A row has more than 50 columns"),
 ]
 
 

@@ -51,7 +51,7 @@ def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
     large = parquet({"a": list(range(15_000)), "c": [f"{n:04000d}" for n in range(15_000)]})  # within MAX_UNPACKED
 
     async def work(made: Decoder) -> None:
-        with pytest.raises(TooLarge, match="more memory than there is for it; use `modelserve score`"):
+        with pytest.raises(TooLarge, match="The decoded body has more than"):
             await made.check(large, PARQUET, Protocol.PREDICT, BodyDecoder(KNOWN, LIMITS))
         assert (await made.check(*CASES["parquet"])).batch.rows == 2
 
@@ -63,7 +63,7 @@ def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
     large = dumped([{"a": n, "c": "x", "e": [[]] * 40} for n in range(9_000)])
 
     async def work(made: Decoder) -> None:
-        with pytest.raises(TooLarge, match="more memory than there is for it; use `modelserve score`"):
+        with pytest.raises(TooLarge, match="The decoded body has more than"):
             await made.check(large, JSON, Protocol.PREDICT, BodyDecoder(KNOWN, LIMITS))
         assert (await made.check(*CASES["records"])).batch.rows == 2
 

@@ -151,7 +151,7 @@ def test_more_rows_than_may_wait_are_refused_but_one_request_always_fits() -> No
         large, late = run(fill(made))
         assert len(large) == 50
         assert isinstance(late, Overloaded)
-        assert late.message == "More than 10 rows wait for the model."
+        assert late.message == "More than 10 rows wait for the model, the limit that MAX_PENDING_ROWS sets."
         assert run(made.score(batch([1]), ("predict",), {}))["predict"].tolist() == [2]
 
 

@@ -86,10 +86,10 @@ REFUSED: list[tuple[Any, type[ServeError], str]] = [
     ({"dataframe_split": {"data": [], "columns": [None]}}, MalformedRequest, "The columns of dataframe_split must be a list of names."),
     ({"dataframe_split": {"data": [[1, 2]], "columns": ["a", "a"]}}, MalformedRequest, "A column is named twice."),
     ({"dataframe_split": {"data": [1], "columns": ["a"]}}, MalformedRequest, "Row 0 is not a list of 1 values, one per column."),
-    ({"instances": [RECORDS[0]] * 101}, TooLarge, "The request has 101 rows, the limit is 100; use `modelserve score` for a batch."),
-    ({"inputs": {"a": [1] * 101, "s": [1] * 101}}, TooLarge, "The request has 101 rows"),
-    ({"instances": [{str(n): 0 for n in range(51)}]}, TooLarge, "A row has 51 columns, the limit is 50."),
-    ({"dataframe_split": {"data": [], "columns": list(range(51))}}, TooLarge, "A row has 51 columns, the limit is 50."),
+    ({"instances": [RECORDS[0]] * 101}, TooLarge, "The request has more than 100 rows, the limit that MAX_ROWS sets; use `modelserve score` for a batch."),
+    ({"inputs": {"a": [1] * 101, "s": [1] * 101}}, TooLarge, "The request has more than 100 rows"),
+    ({"instances": [{str(n): 0 for n in range(51)}]}, TooLarge, "A row has more than 50 columns, the limit that MAX_COLUMNS sets; use `modelserve score` for a batch."),
+    ({"dataframe_split": {"data": [], "columns": list(range(51))}}, TooLarge, "A row has more than 50 columns, the limit that MAX_COLUMNS sets; use `modelserve score` for a batch."),
 ]  # fmt: skip
 
 
