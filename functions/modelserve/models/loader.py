@@ -28,7 +28,7 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         from modelserve.models.native import load as load_native
 
         prepared = load_native.prepare(resolved, objects, settings, clock)
-    limits = Limits(settings.max_rows, settings.max_columns, settings.max_depth, settings.max_cells)
+    limits = Limits.from_settings(settings)
     return Loaded(
         name=settings.model_name if manifest is None and settings.model_name else resolved.name,
         version=resolved.version or UNVERSIONED,
