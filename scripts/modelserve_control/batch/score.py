@@ -22,7 +22,7 @@ from modelserve_control.batch.chunks import TableFile
 from modelserve_control.batch.columns import Columns, classifier_answers, classifies, other_answers
 from modelserve_control.batch.models import model
 from modelserve_control.batch.row_results import RowScorer
-from modelserve_control.common.mlflow_logging import silent
+from modelserve_control.common.mlflow_settings import silent
 from modelserve_control.common.progress import Advance, Progress
 from modelserve_control.registry.version_ref import model_uri
 

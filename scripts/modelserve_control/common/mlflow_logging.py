@@ -1,38 +1,13 @@
-"""MLflow without its chatter: no log lines below an error, no usage reports over the network.
-
-Whoever needs MLflow here imports it from this module, because that must be said before its first import.
-"""
+"""MLflow, imported with its settings and without its warnings. Whoever needs MLflow imports it from here."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-# By its own settings MLflow tries for minutes to reach a server that is not there.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+from modelserve_control.common.mlflow_settings import silent
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what MLflow's imports deprecate is not the reader's to mend
     import mlflow
-
-for noisy in ("mlflow", "alembic"):
-    logging.getLogger(noisy).setLevel(logging.ERROR)
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """What MLflow prints goes to stderr, and its warnings nowhere."""
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")
-        yield
-
 
 __all__ = ["mlflow", "silent"]
