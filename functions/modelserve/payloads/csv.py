@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from io import StringIO
+from itertools import repeat
 from typing import Final
 
 from modelserve.core.errors import MalformedRequest, UnsupportedMediaType
@@ -31,10 +33,10 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
         raise MalformedRequest(
             "The CSV header is one field, with semicolons or tabs in it; fields must be separated by commas."
         )
-    for place, row in enumerate(rows):
-        if len(row) != len(names):
-            raise MalformedRequest(f"CSV row {place} has {len(row)} fields, the header has {len(names)}.")
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    if rows and set(map(len, rows)) != {len(names)}:
+        place, fields = next((place, len(row)) for place, row in enumerate(rows) if len(row) != len(names))
+        raise MalformedRequest(f"CSV row {place} has {fields} fields, the header has {len(names)}.")
+    columns: dict[str, Sequence[str]] = dict(zip(names, zip(*rows, strict=True) if rows else repeat(()), strict=False))
     if signature is None:
         return Payload(infer_text(columns, len(rows)))
     columns = dict(tables.by_position(columns, signature))
@@ -53,6 +55,26 @@ def otherwise_separated(names: list[str], signature: Signature) -> bool:
 
 
 def read(data: bytes, limits: Limits) -> list[list[str]]:
+    return read_unquoted(data, limits) or read_quoted(data, limits)
+
+
+def read_unquoted(data: bytes, limits: Limits) -> list[list[str]] | None:
+    """None for what has quotation marks or empty lines, is no UTF-8, or goes beyond a limit."""
+    if b'"' in data:
+        return None
+    lines = data.splitlines()
+    if len(lines) - 1 > limits.rows or max(map(len, lines), default=0) > csv.field_size_limit():
+        return None
+    if len(data) > limits.cells and data.count(b",") + len(lines) > limits.cells:
+        return None
+    try:
+        rows = b"\n".join(lines).decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        return None
+    return [row.split(",") for row in rows] if all(rows) else None
+
+
+def read_quoted(data: bytes, limits: Limits) -> list[list[str]]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import Others
 from modelserve.schema.nested import Anything, kind_of
 from modelserve.schema.tensors import Tensor
+from modelserve.schema.texts import read_column
 from modelserve.schema.types import MISSING, SCALARS, Kind
 
 # One answer names at most this many bad cells, and counts the others: 10,000 rows can hold millions.
@@ -73,12 +74,17 @@ class Signature:
         bad.raise_any()
         return Batch(columns, table.rows)
 
-    def parse_text(self, columns: Mapping[str, Sequence[str]], rows: int, others: Others) -> Table:
-        """A table of texts (CSV, query) as values of each column's type, still to be checked."""
-        kinds = {column.name: column.kind for column in self.columns}
-        return Table(
-            {name: [kinds[name].text(text) for text in texts] for name, texts in columns.items()}, rows, others
-        )
+    def parse_text(self, texts: Mapping[str, Sequence[str]], rows: int, others: Others) -> Table:
+        """A table of texts (CSV, query) as values of each column's type, still to be checked unless all fit."""
+        table: dict[str, Sequence[Any]] = {}
+        fits = True
+        for column in self.columns:
+            cells = texts.get(column.name)
+            values = read_column(cells, column.kind, column.required) if cells else None
+            fits = fits and values is not None
+            if cells is not None:
+                table[column.name] = [column.kind.text(text) for text in cells] if values is None else values
+        return Table(table, rows, others, fits)
 
     def check_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The params with their defaults. Raises InvalidParams naming those the model has."""

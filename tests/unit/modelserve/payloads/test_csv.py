@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from modelserve.core.errors import MalformedRequest, ServeError, TooLarge, UnsupportedMediaType
 from modelserve.payloads import csv as text_csv
@@ -78,3 +83,22 @@ def test_without_a_signature_the_texts_decide() -> None:
 def test_tensors_do_not_fit_in_csv() -> None:
     with pytest.raises(UnsupportedMediaType, match="send JSON inputs"):
         text_csv.parse(b"a\n1\n", signature_of([tensor("float64", -1, 2)]), LIMITS)
+
+
+@given(data=st.text(st.sampled_from('ab1,,\n\n\r\t ;"é\0\x0b\x85\u2028\ufeff'), max_size=24).map(str.encode))
+@example(data=b"a,s\r\n1,x\r\n")
+@example(data=b"a\n1\n\n2\n")
+@example(data=b"a,s\n" + b"1,x\n" * 101)
+@example(data=b"a,s\n1," + b"x" * (csv.field_size_limit() + 1))
+@example(data=b",".join([b"x"] * 1_001))
+@example(data=b"a\n" * 90 + b"," * 910)
+@example(data=b"a\n\xff")
+@example(data=b"\xef\xbb\xbf\na")
+def test_fields_without_quotation_marks_are_split_as_the_general_reader_does(data: bytes) -> None:
+    few = replace(LIMITS, cells=1_000)
+    if (lines := text_csv.read_unquoted(data, few)) is not None:
+        assert lines == text_csv.read_quoted(data, few)
+
+
+def test_plain_lines_are_split_without_the_general_reader() -> None:
+    assert text_csv.read_unquoted(b"a,s\r\n1,\r\n", LIMITS) == [["a", "s"], ["1", ""]]

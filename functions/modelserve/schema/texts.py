@@ -1,0 +1,66 @@
+"""Columns of texts (CSV, query) read whole where each text is plainly a value of the column's type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from modelserve.schema.types import EXACT, Boolean, Kind, Real, String, Whole
+
+
+def read_column(texts: Sequence[str], kind: Kind, required: bool) -> Sequence[Any] | None:
+    """The values that the check would find to fit, null for an empty text; None where it has to look at each."""
+    reader = READERS.get(type(kind))
+    given = texts if all(texts) else [text for text in texts if text]
+    if reader is None or not given or (required and given is not texts):
+        return None
+    try:
+        values = reader(given, kind)
+    except ValueError:
+        return None
+    if values is None or given is texts:
+        return values
+    found = iter(values)
+    return [next(found) if text else None for text in texts]
+
+
+def read_strings(texts: Sequence[str], kind: Kind) -> Sequence[str]:
+    return texts
+
+
+def read_integers(texts: Sequence[str], kind: Whole) -> list[int] | None:
+    """Those that a double keeps too. Raises ValueError."""
+    digits = "".join(texts).replace("-", "")
+    if not (digits.isascii() and digits.isdigit()):  # int() takes more: spaces, underscores, digits of other scripts
+        return None
+    values = list(map(int, texts))
+    low, high = max(kind.low, 1 - EXACT), min(kind.high, EXACT - 1)
+    return values if low <= min(values) and max(values) <= high else None
+
+
+def read_floats(texts: Sequence[str], kind: Real) -> list[float] | None:
+    """Those below the whole numbers that the type may have rounded. Raises ValueError."""
+    if "_" in "".join(texts):
+        return None
+    values = list(map(float, texts))
+    total = sum(values)  # NaN where one of them is, which min and max may pass over
+    if total != total or min(values) <= -kind.exact or max(values) >= kind.exact:
+        return None
+    if not all(values) and any(not value and text.startswith("-") for value, text in zip(values, texts, strict=True)):
+        return None  # "-0" is the whole number 0
+    return np.array(values, dtype=kind.dtype).tolist() if kind.exact < EXACT else values
+
+
+def read_booleans(texts: Sequence[str], kind: Boolean) -> list[bool] | None:
+    values = [kind.text(text) for text in texts]
+    return values if set(map(type, values)) == {bool} else None
+
+
+READERS: Final[Mapping[type[Kind], Callable[[Sequence[str], Any], Sequence[Any] | None]]] = {
+    String: read_strings,
+    Whole: read_integers,
+    Real: read_floats,
+    Boolean: read_booleans,
+}
