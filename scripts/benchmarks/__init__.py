@@ -1,1 +1,1 @@
-"""Servers of one model measured side by side in one run: `scripts/bench`."""
+"""Measure servers of the same model side by side in one run: `scripts/bench`."""

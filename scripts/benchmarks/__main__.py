@@ -1,4 +1,4 @@
-"""`scripts/bench`: the page goes to stdout, progress to stderr."""
+"""`scripts/bench`: write the page to stdout and progress to stderr."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from benchmarks.events import EVENTS
 from benchmarks.figures import Run
 from benchmarks.model import RECIPES
 from benchmarks.plan import Plan, run
-from benchmarks.servers import chosen
+from benchmarks.servers import select_servers
 from modelserve.core.errors import ServeError
 
 SECONDS, ROUNDS = 5.0, 3
 file = click.Path(dir_okay=False, path_type=Path)
 
 
-def known_forms(_context: click.Context, _option: click.Parameter, value: str | None) -> Sequence[str]:
-    """`all`, or names of wire forms with commas, each once; empty without a value."""
+def parse_forms(_context: click.Context, _option: click.Parameter, value: str | None) -> Sequence[str]:
+    """Without duplicates, in the given order."""
     names = list(forms.FORMS) if value == "all" else list(dict.fromkeys(value.split(","))) if value else []
     unknown = sorted(set(names) - forms.FORMS.keys())
     if unknown:
-        raise click.BadParameter(f"no such form: {', '.join(unknown)}; there are {', '.join(forms.FORMS)}.")
+        raise click.BadParameter(f"unknown form: {', '.join(unknown)}; choose from {', '.join(forms.FORMS)}.")
     return names
 
 
-def known(_context: click.Context, _option: click.Parameter, value: str) -> Sequence[str]:
-    """`all`, or names of models with commas, each once."""
+def parse_models(_context: click.Context, _option: click.Parameter, value: str) -> Sequence[str]:
+    """Without duplicates, in the given order."""
     names = list(RECIPES) if value == "all" else list(dict.fromkeys(value.split(",")))
     unknown = sorted(set(names) - set(RECIPES))
     if unknown:
-        raise click.BadParameter(f"no such model: {', '.join(unknown)}; there are {', '.join(RECIPES)}.")
+        raise click.BadParameter(f"unknown model: {', '.join(unknown)}; choose from {', '.join(RECIPES)}.")
     return names
 
 
@@ -46,10 +46,10 @@ def known(_context: click.Context, _option: click.Parameter, value: str) -> Sequ
     "--peers",
     default="none",
     show_default=True,
-    help="all, none, or names with commas; each gets an environment of its own.",
+    help="all, none, or names separated by commas. Each peer gets its own environment.",
 )
 @click.option(
-    "--peers-for", default="churn", show_default=True, callback=known, help="The models that peers are measured with."
+    "--peers-for", default="churn", show_default=True, callback=parse_models, help="The models that peers serve."
 )
 @click.option(
     "--model",
@@ -57,59 +57,69 @@ def known(_context: click.Context, _option: click.Parameter, value: str) -> Sequ
     "models",
     default="churn",
     show_default=True,
-    callback=known,
-    help=f"all, or names with commas: {', '.join(RECIPES)}.",
+    callback=parse_models,
+    help=f"all, or names separated by commas: {', '.join(RECIPES)}.",
 )
 @click.option(
     "--forms",
     "chosen_forms",
     is_flag=False,
     flag_value="all",
-    callback=known_forms,
-    help=f"Only compare wire forms with hello world: all, or names with commas: {', '.join(forms.FORMS)}.",
+    callback=parse_forms,
+    help=f"Only compare wire forms with hello world. all, or names separated by commas: {', '.join(forms.FORMS)}.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0.05, 600),
-    help=f"For each figure of each round.  [default: 5; with --forms {forms.SECONDS:g}]",
+    help=f"Duration of each measurement in each round.  [default: {SECONDS:g}; with --forms {forms.SECONDS:g}]",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(1, 20),
-    help=f"How often every server is measured; the median counts.  [default: 3; with --forms {forms.ROUNDS}]",
+    help=f"Measure every server this many times and report the median.  [default: {ROUNDS}; with --forms {forms.ROUNDS}]",
 )
 @click.option(
-    "--flips", type=click.IntRange(0, 100), default=FLIPS, show_default=True, help="Activations under load, 2 s apart."
+    "--flips",
+    type=click.IntRange(0, 100),
+    default=FLIPS,
+    show_default=True,
+    help="Number of activations under load, 2 s apart.",
 )
 @click.option(
-    "--events", type=click.IntRange(0, 100_000), default=EVENTS, show_default=True, help="Through the event function."
+    "--events",
+    type=click.IntRange(0, 100_000),
+    default=EVENTS,
+    show_default=True,
+    help="Number of events for the event function and the worker.",
 )
-@click.option("--json", "raw", type=file, help="Write the figures of every round.")
+@click.option("--json", "raw", type=file, help="Write the figures of every round to this file.")
 @click.option(
-    "--out", type=file, help="Write the page, for example docs/benchmarks.md, and its chart as .svg beside it."
+    "--out",
+    type=file,
+    help="Write the page to this file, for example docs/benchmarks.md, and its chart next to it as .svg.",
 )
 def main(
     peers: str, peers_for: Sequence[str], models: Sequence[str], chosen_forms: Sequence[str], seconds: float | None,
     rounds: int | None, flips: int, events: int, raw: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
-    """Measure our runtimes side by side with what they are compared to."""
+    """Measure both runtimes of modelserve and other servers side by side."""
     if chosen_forms:
         compare_forms(chosen_forms, seconds or forms.SECONDS, rounds or forms.ROUNDS, raw)
         return
     seconds, rounds = seconds or SECONDS, rounds or ROUNDS
     try:
-        found = run(Plan(chosen(peers), models, peers_for, seconds, rounds, flips, events))
+        found = run(Plan(select_servers(peers), models, peers_for, seconds, rounds, flips, events))
     except (ServeError, ValueError) as error:
         sys.exit(f"bench: {error}")
     described = machine.describe()
     if raw:
         raw.write_text(json.dumps(found.as_json() | {"machine": described}, indent=2) + "\n")
-    picture = draw(found, out) if out else ""
-    page = report.document(found, described, seconds, rounds, cost.read(), picture)
+    picture = write_chart(found, out) if out else ""
+    page = report.document(found, described, seconds, rounds, cost.read_prices(), picture)
     if out:
         out.write_text(page)
     click.echo(page)
-    sys.exit(0 if found.complete else 1)
+    sys.exit(0 if found.is_complete else 1)
 
 
 def compare_forms(names: Sequence[str], seconds: float, rounds: int, raw: Path | None) -> None:
@@ -123,14 +133,14 @@ def compare_forms(names: Sequence[str], seconds: float, rounds: int, raw: Path |
     click.echo(tables.forms_table(found))
 
 
-def draw(found: Run, out: Path) -> str:
-    """The chart beside the page, and its address there; nothing when nothing was measured."""
+def write_chart(found: Run, out: Path) -> str:
+    """Write the chart next to the page and return its file name, or an empty string if there are no figures."""
     picture = chart.svg(found.models)
     if not picture:
         return ""
-    beside = out.with_suffix(".svg")
-    beside.write_text(picture)
-    return beside.name
+    path = out.with_suffix(".svg")
+    path.write_text(picture)
+    return path.name
 
 
 if __name__ == "__main__":

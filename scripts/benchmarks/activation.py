@@ -1,4 +1,4 @@
-"""What requests notice when the alias moves under load: p99 before and meanwhile, and every request that failed."""
+"""Requests while the alias moves under load: p99 before and during the moves, and the number of failed requests."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.measure import FailedRequests
-from benchmarks.running import Running, Site, running
+from benchmarks.running import RunningServer, Site, run_server
 from benchmarks.servers import Server
 
 CONNECTIONS = 4
-APART = 2.0  # seconds between two moves of the alias
+FLIP_INTERVAL = 2.0  # seconds between two moves of the alias
 FLIPS = 10
-REFRESH = 0.5  # seconds; the default of 15 would not see every move
+REFRESH = 0.5  # seconds; with the default of 15 the server would miss moves
 SETTINGS = {"MODEL_REFRESH_SECONDS": str(REFRESH)}
 WARM_REQUESTS = 500
-ACTIVATED = '"version activated"'  # a line of the server's log
+ACTIVATION_LINE = '"version activated"'  # a line of the server's log
 
 
 def activation(server: Server, site: Site, flips: int) -> Mapping[str, float]:
-    """`steady_p99` and `activation_p99` in milliseconds, `activations`, and how many requests `failed`.
+    """`steady_p99` and `activation_p99` in milliseconds, `activations`, and the number of `failed` requests.
 
-    Both p99 are of equally long runs. Raises FailedRequests when not every move was activated.
+    Both runs take equally long. Raises FailedRequests unless the server activates every move.
     """
-    seconds = flips * APART + APART
-    with running(server, site, SETTINGS) as now:
-        now.drive(1, CONNECTIONS, count=WARM_REQUESTS)
-        steady = now.drive(1, CONNECTIONS, seconds=seconds)
-        before = activations(now)
-        with flipping(site, server, flips):
-            moving = now.drive(1, CONNECTIONS, seconds=seconds)
-        seen = wait_for_activations(now, before + flips) - before
+    seconds = flips * FLIP_INTERVAL + FLIP_INTERVAL
+    with run_server(server, site, SETTINGS) as running:
+        running.drive(1, CONNECTIONS, count=WARM_REQUESTS)
+        steady = running.drive(1, CONNECTIONS, seconds=seconds)
+        before = count_activations(running)
+        with flip_alias(site, server, flips):
+            moving = running.drive(1, CONNECTIONS, seconds=seconds)
+        seen = wait_for_activations(running, before + flips) - before
     if seen != flips:
         raise FailedRequests(f"{server.title} activated {seen} of {flips} moves of its alias.")
     return {
@@ -44,27 +44,27 @@ def activation(server: Server, site: Site, flips: int) -> Mapping[str, float]:
     }
 
 
-def activations(now: Running) -> int:
-    return now.child.log.read_text(errors="replace").count(ACTIVATED)
+def count_activations(running: RunningServer) -> int:
+    return running.child.log.read_text(errors="replace").count(ACTIVATION_LINE)
 
 
-def wait_for_activations(now: Running, count: int) -> int:
+def wait_for_activations(running: RunningServer, count: int) -> int:
     end = time.monotonic() + 10 * REFRESH
-    while activations(now) < count and time.monotonic() < end:
+    while count_activations(running) < count and time.monotonic() < end:
         time.sleep(REFRESH / 10)
-    return activations(now)
+    return count_activations(running)
 
 
 @contextmanager
-def flipping(site: Site, server: Server, flips: int) -> Iterator[None]:
-    """The alias moves while the block runs. Raises CalledProcessError when a move failed."""
+def flip_alias(site: Site, server: Server, flips: int) -> Iterator[None]:
+    """Move the alias while the block runs. Raises CalledProcessError if a move fails."""
     command = [
         sys.executable,
         "-m",
         "benchmarks.flips",
         site.store.bucket,
-        site.store.name(server.form),
-        str(APART),
+        site.store.name(server.runtime),
+        str(FLIP_INTERVAL),
         str(flips),
     ]
     pipe = subprocess.PIPE
@@ -80,7 +80,7 @@ def flipping(site: Site, server: Server, flips: int) -> Iterator[None]:
 
 
 def begin(process: subprocess.Popen[str]) -> None:
-    """Once it says that it is ready."""
+    """Wait until the process is ready, then start its clock."""
     if process.stdout is None or process.stdin is None or not process.stdout.readline():
         raise FailedRequests("The program that moves the alias did not start.")
     process.stdin.write("\n")

@@ -1,4 +1,4 @@
-"""What the largest bodies do to the others: p99 of one-row requests beside one of them, and memory with 80 at once."""
+"""Effects of the largest bodies: p99 of concurrent one-row requests, and memory with 80 such bodies at once."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from typing import Final
 import psutil
 
 from benchmarks.load import HOST
-from benchmarks.measure import good
+from benchmarks.measure import require_success
 from benchmarks.model import Model
-from benchmarks.running import LONGEST_START, Running, Site, running
+from benchmarks.running import MAX_START_SECONDS, RunningServer, Site, run_server
 from benchmarks.servers import Server
 from modelserve.core.settings import Settings
 from modelserve.payloads.decode import JSON, PARQUET
 
 CONNECTIONS: Final = 4
-TOGETHER: Final = 80
-PATH: Final = "/predict"
-POLL: Final = 0.02  # seconds between two looks at the memory
-LIMIT_MIB: Final = 1024.0  # of an instance
-LIMIT_P99: Final = 50.0  # milliseconds
+CONCURRENT_BODIES: Final = 80
+PREDICT_PATH: Final = "/predict"
+POLL_SECONDS: Final = 0.02  # between two readings of the memory
+MAX_MEMORY_MIB: Final = 1024.0  # of an instance
+MAX_P99_MS: Final = 50.0  # milliseconds
 
 
 def bodies(server: Server, site: Site, seconds: float) -> Mapping[str, float]:
-    """`json_p99` and `parquet_p99` in milliseconds, of others beside one such body after another; `json_body` and
-    `parquet_body`, seconds that one of them takes meanwhile; `peak` in MiB, of the server and its decoder with 80 of the
-    JSON bodies at once, and how many of these were `answered`, `refused` at once, and neither, `late`.
+    """`json_p99` and `parquet_p99`: milliseconds of one-row requests while another client sends one largest body after another.
+    `json_body` and `parquet_body`: seconds per largest body. `peak`: MiB of the server and its decoder with 80 JSON bodies at
+    once. `answered`, `refused` and `late` count these 80; a late one was neither answered nor refused.
 
     Raises FailedRequests.
     """
     found: dict[str, float] = {}
     largest = {"json": (JSON, largest_json(site.model)), "parquet": (PARQUET, largest_parquet(site.model))}
-    with running(server, site) as now:
+    with run_server(server, site) as running:
         for name, (kind, body) in largest.items():
-            send(now.port, kind, body)  # starts the decoder
-            with beside(now.port, kind, body) as times:
-                load = good(now, now.drive(1, CONNECTIONS, seconds=seconds))
+            send(running.port, kind, body)  # starts the decoder
+            with send_repeatedly(running.port, kind, body) as times:
+                load = require_success(running, running.drive(1, CONNECTIONS, seconds=seconds))
             found |= {f"{name}_p99": load.percentile(0.99) * 1e3, f"{name}_body": sum(times) / len(times)}
-        statuses, found["peak"] = at_once(now, *largest["json"])
+        statuses, found["peak"] = send_together(running, *largest["json"])
     answered, refused = statuses[200], statuses[429] + statuses[503]
-    return found | {"answered": answered, "refused": refused, "late": TOGETHER - answered - refused}
+    return found | {"answered": answered, "refused": refused, "late": CONCURRENT_BODIES - answered - refused}
 
 
 def largest_json(model: Model) -> bytes:
-    """As many records as the default settings take."""
+    """As many records as the default settings allow."""
     settings = Settings.from_environ({})
     records = [json.dumps(row, separators=(",", ":")) for row in model.rows]
     each = sum(map(len, records)) / len(records) + 1
@@ -62,7 +62,7 @@ def largest_json(model: Model) -> bytes:
 
 
 def largest_parquet(model: Model) -> bytes:
-    """As many rows, no two alike in their numbers, so that there is much to read."""
+    """As many rows as the default settings allow. A distinct number in each row prevents compact encodings."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -75,21 +75,21 @@ def largest_parquet(model: Model) -> bytes:
 
 
 @contextmanager
-def beside(port: int, kind: str, body: bytes) -> Iterator[list[float]]:
-    """One such body after another while the block runs; the seconds that each took."""
+def send_repeatedly(port: int, kind: str, body: bytes) -> Iterator[list[float]]:
+    """Send the body again and again while the block runs. The list receives the seconds of each request."""
     times: list[float] = []
     over = threading.Event()
 
-    def again() -> None:
+    def send_until_over() -> None:
         while not over.is_set():
             began = time.perf_counter()
             status = send(port, kind, body)
             if status != 200:
-                raise RuntimeError(f"a large body was answered by {status}")
+                raise RuntimeError(f"a large body got status {status}")
             times.append(time.perf_counter() - began)
 
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(again)
+        sending = pool.submit(send_until_over)
         try:
             yield times
         finally:
@@ -97,27 +97,27 @@ def beside(port: int, kind: str, body: bytes) -> Iterator[list[float]]:
         sending.result()
 
 
-def at_once(now: Running, kind: str, body: bytes) -> tuple[Counter[int], float]:
-    """How many of 80 got which status, and the greatest memory meanwhile."""
-    peak = now.memory()
-    with ThreadPoolExecutor(TOGETHER) as pool:
-        sending = [pool.submit(send, now.port, kind, body) for _ in range(TOGETHER)]
+def send_together(running: RunningServer, kind: str, body: bytes) -> tuple[Counter[int], float]:
+    """Send 80 bodies at once. Returns the number of answers by status, and the peak memory in MiB."""
+    peak = running.memory()
+    with ThreadPoolExecutor(CONCURRENT_BODIES) as pool:
+        sending = [pool.submit(send, running.port, kind, body) for _ in range(CONCURRENT_BODIES)]
         while not all(one.done() for one in sending):
-            with suppress(psutil.NoSuchProcess):  # a decoder ends with a body that took too long
-                peak = max(peak, now.memory())
-            time.sleep(POLL)
+            with suppress(psutil.NoSuchProcess):  # the decoder is stopped when a body takes too long
+                peak = max(peak, running.memory())
+            time.sleep(POLL_SECONDS)
     return Counter(one.result() for one in sending), peak
 
 
 def send(port: int, kind: str, body: bytes) -> int:
-    """The status; 0 when the connection ends before there is one."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=LONGEST_START)
+    """The status, or 0 if the connection ends without one."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=MAX_START_SECONDS)
     try:
-        connection.putrequest("POST", PATH)
+        connection.putrequest("POST", PREDICT_PATH)
         connection.putheader("Content-Type", kind)
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
-        with suppress(OSError):  # answered before all was read
+        with suppress(OSError):  # the server may answer before it has read the whole body
             connection.send(body)
         response = connection.getresponse()
         response.read()

@@ -11,12 +11,12 @@ from benchmarks.model import RECIPES
 from benchmarks.servers import COMPILED, NATIVE, OWN, Server
 
 WIDTH = 900
-LEFT, RIGHT = 364, 80  # for the names, and for the numbers behind the longest bar
+LEFT, RIGHT = 364, 80  # space for the names, and for the number after the longest bar
 ROW, BAR = 26, 16
 HEADING, TOP, FOOT = 44, 66, 52
-# What is ours stands out; what only bounds it stands back; `style` has a class for each.
+# Names of classes in STYLE.
 KINDS = {COMPILED: "compiled", NATIVE: "native", **{server.name: "hello" for server in OWN if server.name.startswith("hello")}}  # fmt: skip
-# Its own background: a page may be light where the reader's setting is dark.
+# The chart has its own background, because a page may be light although the reader prefers dark.
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1f2328;
        stroke: #ffffff; stroke-width: 4px; paint-order: stroke }
@@ -31,7 +31,7 @@ text { fill: #f0f6fc; stroke: #0d1117 } .page { fill: #0d1117; stroke: #3d444d }
 
 
 class Axis:
-    """From a decade below the least value, so that its bar is seen too, to the greatest or the first decade's end."""
+    """From the decade below half of the least value, so that its bar is visible, to the greatest value, at least one decade."""
 
     def __init__(self, values: Sequence[float]) -> None:
         self.first = math.floor(math.log10(min(values) / 2))
@@ -43,13 +43,13 @@ class Axis:
 
     @property
     def decades(self) -> list[int]:
-        """Those with a line."""
+        """The decades that get a grid line."""
         return [10**power for power in range(max(0, self.first), math.floor(self.last) + 1)]
 
 
 def svg(models: Sequence[Results]) -> str:
-    """A bar for every server that has figures, the fastest of a model first; empty when none has."""
-    measured = [(one, ordered(one)) for one in models]
+    """One bar for each server with figures, the fastest server of each model first. Empty without figures."""
+    measured = [(one, sort_by_rate(one)) for one in models]
     rates = [rate for _, bars in measured for _, rate in bars if rate > 0]
     if not rates:
         return ""
@@ -63,7 +63,7 @@ def svg(models: Sequence[Results]) -> str:
     return "\n".join([*head(bottom + FOOT), *parts, "</svg>"]) + "\n"
 
 
-def ordered(results: Results) -> list[tuple[Server, float]]:
+def sort_by_rate(results: Results) -> list[tuple[Server, float]]:
     figures = results.figures()
     found = [(server, figures[server.name]["rate"]) for server in results.servers if server.name in figures]
     return sorted(found, key=lambda pair: -pair[1])

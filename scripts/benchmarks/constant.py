@@ -1,4 +1,4 @@
-"""The cheapest server that speaks HTTP: what the load can drive, and so the limit of every figure. `python -m benchmarks.constant PORT`."""
+"""A server that writes a constant answer, to measure the limit of the load generator: `python -m benchmarks.constant PORT`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Constant(asyncio.Protocol):
-    """Takes what arrives at once for one request, which holds for small ones over loopback."""
+    """Treats each chunk as one request, which is correct for small requests over loopback."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.write = cast("asyncio.Transport", transport).write  # uvloop's is one in all but name
+        self.write = cast("asyncio.Transport", transport).write  # uvloop's transport is not a subclass
 
     def data_received(self, data: bytes) -> None:
         self.write(ANSWER)

@@ -1,4 +1,4 @@
-"""What a million predictions cost on Cloud Run, from measured figures and the published prices in prices.toml."""
+"""The cost of a million predictions on Cloud Run, from measured figures and the published prices in prices.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIB_PER_GIB = 1024
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars, beyond the free tier, with request-based billing. `sizes` in MiB, `granularity` in seconds."""
+    """US dollars with request-based billing, without the free tier. `sizes` in MiB, `granularity` in seconds."""
 
     page: str
     recorded: str
@@ -26,26 +26,26 @@ class Prices:
     sizes: Sequence[int]
 
     def size(self, memory: float) -> int:
-        """MiB: the least size that holds `memory` MiB. Raises ValueError when none with one vCPU does."""
+        """The least size in MiB that holds `memory` MiB. Raises ValueError if one vCPU cannot have that much."""
         fitting = [size for size in self.sizes if size >= memory]
         if not fitting:
-            raise ValueError(f"{memory:.0f} MiB are more than one vCPU may have.")
+            raise ValueError(f"{memory:.0f} MiB are more than one vCPU can have.")
         return min(fitting)
 
-    def busy(self, rate: float, memory: float, rows: int = 1) -> float:
-        """Dollars for a million predictions, `rows` in each of the `rate` requests that one vCPU serves a second."""
-        return (MILLION / rate * self.second(memory) + self.million_requests) / rows
+    def busy_cost(self, rate: float, memory: float, rows: int = 1) -> float:
+        """Dollars for a million predictions if one vCPU serves `rate` requests per second of `rows` rows each."""
+        return (MILLION / rate * self.second_cost(memory) + self.million_requests) / rows
 
-    def alone(self, memory: float) -> float:
-        """Dollars for a million requests that never overlap and are shorter than the granularity."""
-        return MILLION * self.granularity * self.second(memory) + self.million_requests
+    def sequential_cost(self, memory: float) -> float:
+        """Dollars for a million requests that never overlap and take less than the granularity."""
+        return MILLION * self.granularity * self.second_cost(memory) + self.million_requests
 
-    def second(self, memory: float) -> float:
-        """Dollars for one second of an instance with one vCPU."""
+    def second_cost(self, memory: float) -> float:
+        """Dollars per second of an instance with one vCPU."""
         return self.vcpu_second + self.size(memory) / MIB_PER_GIB * self.gib_second
 
 
-def read(path: Path = PRICES) -> Prices:
+def read_prices(path: Path = PRICES) -> Prices:
     found = tomllib.loads(path.read_text())
     sizes = found.pop("memory")["sizes"]
     return Prices(**found | {"recorded": str(found["recorded"]), "sizes": sizes})

@@ -1,4 +1,4 @@
-"""A virtual environment per peer, made from its pinned requirements, and reused until they change."""
+"""One virtual environment for each peer, created from its pinned requirements and reused until they change."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from benchmarks.model import CACHE, digest
 from benchmarks.servers import PEERS
 from modelserve.core.errors import ServeError
 
-LIMIT = 900.0  # seconds for one installation
-TAIL = 15  # lines of the installer's output in an error
+MAX_SECONDS = 900.0  # seconds for one installation
+TAIL_LINES = 15  # lines of the installer's output in an error
 
 
 class NotInstalled(ServeError):
-    """The message holds the installer's last lines."""
+    """The message contains the last lines of the installer."""
 
     code = "NOT_INSTALLED"
 
 
 def python(peer: str | None) -> Path:
-    """The interpreter of a peer's environment, which is made when it is missing; of None, this one's."""
+    """The interpreter of the peer's environment, which is created if necessary. Without a peer, this interpreter."""
     if peer is None:
         return Path(sys.executable)
     home = CACHE / peer / "venv"
@@ -35,7 +35,7 @@ def python(peer: str | None) -> Path:
 
 
 def install(home: Path, requirements: Path) -> None:
-    """With bytecode, as in an image: otherwise the first start would pay for compiling it."""
+    """Compiles bytecode as an image build does; otherwise the first start would take longer."""
     uv = Path(sys.executable).with_name("uv")
     run(uv, "venv", "--allow-existing", "--python", sys.executable, home)
     sync = ("pip", "sync", "--require-hashes", "--compile-bytecode")
@@ -44,8 +44,8 @@ def install(home: Path, requirements: Path) -> None:
 
 def run(*command: str | Path) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=MAX_SECONDS)
     except subprocess.CalledProcessError as error:
-        raise NotInstalled("It was not installed. " + "\n".join(error.stderr.splitlines()[-TAIL:])) from error
+        raise NotInstalled("The installation failed. " + "\n".join(error.stderr.splitlines()[-TAIL_LINES:])) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstalled(f"It was not installed ({type(error).__name__}).") from error
+        raise NotInstalled(f"The installation failed ({type(error).__name__}).") from error

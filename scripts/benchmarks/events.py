@@ -1,7 +1,6 @@
-"""Events per second, pushed to `predict_event` or pulled by the worker: published, scored, and counted on the predictions
-topic.
+"""Events per second of `predict_event` and of the worker, from publication to the prediction on the predictions topic.
 
-What scores has its processor to itself; the Pub/Sub server, which is this repository's own, and the client share the other.
+The scoring process has one processor to itself. The client and the Pub/Sub emulator share the other one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.load import HOST
 from benchmarks.measure import FailedRequests
-from benchmarks.running import Site, started, tree
+from benchmarks.running import Site, process_tree, start_server
 from benchmarks.servers import Server
 from benchmarks.storage import BUCKET
 from modelserve_control.common import processes
@@ -26,13 +25,16 @@ from modelserve_control.local.resources import Delivery, Names
 
 PROJECT = "benchmark"
 EVENTS = 2_000
-# A message that is sent back would be counted late, and never as a success of the first attempt.
+# Long enough that no message is redelivered during a measurement.
 DELIVERY = Delivery(ack_deadline=60)
 
 
+ORDERED = {"ORDERED_PREDICTIONS": "true"}
+
+
 @dataclass(frozen=True)
-class Way:
-    """How events reach a model. `share` is the part of the events that is published as messages of `records` each."""
+class Mode:
+    """How events reach the model. `share` of the requested number of events are published, with `records` records each."""
 
     title: str
     worker: bool
@@ -41,59 +43,58 @@ class Way:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-ORDERED = {"ORDERED_PREDICTIONS": "true"}
-WAYS = (
-    Way("pushed", worker=False),
-    Way("pushed, in order", worker=False, settings=ORDERED),
-    Way("pulled", worker=True),
-    Way("pulled, in order", worker=True, settings=ORDERED),
-    Way("100 records, pushed", worker=False, records=100, share=0.1),
-    Way("100 records, pulled", worker=True, records=100, share=0.1),
-    Way("100 records, pulled, in order", worker=True, records=100, share=0.02, settings=ORDERED),
+MODES = (
+    Mode("pushed", worker=False),
+    Mode("pushed, in order", worker=False, settings=ORDERED),
+    Mode("pulled", worker=True),
+    Mode("pulled, in order", worker=True, settings=ORDERED),
+    Mode("100 records, pushed", worker=False, records=100, share=0.1),
+    Mode("100 records, pulled", worker=True, records=100, share=0.1),
+    Mode("100 records, pulled, in order", worker=True, records=100, share=0.02, settings=ORDERED),
 )
 
 
-# What is possible without a model: each message goes on alone, or with all that came with it.
-LIMITS = (WAYS[2], WAYS[3])
+# The modes in which the relay is measured.
+LIMITS = (MODES[2], MODES[3])
 
 
-def events(server: Server, site: Site, count: int, way: Way) -> Mapping[str, float]:
-    """`records`, how many were answered per second (`rate`), and `processor` milliseconds of the server per record.
+def events(server: Server, site: Site, count: int, mode: Mode) -> Mapping[str, float]:
+    """`records`, predictions per second (`rate`), and `processor` milliseconds of the server per record.
 
-    Raises FailedRequests when a prediction is wrong or does not come.
+    Raises FailedRequests if a prediction is wrong or missing.
     """
     names = Names(PROJECT, BUCKET)
     directory = site.directory / f"{server.name}-events"
     directory.mkdir(exist_ok=True)
-    messages = max(1, int(count * way.share))
+    messages = max(1, int(count * mode.share))
     with emulators.pubsub(directory) as host:
         resources.make_topics(host, names)
-        if way.worker:
+        if mode.worker:
             resources.make_pull(host, names, DELIVERY)
-        more = {**settings(host, names), **way.settings, "ROWS": str(site.model.rows_file)}
-        with started(working(server) if way.worker else listening(server), site, more) as (child, port):
+        more = {**settings(host, names), **mode.settings, "ROWS": str(site.model.rows_file)}
+        with start_server(worker_server(server) if mode.worker else event_server(server), site, more) as (child, port):
             child.wait_until(processes.answering(f"http://{HOST}:{port}/health/ready"))
-            if not way.worker:
+            if not mode.worker:
                 resources.make_push(host, names, f"http://{HOST}:{port}/", DELIVERY)
-            with client(host, site.model.rows_file, messages, way.records) as process:
-                said(process)
+            with start_client(host, site.model.rows_file, messages, mode.records) as process:
+                read_line(process)
                 before = processor_seconds(child)
-                tell(process)
-                seconds = float(json.loads(said(process))["seconds"])
+                send_line(process)
+                seconds = float(json.loads(read_line(process))["seconds"])
                 used = processor_seconds(child) - before
-    records = messages * way.records
+    records = messages * mode.records
     return {"records": records, "rate": records / seconds, "processor": used / records * 1e3}
 
 
-def listening(server: Server) -> Server:
-    """The same server with the other entry point, and a log of its own."""
+def event_server(server: Server) -> Server:
+    """The same server with the entry point for events and its own log."""
     command = tuple("predict_event" if word == "predict" else word for word in server.command)
     return replace(server, name=f"{server.name}-event", command=command)
 
 
-def working(server: Server) -> Server:
-    """The worker with the same model; what has none is one itself."""
-    if server.form is None:
+def worker_server(server: Server) -> Server:
+    """A worker with the same model and settings. A server without a runtime is a worker already."""
+    if server.runtime is None:
         return server
     command = ("{python}", "-m", "modelserve", "worker")
     more = {**server.settings, "PYTHONPATH": "{functions}"}
@@ -110,12 +111,12 @@ def settings(host: str, names: Names) -> dict[str, str]:
 
 
 def processor_seconds(child: Child) -> float:
-    times = [process.cpu_times() for process in tree(child.pid)]
+    times = [process.cpu_times() for process in process_tree(child.pid)]
     return float(sum(time.user + time.system for time in times))
 
 
 @contextmanager
-def client(host: str, rows: Path, messages: int, records: int) -> Iterator[subprocess.Popen[str]]:
+def start_client(host: str, rows: Path, messages: int, records: int) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "benchmarks.publisher", host, PROJECT, str(rows), str(messages), str(records)]
     environ = processes.with_sources({"PATH": "", "NO_GCE_CHECK": "true", "PUBSUB_EMULATOR_HOST": host})
     pipe = subprocess.PIPE
@@ -126,16 +127,16 @@ def client(host: str, rows: Path, messages: int, records: int) -> Iterator[subpr
             process.kill()
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """Its next line. Raises FailedRequests with its last words when it ended instead; it bounds itself."""
+def read_line(process: subprocess.Popen[str]) -> str:
+    """The next line. Raises FailedRequests with the last line of stderr if the process ends; it has its own time limit."""
     line = process.stdout.readline() if process.stdout else ""
     if not line:
         words = process.stderr.read().strip() if process.stderr else ""
-        raise FailedRequests(f"The events were not all answered: {words.splitlines()[-1] if words else 'no reason'}")
+        raise FailedRequests(f"Some events got no prediction: {words.splitlines()[-1] if words else 'no reason'}")
     return line
 
 
-def tell(process: subprocess.Popen[str]) -> None:
+def send_line(process: subprocess.Popen[str]) -> None:
     if process.stdin:
         process.stdin.write("\n")
         process.stdin.flush()

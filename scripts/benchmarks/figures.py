@@ -1,4 +1,4 @@
-"""From rounds to one figure each."""
+"""The figures of all rounds, and their medians."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks.forms import FormFigures
-from benchmarks.servers import LIMIT, NAIVE, NATIVE, PASSING, Server
+from benchmarks.servers import LIMIT, NAIVE, NATIVE, RELAY, Server
 
 Figures = Mapping[str, float]
 
 
 @dataclass
 class Results:
-    """What a run found for one model. `rounds` by server name; `missing` says why a server has no figures."""
+    """The results for one model. `rounds` by server name; `missing` says why a server has no figures."""
 
     model: str
     servers: Sequence[Server]
@@ -24,18 +24,18 @@ class Results:
     activations: dict[str, Figures] = field(default_factory=dict)
     bodies: dict[str, Figures] = field(default_factory=dict)
     events: dict[str, dict[str, Figures]] = field(default_factory=dict)
-    """By the title of what scored them, then by that of the way that they took."""
+    """By the title of the server, then by the title of the mode."""
     forms: list[FormFigures] = field(default_factory=list)
     unfinished: dict[str, str] = field(default_factory=dict)
-    """What else than its figures a server failed at, and why."""
+    """Why a server failed in a measurement after its rounds."""
 
     def figures(self) -> dict[str, Figures]:
-        """The median of every figure over the rounds, of the servers that finished all of them."""
+        """The median of each figure, for the servers that finished all rounds."""
         finished = {name: rounds for name, rounds in self.rounds.items() if rounds and name not in self.missing}
         return {name: medians(rounds) for name, rounds in finished.items()}
 
     def title(self, name: str) -> str:
-        return next(server.title for server in (*self.servers, PASSING) if server.name == name)
+        return next(server.title for server in (*self.servers, RELAY) if server.name == name)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -51,8 +51,8 @@ class Results:
         }
 
     @property
-    def complete(self) -> bool:
-        """Whether the servers that everything is compared with have figures."""
+    def is_complete(self) -> bool:
+        """Whether the servers that the targets refer to have figures."""
         return {LIMIT, NAIVE, NATIVE} <= self.figures().keys()
 
 
@@ -62,9 +62,9 @@ def medians(rounds: Sequence[Figures]) -> Figures:
 
 @dataclass
 class Run:
-    """The results of every model, in the order they were asked for.
+    """The results of every model, in the requested order.
 
-    `load_limit`: requests per second that the load drives where the server costs next to nothing.
+    `load_limit`: requests per second of the load generator against a constant answer.
     """
 
     models: list[Results]
@@ -74,5 +74,5 @@ class Run:
         return {"models": {one.model: one.as_json() for one in self.models}, "load_limit": self.load_limit}
 
     @property
-    def complete(self) -> bool:
-        return all(one.complete for one in self.models)
+    def is_complete(self) -> bool:
+        return all(one.is_complete for one in self.models)

@@ -1,6 +1,6 @@
-"""Moves the alias back and forth, as a program: `python -m benchmarks.flips STORE NAME SECONDS COUNT`.
+"""Moves the alias back and forth: `python -m benchmarks.flips STORE NAME SECONDS COUNT`.
 
-A process of its own, warm before it says `ready`, so that the process which makes the load does nothing else.
+It runs in its own process, so that the load generator does nothing else, and prints `ready` when everything is imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modelserve_control.registry.promote import promote
 
 
 def flip(store: str, name: str, seconds: float, count: int) -> None:
-    """The first move `seconds` after one line on stdin, the others as far apart."""
+    """The first move comes `seconds` after one line on stdin, the others follow at the same interval."""
     with catalog.opened(store) as objects:
         now, _ = catalog.alias(objects, name, "champion")
         place = VERSIONS.index(now.version)

@@ -1,4 +1,4 @@
-"""Every wire form of the compiled runtime beside hello world that reads the same bytes: `scripts/bench --forms`."""
+"""Compare each wire form of the compiled runtime with a hello world that reads the same bytes: `scripts/bench --forms`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks import processors
-from benchmarks.measure import BULK_ROWS, CONNECTIONS, good
-from benchmarks.model import model
+from benchmarks.measure import BULK_ROWS, CONNECTIONS, require_success
+from benchmarks.model import load_model
 from benchmarks.protocols import Protocol, Rows, first_tensor, predictions, records, tensor
-from benchmarks.running import Running, Site, running
+from benchmarks.running import RunningServer, Site, run_server
 from benchmarks.servers import COMPILED, LIMIT, OWN
-from benchmarks.storage import COMPILED_FORM, VERSIONS, published
+from benchmarks.storage import COMPILED_RUNTIME, VERSIONS, publish_model
 from modelserve.payloads.decode import CSV, PARQUET
 
-ROUNDS: Final = 5
-SECONDS: Final = 0.4
+ROUNDS: Final = 10
+SECONDS: Final = 0.2
 WARM_REQUESTS: Final = 100
 HELLO: Final = replace(next(server for server in OWN if server.name == LIMIT), title="hello world")
 OURS: Final = next(server for server in OWN if server.name == COMPILED)
@@ -39,7 +39,7 @@ def lists(rows: Rows) -> list[list[Any]]:
     return [list(row.values()) for row in rows]
 
 
-def split(rows: Rows) -> Any:
+def split_frame(rows: Rows) -> Any:
     return {"dataframe_split": {"columns": list(rows[0]), "data": lists(rows)}}
 
 
@@ -52,7 +52,7 @@ def tensors(rows: Rows) -> Any:
 
 
 def results(answer: Any) -> list[Any]:
-    """The labels of a result object, or of a list of them."""
+    """The labels of one result object or of a list of result objects."""
     return [result["prediction"] for result in (answer if isinstance(answer, list) else [answer])]
 
 
@@ -75,7 +75,7 @@ def dump_parquet(rows: Rows) -> bytes:
 
 @dataclass(frozen=True)
 class Form:
-    """`targets` by rows: the least ratio of our requests/s to those of hello world."""
+    """`targets` by rows: the least accepted ratio of our requests/s to those of hello world."""
 
     title: str
     protocol: Protocol
@@ -85,14 +85,14 @@ class Form:
 INVOCATIONS: Final = "/invocations"
 JSON_TARGETS: Final = {1: 0.6, BULK_ROWS: 0.6}
 FILE_TARGETS: Final = {BULK_ROWS: 0.4}
-# The path of V2 names the model.
+# The path of V2 contains the name of the model.
 FORMS: Final[Mapping[str, Form]] = {
     "plain": Form("plain records", Protocol("/predict", record_or_list, results), JSON_TARGETS | {1: 0.7}),
     "dataframe_records": Form("dataframe_records", Protocol(INVOCATIONS, records, predictions), JSON_TARGETS),
     "instances": Form(
         "instances of records", Protocol(INVOCATIONS, lambda rows: {"instances": rows}, predictions), JSON_TARGETS
     ),
-    "dataframe_split": Form("dataframe_split", Protocol(INVOCATIONS, split, predictions), JSON_TARGETS),
+    "dataframe_split": Form("dataframe_split", Protocol(INVOCATIONS, split_frame, predictions), JSON_TARGETS),
     "inputs": Form("inputs", Protocol(INVOCATIONS, lambda rows: {"inputs": columns(rows)}, predictions), JSON_TARGETS),
     "instance_lists": Form(
         "instances of lists", Protocol(INVOCATIONS, lambda rows: {"instances": lists(rows)}, predictions), JSON_TARGETS
@@ -108,7 +108,7 @@ FORMS: Final[Mapping[str, Form]] = {
 
 @dataclass(frozen=True)
 class FormFigures:
-    """Requests per second of each round, in the order of the rounds. `target` is the least ratio."""
+    """Requests per second in each round. `target` is the least accepted ratio."""
 
     form: str
     rows: int
@@ -125,7 +125,7 @@ class FormFigures:
         return median(self.ratios)
 
     @property
-    def met(self) -> bool:
+    def is_met(self) -> bool:
         return self.target is None or self.ratio >= self.target
 
 
@@ -134,36 +134,38 @@ def run(names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
 
     Raises a ServeError that says which server failed.
     """
-    pair = processors.pair()
-    with processors.on(pair[1]), tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
+    pair = processors.choose_pair()
+    with processors.pin_to(pair[1]), tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
         scratch = Path(directory)
-        trained = model("churn")
-        with published(trained, scratch, [COMPILED_FORM], VERSIONS[:1]) as store:
+        trained = load_model("churn")
+        with publish_model(trained, scratch, [COMPILED_RUNTIME], VERSIONS[:1]) as store:
             return measure(Site(trained, store, scratch, pair), names, seconds, rounds)
 
 
 def measure(site: Site, names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
-    with running(HELLO, site) as hello, running(OURS, site) as ours:
+    with run_server(HELLO, site) as hello, run_server(OURS, site) as ours:
         return [figures for name in names for figures in measure_form(hello, ours, FORMS[name], seconds, rounds)]
 
 
-def measure_form(hello: Running, ours: Running, form: Form, seconds: float, rounds: int) -> Iterator[FormFigures]:
-    path = form.protocol.path.format(name=ours.site.store.name(COMPILED_FORM))
+def measure_form(
+    hello: RunningServer, ours: RunningServer, form: Form, seconds: float, rounds: int
+) -> Iterator[FormFigures]:
+    path = form.protocol.path.format(name=ours.site.store.name(COMPILED_RUNTIME))
     protocol = replace(form.protocol, path=path)
     ours = ours.with_protocol(protocol)
     hello = hello.with_protocol(replace(protocol, read=None))
     for rows in (1, BULK_ROWS):
-        good(ours, ours.drive(rows, 1, count=1))
+        require_success(ours, ours.drive(rows, 1, count=1))
         rates = measure_rates((hello, ours), rows, seconds, rounds)
         yield FormFigures(form.title, rows, rates[ours.port], rates[hello.port], form.targets.get(rows))
 
 
-def measure_rates(pair: Sequence[Running], rows: int, seconds: float, rounds: int) -> Mapping[int, list[float]]:
-    """By port. The server that goes first alternates, so that a drift of the machine affects both equally."""
+def measure_rates(pair: Sequence[RunningServer], rows: int, seconds: float, rounds: int) -> Mapping[int, list[float]]:
+    """By port. The servers take turns to go first, so that a drift of the machine affects both equally."""
     rates: dict[int, list[float]] = {server.port: [] for server in pair}
     for server in pair:
-        good(server, server.drive(rows, CONNECTIONS, count=WARM_REQUESTS))
+        require_success(server, server.drive(rows, CONNECTIONS, count=WARM_REQUESTS))
     for number in range(rounds):
         for server in pair if number % 2 else reversed(pair):
-            rates[server.port].append(good(server, server.drive(rows, CONNECTIONS, seconds=seconds)).rate)
+            rates[server.port].append(require_success(server, server.drive(rows, CONNECTIONS, seconds=seconds)).rate)
     return rates

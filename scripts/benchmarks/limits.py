@@ -1,4 +1,4 @@
-"""What the load itself can drive, so that a reader knows how far it is from deciding a figure."""
+"""The limit of the load generator: a figure close to it says little about the server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from modelserve_control.common import processes
 
 
 def load_limit(pair: tuple[int, int], directory: Path, seconds: float) -> float:
-    """Requests per second with 16 connections, against a server that only writes a constant."""
+    """Requests per second with 16 connections against a constant answer."""
     port = processes.free_port()
     command = [sys.executable, "-m", "benchmarks.constant", str(port)]
     environ = processes.with_sources(os.environ)
-    with processors.on(pair[0]):
+    with processors.pin_to(pair[0]):
         child = processes.start("the constant server", command, directory / "constant.log", environ)
     try:
         child.wait_until(processes.listening(f"{HOST}:{port}"))

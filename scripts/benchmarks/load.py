@@ -1,6 +1,6 @@
-"""A closed loop of HTTP/1.1 requests over kept-open loopback connections: each sends the next when its answer is whole.
+"""A closed loop of HTTP/1.1 requests over persistent loopback connections: each sends its next request after a full answer.
 
-It shares no code with any server and does nothing per request but count, so that one core of it outruns one core of them.
+It shares no code with any server. It only counts answers, so that one core of load saturates one core of any server.
 """
 
 from __future__ import annotations
@@ -17,33 +17,32 @@ import httptools
 import uvloop
 
 HOST = "127.0.0.1"
-LONGEST = 30.0  # seconds that a run may take beyond its time before what is unanswered counts as failed
-NO_ANSWER, CUT_OFF, REFUSED, UNASKED = "no answer", "cut off", "refused", "answer that nobody asked for"
+MAX_OVERTIME = 30.0  # seconds after the end of a run until requests without an answer count as failed
+NO_ANSWER, CUT_OFF, REFUSED, UNEXPECTED = "no answer", "cut off", "refused", "unexpected answer"
 
 
 @dataclass
 class Load:
-    """What one run saw. Latencies in seconds, in order of arrival; failures by status or by what happened."""
+    """The result of one run. Latencies in seconds, in order of arrival; failures by status or by cause."""
 
     latencies: array[float] = field(default_factory=lambda: array("d"))
     failures: Counter[str] = field(default_factory=Counter)
     answers: list[bytes] = field(default_factory=list)
-    """The last body of every connection, to be checked after the run."""
+    """The last body that each connection received."""
     seconds: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Good answers per second."""
+        """Answers with status 200 per second."""
         return len(self.latencies) / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
-        """Exact, by nearest rank: the least latency that `share` (0 to 1) of the requests did not exceed."""
+        """Nearest rank: the least latency that is not exceeded by `share` (0 to 1) of the requests."""
         ordered = sorted(self.latencies)
         return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 def post(path: str, body: bytes, content_type: str = "application/json") -> bytes:
-    """A whole request."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -51,15 +50,15 @@ def post(path: str, body: bytes, content_type: str = "application/json") -> byte
 
 
 def drive(port: int, request: bytes, connections: int, seconds: float = math.inf, count: int | None = None) -> Load:
-    """`request` again and again until `seconds` are over or it was sent `count` times; one of them must be given."""
+    """Send `request` again and again for `seconds` or `count` times. Raises ValueError if both are missing."""
     if count is None and math.isinf(seconds):
         raise ValueError("a run needs seconds or a count")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Run(port, request, seconds, count).go(connections))
+        return runner.run(Run(port, request, seconds, count).run(connections))
 
 
 class Run:
-    """One run's state. Each of `connections` slots holds one connection at a time."""
+    """The state of one run. Each slot holds one connection at a time."""
 
     def __init__(self, port: int, request: bytes, seconds: float, count: int | None) -> None:
         self.port = port
@@ -73,12 +72,12 @@ class Run:
         self._over = asyncio.Event()
         self._connecting: set[asyncio.Task[None]] = set()
 
-    async def go(self, connections: int) -> Load:
+    async def run(self, connections: int) -> Load:
         started = time.perf_counter()
         self.end = started + self.seconds
         self._slots = connections
         await asyncio.gather(*(self._connect() for _ in range(connections)))
-        limit = LONGEST + (self.seconds if math.isfinite(self.seconds) else self.left)
+        limit = MAX_OVERTIME + (self.seconds if math.isfinite(self.seconds) else self.left)
         try:
             await asyncio.wait_for(self._over.wait(), limit)
         except TimeoutError:
@@ -86,21 +85,21 @@ class Run:
         self.load.seconds = time.perf_counter() - started
         return self.load
 
-    def take(self) -> bool:
-        """Whether one more request may be sent."""
-        if not self._more():
+    def start_request(self) -> bool:
+        """Count one more request, and return whether it may be sent."""
+        if not self._has_more():
             return False
         self.left -= 1
         return True
 
-    def ready(self, connection: Connection, now: float) -> None:
-        """It has no request on its way; the next one is due now."""
+    def on_ready(self, connection: Connection, now: float) -> None:
+        """The connection is idle, and its next request is due now."""
         connection.send(now)
 
-    def closed(self, connection: Connection) -> None:
-        """A server may close after an answer; then a new connection takes the slot while there is more to send."""
+    def on_closed(self, connection: Connection) -> None:
+        """A server may close a connection after an answer. A new one takes its slot while there are requests to send."""
         self._open.discard(connection)
-        if self._more():
+        if self._has_more():
             task = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
@@ -116,7 +115,7 @@ class Run:
             self.load.failures[REFUSED] += 1
             self._end_slot(connection)
 
-    def _more(self) -> bool:
+    def _has_more(self) -> bool:
         return self.left > 0 and time.perf_counter() < self.end
 
     def _end_slot(self, connection: Connection) -> None:
@@ -134,19 +133,19 @@ class Run:
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time. `body` is the last answer's."""
+    """Sends one request at a time. `body` belongs to the last answer."""
 
     def __init__(self, run: Run) -> None:
         self.body: list[bytes] = []
         self._run = run
-        self._sent = time.perf_counter()  # a server that makes its clients connect again pays for it
+        self._sent = time.perf_counter()  # the time to connect counts, because the server made it necessary
         self._waiting = False
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._run.ready(self, self._sent)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport is not a subclass
+        self._run.on_ready(self, self._sent)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -157,17 +156,17 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._waiting:
             self._run.load.failures[CUT_OFF] += 1
-        self._run.closed(self)
+        self._run.on_closed(self)
 
     def abort(self) -> None:
         if self._transport:
             self._transport.abort()
 
     def send(self, now: float) -> None:
-        """What is due since `now`; or close, when nothing is left."""
+        """Send a request that was due at `now`, or close the connection if nothing is left to send."""
         if self._transport is None:
             return
-        if not self._run.take():
+        if not self._run.start_request():
             self._transport.close()
             return
         self._sent, self._waiting = now, True
@@ -182,7 +181,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         now = time.perf_counter()
         if not self._waiting:
-            self._run.load.failures[UNASKED] += 1
+            self._run.load.failures[UNEXPECTED] += 1
             return
         self._waiting = False
         status = self._parser.get_status_code()
@@ -191,6 +190,6 @@ class Connection(asyncio.Protocol):
         else:
             self._run.load.failures[f"status {status}"] += 1
         if self._parser.should_keep_alive():
-            self._run.ready(self, now)
+            self._run.on_ready(self, now)
         elif self._transport:
             self._transport.close()

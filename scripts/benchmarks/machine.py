@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine and the packages that the figures depend on."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def describe() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
-        **{name: found for name in PACKAGES if (found := installed(name))},
+        **{name: found for name in PACKAGES if (found := package_version(name))},
     }
 
 
-def installed(name: str) -> str:
-    """Its version, or nothing."""
+def package_version(name: str) -> str:
+    """The installed version, or an empty string."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -39,13 +39,13 @@ def installed(name: str) -> str:
 
 
 def processor() -> str:
-    """The model name that Linux gives, else what Python knows."""
+    """The model name from Linux, or else from Python."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def load() -> float:
-    """Processes that ran or waited for a processor in the last minute, on average."""
+def load_average() -> float:
+    """Average number of processes that ran or waited for a processor in the last minute."""
     return os.getloadavg()[0]

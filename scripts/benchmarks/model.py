@@ -1,7 +1,6 @@
-"""The model that every server loads: trained once, kept, with rows and the labels that `mlflow.pyfunc` gives for them.
+"""The model that every server loads, with rows and the labels that `mlflow.pyfunc` predicts for them; cached.
 
-Making it is a program of its own, so that the process which makes the load imports none of it:
-`python -m benchmarks.model NAME DIRECTORY`.
+A separate process trains it, so that the load generator does not import MLflow: `python -m benchmarks.model NAME DIRECTORY`.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ STDERR = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """`module` of the examples has `train` and a function `table` that gives the rows."""
+    """`module` of the examples has `train` and a function with the name `table` that returns the rows."""
 
     title: str
     module: str
     table: str
     own: bool = False
-    """Whether the pipeline is one of `benchmarks.pipelines`, and not the example's."""
+    """Whether the pipeline comes from `benchmarks.pipelines` instead of the example."""
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {
@@ -51,7 +50,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 
 @dataclass(frozen=True)
 class Model:
-    """`directory` is what MLflow saved; `rows` are records and `expected` their labels, one each."""
+    """`directory` is an MLflow model; `expected` has one label for each record of `rows`."""
 
     name: str
     directory: Path
@@ -60,15 +59,15 @@ class Model:
 
     @property
     def rows_file(self) -> Path:
-        """`rows` and `expected` as JSON, for another process."""
+        """JSON with `rows` and `expected`."""
         return self.directory.with_name("rows.json")
 
 
-def model(name: str) -> Model:
-    """From the cache, or made now (about 20 s) when the example, this file or a pinned package has changed."""
+def load_model(name: str) -> Model:
+    """Train the model (about 20 s) unless the cache has it for the same example, code and pinned packages."""
     home = CACHE / name
     stamp = home / "stamp"
-    wanted = digest(*sources(RECIPES[name]))
+    wanted = digest(*source_files(RECIPES[name]))
     if not stamp.is_file() or stamp.read_text() != wanted:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -80,8 +79,8 @@ def model(name: str) -> Model:
     return Model(name, home / "model", found["rows"], found["expected"])
 
 
-def sources(recipe: Recipe) -> list[Path]:
-    """The files that it is made from."""
+def source_files(recipe: Recipe) -> list[Path]:
+    """The files that the model depends on."""
     here = [Path(__file__), *([Path(__file__).with_name("pipelines.py")] if recipe.own else [])]
     return [SCRIPTS / "examples" / f"{recipe.module}.py", SCRIPTS / "requirements.txt", *here]
 
@@ -90,8 +89,8 @@ def digest(*files: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def make(name: str, home: Path) -> None:
-    """Train, keep the MLflow directory as `model`, and write `rows.json`."""
+def train(name: str, home: Path) -> None:
+    """Write the MLflow directory as `model`, and `rows.json`."""
     from modelserve_control.common.mlflow_logging import mlflow, silent
 
     recipe = RECIPES[name]
@@ -104,13 +103,13 @@ def make(name: str, home: Path) -> None:
             shutil.copytree(mlflow.artifacts.download_artifacts(trained.model_uri), home / "model")
         pyfunc = mlflow.pyfunc.load_model(str(home / "model"))
         names = pyfunc.metadata.get_input_schema().input_names()
-        # The last ones, of which none has a null: not every protocol here can say it.
+        # Rows without nulls, which some of the protocols cannot express.
         frame = getattr(example, recipe.table)()[names].dropna().tail(ROWS)
         expected = pyfunc.predict(frame).tolist()
-    # to_json would round to ten digits.
+    # DataFrame.to_json would round to ten digits.
     rows = frame.to_dict(orient="records")
     (home / "rows.json").write_text(json.dumps({"rows": rows, "expected": expected}))
 
 
 if __name__ == "__main__":
-    make(sys.argv[1], Path(sys.argv[2]))
+    train(sys.argv[1], Path(sys.argv[2]))

@@ -1,7 +1,7 @@
-"""An open loop: so many requests a second, however long the answers take.
+"""An open loop: a fixed number of requests per second, independent of how long the answers take.
 
-Each is due at its time, and its latency counts from there: what waits for a connection that still waits for an answer
-has waited for the server. A closed loop at saturation shows what a server can do; this shows what its clients see.
+The latency of a request counts from the time when it is due, even if all connections still wait for earlier answers.
+A closed loop shows the capacity of a server; an open loop shows the latency that its clients see.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from benchmarks.load import Connection, Load, Run
 
 
 def drive_at(port: int, request: bytes, connections: int, seconds: float, rate: float) -> Load:
-    """`rate` requests a second for `seconds`. Keeps its processor busy meanwhile: a timer would come too late."""
+    """Send `rate` requests per second for `seconds`. It polls the clock without pause, because timers fire too late."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Paced(port, request, seconds, rate).go(connections))
+        return runner.run(PacedRun(port, request, seconds, rate).run(connections))
 
 
-class Paced(Run):
+class PacedRun(Run):
     def __init__(self, port: int, request: bytes, seconds: float, rate: float) -> None:
         super().__init__(port, request, seconds, None)
         self.interval = 1 / rate
         self._due = 0.0
         self._idle: deque[Connection] = deque()
 
-    def ready(self, connection: Connection, now: float) -> None:
+    def on_ready(self, connection: Connection, now: float) -> None:
         self._idle.append(connection)
-        if not self._due:  # the first of all
+        if not self._due:  # the first connection of the run
             self._due = now
-            self._turn()
+            self._send_due()
 
-    def closed(self, connection: Connection) -> None:
+    def on_closed(self, connection: Connection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
-        super().closed(connection)
+        super().on_closed(connection)
 
-    def _turn(self) -> None:
+    def _send_due(self) -> None:
         now = time.perf_counter()
         while self._idle and self._due <= now:
             self._idle.popleft().send(self._due)
             self._due += self.interval
         if self._slots:
-            asyncio.get_running_loop().call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._send_due)

@@ -1,4 +1,4 @@
-"""The pipelines that the examples do not have: the churn table behind other encoders and other classifiers."""
+"""Pipelines for the churn table with other encoders and classifiers than the example has."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SEED = 1
 
 
 def forest(features: pd.DataFrame) -> Any:
-    """The encoders of the example before 100 trees of at most 12 levels."""
+    """The encoders of the example and 100 trees of at most 12 levels."""
     encode = telco_churn.pipeline(features).steps[0][1]
     return make_pipeline(encode, RandomForestClassifier(100, max_depth=12, random_state=SEED))
 
 
 def boosting(features: pd.DataFrame) -> Any:
-    """It takes nulls itself, so the numbers go in as they are."""
+    """The classifier accepts nulls, so numbers are neither imputed nor scaled."""
     categories = [name for name in features.columns if name not in telco_churn.NUMBERS]
     ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     encode = make_column_transformer((ordinal, categories), remainder="passthrough")
@@ -38,7 +38,7 @@ PIPELINES = {"forest": forest, "boosting": boosting}
 
 
 def save(name: str, directory: Path) -> None:
-    """Fit it to the whole table and write the MLflow directory."""
+    """Fit the pipeline to the whole table and write the MLflow directory."""
     table = telco_churn.customers()
     features, churn = table.drop(columns="churn"), table["churn"]
     model = PIPELINES[name](features).fit(features, churn)

@@ -1,4 +1,4 @@
-"""One run: every server in every round, one after the other, so that a drift of the machine meets them all alike."""
+"""One run: each round measures every server in turn, so that a drift of the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ import psutil
 from benchmarks import environments, forms, machine, processors
 from benchmarks.activation import activation
 from benchmarks.bodies import bodies
-from benchmarks.events import LIMITS, WAYS, events
+from benchmarks.events import LIMITS, MODES, events
 from benchmarks.figures import Results, Run
 from benchmarks.limits import load_limit
 from benchmarks.measure import measure
-from benchmarks.model import model
+from benchmarks.model import load_model
 from benchmarks.running import Site
-from benchmarks.servers import COMPILED, OWN, PASSING, Server
-from benchmarks.storage import published
+from benchmarks.servers import COMPILED, OWN, RELAY, Server
+from benchmarks.storage import publish_model
 from modelserve.core.errors import ServeError
 
-BUSY = 0.5  # more than an idle machine's load average
-# Whose alias is moved, and whose events are counted: neither says more when it is repeated for every model.
-FULL = "churn"
+MAX_LOAD_AVERAGE = 0.5  # of an idle machine
+# Activations, bodies, wire forms and events are measured with this model only.
+FULL_MODEL = "churn"
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`seconds` for each figure of each round; `flips` activations under load; `events` through the event function and the worker."""
+    """`seconds` per figure and round; `flips`: activations under load; `events`: for the event function and the worker."""
 
     servers: Sequence[Server]
     models: Sequence[str]
     peers_for: Collection[str]
-    """The models for which servers other than our own are measured."""
+    """The models that are measured with peers."""
     seconds: float
     rounds: int
     flips: int
@@ -52,33 +52,33 @@ class Plan:
 
 
 def run(plan: Plan) -> Run:
-    """A server that cannot be installed, started or measured is in `missing`, and the others go on."""
+    """A failure of one server is recorded in `missing`; the others are still measured."""
     began = time.monotonic()
-    if machine.load() > BUSY:
-        say(f"warning: the load average is {machine.load():.1f}; whatever else runs here is measured too")
+    if machine.load_average() > MAX_LOAD_AVERAGE:
+        log(f"warning: the load average is {machine.load_average():.1f}; other processes distort the figures")
     found = Run([Results(name, plan.servers_of(name)) for name in plan.models])
-    pair = processors.pair()
-    with processors.on(pair[1]):
+    pair = processors.choose_pair()
+    with processors.pin_to(pair[1]):
         with tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
             limit = partial(load_limit, pair, Path(directory), plan.seconds)
-            found.load_limit = step("what the load can drive", limit)
+            found.load_limit = run_step("the limit of the load generator", limit)
         for results in found.models:
             run_model(plan, results, pair)
-    say(f"done in {time.monotonic() - began:.0f} s")
+    log(f"done in {time.monotonic() - began:.0f} s")
     return found
 
 
 def run_model(plan: Plan, results: Results, pair: tuple[int, int]) -> None:
-    trained = step(f"{results.model}: train the model, or find it", lambda: model(results.model))
+    trained = run_step(f"{results.model}: train the model unless it is cached", lambda: load_model(results.model))
     for server in results.servers:
         if server.peer:
             attempt(results, server, "install", partial(environments.python, server.peer))
     with tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
         scratch = Path(directory)
-        with published(trained, scratch) as store:
+        with publish_model(trained, scratch) as store:
             site = Site(trained, store, scratch, pair)
             measure_all(plan, results, site)
-            if results.model == FULL:
+            if results.model == FULL_MODEL:
                 measure_ours(plan, results, site)
 
 
@@ -92,53 +92,53 @@ def measure_all(plan: Plan, results: Results, site: Site) -> None:
 
 
 def measure_ours(plan: Plan, results: Results, site: Site) -> None:
-    """What only our own servers do."""
+    """Measurements of our own servers only."""
     for server in results.servers:
-        if server.form and plan.flips:
+        if server.runtime and plan.flips:
             moved = attempt(results, server, "activations", partial(activation, server, site, plan.flips))
             if moved is not None:
                 results.activations[server.name] = moved
     for server in results.servers:
-        if server.form:
-            beside = partial(bodies, server, site, plan.seconds)
-            found = attempt(results, server, "the largest bodies", beside, results.unfinished)
+        if server.runtime:
+            send_bodies = partial(bodies, server, site, plan.seconds)
+            found = attempt(results, server, "the largest bodies", send_bodies, results.unfinished)
             if found is not None:
                 results.bodies[server.name] = found
     if any(server.name == COMPILED for server in results.servers):
-        beside_hello = partial(forms.measure, site, list(forms.FORMS), forms.SECONDS, forms.ROUNDS)
-        results.forms = attempt(results, forms.OURS, "wire forms", beside_hello, results.unfinished) or []
+        compare_forms = partial(forms.measure, site, list(forms.FORMS), forms.SECONDS, forms.ROUNDS)
+        results.forms = attempt(results, forms.OURS, "wire forms", compare_forms, results.unfinished) or []
     if plan.events:
-        for server, ways in [(PASSING, LIMITS), *((server, WAYS) for server in results.servers if server.form)]:
-            for way in ways:
-                count = partial(events, server, site, plan.events, way)
-                counted = attempt(results, server, f"events, {way.title}", count, results.unfinished)
+        for server, modes in [(RELAY, LIMITS), *((server, MODES) for server in results.servers if server.runtime)]:
+            for mode in modes:
+                count = partial(events, server, site, plan.events, mode)
+                counted = attempt(results, server, f"events, {mode.title}", count, results.unfinished)
                 if counted is not None:
-                    results.events.setdefault(server.title, {})[way.title] = counted
+                    results.events.setdefault(server.title, {})[mode.title] = counted
 
 
 def attempt(
     results: Results, server: Server, what: str, action: Callable[[], T], failed: dict[str, str] | None = None
 ) -> T | None:
-    """None when it fails, and the reason in `failed`, which is `results.missing` unless the figures are to be kept.
+    """The result, or None if the action fails or the server is in `results.missing`.
 
-    Nothing more is asked of a server that is in `missing`.
+    The reason goes to `failed`. Its default is `results.missing`, which also discards the figures of the server.
     """
     if server.name in results.missing:
         return None
     try:
-        return step(f"{what}: {server.title}", action)
+        return run_step(f"{what}: {server.title}", action)
     except (ServeError, OSError, subprocess.SubprocessError, psutil.Error) as error:
         (results.missing if failed is None else failed)[server.name] = f"{what}: {error}"
-        say(f"{server.title}: {error}")
+        log(f"{server.title}: {error}")
         return None
 
 
-def step(what: str, action: Callable[[], T]) -> T:
+def run_step(what: str, action: Callable[[], T]) -> T:
     began = time.monotonic()
     result = action()
-    say(f"{time.monotonic() - began:6.1f} s  {what}")
+    log(f"{time.monotonic() - began:6.1f} s  {what}")
     return result
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""One processor for the server, another for the load, so that neither takes the other's time."""
+"""One processor for the server and another one for the load, so that they do not compete."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class TooFewProcessors(ServeError):
     code = "TOO_FEW_PROCESSORS"
 
 
-def pair() -> tuple[int, int]:
-    """(the server's, the load's). Raises TooFewProcessors where there are not two to choose from."""
+def choose_pair() -> tuple[int, int]:
+    """The processors of the server and of the load. Raises TooFewProcessors if this process may not use two."""
     if not hasattr(os, "sched_getaffinity"):
         raise TooFewProcessors("Pinning processes to processors needs Linux.")
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
-        raise TooFewProcessors("The server and the load need a processor each, and this process may use only one.")
+        raise TooFewProcessors("The server and the load need one processor each, but this process may use only one.")
     return usable[0], usable[1]
 
 
 @contextmanager
-def on(processor: int) -> Iterator[None]:
-    """This thread, and what it starts meanwhile, on one processor."""
+def pin_to(processor: int) -> Iterator[None]:
+    """Pin this thread, and the processes that it starts in the block, to one processor."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {processor})
     try:

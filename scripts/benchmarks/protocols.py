@@ -1,4 +1,4 @@
-"""One request body and its answer in every server's own protocol. Rows are MLflow records; answers a list of labels."""
+"""The request body and the answer in each server's own protocol. Rows are MLflow records, answers are lists of labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from modelserve.payloads.decode import JSON
 
 Rows = Sequence[Mapping[str, Any]]
-SERVED = "scorer"  # what a server that wants a name calls the model, whichever it is
-# What the compiled form is verified to; labels are compared exactly.
+MODEL_NAME = "scorer"  # of every model, for servers that need a name
+# Of numbers, as in the verification of compiled models; labels are compared exactly.
 TOLERANCE = 1e-6
 
 
@@ -22,9 +22,9 @@ def dump_json(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Protocol:
-    """`body` makes a request's value and `dump` its bytes; `read` takes the labels out of an answer's JSON value.
+    """`body` builds the value of a request and `dump` its bytes; `read` extracts the labels from the JSON value of an answer.
 
-    Without `read` the answer never varies.
+    `read` is None for a constant answer.
     """
 
     path: str
@@ -36,20 +36,20 @@ class Protocol:
     def encode(self, rows: Rows) -> bytes:
         return self.dump(self.body(rows))
 
-    def right(self, answer: bytes, expected: Sequence[Any]) -> bool:
-        """Whether an answer holds the expected labels, or numbers as near as a compiled form must be."""
+    def is_right(self, answer: bytes, expected: Sequence[Any]) -> bool:
+        """Whether an answer contains the expected labels, or numbers within TOLERANCE."""
         try:
-            return self.read is None or alike(self.read(json.loads(answer)), expected)
+            return self.read is None or are_close(self.read(json.loads(answer)), expected)
         except (KeyError, IndexError, TypeError, ValueError):
             return False
 
 
-def alike(found: Sequence[Any], expected: Sequence[Any]) -> bool:
-    return len(found) == len(expected) and all(map(equal, found, expected))
+def are_close(found: Sequence[Any], expected: Sequence[Any]) -> bool:
+    return len(found) == len(expected) and all(map(is_close, found, expected))
 
 
-def equal(found: Any, expected: Any) -> bool:
-    """Raises TypeError when one is a number and the other is not."""
+def is_close(found: Any, expected: Any) -> bool:
+    """Raises TypeError if only one of them is a number."""
     if isinstance(expected, float):
         return math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return bool(found == expected)
@@ -65,7 +65,7 @@ def predictions(answer: Any) -> list[Any]:
 
 
 def tensors(rows: Rows) -> Any:
-    """Open Inference Protocol V2, a tensor per column, of the content types that MLServer turns into a DataFrame."""
+    """Open Inference Protocol V2: one tensor for each column, with content types that MLServer converts to a DataFrame."""
     inputs = [tensor(name, [row[name] for row in rows]) for name in rows[0]]
     return {"parameters": {"content_type": "pd"}, "inputs": inputs}
 
@@ -90,5 +90,5 @@ def first_tensor(answer: Any) -> list[Any]:
 
 MLFLOW = Protocol("/invocations", records, predictions)
 HELLO = Protocol("/invocations", records, None)
-V2 = Protocol(f"/v2/models/{SERVED}/infer", tensors, first_tensor)
+V2 = Protocol(f"/v2/models/{MODEL_NAME}/infer", tensors, first_tensor)
 ROWS = Protocol("/invocations", lambda rows: {"rows": rows}, lambda answer: list(answer))

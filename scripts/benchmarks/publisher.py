@@ -1,7 +1,6 @@
-"""Publishes events and waits for their predictions, as a program:
-`python -m benchmarks.publisher HOST PROJECT ROWS MESSAGES RECORDS`.
+"""Publishes events and waits for their predictions: `python -m benchmarks.publisher HOST PROJECT ROWS MESSAGES RECORDS`.
 
-A process of its own, with the client library that users have; the line it prints is JSON.
+It runs in its own process and uses the client library that users have. It prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from typing import Any
 
 from google.cloud import pubsub_v1
 
-from benchmarks.protocols import alike
+from benchmarks.protocols import are_close
 from benchmarks.storage import BUCKET
 from modelserve.events.results import prediction_id
 from modelserve_control.local import resources
 from modelserve_control.local.resources import Names
 
-WARM = 200  # records before those that are timed
-LONGEST = 120.0  # seconds for one batch of events
-AT_ONCE = 1000  # messages of one pull, the most that Pub/Sub gives
+WARM_RECORDS = 200
+MAX_SECONDS = 120.0  # for one batch of events
+MAX_PULLED_MESSAGES = 1000  # the limit of Pub/Sub
 
 
-class Wrong(Exception):
-    """The sentence says what came instead of the predictions."""
+class WrongPrediction(Exception):
+    """A prediction is wrong or missing."""
 
 
 def publish(publisher: Any, topic: str, known: Mapping[str, Any], messages: int, records: int) -> dict[str, Any]:
-    """Messages of so many records, the rows over and over. What is expected, by prediction id."""
+    """Publish messages that cycle through the rows. Returns the expected label of each prediction id."""
     rows, expected = known["rows"], known["expected"]
     futures, wanted = [], []
     for number in range(messages):
@@ -42,23 +41,26 @@ def publish(publisher: Any, topic: str, known: Mapping[str, Any], messages: int,
         futures.append(publisher.publish(topic, body))
         wanted.append([expected[place] for place in places])
     return {
-        prediction_id(future.result(LONGEST), place): value
+        prediction_id(future.result(MAX_SECONDS), place): value
         for future, values in zip(futures, wanted, strict=True)
         for place, value in enumerate(values)
     }
 
 
-def predictions(subscriber: Any, subscription: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """The id and the prediction event of every record in `wanted`, each once, whatever else comes.
+def pull_predictions(subscriber: Any, subscription: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """The id and the prediction event of each id in `wanted`, without duplicates and other events.
 
-    Raises Wrong when the time is over.
+    Raises WrongPrediction after MAX_SECONDS.
     """
     open_ids = set(wanted)
-    end = time.monotonic() + LONGEST
+    end = time.monotonic() + MAX_SECONDS
     while open_ids:
         if time.monotonic() > end:
-            raise Wrong(f"{len(wanted) - len(open_ids)} of {len(wanted)} predictions came within {LONGEST:g} s")
-        received = subscriber.pull(subscription=subscription, max_messages=AT_ONCE, timeout=LONGEST).received_messages
+            received_count = len(wanted) - len(open_ids)
+            raise WrongPrediction(f"{received_count} of {len(wanted)} predictions arrived within {MAX_SECONDS:g} s")
+        received = subscriber.pull(
+            subscription=subscription, max_messages=MAX_PULLED_MESSAGES, timeout=MAX_SECONDS
+        ).received_messages
         if received:
             subscriber.acknowledge(subscription=subscription, ack_ids=[one.ack_id for one in received])
         for one in received:
@@ -68,16 +70,18 @@ def predictions(subscriber: Any, subscription: str, wanted: Collection[str]) -> 
                 yield own, one.message.data
 
 
-def batch(clients: tuple[Any, Any], names: Names, known: Mapping[str, Any], messages: int, records: int) -> float:
-    """Seconds from the first message to the last prediction. Raises Wrong when one is not what pyfunc predicts."""
+def time_batch(clients: tuple[Any, Any], names: Names, known: Mapping[str, Any], messages: int, records: int) -> float:
+    """Seconds from the first message to the last prediction. Raises WrongPrediction if one differs from pyfunc."""
     publisher, subscriber = clients
     began = time.perf_counter()
     expected = publish(publisher, names.events, known, messages, records)
-    found = list(predictions(subscriber, names.predictions_pull, expected))
+    found = list(pull_predictions(subscriber, names.predictions_pull, expected))
     seconds = time.perf_counter() - began
     for own, data in found:
-        if not alike([json.loads(data)["prediction"]["prediction"]], [expected[own]]):
-            raise Wrong(f"a prediction differs from that of mlflow.pyfunc: {data[:200].decode(errors='replace')}")
+        if not are_close([json.loads(data)["prediction"]["prediction"]], [expected[own]]):
+            raise WrongPrediction(
+                f"a prediction differs from that of mlflow.pyfunc: {data[:200].decode(errors='replace')}"
+            )
     return seconds
 
 
@@ -87,14 +91,14 @@ def main(host: str, project: str, rows: Path, messages: int, records: int) -> No
     known = json.loads(rows.read_text())
     with pubsub_v1.PublisherClient() as publisher, resources.subscriber(host) as subscriber:
         clients = (publisher, subscriber)
-        batch(clients, names, known, -(-WARM // records), records)
+        time_batch(clients, names, known, -(-WARM_RECORDS // records), records)
         print("warm", flush=True)
         sys.stdin.readline()
-        print(json.dumps({"seconds": batch(clients, names, known, messages, records)}), flush=True)
+        print(json.dumps({"seconds": time_batch(clients, names, known, messages, records)}), flush=True)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *map(int, sys.argv[4:]))
-    except Wrong as error:
+    except WrongPrediction as error:
         sys.exit(str(error))

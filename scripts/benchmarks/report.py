@@ -1,38 +1,38 @@
-"""The results as Markdown, for `docs/benchmarks.md` and for the terminal."""
+"""The results as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks import tables, verdicts
-from benchmarks.activation import APART
 from benchmarks.activation import CONNECTIONS as ACTIVATION_CONNECTIONS
+from benchmarks.activation import FLIP_INTERVAL
+from benchmarks.bodies import CONCURRENT_BODIES
 from benchmarks.bodies import CONNECTIONS as BODIES_CONNECTIONS
-from benchmarks.bodies import TOGETHER
 from benchmarks.cost import Prices
 from benchmarks.figures import Results, Run
 from benchmarks.load import HOST
 from benchmarks.measure import CONNECTIONS
 from benchmarks.model import RECIPES
-from benchmarks.plan import FULL
+from benchmarks.plan import FULL_MODEL
 from benchmarks.servers import LIMIT, NAIVE
 from benchmarks.verdicts import Verdict
 
-NOTHING = "Nothing to compare: a server they are measured by has no figures."
+NOTHING = "Nothing to compare: a server that the targets refer to has no figures."
 
 
 def document(run: Run, machine: Mapping[str, str], seconds: float, rounds: int, prices: Prices, chart: str = "") -> str:
-    """`chart` is the address of the picture as seen from the page."""
+    """`chart` is the path of the picture relative to the page."""
     parts = [
         "# Benchmarks",
-        "`scripts/bench` makes this page. For each model all servers load the same MLflow directory and were measured "
-        "in one run on one machine, the server on one processor and the load on another, over "
-        f"{HOST}. Figures are medians of {rounds} rounds with {seconds:g} s per figure; in each round every server is "
-        "started anew, and its answers are checked against `mlflow.pyfunc`.",
-        "Absolute figures hold for this machine and this run only: **compare ratios, and only those of one run.**",
+        "`scripts/bench` writes this page. For each model, all servers load the same MLflow directory and are measured "
+        "in one run on one machine. The server has one processor and the load has another one; they are connected over "
+        f"{HOST}. Figures are medians of {rounds} rounds with {seconds:g} s per figure. Each round starts every server "
+        "again and compares its answers with `mlflow.pyfunc`.",
+        "Absolute figures are valid for this machine and this run only: **compare ratios, and only within one run.**",
         machine_line(machine),
-        f"The load itself drives {run.load_limit:,.0f} requests/s here with 16 connections against a server that costs "
-        "next to nothing; no figure below can be higher.",
+        f"The load generator reaches {run.load_limit:,.0f} requests/s with 16 connections against a server that writes "
+        "a constant. No figure below can be higher.",
         f"![Requests per second of every server]({chart})" if chart else "",
     ]
     for results in run.models:
@@ -49,66 +49,72 @@ def machine_line(machine: Mapping[str, str]) -> str:
 
 
 def model_part(results: Results, prices: Prices) -> Iterator[str]:
-    """A title comes only with what it is the title of."""
     yield f"## {results.model}: {RECIPES[results.model].title}"
     yield tables.figures_table(results)
     ratios = f"Each cell: times {results.title(LIMIT)} / times {results.title(NAIVE)}."
-    yield from titled("Ratios", ratios, tables.ratio_table(results))
-    apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {APART:g} s."
-    yield from titled("Activation under load", apart, tables.activation_table(results))
-    yield from titled("The largest bodies", BODIES, tables.bodies_table(results))
-    yield from titled("Wire forms", FORMS, tables.forms_table(results.forms))
-    yield from titled("Events", EVENTS, tables.events_table(results))
-    yield from titled("A million predictions on Cloud Run", COST, tables.cost_table(results, prices))
-    yield from titled("Not measured", "", missing(results))
-    yield "" if results.model == FULL else f"The targets are set for {FULL}; here they show how far another model is."
-    yield from ("### Targets of the native runtime", lines(verdicts.native(results)))
-    yield from ("### Targets of the compiled runtime", lines(verdicts.compiled(results)))
+    yield from section("Ratios", ratios, tables.ratio_table(results))
+    apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {FLIP_INTERVAL:g} s."
+    yield from section("Activation under load", apart, tables.activation_table(results))
+    yield from section("The largest bodies", BODIES, tables.bodies_table(results))
+    yield from section("Wire forms", FORMS, tables.forms_table(results.forms))
+    yield from section("Events", EVENTS, tables.events_table(results))
+    yield from section("A million predictions on Cloud Run", COST, tables.cost_table(results, prices))
+    yield from section("Not measured", "", missing_lines(results))
+    yield (
+        ""
+        if results.model == FULL_MODEL
+        else f"The targets apply to {FULL_MODEL}; this model is compared for information."
+    )
+    yield from ("### Targets of the native runtime", verdict_lines(verdicts.native_verdicts(results)))
+    yield from ("### Targets of the compiled runtime", verdict_lines(verdicts.compiled_verdicts(results)))
 
 
 EVENTS = (
-    "Messages pushed to `predict_event` or pulled by the worker, of one record unless it says otherwise: from the first "
-    "that `google-cloud-pubsub` publishes to the last prediction on the predictions topic, each compared with "
-    "`mlflow.pyfunc`. In order is `ORDERED_PREDICTIONS=true`. The Pub/Sub server, this repository's own, shares the "
-    "load's processor with the client; where the processor of what scores is not fully in use, they are the limit. Above "
-    "them the limit of a worker: the same clients pull, publish one message for each and ack, and score nothing; in order "
-    "each needs a request of its own, otherwise all that came together share one."
+    "Messages that are pushed to `predict_event` or pulled by the worker, with one record each unless stated otherwise. "
+    "The time runs from the first message that `google-cloud-pubsub` publishes to the last prediction on the predictions "
+    "topic; each prediction is compared with `mlflow.pyfunc`. In order means `ORDERED_PREDICTIONS=true`. The Pub/Sub "
+    "emulator of this repository shares the load's processor with the client. Where the scoring process does not use its "
+    "processor fully, these two are the limit. The first rows show the limit of a worker: the same clients pull each "
+    "message, publish one message for it and ack it, but score nothing. In order, each message needs its own publish "
+    "request; otherwise all messages that arrive together share one."
 )
 BODIES = (
-    f"One-row requests over {BODIES_CONNECTIONS} connections while another sends one body after the other that is as large as the default "
-    f"settings take; then {TOGETHER} of the JSON ones at once, and the most memory (PSS) that the server and its decoder have "
-    "meanwhile. The server has one processor. A native model scores a large body MAX_BATCH_ROWS rows at a time."
+    f"One-row requests over {BODIES_CONNECTIONS} connections while another client sends one body after another, each as "
+    f"large as the default settings allow. Then {CONCURRENT_BODIES} such JSON bodies at once, and the peak memory (PSS) "
+    "of the server and its decoder. The server has one processor. A native model scores a large body MAX_BATCH_ROWS rows "
+    "at a time."
 )
 FORMS = (
-    "The compiled runtime and hello world, which reads the same body, both on one processor and driven in turns over "
-    f"{CONNECTIONS} connections, after one answer was compared with `mlflow.pyfunc`. The ratio is the median over the "
-    "rounds of our requests/s to those of hello world. `scripts/bench --forms` measures this table alone, "
-    "`--forms dataframe_split,csv` some of its forms."
+    "Requests/s of the compiled runtime divided by those of a hello world that reads the same body. Both run on the same "
+    f"processor and receive load in turns over {CONNECTIONS} connections. One answer of each form is compared with "
+    "`mlflow.pyfunc` before the load and the last answers after it. The ratio is the median over all rounds. "
+    "`scripts/bench --forms` prints only this table, and `--forms dataframe_split,csv` only these forms."
 )
-COST = "In US dollars, while requests keep one vCPU busy at the rate above; how and from which prices: last section."
+COST = "In US dollars, if requests keep one vCPU busy at the rate above. The last section explains the calculation."
 
 
-def titled(title: str, words: str, content: str) -> Iterator[str]:
+def section(title: str, words: str, content: str) -> Iterator[str]:
+    """Nothing without content."""
     if content:
         yield from (f"### {title}", words, content)
 
 
-def missing(results: Results) -> str:
+def missing_lines(results: Results) -> str:
     found = [*results.missing.items(), *results.unfinished.items()]
     return "\n".join(f"- {results.title(name)}: {' '.join(reason.split())[:500]}" for name, reason in found)
 
 
-def lines(found: Sequence[Verdict]) -> str:
+def verdict_lines(found: Sequence[Verdict]) -> str:
     return "\n".join(map(verdict_line, found)) or NOTHING
 
 
 def verdict_line(verdict: Verdict) -> str:
-    word = "met" if verdict.met else "MISSED"
-    return f"- {word}: {verdict.target}: {figure(verdict.value)} against {figure(verdict.bound)}"
+    word = "met" if verdict.is_met else "MISSED"
+    return f"- {word}: {verdict.target}: {format_figure(verdict.value)} against {format_figure(verdict.bound)}"
 
 
-def figure(value: float) -> str:
-    """Four digits, or all that stand before the point."""
+def format_figure(value: float) -> str:
+    """Four significant digits; large values without decimals."""
     return f"{value:,.0f}" if value >= 999.95 else f"{value:.4g}"
 
 
@@ -119,15 +125,15 @@ def price_part(prices: Prices) -> Iterator[str]:
         f"Request-based billing in {prices.region}, from [the published prices]({prices.page}) as recorded on "
         f"{prices.recorded}: ${prices.vcpu_second:.7f} per vCPU-second, ${prices.gib_second:.7f} per GiB-second, "
         f"${prices.million_requests:.2f} per million requests. **Prices change:** compare "
-        "`scripts/benchmarks/prices.toml` with that page first. Not counted: the free tier, network, and starts."
+        "`scripts/benchmarks/prices.toml` with that page first. The free tier, network and starts are not included."
     )
     yield (
-        "A million predictions at the measured requests/s take one vCPU so many seconds, and for as long the measured "
-        "memory, rounded up to the next size that functions are given (below 512 MiB it takes the first generation "
-        "execution environment). A processor of Cloud Run is not this machine's: compare the servers, not the dollars."
+        "The measured requests/s determine how many seconds of one vCPU a million predictions take. Memory is billed for "
+        "the same time, rounded up to the next available size (sizes below 512 MiB need the first generation execution "
+        "environment). A processor of Cloud Run differs from this machine's: compare the servers, not the dollars."
     )
     yield (
-        f"Time is billed by {prices.granularity * 1e3:g} ms. A million requests that never overlap therefore cost "
-        f"${prices.alone(least):.2f} or more on any of these servers (with {least} MiB): what a fast server saves, it "
-        "saves under load, and in memory."
+        f"Time is billed in steps of {prices.granularity * 1e3:g} ms. A million requests that never overlap therefore "
+        f"cost at least ${prices.sequential_cost(least):.2f} on any of these servers (with {least} MiB). A fast server "
+        "saves money under load and through less memory."
     )

@@ -1,4 +1,4 @@
-"""Who is measured: one row a server. A new server is a row, and a requirements file where it needs packages of its own."""
+"""The table of measured servers. A new server is one entry, and a requirements file if it needs its own packages."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.protocols import HELLO, MLFLOW, ROWS, SERVED, V2, Protocol
-from benchmarks.storage import COMPILED_FORM, NATIVE_FORM
+from benchmarks.protocols import HELLO, MLFLOW, MODEL_NAME, ROWS, V2, Protocol
+from benchmarks.storage import COMPILED_RUNTIME, NATIVE_RUNTIME
 
 PEERS = Path(__file__).with_name("peers")
 
 
 @dataclass(frozen=True)
 class Server:
-    """`command` and `settings` are texts with {python}, {bin}, {port}, {model}, {storage}, {peers}, {functions},
-    {scratch} and {port2}, {port3}, and with {uri} where there is a `form`."""
+    """`command` and `settings` are templates with {python}, {bin}, {port}, {model}, {storage}, {peers}, {functions},
+    {scratch}, {port2} and {port3}, and with {uri} if there is a `runtime`."""
 
     name: str
     title: str
@@ -24,15 +24,15 @@ class Server:
     command: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     peer: str | None = None
-    """Its directory below peers/ with the pinned packages of its environment. None: this repository's own."""
+    """The directory in peers/ that pins the packages of its environment. None: the environment of this repository."""
     batching: bool = False
     """Whether it merges concurrent requests."""
-    form: str | None = None
-    """Of `storage.FORMS`, the published one that it starts from and watches. None: it loads the MLflow directory."""
+    runtime: str | None = None
+    """One of `storage.RUNTIMES`: the server watches the alias of this published model. None: it loads the MLflow directory."""
 
     @property
     def version(self) -> str:
-        """What its environment pins for the package that it is named after."""
+        """The pinned version of the package with the name of the peer."""
         if self.peer is None:
             return ""
         text = (PEERS / self.peer / "requirements.txt").read_text()
@@ -43,18 +43,18 @@ class Server:
 FRAMEWORK = ("{python}", "-m", "functions_framework", "--target", "predict", "--source")
 ADDRESS = {"HOST": "127.0.0.1", "PORT": "{port}"}
 ASGI = ADDRESS | {"FUNCTION_USE_ASGI": "true"}
-# Nobody is told about a benchmark, and no server waits for an answer from somebody it cannot reach.
+# No telemetry, and no search for a metadata server.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "NO_GCE_CHECK": "true"}
 STORE = {"MODEL_URI": "{uri}", "STORAGE_EMULATOR_HOST": "{storage}", "GOOGLE_CLOUD_PROJECT": "benchmark"}
 MODEL = {"MODEL": "{model}"}
-# Its inference in its own process: a pool of workers has nothing to gain on one processor.
+# Inference in the server process, because a pool of workers is no faster on one processor.
 MLSERVER = {
     "MLSERVER_HOST": "127.0.0.1",
     "MLSERVER_HTTP_PORT": "{port}",
     "MLSERVER_GRPC_PORT": "{port2}",
     "MLSERVER_METRICS_PORT": "{port3}",
     "MLSERVER_PARALLEL_WORKERS": "0",
-    "MLSERVER_MODEL_NAME": SERVED,
+    "MLSERVER_MODEL_NAME": MODEL_NAME,
     "MLSERVER_MODEL_IMPLEMENTATION": "mlserver_mlflow.MLflowRuntime",
     "MLSERVER_MODEL_URI": "{model}",
 }
@@ -65,17 +65,17 @@ OWN = (
     Server(LIMIT, "limit: hello world, ASGI", HELLO, (*FRAMEWORK, "{peers}/hello/main.py"), ASGI),
     Server("hello-wsgi", "hello world, WSGI", HELLO, (*FRAMEWORK, "{peers}/hello_wsgi/main.py"), ADDRESS),
     Server(NAIVE, "functions-framework + pyfunc, as in the tutorials", MLFLOW, (*FRAMEWORK, "{peers}/naive/main.py"), ADDRESS | MODEL),
-    Server(NATIVE, "modelserve, native", MLFLOW, (*FRAMEWORK, "{functions}/main.py"), ASGI | STORE, batching=True, form=NATIVE_FORM),
-    Server(COMPILED, "modelserve, compiled", MLFLOW, (*FRAMEWORK, "{functions}/main.py"), ASGI | STORE, batching=True, form=COMPILED_FORM),
+    Server(NATIVE, "modelserve, native", MLFLOW, (*FRAMEWORK, "{functions}/main.py"), ASGI | STORE, batching=True, runtime=NATIVE_RUNTIME),
+    Server(COMPILED, "modelserve, compiled", MLFLOW, (*FRAMEWORK, "{functions}/main.py"), ASGI | STORE, batching=True, runtime=COMPILED_RUNTIME),
 )  # fmt: skip
 
-# Beside the worker only: what its clients cost without anything between them.
-PASSING = Server(
-    "passing", "limit: pulled, published and acked alone", MLFLOW, ("{python}", "{peers}/passing/main.py"),
+# A worker without a model, which shows the cost of the Pub/Sub clients.
+RELAY = Server(
+    "relay", "limit: pull, publish and ack without scoring", MLFLOW, ("{python}", "{peers}/relay/main.py"),
     ADDRESS | {"PYTHONPATH": "{functions}"},
 )  # fmt: skip
 
-OTHERS = (
+PEER_SERVERS = (
     Server(
         "mlflow", "mlflow models serve", MLFLOW, peer="mlflow",
         command=("{bin}/mlflow", "models", "serve", "-m", "{model}", "-h", "127.0.0.1", "-p", "{port}", "--env-manager", "local"),
@@ -106,12 +106,13 @@ OTHERS = (
 )  # fmt: skip
 
 
-def chosen(peers: str) -> tuple[Server, ...]:
-    """Our own and the peers asked for: `none`, `all`, or names with commas. Raises ValueError naming those there are."""
+def select_servers(peers: str) -> tuple[Server, ...]:
+    """Our own servers and the requested peers: `none`, `all`, or names separated by commas. Raises ValueError."""
     if peers in ("none", "all"):
-        return OWN + (OTHERS if peers == "all" else ())
+        return OWN + (PEER_SERVERS if peers == "all" else ())
     names = peers.split(",")
-    unknown = sorted(set(names) - {server.name for server in OTHERS})
+    unknown = sorted(set(names) - {server.name for server in PEER_SERVERS})
     if unknown:
-        raise ValueError(f"no such peer: {', '.join(unknown)}; there are {', '.join(server.name for server in OTHERS)}")
-    return OWN + tuple(server for server in OTHERS if server.name in names)
+        known = ", ".join(server.name for server in PEER_SERVERS)
+        raise ValueError(f"unknown peer: {', '.join(unknown)}; choose from {known}")
+    return OWN + tuple(server for server in PEER_SERVERS if server.name in names)

@@ -1,4 +1,4 @@
-"""The bucket that our servers start from, filled by the `modelserve` command itself."""
+"""The bucket that our servers read. The `modelserve` command publishes the models."""
 
 from __future__ import annotations
 
@@ -20,40 +20,39 @@ from modelserve_control.local import emulators
 
 BUCKET = "benchmark"
 VERSIONS = ("1", "2")
-NATIVE_FORM, COMPILED_FORM = "native", "compiled"
-# What `modelserve publish` is told, where it knows the option.
-FORMS: Final[Mapping[str, str]] = {NATIVE_FORM: "never", COMPILED_FORM: "require"}
-OPTION = "--compile"
-LONGEST = 600  # seconds for one publication
+NATIVE_RUNTIME, COMPILED_RUNTIME = "native", "compiled"
+# The value of `--compile` for each runtime.
+RUNTIMES: Final[Mapping[str, str]] = {NATIVE_RUNTIME: "never", COMPILED_RUNTIME: "require"}
+MAX_SECONDS = 600  # for one command
 
 
 class NotPublished(ServeError):
-    """The message holds the last line of the command, or says that it has no such form."""
+    """The message contains the last line of the command."""
 
     code = "NOT_PUBLISHED"
 
 
 @dataclass(frozen=True)
 class Store:
-    """`url` is the value of STORAGE_EMULATOR_HOST; `model` is the name of the model, whose forms are models of their own."""
+    """`url` is the value of STORAGE_EMULATOR_HOST. Each runtime of the model is published under its own name."""
 
     url: str
     model: str
     refused: dict[str, str] = field(default_factory=dict)
-    """Why a form was not published."""
+    """Why a runtime was not published."""
 
     @property
     def bucket(self) -> str:
         return f"gs://{BUCKET}"
 
-    def name(self, form: str | None) -> str:
-        """Raises NotPublished when there is no such form."""
-        if form in self.refused:
-            raise NotPublished(self.refused[form])
-        return f"{self.model}-{form}"
+    def name(self, runtime: str | None) -> str:
+        """Raises NotPublished if the runtime was not published."""
+        if runtime in self.refused:
+            raise NotPublished(self.refused[runtime])
+        return f"{self.model}-{runtime}"
 
-    def uri(self, form: str) -> str:
-        return f"{self.bucket}/models/{self.name(form)}@champion"
+    def uri(self, runtime: str) -> str:
+        return f"{self.bucket}/models/{self.name(runtime)}@champion"
 
     @property
     def environ(self) -> dict[str, str]:
@@ -62,18 +61,18 @@ class Store:
 
 
 @contextmanager
-def published(
-    model: Model, directory: Path, forms: Collection[str] = tuple(FORMS), versions: Sequence[str] = VERSIONS
+def publish_model(
+    model: Model, directory: Path, runtimes: Collection[str] = tuple(RUNTIMES), versions: Sequence[str] = VERSIONS
 ) -> Iterator[Store]:
-    """A store with equal versions of each of the model's `forms`; the aliases name the last."""
+    """A store with equal versions of each runtime; the alias names the last one."""
     with emulators.storage(directory) as url:
         make_bucket(url)
         store = Store(url, model.name)
-        for form in forms:
+        for runtime in runtimes:
             try:
-                publish_form(store, model, form, versions)
+                publish_runtime(store, model, runtime, versions)
             except NotPublished as error:
-                store.refused[form] = str(error)
+                store.refused[runtime] = str(error)
         yield store
 
 
@@ -86,30 +85,21 @@ def make_bucket(url: str) -> None:
     processes.OPENER.open(request, timeout=10).close()
 
 
-def publish_form(store: Store, model: Model, form: str, versions: Sequence[str]) -> None:
-    option = compile_option(command(store, "publish", "--help"), form)
+def publish_runtime(store: Store, model: Model, runtime: str, versions: Sequence[str]) -> None:
+    name, compile_ = store.name(runtime), RUNTIMES[runtime]
+    arguments = [str(model.directory), "--name", name, "--store", store.bucket, "--alias", "champion"]
     for _ in versions:
-        arguments = [str(model.directory), "--name", store.name(form), "--store", store.bucket, "--alias", "champion"]
-        command(store, "publish", *arguments, *option)
+        run_command(store, "publish", *arguments, "--compile", compile_)
 
 
-def compile_option(usage: str, form: str) -> list[str]:
-    """From what `modelserve publish --help` says. Raises NotPublished when it has no compiled form."""
-    if OPTION in usage:
-        return [OPTION, FORMS[form]]
-    if form == COMPILED_FORM:
-        raise NotPublished(f"This `modelserve publish` has no {OPTION}.")
-    return []
-
-
-def command(store: Store, *arguments: str) -> str:
-    """What `modelserve` wrote. Raises NotPublished with its last line."""
+def run_command(store: Store, *arguments: str) -> str:
+    """Returns stdout. Raises NotPublished with the last line of stderr."""
     program = [str(Path(sys.executable).with_name("modelserve")), *arguments]
     try:
-        done = subprocess.run(program, env=store.environ, timeout=LONGEST, capture_output=True, text=True)
+        done = subprocess.run(program, env=store.environ, timeout=MAX_SECONDS, capture_output=True, text=True)
     except subprocess.TimeoutExpired as error:
-        raise NotPublished(f"It was not published within {LONGEST} s.") from error
+        raise NotPublished(f"Publication did not finish within {MAX_SECONDS} s.") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        raise NotPublished(f"It was not published. {lines[-1]}")
+        raise NotPublished(f"Publication failed. {lines[-1]}")
     return done.stdout

@@ -1,26 +1,26 @@
-"""The tables of one model's results, as Markdown; empty where there is nothing to tell."""
+"""Tables of one model's results as Markdown; empty without results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from benchmarks.bodies import TOGETHER
+from benchmarks.bodies import CONCURRENT_BODIES
 from benchmarks.cost import Prices
 from benchmarks.figures import Figures, Results
 from benchmarks.forms import FormFigures
 from benchmarks.measure import BULK_ROWS
 from benchmarks.servers import LIMIT, NAIVE, Server
 
-HEAD = {
-    "start": "start to first right answer",
+HEADINGS = {
+    "start": "start to first correct answer",
     "p50": "p50, 1 connection",
     "p99": "p99, 1 connection",
     "rate": "requests/s, 16 connections",
     "bulk": "100-row requests/s, 16 connections",
     "memory": "memory (PSS) after 1,000 requests",
 }
-FORMS = {
+FORMATS = {
     "start": "{:.2f} s",
     "p50": "{:.2f} ms",
     "p99": "{:.2f} ms",
@@ -28,7 +28,7 @@ FORMS = {
     "bulk": "{:,.0f}",
     "memory": "{:.0f} MiB",
 }
-COMPARED = ("start", "p50", "rate", "bulk", "memory")
+RATIO_FIGURES = ("start", "p50", "rate", "bulk", "memory")
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -36,28 +36,31 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
 
 
-def measured(results: Results) -> Iterator[tuple[Server, Figures]]:
+def server_figures(results: Results) -> Iterator[tuple[Server, Figures]]:
     """In the order of the servers."""
     figures = results.figures()
     return ((server, figures[server.name]) for server in results.servers if server.name in figures)
 
 
-def named(server: Server) -> str:
+def full_title(server: Server) -> str:
     return f"{server.title} ({server.version})" if server.version else server.title
 
 
 def figures_table(results: Results) -> str:
-    rows = [[named(server), *(FORMS[key].format(one[key]) for key in HEAD)] for server, one in measured(results)]
-    return markdown(["server", *HEAD.values()], rows)
+    rows = [
+        [full_title(server), *(FORMATS[key].format(one[key]) for key in HEADINGS)]
+        for server, one in server_figures(results)
+    ]
+    return markdown(["server", *HEADINGS.values()], rows)
 
 
 def ratio_table(results: Results) -> str:
     bases = [results.figures().get(LIMIT), results.figures().get(NAIVE)]
     rows = [
-        [named(server), *(" / ".join(ratio(one, base, key) for base in bases) for key in COMPARED)]
-        for server, one in measured(results)
+        [full_title(server), *(" / ".join(ratio(one, base, key) for base in bases) for key in RATIO_FIGURES)]
+        for server, one in server_figures(results)
     ]
-    return markdown(["server", *(HEAD[key] for key in COMPARED)], rows)
+    return markdown(["server", *(HEADINGS[key] for key in RATIO_FIGURES)], rows)
 
 
 def ratio(figures: Figures, base: Figures | None, key: str) -> str:
@@ -65,17 +68,17 @@ def ratio(figures: Figures, base: Figures | None, key: str) -> str:
 
 
 def cost_table(results: Results, prices: Prices) -> str:
-    """Without the servers that answer a constant: they predict nothing."""
-    rows = [cost_row(server, one, prices) for server, one in measured(results) if server.protocol.read]
+    """Without the servers that give a constant answer."""
+    rows = [cost_row(server, one, prices) for server, one in server_figures(results) if server.protocol.read]
     return markdown(["server", "memory", "one row a request", f"{BULK_ROWS} rows a request"], rows)
 
 
 def cost_row(server: Server, figures: Figures, prices: Prices) -> list[str]:
     memory = figures["memory"]
     if memory > max(prices.sizes):
-        return [named(server), "more than one vCPU may have", "-", "-"]
-    single, bulk = prices.busy(figures["rate"], memory), prices.busy(figures["bulk"], memory, BULK_ROWS)
-    return [named(server), f"{prices.size(memory):,} MiB", f"${single:.2f}", f"${bulk:.4f}"]
+        return [full_title(server), "more than one vCPU can have", "-", "-"]
+    single, bulk = prices.busy_cost(figures["rate"], memory), prices.busy_cost(figures["bulk"], memory, BULK_ROWS)
+    return [full_title(server), f"{prices.size(memory):,} MiB", f"${single:.2f}", f"${bulk:.4f}"]
 
 
 def activation_table(results: Results) -> str:
@@ -93,20 +96,27 @@ def bodies_table(results: Results) -> str:
         [results.title(name), f"{one['json_p99']:.1f} ms", f"{one['parquet_p99']:.1f} ms", f"{one['peak']:.0f} MiB", f"{one['answered']:.0f}", f"{one['refused']:.0f}", f"{one['late']:.0f}"]
         for name, one in results.bodies.items()
     ]  # fmt: skip
-    beside = ["p99 beside one largest JSON body", "p99 beside one largest Parquet body"]
+    p99 = ["p99 with one largest JSON body", "p99 with one largest Parquet body"]
     return markdown(
-        ["server", *beside, f"memory with {TOGETHER} largest bodies at once", "answered", "refused at once", "neither"],
+        [
+            "server",
+            *p99,
+            f"memory with {CONCURRENT_BODIES} largest bodies at once",
+            "answered",
+            "refused at once",
+            "neither",
+        ],
         rows,
     )
 
 
 def events_table(results: Results) -> str:
     rows = [
-        [title, way, f"{one['records']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.3f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
-        for title, ways in results.events.items()
-        for way, one in ways.items()
+        [title, mode, f"{one['records']:,.0f}", f"{one['rate']:,.0f}", f"{one['processor']:.3f} ms", f"{one['processor'] * one['rate'] / 10:.0f}%"]
+        for title, modes in results.events.items()
+        for mode, one in modes.items()
     ]  # fmt: skip
-    heads = ["runtime", "events", "records", "records/s", "processor time per record", "of its processor in use"]
+    heads = ["runtime", "events", "records", "records/s", "processor time per record", "use of its processor"]
     return markdown(heads, rows)
 
 
@@ -123,4 +133,4 @@ def forms_table(found: Sequence[FormFigures]) -> str:
 def target(figures: FormFigures) -> str:
     if figures.target is None:
         return "-"
-    return f"{'met' if figures.met else 'MISSED'}: at least {figures.target:g}"
+    return f"{'met' if figures.is_met else 'MISSED'}: at least {figures.target:g}"

@@ -1,10 +1,10 @@
-"""The targets of design section 9, each against what was measured beside it."""
+"""The targets, and whether the figures of one run meet them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.bodies import LIMIT_MIB, LIMIT_P99, TOGETHER
+from benchmarks.bodies import CONCURRENT_BODIES, MAX_MEMORY_MIB, MAX_P99_MS
 from benchmarks.figures import Figures, Results
 from benchmarks.servers import COMPILED, LIMIT, NAIVE, NATIVE
 
@@ -16,16 +16,16 @@ class Verdict:
     target: str
     value: float
     bound: float
-    least: bool = False
-    """Whether `bound` is the least allowed value; otherwise it is the greatest."""
+    at_least: bool = False
+    """Whether `bound` is the least accepted value; otherwise it is the greatest."""
 
     @property
-    def met(self) -> bool:
-        return self.value >= self.bound if self.least else self.value <= self.bound
+    def is_met(self) -> bool:
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
 
 
-def native(results: Results) -> list[Verdict]:
-    """Those against batching peers need peers in the run."""
+def native_verdicts(results: Results) -> list[Verdict]:
+    """Some targets apply only if batching peers were measured."""
     figures = results.figures()
     if NATIVE not in figures or NAIVE not in figures:
         return []
@@ -37,14 +37,14 @@ def native(results: Results) -> list[Verdict]:
     ]
     if peers := best_peers(results, batching=True):
         found += [
-            Verdict("requests/s, at least the best batching peer's", own["rate"], peers["rate"], least=True),
-            Verdict("100-row requests/s, at least the best batching peer's", own["bulk"], peers["bulk"], least=True),
+            Verdict("requests/s, at least the best batching peer's", own["rate"], peers["rate"], at_least=True),
+            Verdict("100-row requests/s, at least the best batching peer's", own["bulk"], peers["bulk"], at_least=True),
         ]
-    return found + activation(results.activations.get(NATIVE)) + bodies(results.bodies.get(NATIVE))
+    return found + activation_verdicts(results.activations.get(NATIVE)) + body_verdicts(results.bodies.get(NATIVE))
 
 
-def compiled(results: Results) -> list[Verdict]:
-    """Against the hello world of the same host, and the best of all peers in the run."""
+def compiled_verdicts(results: Results) -> list[Verdict]:
+    """Compared with hello world, and with the best peer if peers were measured."""
     figures = results.figures()
     if COMPILED not in figures or LIMIT not in figures:
         return []
@@ -52,24 +52,26 @@ def compiled(results: Results) -> list[Verdict]:
     found = [
         Verdict("start, seconds, at most 2 x hello world's", own["start"], 2 * hello["start"]),
         Verdict("p50, ms, at most 2 x hello world's", own["p50"], 2 * hello["p50"]),
-        Verdict("requests/s, at least 0.5 x hello world's", own["rate"], 0.5 * hello["rate"], least=True),
-        Verdict("100-row requests/s, at least 0.4 x hello world's", own["bulk"], 0.4 * hello["bulk"], least=True),
+        Verdict("requests/s, at least 0.5 x hello world's", own["rate"], 0.5 * hello["rate"], at_least=True),
+        Verdict("100-row requests/s, at least 0.4 x hello world's", own["bulk"], 0.4 * hello["bulk"], at_least=True),
         Verdict("memory, MiB, at most 2 x hello world's", own["memory"], 2 * hello["memory"]),
     ]
     if peers := best_peers(results):
-        found.append(Verdict("requests/s, at least 10 x the best peer's", own["rate"], 10 * peers["rate"], least=True))
-    return found + activation(results.activations.get(COMPILED)) + bodies(results.bodies.get(COMPILED))
+        found.append(
+            Verdict("requests/s, at least 10 x the best peer's", own["rate"], 10 * peers["rate"], at_least=True)
+        )
+    return found + activation_verdicts(results.activations.get(COMPILED)) + body_verdicts(results.bodies.get(COMPILED))
 
 
 def best_peers(results: Results, batching: bool = False) -> Figures:
-    """The greatest `rate` and `bulk` of the peers that were measured; empty without any."""
+    """The greatest `rate` and `bulk` of all measured peers; empty without peers."""
     figures = results.figures()
     peers = [server for server in results.servers if server.peer and (server.batching or not batching)]
     found = [figures[server.name] for server in peers if server.name in figures]
     return {key: max(peer[key] for peer in found) for key in ("rate", "bulk")} if found else {}
 
 
-def activation(figures: Figures | None) -> list[Verdict]:
+def activation_verdicts(figures: Figures | None) -> list[Verdict]:
     if figures is None:
         return []
     return [
@@ -78,12 +80,12 @@ def activation(figures: Figures | None) -> list[Verdict]:
     ]  # fmt: skip
 
 
-def bodies(figures: Figures | None) -> list[Verdict]:
+def body_verdicts(figures: Figures | None) -> list[Verdict]:
     if figures is None:
         return []
     return [
-        Verdict("p99 of one-row requests beside one largest JSON body, ms, at most 50", figures["json_p99"], LIMIT_P99),
-        Verdict("p99 of one-row requests beside one largest Parquet body, ms, at most 50", figures["parquet_p99"], LIMIT_P99),
-        Verdict(f"memory with {TOGETHER} largest bodies at once, MiB, below an instance's 1 GiB", figures["peak"], LIMIT_MIB),
-        Verdict(f"of {TOGETHER} largest bodies neither answered nor refused at once, none", figures["late"], 0),
+        Verdict("p99 of one-row requests with one largest JSON body, ms, at most 50", figures["json_p99"], MAX_P99_MS),
+        Verdict("p99 of one-row requests with one largest Parquet body, ms, at most 50", figures["parquet_p99"], MAX_P99_MS),
+        Verdict(f"memory with {CONCURRENT_BODIES} largest bodies at once, MiB, below an instance's 1 GiB", figures["peak"], MAX_MEMORY_MIB),
+        Verdict(f"of {CONCURRENT_BODIES} largest bodies neither answered nor refused at once, none", figures["late"], 0),
     ]  # fmt: skip

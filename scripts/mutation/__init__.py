@@ -1,1 +1,1 @@
-"""Mutation testing by hand: each guard of the code is removed in a copy, and the tests nearest to it must fail."""
+"""Mutation testing with a list of guards: remove each guard in a copy of the code, and expect its tests to fail."""

@@ -1,7 +1,8 @@
-"""`scripts/guards [NAME...]`: remove each guard in turn, and run the tests that are nearest to it.
+"""`scripts/guards [NAME...]`: remove each guard in turn, and run its tests.
 
-First all of these tests must pass as the code stands. Then one line a guard: which test noticed, and in how many
-seconds, or that none did. Two guards are tried at a time, each in a copy of its own. Exits with 1 when one is not noticed.
+All tests must pass before the first guard is removed. Then each guard gets one line with the test that failed and the
+seconds it took, or with the reason why none failed. Two copies of the code are used in parallel. Exits with 1 if the
+removal of a guard goes unnoticed.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from mutation.copies import Copy, Outcome, copy_checkout
 from mutation.guard import Guard, ListError, load_guards, select
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-AT_ONCE: Final = 2
-GUARD_SECONDS: Final = 240  # of the tests of one guard
-GREEN_SECONDS: Final = 1_200  # of all of them, before
+COPIES: Final = 2
+GUARD_SECONDS: Final = 240  # for the tests of one guard
+GREEN_SECONDS: Final = 1_200  # for all tests with all guards
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "scripts/guards", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these guards")
-    parser.add_argument("--list", action="store_true", help="print each guard with its file, and run nothing")
+    parser.add_argument("--list", action="store_true", help="print each guard with its file and exit")
     options = parser.parse_args(arguments)
     try:
         guards = select(load_guards(), options.names)
@@ -43,16 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{guard.name}: {guard.file}")
         return 0
     with TemporaryDirectory(prefix="guards-") as scratch:
-        return run(guards, [copy_checkout(CHECKOUT, Path(scratch, str(place))) for place in range(AT_ONCE)])
+        return run(guards, [copy_checkout(CHECKOUT, Path(scratch, str(place))) for place in range(COPIES)])
 
 
 def run(guards: Sequence[Guard], copies: Sequence[Copy]) -> int:
     started = time.monotonic()
     tests = list(dict.fromkeys(test for guard in guards for test in guard.tests))
     green = copies[0].test(tests, GREEN_SECONDS)
-    if green.red or green.said != "all passed":
-        sys.exit(f"guards: as the code stands, the tests must pass: {green.red or green.said}")
-    print(f"{len(tests)} tests pass as the code stands.", flush=True)
+    if green.failed_test or green.reason != "all passed":
+        sys.exit(f"guards: the tests must pass before a guard is removed: {green.failed_test or green.reason}")
+    print(f"{len(tests)} tests pass with all guards.", flush=True)
     free: SimpleQueue[Copy] = SimpleQueue()
     for copy in copies:
         free.put(copy)
@@ -60,11 +61,15 @@ def run(guards: Sequence[Guard], copies: Sequence[Copy]) -> int:
     with ThreadPoolExecutor(len(copies)) as pool:
         outcomes = pool.map(lambda guard: attempt(guard, free), guards)
         for guard, (outcome, seconds) in zip(guards, outcomes, strict=True):
-            missed += outcome.red is None
-            noticed = f"noticed by {outcome.red} in {seconds:.0f} s" if outcome.red else f"NOT NOTICED: {outcome.said}"
+            missed += outcome.failed_test is None
+            noticed = (
+                f"noticed by {outcome.failed_test} in {seconds:.0f} s"
+                if outcome.failed_test
+                else f"NOT NOTICED: {outcome.reason}"
+            )
             print(f"{guard.name}: {noticed}", flush=True)
     print(
-        f"{len(guards) - missed} of {len(guards)} guards are noticed when they are gone ({time.monotonic() - started:.0f} s)."
+        f"The tests notice the removal of {len(guards) - missed} of {len(guards)} guards ({time.monotonic() - started:.0f} s)."
     )
     return 1 if missed else 0
 
@@ -73,7 +78,7 @@ def attempt(guard: Guard, free: SimpleQueue[Copy]) -> tuple[Outcome, float]:
     copy = free.get()
     started = time.monotonic()
     try:
-        with copy.without(guard):
+        with copy.remove_guard(guard):
             return copy.test(guard.tests, GUARD_SECONDS), time.monotonic() - started
     finally:
         free.put(copy)

@@ -1,4 +1,4 @@
-"""A copy of the checkout, in which a guard can be removed and tests can be run."""
+"""A copy of the checkout in which a guard can be removed and tests can run."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from venv import EnvBuilder
 
 from mutation.guard import Guard
 
-# Of one test. What tests wait for they give up after 120 s; one that takes longer hangs, which is not noticing.
+# For one test. Tests wait for at most 120 s; a test that takes longer hangs, which does not count as a failure.
 TEST_SECONDS: Final = 150
-RED: Final = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
+FAILED_TEST: Final = re.compile(r"^FAILED (.+?)(?: - |$)", re.MULTILINE)
 HANG: Final = "from pytest-timeout"
-TAIL: Final = 2_000  # characters of what pytest wrote, where it is needed
+TAIL_CHARACTERS: Final = 2_000  # of the output in a reason
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`red` is the test that failed; None where none did, and `said` is why."""
+    """`failed_test` is None if no test failed; then `reason` says why."""
 
-    red: str | None
-    said: str = ""
+    failed_test: str | None
+    reason: str = ""
 
 
 class Copy:
@@ -37,7 +37,7 @@ class Copy:
         self.root = root
 
     @contextmanager
-    def without(self, guard: Guard) -> Iterator[None]:
+    def remove_guard(self, guard: Guard) -> Iterator[None]:
         path = self.root / guard.file
         text = path.read_text()
         try:
@@ -58,24 +58,24 @@ class Copy:
             f"--timeout={TEST_SECONDS}",
             *tests,
         ]
-        code, said = self._run(command, seconds)
+        code, output = self._run(command, seconds)
         if code is None:
             return Outcome(None, f"still running after {seconds:g} s")
         if code == 0:
             return Outcome(None, "all passed")
-        red = RED.search(said)
+        red = FAILED_TEST.search(output)
         if code != 1 or red is None:
-            return Outcome(None, f"an error and no failure: {said[-TAIL:]}")
-        if HANG in said:
+            return Outcome(None, f"an error and no failure: {output[-TAIL_CHARACTERS:]}")
+        if HANG in output:
             return Outcome(None, f"{red[1]} hung")
         return Outcome(red[1])
 
     def _run(self, arguments: Sequence[str], seconds: float) -> tuple[int | None, str]:
-        """The exit code, None when the time was over, and what was written. Nothing that was started is left."""
+        """The exit code (None after a timeout) and the output. All started processes end."""
         process = subprocess.Popen(
             [str(self.root / ".venv/bin/python"), *arguments],
             cwd=self.root,
-            # Without compiled files, which could be those of another text.
+            # Cached bytecode could belong to a previous text.
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "500"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -83,16 +83,16 @@ class Copy:
             start_new_session=True,
         )
         try:
-            said, _ = process.communicate(timeout=seconds)
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return None, ""
-        return process.returncode, said
+        return process.returncode, output
 
 
 def copy_checkout(checkout: Path, root: Path) -> Copy:
-    """The files that git knows or would add, with an environment of its own; what is made beside them by a link."""
+    """Copy the files that git tracks or would add, create an environment for them, and link the cache."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=checkout,
@@ -112,7 +112,7 @@ def copy_checkout(checkout: Path, root: Path) -> Copy:
 
 
 def copy_environment(venv: Path, root: Path) -> None:
-    """One whose commands and processes take the copy's modules, and those of others from where they are."""
+    """An environment that imports the modules of the copy and the packages of `venv`."""
     made = root / ".venv"
     EnvBuilder(symlinks=True).create(made)
     place = Path("lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages")

@@ -1,7 +1,7 @@
-"""The guards, as they stand in `guards/*.toml`.
+"""The guards in `guards/*.toml`.
 
-A guard is a piece of code that something relies on without seeing it: `code` stands exactly once in `file`, and `removed`
-is what stands there when the guard is gone. One of `tests` must fail then. To add one, add a table:
+A guard is a piece of code that protects something. `code` occurs exactly once in `file`; `removed` replaces it, and then
+one of `tests` must fail. To add a guard, add a table:
 
     [[guard]]
     name = "request-bytes"
@@ -23,7 +23,7 @@ GUARDS: Final = Path(__file__).with_name("guards")
 
 
 class ListError(Exception):
-    """The list of guards does not fit the code; the message says where."""
+    """The list of guards does not match the code."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Guard:
     tests: Sequence[str]
 
     def remove(self, text: str) -> str:
-        """The file's text without the guard. Raises ListError unless it stands there exactly once."""
+        """The text of the file without the guard. Raises ListError unless `code` occurs exactly once."""
         found = text.count(self.code)
         if found != 1:
-            raise ListError(f"{self.name}: its code stands {found} times in {self.file}, not once.")
+            raise ListError(f"{self.name}: its code occurs {found} times in {self.file}, not once.")
         return text.replace(self.code, self.removed)
 
 
@@ -48,12 +48,12 @@ def load_guards() -> list[Guard]:
     ]
     names = [guard.name for guard in guards]
     if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise ListError(f"Two guards are called {twins[0]}.")
+        raise ListError(f"Two guards have the name {twins[0]}.")
     return guards
 
 
 def select(guards: Sequence[Guard], names: Sequence[str]) -> list[Guard]:
-    """Those of the names, or all of them. Raises ListError for a name that there is not."""
+    """The guards with these names, or all guards without names. Raises ListError for an unknown name."""
     if unknown := sorted(set(names) - {guard.name for guard in guards}):
-        raise ListError(f"There is no guard {unknown[0]}; --list prints their names.")
+        raise ListError(f"There is no guard {unknown[0]}; --list prints all names.")
     return [guard for guard in guards if not names or guard.name in names]

@@ -1,4 +1,4 @@
-"""A proxy before the store that fails now and then, as networks and servers do. What it does to an answer is chosen at random."""
+"""A proxy in front of the store that injects faults of networks and servers into a random share of the answers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 SHARE: Final = 0.1  # of the answers
-HOP: Final = ("connection", "transfer-encoding", "content-length")
+HOP_BY_HOP: Final = ("connection", "transfer-encoding", "content-length")
 
 
 @contextmanager
-def faulty(upstream: str, seen: Counter[str]) -> Iterator[str]:
-    """Its address. `seen` counts each kind of fault."""
-    dice = random.Random(1)  # noqa: S311 - chooses faults, guards nothing
+def run_faulty_proxy(upstream: str, seen: Counter[str]) -> Iterator[str]:
+    """Yields its URL. `seen` counts the answers by kind of fault."""
+    dice = random.Random(1)  # noqa: S311 - no security purpose
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -27,7 +27,7 @@ def faulty(upstream: str, seen: Counter[str]) -> Iterator[str]:
         def do_GET(self) -> None:
             kind = dice.choice(("503", "reset", "broken")) if dice.random() < SHARE else "none"
             seen[kind] += 1
-            status, headers, body = (503, {}, b"") if kind == "503" else self.passed()
+            status, headers, body = (503, {}, b"") if kind == "503" else self.forward()
             self.close_connection = kind in ("reset", "broken") or status == 0
             if kind == "reset" or status == 0:
                 return
@@ -38,13 +38,13 @@ def faulty(upstream: str, seen: Counter[str]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body[: len(body) // 2] if kind == "broken" else body)
 
-        def passed(self) -> tuple[int, dict[str, str], bytes]:
+        def forward(self) -> tuple[int, dict[str, str], bytes]:
             try:
                 with closing(HTTPConnection(urlsplit(upstream).netloc, timeout=30)) as connection:
-                    sent = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+                    sent = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
                     connection.request("GET", self.path, headers=sent)
                     answer = connection.getresponse()
-                    kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP}
+                    kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
                     return answer.status, kept, answer.read()
             except (OSError, HTTPException):
                 return 0, {}, b""
@@ -56,7 +56,7 @@ def faulty(upstream: str, seen: Counter[str]) -> Iterator[str]:
             try:
                 super().handle()
             except ConnectionError:
-                self.close_connection = True  # a client that went away
+                self.close_connection = True  # the client has disconnected
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""What is sent, and whether what came back is right: every wire form with random rows, and input that must be refused."""
+"""Requests and checks of their answers: every wire form with random rows, and input that must be refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from soaking.models import NAME, TOLERANCE, expected
+from soaking.models import NAME, TOLERANCE, expected_predictions
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 FEW, MANY = 20, 10_000  # rows
@@ -17,7 +17,7 @@ FEW, MANY = 20, 10_000  # rows
 
 @dataclass(frozen=True)
 class Sample:
-    """One request. `values` finds the predictions in a decoded answer of 200; another status has none."""
+    """One request. `values` extracts the predictions from the JSON value of an answer with status 200."""
 
     form: str
     path: str
@@ -29,10 +29,10 @@ class Sample:
     status: int = 200
 
     def is_right(self, version: str, answer: bytes) -> bool:
-        """For the version that the answer names."""
+        """`version` is the one that the answer names."""
         if self.status != 200:
             return "error_code" in json.loads(answer)
-        return are_equal(self.values(json.loads(answer)), expected(version, list(self.xs)))
+        return are_equal(self.values(json.loads(answer)), expected_predictions(version, list(self.xs)))
 
 
 def are_equal(found: Sequence[Any], wanted: Sequence[float]) -> bool:
@@ -74,7 +74,7 @@ def instances(xs: list[float]) -> Sample:
     return Sample("instances", "/predict", encode({"instances": [{"x": x} for x in xs]}), xs, predictions)
 
 
-def split(xs: list[float]) -> Sample:
+def split_frame(xs: list[float]) -> Sample:
     return invocation("dataframe_split", {"columns": ["x"], "data": [[x] for x in xs]}, xs)
 
 
@@ -114,7 +114,7 @@ def large(xs: list[float]) -> Sample:
     return Sample("large", "/invocations", encode({"instances": [[x] for x in xs]}), xs, predictions)
 
 
-FORMS: Final = (record, record, record, query, records, instances, split, frame, inputs, csv, parquet, v2)
+FORMS: Final = (record, record, record, query, records, instances, split_frame, frame, inputs, csv, parquet, v2)
 BAD: Final = (
     Sample("bad json", "/predict", b'{"x": 1', (), status=400),
     Sample("bad cell", "/predict", b'{"x": "one"}', (), status=400),
@@ -128,7 +128,7 @@ BAD: Final = (
 
 
 def choose(random_: random.Random) -> Sample:
-    """One in ten must be refused, one in fifty is large."""
+    """One in ten is bad, one in fifty is large."""
     dice = random_.random()
     if dice < 0.1:
         return random_.choice(BAD)

@@ -1,4 +1,4 @@
-"""The clients: good ones on every wire form, bad input, large bodies, slow clients, and such as go away; and what they saw."""
+"""The clients and their observations: every wire form, bad input, large bodies, slow clients, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from modelserve_control.registry import catalog
 from modelserve_control.registry.promote import promote
 from soaking import forms
 from soaking.forms import Sample
-from soaking.models import FACTORS, NAME, expected
+from soaking.models import FACTORS, NAME, expected_predictions
 from soaking.site import FEATURES, ID, Service, Site
 
 HOST: Final = "127.0.0.1"
 CLIENTS: Final = 3  # of each HTTP service
-PAUSE: Final = 0.1  # seconds between two requests of one client, so that the rate is bounded
-KEPT_REQUESTS: Final = 20  # on one connection
-PATIENCE: Final = 60.0  # seconds
+PAUSE_SECONDS: Final = 0.1  # between two requests of one client, which limits the rate
+REQUESTS_PER_CONNECTION: Final = 20
+TIMEOUT_SECONDS: Final = 60.0
 FLIP_SECONDS: Final = 3.0
-SHOWN: Final = 5  # wrong answers that are kept
+MAX_EXAMPLES: Final = 5  # of wrong answers
 
 
 @dataclass
-class Seen:
-    """What all clients saw. `wrong` counts answers, `failed` requests by their cause."""
+class Observations:
+    """Of all clients. `wrong` counts answers; `failed` counts requests by cause."""
 
     requests: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
@@ -45,27 +45,27 @@ class Seen:
     examples: list[str] = field(default_factory=list)
     flips: int = 0
     published: int = 0
-    """Prediction events that the event function says it published."""
+    """Prediction events, as reported by the event function."""
     events: set[str] = field(default_factory=set)
-    """The ids of those that arrived."""
+    """Ids of the prediction events that arrived."""
     dead_letters: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, kind: str, version: str, right: bool, shown: object) -> None:
+    def add_answer(self, kind: str, version: str, right: bool, shown: object) -> None:
         with self.lock:
             self.requests[kind] += 1
             self.versions[version] += 1
             if not right:
                 self.wrong += 1
                 self.examples.append(f"{kind}, version {version}: {shown!s:.200}")
-                del self.examples[SHOWN:]
+                del self.examples[MAX_EXAMPLES:]
 
-    def failure(self, kind: str, cause: str) -> None:
+    def add_failure(self, kind: str, cause: str) -> None:
         with self.lock:
             self.requests[kind] += 1
             self.failed[f"{kind}: {cause}"] += 1
 
-    def count(self, kind: str) -> None:
+    def add_request(self, kind: str) -> None:
         with self.lock:
             self.requests[kind] += 1
 
@@ -73,13 +73,13 @@ class Seen:
 @dataclass
 class Load:
     site: Site
-    seen: Seen
+    seen: Observations
     over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> list[threading.Thread]:
         tasks: list[Callable[[], None]] = [self.flip, self.send_events, self.read_predictions]
         for number, service in enumerate(self.site.http.values()):
-            tasks += [self.asker(service, number * CLIENTS + one) for one in range(CLIENTS)]
+            tasks += [self.make_client(service, number * CLIENTS + one) for one in range(CLIENTS)]
             tasks += [lambda service=service: self.be_slow(service), lambda service=service: self.go_away(service)]  # type: ignore[misc]  # mypy does not infer lambdas with defaults
         threads = [threading.Thread(target=self.guard, args=(task,), daemon=True) for task in tasks]
         for thread in threads:
@@ -87,21 +87,21 @@ class Load:
         return threads
 
     def guard(self, task: Callable[[], None]) -> None:
-        """A client that ends before its time must not pass for one that saw nothing wrong."""
+        """Records the failure of a client; otherwise its early end would go unnoticed."""
         try:
             task()
         except Exception as error:
-            self.seen.failure("client", repr(error)[:200])
+            self.seen.add_failure("client", repr(error)[:200])
 
     # --- good clients and bad input ---
 
-    def asker(self, service: Service, seed: int) -> Callable[[], None]:
+    def make_client(self, service: Service, seed: int) -> Callable[[], None]:
         def ask() -> None:
-            dice = random.Random(seed)  # noqa: S311 - chooses requests, guards nothing
+            dice = random.Random(seed)  # noqa: S311 - no security purpose
             while not self.over.is_set():
-                with closing(http.client.HTTPConnection(HOST, service.port, timeout=PATIENCE)) as connection:
-                    for _ in range(KEPT_REQUESTS):
-                        if self.over.wait(PAUSE) or not self.ask(connection, forms.choose(dice)):
+                with closing(http.client.HTTPConnection(HOST, service.port, timeout=TIMEOUT_SECONDS)) as connection:
+                    for _ in range(REQUESTS_PER_CONNECTION):
+                        if self.over.wait(PAUSE_SECONDS) or not self.ask(connection, forms.choose(dice)):
                             break
 
         return ask
@@ -113,16 +113,16 @@ class Load:
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            self.seen.failure(sample.form, type(error).__name__)
+            self.seen.add_failure(sample.form, type(error).__name__)
             return False
         version = answer.headers["x-model-version"]
         if answer.status != sample.status:
-            self.seen.failure(sample.form, f"status {answer.status}")
+            self.seen.add_failure(sample.form, f"status {answer.status}")
         else:
-            self.seen.answer(sample.form, version, sample.is_right(version, body), body)
+            self.seen.add_answer(sample.form, version, sample.is_right(version, body), body)
         return not answer.will_close
 
-    # --- clients that do not end what they began ---
+    # --- clients that do not finish their requests ---
 
     def be_slow(self, service: Service) -> None:
         halves = (b"GET /heal", b"GET / HTTP/1.1\r\nhost: a\r\n", post(100) + b'{"x": 1')
@@ -135,7 +135,7 @@ class Load:
                     if self.over.wait(0.5):
                         break
                     connection.sendall(b" ")
-            self.seen.count("slow client")
+            self.seen.add_request("slow client")
 
     def go_away(self, service: Service) -> None:
         body = forms.encode([{"x": 1.0}] * forms.MANY)
@@ -143,8 +143,8 @@ class Load:
         while not self.over.wait(0.5):
             with suppress(OSError), socket.create_connection((HOST, service.port), 10) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
-                connection.sendall(sent[: random.randrange(len(sent))] if random.random() < 0.5 else sent)  # noqa: S311 - chooses where to stop, guards nothing
-            self.seen.count("client that goes away")
+                connection.sendall(sent[: random.randrange(len(sent))] if random.random() < 0.5 else sent)  # noqa: S311 - no security purpose
+            self.seen.add_request("client that goes away")
 
     # --- the alias ---
 
@@ -159,11 +159,11 @@ class Load:
     # --- events ---
 
     def send_events(self) -> None:
-        """An id is the number that the record holds, so that the prediction tells what it should be."""
-        dice = random.Random(0)  # noqa: S311 - chooses requests, guards nothing
+        """The id of a record is its number, from which the expected prediction follows."""
+        dice = random.Random(0)  # noqa: S311 - no security purpose
         number = 0
-        with closing(http.client.HTTPConnection(HOST, self.site.events.port, timeout=PATIENCE)) as connection:
-            while not self.over.wait(2 * PAUSE):
+        with closing(http.client.HTTPConnection(HOST, self.site.events.port, timeout=TIMEOUT_SECONDS)) as connection:
+            while not self.over.wait(2 * PAUSE_SECONDS):
                 number += 1
                 bad = number % 10 == 0
                 count = dice.randint(1, 5)
@@ -177,36 +177,36 @@ class Load:
                     answer = connection.getresponse()
                     value = json.loads(answer.read())
                 except (OSError, http.client.HTTPException) as error:
-                    self.seen.failure("event", type(error).__name__)
+                    self.seen.add_failure("event", type(error).__name__)
                     connection.close()
                     continue
                 if answer.status != 200:
-                    self.seen.failure("event", f"status {answer.status}")
+                    self.seen.add_failure("event", f"status {answer.status}")
                     continue
-                self.seen.answer("event", answer.headers["x-model-version"], value == wanted, value)
+                self.seen.add_answer("event", answer.headers["x-model-version"], value == wanted, value)
                 self.seen.published += value["published"]
 
     def read_predictions(self) -> None:
-        """Until the load is over and nothing has come for a while."""
+        """Read until the load is over and three consecutive pulls are empty."""
         with resources.subscriber(self.site.pubsub) as subscriber:
             quiet = 0
             while quiet < 3:
                 quiet += self.over.is_set()
-                for message in pulled(subscriber, self.site.names.predictions_pull):
+                for message in pull(subscriber, self.site.names.predictions_pull):
                     quiet = 0
-                    self.read(message)
-                self.seen.dead_letters += len(pulled(subscriber, self.site.names.dead_letter_pull))
+                    self.check_prediction(message)
+                self.seen.dead_letters += len(pull(subscriber, self.site.names.dead_letter_pull))
                 time.sleep(0.2)
 
-    def read(self, message: Any) -> None:
+    def check_prediction(self, message: Any) -> None:
         version = message.attributes["model_version"]
         result = json.loads(message.data)["prediction"]
-        right = forms.are_equal([result["prediction"]], expected(version, [float(result[ID])]))
-        self.seen.answer("prediction event", version, right, result)
+        right = forms.are_equal([result["prediction"]], expected_predictions(version, [float(result[ID])]))
+        self.seen.add_answer("prediction event", version, right, result)
         self.seen.events.add(message.attributes["prediction_id"])
 
 
-def pulled(subscriber: Any, subscription: str) -> list[Any]:
+def pull(subscriber: Any, subscription: str) -> list[Any]:
     request = {"subscription": subscription, "max_messages": 1_000, "return_immediately": True}
     received = subscriber.pull(request=request, timeout=30).received_messages
     if received:

@@ -1,4 +1,4 @@
-"""The two models, as a program, so that the process which makes the load imports no MLflow: `python -m soaking.models DIR`."""
+"""Saves the two models. It runs in its own process, so that the load does not import MLflow: `python -m soaking.models DIR`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 
 NAME: Final = "soak"
 FACTORS: Final = {"1": 1.0, "2": 2.0}
-"""Each version answers its factor times x, so that an answer shows which version made it."""
-FORMS: Final = {"1": "require", "2": "never"}
-"""What `modelserve publish --compile` is told: the alias moves between a compiled version and a native one."""
+"""Each version predicts its factor times x, so that a prediction identifies the version."""
+COMPILE_OPTIONS: Final = {"1": "require", "2": "never"}
+"""The value of `modelserve publish --compile`: the alias moves between a compiled version and a native one."""
 TOLERANCE: Final = 1e-9
 
 
-def expected(version: str, xs: list[float]) -> list[float]:
+def expected_predictions(version: str, xs: list[float]) -> list[float]:
     return [FACTORS[version] * x for x in xs]
 
 

@@ -1,4 +1,4 @@
-"""What a soak prints, and what of it is wrong."""
+"""The report of a soak, and its findings."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from soaking.load import Seen
+from soaking.load import Observations
 from soaking.models import FACTORS
 from soaking.watch import Growth, Watch, growth
 
-WARM_SHARE: Final = 0.5  # of the time, in which memory is laid out
-MOST_DESCRIPTORS, MOST_THREADS = 4, 2  # more than before; a request has descriptors while it runs
-MOST_KIB: Final = 4 << 10  # of growth in the rest of it, which is noise; the longer, the less that is a minute
+WARM_SHARE: Final = 0.5  # of the time, in which caches fill
+MAX_MORE_DESCRIPTORS, MAX_MORE_THREADS = 4, 2  # requests in progress need some
+MAX_GROWTH_KIB: Final = 4 << 10  # noise, in the rest of the time
 
 
 @dataclass(frozen=True)
 class Report:
-    seen: Seen
+    seen: Observations
     watch: Watch
     faults: Counter[str]
     seconds: float
@@ -26,7 +26,7 @@ class Report:
         return {name: growth(moments, WARM_SHARE) for name, moments in self.watch.moments.items()}
 
     def findings(self) -> list[str]:
-        """What must not be; nothing when all is well."""
+        """Empty if all is well."""
         seen = self.seen
         found = [f"{count} requests failed: {cause}" for cause, count in sorted(seen.failed.items())]
         if seen.wrong:
@@ -34,15 +34,15 @@ class Report:
         if len(seen.events) != seen.published:
             found.append(f"{seen.published} predictions were published and {len(seen.events)} arrived")
         if missing := sorted(set(FACTORS) - set(seen.versions)):
-            found.append(f"version {', '.join(missing)} never answered")
+            found.append(f"version {', '.join(missing)} gave no answer")
         found += [f"{name} ended" for name in self.watch.ended]
         for name, one in self.growths().items():
-            if one.descriptors > MOST_DESCRIPTORS:
-                found.append(f"{name} has {one.descriptors} descriptors more")
-            if one.threads > MOST_THREADS:
-                found.append(f"{name} has {one.threads} threads more")
-            if one.kib > MOST_KIB:
-                found.append(f"{name} grows by {one.slope:.0f} KiB a minute")
+            if one.descriptors > MAX_MORE_DESCRIPTORS:
+                found.append(f"{name} has {one.descriptors} more descriptors")
+            if one.threads > MAX_MORE_THREADS:
+                found.append(f"{name} has {one.threads} more threads")
+            if one.kib > MAX_GROWTH_KIB:
+                found.append(f"{name} grows by {one.slope:.0f} KiB per minute")
         return found
 
     def text(self) -> str:
@@ -51,10 +51,10 @@ class Report:
         lines = [
             f"{self.seconds:.0f} s, {total} requests, {seen.flips} moves of the alias, "
             f"{sum(seen.versions.values())} answers compared, {seen.wrong} wrong, {sum(seen.failed.values())} failed",
-            "requests: " + listed(seen.requests),
-            "answers by version: " + listed(seen.versions),
+            "requests: " + format_counts(seen.requests),
+            "answers by version: " + format_counts(seen.versions),
             f"events: {seen.published} predictions published, {len(seen.events)} arrived, {seen.dead_letters} dead letters",
-            "store: " + listed(self.faults),
+            "store: " + format_counts(self.faults),
             "",
             f"{'process':20} {'own memory, MiB':>16} {'slope, KiB/min':>15} {'descriptors':>12} {'threads':>9}",
         ]
@@ -68,5 +68,5 @@ class Report:
         return "\n".join(lines)
 
 
-def listed(counts: Counter[str]) -> str:
+def format_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: str(item[0])))

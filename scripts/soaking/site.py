@@ -1,4 +1,4 @@
-"""The servers of a soak on 127.0.0.1: the HTTP function in both hosts, the event function, Pub/Sub, and a store that fails."""
+"""The servers of a soak on 127.0.0.1: the HTTP function in both hosts, the event function, Pub/Sub, and a store with faults."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from modelserve_control.common import processes
 from modelserve_control.common.processes import SOURCES, Child
 from modelserve_control.local import emulators, resources
 from modelserve_control.local.resources import Names
-from soaking.faults import faulty
-from soaking.models import FORMS, NAME
+from soaking.faults import run_faulty_proxy
+from soaking.models import COMPILE_OPTIONS, NAME
 
-KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR")
-LONGEST: Final = 300  # seconds for one publication
+INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR")
+MAX_SECONDS: Final = 300  # for one command
 FEATURES, ID = "features", "id"
-"""Where the record and its id stand in an event."""
+"""The fields of an event that contain the record and its id."""
 SETTINGS: Final = {
     "MODEL_REFRESH_SECONDS": "0.5",
     "CLIENT_TIMEOUT_SECONDS": "2",
@@ -38,10 +38,10 @@ SETTINGS: Final = {
 }
 
 
-class NotSoaked(ServeError):
-    """The message holds the last line of what failed before the load began."""
+class SoakSetupError(ServeError):
+    """The message contains the last line of the command that failed."""
 
-    code = "NOT_SOAKED"
+    code = "SOAK_SETUP"
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class Service:
 @dataclass(frozen=True)
 class Site:
     http: Mapping[str, Service]
-    """By the name of the host."""
+    """By name."""
     events: Service
     names: Names
     pubsub: str
     store: str
     storage: str
     faults: Counter[str]
-    """Of the store, by kind."""
+    """Answers of the store by kind of fault."""
 
     @property
     def roots(self) -> dict[str, int]:
@@ -68,8 +68,8 @@ class Site:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Site]:
-    """Raises NotSoaked."""
+def run_site(directory: Path) -> Iterator[Site]:
+    """Raises SoakSetupError."""
     names = Names("soak", "soak")
     faults: Counter[str] = Counter()
     with ExitStack() as exit:
@@ -79,33 +79,35 @@ def running(directory: Path) -> Iterator[Site]:
         resources.make_topics(pubsub, names)
         publish(directory, storage, names)
         environ = SETTINGS | {
-            "STORAGE_EMULATOR_HOST": exit.enter_context(faulty(storage, faults)),
+            "STORAGE_EMULATOR_HOST": exit.enter_context(run_faulty_proxy(storage, faults)),
             "PUBSUB_EMULATOR_HOST": pubsub,
             "GOOGLE_CLOUD_PROJECT": names.project,
             "MODEL_URI": f"gs://{names.bucket}/models/{NAME}@champion",
             "PREDICTIONS_TOPIC": names.predictions,
             "DEAD_LETTER_TOPIC": names.dead_letter,
         }
-        container = exit.enter_context(serving(directory, "container", ["modelserve", "http"], environ))
+        container = exit.enter_context(run_service(directory, "container", ["modelserve", "http"], environ))
         framework = exit.enter_context(
-            serving(directory, "http function", ["functions_framework"], environ | function("predict"))
+            run_service(directory, "http function", ["functions_framework"], environ | function_settings("predict"))
         )
         events = exit.enter_context(
-            serving(directory, "event function", ["functions_framework"], environ | function("predict_event"))
+            run_service(
+                directory, "event function", ["functions_framework"], environ | function_settings("predict_event")
+            )
         )
         http = {"container": container, "http function": framework}
         yield Site(http, events, names, pubsub, f"gs://{names.bucket}", storage, faults)
 
 
-def function(target: str) -> dict[str, str]:
+def function_settings(target: str) -> dict[str, str]:
     source = str(SOURCES / "functions" / "main.py")
     return {"FUNCTION_TARGET": target, "FUNCTION_SOURCE": source, "FUNCTION_USE_ASGI": "true"}
 
 
 @contextmanager
-def serving(directory: Path, name: str, module: list[str], environ: Mapping[str, str]) -> Iterator[Service]:
+def run_service(directory: Path, name: str, module: list[str], environ: Mapping[str, str]) -> Iterator[Service]:
     port = processes.free_port()
-    kept = {key: os.environ[key] for key in KEPT if key in os.environ}
+    kept = {key: os.environ[key] for key in INHERITED if key in os.environ}
     ready = processes.answering(f"http://127.0.0.1:{port}/health/ready")
     own = {"PORT": str(port), "PYTHONPATH": str(SOURCES / "functions")}
     command = [sys.executable, "-m", *module]
@@ -115,17 +117,17 @@ def serving(directory: Path, name: str, module: list[str], environ: Mapping[str,
 
 
 def publish(directory: Path, storage: str, names: Names) -> None:
-    """Both versions, with the command itself."""
+    """Publish both versions with the `modelserve` command."""
     environ = processes.with_sources(os.environ) | SETTINGS | {"STORAGE_EMULATOR_HOST": storage}
     run([sys.executable, "-m", "soaking.models", str(directory / "models")], environ)
     program = str(Path(sys.executable).with_name("modelserve"))
-    for version, form in FORMS.items():
-        where = ["--name", NAME, "--store", f"gs://{names.bucket}", "--alias", "champion", "--compile", form]
-        run([program, "publish", str(directory / "models" / version), *where], environ)
+    for version, option in COMPILE_OPTIONS.items():
+        options = ["--name", NAME, "--store", f"gs://{names.bucket}", "--alias", "champion", "--compile", option]
+        run([program, "publish", str(directory / "models" / version), *options], environ)
 
 
 def run(command: list[str], environ: Mapping[str, str]) -> None:
-    done = subprocess.run(command, env=environ, timeout=LONGEST, capture_output=True, text=True)
+    done = subprocess.run(command, env=environ, timeout=MAX_SECONDS, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        raise NotSoaked(f"The models were not published. {lines[-1]}")
+        raise SoakSetupError(f"The models were not published. {lines[-1]}")

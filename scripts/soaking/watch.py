@@ -1,4 +1,4 @@
-"""What each process holds while the load runs: memory, descriptors and threads, and whether any of them grows."""
+"""Memory, descriptors and threads of each process under load, and their growth."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class Moment:
     threads: int
 
 
-def take(process: psutil.Process, began: float) -> Moment:
+def take_moment(process: psutil.Process, began: float) -> Moment:
     with process.oneshot():
-        kib = anonymous(process.pid)
+        kib = anonymous_kib(process.pid)
         return Moment(time.monotonic() - began, kib, process.num_fds(), process.num_threads())
 
 
-def anonymous(pid: int) -> float:
-    """KiB of memory that no file is behind. Pages of libraries count for less or more as others use them."""
+def anonymous_kib(pid: int) -> float:
+    """KiB of anonymous memory. Other measures include pages of libraries, whose share depends on other processes."""
     try:
         found = ANONYMOUS.search(Path(f"/proc/{pid}/status").read_text())
     except OSError as error:
         raise psutil.NoSuchProcess(pid) from error
-    if found is None:  # it has ended and nobody has asked how
+    if found is None:  # a zombie
         raise psutil.NoSuchProcess(pid)
     return float(found[1])
 
 
 @dataclass
 class Watch:
-    """The processes below each of `roots`, by a name. A process that ends meanwhile is in `ended`."""
+    """`roots` by name, and their descendants. `ended` lists the processes that ended during the watch."""
 
     roots: Mapping[str, int]
     moments: dict[str, list[Moment]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Watch:
     def look(self) -> None:
         for name, process in list(self._processes.items()):
             try:
-                self.moments.setdefault(name, []).append(take(process, self._began))
+                self.moments.setdefault(name, []).append(take_moment(process, self._began))
             except psutil.Error:
                 self.ended.append(name)
                 del self._processes[name]
@@ -68,7 +68,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Growth:
-    """Of one process, from the first settled quarter to the last. `slope` in KiB a minute."""
+    """Of one process, from the first quarter after the warm-up to the last. `slope` in KiB per minute."""
 
     first: Moment
     last: Moment
@@ -88,20 +88,19 @@ class Growth:
         return self.last.threads - self.first.threads
 
 
-def settled(moments: Sequence[Moment], warm_share: float) -> Sequence[Moment]:
-    """Without the time in which caches fill and arenas are laid out."""
+def drop_warm_up(moments: Sequence[Moment], warm_share: float) -> Sequence[Moment]:
     return moments[int(len(moments) * warm_share) :]
 
 
 def growth(moments: Sequence[Moment], warm_share: float) -> Growth:
-    kept = settled(moments, warm_share)
+    kept = drop_warm_up(moments, warm_share)
     quarter = max(1, len(kept) // 4)
     minutes = (kept[-1].seconds - kept[0].seconds) / 60
-    return Growth(middle(kept[:quarter]), middle(kept[-quarter:]), slope(kept), minutes)
+    return Growth(median_moment(kept[:quarter]), median_moment(kept[-quarter:]), slope(kept), minutes)
 
 
-def middle(moments: Sequence[Moment]) -> Moment:
-    """The median of each: one moment between two requests says little."""
+def median_moment(moments: Sequence[Moment]) -> Moment:
+    """The median of each figure. A single moment depends on the requests in progress."""
     return Moment(
         statistics.median(moment.seconds for moment in moments),
         statistics.median(moment.kib for moment in moments),
@@ -111,7 +110,7 @@ def middle(moments: Sequence[Moment]) -> Moment:
 
 
 def slope(moments: Sequence[Moment]) -> float:
-    """KiB a minute, by Theil and Sen: the median of the slopes between all pairs, which a few high moments do not move."""
+    """KiB per minute: the Theil-Sen estimator (median slope of all pairs), which is robust against outliers."""
     found = [
         (later.kib - earlier.kib) / (later.seconds - earlier.seconds) * 60
         for earlier, later in itertools.combinations(moments, 2)

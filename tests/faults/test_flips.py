@@ -19,7 +19,7 @@ from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve_control.registry.promote import promote
 from serving import Functions, Served, release, serving
-from soaking.watch import anonymous
+from soaking.watch import anonymous_kib
 
 FLIPS = 50
 CLIENTS = 4
@@ -72,7 +72,7 @@ def test_fifty_flips_under_load(store: Path, tmp_path: Path) -> None:
             for number in range(FLIPS):
                 flip(served, store, "12"[number % 2])
                 answered(served, seen)
-                memory.append(anonymous(worker(served).pid))
+                memory.append(anonymous_kib(worker(served).pid))
         finally:
             stop.set()
         for future in asking:

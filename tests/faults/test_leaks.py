@@ -17,7 +17,7 @@ from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve_control.registry.promote import promote
 from serving import Served, release
-from soaking.watch import Moment, anonymous, slope
+from soaking.watch import Moment, anonymous_kib, slope
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -54,7 +54,7 @@ def activate(served: Served, store: Path, version: str) -> None:
 def look(served: Served, number: int) -> Moment:
     """After so many steps."""
     process = psutil.Process(served.child.pid)
-    return Moment(60.0 * number, anonymous(process.pid), process.num_fds(), process.num_threads())
+    return Moment(60.0 * number, anonymous_kib(process.pid), process.num_fds(), process.num_threads())
 
 
 def check_counts(first: Moment, last: Moment) -> None:

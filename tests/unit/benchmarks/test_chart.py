@@ -10,13 +10,13 @@ from benchmarks import chart
 from benchmarks.chart import LEFT, RIGHT, WIDTH, Axis
 from benchmarks.figures import Results
 from benchmarks.servers import COMPILED, NATIVE
-from unit.benchmarks.results import FIGURES, made
+from unit.benchmarks.results import FIGURES, make_results
 
 SPACE = "{http://www.w3.org/2000/svg}"
 KINDS = {"compiled", "native", "hello", "peer"}
 
 
-def drawn(*models: Results) -> ElementTree.Element:
+def draw_chart(*models: Results) -> ElementTree.Element:
     return ElementTree.fromstring(chart.svg(models))
 
 
@@ -29,7 +29,7 @@ def texts(root: ElementTree.Element) -> list[str | None]:
 
 
 def test_there_is_a_bar_for_every_measured_server_of_every_model_the_fastest_first() -> None:
-    root = drawn(made(), made())
+    root = draw_chart(make_results(), make_results())
     assert [bar.get("class") for bar in bars(root)] == ["hello", "peer", "peer", "native"] * 2
     assert "Flask + gunicorn, 8 threads" not in texts(root)
 
@@ -46,16 +46,16 @@ def test_the_least_value_has_a_bar_too() -> None:
 
 
 def test_a_bar_says_its_number_and_ours_stand_out() -> None:
-    results = made()
+    results = make_results()
     results.rounds[COMPILED] = [FIGURES | {"rate": 7654.0}]
-    root = drawn(results)
+    root = draw_chart(results)
     assert "7,654" in texts(root)
     strong = {one.text for one in root.iter(f"{SPACE}text") if one.get("class") == "own"}
     assert {"modelserve, compiled", "modelserve, native"} <= strong
 
 
 def test_a_chart_is_for_light_and_dark() -> None:
-    text = chart.svg([made()])
+    text = chart.svg([make_results()])
     light, _, dark = text.partition("@media (prefers-color-scheme: dark)")
     for kind in (*KINDS, "page", "grid", "quiet"):
         assert f".{kind} {{" in light
@@ -63,6 +63,6 @@ def test_a_chart_is_for_light_and_dark() -> None:
 
 
 def test_nothing_measured_draws_nothing() -> None:
-    results = made()
+    results = make_results()
     results.rounds = {NATIVE: []}
     assert chart.svg([results]) == ""

@@ -21,19 +21,19 @@ def test_memory_is_rounded_up_to_a_size_that_can_be_had() -> None:
 
 def test_a_busy_processor_is_paid_by_the_second_and_every_request_besides() -> None:
     # 10,000 s of a vCPU, as many of half a GiB, and a million requests.
-    assert PRICES.busy(100, 512) == pytest.approx(0.2 + 0.02 + 0.5)
+    assert PRICES.busy_cost(100, 512) == pytest.approx(0.2 + 0.02 + 0.5)
 
 
 def test_many_rows_in_a_request_share_its_price() -> None:
-    assert PRICES.busy(100, 512, rows=100) == pytest.approx(PRICES.busy(100, 512) / 100)
+    assert PRICES.busy_cost(100, 512, rows=100) == pytest.approx(PRICES.busy_cost(100, 512) / 100)
 
 
 def test_a_lonely_request_is_paid_for_the_least_billed_time() -> None:
-    assert PRICES.alone(512) == pytest.approx(100_000 * (0.00002 + 0.000002) + 0.5)
+    assert PRICES.sequential_cost(512) == pytest.approx(100_000 * (0.00002 + 0.000002) + 0.5)
 
 
 def test_the_prices_say_when_and_where_they_were_read() -> None:
-    prices = cost.read()
+    prices = cost.read_prices()
     assert date.fromisoformat(prices.recorded)
     assert prices.page == "https://cloud.google.com/run/pricing"
     assert "us-central1" in prices.region
@@ -44,4 +44,4 @@ def test_a_misspelt_price_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "prices.toml"
     file.write_text(cost.PRICES.read_text().replace("gib_second", "gb_second"))
     with pytest.raises(TypeError, match="gb_second"):
-        cost.read(file)
+        cost.read_prices(file)

@@ -10,38 +10,38 @@ from pathlib import Path
 import pytest
 
 from benchmarks import processors
-from benchmarks.events import LIMITS, Way, events, listening, said, tell, working
+from benchmarks.events import LIMITS, Mode, event_server, events, read_line, send_line, worker_server
 from benchmarks.measure import FailedRequests
 from benchmarks.model import Model
 from benchmarks.running import Site
-from benchmarks.servers import OWN, PASSING, Server
+from benchmarks.servers import OWN, RELAY, Server
 from benchmarks.storage import Store
 
 
-@pytest.mark.parametrize("server", [server for server in OWN if server.form], ids=lambda server: server.name)
+@pytest.mark.parametrize("server", [server for server in OWN if server.runtime], ids=lambda server: server.name)
 def test_only_the_entry_point_and_the_name_differ(server: Server) -> None:
-    other = listening(server)
+    other = event_server(server)
     assert [pair for pair in zip(server.command, other.command, strict=True) if len(set(pair)) > 1] == [
         ("predict", "predict_event")
     ]
-    assert (other.settings, other.form) == (server.settings, server.form)
+    assert (other.settings, other.runtime) == (server.settings, server.runtime)
     assert other.name != server.name
 
 
-@pytest.mark.parametrize("server", [server for server in OWN if server.form], ids=lambda server: server.name)
+@pytest.mark.parametrize("server", [server for server in OWN if server.runtime], ids=lambda server: server.name)
 def test_the_worker_has_the_settings_of_the_same_server(server: Server) -> None:
-    other = working(server)
+    other = worker_server(server)
     assert other.command[1:] == ("-m", "modelserve", "worker")
     assert other.settings.items() >= server.settings.items()
-    assert other.form == server.form
+    assert other.runtime == server.runtime
 
 
-@pytest.mark.parametrize("way", LIMITS, ids=lambda way: way.title)
-def test_the_limit_passes_every_message_on_with_the_right_label(way: Way, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", LIMITS, ids=lambda mode: mode.title)
+def test_the_limit_passes_every_message_on_with_the_right_label(mode: Mode, tmp_path: Path) -> None:
     model = Model("m", tmp_path / "model", [{"x": 1}, {"x": 2}], ["no", "yes"])
     model.rows_file.write_text(json.dumps({"rows": model.rows, "expected": model.expected}))
-    site = Site(model, Store("", "m"), tmp_path, processors.pair())
-    assert events(PASSING, site, 30, way)["records"] == 30
+    site = Site(model, Store("", "m"), tmp_path, processors.choose_pair())
+    assert events(RELAY, site, 30, mode)["records"] == 30
 
 
 def client(program: str) -> subprocess.Popen[str]:
@@ -51,12 +51,12 @@ def client(program: str) -> subprocess.Popen[str]:
 
 def test_the_client_waits_to_be_told() -> None:
     with client("print('warm', flush=True); print(input() == '', flush=True)") as process:
-        assert said(process) == "warm\n"
-        tell(process)
-        assert said(process) == "True\n"
+        assert read_line(process) == "warm\n"
+        send_line(process)
+        assert read_line(process) == "True\n"
 
 
 def test_a_client_that_ends_instead_is_quoted() -> None:
     program = "raise SystemExit('3 of 7 predictions came')"
     with client(program) as process, pytest.raises(FailedRequests, match="3 of 7 predictions came"):
-        said(process)
+        read_line(process)

@@ -6,19 +6,19 @@ import pytest
 
 from benchmarks import cost, report
 from benchmarks.figures import Results, Run
-from benchmarks.servers import COMPILED, NAIVE, NATIVE, PASSING
-from unit.benchmarks.results import FIGURES, made
+from benchmarks.servers import COMPILED, NAIVE, NATIVE, RELAY
+from unit.benchmarks.results import FIGURES, make_results
 
 MACHINE = {"processor": "one, 2 cores", "measured": "2026-01-02"}
 
 
 @pytest.fixture
 def results() -> Results:
-    return made()
+    return make_results()
 
 
 def page(*models: Results) -> str:
-    return report.document(Run(list(models), 50_000.0), MACHINE, 5.0, 3, cost.read(), "benchmarks.svg")
+    return report.document(Run(list(models), 50_000.0), MACHINE, 5.0, 3, cost.read_prices(), "benchmarks.svg")
 
 
 def test_the_median_round_counts(results: Results) -> None:
@@ -29,12 +29,12 @@ def test_the_median_round_counts(results: Results) -> None:
 def test_a_server_that_failed_in_a_later_round_has_no_figures(results: Results) -> None:
     results.missing[NAIVE] = "It stopped."
     assert NAIVE not in results.figures()
-    assert not results.complete
+    assert not results.is_complete
 
 
 def test_a_run_is_complete_when_all_its_models_are(results: Results) -> None:
-    assert Run([results, made()]).complete
-    assert not Run([results, Results("flights", results.servers)]).complete
+    assert Run([results, make_results()]).is_complete
+    assert not Run([results, Results("flights", results.servers)]).is_complete
 
 
 def test_the_page_has_figures_ratios_reasons_and_verdicts(results: Results) -> None:
@@ -44,7 +44,7 @@ def test_the_page_has_figures_ratios_reasons_and_verdicts(results: Results) -> N
     assert "- Flask + gunicorn, 8 threads: It was not installed." in text
     assert "- MISSED: requests/s, at least the best batching peer's: 100 against 200" in text
     assert "processor: one, 2 cores; measured 2026-01-02." in text
-    assert "only those of one run" in text
+    assert "only within one run" in text
     assert "](benchmarks.svg)" in text
 
 
@@ -57,17 +57,17 @@ def test_the_page_has_a_part_for_every_model(results: Results) -> None:
 
 def test_the_page_has_events_and_what_failed_beside_the_figures(results: Results) -> None:
     results.events = {"modelserve, native": {"pulled": {"records": 2000.0, "rate": 400.0, "processor": 2.0}}}
-    results.unfinished = {COMPILED: "events: none came", PASSING.name: "events: wrong"}
+    results.unfinished = {COMPILED: "events: none came", RELAY.name: "events: wrong"}
     text = page(results)
     assert "| modelserve, native | pulled | 2,000 | 400 | 2.000 ms | 80% |" in text
     assert "- modelserve, compiled: events: none came" in text
-    assert f"- {PASSING.title}: events: wrong" in text
+    assert f"- {RELAY.title}: events: wrong" in text
 
 
 def test_the_page_has_costs_with_their_date_and_page(results: Results) -> None:
-    prices = cost.read()
+    prices = cost.read_prices()
     text = page(results)
-    assert f"| modelserve, native | 512 MiB | ${prices.busy(100, 300):.2f} |" in text
+    assert f"| modelserve, native | 512 MiB | ${prices.busy_cost(100, 300):.2f} |" in text
     assert prices.page in text
     assert f"recorded on {prices.recorded}" in text
     assert "Prices change" in text
@@ -75,7 +75,7 @@ def test_the_page_has_costs_with_their_date_and_page(results: Results) -> None:
 
 def test_a_server_that_outgrows_one_processor_has_no_cost(results: Results) -> None:
     results.rounds[NATIVE] = [FIGURES | {"memory": 5000.0}]
-    assert "| modelserve, native | more than one vCPU may have | - | - |" in page(results)
+    assert "| modelserve, native | more than one vCPU can have | - | - |" in page(results)
 
 
 def test_a_constant_answer_costs_nothing_as_it_predicts_nothing(results: Results) -> None:

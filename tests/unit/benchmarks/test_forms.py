@@ -45,9 +45,9 @@ def test_a_json_form_has_its_own_shape(name: str) -> None:
 def test_one_plain_record_is_an_object() -> None:
     protocol = FORMS["plain"].protocol
     assert json.loads(protocol.encode(ROWS[:1])) == ROWS[0]
-    assert protocol.right(b'{"prediction": "no", "probabilities": {}}', ["no"])
-    assert protocol.right(b'[{"prediction": "no"}, {"prediction": "yes"}]', ["no", "yes"])
-    assert not protocol.right(b'[{"prediction": "no"}]', ["no", "yes"])
+    assert protocol.is_right(b'{"prediction": "no", "probabilities": {}}', ["no"])
+    assert protocol.is_right(b'[{"prediction": "no"}, {"prediction": "yes"}]', ["no", "yes"])
+    assert not protocol.is_right(b'[{"prediction": "no"}]', ["no", "yes"])
 
 
 def test_csv_and_parquet_hold_the_same_rows() -> None:
@@ -82,5 +82,5 @@ def test_one_row_of_a_file_has_no_target() -> None:
 def test_an_unknown_form_is_answered_with_those_there_are() -> None:
     result = CliRunner().invoke(main, ["--forms", "csv,nothing"])
     assert result.exit_code == 2
-    assert "no such form: nothing" in result.output
+    assert "unknown form: nothing" in result.output
     assert all(name in result.output for name in FORMS)

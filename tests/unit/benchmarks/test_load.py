@@ -20,7 +20,7 @@ REQUEST = post("/invocations", b'{"dataframe_records":[]}')
 
 
 @contextmanager
-def serving() -> Iterator[tuple[int, list[str]]]:
+def serve() -> Iterator[tuple[int, list[str]]]:
     """The port, and the addresses that were asked for. It answers as they say: /invocations rightly, /closing once per
     connection, /cut never, /teapot with 418, /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
     requests: list[str] = []
@@ -40,12 +40,12 @@ def serving() -> Iterator[tuple[int, list[str]]]:
         yield urlsplit(url).port or 0, requests
 
 
-def enough(least: int, run: Callable[[int, float], Load]) -> tuple[float, Load, list[str]]:
+def run_until(least: int, run: Callable[[int, float], Load]) -> tuple[float, Load, list[str]]:
     """A run of the port and the seconds it is given in which so many requests came, with its seconds and their addresses;
     a longer one where the machine stood still in a short one."""
     seconds = SHORT
     while True:
-        with serving() as (port, requests):
+        with serve() as (port, requests):
             load = run(port, seconds)
         if len(requests) >= least:
             return seconds, load, requests
@@ -55,7 +55,7 @@ def enough(least: int, run: Callable[[int, float], Load]) -> tuple[float, Load, 
 
 @pytest.mark.parametrize("path", ["/invocations", "/closing"])
 def test_a_count_is_sent_exactly_and_every_connection_keeps_its_last_answer(path: str) -> None:
-    with serving() as (port, requests):
+    with serve() as (port, requests):
         load = drive(port, post(path, b"{}"), connections=4, count=50)
     assert (len(requests), len(load.latencies), load.failures) == (50, 50, {})
     assert 1 <= len(load.answers) <= 4
@@ -65,19 +65,19 @@ def test_a_count_is_sent_exactly_and_every_connection_keeps_its_last_answer(path
 
 
 def test_a_run_ends_when_its_time_is_over() -> None:
-    seconds, load, requests = enough(1, lambda port, seconds: drive(port, REQUEST, connections=2, seconds=seconds))
+    seconds, load, requests = run_until(1, lambda port, seconds: drive(port, REQUEST, connections=2, seconds=seconds))
     assert len(load.latencies) == len(requests)
     assert load.seconds >= seconds
 
 
 def test_another_status_is_a_failure_and_has_no_latency() -> None:
-    with serving() as (port, _):
+    with serve() as (port, _):
         load = drive(port, post("/teapot", b"{}"), connections=2, count=10)
     assert (len(load.latencies), load.failures) == (0, {"status 418": 10})
 
 
 def test_a_request_without_an_answer_is_a_failure() -> None:
-    with serving() as (port, _):
+    with serve() as (port, _):
         load = drive(port, post("/cut", b"{}"), connections=2, count=10)
     assert (len(load.latencies), load.failures) == (0, {CUT_OFF: 10})
 

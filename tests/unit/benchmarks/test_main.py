@@ -8,18 +8,18 @@ from click.testing import CliRunner
 from benchmarks.__main__ import main
 from benchmarks.model import RECIPES
 from benchmarks.plan import Plan
-from benchmarks.servers import OWN, chosen
+from benchmarks.servers import OWN, select_servers
 
 
 @pytest.mark.parametrize("option", ["--model", "--models", "--peers-for"])
 def test_an_unknown_model_is_answered_with_those_there_are(option: str) -> None:
     result = CliRunner().invoke(main, [option, "churn,nothing"])
     assert result.exit_code == 2
-    assert "no such model: nothing" in result.output
+    assert "unknown model: nothing" in result.output
     assert all(name in result.output for name in RECIPES)
 
 
 def test_peers_are_measured_only_with_the_models_they_are_asked_for() -> None:
-    plan = Plan(chosen("flask"), ["churn", "forest"], ["churn"], 1.0, 1, 0, 0)
+    plan = Plan(select_servers("flask"), ["churn", "forest"], ["churn"], 1.0, 1, 0, 0)
     assert [server.name for server in plan.servers_of("churn") if server not in OWN] == ["flask"]
     assert tuple(plan.servers_of("forest")) == OWN

@@ -8,12 +8,12 @@ import pytest
 
 from benchmarks.load import CUT_OFF, Load, post
 from benchmarks.pace import drive_at
-from unit.benchmarks.test_load import SLOW_SECONDS, enough
+from unit.benchmarks.test_load import SLOW_SECONDS, run_until
 
 
 def paced(path: str, least: int, connections: int, rate: float) -> tuple[float, Load, list[str]]:
     request = post(path, b"{}")
-    return enough(least, lambda port, seconds: drive_at(port, request, connections, seconds, rate))
+    return run_until(least, lambda port, seconds: drive_at(port, request, connections, seconds, rate))
 
 
 def test_no_more_is_sent_than_is_due() -> None:

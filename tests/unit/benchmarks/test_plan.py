@@ -12,13 +12,13 @@ from benchmarks.model import Model
 from benchmarks.plan import attempt
 from benchmarks.protocols import MLFLOW
 from benchmarks.running import Site
-from benchmarks.servers import Server, chosen
+from benchmarks.servers import Server, select_servers
 from benchmarks.storage import Store
 
 
 def test_a_server_that_does_not_start_is_reported_with_its_own_words(tmp_path: Path) -> None:
     broken = Server("broken", "a broken server", MLFLOW, (sys.executable, "-c", "raise SystemExit('no such option')"))
-    site = Site(Model("m", tmp_path, [{"x": 1}], ["no"]), Store("", "m"), tmp_path, processors.pair())
+    site = Site(Model("m", tmp_path, [{"x": 1}], ["no"]), Store("", "m"), tmp_path, processors.choose_pair())
     results = Results("churn", [broken])
     asked = [attempt(results, broken, "round", lambda: measure(broken, site, 0.1)) for _ in range(2)]
     assert asked == [None, None]
@@ -27,7 +27,7 @@ def test_a_server_that_does_not_start_is_reported_with_its_own_words(tmp_path: P
 
 
 def test_a_failure_beside_the_figures_leaves_them(tmp_path: Path) -> None:
-    server = chosen("none")[0]
+    server = select_servers("none")[0]
     results = Results("churn", [server], {server.name: [{"rate": 1.0}]})
 
     def fail() -> None:

@@ -10,10 +10,10 @@ from benchmarks.protocols import MLFLOW, TOLERANCE
 @pytest.mark.parametrize("number", [0.0, 1e-9, 2.5, -1e9])
 def test_a_number_may_differ_as_much_as_a_compiled_form_may(number: float) -> None:
     near, far = number + TOLERANCE * max(1, abs(number)) / 2, number + TOLERANCE * max(1, abs(number)) * 2
-    assert MLFLOW.right(b'{"predictions": [%r]}' % near, [number])
-    assert not MLFLOW.right(b'{"predictions": [%r]}' % far, [number])
+    assert MLFLOW.is_right(b'{"predictions": [%r]}' % near, [number])
+    assert not MLFLOW.is_right(b'{"predictions": [%r]}' % far, [number])
 
 
 @pytest.mark.parametrize("answer", [b'{"predictions": ["2.5"]}', b'{"predictions": [null]}', b'{"predictions": [NaN]}'])
 def test_what_is_no_number_is_no_answer_of_a_regressor(answer: bytes) -> None:
-    assert not MLFLOW.right(answer, [2.5])
+    assert not MLFLOW.is_right(answer, [2.5])

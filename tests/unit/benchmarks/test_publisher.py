@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import publisher
-from benchmarks.publisher import predictions
+from benchmarks.publisher import pull_predictions
 from benchmarks.storage import BUCKET
 from modelserve_control.local import emulators, resources
 from modelserve_control.local.resources import Names
@@ -32,11 +32,14 @@ def answer(host: str, *ids: str) -> None:
 def test_a_redelivered_prediction_is_counted_once_and_an_older_one_not_at_all(host: str) -> None:
     answer(host, "1", "older", "2", "1", "3")
     with resources.subscriber(host) as subscriber:
-        found = [own for own, _ in predictions(subscriber, NAMES.predictions_pull, {"1", "2", "3"})]
+        found = [own for own, _ in pull_predictions(subscriber, NAMES.predictions_pull, {"1", "2", "3"})]
     assert sorted(found) == ["1", "2", "3"]
 
 
 def test_predictions_that_do_not_come_are_numbered(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "LONGEST", -1.0)
-    with resources.subscriber(host) as subscriber, pytest.raises(publisher.Wrong, match="0 of 2 predictions came"):
-        list(predictions(subscriber, NAMES.predictions_pull, {"1", "2"}))
+    with (
+        resources.subscriber(host) as subscriber,
+        pytest.raises(publisher.WrongPrediction, match="0 of 2 predictions came"),
+    ):
+        list(pull_predictions(subscriber, NAMES.predictions_pull, {"1", "2"}))

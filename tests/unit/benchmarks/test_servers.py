@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.model import RECIPES
 from benchmarks.protocols import Protocol
-from benchmarks.servers import OTHERS, OWN, PEERS, Server, chosen
-from benchmarks.storage import FORMS
+from benchmarks.servers import OWN, PEER_SERVERS, PEERS, Server, select_servers
+from benchmarks.storage import RUNTIMES
 
 ROWS = [{"contract": "one_year", "tenure": 41, "monthlycharges": 79.85}]
-EVERY = (*OWN, *OTHERS)
+EVERY = (*OWN, *PEER_SERVERS)
 
 
 def names(servers: tuple[Server, ...]) -> list[str]:
@@ -21,21 +21,21 @@ def names(servers: tuple[Server, ...]) -> list[str]:
 
 
 def test_peers_are_measured_only_when_asked_for() -> None:
-    assert chosen("none") == OWN
-    assert chosen("all") == EVERY
-    assert names(chosen("flask,bentoml")) == [*names(OWN), "bentoml", "flask"]
+    assert select_servers("none") == OWN
+    assert select_servers("all") == EVERY
+    assert names(select_servers("flask,bentoml")) == [*names(OWN), "bentoml", "flask"]
 
 
 def test_an_unknown_peer_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"no such peer: nothing; there are mlflow, mlserver"):
-        chosen("flask,nothing")
+    with pytest.raises(ValueError, match=r"unknown peer: nothing; choose from mlflow, mlserver"):
+        select_servers("flask,nothing")
 
 
 def test_every_server_has_a_name_of_its_own() -> None:
     assert len(set(names(EVERY))) == len(EVERY)
 
 
-@pytest.mark.parametrize("server", OTHERS, ids=lambda server: server.name)
+@pytest.mark.parametrize("server", PEER_SERVERS, ids=lambda server: server.name)
 def test_a_peer_is_pinned_with_hashes_and_names_no_index(server: Server) -> None:
     assert server.peer is not None
     text = (PEERS / server.peer / "requirements.txt").read_text()
@@ -44,7 +44,7 @@ def test_a_peer_is_pinned_with_hashes_and_names_no_index(server: Server) -> None
     assert not re.search(r"index-url|https?://|find-links", text)
 
 
-@pytest.mark.parametrize("server", OTHERS, ids=lambda server: server.name)
+@pytest.mark.parametrize("server", PEER_SERVERS, ids=lambda server: server.name)
 def test_a_peer_reads_the_model_with_our_own_packages(server: Server) -> None:
     ours = pins((PEERS.parents[1] / "requirements.txt").read_text())
     theirs = pins((PEERS / str(server.peer) / "requirements.txt").read_text())
@@ -69,12 +69,12 @@ def test_another_label_is_a_wrong_answer(server: Server) -> None:
         {"outputs": [{"data": ["no"]}]},
         ["no"],
     ]
-    right = [server.protocol.right(json.dumps(answer).encode(), ["no"]) for answer in answers]
+    right = [server.protocol.is_right(json.dumps(answer).encode(), ["no"]) for answer in answers]
     assert right.count(True) == 1
     found = json.dumps(answers[right.index(True)]).encode()
-    assert not server.protocol.right(found, ["yes"])
-    assert not server.protocol.right(found, ["no", "no"])
-    assert not server.protocol.right(b"not JSON", ["no"])
+    assert not server.protocol.is_right(found, ["yes"])
+    assert not server.protocol.is_right(found, ["no", "no"])
+    assert not server.protocol.is_right(b"not JSON", ["no"])
 
 
 @pytest.mark.parametrize("server", EVERY, ids=lambda server: server.name)
@@ -85,8 +85,8 @@ def test_a_server_does_not_know_which_model_it_serves(server: Server) -> None:
 
 @pytest.mark.parametrize("server", EVERY, ids=lambda server: server.name)
 def test_a_server_reads_the_alias_of_its_form_or_the_directory(server: Server) -> None:
-    assert ("{uri}" in server.settings.values()) == (server.form is not None)
+    assert ("{uri}" in server.settings.values()) == (server.runtime is not None)
 
 
 def test_there_is_a_server_for_every_form() -> None:
-    assert {server.form for server in EVERY if server.form} == set(FORMS)
+    assert {server.runtime for server in EVERY if server.runtime} == set(RUNTIMES)

@@ -1,30 +1,17 @@
-"""Which form of a model is published how, and what is said when it cannot be."""
+"""Each runtime of a model is published under its own name."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.storage import COMPILED_FORM, FORMS, NATIVE_FORM, NotPublished, Store, compile_option
-
-OLD, NEW = "Usage: modelserve publish\n  --name TEXT", "Usage: modelserve publish\n  --compile [auto|require|never]"
+from benchmarks.storage import COMPILED_RUNTIME, RUNTIMES, NotPublished, Store
 
 
-def test_each_form_is_asked_for_where_the_command_knows_how() -> None:
-    assert compile_option(NEW, NATIVE_FORM) == ["--compile", "never"]
-    assert compile_option(NEW, COMPILED_FORM) == ["--compile", "require"]
-
-
-def test_a_command_without_the_option_publishes_native_and_says_so_of_compiled() -> None:
-    assert compile_option(OLD, NATIVE_FORM) == []
-    with pytest.raises(NotPublished, match="has no --compile"):
-        compile_option(OLD, COMPILED_FORM)
-
-
-def test_every_form_has_a_name_of_its_own() -> None:
+def test_every_runtime_has_its_own_name() -> None:
     store = Store("", "churn")
-    assert len({store.uri(form) for form in FORMS}) == len(FORMS)
+    assert len({store.uri(runtime) for runtime in RUNTIMES}) == len(RUNTIMES)
 
 
-def test_a_form_that_was_refused_says_why_when_it_is_asked_for() -> None:
+def test_the_uri_of_a_runtime_that_was_not_published_raises_the_reason() -> None:
     with pytest.raises(NotPublished, match="column 3 differs"):
-        Store("", "churn", {COMPILED_FORM: "column 3 differs"}).uri(COMPILED_FORM)
+        Store("", "churn", {COMPILED_RUNTIME: "column 3 differs"}).uri(COMPILED_RUNTIME)

@@ -11,7 +11,7 @@ from benchmarks.figures import Results
 from benchmarks.report import verdict_line
 from benchmarks.servers import COMPILED, LIMIT, NAIVE, NATIVE
 from benchmarks.verdicts import Verdict
-from unit.benchmarks.results import ACTIVATION, FIGURES, made
+from unit.benchmarks.results import ACTIVATION, FIGURES, make_results
 
 # Exactly at the bounds that the figures of the limit set.
 COMPILED_FIGURES = {"start": 0.8, "p50": 1.2, "p99": 1.0, "rate": 500.0, "bulk": 360.0, "memory": 60.0}
@@ -19,7 +19,7 @@ COMPILED_FIGURES = {"start": 0.8, "p50": 1.2, "p99": 1.0, "rate": 500.0, "bulk":
 
 @pytest.fixture
 def results() -> Results:
-    return made()
+    return make_results()
 
 
 @pytest.fixture
@@ -31,25 +31,29 @@ def fast(results: Results) -> Results:
     return results
 
 
-def missed(found: Sequence[Verdict]) -> set[str]:
-    return {verdict.target.partition(",")[0] for verdict in found if not verdict.met}
+def missed_targets(found: Sequence[Verdict]) -> set[str]:
+    return {verdict.target.partition(",")[0] for verdict in found if not verdict.is_met}
 
 
 def test_native_is_held_against_naive_the_best_batching_peer_and_its_own_steady_state(results: Results) -> None:
-    assert missed(verdicts.native(results)) == {"requests/s", "p99 while versions are activated"}
+    assert missed_targets(verdicts.native_verdicts(results)) == {"requests/s", "p99 while versions are activated"}
     results.rounds[NATIVE] = [FIGURES | {"p50": 6.31, "rate": 200.0, "bulk": 89.0}]
-    assert missed(verdicts.native(results)) == {"p50", "100-row requests/s", "p99 while versions are activated"}
+    assert missed_targets(verdicts.native_verdicts(results)) == {
+        "p50",
+        "100-row requests/s",
+        "p99 while versions are activated",
+    }
 
 
 def test_without_batching_peers_nothing_is_said_about_them(results: Results) -> None:
     del results.rounds["bentoml"]
-    assert missed(verdicts.native(results)) == {"p99 while versions are activated"}
-    assert len(verdicts.native(results)) == 5
+    assert missed_targets(verdicts.native_verdicts(results)) == {"p99 while versions are activated"}
+    assert len(verdicts.native_verdicts(results)) == 5
 
 
 def test_compiled_is_held_against_hello_world_and_its_own_steady_state(fast: Results) -> None:
-    assert len(verdicts.compiled(fast)) == 7
-    assert missed(verdicts.compiled(fast)) == set()
+    assert len(verdicts.compiled_verdicts(fast)) == 7
+    assert missed_targets(verdicts.compiled_verdicts(fast)) == set()
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_compiled_is_held_against_hello_world_and_its_own_steady_state(fast: Res
 )
 def test_compiled_misses_a_target_alone(fast: Results, figure: str, value: float, target: str) -> None:
     fast.rounds[COMPILED] = [COMPILED_FIGURES | {figure: value}]
-    assert missed(verdicts.compiled(fast)) == {target}
+    assert missed_targets(verdicts.compiled_verdicts(fast)) == {target}
 
 
 @pytest.mark.parametrize(
@@ -77,18 +81,18 @@ def test_a_figure_is_told_without_an_exponent(value: float, said: str) -> None:
 def test_compiled_is_ten_times_as_fast_as_the_best_peer_batching_or_not(fast: Results) -> None:
     del fast.missing["flask"]
     fast.rounds["flask"] = [FIGURES | {"rate": 50.0}]
-    assert missed(verdicts.compiled(fast)) == set()
+    assert missed_targets(verdicts.compiled_verdicts(fast)) == set()
     fast.rounds["flask"] = [FIGURES | {"rate": 50.1}]
-    assert missed(verdicts.compiled(fast)) == {"requests/s"}
+    assert missed_targets(verdicts.compiled_verdicts(fast)) == {"requests/s"}
 
 
 def test_nothing_is_said_without_the_server_it_is_compared_with(fast: Results) -> None:
     fast.missing |= {NAIVE: "It stopped.", LIMIT: "It stopped."}
-    assert (verdicts.native(fast), verdicts.compiled(fast)) == ([], [])
+    assert (verdicts.native_verdicts(fast), verdicts.compiled_verdicts(fast)) == ([], [])
 
 
 def test_one_failed_request_at_an_activation_misses_the_target() -> None:
-    assert missed(verdicts.activation(ACTIVATION | {"failed": 1.0, "activation_p99": 10.0})) == {
+    assert missed_targets(verdicts.activation_verdicts(ACTIVATION | {"failed": 1.0, "activation_p99": 10.0})) == {
         "failed requests while versions are activated"
     }
 
@@ -99,8 +103,8 @@ BODIES = {"json_p99": 50.0, "parquet_p99": 50.0, "peak": 1024.0, "late": 0.0, "a
 @pytest.mark.parametrize(
     ("figure", "value", "target"),
     [
-        ("json_p99", 50.1, "p99 of one-row requests beside one largest JSON body"),
-        ("parquet_p99", 50.1, "p99 of one-row requests beside one largest Parquet body"),
+        ("json_p99", 50.1, "p99 of one-row requests with one largest JSON body"),
+        ("parquet_p99", 50.1, "p99 of one-row requests with one largest Parquet body"),
         ("peak", 1025.0, "memory with 80 largest bodies at once"),
         ("late", 1.0, "of 80 largest bodies neither answered nor refused at once"),
     ],
@@ -109,6 +113,6 @@ def test_the_largest_bodies_are_held_to_what_an_instance_has(
     fast: Results, figure: str, value: float, target: str
 ) -> None:
     fast.bodies[COMPILED] = BODIES
-    assert (missed(verdicts.compiled(fast)), len(verdicts.compiled(fast))) == (set(), 11)
+    assert (missed_targets(verdicts.compiled_verdicts(fast)), len(verdicts.compiled_verdicts(fast))) == (set(), 11)
     fast.bodies[COMPILED] = BODIES | {figure: value}
-    assert missed(verdicts.compiled(fast)) == {target}
+    assert missed_targets(verdicts.compiled_verdicts(fast)) == {target}

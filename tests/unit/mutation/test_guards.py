@@ -1,4 +1,4 @@
-"""The list of guards fits the code and the tests, and what a run is taken for is what happened."""
+"""The list of guards matches the code and the tests, and a run reports its outcome correctly."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_guard_that_is_not_there_or_comes_twice_is_an_error() -> None:
     guard = Guard("g", "f.py", "a == b", "True", ["t"])
     assert guard.remove("if a == b:") == "if True:"
     for text in ("if a != b:", "a == b or a == b"):
-        with pytest.raises(ListError, match=r"g: its code stands [02] times in f\.py, not once"):
+        with pytest.raises(ListError, match=r"g: its code occurs [02] times in f\.py, not once"):
             guard.remove(text)
     with pytest.raises(ListError, match="no guard other"):
         select([guard], ["other"])
@@ -60,12 +60,12 @@ def test_only_a_failing_test_has_noticed(tmp_path: Path, case: str) -> None:
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     (tmp_path / "test_planted.py").write_text(text)
     found = Copy(tmp_path).test(["test_planted.py"], 3 if case == "hanging" else 60)
-    assert found.red == red
-    assert found.said.startswith(said)
+    assert found.failed_test == red
+    assert found.reason.startswith(said)
 
 
 def test_what_was_removed_is_back_afterwards(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("a == b")
-    with Copy(tmp_path).without(Guard("g", "f.py", "a == b", "True", ["t"])):
+    with Copy(tmp_path).remove_guard(Guard("g", "f.py", "a == b", "True", ["t"])):
         assert (tmp_path / "f.py").read_text() == "True"
     assert (tmp_path / "f.py").read_text() == "a == b"

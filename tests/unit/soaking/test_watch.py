@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from soaking.load import Seen
+from soaking.load import Observations
 from soaking.report import Report
 from soaking.watch import Moment, Watch, growth
 
@@ -27,7 +27,7 @@ def moments(kib_a_minute: float, descriptors: int = 0) -> list[Moment]:
 
 def findings(found: list[Moment]) -> list[str]:
     watch = Watch({"server": os.getpid()}, {"server 0": found})
-    seen = Seen(versions=Counter({"1": 1, "2": 1}))
+    seen = Observations(versions=Counter({"1": 1, "2": 1}))
     return Report(seen, watch, Counter(), MINUTES * 60).findings()
 
 
@@ -45,4 +45,4 @@ def test_what_grows_is_named_with_its_slope(kib_a_minute: float) -> None:
 
 
 def test_descriptors_that_stay_are_named() -> None:
-    assert findings(moments(0, descriptors=20)) == ["server 0 has 7 descriptors more"]
+    assert findings(moments(0, descriptors=20)) == ["server 0 has 7 more descriptors"]

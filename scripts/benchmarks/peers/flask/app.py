@@ -1,4 +1,4 @@
-"""A Flask application around pyfunc, as blog posts have it."""
+"""A Flask application with pyfunc, as in blog posts."""
 
 import os
 

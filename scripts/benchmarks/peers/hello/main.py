@@ -1,4 +1,4 @@
-"""The limit: the host itself, answering a constant."""
+"""The limit: functions-framework with a constant answer."""
 
 import functions_framework.aio
 from starlette.requests import Request

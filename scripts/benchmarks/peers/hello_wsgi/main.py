@@ -1,4 +1,4 @@
-"""The host in its default mode, answering a constant."""
+"""functions-framework in its default mode with a constant answer."""
 
 import flask
 import functions_framework

@@ -1,16 +1,16 @@
-"""A LitServe server with batching, after its own examples: `python server.py PORT`."""
+"""A LitServe server with batching, based on the examples of LitServe: `python server.py PORT`."""
 
 import os
 import sys
 from itertools import islice
 from typing import Any
 
-import litserve  # type: ignore[import-not-found]  # it lives in the peer's own environment
+import litserve  # type: ignore[import-not-found]  # it is installed in the peer's own environment
 import mlflow.pyfunc
 import pandas as pd
 
 
-class Scorer(litserve.LitAPI):  # type: ignore[misc]  # for want of its types, see above
+class Scorer(litserve.LitAPI):  # type: ignore[misc]  # its types are not installed
     def setup(self, device: str) -> None:
         self.model = mlflow.pyfunc.load_model(os.environ["MODEL"])
 

@@ -1,4 +1,4 @@
-"""What the tutorials do: load with pyfunc when the module is imported, build a DataFrame from the body, predict."""
+"""The way of the tutorials: load with pyfunc on import, build a DataFrame from the body, predict."""
 
 import os
 
@@ -10,6 +10,6 @@ model = mlflow.pyfunc.load_model(os.environ["MODEL"])
 
 
 @functions_framework.http
-def predict(request):  # type: ignore[no-untyped-def]  # as a tutorial has it
+def predict(request):  # type: ignore[no-untyped-def]  # as in a tutorial
     frame = pd.DataFrame(request.get_json()["dataframe_records"])
     return {"predictions": model.predict(frame).tolist()}

@@ -1,6 +1,6 @@
-"""The limit of the worker: it pulls, publishes one message for each and acks, with the same clients, and scores nothing.
+"""The limit of the worker: pull a message, publish one message for it and ack it, with the same clients and without scoring.
 
-What it publishes is known before: ROWS has the rows that come and their labels. PORT says that it listens.
+The file ROWS has the expected rows and their labels. The server on PORT answers health checks.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from modelserve.events.results import prediction_id
 from modelserve.events.subscriber import Inbox
 
 METHOD = "/google.pubsub.v1.Publisher/Publish"
-LEASED = 1_000  # as MAX_LEASED_MESSAGES is by default
-AT_ONCE = 100  # requests, as of `modelserve.events.publisher`
-PATIENCE = 5.0  # seconds
+MAX_LEASED_MESSAGES = 1_000  # the default of the setting
+MAX_REQUESTS = 100  # at once, as in `modelserve.events.publisher`
+DRAIN_SECONDS = 5.0
 
 rows = json.loads(Path(os.environ["ROWS"]).read_text())
 known = {json.dumps(row).encode(): label for row, label in zip(rows["rows"], rows["expected"], strict=True)}
@@ -43,28 +43,28 @@ async def main() -> None:
     publish = channel.unary_unary(
         METHOD, request_serializer=Request.SerializeToString, response_deserializer=Answer.FromString
     )
-    free = asyncio.Semaphore(AT_ONCE)
+    free = asyncio.Semaphore(MAX_REQUESTS)
     tasks = set[asyncio.Task[None]]()
 
-    async def pass_on(group: Sequence[Any]) -> None:
+    async def forward(group: Sequence[Any]) -> None:
         async with free:
             await publish(Request(topic=topic, messages=list(map(event, group))))
         for pulled in group:
             pulled.ack()
             inbox.finished(pulled)
 
-    def take(arrived: list[Any]) -> None:
+    def forward_all(arrived: list[Any]) -> None:
         """A request holds messages of one ordering key only."""
         for group in [[one] for one in arrived] if ordered else [arrived]:
-            task = loop.create_task(pass_on(group))
+            task = loop.create_task(forward(group))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-    inbox = Inbox(loop, take, PATIENCE)
+    inbox = Inbox(loop, forward_all, DRAIN_SECONDS)
     SubscriberClient().subscribe(
         os.environ["SUBSCRIPTION"],
         callback=inbox.finished,
-        flow_control=types.FlowControl(max_messages=LEASED),
+        flow_control=types.FlowControl(max_messages=MAX_LEASED_MESSAGES),
         scheduler=inbox,
     )
     async with await asyncio.start_server(answer, "127.0.0.1", int(os.environ["PORT"])):
