@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature, from_mlmodel
-from modelserve_control.compile import Compiled, Report, compile, generated, verify
+from modelserve_control.compile import CompiledModel, Report, compile, generate_batches, verify
 
 TEXTS = ["contract", "payment"]
 NUMBERS = ["tenure", "monthly", "total"]
@@ -25,7 +25,7 @@ ROWS = 10_000
 
 @dataclass(frozen=True)
 class Proof:
-    compiled: Compiled
+    compiled: CompiledModel
     report: Report
     signature: Signature
     batch: Batch
@@ -107,7 +107,9 @@ def prove(model: Any, table: pd.DataFrame, target: Any = None, rows: int = ROWS)
     signature = signature_of(table)
     compiled = compile(model, signature)
     batch = batch_of(signature, table)
-    report = verify(model, signature, compiled, [("the sample", batch), *generated(signature, compiled, batch, rows)])
+    report = verify(
+        model, signature, compiled, [("the sample", batch), *generate_batches(signature, compiled, batch, rows)]
+    )
     assert report.mismatch is None, report.mismatch
     assert report.flips == 0
     assert report.rows >= rows

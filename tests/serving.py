@@ -23,7 +23,7 @@ from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common import processes
 from modelserve_control.common.processes import SOURCES, Child
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.publish import files, upload
+from modelserve_control.publish.publish import file_entries, upload
 from modelserve_control.registry.promote import promote
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def published(
     draft = Manifest(
         name,
         "1",
-        tuple(files(directory)),
+        tuple(file_entries(directory)),
         signature=config.signature,
         runtime=runtime,
         environment=config.environment,

@@ -13,8 +13,8 @@ from command_line import CommandLine
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.publish import files, upload
-from modelserve_control.registry.catalog import opened
+from modelserve_control.publish.publish import file_entries, upload
+from modelserve_control.registry.catalog import open_store
 
 NUMBERS = itertools.count(1)
 
@@ -39,13 +39,13 @@ def objects(command: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
     """The same store, opened here."""
     for name, value in command.environment.items():
         monkeypatch.setenv(name, value)
-    with opened(command.store, new=True) as found:
+    with open_store(command.store, new=True) as found:
         yield found
 
 
 def put(objects: Objects, name: str, directory: Path) -> str:
     """Publishes a directory as it is, with the command's own upload; its version."""
-    draft = Manifest(name, "1", tuple(files(directory)))
+    draft = Manifest(name, "1", tuple(file_entries(directory)))
     with open("/dev/null", "w") as nowhere:
         return upload(objects, draft, directory, Lines(nowhere)).version
 

@@ -15,7 +15,7 @@ from modelserve_control.registry.promote import promote
 
 def flip(store: str, name: str, seconds: float, count: int) -> None:
     """The first move comes `seconds` after one line on stdin, the others follow at the same interval."""
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         now, _ = catalog.alias(objects, name, "champion")
         place = VERSIONS.index(now.version)
         print("ready", flush=True)

@@ -151,7 +151,7 @@ class Load:
     def flip(self) -> None:
         os.environ["STORAGE_EMULATOR_HOST"] = self.site.storage
         versions = tuple(FACTORS)
-        with catalog.opened(self.site.store) as objects:
+        with catalog.open_store(self.site.store) as objects:
             while not self.over.wait(FLIP_SECONDS):
                 promote(objects, NAME, versions[self.seen.flips % len(versions)], "champion")
                 self.seen.flips += 1

@@ -86,13 +86,13 @@ def publish(
     load and score its sample first. Publishing the same bytes twice makes two versions.
     """
     from modelserve_control.common.progress import progress
-    from modelserve_control.publish.publish import Order
+    from modelserve_control.publish.publish import PublishOptions
     from modelserve_control.publish.publish import publish as run
     from modelserve_control.registry import catalog
 
-    order = Order(source, name, alias, data, trust, presentation(**presented), mode, merge)
-    with catalog.opened(store, new=True) as objects:
-        return run(objects, order, progress())
+    publish_options = PublishOptions(source, name, alias, data, trust, presentation(**presented), mode, merge)
+    with catalog.open_store(store, new=True) as objects:
+        return run(objects, publish_options, progress())
 
 
 def presentation(positive_class: str | None, threshold: float | None, label: str | None) -> Mapping[str, Any]:
@@ -126,7 +126,7 @@ def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any
     from modelserve_control.registry import catalog
     from modelserve_control.registry.promote import promote as run
 
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return run(objects, name, version, alias, reason)
 
 
@@ -141,7 +141,7 @@ def rollback(name: str, store: str, alias: str, reason: str) -> Any:
     from modelserve_control.registry import catalog
     from modelserve_control.registry.promote import rollback as run
 
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return run(objects, name, alias, reason)
 
 
@@ -154,7 +154,7 @@ def versions(name: str, store: str) -> Any:
     from modelserve_control.registry import catalog
     from modelserve_control.registry.show import versions as run
 
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return run(objects, name)
 
 
@@ -167,7 +167,7 @@ def show(what: str, store: str) -> Any:
     from modelserve_control.registry import catalog
     from modelserve_control.registry.show import show as run
 
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return run(objects, what)
 
 
@@ -186,7 +186,7 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
     from modelserve_control.registry import catalog
     from modelserve_control.registry.delete import delete as run
 
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return run(objects, name, version, incomplete)
 
 
@@ -274,12 +274,12 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
     The schema follows from the version's signature. NAME alone is NAME@champion.
     """
     from modelserve_control.common.progress import progress
-    from modelserve_control.publish.schema import Fields
+    from modelserve_control.publish.schema import EventFields
     from modelserve_control.publish.schema import schema as run
     from modelserve_control.registry import catalog
 
-    with catalog.opened(store) as objects:
-        return run(objects, what, part, Fields(**fields), progress())
+    with catalog.open_store(store) as objects:
+        return run(objects, what, part, EventFields(**fields), progress())
 
 
 @main.command()
@@ -295,5 +295,5 @@ def doctor(what: str, store: str) -> Any:
     from modelserve_control.deploy.doctor import doctor as run
     from modelserve_control.registry import catalog
 
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return run(objects, what)

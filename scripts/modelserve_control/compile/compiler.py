@@ -1,4 +1,4 @@
-"""A fitted model as one ONNX graph: a tensor per column in, a tensor per method out."""
+"""Compile a fitted model to one ONNX graph with one input tensor per column and one output tensor per method."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from modelserve.schema.types import Boolean, Kind, Real, String, Whole
 from modelserve_control.compile.errors import CannotCompile, refuse
 from modelserve_control.compile.onnx.features import Features, Part
 from modelserve_control.compile.onnx.graph import TYPES, Graph, Methods
-from modelserve_control.compile.onnx.heads import classes_of
+from modelserve_control.compile.onnx.heads import class_labels
 from modelserve_control.compile.onnx.packing import pack
 from modelserve_control.compile.registry import predict
 
-ROOMS: Final = (
+ESTIMATOR_MODULES: Final = (
     "transformers.encoders",
     "transformers.imputers",
     "transformers.scalers",
@@ -48,68 +48,68 @@ NUMPY_TYPES: Final = {"O": "string", "i": "int64", "f": "double", "b": "bool"}
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A method. `kind` is "double", "string", "int64" or "bool"; (rows,), or (rows, classes or outputs)."""
+    """The tensor of a method, (rows,) or (rows, classes or outputs). `kind` is "double", "string", "int64" or "bool"."""
 
     name: str
     kind: str
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledModel:
     model: onnx.ModelProto
-    """A tensor per column: what `mlflow.onnx` loads."""
+    """The graph for `mlflow.onnx`, with one tensor per column."""
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
 
     @cached_property
-    def served(self) -> bytes:
-        """The same, packed: what this kit serves."""
+    def packed_model(self) -> bytes:
+        """The packed graph, which this kit serves."""
         packed = pack(self.model, self.inputs, {output.name: output.kind for output in self.outputs})
         return packed.SerializeToString()
 
     def metadata(self) -> Mapping[str, Any]:
-        """What the manifest keeps."""
+        """For the manifest."""
         return {
             "inputs": [asdict(column) for column in self.inputs],
             "outputs": [asdict(output) for output in self.outputs],
         }
 
 
-def compile(model: Any, signature: Signature) -> Compiled:  # the package's one verb
-    """`model` is a fitted scikit-learn estimator or Pipeline, or of an interface like theirs.
+def compile(model: Any, signature: Signature) -> CompiledModel:
+    """`model` is a fitted estimator or Pipeline with the interface of scikit-learn. The result is not verified yet.
 
-    Raises CannotCompile with one sentence. What it returns still has to be verified.
+    Raises CannotCompile.
     """
-    for room in ROOMS:
-        importlib.import_module(f"modelserve_control.compile.{room}")
-    inputs = tuple(map(input_of, signature.columns))
+    for module in ESTIMATOR_MODULES:
+        importlib.import_module(f"modelserve_control.compile.{module}")
+    inputs = tuple(map(make_input, signature.columns))
     graph = Graph()
-    features = Features(tuple(part_of(column) for column in inputs), signature.names if signature.named else None)
+    features = Features(tuple(make_part(column) for column in inputs), signature.names if signature.named else None)
     check_names(model, features)
     try:
         methods = predict(graph, model, features)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise refuse(model, f"has a form that is not known here ({type(error).__name__}: {error})") from error
-    outputs = outputs_of(model, methods)
+        raise refuse(model, f"has an unknown form ({type(error).__name__}: {error})") from error
+    outputs = make_outputs(model, methods)
     infos = [helper.make_tensor_value_info(i.name, TYPES[i.kind], [None, i.width]) for i in inputs]
     inputs = tuple(replace(column, lower=column.name in graph.lowered) for column in inputs)
     check_lowered(graph)
     made = graph.model(infos, {output.name: (methods[output.name], output.kind) for output in outputs})
-    return Compiled(made, inputs, outputs)
+    return CompiledModel(made, inputs, outputs)
 
 
-def input_of(column: Column) -> Input:
+def make_input(column: Column) -> Input:
     kind, nullable = column.kind, not column.required
     if isinstance(kind, Tensor):
-        return tensor_input(column, kind)
+        return make_tensor_input(column, kind)
     if isinstance(kind, String):
         return Input(column.name, "string", nullable=nullable)
     if isinstance(kind, (Whole, Real, Boolean)):
         return Input(column.name, "double", nullable=nullable, exact_integers=is_long(kind))
-    raise CannotCompile(f"The column {column.name} is of a type ({kind.name}) that has no compiled form.")
+    raise CannotCompile(f"The column {column.name} has the type {kind.name}, which has no compiled form.")
 
 
-def tensor_input(column: Column, kind: Tensor) -> Input:
+def make_tensor_input(column: Column, kind: Tensor) -> Input:
     if len(kind.shape) != 1 or kind.shape[0] < 1 or kind.dtype.kind not in "fiub":
         raise CannotCompile(f"The tensor {column.name} is not a table of numbers with a fixed number of columns.")
     return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
@@ -119,7 +119,7 @@ def is_long(kind: Kind) -> bool:
     return isinstance(kind, Whole) and kind.high > 1 << 53
 
 
-def part_of(column: Input) -> Part:
+def make_part(column: Input) -> Part:
     return Part(column.name, column.width, column.kind == "string", column.nullable)
 
 
@@ -128,33 +128,33 @@ def check_lowered(graph: Graph) -> None:
         users = {node.op_type for node in graph.nodes if name in node.input}
         if users - {"Reshape", "Equal"}:
             raise CannotCompile(
-                f"The column {name} is used in lower case by a vectorizer and as it is by another step."
+                f"A vectorizer uses the column {name} in lower case, but another step uses it unchanged."
             )
 
 
 def check_names(model: Any, features: Features) -> None:
-    """A pipeline that does not begin with a ColumnTransformer insists on its columns' order."""
+    """A model that does not start with a ColumnTransformer requires the order of its columns."""
     first = model.steps[0][1] if type(model) is Pipeline else model
     fitted = getattr(first, "feature_names_in_", None)
     if fitted is None or features.names is None or type(first).__name__ == "ColumnTransformer":
         return
     if list(fitted) != list(features.names):
-        raise refuse(first, "was fitted on other columns, or in another order, than the signature has")
+        raise refuse(first, "was fitted on other columns than the signature has, or in another order")
 
 
-def outputs_of(model: Any, methods: Methods) -> tuple[Output, ...]:
-    """Raises CannotCompile when a method of the model has not been written."""
+def make_outputs(model: Any, methods: Methods) -> tuple[Output, ...]:
+    """Raises CannotCompile if a method of the model is missing."""
     expected = [name for name in METHODS if hasattr(model, name)]
     absent = [name for name in expected if name not in methods]
     if absent or "predict" not in expected:
-        raise refuse(final(model), f"has no compiled {absent[0] if absent else 'predict'}")
-    return tuple(Output(name, kind_of(model, name)) for name in expected)
+        raise refuse(last_step(model), f"has no compiled {absent[0] if absent else 'predict'}")
+    return tuple(Output(name, output_kind(model, name)) for name in expected)
 
 
-def kind_of(model: Any, method: str) -> str:
+def output_kind(model: Any, method: str) -> str:
     classifies = method == "predict" and getattr(model, "classes_", None) is not None
-    return NUMPY_TYPES[classes_of(final(model)).dtype.kind] if classifies else "double"
+    return NUMPY_TYPES[class_labels(last_step(model)).dtype.kind] if classifies else "double"
 
 
-def final(model: Any) -> Any:
-    return final(model.steps[-1][1]) if type(model) is Pipeline else model
+def last_step(model: Any) -> Any:
+    return last_step(model.steps[-1][1]) if type(model) is Pipeline else model

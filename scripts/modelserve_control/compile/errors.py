@@ -1,10 +1,10 @@
-"""Why a model stays native."""
+"""The reason why a model stays native."""
 
 from __future__ import annotations
 
 
 class CannotCompile(Exception):
-    """`reason` is one sentence that names the estimator and what stands in the way."""
+    """`reason` is one sentence that names the estimator or the column."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,9 +1,9 @@
-"""Which function writes which estimator. Exact classes only: a subclass may override anything."""
+"""The compile function of each estimator class. Subclasses do not count, because they may override anything."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features
@@ -13,7 +13,6 @@ Transform = Callable[[Graph, Any, Features], Features]
 Predict = Callable[[Graph, Any, Features], Methods]
 TRANSFORMS: Final[dict[type, Transform]] = {}
 PREDICTORS: Final[dict[type, Predict]] = {}
-Written = TypeVar("Written", Transform, Predict)
 
 
 def transforms(*kinds: type) -> Callable[[Transform], Transform]:
@@ -33,7 +32,7 @@ def predicts(*kinds: type) -> Callable[[Predict], Predict]:
 
 
 def transform(graph: Graph, model: Any, features: Features) -> Features:
-    """The features behind a fitted transformer. Raises CannotCompile."""
+    """The output of a fitted transformer. Raises CannotCompile."""
     if type(model) not in TRANSFORMS:
         raise refuse(model, "has no compiled form")
     return TRANSFORMS[type(model)](graph, model, features)
@@ -45,5 +44,5 @@ def predict(graph: Graph, model: Any, features: Features) -> Methods:
         raise refuse(model, "has no compiled form")
     expected = getattr(model, "n_features_in_", features.width)
     if features.names is None and expected != features.width:
-        raise refuse(model, f"was fitted on {expected} columns and is given {features.width}")
+        raise refuse(model, f"was fitted on {expected} columns but gets {features.width}")
     return PREDICTORS[type(model)](graph, model, features)

@@ -121,7 +121,7 @@ def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool
 
 
 def _uri(text: str, bucket: str) -> str:
-    return version_ref.in_store(text, f"gs://{bucket}") if version_ref.SHORT.fullmatch(text) else text
+    return version_ref.version_uri(text, f"gs://{bucket}") if version_ref.SHORT_FORM.fullmatch(text) else text
 
 
 def _parse_setting(text: str) -> tuple[str, str]:

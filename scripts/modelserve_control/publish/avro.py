@@ -45,20 +45,20 @@ class Avro:
     def __init__(self) -> None:
         self._numbers = count(1)
 
-    def of(self, kind: Kind, place: str) -> Type:
+    def make_type(self, kind: Kind, place: str) -> Type:
         """The type of one value. Raises NoAvroForm naming `place`."""
         if isinstance(kind, Tensor):
-            made = self.of(kind.item, place)
+            made = self.make_type(kind.item, place)
             for _ in kind.shape:
                 made = array(made)
             return made
         if isinstance(kind, ListOf):
-            return array(self.of(kind.items, place))
+            return array(self.make_type(kind.items, place))
         if isinstance(kind, MapOf):
-            return {"type": "map", "values": self.of(kind.values, place)}
+            return {"type": "map", "values": self.make_type(kind.values, place)}
         if isinstance(kind, Fields):
             fields = {
-                name: optional(self.of(item, f"{place}.{name}"), required)
+                name: make_optional(self.make_type(item, f"{place}.{name}"), required)
                 for name, (item, required) in kind.fields.items()
             }
             return record(f"Record{next(self._numbers)}", fields)
@@ -73,7 +73,7 @@ def array(items: Type) -> Type:
     return {"type": "array", "items": items}
 
 
-def optional(made: Type, required: bool) -> Type:
+def make_optional(made: Type, required: bool) -> Type:
     return made if required else ["null", made]
 
 

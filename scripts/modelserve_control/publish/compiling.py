@@ -12,10 +12,10 @@ import yaml
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
-from modelserve_control.compile import CannotCompile, Compiled, Report, compile, generated, verify
+from modelserve_control.compile import CannotCompile, CompiledModel, Report, compile, generate_batches, verify
 
-FILE: Final = "model.onnx"
-SERVED: Final = "served.onnx"
+MODEL_FILE: Final = "model.onnx"
+PACKED_FILE: Final = "served.onnx"
 
 
 def add_compiled(
@@ -24,50 +24,52 @@ def add_compiled(
     """The manifest's description of the compiled runtime. Raises CannotCompile; then the directory is as it was."""
     if runtime.estimator is None:
         raise CannotCompile("Only estimators with scikit-learn's interface compile.")
-    for name in (FILE, SERVED):
-        if (directory / name).exists() and not from_here(directory / "MLmodel"):
+    for name in (MODEL_FILE, PACKED_FILE):
+        if (directory / name).exists() and not is_republished(directory / "MLmodel"):
             raise CannotCompile(f"The model has a file {name} of its own.")
     compiled = compile(runtime.estimator, signature)
-    report = verify(runtime.estimator, signature, compiled, batches(signature, compiled, sample))
+    report = verify(runtime.estimator, signature, compiled, verification_batches(signature, compiled, sample))
     if report.mismatch is not None:
         raise CannotCompile(f"The compiled form answers otherwise. {report.mismatch}")
-    (directory / FILE).write_bytes(compiled.model.SerializeToString())
-    (directory / SERVED).write_bytes(compiled.served)
+    (directory / MODEL_FILE).write_bytes(compiled.model.SerializeToString())
+    (directory / PACKED_FILE).write_bytes(compiled.packed_model)
     add_flavor(directory / "MLmodel", compiled)
     return description(compiled, runtime.classes, predict_fn, report)
 
 
-def from_here(path: Path) -> bool:
+def is_republished(path: Path) -> bool:
     """Whether the file is the compiled form of a version that is published again; it is made anew."""
     flavors = yaml.safe_load(path.read_text())["flavors"]
-    return bool(flavors.get("onnx", {}).get("data") == FILE and "sklearn" in flavors)
+    return bool(flavors.get("onnx", {}).get("data") == MODEL_FILE and "sklearn" in flavors)
 
 
-def batches(signature: Signature, compiled: Compiled, sample: Batch | None) -> Iterator[tuple[str, Batch]]:
+def verification_batches(
+    signature: Signature, compiled: CompiledModel, sample: Batch | None
+) -> Iterator[tuple[str, Batch]]:
     """The sample first, then rows that it does not show."""
     if sample is not None and sample.rows:
         yield "the sample", sample
-    yield from generated(signature, compiled, sample)
+    yield from generate_batches(signature, compiled, sample)
 
 
 def description(
-    compiled: Compiled, classes: Sequence[Any] | None, predict_fn: str, report: Report
+    compiled: CompiledModel, classes: Sequence[Any] | None, predict_fn: str, report: Report
 ) -> Mapping[str, Any]:
     found = dict(compiled.metadata())
     # The model's own method first: it is what a request without predict_method gets.
     found["outputs"] = sorted(found["outputs"], key=lambda output: str(output["name"]) != predict_fn)
     verified = {key: value for key, value in asdict(report).items() if key != "mismatch"}
-    return {"kind": "compiled", "file": SERVED, "classes": classes, "verified": verified, **found}
+    return {"kind": "compiled", "file": PACKED_FILE, "classes": classes, "verified": verified, **found}
 
 
-def add_flavor(path: Path, compiled: Compiled) -> None:
+def add_flavor(path: Path, compiled: CompiledModel) -> None:
     """So that `mlflow.onnx.load_model` finds the graph too; what MLflow itself would write (mlflow/onnx/__init__.py)."""
     mlmodel = yaml.safe_load(path.read_text())
     from importlib.metadata import version
 
     mlmodel["flavors"]["onnx"] = {
         "onnx_version": version("onnx"),
-        "data": FILE,
+        "data": MODEL_FILE,
         "providers": ["CPUExecutionProvider"],
         "onnx_session_options": None,
         "save_as_external_data": False,

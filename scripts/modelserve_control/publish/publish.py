@@ -28,11 +28,11 @@ from modelserve_control.registry import catalog, promote
 
 MLMODEL = "MLmodel"
 # Each lost race means that another publisher got a number, so this many rivals at once can pass.
-ATTEMPTS = 1_000
+MAX_ATTEMPTS = 1_000
 
 
 @dataclass(frozen=True)
-class Order:
+class PublishOptions:
     """What to publish, and how."""
 
     source: str
@@ -45,7 +45,7 @@ class Order:
     merge: str = "auto"
 
 
-def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
+def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict[str, Any]:
     """The new version, and the alias's move when one was asked for. Raises ServeError when refused."""
     check_model_name(order.name)
     if order.alias:
@@ -62,10 +62,10 @@ def publish(objects: Objects, order: Order, progress: Progress) -> dict[str, Any
             progress.say(
                 "the model had no signature; one was inferred from the sample and written into the copy's MLmodel"
             )
-        progress.say(compiled(validated))
+        progress.say(describe_runtime(validated))
         for warning in validated.warnings:
             progress.say(f"warning: {warning}")
-        draft = describe(order, fetched, validated)
+        draft = draft_manifest(order, fetched, validated)
         made = upload(objects, draft, fetched.directory, progress)
     result: dict[str, Any] = {"name": made.name, "version": made.version, "manifest_sha256": made.digest}
     result |= {"files": len(made.files), "bytes": sum(entry.size for entry in made.files)}
@@ -86,7 +86,7 @@ def refuse_without_bucket(objects: Objects, name: str) -> None:
         raise NotFound("There is no bucket of the name in --store; publishing makes none.") from error
 
 
-def compiled(validated: validation.Validated) -> str:
+def describe_runtime(validated: validation.ValidationResult) -> str:
     verified = validated.runtime.get("verified")
     if verified is None:
         return f"native: {validated.not_compiled}" if validated.not_compiled else "native, as asked for"
@@ -94,13 +94,13 @@ def compiled(validated: validation.Validated) -> str:
     return f"compiled, and verified on {rows:,} rows: greatest difference {difference:.1e}, no label differs"
 
 
-def describe(order: Order, fetched: source.Source, validated: validation.Validated) -> Manifest:
+def draft_manifest(order: PublishOptions, fetched: source.Source, validated: validation.ValidationResult) -> Manifest:
     """The manifest but for its number."""
     mlmodel = yaml.safe_load((fetched.directory / MLMODEL).read_text())
     return Manifest(
         name=order.name,
         version="1",
-        files=tuple(files(fetched.directory)),
+        files=tuple(file_entries(fetched.directory)),
         signature=validated.signature,
         runtime=validated.runtime,
         methods=validated.methods,
@@ -111,7 +111,7 @@ def describe(order: Order, fetched: source.Source, validated: validation.Validat
     )
 
 
-def files(directory: Path) -> list[FileEntry]:
+def file_entries(directory: Path) -> list[FileEntry]:
     found = []
     for path, _ in walk(str(directory)):
         sums = checksums.of_file(directory / path)
@@ -127,7 +127,7 @@ def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progres
         for entry in made.files:
             if entry.path != MLMODEL:
                 objects.create(f"{prefix}/{entry.path}", directory / entry.path, advance)
-    verify(objects, made)
+    verify_upload(objects, made)
     objects.write(manifest_name(made.name, made.version), made.to_bytes(), if_generation_match=0)
     progress.say(f"published {made.name} version {made.version}")
     return made
@@ -136,7 +136,7 @@ def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progres
 def take_number(objects: Objects, name: str, directory: Path, advance: Advance) -> str:
     """The first free number above all that were ever taken."""
     number = max(catalog.entries(objects, name), default=0)
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         number += 1
         try:
             objects.create(f"{version_prefix(name, str(number))}/{MLMODEL}", directory / MLMODEL, advance)
@@ -144,10 +144,10 @@ def take_number(objects: Objects, name: str, directory: Path, advance: Advance) 
             advance(-(directory / MLMODEL).stat().st_size)
         else:
             return str(number)
-    raise PreconditionFailed(f"{ATTEMPTS} other publishers of {name} were first; try again.")
+    raise PreconditionFailed(f"{MAX_ATTEMPTS} other publishers of {name} were first; try again.")
 
 
-def verify(objects: Objects, made: Manifest) -> None:
+def verify_upload(objects: Objects, made: Manifest) -> None:
     """The bucket holds exactly the files that were validated: each upload was checked, this also finds what else came."""
     prefix = version_prefix(made.name, made.version) + "/"
     stored = {info.name.removeprefix(prefix): info for info in objects.list(prefix)}

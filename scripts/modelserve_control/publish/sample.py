@@ -20,7 +20,7 @@ from modelserve.schema.types import MISSING
 ROWS = 5  # a warm-up needs one; a few show that the model takes several
 # A data file is the publisher's own, so its limits only keep a mistake from filling the memory.
 LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64, cells=1_000_000_000)
-EXAMPLE = "serving_input_example.json"  # MLflow 3 writes the input example also as a body of /invocations
+EXAMPLE_FILE = "serving_input_example.json"  # MLflow 3 writes the input example also as a body of /invocations
 
 
 def read(path: Path, signature: Signature | None) -> Payload:
@@ -45,9 +45,9 @@ def parse(value: Any, signature: Signature | None) -> Payload:
     return plain.parse(value, signature, LIMITS)
 
 
-def example(directory: Path) -> Path | None:
+def input_example(directory: Path) -> Path | None:
     """The model's own input example, if it was saved with one."""
-    path = directory / EXAMPLE
+    path = directory / EXAMPLE_FILE
     return path if path.is_file() else None
 
 
@@ -55,10 +55,10 @@ def records(table: Table) -> list[dict[str, Any]]:
     """The first rows as JSON records. Missing cells stay missing."""
     rows = range(min(table.rows, ROWS))
     names = table.columns.items()
-    return [{name: cell(values[row]) for name, values in names if values[row] is not MISSING} for row in rows]
+    return [{name: json_cell(values[row]) for name, values in names if values[row] is not MISSING} for row in rows]
 
 
-def cell(value: Any) -> Any:
+def json_cell(value: Any) -> Any:
     if isinstance(value, np.datetime64):
         return str(np.datetime_as_string(value))
     return predictions.plain(value)

@@ -20,14 +20,14 @@ from modelserve.store.trust import mlmodel
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import NoAvroForm
 from modelserve_control.common.progress import Progress
-from modelserve_control.publish.avro import Avro, Type, array, has_union, optional, record
+from modelserve_control.publish.avro import Avro, Type, array, has_union, make_optional, record
 from modelserve_control.registry import version_ref
 
 LABELS: Final[Mapping[type, str]] = {str: "string", bool: "boolean", int: "long", float: "double"}
 
 
 @dataclass(frozen=True)
-class Fields:
+class EventFields:
     """The event function's settings of the same names, and the Avro type of the ids."""
 
     features_field: str | None = None
@@ -35,7 +35,7 @@ class Fields:
     id_type: str = "string"
 
 
-def schema(objects: Objects, what: str, part: str, fields: Fields, progress: Progress) -> dict[str, Any]:
+def schema(objects: Objects, what: str, part: str, fields: EventFields, progress: Progress) -> dict[str, Any]:
     """`part` is predictions or input. Raises NotFound and NoAvroForm."""
     manifest = version_ref.manifest(objects, what)
     if part == "input":
@@ -46,12 +46,12 @@ def schema(objects: Objects, what: str, part: str, fields: Fields, progress: Pro
 # --- what comes in ---
 
 
-def input_record(manifest: Manifest, fields: Fields, progress: Progress) -> dict[str, Any]:
+def input_record(manifest: Manifest, fields: EventFields, progress: Progress) -> dict[str, Any]:
     """A record of the columns; with a features field one record around it."""
     avro = Avro()
     columns = {
-        column.name: optional(avro.of(column.kind, f"The column {column.name}"), column.required)
-        for column in signature_of(manifest).columns
+        column.name: make_optional(avro.make_type(column.kind, f"The column {column.name}"), column.required)
+        for column in read_signature(manifest).columns
     }
     unions = [name for name, made in columns.items() if has_union(made)]
     if unions:
@@ -65,7 +65,7 @@ def input_record(manifest: Manifest, fields: Fields, progress: Progress) -> dict
     return record("Input", own | columns)
 
 
-def signature_of(manifest: Manifest) -> Signature:
+def read_signature(manifest: Manifest) -> Signature:
     found = from_mlmodel(manifest.signature)
     if found is None:
         raise NoAvroForm(f"{manifest.name} version {manifest.version} has no signature; publish it with --data FILE.")
@@ -75,14 +75,14 @@ def signature_of(manifest: Manifest) -> Signature:
 # --- what goes out ---
 
 
-def prediction_event(objects: Objects, manifest: Manifest, fields: Fields) -> dict[str, Any]:
+def prediction_event(objects: Objects, manifest: Manifest, fields: EventFields) -> dict[str, Any]:
     """See `modelserve.events.results.make_result`. Without predict_method, which gives results of other forms."""
     presentation = Presentation.from_manifest(manifest.presentation)
     label = label_type(manifest)
     if label is None:
-        result = {presentation.label or "prediction": answer(objects, manifest)}
+        result = {presentation.label or "prediction": prediction_type(objects, manifest)}
     else:
-        result = classified(presentation, label)
+        result = classifier_result(presentation, label)
     if fields.id_field:
         result[fields.id_field] = fields.id_type
     prediction = record("Prediction", result)
@@ -92,7 +92,7 @@ def prediction_event(objects: Objects, manifest: Manifest, fields: Fields) -> di
     return record("PredictionEvent", event | {"prediction_id": "string"})
 
 
-def classified(presentation: Presentation, label: Type) -> dict[str, Type]:
+def classifier_result(presentation: Presentation, label: Type) -> dict[str, Type]:
     """As `payloads.predictions.results`, whose later keys replace earlier ones. A map takes labels of any spelling."""
     result: dict[str, Type] = {"prediction": label, "probabilities": {"type": "map", "values": "double"}}
     if presentation.positive_class is not None:
@@ -108,32 +108,32 @@ def label_type(manifest: Manifest) -> Type | None:
     if manifest.runtime["kind"] == "compiled":
         classes = manifest.runtime.get("classes")
         return LABELS[type(classes[0])] if classes else None
-    outputs = outputs_of(manifest)
+    outputs = output_columns(manifest)
     # Several outputs have labels of their own each, and their results no probabilities.
-    return Avro().of(outputs[0].kind, "The label") if len(outputs) == 1 else None
+    return Avro().make_type(outputs[0].kind, "The label") if len(outputs) == 1 else None
 
 
-def answer(objects: Objects, manifest: Manifest) -> Type:
+def prediction_type(objects: Objects, manifest: Manifest) -> Type:
     """One row's prediction, where it is not a label with its probabilities."""
     avro = Avro()
-    outputs = outputs_of(manifest)
-    types = {output.name: avro.of(output.kind, f"The output {output.name}") for output in outputs}
-    if not estimator(objects, manifest):
+    outputs = output_columns(manifest)
+    types = {output.name: avro.make_type(output.kind, f"The output {output.name}") for output in outputs}
+    if not is_row_wise(objects, manifest):
         return next(iter(types.values())) if len(types) == 1 else record("Answer", types)
     # A signature is often inferred from the labels of the training, whose whole numbers a regressor answers with doubles.
-    found = [double(made) for made in types.values()]
+    found = [widen_to_double(made) for made in types.values()]
     if any(made != found[0] for made in found):
         raise NoAvroForm("The outputs have several types and stand in one array; leave the topic without a schema.")
     return found[0] if len(found) == 1 else array(found[0])
 
 
-def double(made: Type) -> Type:
+def widen_to_double(made: Type) -> Type:
     if isinstance(made, dict) and made["type"] == "array":
-        return array(double(made["items"]))
+        return array(widen_to_double(made["items"]))
     return "double" if made in ("int", "long", "float") else made
 
 
-def outputs_of(manifest: Manifest) -> tuple[Column, ...]:
+def output_columns(manifest: Manifest) -> tuple[Column, ...]:
     """Of the model's own method, which is the one that signatures describe."""
     found = from_mlmodel({"inputs": (manifest.signature or {}).get("outputs")})
     if found is None:
@@ -146,7 +146,7 @@ def outputs_of(manifest: Manifest) -> tuple[Column, ...]:
     return found.columns
 
 
-def estimator(objects: Objects, manifest: Manifest) -> bool:
+def is_row_wise(objects: Objects, manifest: Manifest) -> bool:
     """Whether it answers with one array, whatever its outputs are called."""
     if manifest.runtime["kind"] == "compiled":
         return True

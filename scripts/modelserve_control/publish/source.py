@@ -35,15 +35,15 @@ def fetch(source: str, scratch: Path) -> Source:
     path = Path(source.removeprefix("file://"))
     target = scratch / "model"
     if path.is_dir():
-        uri, directory = str(path.resolve()), from_directory(path, source, target)
+        uri, directory = str(path.resolve()), copy_directory(path, source, target)
     elif source.startswith("gs://") or not SCHEME.match(source):
-        uri, directory = source, from_store(source, scratch)
+        uri, directory = source, fetch_from_store(source, scratch)
     else:
-        uri, directory = source, from_mlflow(source, target)
-    return Source(uri, checked(directory, source))
+        uri, directory = source, fetch_from_mlflow(source, target)
+    return Source(uri, check_directory(directory, source))
 
 
-def from_directory(path: Path, source: str, target: Path) -> Path:
+def copy_directory(path: Path, source: str, target: Path) -> Path:
     try:
         refuse_other_directories(path, source)  # before `SOURCE .` reads and copies a whole home directory
         for _ in walk(str(path)):  # a pipe would be waited for, and a socket cannot be copied
@@ -54,7 +54,7 @@ def from_directory(path: Path, source: str, target: Path) -> Path:
         raise SourceUnusable(f"{source} cannot be copied: {reason}.") from error
 
 
-def from_store(source: str, scratch: Path) -> Path:
+def fetch_from_store(source: str, scratch: Path) -> Path:
     """A version is verified against its manifest on the way."""
     location = parse(source)
     try:
@@ -65,7 +65,7 @@ def from_store(source: str, scratch: Path) -> Path:
         raise SourceUnusable(f"{source} cannot be fetched: {error.message}") from error
 
 
-def from_mlflow(source: str, target: Path) -> Path:
+def fetch_from_mlflow(source: str, target: Path) -> Path:
     refuse_without_tracking(source)
     from modelserve_control.common.mlflow_logging import mlflow, silent
 
@@ -94,7 +94,7 @@ def refuse_other_directories(directory: Path, source: str) -> None:
         raise SourceUnusable(f"{source} holds no MLmodel; it holds {found}.")
 
 
-def checked(directory: Path, source: str) -> Path:
+def check_directory(directory: Path, source: str) -> Path:
     """Raises when it is not an MLflow directory, or has files that no version may hold."""
     refuse_other_directories(directory, source)
     # A version of a store brings its old manifest along.

@@ -67,7 +67,7 @@ def validate(
     if signature is None:
         signature = infer_signature(directory, data)
     runtime = load_runtime(directory, config, signature)
-    chosen = data or sample.example(directory)
+    chosen = data or sample.input_example(directory)
     payload = sample.read(chosen, signature) if chosen else None
     reason, merges = None, None
     if payload:
@@ -81,7 +81,7 @@ def validate(
             raise NotMerged(f"Requests to this model cannot be merged: {reason}")
         warnings.append(f"each request is scored by itself: {reason}")
     native = {"kind": "native"} | ({} if merges is None else {"merges": merges})
-    described, reason = compiled(directory, runtime, signature, payload, config.predict_fn, mode, native)
+    described, reason = compile_runtime(directory, runtime, signature, payload, config.predict_fn, mode, native)
     return {
         "runtime": described,
         "not_compiled": reason,
@@ -107,7 +107,7 @@ def check_training_environment(environment: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def compiled(
+def compile_runtime(
     directory: Path,
     runtime: Runtime,
     signature: Signature,
@@ -147,16 +147,16 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
         for output in outputs.values():
             encode(jsonable(output))
     except RowsMismatch as error:
-        raise no_answer_per_row(error, " of its sample" if batch.rows > 1 else "") from error
+        raise row_count_error(error, " of its sample" if batch.rows > 1 else "") from error
     except ServeError:
         raise
     # A model may raise anything.
     except Exception as error:
-        raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
-    return dependence(runtime, first, outputs, params) or dropped(runtime, signature, payload.table, params)
+        raise ValidationFailed(f"The model does not score its sample: {describe_error(error)}") from error
+    return dependence(runtime, first, outputs, params) or null_row_dependence(runtime, signature, payload.table, params)
 
 
-def no_answer_per_row(error: RowsMismatch, rows: str = "") -> ValidationFailed:
+def row_count_error(error: RowsMismatch, rows: str = "") -> ValidationFailed:
     advice = OTHER_ROWS
     if error.missing is not None and error.missing > 0:
         advice = READS_NAMES if error.answers == 1 else DROPS_ROWS
@@ -172,12 +172,12 @@ def score_placeholders(runtime: Runtime, signature: Signature) -> None:
     try:
         score_rows(runtime, signature.check(table), runtime.methods, signature.check_params({}))
     except RowsMismatch as error:
-        raise no_answer_per_row(error) from error
+        raise row_count_error(error) from error
     except Exception:  # a model need not take rows that are none of its own
         return
 
 
-def dropped(runtime: Runtime, signature: Signature, table: Table, params: Mapping[str, Any]) -> str | None:
+def null_row_dependence(runtime: Runtime, signature: Signature, table: Table, params: Mapping[str, Any]) -> str | None:
     """Why requests must not be merged: one row with no value in every column that may have none is not answered."""
     optional = {column.name for column in signature.columns if not column.required}
     if not optional:
@@ -224,25 +224,25 @@ def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
         try:
             predicted = mlflow.pyfunc.load_model(str(directory)).predict(frame)
         except Exception as error:
-            raise ValidationFailed(f"The model does not score its sample: {reason(error)}") from error
+            raise ValidationFailed(f"The model does not score its sample: {describe_error(error)}") from error
         model = Model.load(str(directory))
         model.signature = mlflow_infers(frame, predicted)
         model.save(str(directory / "MLmodel"))
         return dict(model.signature.to_dict())
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """For the publisher, whose own model and sample these are: the exception with its first line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__}."
 
 
-def in_full(error: ServeError) -> str:
+def full_message(error: ServeError) -> str:
     """The server keeps to itself what a flavor raised; the publisher needs it."""
     cause = error.__cause__
     if cause is None or isinstance(cause, ServeError) or type(cause).__name__ not in error.message:
         return error.message
-    return f"{error.message} {reason(cause)}"
+    return f"{error.message} {describe_error(cause)}"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -258,7 +258,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         answer = validate(given.directory, given.data, given.trust, given.compile, given.merge)
     except ServeError as error:
-        answer = body(error, "") | {"message": in_full(error)}
+        answer = body(error, "") | {"message": full_message(error)}
     given.answer.write_text(json.dumps(answer, default=str))
 
 

@@ -23,7 +23,7 @@ STDERR = 2
 
 
 @dataclass(frozen=True)
-class Validated:
+class ValidationResult:
     """What the child found. `signature` is the MLmodel's, decoded; `sample` are the records it scored, at most five."""
 
     signature: Mapping[str, Any]
@@ -45,7 +45,7 @@ def validate(
     presentation: Mapping[str, Any],
     mode: str = "never",
     merge: str = "auto",
-) -> Validated:
+) -> ValidationResult:
     """Loads and scores as the server does. May write an inferred signature and a compiled form into the directory.
 
     Raises what the server's own checks raise, or ValidationFailed when the child dies or is too slow.
@@ -59,8 +59,8 @@ def validate(
             raise ValidationFailed(f"The process that loaded the model ended with exit code {code} and no result.")
         found = json.loads(answer.read_text())
     if "error_code" in found:
-        raise failure(found)
-    validated = Validated(**found)
+        raise rebuild_error(found)
+    validated = ValidationResult(**found)
     check_presentation(validated, presentation)
     return validated
 
@@ -76,7 +76,7 @@ def run(words: Sequence[str]) -> int:
     return done.returncode
 
 
-def failure(found: Mapping[str, Any]) -> ServeError:
+def rebuild_error(found: Mapping[str, Any]) -> ServeError:
     """The child's error as the same class here."""
     classes = [value for module in (errors, refusals) for value in vars(module).values() if isinstance(value, type)]
     kinds = {
@@ -85,7 +85,7 @@ def failure(found: Mapping[str, Any]) -> ServeError:
     return kinds.get(found["error_code"], ValidationFailed)(found["message"], found["details"])
 
 
-def check_presentation(validated: Validated, presentation: Mapping[str, Any]) -> None:
+def check_presentation(validated: ValidationResult, presentation: Mapping[str, Any]) -> None:
     positive = presentation.get("positive_class")
     if positive is None:
         return

@@ -38,16 +38,16 @@ class Entry:
 
 
 @contextmanager
-def opened(store: str, new: bool = False) -> Iterator[Objects]:
+def open_store(store: str, new: bool = False) -> Iterator[Objects]:
     """The store at an address. `new`: a directory need not be there yet, but its parent must."""
-    objects = open_objects(located(store, new))
+    objects = open_objects(locate_store(store, new))
     try:
         yield objects
     finally:
         objects.close()
 
 
-def located(store: str, new: bool = False) -> Location:
+def locate_store(store: str, new: bool = False) -> Location:
     """Raises BadSetting for what is no store's address, NotFound for a directory that is not there."""
     try:
         location = parse_store(store)
@@ -91,8 +91,8 @@ def manifest(objects: Objects, name: str, version: str) -> Manifest:
         return read_manifest(objects, manifest_name(name, version))[0]
     except ArtifactMissing as error:
         if not entries(objects, name):
-            raise no_model(objects, name) from error
-        raise NotFound(f"{name} has no version {version}; it has {known(objects, name)}.") from error
+            raise model_not_found(objects, name) from error
+        raise NotFound(f"{name} has no version {version}; it has {format_versions(objects, name)}.") from error
 
 
 def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
@@ -100,21 +100,21 @@ def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
     found = read_alias(objects, name, wanted)
     if found is None:
         if not (there := aliases(objects, name)) and not entries(objects, name):
-            raise no_model(objects, name)
-        raise NotFound(f"{name} has no alias {wanted}; it has {listed(there)}.")
+            raise model_not_found(objects, name)
+        raise NotFound(f"{name} has no alias {wanted}; it has {format_names(there)}.")
     return found
 
 
-def no_model(objects: Objects, name: str) -> NotFound:
+def model_not_found(objects: Objects, name: str) -> NotFound:
     there = sorted({info.name.split("/")[1] for info in objects.list("models/")})
-    return NotFound(f"The store has no model {check_model_name(name)}; it has {listed(dict.fromkeys(there))}.")
+    return NotFound(f"The store has no model {check_model_name(name)}; it has {format_names(dict.fromkeys(there))}.")
 
 
-def known(objects: Objects, name: str) -> str:
-    return listed({entry.version: entry for entry in entries(objects, name).values() if entry.manifest})
+def format_versions(objects: Objects, name: str) -> str:
+    return format_names({entry.version: entry for entry in entries(objects, name).values() if entry.manifest})
 
 
-def listed(found: Mapping[str, object]) -> str:
+def format_names(found: Mapping[str, object]) -> str:
     """At most ten of them, the last ones."""
     names = list(found)[-10:]
     return (("..., " if len(found) > len(names) else "") + ", ".join(names)) or "none"

@@ -22,7 +22,7 @@ def delete(objects: Objects, name: str, version: str, incomplete: bool = False) 
         hint = (
             "; it was published only in part, use --incomplete to clear it" if found and len(found.objects) > 1 else ""
         )
-        raise NotFound(f"{name} has no version {version}{hint}; it has {catalog.known(objects, name)}.")
+        raise NotFound(f"{name} has no version {version}{hint}; it has {catalog.format_versions(objects, name)}.")
     refuse_named(objects, name, version)
     if found.manifest:
         withdraw(objects, name, version, found.manifest.generation)

@@ -12,12 +12,12 @@ from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
 from modelserve.store.buckets.objects import NotModified, Objects
 from modelserve.store.versions import documents
 
-LIMIT: Final = 1 << 20  # bytes; a record is a few thousand
+MAX_BYTES: Final = 1 << 20  # bytes; a record is a few thousand
 
 Document = dict[str, Any]
 
 
-def encoded(document: Mapping[str, Any]) -> bytes:
+def encode(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -25,7 +25,7 @@ def read(objects: Objects, name: str, shape: Any = Document) -> tuple[Document, 
     """A document and its generation, or None where there is none. `shape` is a TypedDict of what is relied on; other keys
     are as they come. Raises ArtifactCorrupt."""
     try:
-        found = objects.read(name, LIMIT)
+        found = objects.read(name, MAX_BYTES)
     except ArtifactMissing:
         return None
     if isinstance(found, NotModified):  # only an answer to a condition, and there was none

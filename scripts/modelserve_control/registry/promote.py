@@ -18,14 +18,14 @@ def promote(objects: Objects, name: str, version: str, alias: str, reason: str =
     Raises NotFound for a version that does not exist, PreconditionFailed naming the winner of a race.
     """
     digest = catalog.manifest(objects, name, version).digest
-    now, generation = standing(objects, name, alias)
+    now, generation = read_current(objects, name, alias)
     if now and (now.version, now.manifest_sha256) == (version, digest):
-        return told(name, alias, now, changed=False)
-    moved = following(now, version, digest, reason)
+        return describe_alias(name, alias, now, changed=False)
+    moved = next_alias(now, version, digest, reason)
     return move(objects, name, alias, moved, generation)
 
 
-def standing(objects: Objects, name: str, alias: str) -> tuple[Alias | None, int]:
+def read_current(objects: Objects, name: str, alias: str) -> tuple[Alias | None, int]:
     """What the alias says and its generation. What a damaged document named is lost: promoting writes it anew."""
     info = objects.stat(alias_name(name, alias))
     try:
@@ -48,10 +48,10 @@ def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[
             f"Version {target} of {name} is not the one that {alias} named before; promote instead."
         )
     why = reason or f"roll back from version {now.version}"
-    return move(objects, name, alias, following(now, target, digest, why), generation)
+    return move(objects, name, alias, next_alias(now, target, digest, why), generation)
 
 
-def following(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
+def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
     """The next document of an alias; what it says now becomes the previous version."""
     return Alias(
         version=version,
@@ -72,7 +72,7 @@ def move(objects: Objects, name: str, alias: str, moved: Alias, generation: int)
         raise PreconditionFailed(
             f"Version {moved.version} of {name} was deleted meanwhile; the alias {alias} was not moved."
         )
-    return told(name, alias, moved, changed=True)
+    return describe_alias(name, alias, moved, changed=True)
 
 
 def undo(objects: Objects, name: str, alias: str, moved: Alias, generation: int) -> None:
@@ -89,7 +89,7 @@ def undo(objects: Objects, name: str, alias: str, moved: Alias, generation: int)
     write_alias(objects, name, alias, back, generation)
 
 
-def told(name: str, alias: str, now: Alias, changed: bool) -> dict[str, Any]:
+def describe_alias(name: str, alias: str, now: Alias, changed: bool) -> dict[str, Any]:
     result = {"name": name, "alias": alias, "version": now.version, "previous_version": now.previous_version}
     return result | {
         "changed": changed,

@@ -17,7 +17,7 @@ def versions(objects: Objects, name: str) -> dict[str, Any]:
     found = catalog.entries(objects, name)
     names = catalog.aliases(objects, name)
     if not found and not names:
-        raise catalog.no_model(objects, name)
+        raise catalog.model_not_found(objects, name)
     rows, damaged = [], {}
     for entry in found.values():
         if entry.manifest:

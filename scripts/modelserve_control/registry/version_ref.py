@@ -14,12 +14,12 @@ from modelserve_control.registry import catalog
 
 CHAMPION: Final = "champion"
 METAVAR: Final = "NAME[@ALIAS|/VERSION]"
-OF_MLFLOW: Final = ("models:/", "runs:/")
+MLFLOW_SCHEMES: Final = ("models:/", "runs:/")
 # What stands where a directory might be named instead.
-SHORT: Final = re.compile(r"[^/@]+(@[^/]*|/[0-9]+|/versions/[^/]+)?")
+SHORT_FORM: Final = re.compile(r"[^/@]+(@[^/]*|/[0-9]+|/versions/[^/]+)?")
 
 
-class Subject(NamedTuple):
+class VersionRef(NamedTuple):
     """With neither `alias` nor `version` it is the model itself, or its champion where a version is needed."""
 
     name: str
@@ -34,13 +34,15 @@ class Subject(NamedTuple):
         return f"models/{self.name}@{self.alias or CHAMPION}"
 
 
-def parse(text: str) -> Subject:
+def parse(text: str) -> VersionRef:
     """Raises BadSetting for what is none."""
     name, at, alias = text.partition("@")
     if at:
-        return Subject(check_model_name(name), alias=check_alias(alias))
+        return VersionRef(check_model_name(name), alias=check_alias(alias))
     name, slash, number = text.partition("/")
-    return Subject(check_model_name(name), version=check_version(number.removeprefix("versions/")) if slash else None)
+    return VersionRef(
+        check_model_name(name), version=check_version(number.removeprefix("versions/")) if slash else None
+    )
 
 
 def manifest(objects: Objects, what: str) -> Manifest:
@@ -53,18 +55,18 @@ def manifest(objects: Objects, what: str) -> Manifest:
 
 def model_uri(model: str, store: str | None) -> str:
     """The MODEL_URI of a version of the store, of a directory here, or of any other address as it stands."""
-    if model.startswith(OF_MLFLOW):
+    if model.startswith(MLFLOW_SCHEMES):
         raise BadSetting(f"{model} is an address of MLflow's: publish it, then name it as the store does, {METAVAR}.")
-    if not SHORT.fullmatch(model) or Path(model).is_dir():
+    if not SHORT_FORM.fullmatch(model) or Path(model).is_dir():
         return model
     if store is None:
         raise BadSetting(
             f"There is no directory {model} here; if it is a version of a store, say which with --store, or write its whole address."
         )
-    return in_store(model, store)
+    return version_uri(model, store)
 
 
-def in_store(what: str, store: str) -> str:
+def version_uri(what: str, store: str) -> str:
     """The MODEL_URI of a version. Raises BadSetting and NotFound for what is no store."""
-    catalog.located(store)
+    catalog.locate_store(store)
     return f"{store.rstrip('/')}/{parse(what).address}"

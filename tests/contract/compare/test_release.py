@@ -170,7 +170,7 @@ def interrupted(releases: Releases) -> dict[str, Any]:
     releases("2", "--alias", "beta")
     (made,) = (releases.store / "releases/models/m").glob("*.json")
     record: dict[str, Any] = json.loads(made.read_text())
-    with catalog.opened(str(releases.store)) as objects:
+    with catalog.open_store(str(releases.store)) as objects:
         _, generation = catalog.alias(objects, "m", "champion")
     record |= {"alias": "champion", "before": {"version": "1", "generation": generation}, "outcome": None}
     record["steps"] = [step for step in record["steps"] if step["step"] != "promote"]

@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelserve.models.compiled.runtime import SMALLER
 from modelserve.schema.batch import Batch
-from modelserve_control.compile import Compiled, Report, compile, generated, verify
+from modelserve_control.compile import CompiledModel, Report, compile, generate_batches, verify
 from modelserve_control.compile.verify.verify import Comparison
 from proving import Proof, customers, encoded, fitted, prove, prove_family, signature_of, targets
 
@@ -27,8 +27,8 @@ FOREST = fitted(encoded(RandomForestClassifier(10, random_state=1)), TABLE, targ
 
 
 def again(proof: Proof, model: onnx.ModelProto) -> Report:
-    compiled = Compiled(model, proof.compiled.inputs, proof.compiled.outputs)
-    batches = [("the sample", proof.batch), *generated(proof.signature, compiled, proof.batch)]
+    compiled = CompiledModel(model, proof.compiled.inputs, proof.compiled.outputs)
+    batches = [("the sample", proof.batch), *generate_batches(proof.signature, compiled, proof.batch)]
     return verify(FOREST, proof.signature, compiled, batches)
 
 
@@ -50,7 +50,7 @@ def test_a_changed_leaf_is_refused_with_row_and_both_values() -> None:
     assert report.mismatch is not None
     assert "predict" in report.mismatch
     assert "compiled and" in report.mismatch
-    assert not report.passed
+    assert not report.is_verified
 
 
 @pytest.mark.parametrize("scaled", [False, True])
@@ -63,20 +63,20 @@ def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None
     splits = next(a.t for n in proof.compiled.model.graph.node for a in n.attribute if a.name == "nodes_splits")
     threshold = float(numpy_helper.to_array(splits)[0])
     step = float(np.nextafter(np.float32(threshold), np.float32(np.inf))) - threshold
-    moved = Compiled(
+    moved = CompiledModel(
         corrupted(proof.compiled.model, "nodes_splits", 0, step), proof.compiled.inputs, proof.compiled.outputs
     )
     # The moved threshold's own neighbours are not those of the true one, so the rows are the true graph's.
-    batches = generated(proof.signature, proof.compiled, proof.batch, 10_000)
-    assert not verify(model, proof.signature, moved, batches).passed
+    batches = generate_batches(proof.signature, proof.compiled, proof.batch, 10_000)
+    assert not verify(model, proof.signature, moved, batches).is_verified
 
 
 def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
     """A call runs every node of its graph, so what is asked for most has a smaller one within the one that is served."""
     model = fitted(encoded(LogisticRegression()), TABLE, targets(TABLE)["two"])
     proof = prove(model, TABLE)
-    assert proof.report.passed
-    served = onnx.load_from_string(proof.compiled.served)
+    assert proof.report.is_verified
+    served = onnx.load_from_string(proof.compiled.packed_model)
     props = {prop.key: prop.value for prop in served.metadata_props}
     smaller = json.loads(props[SMALLER])
     assert [one["methods"] for one in smaller] == [["predict"], ["predict", "predict_proba"], ["predict_proba"]]
@@ -85,10 +85,10 @@ def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
     next(node for node in graph.graph.node if node.op_type == "Greater").op_type = "Less"
     smaller[0]["graph"] = b64encode(graph.SerializeToString()).decode()
     helper.set_model_props(served, {**props, SMALLER: json.dumps(smaller)})
-    wrong = Compiled(proof.compiled.model, proof.compiled.inputs, proof.compiled.outputs)
+    wrong = CompiledModel(proof.compiled.model, proof.compiled.inputs, proof.compiled.outputs)
     wrong.__dict__["served"] = served.SerializeToString()  # as if it had been packed so
     report = verify(model, proof.signature, wrong, [("the sample", proof.batch)])
-    assert report.mismatch == "The sample: the smaller graph for predict answers otherwise than the whole."
+    assert report.mismatch == "The sample: the smaller graph for predict gives different answers."
 
 
 def test_a_graph_that_does_not_load_is_refused() -> None:
@@ -104,7 +104,7 @@ def test_a_graph_that_does_not_load_is_refused() -> None:
 def test_a_form_that_answers_where_the_model_raises_is_refused() -> None:
     proof = prove_family(LogisticRegression(), "two")
     strict = fitted(encoded(LogisticRegression(), texts=OneHotEncoder()), TABLE, targets(TABLE)["two"])
-    batches = generated(proof.signature, proof.compiled, proof.batch)
+    batches = generate_batches(proof.signature, proof.compiled, proof.batch)
     report = verify(strict, proof.signature, proof.compiled, batches)
     assert report.mismatch is not None
     assert "raises" in report.mismatch
@@ -118,7 +118,7 @@ def test_an_unknown_category_stops_both_forms_where_the_encoder_says_so() -> Non
 
 def test_no_rows_prove_nothing() -> None:
     compiled = compile(FOREST, signature_of(TABLE))
-    assert not verify(FOREST, signature_of(TABLE), compiled, []).passed
+    assert not verify(FOREST, signature_of(TABLE), compiled, []).is_verified
 
 
 def test_a_label_that_differs_is_refused_although_its_scores_do_not() -> None:
@@ -128,9 +128,9 @@ def test_a_label_that_differs_is_refused_although_its_scores_do_not() -> None:
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
     native = {"predict": np.array(["a", "b", "a"]), "predict_proba": scores}
     batch = Batch({"x": np.zeros(3)}, 3)
-    comparison._answers(native, native | {"predict": np.array(["a", "b", "b"])}, batch, "the sample")
+    comparison._compare_outputs(native, native | {"predict": np.array(["a", "b", "b"])}, batch, "the sample")
     assert (report.mismatch, report.ties) == (None, 1), "where both have the same score either label is right"
-    comparison._answers(native, native | {"predict": np.array(["a", "a", "a"])}, batch, "the sample")
+    comparison._compare_outputs(native, native | {"predict": np.array(["a", "a", "a"])}, batch, "the sample")
     assert report.flips == 1
     assert str(report.mismatch).startswith("The sample: predict of row 1 is ")
 
@@ -147,4 +147,4 @@ def test_the_tolerance_is_a_choice(tolerance: float) -> None:
     proof = prove_family(LogisticRegression(), "three")
     model = fitted(encoded(LogisticRegression()), TABLE, targets(TABLE)["three"])
     report = verify(model, proof.signature, proof.compiled, [("the sample", proof.batch)], tolerance)
-    assert report.passed is (tolerance == 1e-6)
+    assert report.is_verified is (tolerance == 1e-6)

@@ -22,7 +22,7 @@ from contract.events.topics import RIDE, RIDE_EVENT, Topics, push_body
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common import processes
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.publish import files, upload
+from modelserve_control.publish.publish import file_entries, upload
 from modelserve_control.publish.validate import validate
 from modelserve_control.registry import catalog
 from modelserve_control.registry.promote import promote
@@ -79,8 +79,10 @@ def published(store: Path, directory: Path, case: Case) -> None:
         warnings.simplefilter("ignore")  # what the libraries' imports deprecate is not ours to mend
         found = json.loads(json.dumps(validate(copy, None, "pickle", case.compile)))
     described = {key: found[key] for key in ("signature", "runtime", "methods", "environment", "sample")}
-    draft = Manifest(case.model, "1", tuple(files(copy)), presentation=dict(case.presentation) or None, **described)
-    with catalog.opened(str(store), new=True) as objects, open(os.devnull, "w") as nowhere:
+    draft = Manifest(
+        case.model, "1", tuple(file_entries(copy)), presentation=dict(case.presentation) or None, **described
+    )
+    with catalog.open_store(str(store), new=True) as objects, open(os.devnull, "w") as nowhere:
         promote(objects, case.model, upload(objects, draft, copy, Lines(nowhere)).version, "champion")
 
 

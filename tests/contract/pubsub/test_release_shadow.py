@@ -32,7 +32,7 @@ LIMITS = Thresholds(max_flip_ratio=0.1)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Objects]:
-    with catalog.opened(str(tmp_path)) as found:
+    with catalog.open_store(str(tmp_path)) as found:
         yield found
 
 

@@ -22,7 +22,7 @@ from contract.rollout.services import FakeService
 from http_server import WAIT_SECONDS
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common.processes import with_sources
-from modelserve_control.registry.catalog import opened
+from modelserve_control.registry.catalog import open_store
 
 OLD, NEW = "churn-predict-00001-abc", "churn-predict-00002-abc"
 DEPLOY = "import sys, urllib.request as u; [u.urlopen(u.Request(url, method='POST')) for url in sys.argv[1:]]"
@@ -106,7 +106,7 @@ def environment(cloud: Cloud) -> dict[str, str]:
 
 def records(store: str) -> list[dict[str, Any]]:
     """Every record of the store, oldest first."""
-    with opened(store) as objects:
+    with open_store(store) as objects:
         return [document(objects, info.name) for info in objects.list("releases/") if info.name.count("/") == 1]
 
 
@@ -133,7 +133,7 @@ def kill(process: subprocess.Popen[str], fault: Fault | Held) -> None:
 
 
 def locks(store: str) -> list[str]:
-    with opened(store) as objects:
+    with open_store(store) as objects:
         return [info.name for info in objects.list("releases/") if info.name.endswith("/current.json")]
 
 

@@ -67,7 +67,7 @@ class Shadowing:
             "churn", "2", str(self.store), str(self.directory / "rows.jsonl"), self.directory / "thresholds.yaml",
             shadow=1.0, shadow_subscription=self.subscription, shadow_answers=LEAST,
         )  # fmt: skip
-        with pytest.MonkeyPatch.context() as changed, catalog.opened(str(self.store)) as objects:
+        with pytest.MonkeyPatch.context() as changed, catalog.open_store(str(self.store)) as objects:
             changed.setattr(release_shadow, "LAST", 0.0)
             changed.setenv("PUBSUB_EMULATOR_HOST", self.topics.host)
             return release_version(objects, order, Lines())

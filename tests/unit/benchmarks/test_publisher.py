@@ -37,9 +37,9 @@ def test_a_redelivered_prediction_is_counted_once_and_an_older_one_not_at_all(ho
 
 
 def test_predictions_that_do_not_come_are_numbered(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "LONGEST", -1.0)
+    monkeypatch.setattr(publisher, "MAX_SECONDS", -1.0)
     with (
         resources.subscriber(host) as subscriber,
-        pytest.raises(publisher.WrongPrediction, match="0 of 2 predictions came"),
+        pytest.raises(publisher.WrongPrediction, match="0 of 2 predictions arrived"),
     ):
         list(pull_predictions(subscriber, NAMES.predictions_pull, {"1", "2"}))

@@ -12,8 +12,8 @@ from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.errors import ValidationFailed
 from modelserve_control.compare.sides.wire import Channel, Described, Failed, Job, Next, Scored
-from modelserve_control.publish.validation import failure
-from modelserve_control.registry.version_ref import in_store, model_uri
+from modelserve_control.publish.validation import rebuild_error
+from modelserve_control.registry.version_ref import model_uri, version_uri
 
 # A model that is loaded here reports to nobody, and warns nobody.
 QUIET: Final = {"PYTHONWARNINGS": "ignore", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -62,7 +62,7 @@ class Side:
         return found
 
     def _failed(self, found: Failed) -> ServeError:
-        return failure({**found.body, "message": f"{self.letter}: {found.body['message']}"})
+        return rebuild_error({**found.body, "message": f"{self.letter}: {found.body['message']}"})
 
     def _ended(self) -> ServeError:
         return ValidationFailed(f"The process that scored {self.letter} ended with exit code {self.process.wait()}.")
@@ -76,7 +76,7 @@ def job(name: str | None, subject: str, store: str | None) -> tuple[str, bool]:
         return model_uri(subject, store), False
     if store is None:
         raise BadSetting(f"{name} is a model of a store: say which with --store.")
-    return in_store(f"{name}/{subject}" if subject.isdigit() else f"{name}@{subject}", store), False
+    return version_uri(f"{name}/{subject}" if subject.isdigit() else f"{name}@{subject}", store), False
 
 
 def descriptor(pipe: IO[bytes] | None) -> int:

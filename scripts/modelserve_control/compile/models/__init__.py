@@ -1,1 +1,1 @@
-"""One module for each family of predictors."""
+"""Predictors, one module for each family."""

@@ -9,15 +9,19 @@ from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, Multinomi
 
 from modelserve_control.compile.onnx.features import Features, numbers
 from modelserve_control.compile.onnx.graph import Array, Graph, Methods
-from modelserve_control.compile.onnx.heads import greatest
+from modelserve_control.compile.onnx.heads import label_by_argmax
 from modelserve_control.compile.registry import predicts
 
 
 def from_joint(graph: Graph, model: Any, joint: str) -> Methods:
-    """`joint` (rows, classes): logarithms of class and features together."""
+    """`joint` (rows, classes): joint log likelihoods."""
     total = graph.op("ReduceLogSumExp", joint, np.array([1]), keepdims=1)
     logs = graph.op("Sub", joint, total)
-    return {"predict": greatest(graph, model, joint), "predict_log_proba": logs, "predict_proba": graph.op("Exp", logs)}
+    return {
+        "predict": label_by_argmax(graph, model, joint),
+        "predict_log_proba": logs,
+        "predict_proba": graph.op("Exp", logs),
+    }
 
 
 @predicts(GaussianNB)
@@ -32,13 +36,15 @@ def gaussian(graph: Graph, model: Any, features: Features) -> Methods:
 
 @predicts(MultinomialNB)
 def multinomial(graph: Graph, model: Any, features: Features) -> Methods:
-    return from_joint(graph, model, weighed(graph, features, model.feature_log_prob_, model.class_log_prior_))
+    return from_joint(
+        graph, model, joint_log_likelihood(graph, features, model.feature_log_prob_, model.class_log_prior_)
+    )
 
 
 @predicts(ComplementNB)
 def complement(graph: Graph, model: Any, features: Features) -> Methods:
     prior = model.class_log_prior_ if len(model.classes_) == 1 else np.zeros(len(model.classes_))
-    return from_joint(graph, model, weighed(graph, features, model.feature_log_prob_, prior))
+    return from_joint(graph, model, joint_log_likelihood(graph, features, model.feature_log_prob_, prior))
 
 
 @predicts(BernoulliNB)
@@ -48,8 +54,8 @@ def bernoulli(graph: Graph, model: Any, features: Features) -> Methods:
         features = numbers(graph.cast(above, "double"), features.width)
     absent = np.log(1 - np.exp(model.feature_log_prob_))
     prior = model.class_log_prior_ + absent.sum(axis=1)
-    return from_joint(graph, model, weighed(graph, features, model.feature_log_prob_ - absent, prior))
+    return from_joint(graph, model, joint_log_likelihood(graph, features, model.feature_log_prob_ - absent, prior))
 
 
-def weighed(graph: Graph, features: Features, weights: Array, prior: Array) -> str:
+def joint_log_likelihood(graph: Graph, features: Features, weights: Array, prior: Array) -> str:
     return graph.op("Add", features.dot(graph, weights.T), prior[None])

@@ -12,18 +12,18 @@ from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.models.combinations import average
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import greatest, normalized, pair
+from modelserve_control.compile.onnx.heads import label_by_argmax, normalize_rows, pair
 from modelserve_control.compile.registry import predict, predicts
 
 
 @predicts(CalibratedClassifierCV)
 def calibrate(graph: Graph, model: Any, features: Features) -> Methods:
     shares = average(graph, [fold(graph, one, features) for one in model.calibrated_classifiers_])
-    return {"predict": greatest(graph, model, shares), "predict_proba": shares}
+    return {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares}
 
 
 def fold(graph: Graph, one: Any, features: Features) -> str:
-    """(rows, classes) of one fold's classifier and its calibrators."""
+    """(rows, classes) probabilities of the classifier and the calibrators of one fold."""
     methods, classes = predict(graph, one.estimator, features), len(one.classes)
     if "decision_function" in methods and hasattr(one.estimator, "decision_function"):
         scores = methods["decision_function"]
@@ -34,7 +34,7 @@ def fold(graph: Graph, one: Any, features: Features) -> str:
     curves = [
         curve(graph, one, each, column(graph, scores, place, classes)) for place, each in enumerate(one.calibrators)
     ]
-    return pair(graph, curves[0]) if classes == 2 else normalized(graph, graph.concat(curves), classes)
+    return pair(graph, curves[0]) if classes == 2 else normalize_rows(graph, graph.concat(curves), classes)
 
 
 def column(graph: Graph, scores: str, place: int, classes: int) -> str:
@@ -42,17 +42,17 @@ def column(graph: Graph, scores: str, place: int, classes: int) -> str:
 
 
 def curve(graph: Graph, model: Any, calibrator: Any, score: str) -> str:
-    """(rows, 1) probabilities of (rows, 1) scores."""
+    """(rows, 1) probabilities for (rows, 1) scores."""
     if type(calibrator) is _SigmoidCalibration:
         line = graph.op("Add", graph.op("Mul", score, float(calibrator.a_)), float(calibrator.b_))
         return graph.op("Sigmoid", graph.op("Neg", line))
     if type(calibrator) is IsotonicRegression:
-        return steps(graph, calibrator, score)
+        return interpolate(graph, calibrator, score)
     raise refuse(model, f"is calibrated by {type(calibrator).__name__}, which has no compiled form")
 
 
-def steps(graph: Graph, model: IsotonicRegression, score: str) -> str:
-    """Straight lines between thresholds, as scipy's interp1d draws them; beyond the ends the end's value."""
+def interpolate(graph: Graph, model: IsotonicRegression, score: str) -> str:
+    """Linear interpolation between thresholds, as in scipy's interp1d; constant beyond the ends."""
     x, y = np.asarray(model.X_thresholds_, dtype=float), np.asarray(model.y_thresholds_, dtype=float)
     if model.out_of_bounds != "clip":
         raise refuse(model, "does not clip")

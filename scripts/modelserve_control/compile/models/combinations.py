@@ -1,4 +1,4 @@
-"""Estimators made of estimators."""
+"""Estimators that combine other estimators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, Part
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import classes_of, greatest, labelled, with_log
+from modelserve_control.compile.onnx.heads import class_labels, label_by_argmax, labels_at, with_log
 from modelserve_control.compile.registry import predict, predicts
 from modelserve_control.compile.transformers.columns import run_steps
 
@@ -33,7 +33,7 @@ with suppress(ModuleNotFoundError):  # it is new in scikit-learn 1.6
     from sklearn.frozen import FrozenEstimator
 
     @predicts(FrozenEstimator)
-    def frozen(graph: Graph, model: Any, features: Features) -> Methods:
+    def unwrap_frozen(graph: Graph, model: Any, features: Features) -> Methods:
         return predict(graph, model.estimator, features)
 
 
@@ -45,7 +45,7 @@ def average(graph: Graph, tensors: list[str], weights: Any = None) -> str:
 
 
 def votes(graph: Graph, tensors: list[str], classes: int, weights: Any = None) -> str:
-    """(rows, classes): how many of the (rows,) places chose each."""
+    """(rows, classes): the number of (rows,) tensors that contain each class index."""
     rows = [graph.op("Gather", np.eye(classes), one, axis=0) for one in tensors]
     weights = [1.0] * len(rows) if weights is None else weights
     return graph.op("Sum", *(graph.op("Mul", row, float(w)) for row, w in zip(rows, weights, strict=True)))
@@ -57,10 +57,10 @@ def vote(graph: Graph, model: Any, features: Features) -> Methods:
     weights = model._weights_not_none
     if model.voting == "soft":
         shares = average(graph, [one["predict_proba"] for one in found], weights)
-        return {"predict": greatest(graph, model, shares), "predict_proba": shares}
-    # Its members were fitted on the places of the labels.
-    counted = votes(graph, [one["predict"] for one in found], len(classes_of(model)), weights)
-    return {"predict": greatest(graph, model, counted)}
+        return {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares}
+    # The members were fitted on label indices.
+    counted = votes(graph, [one["predict"] for one in found], len(class_labels(model)), weights)
+    return {"predict": label_by_argmax(graph, model, counted)}
 
 
 @predicts(en.VotingRegressor)
@@ -70,7 +70,7 @@ def vote_value(graph: Graph, model: Any, features: Features) -> Methods:
 
 
 def members(graph: Graph, model: Any, features: Features) -> list[Methods]:
-    """A bag's estimators, each with its own columns."""
+    """The estimators of a bag, each with its own columns."""
     return [
         predict(graph, one, features.select(graph, [int(place) for place in places]))
         for one, places in zip(model.estimators_, model.estimators_features_, strict=True)
@@ -88,21 +88,21 @@ def bag(graph: Graph, model: Any, features: Features) -> Methods:
     if any("predict_proba" not in one for one in found):
         raise refuse(model, "has members without probabilities")
     shares = average(graph, [one["predict_proba"] for one in found])
-    methods = with_log(graph, {"predict": greatest(graph, model, shares), "predict_proba": shares})
+    methods = with_log(graph, {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares})
     if all("decision_function" in one for one in found):
         methods["decision_function"] = average(graph, [one["decision_function"] for one in found])
     return methods
 
 
-def stacked(graph: Graph, model: Any, features: Features) -> Features:
-    """What the members answer, and with `passthrough` the features behind it."""
+def stack_features(graph: Graph, model: Any, features: Features) -> Features:
+    """The outputs of the members; with `passthrough`, followed by the features."""
     parts: list[Part] = []
     for one, method in zip(model.estimators_, model.stack_method_, strict=True):
-        parts.append(answer(graph, one, method, predict(graph, one, features)[method]))
+        parts.append(stack_part(graph, one, method, predict(graph, one, features)[method]))
     return Features((*parts, *features.parts) if model.passthrough else tuple(parts))
 
 
-def answer(graph: Graph, model: Any, method: str, tensor: str) -> Part:
+def stack_part(graph: Graph, model: Any, method: str, tensor: str) -> Part:
     classes = len(getattr(model, "classes_", ()))
     if method == "predict_proba" and classes == 2:
         return Part(graph.op("Gather", tensor, np.array([1]), axis=1), 1)
@@ -114,11 +114,11 @@ def answer(graph: Graph, model: Any, method: str, tensor: str) -> Part:
 
 @predicts(en.StackingRegressor)
 def stack_value(graph: Graph, model: Any, features: Features) -> Methods:
-    return predict(graph, model.final_estimator_, stacked(graph, model, features))
+    return predict(graph, model.final_estimator_, stack_features(graph, model, features))
 
 
 @predicts(en.StackingClassifier)
 def stack(graph: Graph, model: Any, features: Features) -> Methods:
-    methods = predict(graph, model.final_estimator_, stacked(graph, model, features))
-    # The last estimator was fitted on the places of the labels.
-    return methods | {"predict": labelled(graph, model, methods["predict"])}
+    methods = predict(graph, model.final_estimator_, stack_features(graph, model, features))
+    # The final estimator was fitted on label indices.
+    return methods | {"predict": labels_at(graph, model, methods["predict"])}

@@ -1,4 +1,4 @@
-"""Linear models: one product of features and weights."""
+"""Linear models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from sklearn.svm import LinearSVC, LinearSVR
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import greatest, normalized, pair, positive, sigmoid, with_log
+from modelserve_control.compile.onnx.heads import (
+    label_by_argmax,
+    label_by_sign,
+    normalize_rows,
+    pair,
+    sigmoid,
+    with_log,
+)
 from modelserve_control.compile.registry import predicts
 
 REGRESSORS = (lm.LinearRegression, lm.Ridge, lm.RidgeCV, lm.Lasso, lm.LassoCV, lm.LassoLars, lm.LassoLarsCV, lm.LassoLarsIC, lm.Lars, lm.LarsCV, lm.ElasticNet, lm.ElasticNetCV, lm.BayesianRidge, lm.ARDRegression, lm.HuberRegressor, lm.TheilSenRegressor, lm.OrthogonalMatchingPursuit, lm.OrthogonalMatchingPursuitCV, lm.SGDRegressor, lm.PassiveAggressiveRegressor, lm.QuantileRegressor, lm.MultiTaskElasticNet, lm.MultiTaskLasso, LinearSVR)  # fmt: skip
@@ -28,7 +35,7 @@ def scores(graph: Graph, model: Any, features: Features) -> str:
 @predicts(*REGRESSORS)
 def regress(graph: Graph, model: Any, features: Features) -> Methods:
     value = scores(graph, model, features)
-    # LinearSVR keeps (1, features) and flattens its answers.
+    # LinearSVR has (1, features) coefficients but a flat output.
     several = np.ndim(model.coef_) == 2 and not isinstance(model, LinearSVR)
     return {"predict": value if several else graph.flat(value)}
 
@@ -46,9 +53,9 @@ def with_link(graph: Graph, model: Any, features: Features) -> Methods:
 def classify(graph: Graph, model: Any, features: Features) -> Methods:
     score = scores(graph, model, features)
     if np.atleast_2d(model.coef_).shape[0] > 1:
-        return {"predict": greatest(graph, model, score), "decision_function": score}
+        return {"predict": label_by_argmax(graph, model, score), "decision_function": score}
     score = graph.flat(score)
-    return {"predict": positive(graph, model, score), "decision_function": score}
+    return {"predict": label_by_sign(graph, model, score), "decision_function": score}
 
 
 @predicts(lm.LogisticRegression, lm.LogisticRegressionCV)
@@ -63,7 +70,7 @@ def logistic(graph: Graph, model: Any, features: Features) -> Methods:
 def discriminant(graph: Graph, model: Any, features: Features) -> Methods:
     methods = logistic(graph, model, features)
     shares = methods["predict_proba"]
-    # It adds the least normal double to a probability of 0 before taking the logarithm.
+    # scikit-learn replaces a probability of 0 by the least normal double before it takes the logarithm.
     safe = graph.op("Where", graph.op("Equal", shares, 0.0), float(np.finfo(float).smallest_normal), shares)
     return methods | {"predict_log_proba": graph.op("Log", safe)}
 
@@ -74,7 +81,7 @@ def sgd(graph: Graph, model: Any, features: Features) -> Methods:
     if model.loss == "log_loss":
         return with_log(graph, methods | {"predict_proba": one_against_rest(graph, model, features)})
     if model.loss == "modified_huber":
-        raise refuse(model, "has the probabilities of modified_huber")
+        raise refuse(model, "has the loss modified_huber, whose probabilities have no compiled form")
     return methods
 
 
@@ -82,4 +89,4 @@ def one_against_rest(graph: Graph, model: Any, features: Features) -> str:
     each = sigmoid(graph, scores(graph, model, features))
     if len(model.classes_) == 2:
         return pair(graph, each)
-    return normalized(graph, each, len(model.classes_))
+    return normalize_rows(graph, each, len(model.classes_))

@@ -1,4 +1,4 @@
-"""Nearest neighbours, compared one by one."""
+"""Nearest neighbours by brute force."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Array, Graph, Methods
-from modelserve_control.compile.onnx.heads import classes_of, greatest, with_log
+from modelserve_control.compile.onnx.heads import class_labels, label_by_argmax, with_log
 from modelserve_control.compile.registry import predicts
 
-# Every row is compared with every kept value: 0.1 to 0.3 ms for so many, and no tree to search helps.
-MOST_VALUES: Final = 200_000
+# Every row is compared with every stored value, which takes 0.1 to 0.3 ms for this number.
+MAX_VALUES: Final = 200_000
 
 
-def nearest(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
-    """(rows, k) distances and (rows, k) places of the neighbours."""
+def find_nearest(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
+    """(rows, k) distances and (rows, k) indices of the neighbours."""
     kept = model._fit_X.toarray() if hasattr(model._fit_X, "toarray") else np.asarray(model._fit_X, dtype=float)
-    if kept.size > MOST_VALUES:
+    if kept.size > MAX_VALUES:
         raise refuse(
-            model, f"keeps {kept.size:,} values, and every row would be compared with each (at most {MOST_VALUES:,})"
+            model,
+            f"stores {kept.size:,} values, and each row must be compared with all of them (at most {MAX_VALUES:,})",
         )
     if model.effective_metric_ not in ("euclidean", "manhattan", "chebyshev"):
         raise refuse(model, f"has the metric {model.effective_metric_}")
@@ -41,7 +42,7 @@ def measure(graph: Graph, metric: str, apart: str) -> str:
 
 
 def weights(graph: Graph, model: Any, distances: str) -> str | None:
-    """(rows, k, 1): the inverse distances; where there is a distance of 0, ones for those only."""
+    """(rows, k, 1): inverse distances; in rows with a distance of 0, 1 for these neighbours and 0 for the others."""
     if model.weights in (None, "uniform"):
         return None
     if model.weights != "distance":
@@ -53,8 +54,8 @@ def weights(graph: Graph, model: Any, distances: str) -> str | None:
 
 
 def mean(graph: Graph, model: Any, features: Features, values: Array) -> str:
-    """(rows, outputs): the neighbours' rows of `values` (kept, outputs), averaged."""
-    distances, places = nearest(graph, model, features)
+    """(rows, outputs): the weighted mean of the neighbours' rows of `values` (stored rows, outputs)."""
+    distances, places = find_nearest(graph, model, features)
     found, weight = graph.op("Gather", values, places, axis=0), weights(graph, model, distances)
     if weight is None:
         return graph.op("ReduceMean", found, np.array([1]), keepdims=0)
@@ -70,6 +71,6 @@ def regress(graph: Graph, model: Any, features: Features) -> Methods:
 
 @predicts(KNeighborsClassifier)
 def classify(graph: Graph, model: Any, features: Features) -> Methods:
-    known = np.eye(len(classes_of(model)))[np.ravel(model._y)]
+    known = np.eye(len(class_labels(model)))[np.ravel(model._y)]
     shares = mean(graph, model, features, known)
-    return with_log(graph, {"predict": greatest(graph, model, shares), "predict_proba": shares})
+    return with_log(graph, {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares})

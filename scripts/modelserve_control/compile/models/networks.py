@@ -9,7 +9,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, numbers
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import either, greatest, pair, sigmoid, with_log
+from modelserve_control.compile.onnx.heads import label_by_argmax, label_by_mask, pair, sigmoid, with_log
 from modelserve_control.compile.registry import predicts
 
 ACTIVATIONS: Final = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid"}
@@ -40,9 +40,9 @@ def classify(graph: Graph, model: Any, features: Features) -> Methods:
     score = forward(graph, model, features)
     if model.out_activation_ == "softmax":
         shares = graph.op("Softmax", score, axis=1)
-        return with_log(graph, {"predict": greatest(graph, model, shares), "predict_proba": shares})
+        return with_log(graph, {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares})
     if model.n_outputs_ > 1:
-        raise refuse(model, "has several outputs, each with labels of its own")
+        raise refuse(model, "has several outputs with separate labels")
     second = sigmoid(graph, score)
-    label = either(graph, model, graph.op("Greater", graph.flat(second), 0.5))
+    label = label_by_mask(graph, model, graph.op("Greater", graph.flat(second), 0.5))
     return with_log(graph, {"predict": label, "predict_proba": pair(graph, second)})

@@ -1,4 +1,4 @@
-"""Support vector machines with kernels. What libsvm sums up is here one product with the kernel's values."""
+"""Support vector machines with kernels. One product with the kernel values replaces the sums of libsvm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Array, Graph, Methods
-from modelserve_control.compile.onnx.heads import greatest, positive
+from modelserve_control.compile.onnx.heads import label_by_argmax, label_by_sign
 from modelserve_control.compile.registry import predicts
 
 
@@ -22,7 +22,7 @@ def kernel(graph: Graph, model: Any, features: Features) -> str:
     if model.kernel == "linear":
         return products
     if model.kernel == "rbf":
-        return radial(graph, features, products, vectors, float(model._gamma))
+        return rbf_kernel(graph, features, products, vectors, float(model._gamma))
     scaled = graph.op("Add", graph.op("Mul", products, float(model._gamma)), float(model.coef0))
     if model.kernel == "poly":
         return graph.op("Pow", scaled, float(model.degree))
@@ -31,8 +31,8 @@ def kernel(graph: Graph, model: Any, features: Features) -> str:
     raise refuse(model, "has a kernel that is a Python function or a matrix")
 
 
-def radial(graph: Graph, features: Features, products: str, vectors: Array, gamma: float) -> str:
-    """exp(-gamma * squared distance), the distance from its three products."""
+def rbf_kernel(graph: Graph, features: Features, products: str, vectors: Array, gamma: float) -> str:
+    """exp(-gamma * squared distance), with the binomial formula for the distance."""
     x = features.numbers(graph)
     own = graph.total(graph.op("Mul", x, x), keep=True)
     apart = graph.op("Sub", graph.op("Add", own, (vectors**2).sum(axis=1)[None]), graph.op("Mul", products, 2.0))
@@ -41,35 +41,39 @@ def radial(graph: Graph, features: Features, products: str, vectors: Array, gamm
 
 @predicts(SVR, NuSVR)
 def regress(graph: Graph, model: Any, features: Features) -> Methods:
-    product = graph.op("MatMul", kernel(graph, model, features), dense(model.dual_coef_).T.copy())
+    product = graph.op("MatMul", kernel(graph, model, features), to_dense(model.dual_coef_).T.copy())
     return {"predict": graph.flat(graph.op("Add", product, model.intercept_))}
 
 
-def dense(matrix: Any) -> Array:
+def to_dense(matrix: Any) -> Array:
     return np.asarray(matrix.todense() if hasattr(matrix, "todense") else matrix, dtype=float)
 
 
 @predicts(SVC, NuSVC)
 def classify(graph: Graph, model: Any, features: Features) -> Methods:
     if hasattr(model, "predict_proba"):
-        raise refuse(model, "has probabilities that libsvm approaches step by step; use CalibratedClassifierCV")
-    duels = graph.op("Add", graph.op("MatMul", kernel(graph, model, features), duel_weights(model)), model._intercept_)
+        raise refuse(model, "has probabilities that libsvm computes iteratively; use CalibratedClassifierCV")
+    duels = graph.op(
+        "Add", graph.op("MatMul", kernel(graph, model, features), pairwise_weights(model)), model._intercept_
+    )
     if len(model.classes_) == 2:
-        # libsvm's positive side is the first class, scikit-learn's the second.
+        # The positive class of libsvm is the first class, that of scikit-learn the second.
         score = graph.flat(graph.op("Neg", duels))
-        return {"predict": positive(graph, model, score), "decision_function": score}
+        return {"predict": label_by_sign(graph, model, score), "decision_function": score}
     votes, sums = tally(graph, model, duels)
-    # sklearn/utils/multiclass.py, _ovr_decision_function: votes, and confidences squeezed below half a vote.
+    # sklearn/utils/multiclass.py, _ovr_decision_function: votes plus confidences scaled to less than half a vote.
     squeezed = graph.op("Div", sums, graph.op("Mul", graph.op("Add", graph.op("Abs", sums), 1.0), 3.0))
     score = graph.op("Add", votes, squeezed)
-    label = greatest(graph, model, score if model.break_ties and model.decision_function_shape == "ovr" else votes)
+    label = label_by_argmax(
+        graph, model, score if model.break_ties and model.decision_function_shape == "ovr" else votes
+    )
     return {"predict": label, "decision_function": duels if model.decision_function_shape == "ovo" else score}
 
 
-def duel_weights(model: Any) -> Array:
-    """(support vectors, pairs of classes): of each duel only the vectors of its two classes count."""
+def pairwise_weights(model: Any) -> Array:
+    """(support vectors, pairs of classes): zero except for the vectors of the two classes."""
     ends = np.cumsum([0, *model._n_support])
-    coefficients, columns = dense(model._dual_coef_), []
+    coefficients, columns = to_dense(model._dual_coef_), []
     for first, second in combinations(range(len(model.classes_)), 2):
         column = np.zeros(coefficients.shape[1])
         for one, row in ((first, second - 1), (second, first)):
@@ -80,7 +84,7 @@ def duel_weights(model: Any) -> Array:
 
 
 def tally(graph: Graph, model: Any, duels: str) -> tuple[str, str]:
-    """(rows, classes) each: duels won, and the sum of the confidences of its duels."""
+    """(rows, classes) each: the number of pairs that the class wins, and the sum of its confidences."""
     pairs = list(combinations(range(len(model.classes_)), 2))
     first, second = (np.zeros((len(pairs), len(model.classes_))) for _ in range(2))
     for place, (one, other) in enumerate(pairs):

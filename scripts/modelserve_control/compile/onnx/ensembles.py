@@ -15,29 +15,29 @@ AT_MOST: Final = 0
 BELOW: Final = 1
 MEMBER: Final = 6
 SUM: Final = 1
-MOST_NODES: Final = 32_000  # of 40 bytes or so each: what a processor keeps close
+MAX_GROUP_NODES: Final = 32_000  # of about 40 bytes each, which fit into a processor cache
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Nodes from the root at 0. A leaf has `left` < 0; else a row goes left where `mode` holds for `threshold`."""
+    """Nodes in arrays, the root at 0. A leaf has `left` < 0. Other nodes send a row left if `mode` holds for `threshold`."""
 
     feature: Array
     threshold: Array
     left: Array
     right: Array
     value: Array
-    """(nodes,) read at leaves."""
+    """(nodes,) the values of leaves."""
     nulls_left: Array
     """(nodes,) bool."""
     mode: int = AT_MOST
     members: dict[int, list[float]] = field(default_factory=dict)
-    """Nodes that ask instead whether the value is one of these."""
+    """The categories that go left, by node. These nodes have no threshold."""
     target: int = 0
 
 
 class Writer:
-    """Collects the attributes: inner nodes and leaves are numbered apart."""
+    """Collects the attributes. Inner nodes and leaves have separate numbers."""
 
     def __init__(self, keeps_nulls: bool, dtype: type = np.float64) -> None:
         self.keeps_nulls = keeps_nulls
@@ -79,7 +79,7 @@ class Writer:
             self.ends[side].append(int(tree.left[child] < 0))
 
     def _stump(self, leaf: int) -> None:
-        """A tree of one leaf: the standard has no root that is a leaf, so both sides lead to it."""
+        """A tree with one leaf. ONNX requires an inner node as the root, so both of its sides lead to the leaf."""
         for attribute, value in ((self.features, 0), (self.modes, AT_MOST), (self.nulls, 0)):
             attribute.append(value)
         self.splits.append(0.0)
@@ -110,14 +110,14 @@ class Writer:
 def ensemble(
     graph: Graph, x: str, trees: Iterable[Tree], targets: int = 1, nulls: bool = True, single: bool = False
 ) -> str:
-    """(rows, targets) double: the sum of each target's trees. Without `nulls` x has no NaN, which is faster to walk.
+    """(rows, targets) double: the sum of the trees of each target. Without `nulls` x has no NaN, which is faster.
 
-    ONNX Runtime walks every tree for a row before the next row: a group of trees that stays in the cache is faster.
-    `single`: x (float) and the sums are float32, added in the trees' order.
+    ONNX Runtime evaluates every tree for a row before the next row, so groups of trees that fit into the cache are faster.
+    `single`: x and the sums are float32, added in the order of the trees.
     """
     writers = [Writer(nulls, np.float32 if single else np.float64)]
     for tree in trees:
-        if len(writers[-1].features) > MOST_NODES and not single:
+        if len(writers[-1].features) > MAX_GROUP_NODES and not single:
             writers.append(Writer(nulls))
         writers[-1].add(tree)
     sums = [graph.op("TreeEnsemble", x, domain=ML, **writer.attributes(targets)) for writer in writers]

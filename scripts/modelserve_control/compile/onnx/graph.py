@@ -1,4 +1,4 @@
-"""An ONNX graph under construction: nodes are added by name, equal nodes are shared, unused ones are left out."""
+"""A builder of ONNX graphs that shares equal nodes and drops unused ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-# TreeEnsemble with double splits came with version 5 of the machine learning operators.
+# TreeEnsemble with double splits needs version 5 of the machine learning operators.
 OPSETS: Final = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
 IR_VERSION: Final = 10
 ML: Final = "ai.onnx.ml"
@@ -25,7 +25,7 @@ Methods = dict[str, str]
 
 
 class Graph:
-    """`op` returns the name of the tensor it makes. A constant can stand wherever a name can."""
+    """`op` returns the name of its output tensor. Inputs are names or constants."""
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
@@ -34,12 +34,12 @@ class Graph:
         self._shared: dict[Any, str] = {}
         self._published: dict[str, str] = {}
         self.lowered: set[str] = set()
-        """Inputs that must be fed in lower case: no operator lowers as Python does (U+0130, a final sigma)."""
+        """Inputs that need lower case text. No operator converts text as Python does (U+0130, a final sigma)."""
 
     def op(self, kind: str, *inputs: Value, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
-        """Further outputs are called as the first, with _1, _2 and so on."""
+        """The names of further outputs are the first name with the suffixes _1, _2 and so on."""
         names = tuple(map(self.name, inputs))
-        key = (kind, domain, names, repr(sorted(attributes.items())) if small(attributes) else len(self.nodes))
+        key = (kind, domain, names, repr(sorted(attributes.items())) if are_scalars(attributes) else len(self.nodes))
         if key not in self._shared:
             first = self._shared[key] = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
             made = [first, *(f"{first}_{place}" for place in range(1, outputs))]
@@ -81,26 +81,26 @@ class Graph:
         return self.op("ReduceSum", value, np.array([axis]), keepdims=int(keep))
 
     def stop_where(self, bad: str, value: str) -> str:
-        """`value`, except that scoring fails when any of `bad` (bool, of the same shape) is true.
+        """`value`, but scoring fails if any of `bad` (bool, of the same shape) is true.
 
-        An index beyond the only entry is what stops ONNX Runtime; scikit-learn raises ValueError in its place.
+        An index out of range makes ONNX Runtime fail. scikit-learn raises ValueError in this case.
         """
         return self.op("Add", value, self.op("Gather", np.zeros(1), self.cast(bad, "int64"), axis=0))
 
     def model(self, inputs: Iterable[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, str]]) -> onnx.ModelProto:
         """`outputs`: name to (tensor, type)."""
         for name, (tensor, _) in outputs.items():
-            self._publish(tensor, name)
+            self._name_output(tensor, name)
         infos = [helper.make_tensor_value_info(name, TYPES[kind], None) for name, (_, kind) in outputs.items()]
-        nodes, used = needed(self.nodes, outputs)
+        nodes, used = needed_nodes(self.nodes, outputs)
         constants = [tensor for name, tensor in self.constants.items() if name in used]
         graph = helper.make_graph(nodes, "model", list(inputs), infos, constants)
         domains = {"", *(node.domain for node in nodes)}
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items() if domain in domains]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="modelserve")
 
-    def _publish(self, tensor: str, name: str) -> None:
-        """Renames the tensor; a second name for one needs a node of its own."""
+    def _name_output(self, tensor: str, name: str) -> None:
+        """Rename the tensor. A second name for the same tensor needs an Identity node."""
         made = next((node for node in self.nodes if tensor in node.output), None)
         if made is None or tensor in self._published:
             self.nodes.append(helper.make_node("Identity", [self._published.get(tensor, tensor)], [name]))
@@ -111,8 +111,8 @@ class Graph:
             node.input[:] = [name if used == tensor else used for used in node.input]
 
 
-def needed(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that some tensors are made by, and all the tensors that they use and make."""
+def needed_nodes(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that the wanted tensors depend on, and all tensors of these nodes."""
     used, kept = set(wanted), []
     for node in reversed(nodes):
         if used & set(node.output):
@@ -121,7 +121,7 @@ def needed(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list
     return kept[::-1], used
 
 
-def small(attributes: Mapping[str, Any]) -> bool:
+def are_scalars(attributes: Mapping[str, Any]) -> bool:
     return all(isinstance(value, (int, float, str)) for value in attributes.values())
 
 

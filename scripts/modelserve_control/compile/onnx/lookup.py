@@ -1,4 +1,4 @@
-"""Categories to codes: one lookup for all columns of a kind, whatever the number of columns."""
+"""Encode categories with one lookup for all columns of the same type."""
 
 from __future__ import annotations
 
@@ -11,44 +11,46 @@ import numpy as np
 from modelserve_control.compile.onnx.features import Features, Part
 from modelserve_control.compile.onnx.graph import ML, Array, Graph, tensor
 
-# An index that no table has: using it stops the scoring, as scikit-learn raises for a category it does not know.
+# An index out of range of any table: it makes scoring fail where scikit-learn raises for an unknown category.
 STOP: Final = 1 << 40
-# A table has a place for every category in every column; beyond this many, each column has a lookup of its own.
-MOST_CELLS: Final = 1 << 20
+# A shared table has a cell for every category in every column. Above this size each column gets its own lookup.
+MAX_CELLS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """One column: a code for each known category (text, or number), and one for any other."""
+    """For one column: the code of each known category (a text or a number), and of any other value."""
 
     known: Mapping[Any, int]
     other: int
 
 
 def lookup(graph: Graph, features: Features, columns: Sequence[Codes], ordered: bool = True) -> str:
-    """(rows, columns) int64. Without `ordered` the texts' codes come before the numbers'."""
+    """(rows, columns) int64. Without `ordered`, the codes of texts come before those of numbers."""
     if len({part.text for part in features.parts}) == 1:
-        return one_kind(graph, features, columns)
-    texts = [place for place, text in enumerate(kinds(features)) if text]
-    numbers = [place for place, text in enumerate(kinds(features)) if not text]
-    found = [one_kind(graph, features.select(graph, group), [columns[i] for i in group]) for group in (texts, numbers)]
+        return lookup_one_type(graph, features, columns)
+    texts = [place for place, text in enumerate(text_flags(features)) if text]
+    numbers = [place for place, text in enumerate(text_flags(features)) if not text]
+    found = [
+        lookup_one_type(graph, features.select(graph, group), [columns[i] for i in group]) for group in (texts, numbers)
+    ]
     together = graph.concat(found)
     return graph.op("Gather", together, np.argsort(texts + numbers), axis=1) if ordered else together
 
 
-def kinds(features: Features) -> list[bool]:
+def text_flags(features: Features) -> list[bool]:
     return [part.text for part in features.parts for _ in range(part.width)]
 
 
-def one_kind(graph: Graph, features: Features, columns: Sequence[Codes]) -> str:
+def lookup_one_type(graph: Graph, features: Features, columns: Sequence[Codes]) -> str:
     values = graph.concat(part.dense(graph) for part in features.parts)
     text = features.parts[0].text
     keys = vocabulary(columns)
     if len(columns) == 1:
         return encode(graph, values, keys, [columns[0].known[key] for key in keys], columns[0].other, text)
-    if len(columns) * (len(keys) + 1) > MOST_CELLS:
+    if len(columns) * (len(keys) + 1) > MAX_CELLS:
         singles = [features.select(graph, [place]) for place in range(len(columns))]
-        return graph.concat(one_kind(graph, one, [codes]) for one, codes in zip(singles, columns, strict=True))
+        return graph.concat(lookup_one_type(graph, one, [codes]) for one, codes in zip(singles, columns, strict=True))
     numbered = encode(graph, values, keys, range(len(keys)), len(keys), text)
     table = np.array([[codes.known.get(key, codes.other) for key in keys] + [codes.other] for codes in columns])
     place = graph.op("Add", numbered, np.arange(len(columns))[None, :] * (len(keys) + 1))
@@ -71,13 +73,13 @@ def encode(graph: Graph, values: str, keys: Sequence[Any], codes: Sequence[int],
     )
 
 
-def hot(codes: str, width: int) -> Features:
-    """Codes as one-hot columns; the code `width` is a row of zeros."""
+def one_hot_features(codes: str, width: int) -> Features:
+    """Codes as one-hot columns; the code `width` gives a row of zeros."""
     return Features((Part(codes, width, hot=True),))
 
 
-def values_of(graph: Graph, codes: str, table: Array, columns: int) -> str:
-    """(rows, columns * k) double: the row of `table` (codes, k) behind each code."""
+def gather_rows(graph: Graph, codes: str, table: Array, columns: int) -> str:
+    """(rows, columns * k) double: the row of `table` (codes, k) for each code."""
     if table.shape[1] == 1:
         return graph.op("Gather", table[:, 0], codes, axis=0)
     found = graph.op("Gather", table, codes, axis=0)

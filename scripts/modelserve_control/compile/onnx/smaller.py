@@ -1,6 +1,6 @@
-"""Smaller graphs within the one that is served, for the methods that are asked for most.
+"""Smaller graphs in the metadata of the packed graph, for the most common methods.
 
-A call of ONNX Runtime runs every node, whatever it is asked for: of the churn example, a label is made by 12 of 19.
+ONNX Runtime runs every node of a graph, whichever outputs are requested. A label of the churn example needs 12 of 19 nodes.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import onnx
 from onnx import helper
 
 from modelserve.models.compiled.runtime import PLAN, SMALLER, Methods
-from modelserve_control.compile.onnx.graph import needed
+from modelserve_control.compile.onnx.graph import needed_nodes
 
-# MLflow's forms ask for the first, records for the second; the third is the first of a model logged for probabilities.
-ASKED_MOST: Final[tuple[Methods, ...]] = (("predict",), ("predict", "predict_proba"), ("predict_proba",))
-# Where a graph is larger, its ensembles take the time, and would be in memory twice.
-LARGEST: Final = 64 << 10  # bytes
+# MLflow's forms need the first, records the second. The third is for models logged with pyfunc_predict_fn="predict_proba".
+COMMON_METHODS: Final[tuple[Methods, ...]] = (("predict",), ("predict", "predict_proba"), ("predict_proba",))
+# In larger graphs the ensembles take most of the time, and a copy would double their memory.
+MAX_BYTES: Final = 64 << 10  # bytes
 
 
-def add_smaller(model: onnx.ModelProto, plan: str) -> None:
-    """Writes them, and the plan of what the graph is fed, into its metadata."""
+def add_smaller_graphs(model: onnx.ModelProto, plan: str) -> None:
+    """Write the smaller graphs and the plan of the inputs into the metadata."""
     found: list[dict[str, Any]] = [
-        {"methods": methods, "graph": b64encode(graph).decode()} for methods, graph in smaller(model)
+        {"methods": methods, "graph": b64encode(graph).decode()} for methods, graph in smaller_graphs(model)
     ]
     helper.set_model_props(model, {PLAN: plan, SMALLER: json.dumps(found)})
 
 
-def smaller(model: onnx.ModelProto) -> Iterator[tuple[Methods, bytes]]:
+def smaller_graphs(model: onnx.ModelProto) -> Iterator[tuple[Methods, bytes]]:
     whole = model.graph
-    for methods in ASKED_MOST:
+    for methods in COMMON_METHODS:
         outputs = [output for output in whole.output if output.name in methods]
-        nodes, used = needed(whole.node, methods)
+        nodes, used = needed_nodes(whole.node, methods)
         if len(outputs) < len(methods) or len(nodes) == len(whole.node):
             continue
         constants = [tensor for tensor in whole.initializer if tensor.name in used]
         graph = helper.make_graph(nodes, whole.name, whole.input, outputs, constants)
         made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-        if made.ByteSize() <= LARGEST:
+        if made.ByteSize() <= MAX_BYTES:
             yield methods, made.SerializeToString()

@@ -1,1 +1,1 @@
-"""One module for each family of transformers."""
+"""Transformers, one module for each family."""

@@ -1,4 +1,4 @@
-"""What takes pipelines apart: columns by name, steps in a row, features side by side."""
+"""Composite transformers: ColumnTransformer, FeatureUnion, Pipeline, FunctionTransformer."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, numbers
 from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.registry import transform, transforms
-from modelserve_control.compile.transformers.dicts import makes_dicts, named_columns
+from modelserve_control.compile.transformers.dicts import makes_dicts, vectorize_columns
 
 
 @transforms(ColumnTransformer)
-def by_column(graph: Graph, model: Any, features: Features) -> Features:
-    """The parts in the transformer's own order, `remainder` last, as it stacks them."""
+def transform_columns(graph: Graph, model: Any, features: Features) -> Features:
+    """The parts in the order of the transformer, `remainder` last."""
     parts: list[Any] = []
     for name, step, columns in model.transformers_:
-        if step == "drop" or len(places := places_of(model, columns, features)) == 0:
+        if step == "drop" or len(places := column_places(model, columns, features)) == 0:
             continue
         chosen = features.select(graph, places)
         weight = (model.transformer_weights or {}).get(name)
-        made = weighted(graph, chosen if step == "passthrough" else transform(graph, step, chosen), weight)
+        made = multiply_by_weight(graph, chosen if step == "passthrough" else transform(graph, step, chosen), weight)
         parts.extend(made.parts)
     return Features(tuple(parts), sparse=bool(model.sparse_output_))
 
 
-def places_of(model: Any, columns: Any, features: Features) -> list[int]:
+def column_places(model: Any, columns: Any, features: Features) -> list[int]:
     if isinstance(columns, slice):
         columns = np.arange(features.width)[columns] if not isinstance(columns.start or columns.stop, str) else columns
     if isinstance(columns, slice):
-        raise refuse(model, "takes a slice of column names; name the columns")
+        raise refuse(model, "selects columns with a slice of names; list the names instead")
     columns = [columns] if isinstance(columns, (str, int, np.integer)) else list(columns)
     if columns and isinstance(columns[0], (bool, np.bool_)):
         return [place for place, kept in enumerate(columns) if kept]
     fitted = list(getattr(model, "feature_names_in_", ()))
-    # A place means the column that had it when the model was fitted; a DataFrame's columns are found by name.
+    # A position refers to the columns of the training data; columns of a DataFrame are selected by name.
     wanted = [fitted[column] if not isinstance(column, str) and fitted else column for column in columns]
     if not fitted or features.names is None:
         return [int(column) for column in wanted]
@@ -49,7 +49,7 @@ def places_of(model: Any, columns: Any, features: Features) -> list[int]:
     return [features.names.index(name) for name in wanted]
 
 
-def weighted(graph: Graph, features: Features, weight: float | None) -> Features:
+def multiply_by_weight(graph: Graph, features: Features, weight: float | None) -> Features:
     if weight is None:
         return features
     product = graph.op("Mul", features.numbers(graph, nulls=True), float(weight))
@@ -63,20 +63,20 @@ def union(graph: Graph, model: Any, features: Features) -> Features:
     for name, step in model.transformer_list:
         if step != "drop":
             made = features if step == "passthrough" else transform(graph, step, features)
-            parts.extend(weighted(graph, made, (model.transformer_weights or {}).get(name)).parts)
+            parts.extend(multiply_by_weight(graph, made, (model.transformer_weights or {}).get(name)).parts)
             sparse = sparse or made.sparse
     return Features(tuple(parts), sparse=sparse)
 
 
 @transforms(Pipeline)
-def in_a_row(graph: Graph, model: Any, features: Features) -> Features:
+def transform_steps(graph: Graph, model: Any, features: Features) -> Features:
     return run_steps(graph, [step for _, step in model.steps], features)
 
 
 def run_steps(graph: Graph, steps: list[Any], features: Features) -> Features:
     while steps:
         if makes_dicts(steps):
-            features, steps = named_columns(graph, steps[1], features), steps[2:]
+            features, steps = vectorize_columns(graph, steps[1], features), steps[2:]
             continue
         if steps[0] not in (None, "passthrough"):
             features = transform(graph, steps[0], features)

@@ -1,4 +1,4 @@
-"""A DataFrame turned into dicts and vectorized: a one-hot of the texts and the numbers as they are, in sorted order."""
+"""`to_dict` of pandas with a DictVectorizer: texts become one-hot columns, numbers stay unchanged, in sorted order."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from modelserve.models.compiled.packing import NULL_TEXT
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, Part
 from modelserve_control.compile.onnx.graph import Graph
-from modelserve_control.compile.onnx.lookup import Codes, hot, lookup
+from modelserve_control.compile.onnx.lookup import Codes, lookup, one_hot_features
 
 PANDAS: Final = ("pandas.core.methods.to_dict.to_dict", "pandas.core.frame.DataFrame.to_dict")
 
 
 def makes_dicts(steps: list[Any]) -> bool:
-    """Whether the first two steps are pandas' own `to_dict(orient="records")` and a DictVectorizer."""
+    """Whether the first two steps are `to_dict(orient="records")` of pandas and a DictVectorizer."""
     if len(steps) < 2 or type(steps[0]) is not FunctionTransformer or type(steps[1]) is not DictVectorizer:
         return False
     function = steps[0].func
@@ -25,10 +25,10 @@ def makes_dicts(steps: list[Any]) -> bool:
     return name in PANDAS and (steps[0].kw_args or {}) == {"orient": "records"}
 
 
-def named_columns(graph: Graph, model: Any, features: Features) -> Features:
-    """Each place of the vocabulary is a number column, or a text column's category (`name=value`)."""
+def vectorize_columns(graph: Graph, model: Any, features: Features) -> Features:
+    """Each entry of the vocabulary is a number column, or a category of a text column (`name=value`)."""
     if features.names is None:
-        raise refuse(model, "is given columns without names")
+        raise refuse(model, "gets columns without names")
     names, width = features.names, len(model.vocabulary_)
     texts = [i for i, part in enumerate(features.parts) if part.text]
     if any(part.nullable for part in features.parts if part.text):
@@ -36,11 +36,11 @@ def named_columns(graph: Graph, model: Any, features: Features) -> Features:
     parts: list[Part] = []
     if texts:
         columns = [codes(model, names[i]) for i in texts]
-        parts.extend(hot(lookup(graph, features.select(graph, texts), columns), width).parts)
+        parts.extend(one_hot_features(lookup(graph, features.select(graph, texts), columns), width).parts)
     known = [i for i in range(len(names)) if i not in texts and names[i] in model.vocabulary_]
     if not known:
         return Features(tuple(parts))
-    return placed(graph, model, features.select(graph, known), parts)
+    return order_columns(graph, model, features.select(graph, known), parts)
 
 
 def codes(model: Any, name: str) -> Codes:
@@ -49,8 +49,8 @@ def codes(model: Any, name: str) -> Codes:
     return Codes(found or {NULL_TEXT: len(model.vocabulary_)}, len(model.vocabulary_))
 
 
-def placed(graph: Graph, model: Any, chosen: Features, parts: list[Part]) -> Features:
-    """The numbers beside the one-hot part, then everything in the vocabulary's order."""
+def order_columns(graph: Graph, model: Any, chosen: Features, parts: list[Part]) -> Features:
+    """The number columns and the one-hot part in the order of the vocabulary."""
     width = len(model.vocabulary_)
     number = {model.vocabulary_[name]: i for i, name in enumerate(chosen.names or ())}
     if not parts:

@@ -21,19 +21,19 @@ from modelserve_control.compile.registry import transforms
 
 
 @transforms(StandardScaler)
-def standard(graph: Graph, model: Any, features: Features) -> Features:
+def scale_standard(graph: Graph, model: Any, features: Features) -> Features:
     mean = model.mean_ if model.with_mean else None
     return shift_divide(graph, features, mean, model.scale_)
 
 
 @transforms(RobustScaler)
-def robust(graph: Graph, model: Any, features: Features) -> Features:
+def scale_robust(graph: Graph, model: Any, features: Features) -> Features:
     center = model.center_ if model.with_centering else None
     return shift_divide(graph, features, center, model.scale_ if model.with_scaling else None)
 
 
 @transforms(MaxAbsScaler)
-def max_abs(graph: Graph, model: Any, features: Features) -> Features:
+def scale_max_abs(graph: Graph, model: Any, features: Features) -> Features:
     return shift_divide(graph, features, None, model.scale_)
 
 
@@ -47,7 +47,7 @@ def shift_divide(graph: Graph, features: Features, shift: Any, scale: Any) -> Fe
 
 
 @transforms(MinMaxScaler)
-def min_max(graph: Graph, model: Any, features: Features) -> Features:
+def scale_min_max(graph: Graph, model: Any, features: Features) -> Features:
     x = graph.op("Mul", features.numbers(graph, nulls=True), model.scale_[None, :])
     x = graph.op("Add", x, model.min_[None, :])
     if model.clip:
@@ -71,11 +71,11 @@ def binarize(graph: Graph, model: Any, features: Features) -> Features:
 
 
 @transforms(PowerTransformer)
-def power(graph: Graph, model: Any, features: Features) -> Features:
+def transform_power(graph: Graph, model: Any, features: Features) -> Features:
     x = features.numbers(graph, nulls=True)
     x = yeo_johnson(graph, x, model.lambdas_) if model.method == "yeo-johnson" else box_cox(graph, x, model.lambdas_)
     powered = numbers(x, features.width, features.nullable)
-    return standard(graph, model._scaler, powered) if model.standardize else powered
+    return scale_standard(graph, model._scaler, powered) if model.standardize else powered
 
 
 def yeo_johnson(graph: Graph, x: str, powers: Any) -> str:
@@ -85,7 +85,7 @@ def yeo_johnson(graph: Graph, x: str, powers: Any) -> str:
 
 
 def box_cox(graph: Graph, x: str, powers: Any) -> str:
-    """(x ** power - 1) / power, and log x where the power is 0; per column."""
+    """(x ** power - 1) / power for each column, and log x if the power is 0."""
     flat = np.abs(powers) < np.finfo(float).eps
     log = graph.op("Log", x)
     if flat.all():

@@ -13,7 +13,7 @@ from sklearn.preprocessing import KBinsDiscretizer, PolynomialFeatures
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, numbers
 from modelserve_control.compile.onnx.graph import Graph
-from modelserve_control.compile.onnx.lookup import hot
+from modelserve_control.compile.onnx.lookup import one_hot_features
 from modelserve_control.compile.registry import transforms
 
 SELECTORS = (fs.VarianceThreshold, fs.SelectKBest, fs.SelectPercentile, fs.SelectFpr, fs.SelectFdr, fs.SelectFwe, fs.GenericUnivariateSelect, fs.SelectFromModel, fs.RFE, fs.RFECV, fs.SequentialFeatureSelector)  # fmt: skip
@@ -41,7 +41,7 @@ def decompose(graph: Graph, model: Any, features: Features) -> Features:
 
 @transforms(PolynomialFeatures)
 def powers(graph: Graph, model: Any, features: Features) -> Features:
-    """Each output is a product of as many columns as the degree, a column of ones filling up."""
+    """Each output is a product of as many columns as the degree, padded with a column of ones."""
     x, ones = features.numbers(graph), features.width
     rows = graph.op("Shape", x, start=0, end=1)
     column = graph.op("Expand", np.ones((1, 1)), graph.op("Concat", rows, np.array([1]), axis=0))
@@ -59,9 +59,9 @@ def powers(graph: Graph, model: Any, features: Features) -> Features:
 
 @transforms(KBinsDiscretizer)
 def discretize(graph: Graph, model: Any, features: Features) -> Features:
-    """The bin is the number of inner edges that a value reaches."""
+    """The bin is the number of inner edges that are not above the value."""
     if model.dtype is not None and np.dtype(model.dtype) != np.float64:
-        raise refuse(model, "gives a type other than double")
+        raise refuse(model, "outputs a type other than double")
     inner = [np.asarray(edges[1:-1], dtype=float) for edges in model.bin_edges_]
     edges = np.full((1, len(inner), max(1, *map(len, inner))), np.inf)
     for place, own in enumerate(inner):
@@ -72,4 +72,4 @@ def discretize(graph: Graph, model: Any, features: Features) -> Features:
     if model.encode == "ordinal":
         return numbers(graph.cast(bins, "double"), features.width)
     starts = np.cumsum([0, *model.n_bins_])
-    return hot(graph.op("Add", bins, starts[None, :-1]), int(starts[-1]))
+    return one_hot_features(graph.op("Add", bins, starts[None, :-1]), int(starts[-1]))

@@ -1,4 +1,4 @@
-"""Bags of words: tokens by scikit-learn's default pattern, counted, weighted."""
+"""Bags of words: counts and weights of tokens by the default pattern of scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modelserve_control.compile.onnx.lookup import encode
 from modelserve_control.compile.registry import transforms
 
 DEFAULT_PATTERN: Final = r"(?u)\b\w\w+\b"
-# Letters, numerals and the underscore, two or more: what Python's `\w` matches, for every character that Unicode 14 has.
+# Two or more letters, numerals or underscores, which is what Python's `\w` matches for all characters of Unicode 14.
 WORDS: Final = r"[\pL\pN_][\pL\pN_]+"
 PADDING: Final = "\uffff"
 PLAIN: Final[dict[str, Any]] = {
@@ -31,24 +31,24 @@ PLAIN: Final[dict[str, Any]] = {
 
 @transforms(CountVectorizer)
 def count(graph: Graph, model: Any, features: Features) -> Features:
-    """Stop words need no place here: single words that are no features are not counted anyway."""
+    """Stop words need no special case, because only words of the vocabulary count."""
     for name, plain in PLAIN.items():
         if getattr(model, name) != plain:
             raise refuse(
-                model, f"has {name}={getattr(model, name)!r}; only {plain!r} is proved to give the same tokens"
+                model, f"has {name}={getattr(model, name)!r}; only {plain!r} is known to produce the same tokens"
             )
     if features.width != 1 or not features.parts[0].text:
-        raise refuse(model, "is not given one column of text")
+        raise refuse(model, "does not get exactly one text column")
     places = encode(graph, tokens(graph, model, features), *vocabulary(model), len(model.vocabulary_), text=True)
     counts = tally(graph, places, len(model.vocabulary_))
     counts = graph.op("Min", counts, 1.0) if model.binary else counts
     if features.nullable:
-        counts = graph.stop_where(null(graph, features), counts)
+        counts = graph.stop_where(null_mask(graph, features), counts)
     return replace(numbers(counts, len(model.vocabulary_)), sparse=True)
 
 
-def null(graph: Graph, features: Features) -> str:
-    """(rows, 1) bool: it has no document there, and raises."""
+def null_mask(graph: Graph, features: Features) -> str:
+    """(rows, 1) bool: rows without a document, for which the vectorizer raises."""
     return graph.op("Equal", features.parts[0].tensor, np.array([NULL_TEXT], dtype=object))
 
 
@@ -58,7 +58,7 @@ def vocabulary(model: Any) -> tuple[list[str], list[int]]:
 
 
 def tokens(graph: Graph, model: Any, features: Features) -> str:
-    """(rows, most tokens of a row), padded."""
+    """(rows, maximum number of tokens), padded."""
     text = features.parts[0].tensor
     if model.lowercase:
         graph.lowered.add(text)
@@ -66,7 +66,7 @@ def tokens(graph: Graph, model: Any, features: Features) -> str:
 
 
 def tally(graph: Graph, places: str, width: int) -> str:
-    """(rows, width): how often each place occurs; the place `width` is dropped."""
+    """(rows, width): the count of each index; the index `width` is dropped."""
     rows = graph.op("Shape", places, start=0, end=1)
     zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([width + 1]), axis=0))
     ones = graph.op("Expand", np.ones(1), graph.op("Shape", places))

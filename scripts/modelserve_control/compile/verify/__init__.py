@@ -1,1 +1,1 @@
-"""Proof that a compiled model answers as the fitted one does."""
+"""Verification that a compiled model gives the same answers as the fitted one."""

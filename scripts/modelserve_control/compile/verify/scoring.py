@@ -1,4 +1,4 @@
-"""Scores frames with a compiled model as the serving runtime does, and with the model itself."""
+"""Score batches with the compiled model and with the fitted model."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from modelserve.models.compiled.runtime import load
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import String
-from modelserve_control.compile.compiler import Compiled
+from modelserve_control.compile.compiler import CompiledModel
 from modelserve_control.compile.onnx.graph import Array
 
-Answers = Mapping[str, Array]
+MethodOutputs = Mapping[str, Array]
 
 
 class Session:
-    """Both graphs of a compiled model: the packed one as it is served, and the one with a tensor per column.
+    """Both graphs of a compiled model: the packed graph, and the graph with one tensor per column.
 
-    One intra-op thread. Raises what ONNX Runtime raises, also while scoring.
+    One intra-op thread. Raises the errors of ONNX Runtime.
     """
 
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: CompiledModel) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # a row that stops the scoring is an answer here
+        options.log_severity_level = 4  # a failure is a valid result here
         self.inputs = compiled.inputs
         self.names = [output.name for output in compiled.outputs]
         self.session = ort.InferenceSession(
             compiled.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        self.served = load(compiled.served, compiled.metadata())
+        self.served = load(compiled.packed_model, compiled.metadata())
 
-    def score(self, batch: Batch, methods: Sequence[str] = ()) -> Answers:
-        """As it is served; all methods unless some are named."""
+    def score(self, batch: Batch, methods: Sequence[str] = ()) -> MethodOutputs:
+        """With the packed graph; all methods by default."""
         return self.served.score(batch, methods or self.names, {})
 
-    def by_column(self, batch: Batch) -> Answers:
-        """As `mlflow.onnx` would score it."""
-        feeds = {column.name: feed(column, batch.columns[column.name]) for column in self.inputs}
+    def score_by_column(self, batch: Batch) -> MethodOutputs:
+        """With the graph for `mlflow.onnx`."""
+        feeds = {column.name: make_feed(column, batch.columns[column.name]) for column in self.inputs}
         return dict(zip(self.names, self.session.run(self.names, feeds), strict=True))
 
 
-def feed(column: Input, values: Array) -> Array:
+def make_feed(column: Input, values: Array) -> Array:
     """(rows, width): texts with NULL_TEXT for null, numbers as double with NaN for null."""
     return own_tensor(column, values) if column.kind == "string" else doubles(column, values)
 
 
-def original(model: Any, signature: Signature, batch: Batch, methods: list[str]) -> Answers:
-    """What the model itself answers to the same batch."""
+def score_original(model: Any, signature: Signature, batch: Batch, methods: list[str]) -> MethodOutputs:
+    """With the fitted model."""
     data = model_input(signature, batch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # logarithms of zero, unknown categories encoded as zeros
@@ -62,8 +62,8 @@ def original(model: Any, signature: Signature, batch: Batch, methods: list[str])
 
 
 def model_input(signature: Signature, batch: Batch) -> Any:
-    """As the native runtime gives it. A column of nulls only is text too: pandas takes it for objects when left alone,
-    and the answer to a row would depend on the rows beside it."""
+    """The input that the native runtime passes to the model. Text columns have an explicit type, because pandas would infer
+    `object` for a column with nulls only, and the answer to a row would depend on the other rows."""
     if signature.tensors:
         return dict(batch.columns) if signature.named else next(iter(batch.columns.values()))
     columns: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-"""Both forms score the same rows; one difference too great and the compiled form is refused."""
+"""Compare both forms of a model on the same rows, and refuse the compiled form if a difference is too great."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import numpy as np
 from modelserve.payloads.predictions import plain
 from modelserve.schema.batch import Batch, one_row
 from modelserve.schema.signature import Signature
-from modelserve_control.compile.compiler import Compiled
+from modelserve_control.compile.compiler import CompiledModel
 from modelserve_control.compile.onnx.graph import Array
-from modelserve_control.compile.verify.scoring import Answers, Session, original
+from modelserve_control.compile.verify.scoring import MethodOutputs, Session, score_original
 
 TOLERANCE: Final = 1e-6
-# Two scores this close are equal but for the order of a sum, so either label is right.
+# Closer scores differ only by the order of summation, so both labels are right.
 TIE: Final = 1e-12
-# Where a batch raises, its rows are scored one by one, at most so many.
-MOST_SINGLES: Final = 200
+# If a batch raises, at most this many of its rows are scored one by one.
+MAX_SINGLE_ROWS: Final = 200
 
 
 @dataclass(slots=True)
 class Report:
     rows: int = 0
     greatest_difference: float = 0.0
-    """The least of absolute and relative difference, at its greatest."""
+    """The maximum over all values of the lesser of absolute and relative difference."""
     flips: int = 0
     ties: int = 0
-    """Labels that differ where both forms have the same two scores within 1e-12; they are no flips."""
+    """Labels that differ although both forms have equal scores within TIE; they do not count as flips."""
     refused: int = 0
-    """Rows at which both forms raise."""
+    """Rows for which both forms raise."""
     mismatch: str | None = None
     tolerance: float = TOLERANCE
 
     @property
-    def passed(self) -> bool:
+    def is_verified(self) -> bool:
         return self.mismatch is None
 
 
@@ -45,40 +45,40 @@ class Report:
 class Comparison:
     model: Any
     signature: Signature
-    compiled: Compiled
+    compiled: CompiledModel
     session: Session
     report: Report
     methods: list[str] = field(default_factory=list)
 
-    def batch(self, batch: Batch, what: str) -> None:
-        """A batch that one of the two does not score is compared row by row."""
-        native, made = self._native(batch), attempt(self.session.score, batch)
-        if not identical(made, attempt(self.session.by_column, batch)):
-            self._refuse(f"{what}: the packed graph answers otherwise than the one it was made of.")
+    def compare(self, batch: Batch, what: str) -> None:
+        """Compare row by row if one of the forms does not score the batch."""
+        native, made = self._score_original(batch), attempt(self.session.score, batch)
+        if not are_identical(made, attempt(self.session.score_by_column, batch)):
+            self._refuse(f"{what}: the packed graph and its source graph give different answers.")
         for methods in self.session.served.smaller:
             part = attempt(partial(self.session.score, methods=methods), batch)
-            if not identical(part, made and {name: made[name] for name in methods}):
-                self._refuse(f"{what}: the smaller graph for {' and '.join(methods)} answers otherwise than the whole.")
+            if not are_identical(part, made and {name: made[name] for name in methods}):
+                self._refuse(f"{what}: the smaller graph for {' and '.join(methods)} gives different answers.")
         if native is not None and made is not None:
-            self._answers(native, made, batch, what)
+            self._compare_outputs(native, made, batch, what)
         elif batch.rows > 1:
-            for row in range(min(batch.rows, MOST_SINGLES)):
-                self.batch(one_row(batch, row), f"{what}, row {row}")
+            for row in range(min(batch.rows, MAX_SINGLE_ROWS)):
+                self.compare(one_row(batch, row), f"{what}, row {row}")
         elif native is None and made is None:
             self.report.refused += 1
             self.report.rows += 1
         else:
             self._refuse(
-                f"{what}: the {'compiled form' if native is None else 'model'} answers and the other form raises."
+                f"{what}: the {'compiled form' if native is None else 'model'} gives an answer and the other form raises."
             )
 
-    def _native(self, batch: Batch) -> Answers | None:
+    def _score_original(self, batch: Batch) -> MethodOutputs | None:
         try:
-            return original(self.model, self.signature, batch, self.methods)
-        except Exception:  # whatever a model raises, the compiled form must raise too
+            return score_original(self.model, self.signature, batch, self.methods)
+        except Exception:  # a model may raise anything; the compiled form must raise too
             return None
 
-    def _answers(self, native: Answers, made: Answers, batch: Batch, what: str) -> None:
+    def _compare_outputs(self, native: MethodOutputs, made: MethodOutputs, batch: Batch, what: str) -> None:
         self.report.rows += batch.rows
         for method in self.methods:
             if native[method].shape != made[method].shape:
@@ -86,11 +86,11 @@ class Comparison:
                     f"{what}: {method} gives an array of shape {list(made[method].shape)} compiled and of {list(native[method].shape)} in the model."
                 )
             elif is_labels(native[method]):
-                self._labels(native, made, method, what)
+                self._compare_labels(native, made, method, what)
             else:
-                self._numbers(native[method], made[method], method, what)
+                self._compare_numbers(native[method], made[method], method, what)
 
-    def _numbers(self, native: Array, made: Array, method: str, what: str) -> None:
+    def _compare_numbers(self, native: Array, made: Array, method: str, what: str) -> None:
         difference = differences(native.astype(float), made.astype(float))
         if not difference.size:
             return
@@ -100,7 +100,7 @@ class Comparison:
             column = f", column {place[1]}" if len(place) > 1 else ""
             self._refuse(f"{what}: {method} of row {place[0]}{column} is {plain(made[place])!r} compiled and {plain(native[place])!r} in the model.")  # fmt: skip
 
-    def _labels(self, native: Answers, made: Answers, method: str, what: str) -> None:
+    def _compare_labels(self, native: MethodOutputs, made: MethodOutputs, method: str, what: str) -> None:
         wrong = np.flatnonzero(native[method] != made[method])
         for row in wrong:
             if any(is_tie(native[name][row], made[name][row]) for name in self.methods if name != method):
@@ -113,15 +113,15 @@ class Comparison:
         self.report.mismatch = self.report.mismatch or sentence[0].upper() + sentence[1:]
 
 
-def attempt(score: Callable[[Batch], Answers], batch: Batch) -> Answers | None:
+def attempt(score: Callable[[Batch], MethodOutputs], batch: Batch) -> MethodOutputs | None:
     try:
         return score(batch)
     except Exception:  # ONNX Runtime's errors share no base class
         return None
 
 
-def identical(one: Answers | None, other: Answers | None) -> bool:
-    """To the last bit: both graphs compute the same, whatever it is fed by."""
+def are_identical(one: MethodOutputs | None, other: MethodOutputs | None) -> bool:
+    """Bit by bit, because both graphs do the same computation."""
     if one is None or other is None:
         return one is other
     return all(
@@ -135,7 +135,7 @@ def is_labels(values: Array) -> bool:
 
 
 def differences(native: Array, made: Array) -> Array:
-    """The lesser of absolute and relative difference; 0 where both are the same NaN or infinity."""
+    """The lesser of absolute and relative difference; 0 if both are NaN or the same infinity."""
     same = (native == made) | (np.isnan(native) & np.isnan(made))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         apart = np.abs(native - made)
@@ -144,7 +144,7 @@ def differences(native: Array, made: Array) -> Array:
 
 
 def is_tie(native: Any, made: Any) -> bool:
-    """Whether both rows of scores leave the label open: the two highest are equal, or one score is at zero."""
+    """Whether neither form's scores decide the label: the two highest are equal, or a single score is zero."""
     return all(margin(np.asarray(scores, dtype=float)) <= TIE for scores in (native, made))
 
 
@@ -158,11 +158,11 @@ def margin(scores: Array) -> float:
 def verify(
     model: Any,
     signature: Signature,
-    compiled: Compiled,
+    compiled: CompiledModel,
     batches: Iterable[tuple[str, Batch]],
     tolerance: float = TOLERANCE,
 ) -> Report:
-    """`batches`: what they are ("the sample", "nulls") and their rows. It stops at the first mismatch."""
+    """`batches` are named ("the sample", "nulls in x"). The verification ends at the first mismatch."""
     report = Report(tolerance=tolerance)
     methods = [output.name for output in compiled.outputs]
     try:
@@ -172,9 +172,9 @@ def verify(
         return report
     comparison = Comparison(model, signature, compiled, session, report, methods)
     for what, batch in batches:
-        comparison.batch(batch, what)
+        comparison.compare(batch, what)
         if report.mismatch:
             break
     if not report.rows and not report.mismatch:
-        report.mismatch = "There was no row to compare."
+        report.mismatch = "There were no rows to compare."
     return report

@@ -79,5 +79,5 @@ def release(**given: Any) -> Any:
     from modelserve_control.registry import catalog
 
     order = Order(**given)
-    with catalog.opened(order.store) as objects:
+    with catalog.open_store(order.store) as objects:
         return run(objects, order, progress())

@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict
 from modelserve.core.errors import PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common import provenance
-from modelserve_control.registry.documents import Document, encoded, read
+from modelserve_control.registry.documents import Document, encode, read
 
 
 class Step(TypedDict):
@@ -75,7 +75,7 @@ class Record:
 
     def _write(self, document: Document) -> None:
         try:
-            info = self._objects.write(object_name(document), encoded(document), self._generation)
+            info = self._objects.write(object_name(document), encode(document), self._generation)
         except PreconditionFailed as error:
             raise PreconditionFailed(f"Another process goes on with the release {self.id}; this one stops.") from error
         self._generation, self.document = info.generation, document
@@ -94,7 +94,7 @@ def create(objects: Objects, name: str, version: str, **known: Any) -> Record:
         "outcome": None,
         "why": None,
     }
-    info = objects.write(object_name(document), encoded(document), if_generation_match=0)
+    info = objects.write(object_name(document), encode(document), if_generation_match=0)
     return Record(objects, document, info.generation)
 
 

@@ -31,7 +31,7 @@ from modelserve_control.deploy.release import shadow as release_shadow
 from modelserve_control.deploy.release import watch as release_watch
 from modelserve_control.deploy.release.record import Record
 from modelserve_control.registry import catalog
-from modelserve_control.registry.promote import following, move, promote
+from modelserve_control.registry.promote import move, next_alias, promote
 
 CHALLENGER: Final = "challenger"
 WIDTH: Final = 78
@@ -200,7 +200,7 @@ class Release:
         found = read_alias(self.objects, order.name, order.alias)
         with self.line(f"Promote version {order.version} to {order.alias}"):
             if not self.ours(found):  # else a process that was stopped between the write and its note has done it
-                moved = following(found and found[0], order.version, self.manifest.digest, self.why())
+                moved = next_alias(found and found[0], order.version, self.manifest.digest, self.why())
                 move(self.objects, order.name, order.alias, moved, self.record.document["before"]["generation"])
         return {"alias": order.alias}
 
@@ -240,7 +240,7 @@ class Release:
             if current.previous_version is None or current.previous_manifest_sha256 is None:
                 self.record.end("regressed", reason)
                 raise RolledBack(f"{reason}. {alias} of {name} still names it: there is no version before it.")
-            back = following(current, current.previous_version, current.previous_manifest_sha256, why)
+            back = next_alias(current, current.previous_version, current.previous_manifest_sha256, why)
             with self.line(f"Roll {alias} back to version {back.version}"):
                 move(self.objects, name, alias, back, generation)
         self.record.end("rolled back", reason)

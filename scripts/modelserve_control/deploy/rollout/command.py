@@ -102,7 +102,7 @@ def ordered(
     if not order.functions:
         raise click.UsageError("Name what is rolled out: --predict SERVICE, --predict-event SERVICE, or both.")
     how = run.resume if resume else run.abort if abort else run.start
-    with catalog.opened(store) as objects:
+    with catalog.open_store(store) as objects:
         return how(objects, order, progress())
 
 

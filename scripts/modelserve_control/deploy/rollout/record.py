@@ -16,7 +16,7 @@ from modelserve.store.buckets.objects import Objects
 from modelserve_control.common import provenance
 from modelserve_control.deploy.rollout.errors import NoRollout, RolloutUnderWay, TakenOver
 from modelserve_control.deploy.rollout.order import Order
-from modelserve_control.registry.documents import Document, encoded, read
+from modelserve_control.registry.documents import Document, encode, read
 
 
 class Step(TypedDict):
@@ -102,7 +102,7 @@ class Record:
 
     def _write(self, document: Document) -> None:
         try:
-            self._generation = self._objects.write(self.name, encoded(document), self._generation).generation
+            self._generation = self._objects.write(self.name, encode(document), self._generation).generation
         except PreconditionFailed as error:
             raise self._taken() from error
         self.document = document
@@ -131,7 +131,7 @@ def create(objects: Objects, order: Order, services: Mapping[str, Mapping[str, A
         "outcome": None,
         "why": None,
     }
-    info = objects.write(record_name(document["id"]), encoded(document), if_generation_match=0)
+    info = objects.write(record_name(document["id"]), encode(document), if_generation_match=0)
     return Record(objects, document, info.generation)
 
 
@@ -151,7 +151,7 @@ def lock(objects: Objects, record: Record, service: str) -> None:
     content = {"id": record.id, "by": record.document["started_by"], "at": record.document["started_at"]}
     generation = free(objects, service, record.id)
     try:
-        objects.write(lock_name(service), encoded(content), generation)
+        objects.write(lock_name(service), encode(content), generation)
     except PreconditionFailed as error:
         winner = read(objects, lock_name(service), Lock)
         raise under_way(service, winner[0] if winner else {}) from error

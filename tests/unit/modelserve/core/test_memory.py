@@ -44,7 +44,7 @@ def resident(library: str) -> int:
 def test_code_is_given_back_and_answers_stay_the_same() -> None:
     table = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [0.5, 0.0, 1.0]})
     compiled = compile(Ridge().fit(table, [1.0, 2.0, 3.0]), signature_of(table))
-    runtime = load(compiled.served, compiled.metadata())
+    runtime = load(compiled.packed_model, compiled.metadata())
     feeds = {"numbers": np.ones((2, 2))}
     before = runtime.run(("predict",), feeds)[0].tolist()
     loaded = resident(LIBRARY)

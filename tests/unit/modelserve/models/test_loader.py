@@ -184,11 +184,11 @@ def test_an_example_that_does_not_fit_is_no_reason_to_refuse(
 def test_a_sample_of_the_manifest_warms_the_model_and_must_fit(models: Library, tmp_path: Path) -> None:
     from modelserve.store.versions.manifest import Manifest
     from modelserve_control.common.progress import Lines
-    from modelserve_control.publish.publish import files, upload
+    from modelserve_control.publish.publish import file_entries, upload
 
     objects = open_objects(locations.parse_store(str(tmp_path / "store")))
     for sample in ({"x": 1.0, "marked": False}, {"x": 1.0, "marked": True}):
-        draft = Manifest("m", "1", tuple(files(models.path("raising"))), sample=(sample,))
+        draft = Manifest("m", "1", tuple(file_entries(models.path("raising"))), sample=(sample,))
         with (tmp_path / "log").open("w") as nowhere:
             version = upload(objects, draft, models.path("raising"), Lines(nowhere)).version
         promote(objects, "m", version, "champion")

@@ -18,7 +18,7 @@ from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import SOURCES
 from modelserve_control.deploy.doctor import detail, doctor
 from modelserve_control.deploy.package import python_version
-from modelserve_control.registry.catalog import opened
+from modelserve_control.registry.catalog import open_store
 from serving import release
 
 PINNED = pins(SOURCES / "functions" / "requirements.txt")
@@ -48,7 +48,7 @@ def edit(path: Path, pattern: str, text: str) -> None:
 
 @pytest.fixture
 def objects(store: Path) -> Iterator[Objects]:
-    with opened(str(store)) as found:
+    with open_store(str(store)) as found:
         yield found
 
 

@@ -17,7 +17,7 @@ from modelserve.store.versions.manifest import Manifest
 from modelserve.store.versions.resolve import resolve
 from modelserve_control.common.errors import UploadCorrupt
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.publish import files, upload
+from modelserve_control.publish.publish import file_entries, upload
 from modelserve_control.registry import catalog
 from stores import put, tiny
 
@@ -36,7 +36,7 @@ def test_publishers_at_once_get_a_number_each(objects: Objects, tmp_path: Path) 
         made = [pair for _ in range(ROUNDS) for pair in pool.map(publish, models)]
     assert sorted(int(version) for version, _ in made) == list(range(1, ROUNDS * PUBLISHERS + 1))
     for version, model in made:
-        assert catalog.manifest(objects, "m", version).files == tuple(files(model))
+        assert catalog.manifest(objects, "m", version).files == tuple(file_entries(model))
 
 
 def test_a_version_without_its_manifest_does_not_exist_for_a_reader(
@@ -68,11 +68,11 @@ def test_no_manifest_is_written_when_the_store_holds_anything_else(objects: Obje
     model = tiny(tmp_path / "model")
     meddling = Meddling(objects, model / "MLmodel")
     with pytest.raises(UploadCorrupt, match="intruder"):
-        upload(meddling, Manifest("m", "1", tuple(files(model))), model, Lines())  # type: ignore[arg-type]  # by __getattr__
+        upload(meddling, Manifest("m", "1", tuple(file_entries(model))), model, Lines())  # type: ignore[arg-type]  # by __getattr__
     assert catalog.entries(objects, "m")[1].manifest is None
 
 
 def test_a_file_entry_says_what_lies_on_the_disk(tmp_path: Path) -> None:
     model = tiny(tmp_path / "model")
-    found = {entry.path: entry.checksums for entry in files(model)}
+    found = {entry.path: entry.checksums for entry in file_entries(model)}
     assert found == {path: checksums.of_file(model / path) for path in ("MLmodel", "data/model.bin")}

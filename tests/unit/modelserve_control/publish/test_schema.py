@@ -16,7 +16,7 @@ from modelserve.store.versions.manifest import FileEntry, Manifest
 from modelserve_control.common import processes
 from modelserve_control.common.errors import NoAvroForm
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.schema import Fields, schema
+from modelserve_control.publish.schema import EventFields, schema
 from modelserve_control.registry import version_ref
 from modelserve_control.registry.promote import promote
 
@@ -54,14 +54,14 @@ def write(objects: Objects, inputs: list[Any], outputs: Any = None, **more: Any)
     promote(objects, "m", version, "champion")
 
 
-def taken(objects: Objects, fields: Fields | None = None) -> tuple[dict[str, Any], str]:
+def taken(objects: Objects, fields: EventFields | None = None) -> tuple[dict[str, Any], str]:
     """The schema of the input, and what was said."""
     said = io.StringIO()
-    return schema(objects, "m", "input", fields or Fields(), Lines(said)), said.getvalue()
+    return schema(objects, "m", "input", fields or EventFields(), Lines(said)), said.getvalue()
 
 
-def given(objects: Objects, fields: Fields | None = None) -> dict[str, Any]:
-    return schema(objects, "m", "predictions", fields or Fields(), Lines(io.StringIO()))
+def given(objects: Objects, fields: EventFields | None = None) -> dict[str, Any]:
+    return schema(objects, "m", "predictions", fields or EventFields(), Lines(io.StringIO()))
 
 
 def types(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,11 +106,11 @@ def test_nested_columns_are_arrays_maps_and_records_with_names_of_their_own(obje
 
 def test_the_settings_of_the_event_function_shape_the_record(objects: Objects) -> None:
     write(objects, [column("x", "double")], [column("y", "double")])
-    flat, _ = taken(objects, Fields(id_field="key", id_type="long"))
+    flat, _ = taken(objects, EventFields(id_field="key", id_type="long"))
     assert types(flat) == {"key": "long", "x": "double"}
-    around, _ = taken(objects, Fields("ride", "key"))
+    around, _ = taken(objects, EventFields("ride", "key"))
     assert (types(around)["key"], types(types(around)["ride"])) == ("string", {"x": "double"})
-    assert prediction(given(objects, Fields("ride", "key"))) == {"prediction": "double", "key": "string"}
+    assert prediction(given(objects, EventFields("ride", "key"))) == {"prediction": "double", "key": "string"}
 
 
 @pytest.mark.parametrize("name", ["trip distance", "1st", "größe", "a-b", ""])

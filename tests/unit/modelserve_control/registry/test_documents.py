@@ -15,20 +15,20 @@ from modelserve_control.deploy.release.record import unfinished
 from modelserve_control.deploy.rollout import record as rollout_record
 from modelserve_control.deploy.rollout.order import Order
 from modelserve_control.registry import catalog
-from modelserve_control.registry.documents import encoded, read
+from modelserve_control.registry.documents import encode, read
 from unit.modelserve.store.versions.test_documents import READINGS, Bytes, one_sentence
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Objects]:
-    with catalog.opened(str(tmp_path)) as found:
+    with catalog.open_store(str(tmp_path)) as found:
         yield found
 
 
 def test_a_document_is_read_as_it_was_written_with_its_generation(store: Objects) -> None:
     assert read(store, "releases/a.json") is None
     document = {"id": "a", "by": "zoë", "steps": [{"step": "check"}]}
-    written = store.write("releases/a.json", encoded(document), if_generation_match=0)
+    written = store.write("releases/a.json", encode(document), if_generation_match=0)
     assert read(store, "releases/a.json") == (document, written.generation)
 
 
@@ -74,9 +74,9 @@ def refused(store: Objects, name: str, key: str, action: Callable[[], object]) -
     for damaged in ({**document, key: 7.5}, {**document, key: [[7]]}, without):
         if key == "before" and damaged is without:
             continue  # a release that has moved nothing
-        generation = store.write(name, encoded(damaged), generation).generation
+        generation = store.write(name, encode(damaged), generation).generation
         with pytest.raises(ArtifactCorrupt) as raised:
             action()
         assert one_sentence(raised.value.message)
         assert raised.value.message.startswith(f"{name} is not a document of this kit (")
-    store.write(name, encoded(document), generation)
+    store.write(name, encode(document), generation)

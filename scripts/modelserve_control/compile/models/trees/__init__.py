@@ -1,1 +1,1 @@
-"""Trees, forests and boosting, of scikit-learn, LightGBM and XGBoost."""
+"""Trees, forests and boosting from scikit-learn, LightGBM and XGBoost."""

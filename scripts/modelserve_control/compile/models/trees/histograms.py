@@ -1,4 +1,4 @@
-"""The trees of histogram gradient boosting: double comparisons, a side for nulls, sets of categories."""
+"""The trees of histogram gradient boosting: double thresholds, a default side for nulls, sets of categories."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from modelserve_control.compile.registry import transform
 
 
 def raw_scores(graph: Graph, model: Any, features: Features) -> str:
-    """(rows, outputs): the baseline and what the trees add."""
-    encoded = preprocessed(graph, model, features)
+    """(rows, outputs): the sum of the baseline and the trees."""
+    encoded = preprocess(graph, model, features)
     x = encoded.numbers(graph, nulls=True)
     known, index = model._bin_mapper.make_known_categories_bitsets()
-    trees = [grown(one, known, index, target) for stage in model._predictors for target, one in enumerate(stage)]
+    trees = [make_tree(one, known, index, target) for stage in model._predictors for target, one in enumerate(stage)]
     total = ensemble(graph, x, trees, model.n_trees_per_iteration_, encoded.nullable)
     return graph.op("Add", total, np.asarray(model._baseline_prediction, dtype=float))
 
 
-def preprocessed(graph: Graph, model: Any, features: Features) -> Features:
-    """Categories come first and as numbers, as its own ColumnTransformer puts them."""
+def preprocess(graph: Graph, model: Any, features: Features) -> Features:
+    """Encode categories as numbers and move them to the front, as the model's own ColumnTransformer does."""
     own = model._preprocessor
     if own is None:
         return features
@@ -38,7 +38,7 @@ def categorical_places(model: Any) -> list[int]:
     return [int(place) for place in np.arange(model.n_features_in_)[columns]]
 
 
-def grown(predictor: Any, known: Array, index: Array, target: int) -> Tree:
+def make_tree(predictor: Any, known: Array, index: Array, target: int) -> Tree:
     nodes = predictor.nodes
     leaf = nodes["is_leaf"].astype(bool)
     left = np.where(leaf, -1, nodes["left"].astype(np.int64))
@@ -46,10 +46,10 @@ def grown(predictor: Any, known: Array, index: Array, target: int) -> Tree:
     members, flipped = {}, []
     for node in np.flatnonzero(~leaf & nodes["is_categorical"].astype(bool)):
         row = nodes[node]
-        inside = bits(predictor.raw_left_cat_bitsets[row["bitset_idx"]])
+        inside = set_bits(predictor.raw_left_cat_bitsets[row["bitset_idx"]])
         if row["missing_go_to_left"]:
-            # Nulls and unknown categories go left, so the question is who goes right.
-            inside = bits(known[index[row["feature_idx"]]]) - inside
+            # Nulls and unknown categories go left, so the members are those that go right.
+            inside = set_bits(known[index[row["feature_idx"]]]) - inside
             flipped.append(node)
         members[int(node)] = sorted(map(float, inside))
     left[flipped], right[flipped] = right[flipped], left[flipped].copy()
@@ -57,6 +57,6 @@ def grown(predictor: Any, known: Array, index: Array, target: int) -> Tree:
     return Tree(nodes["feature_idx"], nodes["num_threshold"], left, right, nodes["value"], nulls, 0, members, target)
 
 
-def bits(words: Array) -> set[int]:
+def set_bits(words: Array) -> set[int]:
     """The set bits of eight 32-bit words, lowest first."""
     return {32 * place + bit for place, word in enumerate(words) for bit in range(32) if int(word) >> bit & 1}

@@ -1,4 +1,4 @@
-"""lightgbm's own trees: double values, `<=`, sets of categories, and three ways to treat a null."""
+"""The trees of LightGBM: double values, `<=`, sets of categories, and three ways to treat a null."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.ensembles import Tree, ensemble
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import greatest, pair
+from modelserve_control.compile.onnx.heads import label_by_argmax, pair
 from modelserve_control.compile.registry import predicts
 
 IDENTITY: Final = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank")
@@ -19,10 +19,10 @@ LOG: Final = ("poisson", "gamma", "tweedie")
 
 
 def scores(graph: Graph, model: Any, booster: Any, features: Features) -> tuple[str, list[str]]:
-    """(rows, outputs) sums, and the words of the objective."""
+    """(rows, outputs) sums of the trees, and the words of the objective."""
     dump = booster.dump_model()
     if booster.pandas_categorical:
-        raise refuse(model, "was fitted on columns of pandas categories, which no signature has")
+        raise refuse(model, "was fitted on columns of pandas categories, which a signature cannot express")
     if dump.get("average_output"):
         raise refuse(model, "averages its trees (boosting=rf)")
     outputs = dump["num_tree_per_iteration"]
@@ -33,7 +33,7 @@ def scores(graph: Graph, model: Any, booster: Any, features: Features) -> tuple[
 
 
 class Reader:
-    """A nested dump as arrays."""
+    """Converts a nested dump to arrays."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -61,9 +61,9 @@ class Reader:
         return 0.0
 
     def _nulls_left(self, node: Any) -> bool:
-        """A null is 0 where no null was seen (missing_type None); include/LightGBM/tree.h, NumericalDecision."""
+        """A null counts as 0 if the training data had none (missing_type None); include/LightGBM/tree.h, NumericalDecision."""
         if node["missing_type"] == "Zero":
-            raise refuse(self.model, "takes zeros for nulls (zero_as_missing)")
+            raise refuse(self.model, "treats zeros as nulls (zero_as_missing)")
         if node["decision_type"] == "==":
             return False
         return bool(node["default_left"]) if node["missing_type"] == "NaN" else float(node["threshold"]) >= 0.0
@@ -75,7 +75,7 @@ def regress(graph: Graph, model: Any, features: Features) -> Methods:
 
 
 @predicts(lightgbm.Booster)
-def boosted(graph: Graph, model: Any, features: Features) -> Methods:
+def predict_booster(graph: Graph, model: Any, features: Features) -> Methods:
     score, objective = scores(graph, model, model, features)
     if objective[:1] == ["binary"]:
         return {"predict": graph.flat(graph.op("Sigmoid", graph.op("Mul", score, slope(objective))))}
@@ -105,4 +105,4 @@ def classify(graph: Graph, model: Any, features: Features) -> Methods:
     else:
         raise refuse(model, f"has the objective {objective[0]}")
     raw = graph.flat(score) if objective[0] == "binary" else score
-    return {"predict": greatest(graph, model, shares), "predict_proba": shares, "decision_function": raw}
+    return {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares, "decision_function": raw}

@@ -1,4 +1,4 @@
-"""xgboost and lightgbm, when they are installed: their trees read from their own dumps."""
+"""XGBoost and LightGBM, if they are installed."""
 
 from __future__ import annotations
 

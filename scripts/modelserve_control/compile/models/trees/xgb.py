@@ -1,4 +1,4 @@
-"""xgboost's own trees: float32 values, `<`, and a side for nulls; sums in float32, from the base score on."""
+"""The trees of XGBoost: float32 values, `<`, a default side for nulls, and float32 sums that start with the base score."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.ensembles import BELOW, Tree, ensemble
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Array, Graph, Methods
-from modelserve_control.compile.onnx.heads import either, greatest, pair
+from modelserve_control.compile.onnx.heads import label_by_argmax, label_by_mask, pair
 from modelserve_control.compile.registry import predicts
 
 IDENTITY: Final = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror")
@@ -20,7 +20,7 @@ LOG: Final = ("count:poisson", "reg:gamma", "reg:tweedie")
 
 
 def margins(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
-    """(rows, outputs) sums with the base, and the name of the objective."""
+    """(rows, outputs) sums with the base score, and the name of the objective."""
     learner = json.loads(bytes(model.get_booster().save_raw("json")))["learner"]
     objective, booster = learner["objective"]["name"], learner["gradient_booster"]
     if booster["name"] != "gbtree":
@@ -33,18 +33,18 @@ def margins(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
     ):
         raise refuse(model, "has trees with categories or with vectors as leaves")
     used = used_trees(model, learner, booster)
-    first = base(param["base_score"], objective, outputs)
+    first = base_scores(param["base_score"], objective, outputs)
     trees = [
-        one_tree(tree, target, first[target] if place < outputs else np.float32(0))
+        make_tree(tree, target, first[target] if place < outputs else np.float32(0))
         for place, (tree, target) in enumerate(zip(grown[:used], targets[:used], strict=True))
     ]
     if sorted(tree.target for tree in trees[:outputs]) != list(range(outputs)):
-        raise refuse(model, "has trees in an order that is not known here")
+        raise refuse(model, "has trees in an unknown order")
     return ensemble(graph, values(graph, model, features), trees, outputs, single=True), objective
 
 
 def used_trees(model: Any, learner: Any, booster: Any) -> int:
-    """Stopped early, it predicts with the best iterations only."""
+    """After early stopping, the model predicts with the best iterations only."""
     ends = booster["model"]["iteration_indptr"]
     best = learner.get("attributes", {}).get("best_iteration")
     return int(ends[-1] if best is None else ends[int(best) + 1])
@@ -53,14 +53,14 @@ def used_trees(model: Any, learner: Any, booster: Any) -> int:
 def values(graph: Graph, model: Any, features: Features) -> str:
     """(rows, width) float."""
     if model.missing is not None and not np.isnan(model.missing):
-        raise refuse(model, f"takes {model.missing} for null")
+        raise refuse(model, f"treats {model.missing} as null")
     x = graph.cast(features.numbers(graph, nulls=True), "float")
     zero, null = np.float32(0), np.float32(np.nan)
     return graph.op("Where", graph.op("Equal", x, np.array(zero)), np.array(null), x) if features.sparse else x
 
 
-def one_tree(tree: Any, target: int, start: Any) -> Tree:
-    """`start` is added to the leaves, as the base score is the first number of the sum."""
+def make_tree(tree: Any, target: int, start: Any) -> Tree:
+    """`start` is added to the leaves, because the base score is the first term of the sum."""
     conditions = np.asarray(tree["split_conditions"], dtype=np.float32)
     left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
     nulls = np.asarray(tree["default_left"], dtype=bool)
@@ -69,8 +69,8 @@ def one_tree(tree: Any, target: int, start: Any) -> Tree:
     )
 
 
-def base(text: str, objective: str, outputs: int) -> Array:
-    """(outputs,) float32, before the objective's link."""
+def base_scores(text: str, objective: str, outputs: int) -> Array:
+    """(outputs,) float32, before the link of the objective."""
     score = np.atleast_1d(np.asarray(json.loads(text) if text.startswith("[") else float(text), dtype=np.float32))
     if objective in ("binary:logistic", "reg:logistic"):
         score = -np.log(np.float32(1.0) / score - np.float32(1.0))
@@ -94,9 +94,9 @@ def classify(graph: Graph, model: Any, features: Features) -> Methods:
     score, objective = margins(graph, model, features)
     if objective == "binary:logistic":
         second = graph.op("Sigmoid", score)
-        label = either(graph, model, graph.op("Greater", graph.flat(second), 0.5))
+        label = label_by_mask(graph, model, graph.op("Greater", graph.flat(second), 0.5))
         return {"predict": label, "predict_proba": pair(graph, second)}
     if objective != "multi:softprob":
         raise refuse(model, f"has the objective {objective}")
     shares = graph.op("Softmax", score, axis=1)
-    return {"predict": greatest(graph, model, shares), "predict_proba": shares}
+    return {"predict": label_by_argmax(graph, model, shares), "predict_proba": shares}

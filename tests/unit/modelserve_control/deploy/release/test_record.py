@@ -16,7 +16,7 @@ from modelserve_control.registry import catalog
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Objects]:
-    with catalog.opened(str(tmp_path)) as found:
+    with catalog.open_store(str(tmp_path)) as found:
         yield found
 
 

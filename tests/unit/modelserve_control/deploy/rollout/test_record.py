@@ -10,14 +10,14 @@ from modelserve_control.deploy.rollout import record as records
 from modelserve_control.deploy.rollout.errors import NoRollout, RolloutUnderWay, TakenOver
 from modelserve_control.deploy.rollout.order import Order
 from modelserve_control.deploy.rollout.record import Record
-from modelserve_control.registry.catalog import opened
+from modelserve_control.registry.catalog import open_store
 
 ORDER = Order("p", "r", (("predict", "a"), ("predict_event", "b")), reason="faster")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Objects]:
-    with opened(str(tmp_path)) as objects:
+    with open_store(str(tmp_path)) as objects:
         yield objects
 
 
