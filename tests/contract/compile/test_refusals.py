@@ -74,7 +74,7 @@ def test_tokenizers_that_are_not_proved_equal_are_refused(vectorizer: Any) -> No
 def test_a_category_with_the_character_kept_for_nulls_is_refused() -> None:
     table = pd.DataFrame({"a": ["x", "\uffff\ufffenull"] * 4})
     model = fitted(make_pipeline(OneHotEncoder(), Ridge()), table, np.arange(8.0))
-    with pytest.raises(CannotCompile, match="kept for nulls"):
+    with pytest.raises(CannotCompile, match="reserved for nulls"):
         compile(model, signature_of(table))
 
 
