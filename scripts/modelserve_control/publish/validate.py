@@ -56,7 +56,7 @@ PLACEHOLDERS: Final[Mapping[str, Any]] = {
 def validate(
     directory: Path, data: Path | None, trust: str, mode: str = "never", merge: str = "auto"
 ) -> dict[str, Any]:
-    """See `modelserve_control.publish.validation.Validated`. `mode` is publish's --compile, `merge` its --merge.
+    """See `modelserve_control.publish.validation.ValidationResult`. `mode` is publish's --compile, `merge` its --merge.
 
     Raises ServeError.
     """
