@@ -167,7 +167,7 @@ def test_a_source_that_is_no_model_says_what_it_holds(tmp_path: Path) -> None:
 def test_a_bucket_that_is_not_there_is_told_before_anything_is_fetched(gcs: BucketServer, tmp_path: Path) -> None:
     ours = processes.with_sources({"STORAGE_EMULATOR_HOST": gcs.url})
     refused = CommandLine("gs://never-made", ours)("publish", tmp_path / "nowhere", "--name", "m", code=1)
-    assert refused.err == "modelserve: There is no bucket of the name in --store; publishing makes none.\n"
+    assert refused.err == "modelserve: The bucket of --store does not exist; publish does not create it.\n"
 
 
 def test_a_run_that_mlflow_does_not_know_is_refused_in_its_words(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""`modelserve publish` and `modelserve schema`: from a saved model to a version."""
+"""`modelserve publish` and `modelserve schema`."""

@@ -1,4 +1,4 @@
-"""Avro types of what a signature describes, in the form that Pub/Sub takes: one record, with no names but Avro's own."""
+"""Avro types for the types of a signature, in the form that Pub/Sub accepts: one record without named references."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Type = str | dict[str, Any] | list[Any]
 
 # https://avro.apache.org/docs/1.12.0/specification/#names
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# As JSON carries them: a datetime is a text, and of bytes it is their base64 text that stands in the message.
+# As in JSON: a datetime is a text, and bytes are a base64 text.
 SCALARS: Final[Mapping[str, str]] = {
     "boolean": "boolean",
     "integer": "int",
@@ -40,13 +40,13 @@ SCALARS: Final[Mapping[str, str]] = {
 
 
 class Avro:
-    """Makes the types of one schema, in which every record has a name of its own."""
+    """Builds the types of one schema with unique names of records."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
 
     def make_type(self, kind: Kind, place: str) -> Type:
-        """The type of one value. Raises NoAvroForm naming `place`."""
+        """The type of one value. Raises NoAvroForm; its message names `place`."""
         if isinstance(kind, Tensor):
             made = self.make_type(kind.item, place)
             for _ in kind.shape:
@@ -64,7 +64,7 @@ class Avro:
             return record(f"Record{next(self._numbers)}", fields)
         if kind.name not in SCALARS:
             raise NoAvroForm(
-                f"{place} has the type {kind.name}, which Avro has no form for; leave the topic without one."
+                f"{place} has the type {kind.name}, which Avro does not support; leave the topic without a schema."
             )
         return SCALARS[kind.name]
 
@@ -78,7 +78,7 @@ def make_optional(made: Type, required: bool) -> Type:
 
 
 def has_union(made: Type) -> bool:
-    """Also of what is inside."""
+    """Whether the type is a union or contains one."""
     if not isinstance(made, dict):
         return isinstance(made, list)
     parts = [made[key] for key in ("items", "values") if key in made]
@@ -96,11 +96,11 @@ def field(name: str, made: Type) -> dict[str, Any]:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """A name cannot be escaped either: in a message it stands as it is."""
+    """Names cannot be escaped, because a message uses them unchanged."""
     wrong = [name for name in names if not NAME.fullmatch(name)]
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise NoAvroForm(
-            f"Avro allows no such names as {', '.join(map(ascii, wrong[:5]))}{more}, only letters, digits and _, not "
-            "first a digit; publish the model with other names, or leave the topic without a schema."
+            f"Avro does not allow the names {', '.join(map(ascii, wrong[:5]))}{more}; a name has letters, digits and _, and "
+            "does not start with a digit. Publish the model with other names, or leave the topic without a schema."
         )

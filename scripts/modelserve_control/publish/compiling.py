@@ -1,4 +1,4 @@
-"""Compiling as a part of publishing: the compiled form is added to the copy's directory only when it is verified."""
+"""Compilation as a part of publishing: add the compiled form to the directory after its verification."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ PACKED_FILE: Final = "served.onnx"
 def add_compiled(
     directory: Path, runtime: NativeRuntime, signature: Signature, sample: Batch | None, predict_fn: str
 ) -> Mapping[str, Any]:
-    """The manifest's description of the compiled runtime. Raises CannotCompile; then the directory is as it was."""
+    """The description of the compiled runtime for the manifest. Raises CannotCompile and leaves the directory unchanged."""
     if runtime.estimator is None:
         raise CannotCompile("Only estimators with scikit-learn's interface compile.")
     for name in (MODEL_FILE, PACKED_FILE):
         if (directory / name).exists() and not is_republished(directory / "MLmodel"):
-            raise CannotCompile(f"The model has a file {name} of its own.")
+            raise CannotCompile(f"The model already has a file {name}.")
     compiled = compile(runtime.estimator, signature)
     report = verify(runtime.estimator, signature, compiled, verification_batches(signature, compiled, sample))
     if report.mismatch is not None:
-        raise CannotCompile(f"The compiled form answers otherwise. {report.mismatch}")
+        raise CannotCompile(f"The compiled form gives different answers. {report.mismatch}")
     (directory / MODEL_FILE).write_bytes(compiled.model.SerializeToString())
     (directory / PACKED_FILE).write_bytes(compiled.packed_model)
     add_flavor(directory / "MLmodel", compiled)
@@ -38,7 +38,7 @@ def add_compiled(
 
 
 def is_republished(path: Path) -> bool:
-    """Whether the file is the compiled form of a version that is published again; it is made anew."""
+    """Whether the model is a compiled version that is published again; then it is compiled again."""
     flavors = yaml.safe_load(path.read_text())["flavors"]
     return bool(flavors.get("onnx", {}).get("data") == MODEL_FILE and "sklearn" in flavors)
 
@@ -46,7 +46,7 @@ def is_republished(path: Path) -> bool:
 def verification_batches(
     signature: Signature, compiled: CompiledModel, sample: Batch | None
 ) -> Iterator[tuple[str, Batch]]:
-    """The sample first, then rows that it does not show."""
+    """The sample, then generated rows."""
     if sample is not None and sample.rows:
         yield "the sample", sample
     yield from generate_batches(signature, compiled, sample)
@@ -56,14 +56,14 @@ def description(
     compiled: CompiledModel, classes: Sequence[Any] | None, predict_fn: str, report: Report
 ) -> Mapping[str, Any]:
     found = dict(compiled.metadata())
-    # The model's own method first: it is what a request without predict_method gets.
+    # The default predict_method comes first.
     found["outputs"] = sorted(found["outputs"], key=lambda output: str(output["name"]) != predict_fn)
     verified = {key: value for key, value in asdict(report).items() if key != "mismatch"}
     return {"kind": "compiled", "file": PACKED_FILE, "classes": classes, "verified": verified, **found}
 
 
 def add_flavor(path: Path, compiled: CompiledModel) -> None:
-    """So that `mlflow.onnx.load_model` finds the graph too; what MLflow itself would write (mlflow/onnx/__init__.py)."""
+    """Add the flavor for `mlflow.onnx.load_model`, as MLflow would write it (mlflow/onnx/__init__.py)."""
     mlmodel = yaml.safe_load(path.read_text())
     from importlib.metadata import version
 

@@ -1,7 +1,7 @@
-"""Publishing: validate a private copy, take a number, upload, and write the manifest last.
+"""Publish a model: validate a private copy, take a version number, upload the files, and write the manifest last.
 
-The number is taken by creating the version's MLmodel, which every version has and which only one publisher can create.
-A publisher that is killed leaves a number without a manifest: readers do not see it, and the next one skips it.
+A publisher takes a number by creating the MLmodel of the version, which only one publisher can do. If a publisher is
+killed, its number has no manifest: readers ignore it, and later publishers skip it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ from modelserve_control.publish import source, validation
 from modelserve_control.registry import catalog, promote
 
 MLMODEL = "MLmodel"
-# Each lost race means that another publisher got a number, so this many rivals at once can pass.
+# Each lost race gives a number to another publisher, so this many publishers can run at the same time.
 MAX_ATTEMPTS = 1_000
 
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """What to publish, and how."""
-
     source: str
     name: str
     alias: str | None = None
@@ -46,7 +44,7 @@ class PublishOptions:
 
 
 def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict[str, Any]:
-    """The new version, and the alias's move when one was asked for. Raises ServeError when refused."""
+    """The new version, and the move of the alias if one is given. Raises ServeError."""
     check_model_name(order.name)
     if order.alias:
         check_alias(order.alias)
@@ -54,13 +52,13 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         progress.say(f"fetching {order.source}")
         fetched = source.fetch(order.source, Path(scratch))
-        progress.say("validating: loading the model and scoring its sample in a process of its own")
+        progress.say("validating: loading the model and scoring its sample in a separate process")
         validated = validation.validate(
             fetched.directory, order.data, order.trust, order.presentation, order.compile, order.merge
         )
         if validated.inferred:
             progress.say(
-                "the model had no signature; one was inferred from the sample and written into the copy's MLmodel"
+                "the model had no signature; one was inferred from the sample and written to the MLmodel of the copy"
             )
         progress.say(describe_runtime(validated))
         for warning in validated.warnings:
@@ -79,23 +77,23 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
 
 
 def refuse_without_bucket(objects: Objects, name: str) -> None:
-    """Before the model is fetched and compiled, which takes long."""
+    """Called before the model is fetched and compiled, which takes a long time."""
     try:
         catalog.entries(objects, name)
     except ArtifactMissing as error:
-        raise NotFound("There is no bucket of the name in --store; publishing makes none.") from error
+        raise NotFound("The bucket of --store does not exist; publish does not create it.") from error
 
 
 def describe_runtime(validated: validation.ValidationResult) -> str:
     verified = validated.runtime.get("verified")
     if verified is None:
-        return f"native: {validated.not_compiled}" if validated.not_compiled else "native, as asked for"
+        return f"native: {validated.not_compiled}" if validated.not_compiled else "native, as requested"
     rows, difference = verified["rows"], verified["greatest_difference"]
     return f"compiled, and verified on {rows:,} rows: greatest difference {difference:.1e}, no label differs"
 
 
 def draft_manifest(order: PublishOptions, fetched: source.Source, validated: validation.ValidationResult) -> Manifest:
-    """The manifest but for its number."""
+    """The manifest with a placeholder for the version."""
     mlmodel = yaml.safe_load((fetched.directory / MLMODEL).read_text())
     return Manifest(
         name=order.name,
@@ -120,7 +118,7 @@ def file_entries(directory: Path) -> list[FileEntry]:
 
 
 def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progress) -> Manifest:
-    """Everything create-only; the manifest when all else is there and checked."""
+    """Create all files, verify them, and write the manifest last. Nothing is overwritten."""
     with progress.upload(sum(entry.size for entry in draft.files)) as advance:
         made = replace(draft, version=take_number(objects, draft.name, directory, advance))
         prefix = version_prefix(made.name, made.version)
@@ -134,7 +132,7 @@ def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progres
 
 
 def take_number(objects: Objects, name: str, directory: Path, advance: Advance) -> str:
-    """The first free number above all that were ever taken."""
+    """The first free number above all numbers ever taken."""
     number = max(catalog.entries(objects, name), default=0)
     for _ in range(MAX_ATTEMPTS):
         number += 1
@@ -144,11 +142,11 @@ def take_number(objects: Objects, name: str, directory: Path, advance: Advance) 
             advance(-(directory / MLMODEL).stat().st_size)
         else:
             return str(number)
-    raise PreconditionFailed(f"{MAX_ATTEMPTS} other publishers of {name} were first; try again.")
+    raise PreconditionFailed(f"{MAX_ATTEMPTS} other publishers of {name} were faster; try again.")
 
 
 def verify_upload(objects: Objects, made: Manifest) -> None:
-    """The bucket holds exactly the files that were validated: each upload was checked, this also finds what else came."""
+    """Check that the store has exactly the validated files. Uploads check themselves; this also finds additional files."""
     prefix = version_prefix(made.name, made.version) + "/"
     stored = {info.name.removeprefix(prefix): info for info in objects.list(prefix)}
     wrong = sorted(stored.keys() ^ {entry.path for entry in made.files})

@@ -1,4 +1,4 @@
-"""A few rows of a model's input: from `--data`, or the input example that MLflow keeps with the model."""
+"""A few rows of a model's input, from `--data` or from the input example of MLflow."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from modelserve.schema.signature import Signature
 from modelserve.schema.types import MISSING
 
 ROWS = 5  # a warm-up needs one; a few show that the model takes several
-# A data file is the publisher's own, so its limits only keep a mistake from filling the memory.
+# The publisher is trusted; these limits only prevent that a mistake fills the memory.
 LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64, cells=1_000_000_000)
-EXAMPLE_FILE = "serving_input_example.json"  # MLflow 3 writes the input example also as a body of /invocations
+EXAMPLE_FILE = "serving_input_example.json"  # the input example as a body of /invocations, written by MLflow 3
 
 
 def read(path: Path, signature: Signature | None) -> Payload:
-    """Parquet, CSV or JSON (a list of records, or any body of /invocations), checked as the server checks it."""
+    """Read Parquet, CSV or JSON (a list of records, or any body of /invocations) with the checks of the server."""
     kind = path.suffix.lower()
     data = path.read_bytes()
     try:
@@ -36,7 +36,7 @@ def read(path: Path, signature: Signature | None) -> Payload:
             return parse(strict_json.decode(data, LIMITS.depth), signature)
     except BadInput as error:
         raise MalformedRequest(f"{path.name} cannot be read as a sample: {error.message}", error.details) from error
-    raise BadSetting(f"A sample is a .parquet, .csv or .json file; {path.name} is neither.")
+    raise BadSetting(f"A sample must be a .parquet, .csv or .json file; {path.name} is none of them.")
 
 
 def parse(value: Any, signature: Signature | None) -> Payload:
@@ -46,13 +46,13 @@ def parse(value: Any, signature: Signature | None) -> Payload:
 
 
 def input_example(directory: Path) -> Path | None:
-    """The model's own input example, if it was saved with one."""
+    """The input example of the model, if it has one."""
     path = directory / EXAMPLE_FILE
     return path if path.is_file() else None
 
 
 def records(table: Table) -> list[dict[str, Any]]:
-    """The first rows as JSON records. Missing cells stay missing."""
+    """The first rows as JSON records, without missing cells."""
     rows = range(min(table.rows, ROWS))
     names = table.columns.items()
     return [{name: json_cell(values[row]) for name, values in names if values[row] is not MISSING} for row in rows]

@@ -1,7 +1,7 @@
-"""`modelserve schema`: what stands on the topics of a version, as an Avro schema.
+"""`modelserve schema`: the Avro schemas of the messages of a version.
 
-Pub/Sub checks JSON messages by Avro's JSON encoding, which wraps every value of a union but null: {"double": 1.5}. Our
-prediction events are plain JSON, so their schema has no union.
+Pub/Sub checks JSON messages with Avro's JSON encoding, which wraps every value of a union except null: {"double": 1.5}.
+Our prediction events are plain JSON, so their schema has no union.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LABELS: Final[Mapping[type, str]] = {str: "string", bool: "boolean", int: "long"
 
 @dataclass(frozen=True)
 class EventFields:
-    """The event function's settings of the same names, and the Avro type of the ids."""
+    """The settings EVENT_FEATURES_FIELD and EVENT_ID_FIELD of the event function, and the Avro type of the ids."""
 
     features_field: str | None = None
     id_field: str | None = None
@@ -43,11 +43,11 @@ def schema(objects: Objects, what: str, part: str, fields: EventFields, progress
     return prediction_event(objects, manifest, fields)
 
 
-# --- what comes in ---
+# --- input ---
 
 
 def input_record(manifest: Manifest, fields: EventFields, progress: Progress) -> dict[str, Any]:
-    """A record of the columns; with a features field one record around it."""
+    """A record of the columns, inside another record if there is a features field."""
     avro = Avro()
     columns = {
         column.name: make_optional(avro.make_type(column.kind, f"The column {column.name}"), column.required)
@@ -56,8 +56,8 @@ def input_record(manifest: Manifest, fields: EventFields, progress: Progress) ->
     unions = [name for name, made in columns.items() if has_union(made)]
     if unions:
         progress.say(
-            f"warning: {', '.join(unions)} may be null or hold a null, and Avro's JSON encoding wraps what is not; the event function takes "
-            "plain JSON, so leave the input topic without a schema"
+            f"warning: {', '.join(unions)} can be or contain null, and Avro's JSON encoding wraps their other values; the event function "
+            "needs plain JSON, so leave the input topic without a schema"
         )
     own: dict[str, Type] = {fields.id_field: fields.id_type} if fields.id_field else {}
     if fields.features_field:
@@ -72,11 +72,11 @@ def read_signature(manifest: Manifest) -> Signature:
     return found
 
 
-# --- what goes out ---
+# --- predictions ---
 
 
 def prediction_event(objects: Objects, manifest: Manifest, fields: EventFields) -> dict[str, Any]:
-    """See `modelserve.events.results.make_result`. Without predict_method, which gives results of other forms."""
+    """See `modelserve.events.results.make_result`. Requests with predict_method have results of other forms."""
     presentation = Presentation.from_manifest(manifest.presentation)
     label = label_type(manifest)
     if label is None:
@@ -87,13 +87,15 @@ def prediction_event(objects: Objects, manifest: Manifest, fields: EventFields) 
         result[fields.id_field] = fields.id_type
     prediction = record("Prediction", result)
     if has_union(prediction):
-        raise NoAvroForm("The outputs have fields that may be missing, which plain JSON does not say as Avro wants it.")
+        raise NoAvroForm(
+            "The outputs have optional fields, which need a union, and plain JSON does not wrap its values."
+        )
     event: dict[str, Type] = {"model": "string", "version": "string", "prediction": prediction}
     return record("PredictionEvent", event | {"prediction_id": "string"})
 
 
 def classifier_result(presentation: Presentation, label: Type) -> dict[str, Type]:
-    """As `payloads.predictions.results`, whose later keys replace earlier ones. A map takes labels of any spelling."""
+    """As `payloads.predictions.results`, in which later keys replace earlier ones. A map allows any label as a key."""
     result: dict[str, Type] = {"prediction": label, "probabilities": {"type": "map", "values": "double"}}
     if presentation.positive_class is not None:
         name = presentation.label or presentation.positive_class
@@ -102,28 +104,28 @@ def classifier_result(presentation: Presentation, label: Type) -> dict[str, Type
 
 
 def label_type(manifest: Manifest) -> Type | None:
-    """What the labels of a classifier are; None for a model whose results are its predictions alone."""
+    """The type of the labels of a classifier; None for a model without probabilities."""
     if not {"predict", "predict_proba"} <= set(manifest.methods):
         return None
     if manifest.runtime["kind"] == "compiled":
         classes = manifest.runtime.get("classes")
         return LABELS[type(classes[0])] if classes else None
     outputs = output_columns(manifest)
-    # Several outputs have labels of their own each, and their results no probabilities.
+    # Several outputs have separate labels, and their results have no probabilities.
     return Avro().make_type(outputs[0].kind, "The label") if len(outputs) == 1 else None
 
 
 def prediction_type(objects: Objects, manifest: Manifest) -> Type:
-    """One row's prediction, where it is not a label with its probabilities."""
+    """The type of a prediction without probabilities."""
     avro = Avro()
     outputs = output_columns(manifest)
     types = {output.name: avro.make_type(output.kind, f"The output {output.name}") for output in outputs}
     if not is_row_wise(objects, manifest):
         return next(iter(types.values())) if len(types) == 1 else record("Answer", types)
-    # A signature is often inferred from the labels of the training, whose whole numbers a regressor answers with doubles.
+    # Signatures are often inferred from training labels. These may be integers although a regressor predicts doubles.
     found = [widen_to_double(made) for made in types.values()]
     if any(made != found[0] for made in found):
-        raise NoAvroForm("The outputs have several types and stand in one array; leave the topic without a schema.")
+        raise NoAvroForm("The outputs have several types in one array; leave the topic without a schema.")
     return found[0] if len(found) == 1 else array(found[0])
 
 
@@ -134,23 +136,23 @@ def widen_to_double(made: Type) -> Type:
 
 
 def output_columns(manifest: Manifest) -> tuple[Column, ...]:
-    """Of the model's own method, which is the one that signatures describe."""
+    """The outputs in the signature, which describe the default method."""
     found = from_mlmodel({"inputs": (manifest.signature or {}).get("outputs")})
     if found is None:
         raise NoAvroForm("The signature has no outputs; save the model with infer_signature(X, model.predict(X)).")
     if manifest.methods[0] != "predict":
         raise NoAvroForm(
-            f"The model answers with {manifest.methods[0]}, which the signature's outputs describe and events do not hold; "
-            "publish it with predict as its own method."
+            f"The model answers with {manifest.methods[0]}, which the outputs of the signature describe but events do not "
+            "contain; publish it with predict as its default method."
         )
     return found.columns
 
 
 def is_row_wise(objects: Objects, manifest: Manifest) -> bool:
-    """Whether it answers with one array, whatever its outputs are called."""
+    """Whether the model returns one array, whatever the names of its outputs."""
     if manifest.runtime["kind"] == "compiled":
         return True
     found = objects.read(f"{version_prefix(manifest.name, manifest.version)}/MLmodel", mlmodel.LIMIT)
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
+    if isinstance(found, NotModified):  # the request had no condition
+        raise ArtifactCorrupt("The store sent an unexpected answer (not modified).")
     return mlmodel.config(mlmodel.parse(found[0]), {}).loader_module in ROW_WISE

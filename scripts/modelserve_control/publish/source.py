@@ -1,4 +1,4 @@
-"""SOURCE as a private copy of an MLflow directory: what is validated is what is uploaded."""
+"""Fetch SOURCE into a private copy, so that the validated files are the uploaded files."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from modelserve_control.common.errors import SourceUnusable
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
-LOCAL_STORES = ("mlflow.db", "mlruns")  # what MLflow uses when it finds them in the current directory
+LOCAL_STORES = ("mlflow.db", "mlruns")  # MLflow uses them if they are in the current directory
 
 
 @dataclass(frozen=True)
 class Source:
-    """`directory` holds an MLmodel and plain files only. `uri` is where it came from, absolute."""
+    """`directory` contains an MLmodel and only regular files. `uri` is the absolute address of the original."""
 
     uri: str
     directory: Path
 
 
 def fetch(source: str, scratch: Path) -> Source:
-    """A local directory, gs:// (also a version or alias of a store), or whatever MLflow resolves: runs:/, models:/, ..."""
+    """`source`: a directory, gs://... (also a version or an alias of a store), or any address of MLflow (runs:/, models:/)."""
     path = Path(source.removeprefix("file://"))
     target = scratch / "model"
     if path.is_dir():
@@ -45,8 +45,8 @@ def fetch(source: str, scratch: Path) -> Source:
 
 def copy_directory(path: Path, source: str, target: Path) -> Path:
     try:
-        refuse_other_directories(path, source)  # before `SOURCE .` reads and copies a whole home directory
-        for _ in walk(str(path)):  # a pipe would be waited for, and a socket cannot be copied
+        refuse_other_directories(path, source)  # otherwise `SOURCE .` could copy a whole home directory
+        for _ in walk(str(path)):  # copytree would wait for a pipe, and cannot copy a socket
             pass
         return Path(shutil.copytree(path, target, symlinks=True))
     except OSError as error:
@@ -55,7 +55,7 @@ def copy_directory(path: Path, source: str, target: Path) -> Path:
 
 
 def fetch_from_store(source: str, scratch: Path) -> Path:
-    """A version is verified against its manifest on the way."""
+    """The download verifies a version against its manifest."""
     location = parse(source)
     try:
         with closing(open_objects(location)) as objects:
@@ -73,31 +73,31 @@ def fetch_from_mlflow(source: str, target: Path) -> Path:
     try:
         with silent():
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(target)))
-    # MLflow lets through whatever its many clients raise.
+    # MLflow passes on the exceptions of its many clients.
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise SourceUnusable(f"MLflow cannot resolve {source}: {lines[0].rstrip('.')}.") from error
 
 
 def refuse_without_tracking(source: str) -> None:
-    """MLflow would make an empty store in the current directory and look there."""
+    """Otherwise MLflow would create an empty store in the current directory."""
     named = os.environ.get("MLFLOW_TRACKING_URI") or os.environ.get("MLFLOW_REGISTRY_URI")
     if source.startswith(("runs:", "models:")) and not (named or any(map(os.path.exists, LOCAL_STORES))):
         raise SourceUnusable(
-            f"{source} is an address in an MLflow tracking store: set MLFLOW_TRACKING_URI to say which."
+            f"{source} is an address in an MLflow tracking store; set MLFLOW_TRACKING_URI to the address of the store."
         )
 
 
 def refuse_other_directories(directory: Path, source: str) -> None:
     if not (directory / "MLmodel").is_file():
         found = ", ".join(sorted(os.listdir(directory))[:10]) or "nothing"
-        raise SourceUnusable(f"{source} holds no MLmodel; it holds {found}.")
+        raise SourceUnusable(f"{source} has no MLmodel; it contains {found}.")
 
 
 def check_directory(directory: Path, source: str) -> Path:
-    """Raises when it is not an MLflow directory, or has files that no version may hold."""
+    """Raises if it is not an MLflow directory, or has files that a version must not contain."""
     refuse_other_directories(directory, source)
-    # A version of a store brings its old manifest along.
+    # A version of a store has an old manifest.
     (directory / MANIFEST).unlink(missing_ok=True)
     check_names(name for name, _ in walk(str(directory)))
     return directory

@@ -1,7 +1,7 @@
 """The child process of publishing: `python -m modelserve_control.publish.validate DIRECTORY ANSWER [--data FILE]`.
 
-It loads the model with the server's own policy and runtime, scores the sample with every method, and writes what it
-found, or the error, as JSON to the file ANSWER.
+It loads the model with the policy and the runtime of the server, scores the sample with every method, and writes the
+result or the error as JSON to the file ANSWER.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from modelserve.store.trust.environment import differences, installed
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
 from modelserve_control.publish import sample
 
-# Of the sample: scored whole, reversed, in halves and one by one.
+# Of the sample; they are scored together, in reverse order, in halves and one by one.
 PROOF_ROWS: Final = 20
-# A sample of one row stands there several times: only more rows than one show that each gets an answer.
+# A sample of one row is repeated, because only several rows show that each gets an answer.
 REPEATED: Final = [0, 0, 0]
 READS_NAMES: Final = (
     "A text step read the table instead of its column. Put it inside a ColumnTransformer that names the column without "
@@ -40,7 +40,7 @@ DROPS_ROWS: Final = (
     "A step drops rows. Fill missing values in its place, for example with SimpleImputer, or drop rows before fitting."
 )
 OTHER_ROWS: Final = "A version must give one answer for each row."
-# Cells that every model of the type may be asked.
+# Values that a model may get in a column of the type.
 PLACEHOLDERS: Final[Mapping[str, Any]] = {
     "boolean": True,
     "integer": 1,
@@ -75,7 +75,7 @@ def validate(
         merges = False if reason else True if payload.table.rows > 1 else None
     else:
         score_placeholders(runtime, signature)
-        warnings.append("the model came without an input example and without --data, so it was loaded but not scored")
+        warnings.append("there is neither an input example nor --data, so the model was loaded but not scored")
     if reason is not None:
         if merge == "require":
             raise NotMerged(f"Requests to this model cannot be merged: {reason}")
@@ -116,13 +116,13 @@ def compile_runtime(
     mode: str,
     native: Mapping[str, Any],
 ) -> tuple[Mapping[str, Any], str | None]:
-    """The manifest's runtime, and why it is the native one although the other was asked for."""
+    """The runtime for the manifest, and the reason if it is native although the compiled one was requested."""
     if mode == "never" or not isinstance(runtime, NativeRuntime):
         return native, None
     if native.get("merges") is False:
         if mode == "require":
-            raise NotCompiled("The model does not compile. The answer to a row depends on the rows beside it.")
-        return native, "The answer to a row depends on the rows beside it."
+            raise NotCompiled("The model does not compile. The answer to a row depends on other rows of the request.")
+        return native, "The answer to a row depends on other rows of the request."
     from modelserve_control.compile import CannotCompile
     from modelserve_control.publish.compiling import add_compiled
 
@@ -136,7 +136,10 @@ def compile_runtime(
 
 
 def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | None:
-    """Every method over the first rows; the answers must be JSON, one for each row. Why requests must not be merged."""
+    """Score the first rows with every method, and check for one JSON answer per row.
+
+    Returns the reason if requests must not be merged, else None.
+    """
     batch = signature.check(payload.table)
     if not batch.rows:
         raise MalformedRequest("The sample has no rows.")
@@ -150,8 +153,7 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
         raise row_count_error(error, " of its sample" if batch.rows > 1 else "") from error
     except ServeError:
         raise
-    # A model may raise anything.
-    except Exception as error:
+    except Exception as error:  # a model may raise anything
         raise ValidationFailed(f"The model does not score its sample: {describe_error(error)}") from error
     return dependence(runtime, first, outputs, params) or null_row_dependence(runtime, signature, payload.table, params)
 
@@ -164,7 +166,7 @@ def row_count_error(error: RowsMismatch, rows: str = "") -> ValidationFailed:
 
 
 def score_placeholders(runtime: Runtime, signature: Signature) -> None:
-    """Without a sample only the number of answers can be told, where the model takes such rows at all."""
+    """Without a sample, check only the number of answers, and only if the model accepts the placeholders."""
     names = {column.name: column.kind.name for column in signature.columns}
     if not names or not set(names.values()) <= PLACEHOLDERS.keys():
         return
@@ -173,12 +175,12 @@ def score_placeholders(runtime: Runtime, signature: Signature) -> None:
         score_rows(runtime, signature.check(table), runtime.methods, signature.check_params({}))
     except RowsMismatch as error:
         raise row_count_error(error) from error
-    except Exception:  # a model need not take rows that are none of its own
+    except Exception:  # a model may reject placeholders
         return
 
 
 def null_row_dependence(runtime: Runtime, signature: Signature, table: Table, params: Mapping[str, Any]) -> str | None:
-    """Why requests must not be merged: one row with no value in every column that may have none is not answered."""
+    """The reason if requests must not be merged, because a row with nulls in all optional columns gets no answer."""
     optional = {column.name for column in signature.columns if not column.required}
     if not optional:
         return None
@@ -191,16 +193,16 @@ def null_row_dependence(runtime: Runtime, signature: Signature, table: Table, pa
         score_rows(runtime, signature.check(Table(columns, len(rows) + 1)), runtime.methods, params)
     except RowsMismatch as error:
         return f"{error.message[:-1]} when a row has nulls; such a row will get no answer."
-    except Exception:  # so it is at every door: an error, and no wrong answer
+    except Exception:  # a request with such a row gets an error, which is not a wrong answer
         return None
     return None
 
 
 def infer_signature(directory: Path, data: Path | None) -> Signature:
-    """From the sample and what the model answers to it; written into the MLmodel of this copy."""
+    """Infer the signature from the sample and its predictions, and write it to the MLmodel of the copy."""
     if data is None:
         raise NoSignature(
-            "The model has no signature, so nothing sent to it could be checked: save it with "
+            "The model has no signature, so requests could not be checked: save it with "
             "signature=infer_signature(X, y), or publish it with --data FILE, from which one is inferred."
         )
     batch = infer(sample.read(data, None).table)
@@ -232,13 +234,13 @@ def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
 
 
 def describe_error(error: BaseException) -> str:
-    """For the publisher, whose own model and sample these are: the exception with its first line."""
+    """The exception and the first line of its message. The publisher owns the model and the sample, so it may see both."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__}."
 
 
 def full_message(error: ServeError) -> str:
-    """The server keeps to itself what a flavor raised; the publisher needs it."""
+    """With the cause, which a server does not reveal but a publisher needs."""
     cause = error.__cause__
     if cause is None or isinstance(cause, ServeError) or type(cause).__name__ not in error.message:
         return error.message

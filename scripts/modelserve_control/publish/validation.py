@@ -1,4 +1,4 @@
-"""Asks a process of its own whether a model loads and scores: a model may hang, crash or change its process."""
+"""Validate a model in a separate process, because it may hang, crash or modify its process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from modelserve_control.common import errors as refusals
 from modelserve_control.common import processes
 from modelserve_control.common.errors import ValidationFailed
 
-# As long as a server gives it, unless LOAD_TIMEOUT_SECONDS says otherwise.
+# The default of LOAD_TIMEOUT_SECONDS.
 TIMEOUT_SECONDS = 600.0
 STDERR = 2
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """What the child found. `signature` is the MLmodel's, decoded; `sample` are the records it scored, at most five."""
+    """The result of the child process. `signature` is that of the MLmodel; `sample`: at most five of the scored records."""
 
     signature: Mapping[str, Any]
     methods: Sequence[str]
@@ -35,7 +35,7 @@ class ValidationResult:
     warnings: Sequence[str] = field(default=())
     runtime: Mapping[str, Any] = field(default_factory=lambda: {"kind": "native"})
     not_compiled: str | None = None
-    """Why the version will be native although a compiled form was tried."""
+    """Why the version is native although a compiled form was requested."""
 
 
 def validate(
@@ -46,9 +46,9 @@ def validate(
     mode: str = "never",
     merge: str = "auto",
 ) -> ValidationResult:
-    """Loads and scores as the server does. May write an inferred signature and a compiled form into the directory.
+    """Load the model and score its sample. May write an inferred signature and a compiled form into the directory.
 
-    Raises what the server's own checks raise, or ValidationFailed when the child dies or is too slow.
+    Raises the errors of the server's checks, or ValidationFailed if the child process dies or is too slow.
     """
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         answer = Path(scratch) / "answer.json"
@@ -56,7 +56,9 @@ def validate(
         words += ["--compile", mode, "--merge", merge]
         code = run([*words, "--data", str(data)] if data else words)
         if not answer.is_file():
-            raise ValidationFailed(f"The process that loaded the model ended with exit code {code} and no result.")
+            raise ValidationFailed(
+                f"The process that loaded the model ended with exit code {code} and without a result."
+            )
         found = json.loads(answer.read_text())
     if "error_code" in found:
         raise rebuild_error(found)
@@ -66,7 +68,7 @@ def validate(
 
 
 def run(words: Sequence[str]) -> int:
-    """What the model prints goes to stderr: stdout is for the result of the command."""
+    """Output of the model goes to stderr, because stdout is for the result of the command."""
     try:
         environment = os.environ | {"PYTHONWARNINGS": "ignore"}
         command = [*processes.launcher(), *words]
@@ -77,7 +79,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def rebuild_error(found: Mapping[str, Any]) -> ServeError:
-    """The child's error as the same class here."""
+    """The error of the child process, as the same class."""
     classes = [value for module in (errors, refusals) for value in vars(module).values() if isinstance(value, type)]
     kinds = {
         kind.code: kind for kind in classes if issubclass(kind, ServeError) and kind.__init__ is ServeError.__init__

@@ -1,4 +1,4 @@
-"""What a store holds: versions with a manifest, numbers without one, aliases."""
+"""The contents of a store: versions, numbers without a manifest, and aliases."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ NUMBERED = re.compile(r"models/[^/]+/versions/([1-9][0-9]{0,17})/(.+)", re.DOTAL
 
 @dataclass(frozen=True)
 class Entry:
-    """One number below versions/. Without `manifest` it does not exist for a reader, yet the number is taken."""
+    """One number in versions/. Without `manifest`, the version does not exist for readers, but its number is taken."""
 
     version: str
     objects: tuple[ObjectInfo, ...]
 
     @property
     def manifest(self) -> ObjectInfo | None:
-        """Files of the model may have its name, in directories of their own."""
+        """Only at the top: files in subdirectories may have the same name."""
         return next((info for info in self.objects if info.name.split("/", 4)[4] == MANIFEST), None)
 
     @property
     def size(self) -> int:
-        """Bytes, all files together."""
+        """Total bytes."""
         return sum(info.size for info in self.objects)
 
 
 @contextmanager
 def open_store(store: str, new: bool = False) -> Iterator[Objects]:
-    """The store at an address. `new`: a directory need not be there yet, but its parent must."""
+    """`new`: the directory may be missing, but its parent must exist."""
     objects = open_objects(locate_store(store, new))
     try:
         yield objects
@@ -48,13 +48,13 @@ def open_store(store: str, new: bool = False) -> Iterator[Objects]:
 
 
 def locate_store(store: str, new: bool = False) -> Location:
-    """Raises BadSetting for what is no store's address, NotFound for a directory that is not there."""
+    """Raises BadSetting for an invalid address, and NotFound for a missing directory."""
     try:
         location = parse_store(store)
     except BadSetting:
         if store.startswith("gs://"):
             raise
-        raise BadSetting("--store must be a bucket, like gs://B, or a directory that is laid out like one.") from None
+        raise BadSetting("--store must be a bucket, like gs://B, or a directory with the same layout.") from None
     path = location.bucket
     if location.scheme == "gs" or os.path.isdir(path):
         return location
@@ -62,7 +62,7 @@ def locate_store(store: str, new: bool = False) -> Location:
         raise NotFound(f"--store {store} is not a directory.")
     if new and os.path.isdir(os.path.dirname(path)):
         return location
-    raise NotFound(f"--store {store} does not exist{', nor does the directory it would be in' if new else ''}.")
+    raise NotFound(f"--store {store} does not exist{', and neither does its parent directory' if new else ''}.")
 
 
 def entries(objects: Objects, name: str) -> dict[int, Entry]:
@@ -79,14 +79,16 @@ def aliases(objects: Objects, name: str) -> dict[str, Alias]:
     found = {}
     for info in objects.list(prefix):
         alias = info.name.removeprefix(prefix).removesuffix(".json")
-        with suppress(BadSetting):  # what can be no alias is somebody else's, as the folders of Google's console are
+        with suppress(
+            BadSetting
+        ):  # objects with other names are not aliases, for example folders of the Google Cloud console
             if document := read_alias(objects, name, alias):
                 found[alias] = document[0]
     return found
 
 
 def manifest(objects: Objects, name: str, version: str) -> Manifest:
-    """Raises NotFound, naming the versions that there are."""
+    """Raises NotFound; its message lists the existing versions."""
     try:
         return read_manifest(objects, manifest_name(name, version))[0]
     except ArtifactMissing as error:
@@ -96,7 +98,7 @@ def manifest(objects: Objects, name: str, version: str) -> Manifest:
 
 
 def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
-    """The document and its generation. Raises NotFound, naming the aliases that there are."""
+    """The alias and its generation. Raises NotFound; its message lists the existing aliases."""
     found = read_alias(objects, name, wanted)
     if found is None:
         if not (there := aliases(objects, name)) and not entries(objects, name):
@@ -115,6 +117,6 @@ def format_versions(objects: Objects, name: str) -> str:
 
 
 def format_names(found: Mapping[str, object]) -> str:
-    """At most ten of them, the last ones."""
+    """The last ten names."""
     names = list(found)[-10:]
     return (("..., " if len(found) > len(names) else "") + ", ".join(names)) or "none"

@@ -1,4 +1,4 @@
-"""Deleting a version that nothing names. Its MLmodel stays, without a manifest, so that its number is never used again."""
+"""Delete a version that no alias names. Its MLmodel remains without a manifest, so that the number is never used again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from modelserve_control.registry import catalog
 
 
 def delete(objects: Objects, name: str, version: str, incomplete: bool = False) -> dict[str, Any]:
-    """The manifest goes first: from then on the version does not exist.
+    """Delete the manifest first; from then on the version does not exist.
 
-    `incomplete` also clears a number whose publishing was killed. Raises VersionInUse while an alias names the version.
+    `incomplete` also clears the number of an interrupted publication. Raises VersionInUse if an alias names the version.
     """
     found = catalog.entries(objects, name).get(int(check_version(version)))
     if found is None or not (found.manifest or incomplete):
         hint = (
-            "; it was published only in part, use --incomplete to clear it" if found and len(found.objects) > 1 else ""
+            "; its publication is incomplete, use --incomplete to clear it" if found and len(found.objects) > 1 else ""
         )
         raise NotFound(f"{name} has no version {version}{hint}; it has {catalog.format_versions(objects, name)}.")
     refuse_named(objects, name, version)
@@ -34,7 +34,7 @@ def delete(objects: Objects, name: str, version: str, incomplete: bool = False) 
 
 
 def withdraw(objects: Objects, name: str, version: str, generation: int) -> None:
-    """Deletes the manifest, and puts it back when an alias was moved to the version at the same moment."""
+    """Delete the manifest, and restore it if an alias was moved to the version at the same time."""
     kept: Manifest = catalog.manifest(objects, name, version)
     objects.delete(manifest_name(name, version), generation)
     try:
@@ -47,6 +47,8 @@ def withdraw(objects: Objects, name: str, version: str, generation: int) -> None
 def refuse_named(objects: Objects, name: str, version: str) -> None:
     for alias, document in catalog.aliases(objects, name).items():
         if document.version == version:
-            raise VersionInUse(f"The alias {alias} of {name} names version {version}; promote another one first.")
+            raise VersionInUse(f"The alias {alias} of {name} names version {version}; promote another version first.")
         if document.previous_version == version:
-            raise VersionInUse(f"The alias {alias} of {name} would be rolled back to version {version}; it stays.")
+            raise VersionInUse(
+                f"A rollback of the alias {alias} of {name} needs version {version}; it cannot be deleted."
+            )

@@ -1,4 +1,4 @@
-"""JSON documents in the store: the records and locks of what this command does over a while."""
+"""JSON documents in the store: records and locks of long operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
 from modelserve.store.buckets.objects import NotModified, Objects
 from modelserve.store.versions import documents
 
-MAX_BYTES: Final = 1 << 20  # bytes; a record is a few thousand
+MAX_BYTES: Final = 1 << 20  # a typical record has a few thousand
 
 Document = dict[str, Any]
 
@@ -22,14 +22,14 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def read(objects: Objects, name: str, shape: Any = Document) -> tuple[Document, int] | None:
-    """A document and its generation, or None where there is none. `shape` is a TypedDict of what is relied on; other keys
-    are as they come. Raises ArtifactCorrupt."""
+    """The document and its generation, or None if it does not exist. `shape` is a TypedDict of the required keys; other keys
+    are not checked. Raises ArtifactCorrupt."""
     try:
         found = objects.read(name, MAX_BYTES)
     except ArtifactMissing:
         return None
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
+    if isinstance(found, NotModified):  # the request had no condition
+        raise ArtifactCorrupt("The store sent an unexpected answer (not modified).")
     try:
         document = documents.parse(found[0])
         msgspec.convert(document, shape)

@@ -1,4 +1,4 @@
-"""Moving an alias: one compare-and-swap write, so that of two movers one wins and the other is told who."""
+"""Move an alias with one compare-and-swap write. The error of a lost race names the winner."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from modelserve_control.registry import catalog
 
 
 def promote(objects: Objects, name: str, version: str, alias: str, reason: str = "") -> dict[str, Any]:
-    """The alias as it is now. Promoting what is already there changes nothing, so that a retry is harmless.
+    """The alias after the move. Promoting the current version changes nothing, so a retry is safe.
 
-    Raises NotFound for a version that does not exist, PreconditionFailed naming the winner of a race.
+    Raises NotFound for a missing version, and PreconditionFailed for a lost race.
     """
     digest = catalog.manifest(objects, name, version).digest
     now, generation = read_current(objects, name, alias)
@@ -26,7 +26,7 @@ def promote(objects: Objects, name: str, version: str, alias: str, reason: str =
 
 
 def read_current(objects: Objects, name: str, alias: str) -> tuple[Alias | None, int]:
-    """What the alias says and its generation. What a damaged document named is lost: promoting writes it anew."""
+    """The alias and its generation. The content of a damaged document is lost, because a promotion replaces it."""
     info = objects.stat(alias_name(name, alias))
     try:
         found = read_alias(objects, name, alias)
@@ -36,11 +36,11 @@ def read_current(objects: Objects, name: str, alias: str) -> tuple[Alias | None,
 
 
 def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[str, Any]:
-    """Back to the previous version, which becomes the current one; a second rollback undoes the first."""
+    """Swap the current and the previous version, so that a second rollback undoes the first."""
     now, generation = catalog.alias(objects, name, alias)
     if now.previous_version is None or now.previous_manifest_sha256 is None:
         raise NotFound(
-            f"The alias {alias} of {name} has always named version {now.version}; there is nothing before it."
+            f"The alias {alias} of {name} has always named version {now.version}; it has no previous version."
         )
     target, digest = now.previous_version, now.previous_manifest_sha256
     if catalog.manifest(objects, name, target).digest != digest:
@@ -52,7 +52,7 @@ def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[
 
 
 def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
-    """The next document of an alias; what it says now becomes the previous version."""
+    """The next document of the alias. Its current version becomes the previous version."""
     return Alias(
         version=version,
         manifest_sha256=digest,
@@ -65,7 +65,7 @@ def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Ali
 
 
 def move(objects: Objects, name: str, alias: str, moved: Alias, generation: int) -> dict[str, Any]:
-    """Writes the alias, then looks whether its version was deleted in between, and takes the write back if so."""
+    """Write the alias. If its version was deleted in the meantime, undo the write."""
     written = write_alias(objects, name, alias, moved, generation)
     if objects.stat(manifest_name(name, moved.version)) is None:
         undo(objects, name, alias, moved, written)

@@ -1,4 +1,4 @@
-"""What a store holds, as results of the commands `versions` and `show`."""
+"""The results of the commands `versions` and `show`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from modelserve_control.registry import catalog, version_ref
 
 
 def versions(objects: Objects, name: str) -> dict[str, Any]:
-    """Newest last. `incomplete` are numbers that were taken and never published, or deleted in part; `damaged` has what is
-    wrong with the manifests that cannot be read."""
+    """The newest version is last. `incomplete`: numbers of interrupted publications or deletions. `damaged`: the errors of
+    unreadable manifests by version."""
     found = catalog.entries(objects, name)
     names = catalog.aliases(objects, name)
     if not found and not names:
@@ -44,7 +44,7 @@ def row(objects: Objects, name: str, entry: catalog.Entry, names: dict[str, Any]
 
 
 def show(objects: Objects, what: str) -> dict[str, Any]:
-    """A model: its aliases and newest version. A version: its manifest, and the alias that it was asked for by."""
+    """For a model: its aliases and its newest version. For a version: its manifest, and the alias if one is given."""
     name, alias, number = version_ref.parse(what)
     if alias is not None:
         document, _ = catalog.alias(objects, name, alias)

@@ -1,4 +1,4 @@
-"""How every command names a version of the store: NAME, NAME@ALIAS, NAME/N or NAME/versions/N."""
+"""References to versions on the command line: NAME, NAME@ALIAS, NAME/N or NAME/versions/N."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modelserve_control.registry import catalog
 CHAMPION: Final = "champion"
 METAVAR: Final = "NAME[@ALIAS|/VERSION]"
 MLFLOW_SCHEMES: Final = ("models:/", "runs:/")
-# What stands where a directory might be named instead.
+# Tells a reference from the path of a directory.
 SHORT_FORM: Final = re.compile(r"[^/@]+(@[^/]*|/[0-9]+|/versions/[^/]+)?")
 
 
 class VersionRef(NamedTuple):
-    """With neither `alias` nor `version` it is the model itself, or its champion where a version is needed."""
+    """Without `alias` and `version`, it refers to the model, or to its champion if a version is needed."""
 
     name: str
     alias: str | None = None
@@ -28,14 +28,14 @@ class VersionRef(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Below the store."""
+        """Relative to the store."""
         if self.version is not None:
             return version_prefix(self.name, self.version)
         return f"models/{self.name}@{self.alias or CHAMPION}"
 
 
 def parse(text: str) -> VersionRef:
-    """Raises BadSetting for what is none."""
+    """Raises BadSetting."""
     name, at, alias = text.partition("@")
     if at:
         return VersionRef(check_model_name(name), alias=check_alias(alias))
@@ -46,7 +46,7 @@ def parse(text: str) -> VersionRef:
 
 
 def manifest(objects: Objects, what: str) -> Manifest:
-    """Of one version. Raises NotFound, naming what there is."""
+    """The manifest of one version. Raises NotFound; its message lists what exists."""
     name, alias, version = parse(what)
     if version is None:
         version = catalog.alias(objects, name, alias or CHAMPION)[0].version
@@ -54,19 +54,19 @@ def manifest(objects: Objects, what: str) -> Manifest:
 
 
 def model_uri(model: str, store: str | None) -> str:
-    """The MODEL_URI of a version of the store, of a directory here, or of any other address as it stands."""
+    """The MODEL_URI of a version of the store. Directories and other addresses stay unchanged."""
     if model.startswith(MLFLOW_SCHEMES):
-        raise BadSetting(f"{model} is an address of MLflow's: publish it, then name it as the store does, {METAVAR}.")
+        raise BadSetting(f"{model} is an address of MLflow: publish the model, then refer to it as {METAVAR}.")
     if not SHORT_FORM.fullmatch(model) or Path(model).is_dir():
         return model
     if store is None:
         raise BadSetting(
-            f"There is no directory {model} here; if it is a version of a store, say which with --store, or write its whole address."
+            f"There is no directory {model} here; for a version of a store, add --store, or use its full address."
         )
     return version_uri(model, store)
 
 
 def version_uri(what: str, store: str) -> str:
-    """The MODEL_URI of a version. Raises BadSetting and NotFound for what is no store."""
+    """The MODEL_URI of a version. Raises BadSetting or NotFound for an invalid store."""
     catalog.locate_store(store)
     return f"{store.rstrip('/')}/{parse(what).address}"

@@ -59,5 +59,5 @@ def test_an_unreadable_sample_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(MalformedRequest, match=r"rows\.json cannot be read"):
         records(tmp_path / "rows.json")
     (tmp_path / "rows.xls").touch()
-    with pytest.raises(BadSetting, match=r"rows\.xls is neither"):
+    with pytest.raises(BadSetting, match=r"rows\.xls is none of them"):
         records(tmp_path / "rows.xls")

@@ -43,7 +43,7 @@ def test_a_directory_that_is_no_model_is_told_before_it_is_copied(tmp_path: Path
     source = tmp_path / "home"
     source.mkdir()
     link(source / "odd")
-    with pytest.raises(SourceUnusable, match=r"home holds no MLmodel; it holds odd\."):
+    with pytest.raises(SourceUnusable, match=r"home has no MLmodel; it contains odd\."):
         fetch(str(source), tmp_path / "scratch")
     assert not (tmp_path / "scratch").exists()
 
