@@ -145,7 +145,7 @@ def test_an_optional_column_is_a_union_which_json_wraps(models: Library, tmp_pat
     done = command(store)("schema", "optional@champion", "--of", "input")
     schema = json.loads(done.out)
     assert done.err.startswith(
-        "warning: until, amount, note, flag may be null or hold a null, and Avro's JSON encoding wraps"
+        "warning: until, amount, note, flag can be or contain null, and Avro's JSON encoding wraps"
     )
     record = {"when": "2026-01-01", "until": None, "amount": 1.5, "note": None, "flag": None}
     assert encoded(schema, record) == record | {"amount": {"double": 1.5}}

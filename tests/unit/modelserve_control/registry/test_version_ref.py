@@ -62,8 +62,8 @@ def test_a_directory_that_is_there_comes_first(tmp_path: Path, monkeypatch: pyte
         ("churn@latest", "gs://store", "An alias has", BadSetting),
         ("-churn", "gs://store", "A model name starts", BadSetting),
         ("churn", "nowhere", "--store nowhere does not exist", NotFound),
-        ("models:/churn/1", "gs://store", "an address of MLflow's: publish it", BadSetting),
-        ("runs:/abc/model", None, "an address of MLflow's: publish it", BadSetting),
+        ("models:/churn/1", "gs://store", "an address of MLflow: publish the model", BadSetting),
+        ("runs:/abc/model", None, "an address of MLflow: publish the model", BadSetting),
     ],
 )
 def test_what_names_nothing_is_refused(
