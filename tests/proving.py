@@ -66,7 +66,7 @@ def targets(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def encoded(model: Any, texts: Any = None, numbers: Any = None) -> Any:
+def with_encoder(model: Any, texts: Any = None, numbers: Any = None) -> Any:
     """The model behind one-hot texts, and numbers imputed and scaled."""
     texts = OneHotEncoder(handle_unknown="ignore") if texts is None else texts
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()) if numbers is None else numbers
@@ -75,7 +75,7 @@ def encoded(model: Any, texts: Any = None, numbers: Any = None) -> Any:
     )
 
 
-def fitted(model: Any, table: pd.DataFrame, target: Any) -> Any:
+def fit(model: Any, table: pd.DataFrame, target: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # small tables do not converge
         return model.fit(table, target)
@@ -103,7 +103,7 @@ def batch_of(signature: Signature, table: pd.DataFrame) -> Batch:
 def prove(model: Any, table: pd.DataFrame, target: Any = None, rows: int = ROWS) -> Proof:
     """Asserts that both forms agree on the table and on what is generated."""
     if target is not None:
-        fitted(model, table, target)
+        fit(model, table, target)
     signature = signature_of(table)
     compiled = compile(model, signature)
     batch = batch_of(signature, table)
@@ -119,6 +119,6 @@ def prove(model: Any, table: pd.DataFrame, target: Any = None, rows: int = ROWS)
 def prove_family(model: Any, target: str, least: float = 1e-10) -> Proof:
     """Behind the usual encoders, to ten digits."""
     table = customers()
-    proof = prove(encoded(model), table, targets(table)[target])
+    proof = prove(with_encoder(model), table, targets(table)[target])
     assert proof.report.greatest_difference <= least
     return proof

@@ -90,7 +90,8 @@ def compare(alone: RunningServer, shadowed: RunningServer, title: str, drive: Dr
             load = require_success(running, drive(running))
             seen[running.port] = figures(load, server_time(running) - before)
         found.append({name: seen[shadowed.port][name] / value for name, value in seen[alone.port].items()})
-        print(f"{title}, round {number + 1} of {rounds}: {format_figures(found[-1])}", file=sys.stderr)
+        ratios = ", ".join(f"{name} {value:.3f}" for name, value in found[-1].items())
+        print(f"{title}, round {number + 1} of {rounds}: {ratios}", file=sys.stderr)
     return found
 
 
@@ -102,10 +103,6 @@ def figures(load: Load, busy: float) -> Figures:
         "rate": load.rate,
         "processor": busy / len(load.latencies),
     }
-
-
-def format_figures(figures: Figures) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
 def wait_until_quiet(running: RunningServer) -> None:

@@ -88,12 +88,8 @@ class Growth:
         return self.last.threads - self.first.threads
 
 
-def drop_warm_up(moments: Sequence[Moment], warm_share: float) -> Sequence[Moment]:
-    return moments[int(len(moments) * warm_share) :]
-
-
 def growth(moments: Sequence[Moment], warm_share: float) -> Growth:
-    kept = drop_warm_up(moments, warm_share)
+    kept = moments[int(len(moments) * warm_share) :]
     quarter = max(1, len(kept) // 4)
     minutes = (kept[-1].seconds - kept[0].seconds) / 60
     return Growth(median_moment(kept[:quarter]), median_moment(kept[-quarter:]), slope(kept), minutes)

@@ -84,7 +84,8 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
         importlib.import_module(f"modelserve_control.compile.{module}")
     inputs = tuple(map(make_input, signature.columns))
     graph = Graph()
-    features = Features(tuple(make_part(column) for column in inputs), signature.names if signature.named else None)
+    parts = tuple(Part(column.name, column.width, column.kind == "string", column.nullable) for column in inputs)
+    features = Features(parts, signature.names if signature.named else None)
     check_names(model, features)
     try:
         methods = predict(graph, model, features)
@@ -117,10 +118,6 @@ def make_tensor_input(column: Column, kind: Tensor) -> Input:
 
 def is_long(kind: Kind) -> bool:
     return isinstance(kind, Whole) and kind.high > 1 << 53
-
-
-def make_part(column: Input) -> Part:
-    return Part(column.name, column.width, column.kind == "string", column.nullable)
 
 
 def check_lowered(graph: Graph) -> None:

@@ -13,7 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from proving import NUMBERS, TEXTS, customers, encoded, prove, prove_family, targets
+from proving import NUMBERS, TEXTS, customers, prove, prove_family, targets, with_encoder
 
 UNKNOWN = {"handle_unknown": "use_encoded_value", "unknown_value": np.nan}
 CLASSIFIERS = [
@@ -63,7 +63,7 @@ def test_the_exponential_loss_compiles() -> None:
 def test_xgboost_classifiers_compile_to_the_digits_of_float32(classes: int) -> None:
     table = customers()
     labels = np.digitize(targets(table)["value"], [0.5, 1.5][: classes - 1])
-    proof = prove(encoded(xgboost.XGBClassifier(n_estimators=20, n_jobs=1)), table, labels)
+    proof = prove(with_encoder(xgboost.XGBClassifier(n_estimators=20, n_jobs=1)), table, labels)
     assert proof.report.greatest_difference < 2e-7
 
 

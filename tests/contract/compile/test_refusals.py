@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTr
 from sklearn.svm import SVC
 
 from modelserve_control.compile import CannotCompile, compile
-from proving import NUMBERS, customers, encoded, fitted, signature_of, targets
+from proving import NUMBERS, customers, fit, signature_of, targets, with_encoder
 from signatures import signature
 
 
@@ -47,7 +47,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("model", "target", "named"), REFUSED, ids=[row[2] for row in REFUSED])
 def test_an_estimator_without_a_compiled_form_is_named(model: Any, target: str, named: str) -> None:
-    pipeline = fitted(encoded(model), TABLE, targets(TABLE)[target])
+    pipeline = fit(with_encoder(model), TABLE, targets(TABLE)[target])
     with pytest.raises(CannotCompile, match=named) as refused:
         compile(pipeline, signature_of(TABLE))
     assert refused.value.reason.endswith(".")
@@ -55,7 +55,7 @@ def test_an_estimator_without_a_compiled_form_is_named(model: Any, target: str, 
 
 @pytest.mark.filterwarnings("ignore:The `probability`:FutureWarning")
 def test_probabilities_that_libsvm_iterates_are_refused() -> None:
-    pipeline = fitted(encoded(SVC(probability=True)), TABLE, targets(TABLE)["two"])
+    pipeline = fit(with_encoder(SVC(probability=True)), TABLE, targets(TABLE)["two"])
     with pytest.raises(CannotCompile, match="CalibratedClassifierCV"):
         compile(pipeline, signature_of(TABLE))
 
@@ -66,32 +66,32 @@ def test_probabilities_that_libsvm_iterates_are_refused() -> None:
 def test_tokenizers_that_are_not_proved_equal_are_refused(vectorizer: Any) -> None:
     table = customers(nulls=False)
     pipeline = make_pipeline(make_column_transformer((vectorizer, "payment")), Ridge())
-    fitted(pipeline, table, targets(table)["value"])
+    fit(pipeline, table, targets(table)["value"])
     with pytest.raises(CannotCompile, match="Vectorizer"):
         compile(pipeline, signature_of(table))
 
 
 def test_a_category_with_the_character_kept_for_nulls_is_refused() -> None:
     table = pd.DataFrame({"a": ["x", "\uffff\ufffenull"] * 4})
-    model = fitted(make_pipeline(OneHotEncoder(), Ridge()), table, np.arange(8.0))
+    model = fit(make_pipeline(OneHotEncoder(), Ridge()), table, np.arange(8.0))
     with pytest.raises(CannotCompile, match="reserved for nulls"):
         compile(model, signature_of(table))
 
 
 def test_a_column_of_another_type_is_refused() -> None:
     with pytest.raises(CannotCompile, match="day"):
-        compile(fitted(Ridge(), TABLE[["tenure"]], TABLE["tenure"]), signature(day="datetime"))
+        compile(fit(Ridge(), TABLE[["tenure"]], TABLE["tenure"]), signature(day="datetime"))
 
 
 def test_columns_in_another_order_than_the_model_was_fitted_on_are_refused() -> None:
     table = customers(nulls=False)[NUMBERS]
-    model = fitted(Ridge(), table, table["tenure"])
+    model = fit(Ridge(), table, table["tenure"])
     with pytest.raises(CannotCompile, match="another order"):
         compile(model, signature_of(table[NUMBERS[::-1]]))
 
 
 def test_a_column_that_the_signature_lacks_is_named() -> None:
-    pipeline = fitted(encoded(Ridge()), TABLE, targets(TABLE)["value"])
+    pipeline = fit(with_encoder(Ridge()), TABLE, targets(TABLE)["value"])
     with pytest.raises(CannotCompile, match="payment"):
         compile(pipeline, signature_of(TABLE.drop(columns="payment")))
 
@@ -99,6 +99,6 @@ def test_a_column_that_the_signature_lacks_is_named() -> None:
 def test_neighbours_of_a_large_table_are_refused() -> None:
     table = pd.DataFrame(np.random.default_rng(1).normal(size=(30_000, 8)))
     table.columns = [f"c{place}" for place in range(8)]
-    model = fitted(KNeighborsClassifier(), table, np.arange(30_000) % 2)
+    model = fit(KNeighborsClassifier(), table, np.arange(30_000) % 2)
     with pytest.raises(CannotCompile, match="240,000 values"):
         compile(model, signature_of(table))

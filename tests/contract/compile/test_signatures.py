@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from modelserve.schema.batch import Batch
 from modelserve_control.compile import compile, generate_batches, verify
-from proving import fitted, prove
+from proving import fit, prove
 from signatures import nameless, signature_of, tensor
 
 X = np.random.default_rng(1).normal(size=(200, 3))
@@ -43,5 +43,5 @@ def test_labels_keep_their_type() -> None:
         (np.arange(200) % 2, "int64"),
     ):
         target = labels.astype(int) if kind == "int64" else labels
-        proof = prove(fitted(LogisticRegression(), table, target), table)
+        proof = prove(fit(LogisticRegression(), table, target), table)
         assert proof.compiled.outputs[0].kind == kind

@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline, make_union
 
-from proving import NUMBERS, TEXTS, customers, encoded, prove, prove_family, targets
+from proving import NUMBERS, TEXTS, customers, prove, prove_family, targets, with_encoder
 
 ENCODERS = [
     pp.OneHotEncoder(),
@@ -55,20 +55,20 @@ def text(value: Any) -> str:
 @pytest.mark.parametrize("target", ["two", "three"])
 def test_encoders_compile(encoder: Any, target: str) -> None:
     table = customers()
-    prove(encoded(LogisticRegression(), texts=encoder), table, targets(table)[target])
+    prove(with_encoder(LogisticRegression(), texts=encoder), table, targets(table)[target])
 
 
 @pytest.mark.parametrize("scaler", SCALERS, ids=text)
 def test_scalers_compile(scaler: Any) -> None:
     table = customers()
     numbers = make_pipeline(SimpleImputer(), scaler)
-    prove(encoded(Ridge(), numbers=numbers), table, targets(table)["value"])
+    prove(with_encoder(Ridge(), numbers=numbers), table, targets(table)["value"])
 
 
 @pytest.mark.parametrize("imputer", IMPUTERS, ids=text)
 def test_imputers_compile(imputer: Any) -> None:
     table = customers()
-    prove(encoded(Ridge(), numbers=imputer), table, targets(table)["value"])
+    prove(with_encoder(Ridge(), numbers=imputer), table, targets(table)["value"])
 
 
 @pytest.mark.parametrize("chooser", CHOOSERS, ids=text)

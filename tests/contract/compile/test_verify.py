@@ -20,19 +20,19 @@ from modelserve.models.compiled.runtime import SMALLER
 from modelserve.schema.batch import Batch
 from modelserve_control.compile import CompiledModel, Report, compile, generate_batches, verify
 from modelserve_control.compile.verify.verify import Comparison
-from proving import Proof, customers, encoded, fitted, prove, prove_family, signature_of, targets
+from proving import Proof, customers, fit, prove, prove_family, signature_of, targets, with_encoder
 
 TABLE = customers()
-FOREST = fitted(encoded(RandomForestClassifier(10, random_state=1)), TABLE, targets(TABLE)["two"])
+FOREST = fit(with_encoder(RandomForestClassifier(10, random_state=1)), TABLE, targets(TABLE)["two"])
 
 
-def again(proof: Proof, model: onnx.ModelProto) -> Report:
+def verify_graph(proof: Proof, model: onnx.ModelProto) -> Report:
     compiled = CompiledModel(model, proof.compiled.inputs, proof.compiled.outputs)
     batches = [("the sample", proof.batch), *generate_batches(proof.signature, compiled, proof.batch)]
     return verify(FOREST, proof.signature, compiled, batches)
 
 
-def corrupted(model: onnx.ModelProto, attribute: str, place: int, change: float) -> onnx.ModelProto:
+def corrupt(model: onnx.ModelProto, attribute: str, place: int, change: float) -> onnx.ModelProto:
     """A copy with one number of one tree changed."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -46,7 +46,7 @@ def corrupted(model: onnx.ModelProto, attribute: str, place: int, change: float)
 
 def test_a_changed_leaf_is_refused_with_row_and_both_values() -> None:
     proof = prove(FOREST, TABLE)
-    report = again(proof, corrupted(proof.compiled.model, "leaf_weights", 3, 0.05))
+    report = verify_graph(proof, corrupt(proof.compiled.model, "leaf_weights", 3, 0.05))
     assert report.mismatch is not None
     assert "predict" in report.mismatch
     assert "compiled and" in report.mismatch
@@ -64,7 +64,7 @@ def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None
     threshold = float(numpy_helper.to_array(splits)[0])
     step = float(np.nextafter(np.float32(threshold), np.float32(np.inf))) - threshold
     moved = CompiledModel(
-        corrupted(proof.compiled.model, "nodes_splits", 0, step), proof.compiled.inputs, proof.compiled.outputs
+        corrupt(proof.compiled.model, "nodes_splits", 0, step), proof.compiled.inputs, proof.compiled.outputs
     )
     # The moved threshold's own neighbours are not those of the true one, so the rows are the true graph's.
     batches = generate_batches(proof.signature, proof.compiled, proof.batch, 10_000)
@@ -73,7 +73,7 @@ def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None
 
 def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
     """A call runs every node of its graph, so what is asked for most has a smaller one within the one that is served."""
-    model = fitted(encoded(LogisticRegression()), TABLE, targets(TABLE)["two"])
+    model = fit(with_encoder(LogisticRegression()), TABLE, targets(TABLE)["two"])
     proof = prove(model, TABLE)
     assert proof.report.is_verified
     served = onnx.load_from_string(proof.compiled.packed_model)
@@ -86,7 +86,7 @@ def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
     smaller[0]["graph"] = b64encode(graph.SerializeToString()).decode()
     helper.set_model_props(served, {**props, SMALLER: json.dumps(smaller)})
     wrong = CompiledModel(proof.compiled.model, proof.compiled.inputs, proof.compiled.outputs)
-    wrong.__dict__["served"] = served.SerializeToString()  # as if it had been packed so
+    wrong.__dict__["packed_model"] = served.SerializeToString()  # as if it had been packed so
     report = verify(model, proof.signature, wrong, [("the sample", proof.batch)])
     assert report.mismatch == "The sample: the smaller graph for predict gives different answers."
 
@@ -103,7 +103,7 @@ def test_a_graph_that_does_not_load_is_refused() -> None:
 
 def test_a_form_that_answers_where_the_model_raises_is_refused() -> None:
     proof = prove_family(LogisticRegression(), "two")
-    strict = fitted(encoded(LogisticRegression(), texts=OneHotEncoder()), TABLE, targets(TABLE)["two"])
+    strict = fit(with_encoder(LogisticRegression(), texts=OneHotEncoder()), TABLE, targets(TABLE)["two"])
     batches = generate_batches(proof.signature, proof.compiled, proof.batch)
     report = verify(strict, proof.signature, proof.compiled, batches)
     assert report.mismatch is not None
@@ -111,7 +111,7 @@ def test_a_form_that_answers_where_the_model_raises_is_refused() -> None:
 
 
 def test_an_unknown_category_stops_both_forms_where_the_encoder_says_so() -> None:
-    model = encoded(LogisticRegression(), texts=OneHotEncoder())
+    model = with_encoder(LogisticRegression(), texts=OneHotEncoder())
     proof = prove(model, TABLE, targets(TABLE)["two"])
     assert proof.report.refused > 0
 
@@ -145,6 +145,6 @@ def test_the_report_counts_rows_and_differences() -> None:
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-18])
 def test_the_tolerance_is_a_choice(tolerance: float) -> None:
     proof = prove_family(LogisticRegression(), "three")
-    model = fitted(encoded(LogisticRegression()), TABLE, targets(TABLE)["three"])
+    model = fit(with_encoder(LogisticRegression()), TABLE, targets(TABLE)["three"])
     report = verify(model, proof.signature, proof.compiled, [("the sample", proof.batch)], tolerance)
     assert report.is_verified is (tolerance == 1e-6)

@@ -25,7 +25,7 @@ def serve() -> Iterator[tuple[int, list[str]]]:
     connection, /cut never, /teapot with 418, /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
     requests: list[str] = []
 
-    class Scripted(Handler):
+    class ScriptedHandler(Handler):
         def answer(self, body: bytes) -> Answer:
             if self.path == "/cut":
                 return GONE
@@ -36,7 +36,7 @@ def serve() -> Iterator[tuple[int, list[str]]]:
             headers = {"connection": "close"} if self.path == "/closing" else {}
             return 418 if self.path == "/teapot" else 200, headers, b"good"
 
-    with http_server(Scripted) as url:
+    with http_server(ScriptedHandler) as url:
         yield urlsplit(url).port or 0, requests
 
 

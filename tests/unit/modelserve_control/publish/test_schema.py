@@ -54,13 +54,13 @@ def write(objects: Objects, inputs: list[Any], outputs: Any = None, **more: Any)
     promote(objects, "m", version, "champion")
 
 
-def taken(objects: Objects, fields: EventFields | None = None) -> tuple[dict[str, Any], str]:
-    """The schema of the input, and what was said."""
+def input_schema(objects: Objects, fields: EventFields | None = None) -> tuple[dict[str, Any], str]:
+    """The schema of the input, and the messages."""
     said = io.StringIO()
     return schema(objects, "m", "input", fields or EventFields(), Lines(said)), said.getvalue()
 
 
-def given(objects: Objects, fields: EventFields | None = None) -> dict[str, Any]:
+def prediction_schema(objects: Objects, fields: EventFields | None = None) -> dict[str, Any]:
     return schema(objects, "m", "predictions", fields or EventFields(), Lines(io.StringIO()))
 
 
@@ -75,14 +75,14 @@ def prediction(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_every_type_of_a_column_has_its_avro_type(objects: Objects) -> None:
     write(objects, [column(name, kind) for name, (kind, _) in SCALARS.items()])
-    made, said = taken(objects)
+    made, said = input_schema(objects)
     assert (made["type"], made["name"], said) == ("record", "Input", "")
     assert types(made) == {name: avro for name, (_, avro) in SCALARS.items()}
 
 
 def test_an_optional_column_may_be_null_and_that_is_told(objects: Objects) -> None:
     write(objects, [column("x", "double"), column("y", "long", required=False)])
-    made, said = taken(objects)
+    made, said = input_schema(objects)
     assert made["fields"][1] == {"name": "y", "type": ["null", "long"], "default": None}
     assert said.startswith("warning: y can be or contain null, ")
 
@@ -95,7 +95,7 @@ def test_nested_columns_are_arrays_maps_and_records_with_names_of_their_own(obje
         column("many", "array", items={"type": "object", "properties": PART}),
     ]
     write(objects, columns)
-    made, said = taken(objects)
+    made, said = input_schema(objects)
     found = types(made)
     assert said.startswith("warning: one, many can be or contain null, ")
     assert found["items"] == {"type": "array", "items": "double"}
@@ -106,28 +106,31 @@ def test_nested_columns_are_arrays_maps_and_records_with_names_of_their_own(obje
 
 def test_the_settings_of_the_event_function_shape_the_record(objects: Objects) -> None:
     write(objects, [column("x", "double")], [column("y", "double")])
-    flat, _ = taken(objects, EventFields(id_field="key", id_type="long"))
+    flat, _ = input_schema(objects, EventFields(id_field="key", id_type="long"))
     assert types(flat) == {"key": "long", "x": "double"}
-    around, _ = taken(objects, EventFields("ride", "key"))
+    around, _ = input_schema(objects, EventFields("ride", "key"))
     assert (types(around)["key"], types(types(around)["ride"])) == ("string", {"x": "double"})
-    assert prediction(given(objects, EventFields("ride", "key"))) == {"prediction": "double", "key": "string"}
+    assert prediction(prediction_schema(objects, EventFields("ride", "key"))) == {
+        "prediction": "double",
+        "key": "string",
+    }
 
 
 @pytest.mark.parametrize("name", ["trip distance", "1st", "größe", "a-b", ""])
 def test_a_name_that_avro_does_not_allow_is_refused_and_named(name: str, objects: Objects) -> None:
     write(objects, [column("x", "double"), column(name, "double")])
     with pytest.raises(NoAvroForm, match="letters, digits and _") as caught:
-        taken(objects)
+        input_schema(objects)
     assert ascii(name) in caught.value.message
 
 
 def test_nameless_columns_and_values_of_any_type_are_refused(objects: Objects) -> None:
     write(objects, [{"type": "double", "required": True}])
     with pytest.raises(NoAvroForm, match="'0'"):
-        taken(objects)
+        input_schema(objects)
     write(objects, [column("x", "any")])
     with pytest.raises(NoAvroForm, match="The column x has the type any"):
-        taken(objects)
+        input_schema(objects)
 
 
 @pytest.mark.parametrize(
@@ -137,25 +140,28 @@ def test_a_classifier_answers_with_a_label_and_a_map_of_probabilities(
     classes: list[Any], label: str, objects: Objects
 ) -> None:
     write(objects, [column("x", "double")], runtime=COMPILED | {"classes": classes}, methods=BOTH)
-    assert prediction(given(objects)) == {"prediction": label, "probabilities": {"type": "map", "values": "double"}}
+    assert prediction(prediction_schema(objects)) == {
+        "prediction": label,
+        "probabilities": {"type": "map", "values": "double"},
+    }
 
 
 def test_the_presentation_names_what_is_answered(objects: Objects) -> None:
     classifier: dict[str, Any] = {"runtime": COMPILED | {"classes": ["0", "yes"]}, "methods": BOTH}
     write(objects, [column("x", "double")], presentation={"positive_class": "yes", "label": "churn"}, **classifier)
-    assert prediction(given(objects)).items() >= {"churn_probability": "double", "churn": "boolean"}.items()
+    assert prediction(prediction_schema(objects)).items() >= {"churn_probability": "double", "churn": "boolean"}.items()
     write(objects, [column("x", "double")], presentation={"positive_class": "yes"}, **classifier)
-    assert prediction(given(objects)).items() >= {"yes_probability": "double", "yes": "boolean"}.items()
+    assert prediction(prediction_schema(objects)).items() >= {"yes_probability": "double", "yes": "boolean"}.items()
     write(objects, [column("x", "double")], presentation={"positive_class": "0"}, **classifier)
     with pytest.raises(NoAvroForm, match="'0_probability', '0'"):
-        given(objects)
+        prediction_schema(objects)
     write(objects, [column("x", "double")], [column("y", "double")], presentation={"label": "duration"})
-    assert prediction(given(objects)) == {"duration": "double"}
+    assert prediction(prediction_schema(objects)) == {"duration": "double"}
 
 
 def test_a_regressor_trained_on_whole_numbers_answers_with_doubles(objects: Objects) -> None:
     write(objects, [column("x", "double")], [column("y", "long")])
-    assert prediction(given(objects)) == {"prediction": "double"}
+    assert prediction(prediction_schema(objects)) == {"prediction": "double"}
 
 
 @pytest.mark.parametrize(
@@ -172,13 +178,13 @@ def test_what_the_manifest_does_not_tell_is_refused(
 ) -> None:
     write(objects, [column("x", "double")], outputs, methods=methods)
     with pytest.raises(NoAvroForm, match=words):
-        given(objects)
+        prediction_schema(objects)
 
 
 def test_outputs_of_an_unknown_form_are_refused_in_a_sentence(objects: Objects) -> None:
     write(objects, [column("x", "double")], [{"type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}}])
     with pytest.raises(VersionUnusable, match="a form this server does not know"):
-        given(objects)
+        prediction_schema(objects)
 
 
 def test_a_version_is_found_by_every_name_it_has(objects: Objects) -> None:

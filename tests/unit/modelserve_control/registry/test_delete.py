@@ -13,8 +13,8 @@ from modelserve_control.common.errors import VersionInUse
 from modelserve_control.registry.delete import delete
 
 
-class Promoted(DirectoryObjects):
-    """A store in which somebody else promotes the version once its manifest is gone, and before anybody has looked."""
+class PromotingObjects(DirectoryObjects):
+    """A store in which another process promotes the version directly after its manifest was deleted."""
 
     def delete(self, name: str, if_generation_match: int) -> None:
         super().delete(name, if_generation_match)
@@ -23,7 +23,7 @@ class Promoted(DirectoryObjects):
 
 
 def test_a_manifest_is_put_back_when_its_version_was_promoted_meanwhile(tmp_path: Path) -> None:
-    objects = Promoted(tmp_path)
+    objects = PromotingObjects(tmp_path)
     manifest = publish(objects, "m", "1")
     with pytest.raises(VersionInUse, match="champion of m names version 1"):
         delete(objects, "m", "1")

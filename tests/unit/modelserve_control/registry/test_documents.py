@@ -53,7 +53,9 @@ def test_every_field_of_a_release_is_what_it_must_be(store: Objects) -> None:
     made = release_record.create(store, "m", "8", alias="champion", before={"version": "7", "generation": 1})
     made.add("check")
     for key in ("id", "name", "version", "alias", "steps", "outcome", "started_at", "before"):
-        refused(store, release_record.object_name(made.document), key, lambda: unfinished(store, "m", "8", "champion"))
+        check_damage(
+            store, release_record.object_name(made.document), key, lambda: unfinished(store, "m", "8", "champion")
+        )
 
 
 def test_every_field_of_a_rollout_and_of_its_lock_is_what_it_must_be(store: Objects) -> None:
@@ -61,11 +63,11 @@ def test_every_field_of_a_rollout_and_of_its_lock_is_what_it_must_be(store: Obje
     made = rollout_record.create(store, Order("p", "r", (("predict", "a"),)), services)
     rollout_record.lock(store, made, "a")
     for key in ("id", "services", "steps", "shares", "deploy", "outcome", "why", "started_by", "started_at"):
-        refused(store, made.name, key, lambda: rollout_record.held(store, ["a"]))
-    refused(store, rollout_record.lock_name("a"), "id", lambda: rollout_record.held(store, ["a"]))
+        check_damage(store, made.name, key, lambda: rollout_record.held(store, ["a"]))
+    check_damage(store, rollout_record.lock_name("a"), "id", lambda: rollout_record.held(store, ["a"]))
 
 
-def refused(store: Objects, name: str, key: str, action: Callable[[], object]) -> None:
+def check_damage(store: Objects, name: str, key: str, action: Callable[[], object]) -> None:
     """With another value for this key, and with none; then it is put back."""
     found = read(store, name)
     assert found is not None
