@@ -20,7 +20,7 @@ from contract.rollout.revisions import Revision
 from http_server import Answer, answering
 from kubernetes import rendering
 from models.library import Library
-from pipeline.runner import Checkout, Order, Ran, Rule
+from pipeline.runner import Checkout, Order, Rule, RunResult
 from serving import release
 
 BASE: Final = f"python@sha256:{'b' * 64}"
@@ -75,7 +75,7 @@ class Pipeline:
     store: Path
     plan: dict[str, Any]
 
-    def run(self, path: str = "cloudbuild.yaml", order: Order | None = None, **values: str) -> Ran:
+    def run(self, path: str = "cloudbuild.yaml", order: Order | None = None, **values: str) -> RunResult:
         show = {"tool": "terraform", "args": "-chdir=terraform show -json .*/plan$", "says": json.dumps(self.plan)}
         self.checkout.rules.append(show)
         return self.checkout.run(path, VALUES | {"_STORE": str(self.store)} | values, order)
@@ -96,11 +96,11 @@ class Pipeline:
 
     def nothing_was_deployed(self) -> bool:
         """Not even begun: no plan was applied, no traffic moved, and the cluster was told nothing."""
-        applied = self.checkout.asked("terraform -chdir=terraform apply")
-        return not (applied or self.cloud.patches or records(str(self.store)) or self.told_cluster())
+        applied = self.checkout.calls_of("terraform -chdir=terraform apply")
+        return not (applied or self.cloud.patches or records(str(self.store)) or self.cluster_commands())
 
-    def told_cluster(self) -> list[str]:
-        return self.checkout.asked(f"docker push --quiet {MANIFESTS}")
+    def cluster_commands(self) -> list[str]:
+        return self.checkout.calls_of(f"docker push --quiet {MANIFESTS}")
 
 
 @pytest.fixture

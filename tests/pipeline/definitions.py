@@ -69,11 +69,11 @@ class Definition:
         json_format.ParseDict(self.raw, cloudbuild_v1.Build.pb(cloudbuild_v1.Build()))
 
     @property
-    def declared(self) -> set[str]:
+    def declared_names(self) -> set[str]:
         return set(self.raw["substitutions"])
 
     @property
-    def used(self) -> set[str]:
+    def used_names(self) -> set[str]:
         """By scripts, which find them in their environment, and by the fields that Cloud Build fills in."""
         fields = [self.raw["serviceAccount"], *self.raw.get("images", []), *self.raw["substitutions"].values()]
         words = [word for step in self.steps for word in (step.name, step.script, *step.args)]
@@ -107,7 +107,7 @@ def seconds(text: str) -> int:
     return int(text.removesuffix("s"))
 
 
-def substituted(text: str, values: Mapping[str, str]) -> str:
+def substitute(text: str, values: Mapping[str, str]) -> str:
     """As dynamicSubstitutions does it: values may name others."""
     while (filled := re.sub(r"\$\{?(_?[A-Z][A-Z0-9_]*)\}?", lambda match: values[match[1]], text)) != text:
         text = filled

@@ -39,15 +39,15 @@ def steps_wait_for_steps_before_them(file: Definition) -> Iterator[str]:
 
 
 def substitutions_are_declared_and_used(file: Definition) -> Iterator[str]:
-    yield from (f"{name} is declared and nobody uses it" for name in sorted(file.declared - file.used))
-    yield from (f"{name} is used and has no default" for name in sorted(file.used - file.declared))
+    yield from (f"{name} is declared and nobody uses it" for name in sorted(file.declared_names - file.used_names))
+    yield from (f"{name} is used and has no default" for name in sorted(file.used_names - file.declared_names))
 
 
 def triggers_say_what_the_file_asks_for(file: Definition) -> Iterator[str]:
     sends = triggers()[file.path].sends
-    yield from (f"No trigger says {name}" for name in sorted(file.declared - DECIDED - sends))
+    yield from (f"No trigger says {name}" for name in sorted(file.declared_names - DECIDED - sends))
     if file.path != "cloudbuild/test.yaml":  # it tests, and knows no environment
-        yield from (f"The trigger says {name} for nothing" for name in sorted(sends - file.declared))
+        yield from (f"The trigger says {name} for nothing" for name in sorted(sends - file.declared_names))
 
 
 def builders_are_of_one_exact_version(file: Definition) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.definitions import ROOT, Definition, Step, substituted
+from pipeline.definitions import ROOT, Definition, Step, substitute
 
 TOOLS: Final = ("docker", "gcloud", "syft", "terraform")
 SEEN: Final = ("HOME", "LANG", "TMPDIR")
@@ -39,7 +39,7 @@ Order = Callable[[Definition], Sequence[Step]]
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunResult:
     """How a build ended: what each step that was started wrote, and the one that failed."""
 
     wrote: dict[str, str]
@@ -89,10 +89,10 @@ class Checkout:
         path = self.root.with_name("calls")
         return path.read_text().splitlines() if path.exists() else []
 
-    def asked(self, start: str) -> list[str]:
+    def calls_of(self, start: str) -> list[str]:
         return [call for call in self.calls if call.startswith(start)]
 
-    def built(self, name: str) -> str:
+    def built_file(self, name: str) -> str:
         return (self.root / ".cache" / "build" / name).read_text()
 
     def replace(self, path: str, old: str, new: str) -> None:
@@ -100,11 +100,11 @@ class Checkout:
         assert old in text, old
         (self.root / path).write_text(text.replace(old, new))
 
-    def run(self, path: str, values: Mapping[str, str], order: Order | None = None) -> Ran:
+    def run(self, path: str, values: Mapping[str, str], order: Order | None = None) -> RunResult:
         """Every step in turn, until one fails. `values` are what the trigger and Cloud Build itself substitute."""
         file = Definition(path, (self.root / path).read_text())
         known = {name: str(value) for name, value in file.raw["substitutions"].items()} | dict(values)
-        known = {name: substituted(text, known) for name, text in known.items()}
+        known = {name: substitute(text, known) for name, text in known.items()}
         told = self.root.with_name("stand_ins.json")
         told.write_text(json.dumps(self.rules))
         own = {"CALLS": str(self.root.with_name("calls")), "STAND_INS": str(told)}
@@ -121,12 +121,12 @@ class Checkout:
             )  # fmt: skip
             wrote[step.id] = done.stdout
             if done.returncode:
-                return Ran(wrote, step.id)
-        return Ran(wrote, None)
+                return RunResult(wrote, step.id)
+        return RunResult(wrote, None)
 
     def command(self, step: Step, values: Mapping[str, str]) -> list[str]:
         if not step.script:
-            return [step.name.rpartition("/")[2].partition(":")[0], *(substituted(word, values) for word in step.args)]
+            return [step.name.rpartition("/")[2].partition(":")[0], *(substitute(word, values) for word in step.args)]
         script = self.root.with_name(f"{step.id}.script")
         script.write_text(step.script)
         script.chmod(0o755)
@@ -149,7 +149,7 @@ def as_late_as_possible(file: Definition) -> list[Step]:
     return found[::-1]
 
 
-def towards(step: str) -> Order:
+def order_towards(step: str) -> Order:
     """What it waits for, then itself, then all others: for a build that is expected to stop there."""
 
     def order(file: Definition) -> list[Step]:

@@ -13,7 +13,7 @@ from contract.rollout.revisions import Revision
 from models.library import Library
 from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, plan_document, ready
 from pipeline.definitions import Definition
-from pipeline.runner import as_late_as_possible, git, towards
+from pipeline.runner import as_late_as_possible, git, order_towards
 from serving import release
 
 COMMIT = f"{IMAGE}:{'c' * 40}"
@@ -46,7 +46,7 @@ def test_new_code_gets_the_traffic_and_then_the_cluster_is_told(passed: Pipeline
 
 
 def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passed: Pipeline) -> None:
-    (build,) = passed.checkout.asked("docker build --file kubernetes/Dockerfile")
+    (build,) = passed.checkout.calls_of("docker build --file kubernetes/Dockerfile")
     base = (passed.checkout.root / "kubernetes/Dockerfile").read_text().partition("ARG BASE=")[2].partition("\n")[0]
     assert f"--build-arg BASE={base}@{BASE.partition('@')[2]} " in build
     assert f"--build-arg REVISION={git(passed.checkout.root, 'rev-parse', 'HEAD')} " in build
@@ -56,23 +56,23 @@ def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passe
 
 def test_the_cluster_runs_what_was_pushed(passed: Pipeline) -> None:
     images = {
-        one["image"] for each in yaml.safe_load_all(passed.checkout.built("manifests/manifests.yaml")) if each["kind"] == "Deployment"
+        one["image"] for each in yaml.safe_load_all(passed.checkout.built_file("manifests/manifests.yaml")) if each["kind"] == "Deployment"
         for one in each["spec"]["template"]["spec"]["containers"]
     }  # fmt: skip
     assert images == {f"{IMAGE}@{DIGEST}"}
 
 
 def test_the_archive_is_the_functions_of_this_commit(passed: Pipeline) -> None:
-    with ZipFile(passed.checkout.built("archive").strip()) as archive:
+    with ZipFile(passed.checkout.built_file("archive").strip()) as archive:
         assert archive.read("main.py") == (passed.checkout.root / "functions" / "main.py").read_bytes()
 
 
 def test_the_list_of_parts_is_kept_under_the_digest_of_the_image(passed: Pipeline) -> None:
     kept = f"gs://p-churn-source/sboms/{DIGEST.removeprefix('sha256:')}.spdx.json"
-    assert passed.checkout.asked("syft") == [
+    assert passed.checkout.calls_of("syft") == [
         f"syft scan docker:{COMMIT} --output spdx-json=.cache/build/sbom.spdx.json"
     ]
-    assert passed.checkout.asked("gcloud storage cp") == [
+    assert passed.checkout.calls_of("gcloud storage cp") == [
         f"gcloud storage cp .cache/build/sbom.spdx.json {kept} --no-clobber"
     ]
 
@@ -91,11 +91,11 @@ def test_no_step_needs_what_it_does_not_wait_for(pipeline: Pipeline) -> None:
 def test_the_image_of_a_commit_is_built_and_pushed_once(pipeline: Pipeline) -> None:
     pipeline.rule("docker", f"^pull --quiet {COMMIT}$")
     pipeline.rule("gcloud", "images scan", code=1)
-    pipeline.run(order=towards("scan")).stopped_at("scan")
-    assert pipeline.checkout.asked("docker build --file kubernetes/Dockerfile") == []
-    assert pipeline.checkout.asked("docker push") == []
-    assert pipeline.checkout.asked("docker tag") == [f"docker tag {COMMIT} {IMAGE}:0b1d"]
-    assert pipeline.checkout.built("image") == f"{IMAGE}@{DIGEST}\n"
+    pipeline.run(order=order_towards("scan")).stopped_at("scan")
+    assert pipeline.checkout.calls_of("docker build --file kubernetes/Dockerfile") == []
+    assert pipeline.checkout.calls_of("docker push") == []
+    assert pipeline.checkout.calls_of("docker tag") == [f"docker tag {COMMIT} {IMAGE}:0b1d"]
+    assert pipeline.checkout.built_file("image") == f"{IMAGE}@{DIGEST}\n"
 
 
 def test_without_new_code_no_traffic_moves_and_without_the_fallback_no_cluster_is_told(pipeline: Pipeline) -> None:
@@ -122,17 +122,17 @@ def test_a_broken_unit_test(pipeline: Pipeline) -> None:
     assert "test_a_failure_has_one_shape" in wrote
     assert f"{room}: 1 failed" in wrote
     assert pipeline.nothing_was_deployed()
-    assert checkout.asked("docker push") == []
+    assert checkout.calls_of("docker push") == []
 
 
 def test_a_smoke_test_that_fails(pipeline: Pipeline) -> None:
     pipeline.cloud.next["churn-predict"] = Revision(version="2")
     wrote = pipeline.run().stopped_at("rollout")
     assert "The traffic is back where it was" in wrote
-    assert len(pipeline.checkout.asked("terraform -chdir=terraform apply")) == 1
+    assert len(pipeline.checkout.calls_of("terraform -chdir=terraform apply")) == 1
     assert pipeline.steps == ["pinned", "deployed", "tagged", "going back", "back"]
     assert pipeline.shares == OLD
-    assert pipeline.told_cluster() == []
+    assert pipeline.cluster_commands() == []
 
 
 def test_answers_that_are_not_those_that_were_agreed(pipeline: Pipeline) -> None:
@@ -142,7 +142,7 @@ def test_answers_that_are_not_those_that_were_agreed(pipeline: Pipeline) -> None
     pipeline.cloud.next["churn-predict"] = Revision(version="1", prediction=0.75)
     pipeline.run().stopped_at("rollout")
     assert pipeline.steps == ["pinned", "deployed", "tagged", "going back", "back"]
-    assert (pipeline.shares, pipeline.told_cluster()) == (OLD, [])
+    assert (pipeline.shares, pipeline.cluster_commands()) == (OLD, [])
 
 
 def test_callers_that_get_errors_from_the_new_code(pipeline: Pipeline) -> None:
@@ -150,30 +150,30 @@ def test_callers_that_get_errors_from_the_new_code(pipeline: Pipeline) -> None:
     assert "requests to churn-predict-00002-abc failed" in pipeline.run().stopped_at("rollout")
     assert "shifted 5" in pipeline.steps
     assert "shifted 25" not in pipeline.steps
-    assert (pipeline.shares, pipeline.told_cluster()) == (OLD, [])
+    assert (pipeline.shares, pipeline.cluster_commands()) == (OLD, [])
 
 
 def test_a_critical_hole_that_can_be_closed(pipeline: Pipeline) -> None:
     pipeline.rule("gcloud", "list-vulnerabilities", says="LOW,False,CVE-1\nCRITICAL,True,CVE-2")
-    assert "there is a fix:\nCRITICAL,True,CVE-2" in pipeline.run(order=towards("scan")).stopped_at("scan")
+    assert "there is a fix:\nCRITICAL,True,CVE-2" in pipeline.run(order=order_towards("scan")).stopped_at("scan")
     assert pipeline.nothing_was_deployed()
 
 
 def test_an_image_that_cannot_be_scanned(pipeline: Pipeline) -> None:
     pipeline.rule("gcloud", "images scan", code=1)
-    pipeline.run(order=towards("scan")).stopped_at("scan")
+    pipeline.run(order=order_towards("scan")).stopped_at("scan")
     assert pipeline.nothing_was_deployed()
 
 
 def test_a_base_that_has_no_digest(pipeline: Pipeline) -> None:
     pipeline.rule("docker", "^image inspect .* docker.io/library/python", says="python:3.11")
-    assert "has no digest" in pipeline.run(order=towards("image")).stopped_at("image")
-    assert pipeline.checkout.asked("docker build") == []
+    assert "has no digest" in pipeline.run(order=order_towards("image")).stopped_at("image")
+    assert pipeline.checkout.calls_of("docker build") == []
 
 
 def test_a_plan_that_changes_more_than_code(pipeline: Pipeline) -> None:
     pipeline.plan = plan_document("update", types=["google_project_iam_member"])
-    wrote = pipeline.run(order=towards("plan")).stopped_at("plan")
+    wrote = pipeline.run(order=order_towards("plan")).stopped_at("plan")
     assert "address: google_project_iam_member.this, actions: create" in wrote
     assert pipeline.nothing_was_deployed()
 
@@ -190,13 +190,13 @@ def test_a_version_that_the_functions_would_refuse(pipeline: Pipeline, models: L
     text = (old / "python_env.yaml").read_text()
     (old / "python_env.yaml").write_text(text.replace("3.11", "3.8"))
     release(pipeline.store, "churn", old)
-    assert "ENVIRONMENT_MISMATCH" in pipeline.run(_RUNTIME="native", order=towards("guard")).stopped_at("guard")
+    assert "ENVIRONMENT_MISMATCH" in pipeline.run(_RUNTIME="native", order=order_towards("guard")).stopped_at("guard")
     assert pipeline.nothing_was_deployed()
 
 
 def test_a_version_that_needs_more_than_the_archive_brings(pipeline: Pipeline, models: Library) -> None:
     release(pipeline.store, "churn", models.path("linear10"))
-    wrote = pipeline.run(_RUNTIME="compiled", order=towards("guard")).stopped_at("guard")
+    wrote = pipeline.run(_RUNTIME="compiled", order=order_towards("guard")).stopped_at("guard")
     assert "churn version 2 is native, and the functions are built for compiled versions" in wrote
     assert pipeline.nothing_was_deployed()
 

@@ -88,7 +88,7 @@ def retraining(pipeline: Pipeline, tmp_path: Path) -> Path:
     return trained
 
 
-def served(pipeline: Pipeline) -> tuple[str, list[str]]:
+def alias_and_versions(pipeline: Pipeline) -> tuple[str, list[str]]:
     """The version that the alias names, and all that there are."""
     models = pipeline.store / "models" / "churn"
     alias = json.loads((models / "aliases" / "champion.json").read_text())
@@ -102,7 +102,7 @@ def test_a_retrained_model_is_published_compared_and_promoted(
     ran = pipeline.run("cloudbuild/job.yaml", _JOB="retrain", _ASKED="retrain")
     assert ran.failed is None, ran.wrote[str(ran.failed)]
     assert "churn@champion now names version 2" in ran.wrote["job"]
-    assert served(pipeline) == ("2", ["1", "2"])
+    assert alias_and_versions(pipeline) == ("2", ["1", "2"])
 
 
 def test_a_regressed_model_stops_the_build_before_it_answers_anybody(pipeline: Pipeline, retraining: Path) -> None:
@@ -110,4 +110,4 @@ def test_a_regressed_model_stops_the_build_before_it_answers_anybody(pipeline: P
     wrote = pipeline.run("cloudbuild/job.yaml", _JOB="retrain", _ASKED="retrain").stopped_at("job")
     assert "Version 2 of churn differs from version 1 by more than thresholds.yaml allows" in wrote
     assert "limit: max_size, allowed: 0.5, found: 4." in wrote
-    assert served(pipeline) == ("1", ["1", "2"])
+    assert alias_and_versions(pipeline) == ("1", ["1", "2"])

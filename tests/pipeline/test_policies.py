@@ -28,4 +28,4 @@ def test_a_policy_is_broken_by_its_change_and_by_no_other(name: str, change: Cha
 def test_every_trigger_has_its_file_and_everything_it_says_is_used() -> None:
     assert sorted(triggers()) == sorted(FILES)
     said = set().union(*(one.sends for one in triggers().values()))
-    assert set().union(*(Definition.read(path).declared for path in FILES)) == said | DECIDED
+    assert set().union(*(Definition.read(path).declared_names for path in FILES)) == said | DECIDED

@@ -31,7 +31,7 @@ def scripts() -> Iterator[tuple[str, str]]:
         yield script.relative_to(ROOT).as_posix(), script.read_text()
 
 
-def written() -> Iterator[tuple[str, str]]:
+def documents() -> Iterator[tuple[str, str]]:
     """Scripts, and what the page about them tells a person to say."""
     yield from scripts()
     page = "docs/pipeline.md"
@@ -40,10 +40,10 @@ def written() -> Iterator[tuple[str, str]]:
 
 def calls(text: str) -> list[str]:
     joined = re.sub(r"\\\n *", "", text)
-    return [filled(match[0].strip()) for match in CALL.finditer(joined)]
+    return [fill_in(match[0].strip()) for match in CALL.finditer(joined)]
 
 
-def filled(call: str) -> str:
+def fill_in(call: str) -> str:
     for place, value in PLACES.items():
         call = call.replace(place, value)
     return re.sub(r"\$\([^)]*\)|\$\{?\w+\}?", "x", call)
@@ -78,7 +78,7 @@ def lint(call: str, directory: Path) -> str | None:
     return found
 
 
-ALL = [pytest.param(call, id=f"{name}: {call.split(' --')[0]}") for name, text in written() for call in calls(text)]
+ALL = [pytest.param(call, id=f"{name}: {call.split(' --')[0]}") for name, text in documents() for call in calls(text)]
 
 
 def test_the_calls_of_gcloud_are_found() -> None:

@@ -101,7 +101,7 @@ class Child:
 
 def checkout() -> Path:
     """The root of the source tree. Raises NoCheckout where only the package is installed."""
-    if not (SOURCES / "functions" / "main.py").is_file():
+    if not (SOURCES / "functions").is_dir():
         raise NoCheckout(
             "This command works on the source tree of modelserve, and it runs from an installed package: run it in a "
             "checkout, after scripts/setup, as .venv/bin/modelserve."

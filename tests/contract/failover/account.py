@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from contract.failover.servers import Answer, answering
+from contract.failover.servers import Answer, serve_json
 
 
 def part(value: dict[str, object]) -> str:
@@ -41,7 +41,7 @@ def service_account(path: Path) -> Iterator[Path]:
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    with answering(give) as url:
+    with serve_json(give) as url:
         account = {
             "type": "service_account",
             "project_id": "example-dev",

@@ -15,7 +15,7 @@ from email.message import Message
 from threading import Lock
 from typing import Any, Literal
 
-from contract.failover.servers import answering
+from contract.failover.servers import serve_json
 
 PROJECT = "example-dev"
 BASE = f"/compute/v1/projects/{PROJECT}/global"
@@ -59,7 +59,7 @@ class Compute:
         return sum(method == "PATCH" for method, _ in self.seen)
 
     def change(self, patch: Mapping[str, Any]) -> None:
-        self.url_map = merged(self.url_map, patch) | {"fingerprint": f"print-{next(self.numbers)}"}
+        self.url_map = merge_patch(self.url_map, patch) | {"fingerprint": f"print-{next(self.numbers)}"}
 
     def answer(self, method: str, path: str, headers: Message, data: bytes) -> tuple[int, JSONObject]:
         if "authorization" in headers:
@@ -85,14 +85,14 @@ class Compute:
     def carry_out(self, kind: str, path: str, body: JSONObject, fault: Fault | None) -> tuple[int, JSONObject]:
         collection, _, name = path.removeprefix(f"{BASE}/").removesuffix("/wait").partition("/")
         if (collection, kind) == ("operations", "WAIT"):
-            return 200, self.waited(self.operations[name])
+            return 200, self.advance(self.operations[name])
         if (collection, kind) == ("backendServices", "GET") and name in self.services:
             return 200, self.services[name]
         if collection == "urlMaps" and name == self.url_map["name"]:
-            return (200, self.url_map) if kind == "GET" else self.patched(body, fault)
+            return (200, self.url_map) if kind == "GET" else self.apply_patch(body, fault)
         return refusal(404, f"The resource {path} was not found")
 
-    def patched(self, body: JSONObject, fault: Fault | None) -> tuple[int, JSONObject]:
+    def apply_patch(self, body: JSONObject, fault: Fault | None) -> tuple[int, JSONObject]:
         if body.get("fingerprint") != self.url_map["fingerprint"]:
             return refusal(412, "Invalid fingerprint.")
         if not (fault and fault.error):
@@ -104,18 +104,18 @@ class Compute:
             "left": self.polls,
             "failing": fault and fault.error,
         }
-        return 200, shown(self.operations[name])
+        return 200, public_fields(self.operations[name])
 
-    def waited(self, operation: JSONObject) -> JSONObject:
+    def advance(self, operation: JSONObject) -> JSONObject:
         operation["left"] -= 1
         if operation["left"] <= 0:
             operation["status"] = "DONE"
             if operation["failing"]:
                 operation["error"] = {"errors": [{"code": "CONDITION", "message": operation["failing"]}]}
-        return shown(operation)
+        return public_fields(operation)
 
 
-def shown(operation: JSONObject) -> JSONObject:
+def public_fields(operation: JSONObject) -> JSONObject:
     return {key: value for key, value in operation.items() if key not in ("left", "failing")}
 
 
@@ -123,20 +123,20 @@ def refusal(status: int, message: str) -> tuple[int, JSONObject]:
     return status, {"error": {"code": status, "message": message, "errors": [{"message": message}]}}
 
 
-def merged(old: Mapping[str, Any], patch: Mapping[str, Any]) -> JSONObject:
+def merge_patch(old: Mapping[str, Any], patch: Mapping[str, Any]) -> JSONObject:
     """RFC 7396."""
     result = dict(deepcopy(old))
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = merged(result[key], value)
+            result[key] = merge_patch(result[key], value)
         else:
             result[key] = deepcopy(value)
     return result
 
 
-def shared(functions: int, gke: int) -> JSONObject:
+def url_map_routes(functions: int, gke: int) -> JSONObject:
     """As Terraform's module makes it, and with something of the operator's own in each place."""
     header = {"requestHeadersToAdd": [{"headerName": "X-Served-By", "headerValue": "gke", "replace": True}]}
     return {
@@ -159,11 +159,11 @@ HOST_RULES = {
 @contextmanager
 def compute_server(token: str = "origin") -> Iterator[Compute]:
     compute = Compute()
-    compute.url_map = {"name": "modelserve", "fingerprint": "print-0"} | HOST_RULES | shared(100, 0)
+    compute.url_map = {"name": "modelserve", "fingerprint": "print-0"} | HOST_RULES | url_map_routes(100, 0)
     compute.services["modelserve-gateway"] = {
         "name": "modelserve-gateway",
         "customRequestHeaders": ["Host: gke.example.com", f"X-Modelserve-Origin: {token}"],
     }
 
-    with answering(compute.answer) as compute.url:
+    with serve_json(compute.answer) as compute.url:
         yield compute

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
 
-from contract.failover.servers import Answer, answering
+from contract.failover.servers import Answer, serve_json
 
 GOOD: Answer = (200, {})
 GONE: Answer = (0, None)
@@ -19,7 +19,7 @@ NOT_READY: Answer = (
 )
 
 
-def serving(version: str, digest: str = "d" * 64) -> Answer:
+def metadata_of(version: str, digest: str = "d" * 64) -> Answer:
     return 200, {"name": "churn", "version": version, "digest": digest}
 
 
@@ -30,7 +30,7 @@ class Scripted:
     url: str = ""
     health: Answer = GOOD
     later: list[Answer] = field(default_factory=list)
-    metadata: Answer = field(default_factory=lambda: serving("7"))
+    metadata: Answer = field(default_factory=lambda: metadata_of("7"))
     predict: Answer = GOOD
     failing_after: int | None = None  # good answers of /predict
     guarded: bool = True
@@ -57,5 +57,5 @@ class Scripted:
 @contextmanager
 def scripted_side(origin: str | None = None) -> Iterator[Scripted]:
     side = Scripted(origin=origin)
-    with answering(side.answer) as side.url:
+    with serve_json(side.answer) as side.url:
         yield side

@@ -16,13 +16,13 @@ Answer = tuple[int, Any]
 
 
 @contextmanager
-def answering(answer: Callable[[str, str, Message, bytes], Answer]) -> Iterator[str]:
+def serve_json(answer: Callable[[str, str, Message, bytes], Answer]) -> Iterator[str]:
     """The address of a server, on a port of its own; `answer` gets method, path, headers and body."""
 
-    def encoded(method: str, target: str, headers: Message, body: bytes) -> http_server.Answer:
+    def encode(method: str, target: str, headers: Message, body: bytes) -> http_server.Answer:
         status, value = answer(method, target.partition("?")[0], headers, body)
         location = {"location": value} if status == HTTPStatus.FOUND else {}
         return status, {"content-type": "application/json"} | location, json.dumps(value).encode()
 
-    with http_server.answering(encoded) as url:
+    with http_server.answering(encode) as url:
         yield url

@@ -51,7 +51,7 @@ def two(store: Path, tmp_path: Path) -> Iterator[tuple[Served, Served]]:
 
 
 @pytest.fixture
-def between(two: tuple[Served, Served], rig: Rig) -> Rig:
+def move_between(two: tuple[Served, Served], rig: Rig) -> Rig:
     return replace(rig, functions_url=two[0].url, gke_url=two[1].url)
 
 
@@ -167,11 +167,11 @@ def first_byte(listener: socket.socket) -> bytes:
 def await_line(command: subprocess.Popen[str], wanted: str) -> None:
     stream = command.stderr
     assert stream is not None
-    lines = list(until(stream, wanted))
+    lines = list(wait_until(stream, wanted))
     assert lines[-1:] == [wanted], lines
 
 
-def until(stream: IO[str], wanted: str) -> Iterator[str]:
+def wait_until(stream: IO[str], wanted: str) -> Iterator[str]:
     for line in stream:
         yield line.rstrip("\n")
         if line.rstrip("\n") == wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.failover.compute import Compute, Fault, Kind, shared
+from contract.failover.compute import Compute, Fault, Kind, url_map_routes
 from contract.failover.rig import Rig
 from contract.failover.scripted import Scripted
 from modelserve.core.errors import NotFound, PreconditionFailed
@@ -25,7 +25,7 @@ def test_a_change_of_anything_else_is_kept(rig: Rig, compute: Compute) -> None:
 
 
 def test_weights_that_somebody_else_moved_are_not_overwritten(rig: Rig, compute: Compute) -> None:
-    compute.faults = [Fault("PATCH", change=shared(50, 50))]
+    compute.faults = [Fault("PATCH", change=url_map_routes(50, 50))]
     with pytest.raises(
         PreconditionFailed, match=r"Somebody else moved the weights meanwhile: from .* to functions 50 %, gke 50 %"
     ):
@@ -34,7 +34,7 @@ def test_weights_that_somebody_else_moved_are_not_overwritten(rig: Rig, compute:
 
 
 def test_somebody_else_who_wants_the_same_is_no_conflict(rig: Rig, compute: Compute) -> None:
-    compute.faults = [Fault("PATCH", change=shared(0, 100))]
+    compute.faults = [Fault("PATCH", change=url_map_routes(0, 100))]
     assert rig.move("gke", 100)["changed"] is True
     assert compute.weights() == (0, 100)
 
@@ -79,7 +79,7 @@ def test_a_url_map_that_is_not_there_is_named(rig: Rig, compute: Compute) -> Non
 def test_weights_that_were_moved_since_are_not_put_back(rig: Rig, compute: Compute) -> None:
     balancer = rig.balancer()
     functions = rig.sides(balancer)["functions"]
-    compute.change(shared(30, 70))
+    compute.change(url_map_routes(30, 70))
     sentence = put_back(balancer, Weights(100, 0), Weights(0, 1000), functions)
     assert sentence == "Somebody else has moved the weights since, so they stay: functions 30 %, gke 70 %."
     assert compute.weights() == (30, 70)
@@ -88,7 +88,7 @@ def test_weights_that_were_moved_since_are_not_put_back(rig: Rig, compute: Compu
 def test_weights_that_cannot_be_put_back_are_told(rig: Rig, compute: Compute, gke_side: Scripted) -> None:
     balancer = rig.balancer()
     functions = rig.sides(balancer)["functions"]
-    compute.change(shared(0, 1000))
+    compute.change(url_map_routes(0, 1000))
     compute.faults = [Fault("PATCH", 403)]
     sentence = put_back(balancer, Weights(100, 0), Weights(0, 1000), functions)
     assert sentence.startswith("The weights could not be put back; look at --status. The compute API refused")

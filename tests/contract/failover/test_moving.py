@@ -66,10 +66,10 @@ def test_the_side_is_asked_as_the_load_balancer_and_a_caller_would(
     assert gke_side.tokens == functions_side.tokens
     (shown,) = gke_side.tokens
     _, claims, _ = shown.removeprefix("Bearer ").split(".")
-    assert json.loads(decoded(claims))["aud"] == functions_side.url
+    assert json.loads(decode(claims))["aud"] == functions_side.url
 
 
-def decoded(text: str) -> bytes:
+def decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

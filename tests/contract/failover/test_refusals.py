@@ -8,7 +8,7 @@ import pytest
 
 from contract.failover.compute import Compute
 from contract.failover.rig import Rig
-from contract.failover.scripted import GONE, NOT_READY, Scripted, serving
+from contract.failover.scripted import GONE, NOT_READY, Scripted, metadata_of
 from contract.failover.servers import Answer
 from modelserve.core.errors import ServeError
 from modelserve_control.common.processes import free_port
@@ -53,14 +53,14 @@ def test_a_side_that_does_not_answer_the_request(unmoved: Rig, gke_side: Scripte
         unmoved.move("gke", 100)
 
 
-@pytest.mark.parametrize("metadata", [(404, {}), (200, {"name": "churn"}), (200, []), serving("7", "")])
+@pytest.mark.parametrize("metadata", [(404, {}), (200, {"name": "churn"}), (200, []), metadata_of("7", "")])
 def test_a_side_that_does_not_say_what_it_serves(unmoved: Rig, gke_side: Scripted, metadata: Answer) -> None:
     gke_side.metadata = metadata
     with pytest.raises(SideNotReady, match="GET /metadata"):
         unmoved.move("gke", 100)
 
 
-@pytest.mark.parametrize("metadata", [serving("8"), serving("7", "e" * 64)])
+@pytest.mark.parametrize("metadata", [metadata_of("8"), metadata_of("7", "e" * 64)])
 def test_another_version(unmoved: Rig, gke_side: Scripted, metadata: Answer) -> None:
     gke_side.metadata = metadata
     with pytest.raises(
@@ -99,7 +99,7 @@ def test_a_gateway_that_anybody_may_call(
 
 
 def test_another_version_by_order(rig: Rig, compute: Compute, gke_side: Scripted) -> None:
-    gke_side.metadata = serving("6")
+    gke_side.metadata = metadata_of("6")
     assert rig.move("gke", 100, any_version=True)["compared"] is False
     assert compute.weights() == (0, 1000)
 
@@ -114,7 +114,7 @@ def test_an_outage_is_no_reason_to_stay(rig: Rig, compute: Compute, functions_si
 
 def test_one_lost_answer_is_no_outage(rig: Rig, compute: Compute, functions_side: Scripted, gke_side: Scripted) -> None:
     functions_side.later = [NOT_READY]
-    gke_side.metadata = serving("8")
+    gke_side.metadata = metadata_of("8")
     with pytest.raises(VersionsDiffer, match="gke serves churn version 8"):
         rig.move("gke", 100)
     assert compute.patches() == 0

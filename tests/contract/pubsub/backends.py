@@ -32,7 +32,7 @@ class Names:
     dead_subscription: str
 
 
-def fresh() -> Names:
+def new_names() -> Names:
     tag = uuid.uuid4().hex
     return Names(
         f"{PROJECT}/topics/t-{tag}", f"{PROJECT}/subscriptions/s-{tag}",

@@ -24,7 +24,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture
 def names() -> Names:
-    return backends.fresh()
+    return backends.new_names()
 
 
 @pytest.fixture

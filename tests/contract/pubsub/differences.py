@@ -34,6 +34,6 @@ TABLE = (
 RULES = {difference.rule: difference for difference in TABLE}
 
 
-def expected(backend: str, rule: str) -> Any:
+def expected_value(backend: str, rule: str) -> Any:
     """What `ours` or `google` does."""
     return getattr(RULES[rule], backend)

@@ -23,7 +23,7 @@ def test_nacked_five_times_a_message_is_a_dead_letter(backend: Backend, names: N
         received = backend.pull(names.subscription, 1)
         attempts.append(received[0].delivery_attempt)
         backend.modify(names.subscription, received, 0)
-    if not differences.expected(backend.name, "a dead letter is forwarded without another pull of its source"):
+    if not differences.expected_value(backend.name, "a dead letter is forwarded without another pull of its source"):
         assert backend.pull_now(names.subscription) == []
     (dead,) = backend.pull(names.dead_subscription, 1)
     assert attempts == [1, 2, 3, 4, 5]
@@ -47,5 +47,5 @@ def test_pushed_five_times_in_vain_a_message_is_a_dead_letter(
     assert text(dead) == "poison"
     assert {base64.b64decode(push.message["data"]) for push in pushes} == {b"poison"}
     told = [push.json.get("deliveryAttempt") for push in pushes]
-    carried = differences.expected(backend.name, "wrapped push carries deliveryAttempt with a dead letter policy")
+    carried = differences.expected_value(backend.name, "wrapped push carries deliveryAttempt with a dead letter policy")
     assert told == ([1, 2, 3, 4, 5] if carried else [None] * 5)

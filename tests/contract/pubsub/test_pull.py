@@ -41,10 +41,10 @@ def test_a_pull_waits_for_the_first_message(backend: Backend, names: Names) -> N
 def test_a_pull_without_messages_is_empty(backend: Backend, names: Names) -> None:
     backend.make(names)
     assert backend.pull_now(names.subscription) == []
-    assert any(waited_in_vain(backend, names) for _ in range(ATTEMPTS))
+    assert any(pull_is_empty(backend, names) for _ in range(ATTEMPTS))
 
 
-def waited_in_vain(backend: Backend, names: Names) -> bool:
+def pull_is_empty(backend: Backend, names: Names) -> bool:
     """The answer comes half a second before the client gives up, which a machine that stalls lets pass."""
     try:
         found = backend.subscriber.pull(subscription=names.subscription, max_messages=1, timeout=4)
@@ -104,7 +104,7 @@ def test_how_many_of_one_key_come_at_once_differs(backend: Backend, names: Names
     backend.make(names, enable_message_ordering=True)
     backend.publish(names, "1", "2", ordering_key="key")
     received = backend.pull(names.subscription, 1)
-    assert len(received) == differences.expected(backend.name, "messages of one ordering key in one pull")
+    assert len(received) == differences.expected_value(backend.name, "messages of one ordering key in one pull")
 
 
 def test_a_redelivered_message_is_followed_by_the_rest_of_its_key(backend: Backend, names: Names) -> None:
@@ -117,4 +117,4 @@ def test_a_redelivered_message_is_followed_by_the_rest_of_its_key(backend: Backe
         received = backend.pull(names.subscription, 1, most=1)
         seen += [text(one) for one in received]
         backend.ack(names.subscription, received)
-    assert seen == differences.expected(backend.name, "order of 1, 2, 3 of one key when 1 is nacked first")
+    assert seen == differences.expected_value(backend.name, "order of 1, 2, 3 of one key when 1 is nacked first")

@@ -57,7 +57,7 @@ def test_whether_203_acks_differs(backend: Backend, names: Names, endpoint: Endp
     (first,) = backend.publish(names, "first")
     endpoint.next()
     (second,) = backend.publish(names, "second")
-    comes_again = differences.expected(backend.name, "a push answered with 203 comes again")
+    comes_again = differences.expected_value(backend.name, "a push answered with 203 comes again")
     following = {endpoint.next().message["messageId"] for _ in range(1 + comes_again)}
     assert following == ({first, second} if comes_again else {second})
 
@@ -88,7 +88,7 @@ def test_a_push_without_wrapper_can_carry_the_metadata(backend: Backend, names: 
     assert push.headers["x-goog-pubsub-message-id"] == message_id
     assert push.headers["x-goog-pubsub-publish-time"]
     assert push.headers["colour"] == "red"
-    header = differences.expected(backend.name, "ordering key header of an unwrapped push")
+    header = differences.expected_value(backend.name, "ordering key header of an unwrapped push")
     assert push.headers[header] == "key"
 
 
@@ -97,7 +97,7 @@ def test_a_push_with_a_service_account_carries_its_token(backend: Backend, names
     backend.make(names, push_config=push_to(endpoint, oidc_token=token))
     backend.publish(names, "hello")
     header = endpoint.next().headers.get("authorization")
-    assert (header is not None) == differences.expected(backend.name, "push carries an Authorization header")
+    assert (header is not None) == differences.expected_value(backend.name, "push carries an Authorization header")
     if header:
         claims = header.removeprefix("Bearer ").split(".")[1]
         decoded = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
@@ -113,7 +113,7 @@ def test_ordered_pushes_come_one_after_the_other(backend: Backend, names: Names,
     seen = [base64.b64decode(push.message["data"]).decode() for push in pushes]
     assert seen == ["1", "1", "2", "3"]
     carried = {"orderingKey" in push.message for push in pushes}
-    assert carried == {differences.expected(backend.name, "wrapped push carries orderingKey")}
+    assert carried == {differences.expected_value(backend.name, "wrapped push carries orderingKey")}
 
 
 def test_a_push_config_can_be_taken_away_and_given_back(backend: Backend, names: Names, endpoint: Endpoint) -> None:

@@ -98,7 +98,7 @@ def test_a_refusal_has_the_status_of_the_service(backend: Backend, names: Names,
 @pytest.mark.parametrize("rule", DIFFERENT)
 def test_known_differences_in_status_are_still_there(backend: Backend, names: Names, rule: str) -> None:
     backend.make(names)
-    assert status(DIFFERENT[rule], backend, names) == differences.expected(backend.name, rule)
+    assert status(DIFFERENT[rule], backend, names) == differences.expected_value(backend.name, rule)
 
 
 def test_a_refusal_says_what_to_do(backend: Backend, names: Names) -> None:

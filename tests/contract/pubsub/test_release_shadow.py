@@ -72,13 +72,13 @@ class Listening:
     def _run(self) -> None:
         self.heard = self._call()
 
-    def ended(self) -> Heard:
+    def wait_for_end(self) -> Heard:
         self._thread.join(WAIT_SECONDS)
         assert self.heard is not None, "it did not end well"
         return self.heard
 
 
-def noted(record: Record) -> dict[str, Any]:
+def read_notes(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = record.document.get("shadow", {"heard": {}})["heard"]
     return found
 
@@ -93,11 +93,11 @@ def test_it_listens_until_the_time_is_up_and_each_shadow_has_told_once_more(
     backend.publish(made, message(5), message(3), message(5), message(6, shadow="other"), "no shadow's")
     seconds = time.time() - began + 0.01
     listening = Listening(lambda: listen(record, wanted(made, seconds), LIMITS))
-    wait_for(lambda: len(noted(record)) == 2, WAIT_SECONDS)
+    wait_for(lambda: len(read_notes(record)) == 2, WAIT_SECONDS)
     backend.publish(made, message(8), message(7, shadow="other"))
-    heard = listening.ended()
+    heard = listening.wait_for_end()
     assert (heard.total().compared, len(heard.shadows)) == (15, 2)
-    assert {shadow: one["compared"] for shadow, one in noted(record).items()} == {"one": 8, "other": 7}
+    assert {shadow: one["compared"] for shadow, one in read_notes(record).items()} == {"one": 8, "other": 7}
     assert backend.pull_now(made.subscription) == []
 
 
@@ -107,9 +107,9 @@ def test_it_ends_at_once_when_enough_is_beyond_the_limits(backend: Backend, made
     listening = Listening(lambda: listen(record, wanted(made, seconds=3_600.0), LIMITS))
     wait_for(lambda: "shadow" in record.document, WAIT_SECONDS)
     backend.publish(made, message(9, flipped=9))
-    wait_for(lambda: bool(noted(record)), WAIT_SECONDS)
+    wait_for(lambda: bool(read_notes(record)), WAIT_SECONDS)
     backend.publish(made, message(10, flipped=9))
-    assert listening.ended().total().flipped == 9
+    assert listening.wait_for_end().total().flipped == 9
 
 
 def test_another_process_goes_on_with_what_was_noted(
@@ -123,7 +123,7 @@ def test_another_process_goes_on_with_what_was_noted(
     backend.publish(made, message(2, shadow=uuid.uuid4().hex))
     heard = listen(record, wanted(made, seconds=60.0), LIMITS)
     assert (heard.total().compared, heard.total().flipped) == (11, 1)
-    assert (len(noted(record)), record.document["shadow"]["began_at"]) == (2, began)
+    assert (len(read_notes(record)), record.document["shadow"]["began_at"]) == (2, began)
 
 
 def test_a_subscription_that_is_not_there_stops_it(backend: Backend, made: Names, record: Record) -> None:

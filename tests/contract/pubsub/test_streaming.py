@@ -8,7 +8,7 @@ from typing import Any
 from google.cloud.pubsub_v1.types import FlowControl
 
 from contract.pubsub import differences
-from contract.pubsub.backends import Backend, Names, fresh
+from contract.pubsub.backends import Backend, Names, new_names
 from http_server import WAIT_SECONDS
 
 
@@ -70,7 +70,7 @@ def test_the_client_keeps_a_message_whose_callback_takes_longer_than_the_ack_dea
     backend: Backend, names: Names
 ) -> None:
     """And so does one that pulls, and asks for more time itself."""
-    other = fresh()
+    other = new_names()
     for one in (names, other):
         backend.make(one, ack_deadline_seconds=10)
     backend.publish(other, "slow")
@@ -120,4 +120,4 @@ def test_a_nacked_message_is_streamed_again_before_the_rest_of_its_key(backend: 
             seen.append(message.data.decode())
             message.ack()
     assert first.data == b"1"
-    assert seen == differences.expected(backend.name, "order of 1, 2, 3 of one key when 1 is nacked first")
+    assert seen == differences.expected_value(backend.name, "order of 1, 2, 3 of one key when 1 is nacked first")

@@ -31,7 +31,7 @@ def importing(tmp_path: Path) -> list[str]:
     return ["env", f"PYTHONPATH={path}", sys.executable, "-c", PROGRAM]
 
 
-def interrupted(command: list[str]) -> tuple[int, str, str]:
+def interrupt(command: list[str]) -> tuple[int, str, str]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
@@ -45,9 +45,9 @@ def interrupted(command: list[str]) -> tuple[int, str, str]:
 
 
 def test_ctrl_c_while_it_imports_ends_it_without_a_word(importing: list[str]) -> None:
-    assert interrupted(importing) == (-signal.SIGINT, "", "")
+    assert interrupt(importing) == (-signal.SIGINT, "", "")
 
 
 def test_ctrl_c_is_not_for_a_command_in_the_background(importing: list[str]) -> None:
     background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
-    assert interrupted([*background, *importing]) == (LET_GO, "", "")
+    assert interrupt([*background, *importing]) == (LET_GO, "", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.failover.account import service_account
-from contract.failover.servers import answering
+from contract.failover.servers import serve_json
 from modelserve.core.errors import BadSetting
 from modelserve_control.common.errors import NoIdentity
 from modelserve_control.common.identity import Identity, chosen, of_account_only, of_account_or_person, of_nobody
@@ -29,7 +29,7 @@ def printing(text: str, status: int = 0) -> str:
 @pytest.fixture(scope="module")
 def no_metadata() -> Iterator[str]:
     """Says at once that it is no metadata server; where nothing listens, Google's client tries for 3 s."""
-    with answering(lambda *_: (404, None)) as url:
+    with serve_json(lambda *_: (404, None)) as url:
         yield url.removeprefix("http://")
 
 
@@ -143,7 +143,7 @@ def test_a_key_that_cannot_be_read_is_no_identity(machine: Path, monkeypatch: py
 
 
 def test_a_token_that_google_cannot_have_made_is_no_identity(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with service_account(machine / "key.json") as path, answering(lambda *_: (200, {"id_token": "a.b.c"})) as url:
+    with service_account(machine / "key.json") as path, serve_json(lambda *_: (200, {"id_token": "a.b.c"})) as url:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"token_uri": url}))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
         with pytest.raises(NoIdentity):

@@ -42,7 +42,7 @@ def run(environ: dict[str, str], *arguments: str) -> tuple[int, Any]:
 
 
 @contextmanager
-def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def start_up(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`up` in the foreground; killed when the test fails, since it would be waited for without end."""
     with subprocess.Popen([*COMMAND, "up", *arguments], env=environ, stdout=subprocess.PIPE, text=True) as command:
         try:
@@ -52,7 +52,7 @@ def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Pop
             raise
 
 
-def lives(address: str) -> None:
+def wait_until_live(address: str) -> None:
     """Asked as often as it takes: the machine may have stood still."""
     wait_for(answering(f"{address}/health/live"), WAIT_SECONDS)
 
@@ -61,12 +61,12 @@ def lives(address: str) -> None:
 def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.Signals) -> None:
     if stop == signal.SIGKILL and sys.platform != "linux":
         pytest.skip("only Linux tells a process that its parent has died")
-    with started(environ, "--json") as command:
+    with start_up(environ, "--json") as command:
         assert command.stdout
         addresses = json.loads(command.stdout.readline())
         children = psutil.Process(command.pid).children(recursive=True)
-        lives(addresses["predict"])
-        lives(addresses["predict_event"])
+        wait_until_live(addresses["predict"])
+        wait_until_live(addresses["predict_event"])
         ports = [int(addresses[function].rpartition(":")[2]) for function in ("predict", "predict_event")]
         functions = [child for child in children if any(listens(child, port) for port in ports)]
         given = [child.environ() for child in functions]
@@ -83,7 +83,7 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
     status, addresses = run(environ, "up", "--keep")
     try:
         assert status == 0
-        lives(addresses["predict"])
+        wait_until_live(addresses["predict"])
         status, error = run(environ, "up", "--keep")
         assert (status, error["error_code"]) == (1, "ALREADY_RUNNING")
     finally:
@@ -94,7 +94,7 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
 
 
 def test_a_person_is_told_how_to_publish_to_it(environ: dict[str, str]) -> None:
-    with started(environ) as command:
+    with start_up(environ) as command:
         assert command.stdout
         shown = dict(
             line.rstrip().split(maxsplit=1) for line in iter(command.stdout.readline, "Stop it with: Ctrl-C\n")

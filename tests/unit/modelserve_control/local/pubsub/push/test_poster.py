@@ -37,7 +37,7 @@ class Script:
 
 
 @asynccontextmanager
-async def posting(script: Script) -> AsyncIterator[Poster]:
+async def poster_for(script: Script) -> AsyncIterator[Poster]:
     server = await asyncio.start_server(script, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     poster = Poster(f"http://127.0.0.1:{port}/path?query=1")
@@ -54,7 +54,7 @@ def statuses(script: Script, count: int) -> list[int | str]:
 
     async def run() -> list[int | str]:
         found: list[int | str] = []
-        async with asyncio.timeout(30), posting(script) as poster:
+        async with asyncio.timeout(30), poster_for(script) as poster:
             for _ in range(count):
                 try:
                     found.append(await poster.post([("A", "b")], b"body"))
