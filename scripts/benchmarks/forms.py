@@ -1,4 +1,7 @@
-"""Compare each wire form of the compiled runtime with a hello world that reads the same bytes: `scripts/bench --forms`."""
+"""Compare each wire form of the compiled runtime with two hello worlds: `scripts/bench --forms`.
+
+One reads the same body with the usual library, as a function that uses it must. The other only takes its bytes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from benchmarks.measure import BULK_ROWS, CONNECTIONS, require_success
 from benchmarks.model import load_model
 from benchmarks.protocols import Protocol, Rows, first_tensor, predictions, records, tensor
 from benchmarks.running import RunningServer, Site, run_server
-from benchmarks.servers import COMPILED, LIMIT, OWN
+from benchmarks.servers import COMPILED, LIMIT, OWN, READING
 from benchmarks.storage import COMPILED_RUNTIME, VERSIONS, publish_model
 from modelserve.payloads.decode import CSV, PARQUET
 
@@ -75,7 +78,7 @@ def dump_parquet(rows: Rows) -> bytes:
 
 @dataclass(frozen=True)
 class Form:
-    """`targets` by rows: the least accepted ratio of our requests/s to those of hello world."""
+    """`targets` by rows: the least accepted ratio of our requests/s to those of the hello world that reads the body."""
 
     title: str
     protocol: Protocol
@@ -108,21 +111,26 @@ FORMS: Final[Mapping[str, Form]] = {
 
 @dataclass(frozen=True)
 class FormFigures:
-    """Requests per second in each round. `target` is the least accepted ratio."""
+    """Requests per second in each round. `target` is the least accepted ratio to `reading`."""
 
     form: str
     rows: int
     ours: Sequence[float]
+    reading: Sequence[float]
     hello: Sequence[float]
     target: float | None
 
     @property
     def ratios(self) -> Sequence[float]:
-        return [ours / hello for ours, hello in zip(self.ours, self.hello, strict=True)]
+        return [ours / reading for ours, reading in zip(self.ours, self.reading, strict=True)]
 
     @property
     def ratio(self) -> float:
         return median(self.ratios)
+
+    @property
+    def ratio_to_hello(self) -> float:
+        return median(ours / hello for ours, hello in zip(self.ours, self.hello, strict=True))
 
     @property
     def is_met(self) -> bool:
@@ -143,29 +151,32 @@ def run(names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
 
 
 def measure(site: Site, names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
-    with run_server(HELLO, site) as hello, run_server(OURS, site) as ours:
-        return [figures for name in names for figures in measure_form(hello, ours, FORMS[name], seconds, rounds)]
+    with run_server(HELLO, site) as hello, run_server(READING, site) as reading, run_server(OURS, site) as ours:
+        servers = (hello, reading, ours)
+        return [figures for name in names for figures in measure_form(servers, FORMS[name], seconds, rounds)]
 
 
-def measure_form(
-    hello: RunningServer, ours: RunningServer, form: Form, seconds: float, rounds: int
-) -> Iterator[FormFigures]:
+def measure_form(servers: Sequence[RunningServer], form: Form, seconds: float, rounds: int) -> Iterator[FormFigures]:
+    hello, reading, ours = servers
     path = form.protocol.path.format(name=ours.site.store.name(COMPILED_RUNTIME))
     protocol = replace(form.protocol, path=path)
     ours = ours.with_protocol(protocol)
-    hello = hello.with_protocol(replace(protocol, read=None))
+    hello, reading = (server.with_protocol(replace(protocol, read=None)) for server in (hello, reading))
     for rows in (1, BULK_ROWS):
         require_success(ours, ours.drive(rows, 1, count=1))
-        rates = measure_rates((hello, ours), rows, seconds, rounds)
-        yield FormFigures(form.title, rows, rates[ours.port], rates[hello.port], form.targets.get(rows))
+        rates = measure_rates((hello, reading, ours), rows, seconds, rounds)
+        target = form.targets.get(rows)
+        yield FormFigures(form.title, rows, rates[ours.port], rates[reading.port], rates[hello.port], target)
 
 
-def measure_rates(pair: Sequence[RunningServer], rows: int, seconds: float, rounds: int) -> Mapping[int, list[float]]:
-    """By port. The servers take turns to go first, so that a drift of the machine affects both equally."""
-    rates: dict[int, list[float]] = {server.port: [] for server in pair}
-    for server in pair:
+def measure_rates(
+    servers: Sequence[RunningServer], rows: int, seconds: float, rounds: int
+) -> Mapping[int, list[float]]:
+    """By port. The servers take turns to go first, so that a drift of the machine affects all equally."""
+    rates: dict[int, list[float]] = {server.port: [] for server in servers}
+    for server in servers:
         require_success(server, server.drive(rows, CONNECTIONS, count=WARM_REQUESTS))
     for number in range(rounds):
-        for server in pair if number % 2 else reversed(pair):
+        for server in servers if number % 2 else reversed(servers):
             rates[server.port].append(require_success(server, server.drive(rows, CONNECTIONS, seconds=seconds)).rate)
     return rates

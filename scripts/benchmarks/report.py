@@ -85,7 +85,8 @@ BODIES = (
     "at a time."
 )
 FORMS = (
-    "Requests/s of the compiled runtime divided by those of a hello world that reads the same body. Both run on the same "
+    "Requests/s of the compiled runtime divided by those of a hello world that reads the same body with the usual library "
+    "(json, csv, pyarrow), as a function that uses it must. Another hello world only takes the bytes. All run on the same "
     f"processor and receive load in turns over {CONNECTIONS} connections. One answer of each form is compared with "
     "`mlflow.pyfunc` before the load and the last answers after it. The ratio is the median over all rounds. "
     "`scripts/bench --forms` prints only this table, and `--forms dataframe_split,csv` only these forms."

@@ -75,6 +75,11 @@ RELAY = Server(
     ADDRESS | {"PYTHONPATH": "{functions}"},
 )  # fmt: skip
 
+# Only for the wire forms.
+READING = Server(
+    "hello-reading", "hello world that reads the body", HELLO, (*FRAMEWORK, "{peers}/hello_decode/main.py"), ASGI
+)
+
 PEER_SERVERS = (
     Server(
         "mlflow", "mlflow models serve", MLFLOW, peer="mlflow",

@@ -123,10 +123,19 @@ def events_table(results: Results) -> str:
 def forms_table(found: Sequence[FormFigures]) -> str:
     rows = [
         [one.form, str(one.rows), f"{one.ratio:.2f} ({min(one.ratios):.2f} to {max(one.ratios):.2f})", target(one),
-         f"{median(one.ours):,.0f}", f"{median(one.hello):,.0f}"]
+         f"{median(one.ours):,.0f}", f"{median(one.reading):,.0f}", f"{median(one.hello):,.0f}", f"{one.ratio_to_hello:.2f}"]
         for one in found
     ]  # fmt: skip
-    heads = ["form", "rows", "ratio (least to greatest)", "target", "modelserve, requests/s", "hello world, requests/s"]
+    heads = [
+        "form",
+        "rows",
+        "ratio (least to greatest)",
+        "target",
+        "modelserve, requests/s",
+        "hello world that reads it",
+        "hello world",
+        "ratio to that",
+    ]
     return markdown(heads, rows)
 
 

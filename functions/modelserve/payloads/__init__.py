@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from modelserve.core.settings import Settings
 from modelserve.schema.batch import Table
@@ -38,12 +40,11 @@ class PayloadForm(Enum):
     """The Open Inference Protocol: one tensor for each output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """One decoded request."""
 
     table: Table
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     method: str | None = None
     """The predict_method that was asked for, if any."""
     form: PayloadForm = PayloadForm.INVOCATION
@@ -53,9 +54,11 @@ class Payload:
     """Of tensors: the caller's name for the request."""
 
     def without_cells(self) -> Payload:
-        """They take many times the memory of the checked columns."""
-        return replace(self, table=Table({}, self.table.rows, self.table.others))
+        """They take many times the memory of the checked columns. Cells that a decoder has checked belong to the batch."""
+        if self.table.fits:
+            return self
+        return msgspec.structs.replace(self, table=Table({}, self.table.rows, self.table.others))
 
     def with_default_method(self, method: str | None) -> Payload:
         """With this predict_method unless it names one itself."""
-        return self if method is None or self.method is not None else replace(self, method=method)
+        return self if method is None or self.method is not None else msgspec.structs.replace(self, method=method)

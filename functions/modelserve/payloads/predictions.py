@@ -13,6 +13,7 @@ import numpy as np
 
 from modelserve.core.errors import ModelFailed
 
+JSON_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 MAX_DENSE_CELLS: Final = 10_000_000  # 80 MB of doubles
 
 _encoder = msgspec.json.Encoder()  # writes non-finite numbers as null
@@ -45,7 +46,10 @@ def jsonable(output: Any) -> Any:
     if is_sparse(output):
         output = dense(output)
     if isinstance(output, np.ndarray):
-        return output.tolist() if output.dtype.kind in "biuf" else plain(output.tolist(), output)
+        values = output.tolist()
+        if output.dtype.kind in "biufU" or (output.ndim == 1 and JSON_SCALARS.issuperset(map(type, values))):
+            return values
+        return plain(values, output)
     if hasattr(output, "to_frame") and hasattr(output, "index"):
         output = output.to_frame()
     if hasattr(output, "to_dict") and hasattr(output, "columns"):
@@ -93,7 +97,7 @@ def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
         return plain(value.tolist())
     if isinstance(value, bytes | bytearray):
         return base64.encodebytes(value).decode()  # with MLflow's line breaks
-    if value is None or type(value) in (str, int, float, bool):
+    if type(value) in JSON_SCALARS:
         return value
     if is_sparse(value) or hasattr(value, "iloc"):
         return by_row(value)

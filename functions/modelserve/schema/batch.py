@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from modelserve.schema.extra_columns import NONE, Others
 from modelserve.schema.types import Array
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """What a decoder hands over: lists of `rows` values each, not yet checked. Absent cells are MISSING.
 
     An array stands for a column of which the decoder has seen that it fits: it is what the check would make of it.

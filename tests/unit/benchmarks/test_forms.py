@@ -64,19 +64,22 @@ def test_every_form_of_the_targets_is_measured() -> None:
 
 
 def line(form: Form, rows: int, ours: list[float]) -> str:
-    figures = FormFigures(form.title, rows, ours, [1000.0, 2000.0, 1000.0], form.targets.get(rows))
+    figures = FormFigures(form.title, rows, ours, [1000.0, 2000.0, 1000.0], [2000.0] * 3, form.targets.get(rows))
     return tables.forms_table([figures]).splitlines()[2]
 
 
 def test_the_median_of_the_ratios_of_neighbouring_measurements_decides() -> None:
-    met = "| dataframe_split | 100 | 0.60 (0.50 to 0.65) | met: at least 0.6 | 650 | 1,000 |"
+    met = "| dataframe_split | 100 | 0.60 (0.50 to 0.65) | met: at least 0.6 | 650 | 1,000 | 2,000 | 0.33 |"
     assert line(FORMS["dataframe_split"], 100, [600.0, 1000.0, 650.0]) == met
-    missed = "| plain records | 1 | 0.60 (0.50 to 0.65) | MISSED: at least 0.7 | 650 | 1,000 |"
+    missed = "| plain records | 1 | 0.60 (0.50 to 0.65) | MISSED: at least 0.7 | 650 | 1,000 | 2,000 | 0.33 |"
     assert line(FORMS["plain"], 1, [600.0, 1000.0, 650.0]) == missed
 
 
 def test_one_row_of_a_file_has_no_target() -> None:
-    assert line(FORMS["csv"], 1, [100.0, 200.0, 100.0]) == "| CSV | 1 | 0.10 (0.10 to 0.10) | - | 100 | 1,000 |"
+    assert (
+        line(FORMS["csv"], 1, [100.0, 200.0, 100.0])
+        == "| CSV | 1 | 0.10 (0.10 to 0.10) | - | 100 | 1,000 | 2,000 | 0.05 |"
+    )
 
 
 def test_an_unknown_form_is_answered_with_those_there_are() -> None:

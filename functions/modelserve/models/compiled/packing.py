@@ -21,8 +21,6 @@ from modelserve.schema.types import EXACT, Array
 # What a null text is fed as. U+FFFF and U+FFFE are noncharacters: legal in UTF-8, and never part of a text that anyone
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
-# Codes go as the numbers of characters: joining texts is the fastest way from many Python objects to one array.
-LARGEST_CODE: Final = 0x10FFFF
 NUMBERS, CODES = "numbers", "codes"
 
 
@@ -71,16 +69,15 @@ class Plan:
         return cls([Input(**column) for column in raw["numbers"]], lookups, texts)
 
 
-class Codes(dict[Any, str]):
-    """Category to code, as a character. None is a category of its own, or one of the others."""
+class Codes(dict[Any, int]):
+    """Category to code. None is a category of its own, or one of the others."""
 
     def __init__(self, lookup: Lookup) -> None:
-        super().__init__(zip(lookup.keys, map(chr, lookup.codes), strict=True))
-        self.column = lookup.column.name
-        self.other = chr(lookup.other)
+        super().__init__(zip(lookup.keys, lookup.codes, strict=True))
+        self.other = lookup.other
         self[None] = self.pop(NULL_TEXT, self.other)  # of null alone: a text of these letters is one of the others
 
-    def __missing__(self, key: Any) -> str:
+    def __missing__(self, key: Any) -> int:
         return self.other
 
 
@@ -88,6 +85,8 @@ class Packing:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.codes = [Codes(lookup) for lookup in plan.lookups]
+        self._get_codes = [codes.__getitem__ for codes in self.codes]
+        self._columns = [lookup.column.name for lookup in plan.lookups]
 
     def of_batch(self, batch: Batch) -> dict[str, Array]:
         """Tensors by name. Raises SignatureMismatch for whole numbers that a double cannot keep."""
@@ -99,23 +98,14 @@ class Packing:
             parts = [doubles(column, columns[column.name]) for column in plan.numbers]
             feeds[NUMBERS] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         elif plan.numbers:
-            numbers = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64)
-            feeds[NUMBERS] = np.ascontiguousarray(numbers.T)
+            feeds[NUMBERS] = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64).T
         if plan.lookups:
-            cells = (columns[codes.column] for codes in self.codes)
-            values = (column.tolist() if isinstance(column, np.ndarray) else column for column in cells)
-            feeds[CODES] = codes_tensor(map(look_up, self.codes, values), batch.rows)
+            cells: Iterable[Any] = map(columns.__getitem__, self._columns)
+            if batch.cells is None:
+                cells = (column.tolist() for column in cells)
+            found = chain.from_iterable(map(map, self._get_codes, cells))
+            feeds[CODES] = np.fromiter(found, np.int64, len(self.codes) * batch.rows).reshape(-1, batch.rows).T
         return feeds
-
-
-def look_up(codes: Codes, cells: Iterable[Any]) -> Iterable[str]:
-    return map(codes.__getitem__, cells)
-
-
-def codes_tensor(columns: Iterable[Iterable[str]], rows: int) -> Array:
-    """(rows, columns) int64 of columns of characters."""
-    found = "".join(chain.from_iterable(columns)).encode("utf-32-le", "surrogatepass")
-    return np.frombuffer(found, dtype="<u4").reshape(-1, rows).T.astype(np.int64, order="C")
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:

@@ -16,12 +16,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from modelserve.models.compiled.packing import CODES, LARGEST_CODE, NUMBERS, Input, Lookup, Plan
+from modelserve.models.compiled.packing import CODES, NUMBERS, Input, Lookup, Plan
 from modelserve_control.compile.onnx.graph import TYPES, Array, Graph
 from modelserve_control.compile.onnx.lookup import STOP
 from modelserve_control.compile.onnx.smaller import add_smaller_graphs
 
 TEXT: Final = "text_{}"
+LARGEST_CODE: Final = 0x10FFFF  # no table of a graph is so long
 
 
 def pack(model: onnx.ModelProto, inputs: Sequence[Input], kinds: Mapping[str, str]) -> onnx.ModelProto:

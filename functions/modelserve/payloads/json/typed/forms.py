@@ -136,17 +136,18 @@ class Forms:
         return self._table([(UNSET,) * rows if column is UNSET else column for column in columns], rows), keys
 
     def _count_absent(self, columns: Sequence[Sequence[Any]]) -> int:
-        return sum(value is UNSET for place in self.optional for value in columns[place])
+        return sum(columns[place].count(UNSET) for place in self.optional)
 
     def _table(self, columns: list[Any], rows: int) -> Table:
         """`columns` are those of the signature, then the extra ones; absent cells are UNSET."""
         extra = []
         for place in self.optional:
             values = columns[place]
+            absent = values.count(UNSET)
             if place >= len(self.names):
-                if any(value is not UNSET for value in values):
+                if absent < rows:
                     extra.append(self.extra[place - len(self.names)])
-            else:
+            elif absent:
                 columns[place] = [None if value is UNSET else value for value in values]
         named = dict(zip(self.names, columns, strict=False))
         return self.cells.table(named, rows, Others(frozenset(extra)) if extra else NONE)

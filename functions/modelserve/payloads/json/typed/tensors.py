@@ -20,6 +20,8 @@ class Tensor(msgspec.Struct, gc=False):
     shape: list[int]
     datatype: str
     data: Raw
+    parameters: dict[str, Any] | UnsetType | None = UNSET
+    """Of no meaning here: how a text is encoded, which JSON says itself."""
 
 
 class Output(msgspec.Struct, gc=False):
@@ -50,11 +52,13 @@ class Tensors:
         """Raises Unusual, or what msgspec raises."""
         request = self.decoder.decode(data)
         items: dict[str, list[Any]] = {}
+        keys = 1
         for tensor in request.inputs:
             decoder = self.item_decoders.get((tensor.name, tensor.datatype))
             if decoder is None or tensor.name in items:
                 raise Unusual
             values = items[tensor.name] = decoder.decode(tensor.data)
+            keys += 4 if tensor.parameters is UNSET else 5 + self._count_keys(tensor.parameters, 3)
             if tensor.shape not in ([len(values)], [len(values), 1]):
                 raise Unusual
         (rows, *others) = set(map(len, items.values())) or [0]
@@ -63,17 +67,17 @@ class Tensors:
         nulls = [None] * rows
         table = self.cells.table({column.name: items.get(column.name, nulls) for column in self.columns}, rows)
         outputs = tuple(output.name for output in request.outputs or ())
-        keys = 1 + 4 * len(items) + len(outputs)
-        keys += sum(part is not UNSET for part in (request.id, request.outputs, request.parameters))
-        options = {"parameters": request.parameters or None}
-        if request.parameters:
-            keys += measure(request.parameters, self.limits.depth - 1)
-        check_keys(data, keys)
+        keys += len(outputs) + sum(part is not UNSET for part in (request.id, request.outputs, request.parameters))
+        check_keys(data, keys + self._count_keys(request.parameters, 1))
         if len(set(outputs)) < len(outputs):
             raise Unusual
-        params, method = split_params(options)
+        params, method = split_params({"parameters": request.parameters or None})
         own_id = None if request.id is UNSET else request.id
         return Payload(table, params, method, PayloadForm.TENSORS, outputs, own_id)
+
+    def _count_keys(self, parameters: Any, depth: int) -> int:
+        """Of what stands so many levels deep."""
+        return measure(parameters, self.limits.depth - depth) if parameters else 0
 
 
 def item_types(column: Column) -> Iterator[tuple[str, type]]:

@@ -8,7 +8,6 @@ import pytest
 from modelserve.core.errors import SignatureMismatch
 from modelserve.models.compiled.packing import (
     CODES,
-    LARGEST_CODE,
     NULL_TEXT,
     NUMBERS,
     Input,
@@ -21,6 +20,7 @@ from modelserve.models.compiled.packing import (
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import EXACT
 
+LARGE = 1 << 40
 LONG = Input("n", "double", exact_integers=True)
 
 
@@ -65,7 +65,7 @@ PLAN = Plan(
     lookups=[
         Lookup(Input("t", "string", nullable=True), ["a", "b", NULL_TEXT], [5, 6, 7], 9),
         Lookup(Input("u", "string"), ["a", "b"], [0, 1], 2),
-        Lookup(Input("n", "double"), [1.0], [LARGEST_CODE], 0xD800),
+        Lookup(Input("n", "double"), [1.0], [LARGE], 0xD800),
     ],
     texts={"text_0": Input("words", "string", lower=True)},
 )
@@ -82,7 +82,7 @@ def test_a_batch_is_packed_by_kind() -> None:
     }  # fmt: skip
     tensors = Packing(PLAN).of_batch(Batch(columns, 2))
     np.testing.assert_array_equal(tensors[NUMBERS], [[1.0, 3.0, 4.0], [2.0, 5.0, np.nan]])
-    assert tensors[CODES].tolist() == [[5, 1, LARGEST_CODE], [7, 2, 0xD800]]
+    assert tensors[CODES].tolist() == [[5, 1, LARGE], [7, 2, 0xD800]]
     assert tensors["text_0"].tolist() == [["a b"], ["c"]]
 
 
@@ -91,7 +91,7 @@ def test_a_text_of_the_sentinel_s_letters_is_not_the_category_of_null() -> None:
     columns = {
         "u": objects("b"), "words": objects("c"), "t": objects(NULL_TEXT), "n": np.array([1]), "wide": np.array([[3.0, 4.0]]),
     }  # fmt: skip
-    assert Packing(PLAN).of_batch(Batch(columns, 1))[CODES].tolist() == [[9, 1, LARGEST_CODE]]
+    assert Packing(PLAN).of_batch(Batch(columns, 1))[CODES].tolist() == [[9, 1, LARGE]]
 
 
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
