@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import uvloop
@@ -21,6 +21,7 @@ from modelserve.core.settings import Settings
 from modelserve.http.decoder.client import Decoder
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import CSV, JSON, PARQUET, BodyDecoder, CheckedBody, Protocol
+from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature
 from signatures import signature, signature_of, tensor
 from tiny import WAIT_SECONDS
@@ -160,7 +161,8 @@ def shown(checked: CheckedBody) -> Any:
         name: (array.dtype, array.shape, array.tobytes() if array.dtype != object else repr(array.tolist()))
         for name, array in checked.batch.columns.items()
     }
-    payload = replace(checked.payload, table=checked.payload.table)
+    table = checked.payload.table
+    payload = msgspec.structs.replace(checked.payload, table=Table({}, table.rows, table.others))
     return list(columns), columns, checked.batch.rows, repr(payload.params), payload
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -220,7 +221,7 @@ def test_only_many_results_are_converted_on_another_thread() -> None:
 def test_a_checked_payload_keeps_no_cells() -> None:
     payload = Payload(Table({"x": [1, 2]}, 2, OTHERS), {"k": 1}, "predict", PayloadForm.RECORDS)
     request, batch = check_payload(payload, X)
-    assert request == replace(payload, table=Table({}, 2, OTHERS))
+    assert request == msgspec.structs.replace(payload, table=Table({}, 2, OTHERS))
     assert batch.columns["x"].tolist() == [1.0, 2.0]
 
 
