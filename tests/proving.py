@@ -1,4 +1,4 @@
-"""Compiles a model, and scores 10,000 random valid rows and the hostile ones with both forms."""
+"""Compile a model, and compare both forms on 10,000 random valid rows and on hostile ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Proof:
 
 
 def customers(rows: int = 400, nulls: bool = True) -> pd.DataFrame:
-    """Two texts, a long, two doubles, a boolean; with `nulls` a text and a double have some."""
+    """Two texts, a long, two doubles, a boolean. With `nulls`, a text and a double have nulls."""
     random = np.random.default_rng(3)
     table = pd.DataFrame(
         {
@@ -51,7 +51,7 @@ def customers(rows: int = 400, nulls: bool = True) -> pd.DataFrame:
 
 
 def targets(table: pd.DataFrame) -> dict[str, Any]:
-    """two and three: text labels; numbers: whole-number labels; value: a regressor's."""
+    """two and three: text labels; numbers: integer labels; value: of a regressor."""
     random = np.random.default_rng(4)
     score = (
         table["monthly"] / 30 - table["tenure"] / 24 + (table["payment"] == "check") + random.normal(size=len(table))
@@ -67,7 +67,7 @@ def targets(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def with_encoder(model: Any, texts: Any = None, numbers: Any = None) -> Any:
-    """The model behind one-hot texts, and numbers imputed and scaled."""
+    """The model after one-hot encoding of texts, and imputation and scaling of numbers."""
     texts = OneHotEncoder(handle_unknown="ignore") if texts is None else texts
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler()) if numbers is None else numbers
     return make_pipeline(
@@ -83,7 +83,7 @@ def fit(model: Any, table: pd.DataFrame, target: Any) -> Any:
 
 def signature_of(table: pd.DataFrame) -> Signature:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # integers might be missing one day
+        warnings.simplefilter("ignore")  # mlflow warns that integer columns cannot have nulls
         made = from_mlmodel(infer_signature(table).to_dict())
     assert made is not None
     return made
@@ -101,7 +101,7 @@ def batch_of(signature: Signature, table: pd.DataFrame) -> Batch:
 
 
 def prove(model: Any, table: pd.DataFrame, target: Any = None, rows: int = ROWS) -> Proof:
-    """Asserts that both forms agree on the table and on what is generated."""
+    """Assert that both forms agree on the table and on generated rows."""
     if target is not None:
         fit(model, table, target)
     signature = signature_of(table)
@@ -117,7 +117,7 @@ def prove(model: Any, table: pd.DataFrame, target: Any = None, rows: int = ROWS)
 
 
 def prove_family(model: Any, target: str, least: float = 1e-10) -> Proof:
-    """Behind the usual encoders, to ten digits."""
+    """After the usual encoders, to ten digits."""
     table = customers()
     proof = prove(with_encoder(model), table, targets(table)[target])
     assert proof.report.greatest_difference <= least

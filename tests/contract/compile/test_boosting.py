@@ -1,4 +1,4 @@
-"""Gradient boosting: scikit-learn's two, xgboost and lightgbm."""
+"""Gradient boosting of scikit-learn, XGBoost and LightGBM."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def name(value: Any) -> str:
     return value if isinstance(value, str) else type(value).__name__
 
 
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # lightgbm's own, behind an encoder
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # by lightgbm, after an encoder
 @pytest.mark.parametrize("model", CLASSIFIERS, ids=name)
 @pytest.mark.parametrize("target", ["two", "three"])
 def test_boosted_classifiers_compile(model: Any, target: str) -> None:

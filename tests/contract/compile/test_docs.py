@@ -14,6 +14,6 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "compile.md"
 
 
 def test_every_estimator_that_compiles_is_named() -> None:
-    prove_family(LogisticRegression(), "two")  # which loads the writers
+    prove_family(LogisticRegression(), "two")  # imports the compile functions
     named = set(re.findall(r"\w+", DOCUMENT.read_text()))
     assert [kind.__name__ for kind in (*PREDICTORS, *TRANSFORMS) if kind.__name__ not in named] == []

@@ -1,4 +1,4 @@
-"""The repo's own examples: the three Telco pipelines and the flights."""
+"""The examples of this repository: three Telco pipelines and the flights."""
 
 from __future__ import annotations
 

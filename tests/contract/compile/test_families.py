@@ -1,4 +1,4 @@
-"""The other families: vectors, neighbours, naive Bayes, networks, and estimators made of estimators."""
+"""The other families: vectors, neighbours, naive Bayes, networks, and estimators that combine others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear models, behind encoders, on rows with texts, numbers and nulls."""
+"""Linear models after encoders, on rows with texts, numbers and nulls."""
 
 from __future__ import annotations
 

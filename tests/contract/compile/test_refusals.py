@@ -1,4 +1,4 @@
-"""What does not compile says so in one sentence that names the estimator."""
+"""A refusal is one sentence that names the estimator."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_tokenizers_that_are_not_proved_equal_are_refused(vectorizer: Any) -> No
         compile(pipeline, signature_of(table))
 
 
-def test_a_category_with_the_character_kept_for_nulls_is_refused() -> None:
+def test_a_category_with_the_character_for_nulls_is_refused() -> None:
     table = pd.DataFrame({"a": ["x", "\uffff\ufffenull"] * 4})
     model = fit(make_pipeline(OneHotEncoder(), Ridge()), table, np.arange(8.0))
     with pytest.raises(CannotCompile, match="reserved for nulls"):

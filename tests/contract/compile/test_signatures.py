@@ -1,4 +1,4 @@
-"""Signatures of other forms: one tensor, columns without names, labels that are booleans."""
+"""Signatures of other forms: one tensor, columns without names, boolean labels."""
 
 from __future__ import annotations
 

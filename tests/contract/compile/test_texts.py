@@ -1,4 +1,4 @@
-"""Bags of words: the tokens of Python's `re`, for every character that Unicode 14 has."""
+"""Bags of words have the tokens of Python's `re`, for every character of Unicode 14."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_bags_of_words_compile(vectorizer: Any) -> None:
     assert proof.report.greatest_difference < 1e-10
 
 
-def test_lower_case_is_made_before_the_graph_as_no_operator_does_it_alike() -> None:
+def test_text_is_converted_to_lower_case_before_the_graph() -> None:
     table = reviews()
     encode = make_column_transformer((CountVectorizer(), "review"))
     proof = prove(make_pipeline(encode, LogisticRegression()), table, targets(table)["two"], rows=1_000)

@@ -1,4 +1,4 @@
-"""Encoders, imputers, scalers and selectors, each before a model that shows every column."""
+"""Encoders, imputers, scalers and selectors, each before a model that depends on every column."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_imputers_compile(imputer: Any) -> None:
 
 
 @pytest.mark.parametrize("chooser", CHOOSERS, ids=text)
-def test_choosers_compile(chooser: Any) -> None:
+def test_selectors_compile(chooser: Any) -> None:
     prove_family(make_pipeline(chooser, LogisticRegression()), "three")
 
 
@@ -84,8 +84,8 @@ def test_numbers_are_categories_too() -> None:
     prove(make_pipeline(encode, Ridge()), table, targets(table)["value"])
 
 
-def test_columns_of_long_tables_keep_lookups_of_their_own() -> None:
-    """Wide categories in several columns: one table for all would be too large."""
+def test_columns_of_long_tables_keep_separate_lookups() -> None:
+    """With many categories in several columns, a shared table would be too large."""
     table = customers(4_000, nulls=False)[["monthly", "total"]]
     table = table.assign(other=table["total"] + 1.0).astype(str).astype("str")
     encode = pp.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)

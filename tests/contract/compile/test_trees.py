@@ -1,4 +1,4 @@
-"""Trees and forests. Rows include the neighbours of every threshold, in double and in float32."""
+"""Trees and forests. The rows include the neighbours of every threshold, in double and in float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing counts that has not been verified: a graph that is wrong anywhere is refused with the place."""
+"""The verification refuses a wrong graph and names the place of the error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def verify_graph(proof: Proof, model: onnx.ModelProto) -> Report:
 
 
 def corrupt(model: onnx.ModelProto, attribute: str, place: int, change: float) -> onnx.ModelProto:
-    """A copy with one number of one tree changed."""
+    """A copy with one changed number in one tree."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     tree = next(node for node in copy.graph.node if node.op_type == "TreeEnsemble")
@@ -55,7 +55,7 @@ def test_a_changed_leaf_is_refused_with_row_and_both_values() -> None:
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None:
-    """Only the rows at the thresholds show it, and behind a scaler only those that it turns into them."""
+    """Only rows at the thresholds reveal it; after a scaler, only rows that scale to the thresholds."""
     table = customers(nulls=False)[["monthly", "total"]]
     forest = RandomForestRegressor(3, max_depth=4, random_state=1)
     model = make_pipeline(StandardScaler(), forest) if scaled else forest
@@ -66,13 +66,13 @@ def test_a_threshold_moved_by_a_step_of_float32_is_refused(scaled: bool) -> None
     moved = CompiledModel(
         corrupt(proof.compiled.model, "nodes_splits", 0, step), proof.compiled.inputs, proof.compiled.outputs
     )
-    # The moved threshold's own neighbours are not those of the true one, so the rows are the true graph's.
+    # The rows come from the original graph, because the moved threshold has other neighbours.
     batches = generate_batches(proof.signature, proof.compiled, proof.batch, 10_000)
     assert not verify(model, proof.signature, moved, batches).is_verified
 
 
-def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
-    """A call runs every node of its graph, so what is asked for most has a smaller one within the one that is served."""
+def test_a_smaller_graph_with_different_answers_is_refused() -> None:
+    """A call runs every node of a graph, so common methods have smaller graphs in the metadata."""
     model = fit(with_encoder(LogisticRegression()), TABLE, targets(TABLE)["two"])
     proof = prove(model, TABLE)
     assert proof.report.is_verified
@@ -86,7 +86,7 @@ def test_a_smaller_graph_that_answers_otherwise_is_refused() -> None:
     smaller[0]["graph"] = b64encode(graph.SerializeToString()).decode()
     helper.set_model_props(served, {**props, SMALLER: json.dumps(smaller)})
     wrong = CompiledModel(proof.compiled.model, proof.compiled.inputs, proof.compiled.outputs)
-    wrong.__dict__["packed_model"] = served.SerializeToString()  # as if it had been packed so
+    wrong.__dict__["packed_model"] = served.SerializeToString()  # replaces the cached property
     report = verify(model, proof.signature, wrong, [("the sample", proof.batch)])
     assert report.mismatch == "The sample: the smaller graph for predict gives different answers."
 
@@ -101,7 +101,7 @@ def test_a_graph_that_does_not_load_is_refused() -> None:
     assert report.mismatch.startswith("ONNX Runtime does not load")
 
 
-def test_a_form_that_answers_where_the_model_raises_is_refused() -> None:
+def test_a_compiled_form_that_does_not_raise_like_the_model_is_refused() -> None:
     proof = prove_family(LogisticRegression(), "two")
     strict = fit(with_encoder(LogisticRegression(), texts=OneHotEncoder()), TABLE, targets(TABLE)["two"])
     batches = generate_batches(proof.signature, proof.compiled, proof.batch)
@@ -116,12 +116,12 @@ def test_an_unknown_category_stops_both_forms_where_the_encoder_says_so() -> Non
     assert proof.report.refused > 0
 
 
-def test_no_rows_prove_nothing() -> None:
+def test_a_verification_without_rows_fails() -> None:
     compiled = compile(FOREST, signature_of(TABLE))
     assert not verify(FOREST, signature_of(TABLE), compiled, []).is_verified
 
 
-def test_a_label_that_differs_is_refused_although_its_scores_do_not() -> None:
+def test_a_different_label_is_refused_even_with_equal_scores() -> None:
     nobody: Any = None
     report = Report()
     comparison = Comparison(nobody, nobody, nobody, nobody, report, ["predict", "predict_proba"])
@@ -143,7 +143,7 @@ def test_the_report_counts_rows_and_differences() -> None:
 
 
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-18])
-def test_the_tolerance_is_a_choice(tolerance: float) -> None:
+def test_the_tolerance_can_be_chosen(tolerance: float) -> None:
     proof = prove_family(LogisticRegression(), "three")
     model = fit(with_encoder(LogisticRegression()), TABLE, targets(TABLE)["three"])
     report = verify(model, proof.signature, proof.compiled, [("the sample", proof.batch)], tolerance)

@@ -1,4 +1,4 @@
-"""Results as a run would find them."""
+"""Results of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ACTIVATION = {"steady_p99": 5.0, "activation_p99": 11.0, "activations": 10.0, "f
 
 
 def make_results() -> Results:
-    """Naive and native alike, the limit ten times better, BentoML with twice the requests, no compiled form."""
+    """Naive and native are equal, the limit is ten times better, BentoML has twice the rate; no compiled form."""
     results = Results("churn", select_servers("bentoml,flask"))
     results.rounds = {NAIVE: [FIGURES], NATIVE: [FIGURES], "bentoml": [FIGURES | {"rate": 200.0}]}
     results.rounds[LIMIT] = [{key: value / 10 for key, value in FIGURES.items()} | {"rate": 1000.0, "bulk": 900.0}]

@@ -1,4 +1,4 @@
-"""The chart is well-formed, has a bar for every measured server, and grows with the logarithm."""
+"""The chart is well-formed SVG with a bar for every measured server on a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_least_value_has_a_bar_too() -> None:
     assert Axis([100, 10_000]).x(100) > LEFT
 
 
-def test_a_bar_says_its_number_and_ours_stand_out() -> None:
+def test_a_bar_has_its_number_and_our_bars_are_highlighted() -> None:
     results = make_results()
     results.rounds[COMPILED] = [FIGURES | {"rate": 7654.0}]
     root = draw_chart(results)
@@ -62,7 +62,7 @@ def test_a_chart_is_for_light_and_dark() -> None:
         assert f".{kind} {{" in dark
 
 
-def test_nothing_measured_draws_nothing() -> None:
+def test_there_is_no_chart_without_figures() -> None:
     results = make_results()
     results.rounds = {NATIVE: []}
     assert chart.svg([results]) == ""

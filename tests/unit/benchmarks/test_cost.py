@@ -1,4 +1,4 @@
-"""A million predictions: what they take of one vCPU and its memory, at the published prices."""
+"""The cost of a million predictions on one vCPU at the published prices."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from benchmarks.cost import Prices
 PRICES = Prices("https://example.com", "2026-01-02", "here", 0.00002, 0.000004, 0.5, 0.1, [128, 256, 512])
 
 
-def test_memory_is_rounded_up_to_a_size_that_can_be_had() -> None:
+def test_memory_is_rounded_up_to_an_available_size() -> None:
     assert [PRICES.size(memory) for memory in (1, 128, 128.1, 400)] == [128, 128, 256, 512]
     with pytest.raises(ValueError, match="513 MiB are more"):
         PRICES.size(513)
 
 
-def test_a_busy_processor_is_paid_by_the_second_and_every_request_besides() -> None:
-    # 10,000 s of a vCPU, as many of half a GiB, and a million requests.
+def test_a_busy_processor_costs_its_seconds_and_a_fee_for_each_request() -> None:
+    # 10,000 s of a vCPU and of half a GiB, and a million requests.
     assert PRICES.busy_cost(100, 512) == pytest.approx(0.2 + 0.02 + 0.5)
 
 
@@ -28,11 +28,11 @@ def test_many_rows_in_a_request_share_its_price() -> None:
     assert PRICES.busy_cost(100, 512, rows=100) == pytest.approx(PRICES.busy_cost(100, 512) / 100)
 
 
-def test_a_lonely_request_is_paid_for_the_least_billed_time() -> None:
+def test_a_request_that_overlaps_no_other_costs_the_least_billed_time() -> None:
     assert PRICES.sequential_cost(512) == pytest.approx(100_000 * (0.00002 + 0.000002) + 0.5)
 
 
-def test_the_prices_say_when_and_where_they_were_read() -> None:
+def test_the_prices_have_a_date_and_a_page() -> None:
     prices = cost.read_prices()
     assert date.fromisoformat(prices.recorded)
     assert prices.page == "https://cloud.google.com/run/pricing"

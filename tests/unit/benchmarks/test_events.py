@@ -1,4 +1,4 @@
-"""The event function is the same server with the other entry point, and its client says why it failed."""
+"""The event function is the same server with another entry point, and errors quote its client."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_worker_has_the_settings_of_the_same_server(server: Server) -> None:
 
 
 @pytest.mark.parametrize("mode", LIMITS, ids=lambda mode: mode.title)
-def test_the_limit_passes_every_message_on_with_the_right_label(mode: Mode, tmp_path: Path) -> None:
+def test_the_relay_forwards_every_message_with_the_right_label(mode: Mode, tmp_path: Path) -> None:
     model = Model("m", tmp_path / "model", [{"x": 1}, {"x": 2}], ["no", "yes"])
     model.rows_file.write_text(json.dumps({"rows": model.rows, "expected": model.expected}))
     site = Site(model, Store("", "m"), tmp_path, processors.choose_pair())
@@ -49,14 +49,14 @@ def client(program: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", program], text=True, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
-def test_the_client_waits_to_be_told() -> None:
+def test_the_client_waits_for_the_start_signal() -> None:
     with client("print('warm', flush=True); print(input() == '', flush=True)") as process:
         assert read_line(process) == "warm\n"
         send_line(process)
         assert read_line(process) == "True\n"
 
 
-def test_a_client_that_ends_instead_is_quoted() -> None:
+def test_the_error_quotes_a_client_that_ended() -> None:
     program = "raise SystemExit('3 of 7 predictions came')"
     with client(program) as process, pytest.raises(FailedRequests, match="3 of 7 predictions came"):
         read_line(process)

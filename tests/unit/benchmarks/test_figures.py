@@ -1,4 +1,4 @@
-"""Rounds become one figure, and all of them become one page."""
+"""Medians of the rounds, and the page with all figures."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_page_has_a_part_for_every_model(results: Results) -> None:
     assert "- modelserve, compiled: round 1: it cannot be compiled" in text
 
 
-def test_the_page_has_events_and_what_failed_beside_the_figures(results: Results) -> None:
+def test_the_page_has_events_and_later_failures(results: Results) -> None:
     results.events = {"modelserve, native": {"pulled": {"records": 2000.0, "rate": 400.0, "processor": 2.0}}}
     results.unfinished = {COMPILED: "events: none came", RELAY.name: "events: wrong"}
     text = page(results)
@@ -78,5 +78,5 @@ def test_a_server_that_outgrows_one_processor_has_no_cost(results: Results) -> N
     assert "| modelserve, native | more than one vCPU can have | - | - |" in page(results)
 
 
-def test_a_constant_answer_costs_nothing_as_it_predicts_nothing(results: Results) -> None:
+def test_a_server_with_a_constant_answer_has_no_cost(results: Results) -> None:
     assert "| limit: hello world, ASGI | 128 MiB |" not in page(results)

@@ -1,4 +1,4 @@
-"""Every wire form holds the same rows, and its ratio decides whether its target is met."""
+"""Every wire form contains the same rows, and its ratio decides whether its target is met."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_one_row_of_a_file_has_no_target() -> None:
     )
 
 
-def test_an_unknown_form_is_answered_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_form_lists_the_known_ones() -> None:
     result = CliRunner().invoke(main, ["--forms", "csv,nothing"])
     assert result.exit_code == 2
     assert "unknown form: nothing" in result.output

@@ -1,4 +1,4 @@
-"""The load counts every request once, whatever the server does with it."""
+"""The load counts every request once, whatever the server does."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ REQUEST = post("/invocations", b'{"dataframe_records":[]}')
 
 @contextmanager
 def serve() -> Iterator[tuple[int, list[str]]]:
-    """The port, and the addresses that were asked for. It answers as they say: /invocations rightly, /closing once per
-    connection, /cut never, /teapot with 418, /slow after SLOW_SECONDS; /leaving ends the connection without having said so."""
+    """The port, and the paths of all requests. The path selects the behaviour: /invocations answers, /closing answers once per
+    connection, /cut never answers, /teapot answers 418, /slow waits SLOW_SECONDS, /leaving closes without announcing it."""
     requests: list[str] = []
 
     class ScriptedHandler(Handler):
@@ -41,8 +41,8 @@ def serve() -> Iterator[tuple[int, list[str]]]:
 
 
 def run_until(least: int, run: Callable[[int, float], Load]) -> tuple[float, Load, list[str]]:
-    """A run of the port and the seconds it is given in which so many requests came, with its seconds and their addresses;
-    a longer one where the machine stood still in a short one."""
+    """Repeat the run with more time until it has at least `least` requests, because a busy machine may stall. Returns the
+    seconds, the load and the paths of the last run."""
     seconds = SHORT
     while True:
         with serve() as (port, requests):

@@ -1,4 +1,4 @@
-"""A fixed rate is kept whatever the answers take, and what is late counts from when it was due."""
+"""The rate does not depend on the answers, and the latency of a late request counts from its due time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def test_no_more_is_sent_than_is_due() -> None:
     assert (set(load.answers), load.failures) == ({b"good"}, {})
 
 
-def test_what_waits_for_an_answer_before_it_has_waited_for_the_server() -> None:
+def test_the_latency_of_a_late_request_counts_from_its_due_time() -> None:
     _, load, _ = drive_paced("/slow", 2, connections=1, rate=1_000)
     for before, latency in pairwise(load.latencies):
         assert latency >= before + SLOW_SECONDS - 1 / 1_000
 
 
 @pytest.mark.parametrize("path", ["/closing", "/leaving", "/teapot"])
-def test_a_connection_that_ends_gives_its_place_to_another(path: str) -> None:
+def test_a_new_connection_replaces_a_closed_one(path: str) -> None:
     _, load, requests = drive_paced(path, 3, connections=2, rate=50)
-    load.failures.pop(CUT_OFF, 0)  # sent just when the server left
+    load.failures.pop(CUT_OFF, 0)  # sent while the server closed the connection
     assert len(load.latencies) + load.failures.total() == len(requests)

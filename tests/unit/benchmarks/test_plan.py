@@ -1,4 +1,4 @@
-"""One server that fails never costs the others their figures."""
+"""The failure of one server does not affect the figures of the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.servers import Server, select_servers
 from benchmarks.storage import Store
 
 
-def test_a_server_that_does_not_start_is_reported_with_its_own_words(tmp_path: Path) -> None:
+def test_the_report_quotes_a_server_that_does_not_start(tmp_path: Path) -> None:
     broken = Server("broken", "a broken server", MLFLOW, (sys.executable, "-c", "raise SystemExit('no such option')"))
     site = Site(Model("m", tmp_path, [{"x": 1}], ["no"]), Store("", "m"), tmp_path, processors.choose_pair())
     results = Results("churn", [broken])
@@ -26,7 +26,7 @@ def test_a_server_that_does_not_start_is_reported_with_its_own_words(tmp_path: P
     assert results.figures() == {}
 
 
-def test_a_failure_beside_the_figures_leaves_them(tmp_path: Path) -> None:
+def test_a_failure_after_the_rounds_keeps_the_figures(tmp_path: Path) -> None:
     server = select_servers("none")[0]
     results = Results("churn", [server], {server.name: [{"rate": 1.0}]})
 

@@ -1,4 +1,4 @@
-"""What counts as the right answer."""
+"""The comparison of answers with the expected labels."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def test_a_number_may_differ_as_much_as_a_compiled_form_may(number: float) -> No
 
 
 @pytest.mark.parametrize("answer", [b'{"predictions": ["2.5"]}', b'{"predictions": [null]}', b'{"predictions": [NaN]}'])
-def test_what_is_no_number_is_no_answer_of_a_regressor(answer: bytes) -> None:
+def test_a_regressor_must_answer_with_numbers(answer: bytes) -> None:
     assert not MLFLOW.is_right(answer, [2.5])

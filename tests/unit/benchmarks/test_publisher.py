@@ -1,4 +1,4 @@
-"""Every event is counted once, and only when its prediction is right."""
+"""Every event counts once, and only if its prediction is right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def answer(host: str, *ids: str) -> None:
-    """Predictions of these ids, as the event function publishes them."""
+    """Publish predictions with these ids like the event function."""
     messages = [{"data": b"{}", "attributes": {"prediction_id": own}} for own in ids]
     with resources.publisher(host) as client:
         client.publish(request={"topic": NAMES.predictions, "messages": messages})
@@ -36,7 +36,7 @@ def test_a_redelivered_prediction_is_counted_once_and_an_older_one_not_at_all(ho
     assert sorted(found) == ["1", "2", "3"]
 
 
-def test_predictions_that_do_not_come_are_numbered(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_counts_missing_predictions(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "MAX_SECONDS", -1.0)
     with (
         resources.subscriber(host) as subscriber,

@@ -1,4 +1,4 @@
-"""The table of servers, and what each of them is sent."""
+"""The table of servers, and their requests."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def names(servers: tuple[Server, ...]) -> list[str]:
     return [server.name for server in servers]
 
 
-def test_peers_are_measured_only_when_asked_for() -> None:
+def test_peers_are_measured_only_on_request() -> None:
     assert select_servers("none") == OWN
     assert select_servers("all") == EVERY
     assert names(select_servers("flask,bentoml")) == [*names(OWN), "bentoml", "flask"]
 
 
-def test_an_unknown_peer_is_answered_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_peer_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"unknown peer: nothing; choose from mlflow, mlserver"):
         select_servers("flask,nothing")
 
 
-def test_every_server_has_a_name_of_its_own() -> None:
+def test_every_server_has_a_unique_name() -> None:
     assert len(set(names(EVERY))) == len(EVERY)
 
 
@@ -84,9 +84,9 @@ def test_a_server_does_not_know_which_model_it_serves(server: Server) -> None:
 
 
 @pytest.mark.parametrize("server", EVERY, ids=lambda server: server.name)
-def test_a_server_reads_the_alias_of_its_form_or_the_directory(server: Server) -> None:
+def test_a_server_reads_the_alias_of_its_runtime_or_the_directory(server: Server) -> None:
     assert ("{uri}" in server.settings.values()) == (server.runtime is not None)
 
 
-def test_there_is_a_server_for_every_form() -> None:
+def test_there_is_a_server_for_every_runtime() -> None:
     assert {server.runtime for server in EVERY if server.runtime} == set(RUNTIMES)

@@ -11,7 +11,7 @@ def test_the_figures_of_a_turn() -> None:
     assert figures(load, 0.02) == {"p50": 0.001, "p99": 0.001, "rate": 200.0, "processor": 0.0002}
 
 
-def test_of_the_ratios_the_median_counts_and_its_quartiles_say_how_sure_it_is() -> None:
+def test_the_table_has_the_median_of_each_ratio_and_its_quartiles() -> None:
     rounds = [dict.fromkeys(("p50", "p99", "rate", "processor"), value) for value in (1.0, 1.1, 9.0, 1.2, 0.9)]
     rows = table({"one": rounds, "two": rounds[:2]}).splitlines()
     assert rows[2] == f"| one | {' | '.join(['1.100 (1.000 to 1.200)'] * 4)} |"

@@ -1,4 +1,4 @@
-"""Figures become verdicts: every target of either runtime, and none without what it is compared with."""
+"""Verdicts on every target of both runtimes, if the compared figures exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def missed_targets(found: Sequence[Verdict]) -> set[str]:
     return {verdict.target.partition(",")[0] for verdict in found if not verdict.is_met}
 
 
-def test_native_is_held_against_naive_the_best_batching_peer_and_its_own_steady_state(results: Results) -> None:
+def test_native_is_compared_with_naive_the_best_batching_peer_and_its_own_steady_state(results: Results) -> None:
     assert missed_targets(verdicts.native_verdicts(results)) == {"requests/s", "p99 while versions are activated"}
     results.rounds[NATIVE] = [FIGURES | {"p50": 6.31, "rate": 200.0, "bulk": 89.0}]
     assert missed_targets(verdicts.native_verdicts(results)) == {
@@ -45,13 +45,13 @@ def test_native_is_held_against_naive_the_best_batching_peer_and_its_own_steady_
     }
 
 
-def test_without_batching_peers_nothing_is_said_about_them(results: Results) -> None:
+def test_without_batching_peers_there_are_no_verdicts_about_them(results: Results) -> None:
     del results.rounds["bentoml"]
     assert missed_targets(verdicts.native_verdicts(results)) == {"p99 while versions are activated"}
     assert len(verdicts.native_verdicts(results)) == 5
 
 
-def test_compiled_is_held_against_hello_world_and_its_own_steady_state(fast: Results) -> None:
+def test_compiled_is_compared_with_hello_world_and_its_own_steady_state(fast: Results) -> None:
     assert len(verdicts.compiled_verdicts(fast)) == 7
     assert missed_targets(verdicts.compiled_verdicts(fast)) == set()
 
@@ -74,7 +74,7 @@ def test_compiled_misses_a_target_alone(fast: Results, figure: str, value: float
 @pytest.mark.parametrize(
     ("value", "said"), [(10_019.4, "10,019"), (999.99, "1,000"), (75.914, "75.91"), (0.19314, "0.1931")]
 )
-def test_a_figure_is_told_without_an_exponent(value: float, said: str) -> None:
+def test_a_figure_is_printed_without_an_exponent(value: float, said: str) -> None:
     assert verdict_line(Verdict("memory", value, 2 * value)).startswith(f"- met: memory: {said} against ")
 
 
@@ -86,7 +86,7 @@ def test_compiled_is_ten_times_as_fast_as_the_best_peer_batching_or_not(fast: Re
     assert missed_targets(verdicts.compiled_verdicts(fast)) == {"requests/s"}
 
 
-def test_nothing_is_said_without_the_server_it_is_compared_with(fast: Results) -> None:
+def test_without_the_compared_server_there_are_no_verdicts(fast: Results) -> None:
     fast.missing |= {NAIVE: "It stopped.", LIMIT: "It stopped."}
     assert (verdicts.native_verdicts(fast), verdicts.compiled_verdicts(fast)) == ([], [])
 
@@ -109,9 +109,7 @@ BODIES = {"json_p99": 50.0, "parquet_p99": 50.0, "peak": 1024.0, "late": 0.0, "a
         ("late", 1.0, "of 80 largest bodies neither answered nor refused at once"),
     ],
 )
-def test_the_largest_bodies_are_held_to_what_an_instance_has(
-    fast: Results, figure: str, value: float, target: str
-) -> None:
+def test_the_largest_bodies_have_targets(fast: Results, figure: str, value: float, target: str) -> None:
     fast.bodies[COMPILED] = BODIES
     assert (missed_targets(verdicts.compiled_verdicts(fast)), len(verdicts.compiled_verdicts(fast))) == (set(), 11)
     fast.bodies[COMPILED] = BODIES | {figure: value}

@@ -23,7 +23,7 @@ def functions(file: str) -> set[str]:
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
-def test_each_guard_stands_once_in_its_file_and_has_tests_that_are_there(guard: Guard) -> None:
+def test_each_guard_occurs_once_in_its_file_and_its_tests_exist(guard: Guard) -> None:
     assert guard.remove((ROOT / guard.file).read_text())
     assert guard.code != guard.removed
     assert guard.tests
@@ -33,7 +33,7 @@ def test_each_guard_stands_once_in_its_file_and_has_tests_that_are_there(guard: 
         assert not name or name.partition("[")[0] in functions(file), test
 
 
-def test_a_guard_that_is_not_there_or_comes_twice_is_an_error() -> None:
+def test_a_missing_or_duplicate_guard_is_an_error() -> None:
     guard = Guard("g", "f.py", "a == b", "True", ["t"])
     assert guard.remove("if a == b:") == "if True:"
     for text in ("if a != b:", "a == b or a == b"):
@@ -55,7 +55,7 @@ TESTS: Final = {
 
 
 @pytest.mark.parametrize("case", TESTS)
-def test_only_a_failing_test_has_noticed(tmp_path: Path, case: str) -> None:
+def test_only_a_failing_test_notices(tmp_path: Path, case: str) -> None:
     text, red, said = TESTS[case]
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     (tmp_path / "test_planted.py").write_text(text)
@@ -64,7 +64,7 @@ def test_only_a_failing_test_has_noticed(tmp_path: Path, case: str) -> None:
     assert found.reason.startswith(said)
 
 
-def test_what_was_removed_is_back_afterwards(tmp_path: Path) -> None:
+def test_a_removed_guard_is_restored(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("a == b")
     with Copy(tmp_path).remove_guard(Guard("g", "f.py", "a == b", "True", ["t"])):
         assert (tmp_path / "f.py").read_text() == "True"

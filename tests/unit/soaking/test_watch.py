@@ -1,4 +1,4 @@
-"""When a process counts as growing."""
+"""The criteria for a growing process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTES = 2
 
 
 def moments(kib_a_minute: float, descriptors: int = 0) -> list[Moment]:
-    """One a second with much noise, and high ones now and then; the first half is lower, as while memory is laid out."""
+    """One moment per second with noise and outliers. The first half is lower, as during a warm-up."""
     dice = random.Random(1)
     found = []
     for second in range(MINUTES * 60):
@@ -31,12 +31,12 @@ def findings(found: list[Moment]) -> list[str]:
     return Report(seen, watch, Counter(), MINUTES * 60).findings()
 
 
-def test_noise_and_high_moments_are_no_growth() -> None:
+def test_noise_and_outliers_are_not_growth() -> None:
     assert findings(moments(0)) == []
 
 
 @pytest.mark.parametrize("kib_a_minute", [5_000, 10_000])
-def test_what_grows_is_named_with_its_slope(kib_a_minute: float) -> None:
+def test_a_growing_process_is_named_with_its_slope(kib_a_minute: float) -> None:
     one = growth(moments(kib_a_minute), 0.5)
     assert one.slope == pytest.approx(kib_a_minute, rel=0.2)
     assert one.minutes == pytest.approx(MINUTES / 2, rel=0.05)
@@ -44,5 +44,5 @@ def test_what_grows_is_named_with_its_slope(kib_a_minute: float) -> None:
     assert line.startswith("server 0 grows by ")
 
 
-def test_descriptors_that_stay_are_named() -> None:
+def test_leaked_descriptors_are_named() -> None:
     assert findings(moments(0, descriptors=20)) == ["server 0 has 7 more descriptors"]

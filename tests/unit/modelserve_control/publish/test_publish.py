@@ -1,4 +1,4 @@
-"""Uploading, without the command around it."""
+"""Uploads, without the command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stores import put, tiny
 ROUNDS, PUBLISHERS = 10, 4
 
 
-def test_publishers_at_once_get_a_number_each(objects: Objects, tmp_path: Path) -> None:
+def test_concurrent_publishers_get_different_numbers(objects: Objects, tmp_path: Path) -> None:
     models = [tiny(tmp_path / str(number), text=str(number)) for number in range(PUBLISHERS)]
     barrier = Barrier(PUBLISHERS)
 
@@ -49,7 +49,7 @@ def test_a_version_without_its_manifest_does_not_exist_for_a_reader(
 
 
 class Meddling:
-    """A store in which someone adds a file while the first one is uploaded."""
+    """A store to which another process adds a file during the first upload."""
 
     def __init__(self, inner: Objects, intruder: Path) -> None:
         self.inner = inner
@@ -64,7 +64,7 @@ class Meddling:
         return self.inner.create(name, source, progress)
 
 
-def test_no_manifest_is_written_when_the_store_holds_anything_else(objects: Objects, tmp_path: Path) -> None:
+def test_no_manifest_is_written_if_the_store_has_other_files(objects: Objects, tmp_path: Path) -> None:
     model = tiny(tmp_path / "model")
     meddling = Meddling(objects, model / "MLmodel")
     with pytest.raises(UploadCorrupt, match="intruder"):
@@ -72,7 +72,7 @@ def test_no_manifest_is_written_when_the_store_holds_anything_else(objects: Obje
     assert catalog.entries(objects, "m")[1].manifest is None
 
 
-def test_a_file_entry_says_what_lies_on_the_disk(tmp_path: Path) -> None:
+def test_a_file_entry_describes_the_file(tmp_path: Path) -> None:
     model = tiny(tmp_path / "model")
     found = {entry.path: entry.checksums for entry in file_entries(model)}
     assert found == {path: checksums.of_file(model / path) for path in ("MLmodel", "data/model.bin")}

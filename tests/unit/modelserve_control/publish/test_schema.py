@@ -1,4 +1,4 @@
-"""Avro schemas from a manifest alone: names, types, and what is refused."""
+"""Avro schemas from a manifest: names, types and refusals."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def column(name: str, kind: str, **more: Any) -> dict[str, Any]:
 
 
 def write(objects: Objects, inputs: list[Any], outputs: Any = None, **more: Any) -> None:
-    """The next version of `m`, and its champion. Nothing but the manifest is there."""
+    """Write the manifest of the next version of `m` and promote it to champion. There are no other files."""
     version = str(len(objects.list("models/m/versions/")) + 1)
     files = (FileEntry("MLmodel", 0, 0, "0" * 64),)
     signature = {"inputs": inputs, "outputs": outputs}
@@ -80,14 +80,14 @@ def test_every_type_of_a_column_has_its_avro_type(objects: Objects) -> None:
     assert types(made) == {name: avro for name, (_, avro) in SCALARS.items()}
 
 
-def test_an_optional_column_may_be_null_and_that_is_told(objects: Objects) -> None:
+def test_an_optional_column_may_be_null_with_a_warning(objects: Objects) -> None:
     write(objects, [column("x", "double"), column("y", "long", required=False)])
     made, said = input_schema(objects)
     assert made["fields"][1] == {"name": "y", "type": ["null", "long"], "default": None}
     assert said.startswith("warning: y can be or contain null, ")
 
 
-def test_nested_columns_are_arrays_maps_and_records_with_names_of_their_own(objects: Objects) -> None:
+def test_nested_columns_are_arrays_maps_and_records_with_unique_names(objects: Objects) -> None:
     columns = [
         column("items", "array", items={"type": "double"}),
         column("named", "map", values={"type": "long"}),
@@ -146,7 +146,7 @@ def test_a_classifier_answers_with_a_label_and_a_map_of_probabilities(
     }
 
 
-def test_the_presentation_names_what_is_answered(objects: Objects) -> None:
+def test_the_presentation_names_the_fields_of_a_result(objects: Objects) -> None:
     classifier: dict[str, Any] = {"runtime": COMPILED | {"classes": ["0", "yes"]}, "methods": BOTH}
     write(objects, [column("x", "double")], presentation={"positive_class": "yes", "label": "churn"}, **classifier)
     assert prediction(prediction_schema(objects)).items() >= {"churn_probability": "double", "churn": "boolean"}.items()
@@ -173,7 +173,7 @@ def test_a_regressor_trained_on_whole_numbers_answers_with_doubles(objects: Obje
         ([column("y", "object", properties=PART)], ("predict",), "The outputs have optional fields"),
     ],
 )
-def test_what_the_manifest_does_not_tell_is_refused(
+def test_outputs_that_the_manifest_does_not_describe_are_refused(
     outputs: Any, methods: tuple[str, ...], words: str, objects: Objects
 ) -> None:
     write(objects, [column("x", "double")], outputs, methods=methods)
@@ -199,7 +199,7 @@ def test_a_version_is_found_by_every_name_it_has(objects: Objects) -> None:
     ("what", "error"),
     [("m/9", NotFound), ("m@nobody", NotFound), ("n", NotFound), ("m@", BadSetting), ("m/versions/", BadSetting)],
 )
-def test_a_version_that_is_not_there_is_refused(what: str, error: type[ServeError], objects: Objects) -> None:
+def test_a_missing_version_is_refused(what: str, error: type[ServeError], objects: Objects) -> None:
     write(objects, [column("x", "double")])
     with pytest.raises(error):
         version_ref.manifest(objects, what)

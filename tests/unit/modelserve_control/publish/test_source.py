@@ -1,4 +1,4 @@
-"""What a directory may hold to be published."""
+"""Directories that can be published."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def link(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [pipe, sock, link])
-def test_what_is_no_plain_file_is_refused_in_a_sentence(
+def test_irregular_files_are_refused_in_a_sentence(
     make: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(make)
@@ -39,7 +39,7 @@ def test_what_is_no_plain_file_is_refused_in_a_sentence(
         fetch(str(model), tmp_path / "scratch")
 
 
-def test_a_directory_that_is_no_model_is_told_before_it_is_copied(tmp_path: Path) -> None:
+def test_a_directory_without_a_model_is_refused_before_it_is_copied(tmp_path: Path) -> None:
     source = tmp_path / "home"
     source.mkdir()
     link(source / "odd")
@@ -48,7 +48,7 @@ def test_a_directory_that_is_no_model_is_told_before_it_is_copied(tmp_path: Path
     assert not (tmp_path / "scratch").exists()
 
 
-def test_a_directory_that_cannot_be_copied_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_copied_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "scratch" / "model").mkdir(parents=True)
     with pytest.raises(SourceUnusable, match=r"model cannot be copied: "):
         fetch(str(tiny(tmp_path / "model")), tmp_path / "scratch")

@@ -1,4 +1,4 @@
-"""A version that is promoted at the moment of its deletion stays."""
+"""A version that is promoted during its deletion is not deleted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PromotingObjects(DirectoryObjects):
             promote(self, "m", "champion", manifest_of("m", "1"))
 
 
-def test_a_manifest_is_put_back_when_its_version_was_promoted_meanwhile(tmp_path: Path) -> None:
+def test_a_manifest_is_restored_if_its_version_was_promoted_in_the_meantime(tmp_path: Path) -> None:
     objects = PromotingObjects(tmp_path)
     manifest = publish(objects, "m", "1")
     with pytest.raises(VersionInUse, match="champion of m names version 1"):

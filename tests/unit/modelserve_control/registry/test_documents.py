@@ -1,4 +1,4 @@
-"""What is read of the store is what was written, or it is no document of ours."""
+"""Documents are read as they were written, and foreign documents are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_document_is_read_as_it_was_written_with_its_generation(store: Objects
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff\xfe{"])
-def test_what_somebody_else_put_there_is_named(store: Objects, content: bytes) -> None:
+def test_a_foreign_document_is_named(store: Objects, content: bytes) -> None:
     store.write("releases/a.json", content, if_generation_match=0)
     with pytest.raises(ArtifactCorrupt, match=r"releases/a\.json is not a document of this kit \(.*\); move it away"):
         read(store, "releases/a.json")
@@ -49,7 +49,7 @@ def test_a_document_has_one_reading(store: Objects, change: Bytes, reason: str) 
     assert raised.value.message.startswith("releases/a.json is not a document of this kit (")
 
 
-def test_every_field_of_a_release_is_what_it_must_be(store: Objects) -> None:
+def test_every_field_of_a_release_is_checked(store: Objects) -> None:
     made = release_record.create(store, "m", "8", alias="champion", before={"version": "7", "generation": 1})
     made.add("check")
     for key in ("id", "name", "version", "alias", "steps", "outcome", "started_at", "before"):
@@ -58,7 +58,7 @@ def test_every_field_of_a_release_is_what_it_must_be(store: Objects) -> None:
         )
 
 
-def test_every_field_of_a_rollout_and_of_its_lock_is_what_it_must_be(store: Objects) -> None:
+def test_every_field_of_a_rollout_and_of_its_lock_is_checked(store: Objects) -> None:
     services = {"a": {"name": "a", "function": "predict", "pinned": "a-1", "newest": "a-1", "candidate": None}}
     made = rollout_record.create(store, Order("p", "r", (("predict", "a"),)), services)
     rollout_record.lock(store, made, "a")
@@ -68,14 +68,14 @@ def test_every_field_of_a_rollout_and_of_its_lock_is_what_it_must_be(store: Obje
 
 
 def check_damage(store: Objects, name: str, key: str, action: Callable[[], object]) -> None:
-    """With another value for this key, and with none; then it is put back."""
+    """Expect a refusal with a wrong value for the key and without the key; then restore the document."""
     found = read(store, name)
     assert found is not None
     document, generation = found
     without = {other: value for other, value in document.items() if other != key}
     for damaged in ({**document, key: 7.5}, {**document, key: [[7]]}, without):
         if key == "before" and damaged is without:
-            continue  # a release that has moved nothing
+            continue  # a release that has not moved an alias
         generation = store.write(name, encode(damaged), generation).generation
         with pytest.raises(ArtifactCorrupt) as raised:
             action()

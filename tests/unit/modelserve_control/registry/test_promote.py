@@ -1,4 +1,4 @@
-"""What an alias is moved to is what it was meant to be moved to."""
+"""An alias moves only to the intended version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelserve.store.versions.alias import read_alias
 from modelserve_control.registry.promote import promote, rollback
 
 
-def test_a_version_that_was_made_anew_is_not_what_an_alias_goes_back_to(tmp_path: Path) -> None:
+def test_a_rollback_refuses_a_version_that_was_replaced(tmp_path: Path) -> None:
     objects = DirectoryObjects(tmp_path)
     for version in ("1", "2"):
         publish(objects, "m", version, {"MLmodel": version.encode()})

@@ -1,4 +1,4 @@
-"""One way of naming a version, for every command that takes one."""
+"""One syntax for references to versions in all commands."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def test_an_address_stays_as_it_is(text: str) -> None:
     assert model_uri(text, "gs://store") == model_uri(text, None) == local._uri(text, "store") == text
 
 
-def test_beside_a_name_a_version_or_an_alias_is_enough() -> None:
+def test_with_a_name_a_version_or_an_alias_is_enough() -> None:
     assert sides.job("churn", "7", "gs://store") == (FORMS["churn/7"], False)
     assert sides.job("churn", "blue", "gs://store") == (FORMS["churn@blue"], False)
 
 
-def test_a_directory_that_is_there_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_directory_has_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "churn" / "7").mkdir(parents=True)
     assert [model_uri(text, "gs://store") for text in ("churn", "churn/7")] == ["churn", "churn/7"]
-    assert local._uri("churn", "store") == FORMS["churn"]  # the bucket is what it serves
+    assert local._uri("churn", "store") == FORMS["churn"]  # it serves the bucket
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_directory_that_is_there_comes_first(tmp_path: Path, monkeypatch: pyte
         ("runs:/abc/model", None, "an address of MLflow: publish the model", BadSetting),
     ],
 )
-def test_what_names_nothing_is_refused(
+def test_an_invalid_reference_is_refused(
     text: str, store: str | None, said: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,7 +102,7 @@ def test_a_command_for_one_version_says_how_to_name_it(command: str, words: tupl
 
 
 @pytest.mark.parametrize("words", [("m", "one"), ("m/one",), ("m/",), ("m/7", "8"), ("m/7/8",)])
-def test_what_can_be_no_version_is_refused_as_any_other_name(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_invalid_version_is_refused_like_any_other_name(words: tuple[str, ...], tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["promote", *words, "--store", str(tmp_path), "--json"])
     assert said.exit_code == 2
     assert json.loads(said.stdout)["error_code"] == "BAD_SETTING"
@@ -111,6 +111,6 @@ def test_what_can_be_no_version_is_refused_as_any_other_name(words: tuple[str, .
 @pytest.mark.parametrize(
     "command", [["show"], ["schema"], ["doctor"], ["score"], ["compare"], ["local", "up"]], ids=str
 )
-def test_every_command_says_it_in_the_same_words(command: list[str]) -> None:
+def test_every_command_uses_the_same_words(command: list[str]) -> None:
     shown = CliRunner().invoke(main, [*command, "--help"]).output
     assert METAVAR in " ".join(shown.split())
