@@ -10,13 +10,14 @@ from pathlib import Path
 
 import click
 
-from benchmarks import chart, cost, forms, machine, report, tables
-from benchmarks.activation import FLIPS
-from benchmarks.events import EVENTS
-from benchmarks.figures import Run
+from benchmarks.measure import forms
+from benchmarks.measure.activation import FLIPS
+from benchmarks.measure.events import EVENTS
 from benchmarks.model import RECIPES
 from benchmarks.plan import Plan, run
-from benchmarks.servers import select_servers
+from benchmarks.report import chart, cost, machine, page, tables
+from benchmarks.report.figures import Run
+from benchmarks.servers.table import select_servers
 from modelserve.core.errors import ServeError
 
 SECONDS, ROUNDS = 5.0, 3
@@ -115,10 +116,10 @@ def main(
     if raw:
         raw.write_text(json.dumps(found.as_json() | {"machine": described}, indent=2) + "\n")
     picture = write_chart(found, out) if out else ""
-    page = report.document(found, described, seconds, rounds, cost.read_prices(), picture)
+    text = page.document(found, described, seconds, rounds, cost.read_prices(), picture)
     if out:
-        out.write_text(page)
-    click.echo(page)
+        out.write_text(text)
+    click.echo(text)
     sys.exit(0 if found.is_complete else 1)
 
 

@@ -14,17 +14,20 @@ from typing import TypeVar
 
 import psutil
 
-from benchmarks import environments, forms, machine, processors
-from benchmarks.activation import activation
-from benchmarks.bodies import bodies
-from benchmarks.events import LIMITS, MODES, events
-from benchmarks.figures import Results, Run
-from benchmarks.limits import load_limit
-from benchmarks.measure import measure
+from benchmarks import processors
+from benchmarks.measure import forms
+from benchmarks.measure.activation import activation
+from benchmarks.measure.bodies import bodies
+from benchmarks.measure.events import LIMITS, MODES, events
+from benchmarks.measure.limits import load_limit
+from benchmarks.measure.round import measure
 from benchmarks.model import load_model
-from benchmarks.running import Site
-from benchmarks.servers import COMPILED, OWN, RELAY, Server
-from benchmarks.storage import publish_model
+from benchmarks.report import machine
+from benchmarks.report.figures import Results, Run
+from benchmarks.servers import environments
+from benchmarks.servers.running import Site
+from benchmarks.servers.storage import publish_model
+from benchmarks.servers.table import COMPILED, OWN, RELAY, Server
 from modelserve.core.errors import ServeError
 
 MAX_LOAD_AVERAGE = 0.5  # of an idle machine

@@ -159,7 +159,7 @@ def test_a_model_whose_rows_depend_on_each_other_is_served_unmerged_or_refused(
 def test_a_source_that_is_no_model_says_what_it_holds(tmp_path: Path) -> None:
     command = CommandLine(str(tmp_path / "store"))
     (tmp_path / "notes.txt").write_text("nothing")
-    assert "it holds notes.txt" in command("publish", tmp_path, "--name", "m", code=1).err
+    assert "it contains notes.txt" in command("publish", tmp_path, "--name", "m", code=1).err
     assert "set MLFLOW_TRACKING_URI" in command("publish", "runs:/0/model", "--name", "m", code=1).err
     assert "nothing is there" in command("publish", tmp_path / "nowhere", "--name", "m", code=1).err
 

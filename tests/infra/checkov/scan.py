@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from benchmarks.environments import NotInstalled, install
 from benchmarks.model import digest
+from benchmarks.servers.environments import NotInstalled, install
 from infra.wheels import CACHE, making
 
 HERE: Final = Path(__file__).parent

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from benchmarks.__main__ import main
 from benchmarks.model import RECIPES
 from benchmarks.plan import Plan
-from benchmarks.servers import OWN, select_servers
+from benchmarks.servers.table import OWN, select_servers
 
 
 @pytest.mark.parametrize("option", ["--model", "--models", "--peers-for"])

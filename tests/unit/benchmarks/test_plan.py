@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from benchmarks import processors
-from benchmarks.figures import Results
-from benchmarks.measure import FailedRequests, measure
+from benchmarks.measure.round import FailedRequests, measure
 from benchmarks.model import Model
 from benchmarks.plan import attempt
-from benchmarks.protocols import MLFLOW
-from benchmarks.running import Site
-from benchmarks.servers import Server, select_servers
-from benchmarks.storage import Store
+from benchmarks.report.figures import Results
+from benchmarks.servers.protocols import MLFLOW
+from benchmarks.servers.running import Site
+from benchmarks.servers.storage import Store
+from benchmarks.servers.table import Server, select_servers
 
 
 def test_the_report_quotes_a_server_that_does_not_start(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The measured servers, and how they are started and asked."""

@@ -1,0 +1,51 @@
+"""One virtual environment for each peer, created from its pinned requirements and reused until they change."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.model import CACHE, digest
+from benchmarks.servers.table import PEERS
+from modelserve.core.errors import ServeError
+
+MAX_SECONDS = 900.0  # seconds for one installation
+TAIL_LINES = 15  # lines of the installer's output in an error
+
+
+class NotInstalled(ServeError):
+    """The message contains the last lines of the installer."""
+
+    code = "NOT_INSTALLED"
+
+
+def python(peer: str | None) -> Path:
+    """The interpreter of the peer's environment, which is created if necessary. Without a peer, this interpreter."""
+    if peer is None:
+        return Path(sys.executable)
+    home = CACHE / peer / "venv"
+    requirements = PEERS / peer / "requirements.txt"
+    stamp = home / "stamp"
+    wanted = digest(requirements)
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        install(home, requirements)
+        stamp.write_text(wanted)
+    return home / "bin" / "python"
+
+
+def install(home: Path, requirements: Path) -> None:
+    """Compiles bytecode as an image build does; otherwise the first start would take longer."""
+    uv = Path(sys.executable).with_name("uv")
+    run(uv, "venv", "--allow-existing", "--python", sys.executable, home)
+    sync = ("pip", "sync", "--require-hashes", "--compile-bytecode")
+    run(uv, *sync, "--python", home / "bin" / "python", requirements)
+
+
+def run(*command: str | Path) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=MAX_SECONDS)
+    except subprocess.CalledProcessError as error:
+        raise NotInstalled("The installation failed. " + "\n".join(error.stderr.splitlines()[-TAIL_LINES:])) from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotInstalled(f"The installation failed ({type(error).__name__}).") from error
