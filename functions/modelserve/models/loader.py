@@ -36,7 +36,7 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         digest=resolved.manifest_sha256,
         signature=prepared.signature,
         presentation=presentation,
-        decoder=BodyDecoder(prepared.signature, limits),
+        decoder=BodyDecoder(prepared.signature, limits, prepared.categories),
         runtime=prepared.runtime,
         scorer=prepared.scorer,
         environment=prepared.environment,

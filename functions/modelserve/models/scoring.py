@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
-from modelserve.core.errors import InvalidParams, ModelFailed, ServeError, SignatureMismatch, UnknownMethod
+from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch, UnknownMethod
 from modelserve.models.scorers.outputs import RowsMismatch, row_values
 from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import jsonable, results
@@ -66,20 +66,31 @@ async def score(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Ma
         values, failed = await score_each(loaded, batch, methods, params, error)
         refuse_failed(failed, batch.rows)
         return values
-    return await for_rows(batch.rows, lambda: {method: jsonable(output) for method, output in outputs.items()})
+    if batch.rows <= INLINE_ROWS:
+        return {method: jsonable(output) for method, output in outputs.items()}
+    return await asyncio.to_thread(lambda: {method: jsonable(output) for method, output in outputs.items()})
 
 
 async def batch_results(
     loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
 ) -> list[dict[str, Any]]:
     """The plain form: one result object per row. Raises ModelFailed when a row has none."""
-    found = await row_results(loaded, batch, params, method)
-    refuse_failed({row: one for row, one in enumerate(found) if isinstance(one, ServeError)}, batch.rows)
-    return [one for one in found if not isinstance(one, ServeError)]
+    found, failed = await results_and_failures(loaded, batch, params, method)
+    refuse_failed(failed, batch.rows)
+    return found
 
 
 async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[RowResult]:
     """The plain form. Raises ModelFailed when the model raises on all of them together."""
+    found, failed = await results_and_failures(loaded, batch, params, method)
+    answered = iter(found)
+    return [failed[row] if row in failed else next(answered) for row in range(batch.rows)]
+
+
+async def results_and_failures(
+    loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
+) -> tuple[list[dict[str, Any]], dict[int, RowError]]:
+    """The results of the rows that have one, and why the others have none."""
     runtime = loaded.runtime
     both = method is None and runtime.classes is not None and {"predict", "predict_proba"} <= set(runtime.methods)
     methods = ["predict", "predict_proba"] if both else [check_method(loaded, method)]
@@ -92,11 +103,7 @@ async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], m
             return [{"prediction": value} for value in values[method]]
         return results(values[methods[0]], None, None, loaded.presentation)
 
-    found = await for_rows(batch.rows, to_results)
-    if not failed:
-        return list(found)
-    answered = iter(found)
-    return [failed[row] if row in failed else next(answered) for row in range(batch.rows)]
+    return await for_rows(batch.rows, to_results), failed
 
 
 async def score_by_row(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
@@ -191,7 +198,9 @@ def deal(rows: Sequence[RowResult], sizes: Sequence[int]) -> list[Sequence[RowRe
 
 def refuse_failed(failed: Mapping[int, RowError], rows: int) -> None:
     """Raises ModelFailed, or SignatureMismatch, where all rows are needed."""
-    if rows == 1 and failed:
+    if not failed:
+        return
+    if rows == 1:
         raise failed[0]
     if cells := [
         {**cell, "row": row}
@@ -202,9 +211,8 @@ def refuse_failed(failed: Mapping[int, RowError], rows: int) -> None:
         raise SignatureMismatch(
             f"{len(cells)} cell{'s do' if len(cells) > 1 else ' does'} not fit the compiled model.", cells[:MAX_DETAILS]
         )
-    if failed:
-        details = [{"row": row, "column": None, "reason": error.message} for row, error in failed.items()]
-        raise ModelFailed(f"The model has no answer for {len(failed)} of {rows} rows.", details[:MAX_DETAILS])
+    details = [{"row": row, "column": None, "reason": error.message} for row, error in failed.items()]
+    raise ModelFailed(f"The model has no answer for {len(failed)} of {rows} rows.", details[:MAX_DETAILS])
 
 
 async def raw(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -120,3 +120,5 @@ class Prepared:
     environment: Mapping[str, Any]
     run_id: str | None
     held: Held | None = None
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """See `payloads.json.typed.cells`."""

@@ -17,7 +17,8 @@ from modelserve.payloads.json import mlflow as invocations
 from modelserve.payloads.json import oip_v2
 from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json import strict as strict_json
-from modelserve.payloads.json.typed.decoder import Reader, TypedDecoder
+from modelserve.payloads.json.typed.cells import Categories
+from modelserve.payloads.json.typed.decoder import TypedDecoder
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature, check_table
 
@@ -47,7 +48,7 @@ class JsonForms(NamedTuple):
 
     parse: Callable[[Any, Signature | None, Limits], Payload]
     """From decoded values, with a reason for whatever is wrong."""
-    read: Reader
+    read: Callable[[TypedDecoder, bytes], Payload | None]
     """From bytes by the types of a signature: only what is right, and fast."""
 
 
@@ -72,13 +73,13 @@ def check_payload(payload: Payload, signature: Signature | None) -> CheckedBody:
 class BodyDecoder:
     """Decodes and checks for one version."""
 
-    def __init__(self, signature: Signature | None, limits: Limits) -> None:
+    def __init__(self, signature: Signature | None, limits: Limits, categories: Categories | None = None) -> None:
         self.signature = signature
         self.limits = limits
         self.typed: TypedDecoder | None = None
         if signature is not None:
             with suppress(ValueError):
-                self.typed = TypedDecoder(signature, limits)
+                self.typed = TypedDecoder(signature, limits, categories or {})
 
     def decode(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
         """Raises BadInput."""
@@ -88,7 +89,7 @@ class BodyDecoder:
         """None where the other decoder has to look."""
         if self.typed is None or media_type != JSON:
             return None
-        payload = self.typed.decode(data, JSON_FORMS[protocol].read)
+        payload = JSON_FORMS[protocol].read(self.typed, data)
         return None if payload is None else check_payload(payload, self.signature)
 
     def decode_reporting(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:

@@ -119,17 +119,21 @@ def results(
         name = presentation.label or "prediction"
         return [{name: value} for value in predicted]
     names = [label_text(label) for label in classes]
-    rows: list[dict[str, Any]] = [
-        {"prediction": label, "probabilities": dict(zip(names, row, strict=True))}
-        for label, row in zip(predicted, probabilities, strict=True)
+    rows = zip(predicted, probabilities, strict=True)
+    if presentation.positive_class not in names:
+        return [{"prediction": label, "probabilities": dict(zip(names, row, strict=True))} for label, row in rows]
+    place, threshold = names.index(presentation.positive_class), presentation.threshold
+    name = presentation.label or str(presentation.positive_class)
+    probability = f"{name}_probability"
+    return [
+        {
+            "prediction": label,
+            "probabilities": dict(zip(names, row, strict=True)),
+            probability: row[place],
+            name: row[place] >= threshold,
+        }
+        for label, row in rows
     ]
-    if presentation.positive_class in names:
-        name = presentation.label or str(presentation.positive_class)
-        probability = f"{name}_probability"
-        for row in rows:
-            row[probability] = share = row["probabilities"][presentation.positive_class]
-            row[name] = share >= presentation.threshold
-    return rows
 
 
 def label_text(label: Any) -> str:

@@ -44,6 +44,7 @@ def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: 
         signature=signature,
         environment=manifest.environment,
         run_id=manifest.provenance.get("run_id"),
+        categories=runtime.packing.categories(),
     )
 
 

@@ -21,6 +21,7 @@ from modelserve.schema.types import EXACT, Array
 # What a null text is fed as. U+FFFF and U+FFFE are noncharacters: legal in UTF-8, and never part of a text that anyone
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
+MAX_CATEGORIES: Final = 1_000  # of one column
 NUMBERS, CODES = "numbers", "codes"
 
 
@@ -88,6 +89,14 @@ class Packing:
         self._get_codes = [codes.__getitem__ for codes in self.codes]
         self._columns = [lookup.column.name for lookup in plan.lookups]
 
+    def categories(self) -> dict[str, list[str]]:
+        """The texts that are looked up, by column; of a column with too many none."""
+        found: dict[str, dict[str, None]] = {}
+        for lookup in self.plan.lookups:
+            if lookup.column.kind == "string":
+                found.setdefault(lookup.column.name, {}).update(dict.fromkeys(filter(is_text, lookup.keys)))
+        return {name: list(texts) for name, texts in found.items() if len(texts) <= MAX_CATEGORIES}
+
     def of_batch(self, batch: Batch) -> dict[str, Array]:
         """Tensors by name. Raises SignatureMismatch for whole numbers that a double cannot keep."""
         plan = self.plan
@@ -106,6 +115,11 @@ class Packing:
             found = chain.from_iterable(map(map, self._get_codes, cells))
             feeds[CODES] = np.fromiter(found, np.int64, len(self.codes) * batch.rows).reshape(-1, batch.rows).T
         return feeds
+
+
+def is_text(key: Any) -> bool:
+    """Whether a body can hold it: half of a surrogate pair is no text of Unicode."""
+    return type(key) is str and key != NULL_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:

@@ -1,79 +1,61 @@
-"""The cells of typed rows: how each column's are decoded, and what their type does not say of them."""
+"""The cells of typed rows: the type by which each column's are decoded, and what no type says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NONE, Others
 from modelserve.schema.signature import Column, Signature
-from modelserve.schema.types import EXACT, Real, Whole
+from modelserve.schema.types import EXACT, Whole
 
-TYPES: Final = {
-    "string": str, "boolean": bool, "integer": int, "long": int, "float": float, "double": float, "datetime": str, "binary": str,
-}  # fmt: skip
+# A double rounds some whole numbers from here on. A compiled model is fed doubles.
+INTEGER: Final = Annotated[int, Meta(ge=1 - EXACT, le=EXACT - 1)]
+NUMBER: Final = Annotated[float, Meta(gt=-float(EXACT), lt=float(EXACT))]
+# What the model sees of these is not what came.
+CONVERTED: Final = frozenset({"float", "datetime", "binary"})
 FEW_BYTES: Final = 2_000
-SPACED_COLONS: Final = (b" :", b"\t:", b"\n:", b"\r:")
+KEY_END: Final = re.compile(rb'"[ \t\r\n]*:')
+COLON, QUOTE, SPACE = b':" '
 
-Check = Callable[[Any], Any]
-"""The column as the model's signature has it."""
+Categories = Mapping[str, Sequence[str]]
+"""Texts of a column, by its name, that the model knows."""
 
 
 class Unusual(Exception):
     """For the reporting decoder."""
 
 
-def cell_type(column: Column) -> Any:
-    kind = TYPES[column.kind.name]
-    return kind if column.required else kind | None
+def cell_type(column: Column, categories: Categories) -> Any:
+    """With `categories` a text that is not among those of its column does not fit. They are decoded to the same objects
+    again and again, whose hashes are known."""
+    kind = column.kind
+    found: Any = {"boolean": bool, "double": NUMBER, "float": float}.get(kind.name, str)
+    if isinstance(kind, Whole):
+        found = Annotated[int, Meta(ge=max(kind.low, 1 - EXACT), le=min(kind.high, EXACT - 1))]
+    elif known := categories.get(column.name, ()) if kind.name == "string" else ():
+        found = Literal[tuple(known)]
+    return found if column.required else found | None
 
 
 class Cells:
     def __init__(self, signature: Signature, limits: Limits) -> None:
         self.limits = limits
-        self._checks = [(column.name, check) for column in signature.columns if (check := cell_check(column))]
+        self._converted = [column for column in signature.columns if column.kind.name in CONVERTED]
 
     def table(self, columns: dict[str, Any], rows: int, others: Others = NONE) -> Table:
         """Of the signature's columns, in its order. Raises Unusual."""
         if not 0 < rows <= self.limits.rows or rows * len(columns) > self.limits.cells:
             raise Unusual
-        for name, check in self._checks:
-            columns[name] = check(columns[name])
+        for column in self._converted:
+            columns[column.name] = column.kind.check(columns[column.name], column.required, refuse)
         return Table(columns, rows, others, fits=True)
-
-
-def cell_check(column: Column) -> Check | None:
-    """None where the type says it all."""
-    kind = column.kind
-    if kind.name in ("float", "datetime", "binary"):  # what the model sees is not what came
-        return lambda values: kind.check(values, column.required, refuse)
-    if isinstance(kind, Whole):
-        # Of whole numbers from here on a double keeps only some, and a compiled model is fed doubles.
-        low, high = max(kind.low, 1 - EXACT), min(kind.high, EXACT - 1)
-    elif isinstance(kind, Real):
-        low, high = 1 - EXACT, EXACT - 1  # beyond, a whole number may have been rounded
-    else:
-        return None
-    return partial(check_range, low, high, column.required)
-
-
-def check_range(low: int, high: int, required: bool, values: Any) -> Any:
-    numbers = values if required or None not in values else [value for value in values if value is not None]
-    if numbers and (min(numbers) < low or max(numbers) > high):
-        raise Unusual
-    return values
-
-
-def count_byte(data: bytes, byte: bytes) -> int:
-    """As `data.count(byte)`, which looks at one occurrence after the other."""
-    if len(data) < FEW_BYTES:
-        return data.count(byte)
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == byte[0]))
 
 
 def refuse(row: int, reason: str) -> None:
@@ -84,9 +66,16 @@ def check_keys(data: bytes, keys: int) -> None:
     """Raises Unusual unless the body has exactly so many keys: one that comes twice is decoded once.
 
     Each key is followed by a colon, so as many colons as keys leave no room for another. Where texts hold colons, those
-    that follow a quotation mark are counted, if no key has a space behind it.
+    that follow a quotation mark are counted, if no colon follows a space: it may be that of a key.
     """
-    if count_byte(data, b":") == keys:
+    if len(data) < FEW_BYTES:
+        if data.count(b":") != keys and len(KEY_END.findall(data)) != keys:
+            raise Unusual
         return
-    if data.count(b'":') != keys or any(spaced in data for spaced in SPACED_COLONS):
+    letters = np.frombuffer(data, np.uint8)
+    colons = letters == COLON
+    if np.count_nonzero(colons) == keys:
+        return
+    before = letters[np.flatnonzero(colons) - 1]
+    if np.count_nonzero(before == QUOTE) != keys or before.min(initial=QUOTE) <= SPACE:
         raise Unusual

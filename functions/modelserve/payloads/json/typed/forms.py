@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 from modelserve.payloads import Limits, Payload, PayloadForm
 from modelserve.payloads.json.mlflow import FORMS, split_params
 from modelserve.payloads.json.strict import measure
-from modelserve.payloads.json.typed.cells import Cells, Unusual, cell_type, check_keys
+from modelserve.payloads.json.typed.cells import Categories, Cells, Unusual, cell_type, check_keys
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NONE, Others
 from modelserve.schema.signature import Column, Signature
@@ -36,17 +36,18 @@ class Forms:
     Raises ValueError for a column that comes twice, or whose name is no text of Unicode.
     """
 
-    def __init__(self, signature: Signature, limits: Limits, extra: Sequence[str] = ()) -> None:
+    def __init__(self, signature: Signature, limits: Limits, categories: Categories, extra: Sequence[str]) -> None:
         self.names = signature.names
         self.extra = extra
         self.columns = {column.name: column for column in signature.columns}
+        self.categories = categories
         self.limits = limits
         self.cells = Cells(signature, limits)
         self.layouts: dict[tuple[str, ...], Layout] = {}
         # The places of cells that a record may lack.
         self.optional = [place for place, column in enumerate(signature.columns) if not column.required]
         self.optional += range(len(self.names), len(self.names) + len(extra))
-        cells = [cell_type(column) for column in signature.columns]
+        cells = [cell_type(column, categories) for column in signature.columns]
         record = self._struct("Record", [*cells, *[Scalar] * len(extra)])
         lists: list[Any] = [list[cell] for cell in [*cells, *[Scalar] * len(extra)]]  # type: ignore[valid-type]  # made of what the version has, as below
         columns = self._struct("Columns", lists)
@@ -77,11 +78,11 @@ class Forms:
         rename = dict(zip(places, keys, strict=True))
         return msgspec.defstruct(name, fields, rename=rename, kw_only=True, gc=False)
 
-    def read(self, data: bytes, records: bool) -> Payload:
-        """`records` says whether plain records are taken beside the forms that name themselves. Raises Unusual, or what
-        msgspec raises."""
-        if records and not FORM_START.match(data):
-            return self._read_records(data)
+    def read_predict(self, data: bytes) -> Payload:
+        """Plain records, or a form that names itself. Raises Unusual, or what msgspec raises."""
+        return self.read_invocation(data) if FORM_START.match(data) else self._read_records(data)
+
+    def read_invocation(self, data: bytes) -> Payload:
         request = self.form_decoder.decode(data)
         given = [name for name in FORMS if getattr(request, name) is not UNSET]
         if len(given) != 1:
@@ -156,7 +157,7 @@ class Forms:
         given = tuple(split.columns)
         layout = self.layouts.get(given)
         if layout is None:
-            layout = Layout(given, self.columns, self.limits)
+            layout = Layout(given, self.columns, self.limits, self.categories)
             if len(self.layouts) >= MAX_LAYOUTS:
                 self.layouts = {}
             self.layouts[given] = layout
@@ -167,13 +168,15 @@ class Forms:
 class Layout:
     """The columns of a `dataframe_split`, in the order that its caller has them. Raises Unusual."""
 
-    def __init__(self, given: Sequence[str], columns: Mapping[str, Column], limits: Limits) -> None:
+    def __init__(
+        self, given: Sequence[str], columns: Mapping[str, Column], limits: Limits, categories: Categories
+    ) -> None:
         places = {name: place for place, name in enumerate(given)}
         if len(places) < len(given) or len(given) > limits.columns:
             raise Unusual
         if any(column.required and name not in places for name, column in columns.items()):
             raise Unusual
-        types = [cell_type(columns[name]) if name in columns else Scalar for name in given]
+        types = [cell_type(columns[name], categories) if name in columns else Scalar for name in given]
         self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[tuple[tuple(types)]])  # type: ignore[misc]
         self.places = [(name, places.get(name)) for name in columns]
         extra = frozenset(given).difference(columns)

@@ -11,8 +11,11 @@ from msgspec import UNSET, Raw, UnsetType
 from modelserve.payloads import Limits, Payload, PayloadForm
 from modelserve.payloads.json.mlflow import split_params
 from modelserve.payloads.json.strict import measure
-from modelserve.payloads.json.typed.cells import TYPES, Cells, Unusual, check_keys
+from modelserve.payloads.json.typed.cells import INTEGER, Categories, Cells, Unusual, cell_type, check_keys
 from modelserve.schema.signature import Column, Signature
+from modelserve.schema.types import Whole
+
+NUMERIC: Final = frozenset({"integer", "long", "float", "double"})
 
 
 class Tensor(msgspec.Struct, gc=False):
@@ -38,14 +41,14 @@ class Request(msgspec.Struct, gc=False):
 class Tensors:
     decoder: Final = msgspec.json.Decoder(Request)
 
-    def __init__(self, signature: Signature, limits: Limits) -> None:
+    def __init__(self, signature: Signature, limits: Limits, categories: Categories) -> None:
         self.columns = signature.columns
         self.limits = limits
         self.cells = Cells(signature, limits)
         self.item_decoders = {
-            (column.name, datatype): msgspec.json.Decoder(list[item if column.required else item | None])  # type: ignore[misc]  # made of what the version has
+            (column.name, datatype): msgspec.json.Decoder(list[item])  # type: ignore[valid-type]  # made of what the version has
             for column in signature.columns
-            for datatype, item in item_types(column)
+            for datatype, item in item_types(column, categories)
         }
 
     def read(self, data: bytes) -> Payload:
@@ -80,16 +83,17 @@ class Tensors:
         return measure(parameters, self.limits.depth - depth) if parameters else 0
 
 
-def item_types(column: Column) -> Iterator[tuple[str, type]]:
+def item_types(column: Column, categories: Categories) -> Iterator[tuple[str, Any]]:
     """The datatypes that fit the column, and as which type their items are read."""
-    kind = TYPES[column.kind.name]
-    if kind is bool:
-        yield "BOOL", bool
-    elif kind is str:
-        yield "BYTES", str
+    cell = cell_type(column, categories)
+    if column.kind.name == "boolean":
+        yield "BOOL", cell
+    elif column.kind.name not in NUMERIC:
+        yield "BYTES", cell
     else:
+        whole = cell if isinstance(column.kind, Whole) else INTEGER if column.required else INTEGER | None
         for bits in (8, 16, 32, 64):
-            yield f"INT{bits}", int
-            yield f"UINT{bits}", int
+            yield f"INT{bits}", whole
+            yield f"UINT{bits}", whole
         for bits in (16, 32, 64):
-            yield f"FP{bits}", kind  # whole numbers may come as FP64; those written with a point are unusual
+            yield f"FP{bits}", cell  # whole numbers may come as FP64; those written with a point are unusual
