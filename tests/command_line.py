@@ -15,7 +15,7 @@ from typing import Any
 
 MODELSERVE = str(Path(sys.executable).with_name("modelserve"))
 TIMEOUT_SECONDS = 300.0  # of a command that hangs: on a busy machine one takes many times as long
-SEEN_BY_COMMAND = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START")
+SEEN_BY_COMMAND = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)

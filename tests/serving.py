@@ -29,7 +29,7 @@ from modelserve_control.registry.promote import promote
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
-CLEAN = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_START")
+CLEAN = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 JSON = {"content-type": "application/json"}
 PATIENT = {"PREDICT_TIMEOUT_SECONDS": "60", "PUBLISH_TIMEOUT_SECONDS": "60"}
 """For what must end well, however busy this machine is: a test of what runs out of time says how long that takes."""
