@@ -41,7 +41,7 @@ def hosting(kind: str, log: Path, settings: Mapping[str, str], ready: str = "/he
     }
     command = [sys.executable, "-m", "modelserve", kind]
     with (
-        processes.running(kind, command, log, processes.answering(url + ready), environ) as child,
+        processes.run_child(kind, command, log, processes.http_probe(url + ready), environ) as child,
         httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
     ):
         yield Served(url, client, child)

@@ -65,7 +65,7 @@ def serving(
     }
     command = [sys.executable, "-m", "functions_framework"]
     with (
-        processes.running(target, command, log, processes.answering(url + ready), environ) as child,
+        processes.run_child(target, command, log, processes.http_probe(url + ready), environ) as child,
         httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
     ):
         yield Served(url, client, child)

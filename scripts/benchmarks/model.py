@@ -91,11 +91,11 @@ def digest(*files: Path) -> str:
 
 def train(name: str, home: Path) -> None:
     """Write the MLflow directory as `model`, and `rows.json`."""
-    from modelserve_control.common.mlflow_logging import mlflow, silent
+    from modelserve_control.common.mlflow_logging import mlflow, silence
 
     recipe = RECIPES[name]
     example = importlib.import_module(f"examples.{recipe.module}")
-    with silent():
+    with silence():
         if recipe.own:
             importlib.import_module("benchmarks.pipelines").save(name, home / "model")
         else:

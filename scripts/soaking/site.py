@@ -108,11 +108,11 @@ def function_settings(target: str) -> dict[str, str]:
 def run_service(directory: Path, name: str, module: list[str], environ: Mapping[str, str]) -> Iterator[Service]:
     port = processes.free_port()
     kept = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    ready = processes.answering(f"http://127.0.0.1:{port}/health/ready")
+    ready = processes.http_probe(f"http://127.0.0.1:{port}/health/ready")
     own = {"PORT": str(port), "PYTHONPATH": str(SOURCES / "functions")}
     command = [sys.executable, "-m", *module]
     log = directory / f"{name.replace(' ', '-')}.log"
-    with processes.running(name, command, log, ready, {**kept, **environ, **own}) as child:
+    with processes.run_child(name, command, log, ready, {**kept, **environ, **own}) as child:
         yield Service(port, child)
 
 

@@ -180,7 +180,7 @@ class Unpacked:
         environ |= {"FUNCTION_SOURCE": str(self.directory / "main.py"), "HOST": "127.0.0.1", "PORT": str(port)}
         command = [str(self.python), "-m", "functions_framework"]
         with (
-            processes.running(target, command, log, processes.answering(url + ready), environ),
+            processes.run_child(target, command, log, processes.http_probe(url + ready), environ),
             httpx.Client(base_url=url, timeout=WAIT_SECONDS, trust_env=False) as client,
         ):
             yield client

@@ -79,7 +79,7 @@ def test_the_counts_are_said_to_a_person_and_progress_goes_to_stderr(tmp_path: P
     words = ("score", models.path("raising"), tmp_path / "in.csv", tmp_path / "out.parquet", "--trust", "pickle")
     done = CommandLine(str(tmp_path))(*words)
     assert done.out.startswith("raising version unversioned: 2 rows, 1 scored, 1 failed in ")
-    assert "judged 2 of 2 rows" in done.err
+    assert "scored 2 of 2 rows" in done.err
     assert "secret" not in done.out + done.err
 
 

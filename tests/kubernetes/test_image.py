@@ -153,7 +153,7 @@ def run(image: Image, kind: str, log: Path, settings: dict[str, str]) -> Iterato
     given = {"HOST": "127.0.0.1", "PORT": str(port), "NO_GCE_CHECK": "true", **settings}
     command = inside(image, [*image.entry, kind], **given)
     with (
-        processes.running(kind, command, log, processes.answering(f"{url}/health/ready")) as child,
+        processes.run_child(kind, command, log, processes.http_probe(f"{url}/health/ready")) as child,
         httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
     ):
         yield Served(url, client, child)

@@ -1,4 +1,4 @@
-"""Two answers to one request, compared: which labels flip, which numbers differ by more than they may, what has another form."""
+"""The differences between two answers to one request: flipped labels, numbers beyond the tolerance, values of another form."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-# A label, a number, and anything else: another type, another length, a key that only one side has.
+# FORM is another type, another length, or a key that only one side has.
 FLIP, NUMBER, FORM = "flip", "number", "form"
-# So many differences of one answer are kept; the others are counted.
-MOST_KEPT: Final = 20
+MAX_KEPT: Final = 20  # differences of one answer; all are counted
+
+
+class Missing:
+    """In place of a value that only the other side has."""
+
+
+MISSING: Final = Missing()
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`place` is a JSON pointer into the answer (RFC 6901), so the row is in it.
-
-    Of another form only the types are told: `served` and `shadow` are then texts such as `list of 3`.
-    """
+    """`place` is a JSON pointer into the answer (RFC 6901). For FORM, `served` and `shadow` name types, such as
+    `list of 3`; in a partial comparison they are the values."""
 
     place: str
     kind: str
@@ -29,32 +33,39 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """`differences` has the first few, `counts` all of them by kind; `greatest` is the
-    greatest distance of two numbers that are no labels. An output is a place without the number of its row."""
+    """`differences` are the first MAX_KEPT, `counts` all of them by kind. `greatest` is the greatest distance of two
+    numbers that are not labels. An output is a place without its row number."""
 
     tolerance: float
+    partial: bool = False
     differences: list[Difference] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     greatest: float = 0.0
     labels: Counter[str] = field(default_factory=Counter)
-    """By output: what both sides have a label for."""
+    """By output: how many labels both sides have."""
     flips: Counter[str] = field(default_factory=Counter)
-    """By output: the labels that differ."""
+    """By output: how many labels differ."""
 
     @property
     def rows(self) -> int:
-        """Those with a label; a row may have several, so they are counted in the output that has most."""
+        """Rows with a label, counted in the output that has the most."""
         return max(self.labels.values(), default=0)
 
     @property
     def flipped(self) -> int:
-        """Rows that flip, of the output in which most do."""
+        """Rows that flip, counted in the output in which the most do."""
         return max(self.flips.values(), default=0)
 
     def add(self, place: str, kind: str, served: Any, shadow: Any) -> None:
         self.counts[kind] += 1
-        if len(self.differences) < MOST_KEPT:
+        if len(self.differences) < MAX_KEPT:
             self.differences.append(Difference(place, kind, served, shadow))
+
+    def add_form(self, place: str, served: Any, shadow: Any) -> None:
+        if self.partial:
+            self.add(place, FORM, served, shadow)
+        else:
+            self.add(place, FORM, form(served), form(shadow))
 
     def values(self, served: Any, shadow: Any, place: str, output: str, in_row: bool) -> None:
         if isinstance(served, Mapping) and isinstance(shadow, Mapping):
@@ -64,27 +75,23 @@ class Comparison:
         elif is_number(served) and is_number(shadow):
             self.numbers(served, shadow, place, output)
         elif type(served) is not type(shadow):
-            self.add(place, FORM, form(served), form(shadow))
+            self.add_form(place, served, shadow)
         elif served is not None:
             self.label(served, shadow, place, output)
 
     def objects(
         self, served: Mapping[str, Any], shadow: Mapping[str, Any], place: str, output: str, in_row: bool
     ) -> None:
-        for key in {**served, **shadow}:
-            name = escaped(key)
-            below = f"{place}/{name}"
-            if key not in shadow:
-                self.add(below, FORM, form(served[key]), "nothing")
-            elif key not in served:
-                self.add(below, FORM, "nothing", form(shadow[key]))
-            else:
-                self.values(served[key], shadow[key], below, f"{output}/{name}", in_row)
+        for key in served if self.partial else {**served, **shadow}:
+            name = key.replace("~", "~0").replace("/", "~1")
+            self.values(
+                served.get(key, MISSING), shadow.get(key, MISSING), f"{place}/{name}", f"{output}/{name}", in_row
+            )
 
     def lists(self, served: list[Any], shadow: list[Any], place: str, output: str, in_row: bool) -> None:
-        """The first list on the way has the rows; what is in a row may be a list, too."""
+        """The outermost list has the rows; a row may contain lists too."""
         if len(served) != len(shadow):
-            self.add(place, FORM, form(served), form(shadow))
+            self.add_form(place, served, shadow)
             return
         for number, pair in enumerate(zip(served, shadow, strict=True)):
             self.values(*pair, f"{place}/{number}", f"{output}/{number}" if in_row else output, in_row=True)
@@ -96,8 +103,8 @@ class Comparison:
             self.add(place, FLIP, served, shadow)
 
     def numbers(self, served: float, shadow: float, place: str, output: str) -> None:
-        """Two whole numbers are labels; JSON tells them from 1.0."""
-        if type(served) is int and type(shadow) is int:
+        """Two whole numbers are labels; JSON distinguishes 1 from 1.0."""
+        if type(served) is int and type(shadow) is int and not self.partial:
             self.label(served, shadow, place, output)
             return
         self.greatest = max(self.greatest, abs(served - shadow))
@@ -105,12 +112,13 @@ class Comparison:
             self.add(place, NUMBER, served, shadow)
 
 
-def compare(served: Any, shadow: Any, tolerance: float, one_row: bool = False) -> Comparison:
-    """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or in relation to the greater one.
+def compare(served: Any, shadow: Any, tolerance: float, one_row: bool = False, partial: bool = False) -> Comparison:
+    """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or relative to the greater one.
 
-    `one_row`: the answer is that to one row, and no list in it has rows.
+    `one_row`: the answer is to one row, so that no list in it has rows. `partial`: `served` is what a person expects; only
+    its keys are compared, and whole numbers are numbers like any other.
     """
-    found = Comparison(tolerance)
+    found = Comparison(tolerance, partial)
     found.values(served, shadow, "", "", in_row=one_row)
     return found
 
@@ -124,8 +132,6 @@ def form(value: Any) -> str:
         return f"list of {len(value)}"
     if value is None:
         return "null"
+    if value is MISSING:
+        return "nothing"
     return {dict: "object", str: "text", bool: "boolean"}.get(type(value), "number")
-
-
-def escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

@@ -73,7 +73,7 @@ def events(server: Server, site: Site, count: int, mode: Mode) -> Mapping[str, f
             resources.make_pull(host, names, DELIVERY)
         more = {**settings(host, names), **mode.settings, "ROWS": str(site.model.rows_file)}
         with start_server(worker_server(server) if mode.worker else event_server(server), site, more) as (child, port):
-            child.wait_until(processes.answering(f"http://{HOST}:{port}/health/ready"))
+            child.wait_until(processes.http_probe(f"http://{HOST}:{port}/health/ready"))
             if not mode.worker:
                 resources.make_push(host, names, f"http://{HOST}:{port}/", DELIVERY)
             with start_client(host, site.model.rows_file, messages, mode.records) as process:

@@ -20,7 +20,7 @@ def load_limit(pair: tuple[int, int], directory: Path, seconds: float) -> float:
     with processors.pin_to(pair[0]):
         child = processes.start("the constant server", command, directory / "constant.log", environ)
     try:
-        child.wait_until(processes.listening(f"{HOST}:{port}"))
+        child.wait_until(processes.port_probe(f"{HOST}:{port}"))
         return drive(port, post("/invocations", b"{}"), CONNECTIONS, seconds=seconds).rate
     finally:
         processes.stop([child])

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Final
 from benchmarks.model import Model
 from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
+from modelserve_control.common.services.client import ServiceClient
 from modelserve_control.local import emulators
 
 BUCKET = "benchmark"
@@ -77,12 +77,8 @@ def publish_model(
 
 
 def make_bucket(url: str) -> None:
-    request = urllib.request.Request(  # noqa: S310 -- the address of the server that was started above
-        f"{url}/storage/v1/b?project=benchmark",
-        json.dumps({"name": BUCKET}).encode(),
-        {"content-type": "application/json"},
-    )
-    processes.OPENER.open(request, timeout=10).close()
+    with ServiceClient(url, timeout=10) as client:
+        client.post("/storage/v1/b?project=benchmark", json.dumps({"name": BUCKET}).encode()).raise_for_status()
 
 
 def publish_runtime(store: Store, model: Model, runtime: str, versions: Sequence[str]) -> None:

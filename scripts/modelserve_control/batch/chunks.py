@@ -1,4 +1,4 @@
-"""A Parquet or CSV file as chunks of rows, each decoded as the HTTP function decodes a body of that form."""
+"""A Parquet or CSV file as chunks of rows, decoded as the HTTP function decodes such bodies."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from modelserve.payloads import parquet, tables
 from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature
 
-# Bytes; without it a whole column of a row group is read at once, and writers make those as long as they like.
-BUFFER = 1 << 20
+# Bytes. By default pyarrow reads a whole column of a row group at once, and row groups may be of any size.
+BUFFER_SIZE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """`rows` consecutive rows. `bad` gives the reason of each that cannot be decoded; `table` has the others, in order."""
+    """`rows` consecutive rows. `bad` has the reason of each row that cannot be decoded, `table` the others in order."""
 
     rows: int
     table: Table
@@ -37,7 +37,7 @@ class Chunk:
 
 class TableFile(Protocol):
     def count(self) -> int:
-        """All rows. Raises MalformedRequest when the file cannot be read to its end."""
+        """The number of rows. Raises MalformedRequest when the file cannot be read to its end."""
         ...
 
     def header(self) -> Table:
@@ -55,7 +55,7 @@ class ParquetFile:
     def __init__(self, path: Path, signature: Signature | None) -> None:
         self.path = path
         self.signature = signature
-        with readable("Parquet"), pq.ParquetFile(path) as file:
+        with raise_malformed("Parquet"), pq.ParquetFile(path) as file:
             self.rows: int = file.metadata.num_rows
             names = [name for name in file.schema_arrow.names if not name.startswith("__index_level_")]
         if len(set(names)) != len(names):
@@ -71,20 +71,20 @@ class ParquetFile:
         return tables.keep({name: [] for name in self.all_names}, 0, self.signature)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        with readable("Parquet"), pq.ParquetFile(self.path, buffer_size=BUFFER) as file:
+        with raise_malformed("Parquet"), pq.ParquetFile(self.path, buffer_size=BUFFER_SIZE) as file:
             for batch in file.iter_batches(size, columns=self.names):
                 yield self.chunk(pa.Table.from_batches([batch]))
 
     def chunk(self, part: Any) -> Chunk:
         bad: dict[int, str] = {}
-        columns = {name: cells(name, part.column(name), bad) for name in self.names}
+        columns = {name: read_cells(name, part.column(name), bad) for name in self.names}
         table = tables.keep(columns, part.num_rows, self.signature)
         good = [row for row in range(part.num_rows) if row not in bad]
         return Chunk(part.num_rows, rows_of(table, good) if bad else table, bad)
 
 
-def cells(name: str, column: Any, bad: dict[int, str]) -> list[Any]:
-    """One instant beyond datetime64[ns], such as the year 9999, makes Arrow refuse its whole column."""
+def read_cells(name: str, column: Any, bad: dict[int, str]) -> list[Any]:
+    """Arrow refuses a whole column for one time beyond datetime64[ns], such as the year 9999."""
     try:
         return parquet.values(column)
     except pa.ArrowInvalid:
@@ -115,24 +115,27 @@ class CsvFile:
         lines = self.lines()
         names = next(lines)
         while rows := list(islice(lines, size)):
-            wrong = {place: row for place, row in enumerate(rows) if len(row) != len(names)}
-            bad = {place: f"has {len(row)} fields, the header has {len(names)}" for place, row in wrong.items()}
+            bad = {
+                place: f"has {len(row)} fields, the header has {len(names)}"
+                for place, row in enumerate(rows)
+                if len(row) != len(names)
+            }
             good = [row for place, row in enumerate(rows) if place not in bad]
             yield Chunk(len(rows), self.table([names, *good]), bad)
 
     def table(self, lines: list[list[str]]) -> Table:
-        """As text again, so that the reader of request bodies decides what each field means."""
+        """Writes the lines as CSV again, so that the parser of request bodies gives each field its meaning."""
         text = StringIO(newline="")
         csv.writer(text).writerows(lines)
         return text_csv.parse(text.getvalue().encode(), self.signature, NO_LIMITS).table
 
     def lines(self) -> Iterator[list[str]]:
-        with readable("CSV"), self.path.open(encoding="utf-8-sig", newline="") as file:
+        with raise_malformed("CSV"), self.path.open(encoding="utf-8-sig", newline="") as file:
             yield from filter(None, csv.reader(file, strict=True))
 
 
 @contextmanager
-def readable(form: str) -> Iterator[None]:
+def raise_malformed(form: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, csv.Error, UnicodeDecodeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A file of JSON lines as chunks of rows: each line is one record, decoded as the HTTP function decodes a body."""
+"""A file of JSON lines as chunks of rows. Each line is a record, decoded as the HTTP function decodes a body."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelserve_control.batch.chunks import Chunk
 
 
 class JsonLinesFile:
-    """A line that is no record is one bad row; an empty line is none."""
+    """A line that is not a record is a bad row. Empty lines are ignored."""
 
     def __init__(self, path: Path, signature: Signature | None) -> None:
         self.path = path
@@ -27,7 +27,7 @@ class JsonLinesFile:
         return sum(1 for _ in self.lines())
 
     def header(self) -> Table:
-        """A column may be in any line, so none is missing before all were read."""
+        """Any line may have any column, so none is missing here."""
         return Table({name: [] for name in self.signature.names} if self.signature else {}, 0)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
@@ -35,14 +35,14 @@ class JsonLinesFile:
         while part := list(islice(lines, size)):
             bad: dict[int, str] = {}
             values: list[Any] = []
-            for place, line in enumerate(part):
+            for row, line in enumerate(part):
                 try:
-                    values.append(self.record(line))
+                    values.append(self.parse(line))
                 except MalformedRequest as error:
-                    bad[place] = error.message
+                    bad[row] = error.message
             yield Chunk(len(part), plain.parse(values, self.signature, NO_LIMITS).table, bad)
 
-    def record(self, line: bytes) -> Any:
+    def parse(self, line: bytes) -> Any:
         value = strict_json.decode(line, NO_LIMITS.depth)
         if type(value) is not dict and (self.signature is None or self.signature.named):
             raise MalformedRequest("The line is not an object.")

@@ -1,4 +1,4 @@
-"""A version loaded as the functions load it. Without mlflow, which a compiled one does not need."""
+"""Loads a version as the functions do. Does not import mlflow, which compiled versions do not need."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from modelserve_control.registry import catalog
 
 
 @contextmanager
-def model(uri: str, trust: str, progress: Progress) -> Iterator[Loaded]:
-    """`uri` is a MODEL_URI; see `subjects.model_uri`."""
+def load_model(uri: str, trust: str, progress: Progress) -> Iterator[Loaded]:
+    """`uri` is a MODEL_URI."""
     progress.say(f"loading {uri}")
     settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust})
     location = locations.parse(settings.model_uri)
     with closing(open_objects(location)) as objects:
-        loaded = load(resolved(location, objects), objects, settings)
+        loaded = load(resolve_version(location, objects), objects, settings)
     try:
         yield loaded
     finally:
         loaded.retire()
 
 
-def resolved(location: Location, objects: Objects) -> Resolved:
-    """Raises NotFound, naming what the store has instead."""
+def resolve_version(location: Location, objects: Objects) -> Resolved:
+    """Raises NotFound, naming what the store has."""
     try:
         return resolve(location, objects)
     except ArtifactMissing:

@@ -1,4 +1,4 @@
-"""The rows of a chunk judged and scored: each ends as its plain result, or as the reason why it has none."""
+"""The rows of a chunk, checked and scored: each ends as its result, or as the reason why it has none."""
 
 from __future__ import annotations
 
@@ -23,68 +23,68 @@ Outcome = dict[str, Any] | str
 """The result as the HTTP function would send it, or the reason."""
 
 
-class Judge(ABC):
-    """Takes rows apart until each that is refused stands alone. Who judges and who scores, a subclass says."""
+class RowChecker(ABC):
+    """Divides the rows until each refused one stands alone. Subclasses check and score."""
 
     @abstractmethod
     def check(self, table: Table) -> Batch:
         """Raises SignatureMismatch."""
 
     @abstractmethod
-    def answers(self, batch: Batch) -> list[RowResult]:
-        """One per row. Raises ModelFailed when there is none for some of them."""
+    def predict(self, batch: Batch) -> list[RowResult]:
+        """One per row. Raises ModelFailed when some rows have none."""
 
     def outcomes(self, chunk: Chunk) -> list[Outcome]:
         """One per row, in order."""
-        if not chunk.bad:
-            return self.judge(chunk.table)
-        others = iter(self.judge(chunk.table))
-        return [chunk.bad[row] if row in chunk.bad else next(others) for row in range(chunk.rows)]
+        good = iter(self.score_table(chunk.table))
+        return [chunk.bad[row] if row in chunk.bad else next(good) for row in range(chunk.rows)]
 
-    def judge(self, table: Table) -> list[Outcome]:
+    def score_table(self, table: Table) -> list[Outcome]:
         if not table.rows:
             return []
         try:
             batch = self.check(table)
         except SignatureMismatch as error:
             if table.rows == 1:
-                return [reasons(error.details)]
-            if len(error.details) >= MAX_DETAILS:  # there may be others, so no row is known to be good
-                return self.halves(table)
-            return self.apart(table, sorted({row for detail in error.details if (row := detail["row"]) is not None}))
-        return self.score(batch)
+                return [join_reasons(error.details)]
+            if len(error.details) >= MAX_DETAILS:  # more rows may be bad, so no row is known to be good
+                return self.score_halves(table)
+            bad = sorted({row for detail in error.details if (row := detail["row"]) is not None})
+            return self.score_separately(table, bad)
+        return self.score_batch(batch)
 
-    def apart(self, table: Table, blamed: Sequence[int]) -> list[Outcome]:
-        """The blamed rows by themselves, the others together.
+    def score_separately(self, table: Table, bad: Sequence[int]) -> list[Outcome]:
+        """Each bad row alone, the others together.
 
-        A blamed row can be good by itself: where a null makes a whole column double, the cell that double cannot hold
-        is not named. Then smaller and smaller parts keep the two out of one batch.
+        A bad row may be good alone: a null makes a whole column double, and the cell that a double cannot hold is not the
+        one that is named. Then halving separates the two.
         """
-        alone = {row: self.judge(rows_of(table, [row]))[0] for row in blamed}
+        alone = {row: self.score_table(rows_of(table, [row]))[0] for row in bad}
         if not any(isinstance(outcome, str) for outcome in alone.values()):
-            return self.halves(table)
-        others = iter(self.judge(rows_of(table, [row for row in range(table.rows) if row not in alone])))
+            return self.score_halves(table)
+        others = iter(self.score_table(rows_of(table, [row for row in range(table.rows) if row not in alone])))
         return [alone[row] if row in alone else next(others) for row in range(table.rows)]
 
-    def halves(self, table: Table) -> list[Outcome]:
+    def score_halves(self, table: Table) -> list[Outcome]:
         middle = table.rows // 2
-        parts = (range(middle), range(middle, table.rows))
-        return [outcome for part in parts for outcome in self.judge(rows_of(table, part))]
+        halves = (range(middle), range(middle, table.rows))
+        return [outcome for half in halves for outcome in self.score_table(rows_of(table, half))]
 
-    def score(self, batch: Batch) -> list[Outcome]:
-        """When the model raises, by halves down to the rows on which it does: 28 calls for one of 10,000."""
+    def score_batch(self, batch: Batch) -> list[Outcome]:
+        """When the model raises, halves the batch down to the failing rows: 28 calls for one of 10,000."""
         try:
-            found = self.answers(batch)
-            return [reason(one) if isinstance(one, ServeError) else one for one in found]
+            results = self.predict(batch)
         except ModelFailed as error:
             if batch.rows == 1:
                 return [error.message]
             middle = batch.rows // 2
-            return self.score(part(batch, 0, middle)) + self.score(part(batch, middle, batch.rows))
+            halves = (slice_batch(batch, 0, middle), slice_batch(batch, middle, batch.rows))
+            return [outcome for half in halves for outcome in self.score_batch(half)]
+        return [join_reasons(one.details) or one.message if isinstance(one, ServeError) else one for one in results]
 
 
-class RowScorer(Judge):
-    """Scores with the functions' own check and scorer, on the event loop of `runner`."""
+class RowScorer(RowChecker):
+    """Uses the functions' own check and scorer, on the event loop of `runner`."""
 
     def __init__(self, loaded: Loaded, method: str | None, runner: asyncio.Runner) -> None:
         self.loaded = loaded
@@ -94,21 +94,17 @@ class RowScorer(Judge):
     def check(self, table: Table) -> Batch:
         return scoring.check(self.loaded, table)
 
-    def answers(self, batch: Batch) -> list[RowResult]:
-        """As they are after the way through JSON."""
+    def predict(self, batch: Batch) -> list[RowResult]:
+        """The values as a client reads them from JSON."""
         found = self.runner.run(scoring.row_results(self.loaded, batch, {}, self.method))
         results = iter(msgspec.json.decode(encode([one for one in found if not isinstance(one, ServeError)])))
         return [one if isinstance(one, ServeError) else next(results) for one in found]
 
 
-def part(batch: Batch, start: int, end: int) -> Batch:
+def slice_batch(batch: Batch, start: int, end: int) -> Batch:
     return Batch({name: column[start:end] for name, column in batch.columns.items()}, end - start)
 
 
-def reason(error: ServeError) -> str:
-    return reasons(error.details) or error.message
-
-
-def reasons(details: Sequence[Detail]) -> str:
-    """Of a row without an answer there is a reason but no column."""
+def join_reasons(details: Sequence[Detail]) -> str:
+    """A row that the model failed on has a reason and no column."""
     return "; ".join(": ".join(filter(None, (detail["column"], detail["reason"]))) for detail in details)

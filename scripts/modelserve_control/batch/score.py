@@ -1,4 +1,4 @@
-"""Scoring a file: every row judged and scored as at the functions' doors, and one row out for each row in."""
+"""`modelserve score`: checks and scores each row of a file as the functions do, and writes one row for each."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from modelserve.core.errors import ServeError
 from modelserve.models import scoring
 from modelserve_control.batch import table_files
 from modelserve_control.batch.chunks import TableFile
-from modelserve_control.batch.columns import Columns, classifier_answers, classifies, other_answers
-from modelserve_control.batch.models import model
+from modelserve_control.batch.columns import Columns, classifier_columns, classifies, other_columns
+from modelserve_control.batch.models import load_model
 from modelserve_control.batch.row_results import RowScorer
-from modelserve_control.common.mlflow_settings import silent
+from modelserve_control.common.mlflow_settings import silence
 from modelserve_control.common.progress import Advance, Progress
 from modelserve_control.registry.version_ref import model_uri
 
-# How many rows are scored beforehand to learn what the model answers.
-LOOK_ROWS = 100
-# Parquet's readers skip and parallelise by row groups, and each costs metadata: small chunks share one.
+# Rows that are scored first, to learn the type of the results.
+SAMPLE_ROWS = 100
+# Small chunks share a row group, because each has its own metadata.
 GROUP_ROWS = 100_000
 
 
 class TooManyErrors(ServeError):
-    """The limit of --max-errors was passed."""
+    """More rows failed than --max-errors allows."""
 
     code = "TOO_MANY_ERRORS"
     status = HTTPStatus.BAD_REQUEST
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to score, and how. `max_errors` None: any number of rows may fail."""
+class ScoreOptions:
+    """`max_errors` None: any number of rows may fail."""
 
     model: str
     source: str
@@ -54,60 +54,60 @@ class Order:
     overwrite: bool = False
 
 
-def score(order: Order, progress: Progress) -> dict[str, Any]:
-    """The counts. Raises ServeError when nothing could be written; then there is nothing at OUTPUT."""
-    table_files.check_addresses(order.source, order.output)
-    uri = model_uri(order.model, order.store)
-    # Its files are removed on the way out, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Each failed call logs a traceback, and there is one for every part in which a raising row is looked for.
+def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
+    """Returns the counts. Raises ServeError; then OUTPUT does not exist."""
+    table_files.check_addresses(options.source, options.output)
+    uri = model_uri(options.model, options.store)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # removes temporary files, as Ctrl-C does
+    # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
     logging.getLogger("modelserve.models.scorers.batching").setLevel(logging.CRITICAL)
     with (
-        silent(),
-        table_files.created(order.output, order.overwrite, progress) as path,
-        table_files.fetched(order.source, progress) as source,
-        model(uri, order.trust, progress) as loaded,
+        silence(),
+        table_files.create(options.output, options.overwrite, progress) as path,
+        table_files.fetch(options.source, progress) as source,
+        load_model(uri, options.trust, progress) as loaded,
         asyncio.Runner() as runner,
     ):
-        scoring.check_method(loaded, order.method)
-        file = table_files.opened(source, loaded.signature)
-        # A column that is missing is missing in every row: that is no reason for a row but for the file.
-        scoring.check(loaded, file.header())
-        counts = run(file, RowScorer(loaded, order.method, runner), path, order, progress)
-        done = {"model": loaded.name, "version": loaded.version, "output": order.output}
-    return done | counts
+        scoring.check_method(loaded, options.method)
+        file = table_files.open_table(source, loaded.signature)
+        scoring.check(loaded, file.header())  # a missing column is an error of the file, not of each row
+        counts = run(file, RowScorer(loaded, options.method, runner), path, options, progress)
+        subject = {"model": loaded.name, "version": loaded.version, "output": options.output}
+    return subject | counts
 
 
-def run(file: TableFile, scorer: RowScorer, path: Path, order: Order, progress: Progress) -> dict[str, Any]:
+def run(file: TableFile, scorer: RowScorer, path: Path, options: ScoreOptions, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
-    columns = columns_of(file, scorer)
+    columns = decide_columns(file, scorer)
     with pq.ParquetWriter(path, columns.schema) as writer, progress.rows(file.count()) as advance:
-        rows, failed = write(writer, scored(file, scorer, columns, order), advance)
+        rows, failed = write(writer, score_chunks(file, scorer, columns, options), advance)
     seconds = time.perf_counter() - started
     speed = round(rows / seconds) if seconds else 0
     counts = {"rows": rows, "scored": rows - failed, "failed": failed}
     return counts | {"seconds": round(seconds, 3), "rows_per_second": speed}
 
 
-def columns_of(file: TableFile, scorer: RowScorer) -> Columns:
-    """A classifier's are known; of any other model the first rows that it scores are looked at."""
+def decide_columns(file: TableFile, scorer: RowScorer) -> Columns:
+    """A classifier's are known; for other models the first scored rows decide."""
     loaded, method = scorer.loaded, scorer.method
     if classifies(loaded, method):
-        return Columns(loaded, classifier_answers(loaded))
-    looks = (scorer.outcomes(chunk) for chunk in file.chunks(LOOK_ROWS))
-    seen = next((look for look in looks if any(isinstance(outcome, dict) for outcome in look)), [])
-    return Columns(loaded, other_answers(loaded, method, seen))
+        return Columns(loaded, classifier_columns(loaded))
+    samples = (scorer.outcomes(chunk) for chunk in file.chunks(SAMPLE_ROWS))
+    seen = next((sample for sample in samples if any(isinstance(outcome, dict) for outcome in sample)), [])
+    return Columns(loaded, other_columns(loaded, method, seen))
 
 
-def scored(file: TableFile, scorer: RowScorer, columns: Columns, order: Order) -> Iterator[tuple[pa.Table, int]]:
-    """Each chunk's rows, and how many of them failed."""
+def score_chunks(
+    file: TableFile, scorer: RowScorer, columns: Columns, options: ScoreOptions
+) -> Iterator[tuple[pa.Table, int]]:
+    """The rows of each chunk, and how many of them failed."""
     rows = failed = 0
-    for chunk in file.chunks(order.batch_rows):
+    for chunk in file.chunks(options.batch_rows):
         table, errors = columns.table(scorer.outcomes(chunk))
-        if order.max_errors is not None and failed + len(errors) > order.max_errors:
-            last = sorted(errors)[order.max_errors - failed]
+        if options.max_errors is not None and failed + len(errors) > options.max_errors:
+            last = sorted(errors)[options.max_errors - failed]
             raise TooManyErrors(
-                f"More than {order.max_errors} rows cannot be scored, so nothing was written; the next was "
+                f"More than {options.max_errors} rows cannot be scored, so nothing was written; the next was "
                 f"row {rows + last}: {errors[last]}."
             )
         yield table, len(errors)

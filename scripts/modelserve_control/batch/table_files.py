@@ -1,4 +1,7 @@
-"""The files of a batch: Parquet, CSV or JSON lines in, chunk by chunk; Parquet out, whole or not at all. Paths and gs:// alike."""
+"""Input files (Parquet, CSV, JSON lines) and output files, at paths and at gs:// addresses.
+
+An output file is complete or does not exist.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ BUCKET = "gs://"
 
 
 class OutputExists(PreconditionFailed):
-    """Nothing is overwritten unless that was asked for."""
+    """A file is only overwritten with --overwrite."""
 
     code = "OUTPUT_EXISTS"
 
 
-def opened(path: Path, signature: Signature | None) -> TableFile:
+def open_table(path: Path, signature: Signature | None) -> TableFile:
     """Raises MalformedRequest."""
     forms: Mapping[str, Callable[[Path, Signature | None], TableFile]]
     forms = {PARQUET: ParquetFile, CSV: CsvFile, JSON_LINES: JsonLinesFile}
@@ -37,7 +40,7 @@ def opened(path: Path, signature: Signature | None) -> TableFile:
 
 
 def check_addresses(source: str, output: str) -> None:
-    """Raises BadSetting before anything is loaded."""
+    """Raises BadSetting."""
     check_source(source)
     if suffix(output) != PARQUET:
         raise BadSetting(f"OUTPUT is a .parquet file; {output} is not.")
@@ -53,15 +56,15 @@ def suffix(address: str) -> str:
 
 
 def object_at(address: str) -> Location:
-    """An object outside of models/: a file there would make a version differ from its manifest."""
+    """Refuses objects below models/: a file there would make a version differ from its manifest."""
     if address.startswith(BUCKET) and address[len(BUCKET) :].partition("/")[2].startswith("models/"):
-        raise BadSetting(f"{address} is among the versions of a store; batch files belong outside of models/.")
+        raise BadSetting(f"{address} is among the versions of a store; use an address outside of models/.")
     return parse(address)
 
 
 @contextmanager
-def fetched(address: str, progress: Progress) -> Iterator[Path]:
-    """A local file with the bytes of INPUT; those of an object are downloaded, checked, and removed at the end."""
+def fetch(address: str, progress: Progress) -> Iterator[Path]:
+    """A local file with the bytes of INPUT. An object is downloaded, verified, and removed at the end."""
     if not address.startswith(BUCKET):
         path = Path(address)
         if not path.is_file():
@@ -81,51 +84,50 @@ def fetched(address: str, progress: Progress) -> Iterator[Path]:
 
 
 @contextmanager
-def created(address: str, overwrite: bool, progress: Progress) -> Iterator[Path]:
-    """Where to write; OUTPUT is there when the block ends well, and nothing is when it raises.
+def create(address: str, overwrite: bool, progress: Progress) -> Iterator[Path]:
+    """The path to write to. OUTPUT exists only if the block ends without an error.
 
-    Raises OutputExists at once, and PreconditionFailed at the end when somebody else was first.
+    Raises OutputExists at once, and PreconditionFailed at the end when somebody else has created it meanwhile.
     """
     if not address.startswith(BUCKET):
-        with created_file(Path(address), overwrite) as path:
+        with create_file(Path(address), overwrite) as path:
             yield path
         return
     location = object_at(address)
     with closing(open_objects(location)) as objects, TemporaryDirectory(prefix="modelserve-") as scratch:
-        generation = taken(objects, location, address, overwrite)
+        generation = generation_to_replace(objects, location, address, overwrite)
         path = Path(scratch, "output.parquet")
         yield path
         with progress.upload(path.stat().st_size) as advance:
             if generation:
-                # A replacement of exactly this generation takes its bytes at once (`Objects.write`).
+                # Only `write` can replace a given generation.
                 objects.write(location.prefix, path.read_bytes(), generation)
             else:
                 objects.create(location.prefix, path, advance)
 
 
-def taken(objects: Objects, location: Location, address: str, overwrite: bool) -> int:
-    """The generation to replace, 0 to create. Raises NotFound without a bucket: before an hour of scoring, not after it."""
+def generation_to_replace(objects: Objects, location: Location, address: str, overwrite: bool) -> int:
+    """0 to create the object. Raises NotFound without a bucket, before an hour of scoring and not after it."""
     info = objects.stat(location.prefix)
     if info is None:
         try:
-            objects.list(f"{location.prefix}/")  # little, or nothing
+            objects.list(f"{location.prefix}/")
         except ArtifactMissing as error:
             raise NotFound(f"There is no bucket for {address}.") from error
         return 0
     if not overwrite:
-        raise exists(address)
+        raise exists_error(address)
     return info.generation
 
 
 @contextmanager
-def created_file(path: Path, overwrite: bool) -> Iterator[Path]:
+def create_file(path: Path, overwrite: bool) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        refuse_taken(path, overwrite)
-        # Before an hour of scoring, not after it.
-        temporary.touch(exist_ok=False)
+        refuse_existing(path, overwrite)
+        temporary.touch(exist_ok=False)  # fails before an hour of scoring, not after it
         yield temporary
-        refuse_taken(path, overwrite)
+        refuse_existing(path, overwrite)
         os.replace(temporary, path)
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}.") from error
@@ -133,10 +135,10 @@ def created_file(path: Path, overwrite: bool) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def refuse_taken(path: Path, overwrite: bool) -> None:
+def refuse_existing(path: Path, overwrite: bool) -> None:
     if path.is_dir() or (path.exists() and not overwrite):
-        raise exists(str(path))
+        raise exists_error(str(path))
 
 
-def exists(address: str) -> OutputExists:
+def exists_error(address: str) -> OutputExists:
     return OutputExists(f"{address} exists; name another file, or replace it with --overwrite.")

@@ -12,7 +12,7 @@ import click
 from modelserve.core.errors import BadSetting
 from modelserve_control.cli import messages
 from modelserve_control.common import options, processes
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 from modelserve_control.compare.command import compare
 from modelserve_control.deploy.failover.command import failover
 from modelserve_control.deploy.release.command import release
@@ -27,7 +27,7 @@ SCORE_SUMMARY = "{model} version {version}: {rows:,} rows, {scored:,} scored, {f
 @click.version_option(package_name="modelserve-kit", prog_name="modelserve")
 def main() -> None:
     """Publish MLflow models to a bucket, and move the alias that is served."""
-    os.environ.update(processes.direct(os.environ))
+    os.environ.update(processes.without_proxy(os.environ))
 
 
 main.add_command(local)
@@ -68,7 +68,7 @@ main.add_command(release)
     show_default=True,
     help="A model whose answers depend on the other rows: auto scores each request by itself, require refuses it.",
 )
-@answers(messages.format_publish, extras=("publish",))
+@prints_result(messages.format_publish, extras=("publish",))
 def publish(
     source: str,
     name: str,
@@ -107,12 +107,12 @@ def presentation(positive_class: str | None, threshold: float | None, label: str
 
 
 def check_label(label: str) -> None:
-    from modelserve_control.batch.columns import OWN, taken
+    from modelserve_control.batch.columns import OWN_COLUMNS, taken_label
 
     if not label.strip():
         raise BadSetting("--label is empty: name the answer, for example churn, or leave the option out.")
-    if label in OWN:
-        raise BadSetting(taken(label))
+    if label in OWN_COLUMNS:
+        raise BadSetting(taken_label(label))
 
 
 @main.command()
@@ -120,7 +120,7 @@ def check_label(label: str) -> None:
 @options.store()
 @options.alias
 @options.reason
-@answers(messages.format_move)
+@prints_result(messages.format_move)
 def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME to VERSION."""
     from modelserve_control.registry import catalog
@@ -135,7 +135,7 @@ def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any
 @options.store()
 @options.alias
 @options.reason
-@answers(messages.format_move)
+@prints_result(messages.format_move)
 def rollback(name: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME back to the version it named before."""
     from modelserve_control.registry import catalog
@@ -148,7 +148,7 @@ def rollback(name: str, store: str, alias: str, reason: str) -> Any:
 @main.command()
 @click.argument("name")
 @options.store()
-@answers(messages.format_versions)
+@prints_result(messages.format_versions)
 def versions(name: str, store: str) -> Any:
     """List the versions of NAME and their aliases."""
     from modelserve_control.registry import catalog
@@ -161,7 +161,7 @@ def versions(name: str, store: str) -> Any:
 @main.command()
 @click.argument("what", metavar=version_ref.METAVAR)
 @options.store()
-@answers(messages.format_show)
+@prints_result(messages.format_show)
 def show(what: str, store: str) -> Any:
     """Show a model, or the manifest of one version."""
     from modelserve_control.registry import catalog
@@ -177,7 +177,7 @@ def show(what: str, store: str) -> Any:
 @click.option(
     "--incomplete", is_flag=True, help="Delete the files that a killed publisher left; make sure that none is running."
 )
-@answers(messages.format_delete)
+@prints_result(messages.format_delete)
 def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
     """Delete VERSION of NAME, unless an alias needs it.
 
@@ -200,7 +200,7 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 @click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
 @options.trust
-@answers(lambda result: SCORE_SUMMARY.format_map(result), extras=("publish",))
+@prints_result(lambda result: SCORE_SUMMARY.format_map(result), extras=("publish",))
 def score(**given: Any) -> Any:
     """Score the rows of a file into a Parquet file.
 
@@ -208,11 +208,11 @@ def score(**given: Any) -> Any:
     of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a
     row that cannot be scored has its reasons in the column `error`.
     """
-    from modelserve_control.batch.score import Order
+    from modelserve_control.batch.score import ScoreOptions
     from modelserve_control.batch.score import score as run
     from modelserve_control.common.progress import progress
 
-    return run(Order(**given), progress())
+    return run(ScoreOptions(**given), progress())
 
 
 @main.command()
@@ -223,7 +223,7 @@ def score(**given: Any) -> Any:
     help="compiled leaves out the packages that only native models need; native serves both.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
-@answers(lambda result: str(result["path"]))
+@prints_result(lambda result: str(result["path"]))
 def package(runtime: str, out: Path) -> Any:
     """Make the source archive of the functions.
 
@@ -267,7 +267,7 @@ def worker() -> None:
     show_default=True,
     help="The type of the ids.",
 )
-@answers(messages.format_json)
+@prints_result(messages.format_json)
 def schema(what: str, store: str, part: str, **fields: Any) -> Any:
     """Print an Avro schema for a Pub/Sub topic.
 
@@ -285,7 +285,7 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 @main.command()
 @click.argument("what", metavar=version_ref.METAVAR)
 @options.store()
-@answers(messages.format_doctor)
+@prints_result(messages.format_doctor)
 def doctor(what: str, store: str) -> Any:
     """Check that the functions would activate a version.
 

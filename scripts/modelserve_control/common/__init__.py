@@ -1,1 +1,1 @@
-"""What every command uses: options, output, progress, processes and refusals."""
+"""What every command uses: options, output, progress, processes, services and errors."""

@@ -1,4 +1,4 @@
-"""Why the command refuses. Each is a ServeError, so `--json` shows the same shape as the functions do."""
+"""The errors of the command. Each is a ServeError, so that `--json` prints the same error body as the functions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from modelserve.core.errors import NotFound, PreconditionFailed, ServeError, Ver
 
 
 class SourceUnusable(NotFound):
-    """SOURCE leads to no MLflow directory."""
+    """SOURCE is not an MLflow directory."""
 
     code = "SOURCE_UNUSABLE"
 
 
 class NoSignature(VersionUnusable):
-    """Without a signature nothing that is sent can be checked."""
+    """Without a signature requests cannot be checked."""
 
     code = "NO_SIGNATURE"
     status = HTTPStatus.BAD_REQUEST
@@ -28,40 +28,40 @@ class ValidationFailed(VersionUnusable):
 
 
 class UploadCorrupt(VersionUnusable):
-    """What the bucket holds is not what was validated; the version was left without a manifest, so it does not exist."""
+    """The bucket holds other bytes than were validated. No manifest was written, so the version does not exist."""
 
     code = "UPLOAD_CORRUPT"
 
 
 class VersionInUse(PreconditionFailed):
-    """An alias, or what it would be rolled back to, names the version."""
+    """An alias names the version, or would be rolled back to it."""
 
     code = "VERSION_IN_USE"
 
 
 class NotCompiled(VersionUnusable):
-    """With --compile require."""
+    """Only with --compile require."""
 
     code = "NOT_COMPILED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NotMerged(VersionUnusable):
-    """With --merge require."""
+    """Only with --merge require."""
 
     code = "NOT_MERGED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NotPackaged(ServeError):
-    """functions/ is not what can be uploaded, or the archive cannot be written."""
+    """functions/ cannot be uploaded, or the archive cannot be written."""
 
     code = "NOT_PACKAGED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NoCheckout(ServeError):
-    """The command works on the source tree, and runs from an installed package."""
+    """The command needs the source tree, and runs from an installed package."""
 
     code = "NO_CHECKOUT"
     status = HTTPStatus.BAD_REQUEST
@@ -75,49 +75,57 @@ class PackagesMissing(ServeError):
 
 
 class NoAvroForm(VersionUnusable):
-    """What the version takes or answers cannot be said in Avro, or is not known from its manifest."""
+    """The inputs or outputs of the version have no Avro type, or the manifest does not name them."""
 
     code = "NO_AVRO_FORM"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NoIdentity(ServeError):
-    """There is no identity token to call a service with."""
+    """There is no identity token to call the service with."""
 
     code = "NO_IDENTITY"
     status = HTTPStatus.UNAUTHORIZED
 
 
 class ServiceUnusable(ServeError):
-    """The address does not answer, does not let us in, or is no function of this kit."""
+    """The address does not answer, rejects the caller, or is not a function of this kit."""
 
     code = "SERVICE_UNUSABLE"
     status = HTTPStatus.BAD_GATEWAY
 
 
+class ServiceUnreachable(ServiceUnusable):
+    """There was no answer; `reason` says why."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"{url} gives {reason}.")
+        self.reason = reason
+
+
 class NothingCompared(ServeError):
-    """No row was scored by both sides, so nothing is known about their difference."""
+    """No row was scored by both sides."""
 
     code = "NOTHING_COMPARED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class BeyondThresholds(ServeError):
-    """A version differs more from the one in use than its thresholds allow; `details` are the limits that it passes."""
+    """A version differs from the one in use by more than the thresholds allow; `details` are the exceeded limits."""
 
     code = "BEYOND_THRESHOLDS"
     status = HTTPStatus.CONFLICT
 
 
 class NothingShadowed(ServeError):
-    """Too few answers were compared with those of the new version while callers were served by the one in use."""
+    """The shadows compared too few answers."""
 
     code = "NOTHING_SHADOWED"
     status = HTTPStatus.CONFLICT
 
 
 class SubscriptionUnusable(ServeError):
-    """Pub/Sub does not let us pull from it; the same command goes on when it does."""
+    """Pub/Sub refuses to pull from the subscription. The same command resumes the release."""
 
     code = "SUBSCRIPTION_UNUSABLE"
     status = HTTPStatus.BAD_GATEWAY
@@ -125,7 +133,7 @@ class SubscriptionUnusable(ServeError):
 
 
 class RolledBack(ServeError):
-    """A released version, or a new revision, did not answer well: the alias names the one before it again, or the traffic is back."""
+    """A new version or revision failed its checks: the alias names the previous version, or the traffic is back."""
 
     code = "ROLLED_BACK"
     status = HTTPStatus.BAD_GATEWAY

@@ -1,7 +1,7 @@
-"""Start a program that ends when its starter ends: `python launcher.py STARTER_PID PROGRAM [ARGUMENT ...]`.
+"""Run a program that ends with its starter: `python launcher.py STARTER_PID PROGRAM [ARGUMENT ...]`.
 
-It runs as a file, without the package, because it is paid for with every process. On Linux the kernel sends SIGTERM to the
-program when the thread that started it ends, however it ends; elsewhere only an orderly end of the starter stops it.
+It is a plain script, because importing the package would slow down every process. On Linux the kernel sends SIGTERM to the
+program when the thread that started it ends in any way; elsewhere only an orderly end of the starter stops it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""MLflow, imported with its settings and without its warnings. Whoever needs MLflow imports it from here."""
+"""Import MLflow from this module, which sets its environment first and hides the warnings of its imports."""
 
 from __future__ import annotations
 
 import warnings
 
-from modelserve_control.common.mlflow_settings import silent
+from modelserve_control.common.mlflow_settings import silence
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what MLflow's imports deprecate is not the reader's to mend
+    warnings.simplefilter("ignore")  # deprecations in MLflow's own imports
     import mlflow
 
-__all__ = ["mlflow", "silent"]
+__all__ = ["mlflow", "silence"]

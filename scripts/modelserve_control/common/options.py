@@ -1,4 +1,4 @@
-"""The options and arguments that more than one command has, said once."""
+"""The options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-"""One that is there."""
+"""An existing file."""
 
 
 def store(what: str = "", required: bool = True) -> Callable[[Command], Command]:
-    """`what` is added to what it says about itself."""
+    """`what` is appended to the help text."""
     return click.option(
         "--store",
         envvar="MODELSERVE_STORE",
@@ -25,8 +25,8 @@ def store(what: str = "", required: bool = True) -> Callable[[Command], Command]
     )
 
 
-def _told_apart(context: click.Context, _: click.Parameter, words: tuple[str, ...]) -> None:
-    """Into `name` and `version`. Whether they can be such, the command says, as it says everything: with --json too."""
+def _parse_version(context: click.Context, _: click.Parameter, words: tuple[str, ...]) -> None:
+    """Sets `name` and `version`. The command checks them, so that --json applies to that error too."""
     if len(words) == 1 and "/" in words[0]:
         name, version = words[0].split("/", 1)
         words = (name, version.removeprefix("versions/"))
@@ -36,13 +36,13 @@ def _told_apart(context: click.Context, _: click.Parameter, words: tuple[str, ..
 
 
 version = click.argument(
-    "words", metavar="NAME VERSION|NAME/VERSION", nargs=-1, required=True, callback=_told_apart, expose_value=False
+    "words", metavar="NAME VERSION|NAME/VERSION", nargs=-1, required=True, callback=_parse_version, expose_value=False
 )
 alias = click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
 batch_rows = click.option(
     "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."
 )
-by = click.option("--by", metavar="COLUMN", help="Compare also by the values of this column.")
+by = click.option("--by", metavar="COLUMN", help="Also compare by the values of this column.")
 data = click.option(
     "--data", required=True, metavar="FILE", help="The rows to compare on (.parquet, .csv, .jsonl), a path or gs://."
 )
@@ -54,11 +54,11 @@ project = click.option(
     show_envvar=True,
     help="The id of the Google Cloud project.",
 )
-reason = click.option("--reason", default="", help="Why, for the record.")
+reason = click.option("--reason", default="", help="The reason, for the record.")
 token_command = click.option(
     "--token-command",
     metavar="COMMAND",
-    help="Prints an identity token for services that need one; {audience} in it is their address.",
+    help="A command that prints an identity token for the services; {audience} is replaced by their address.",
 )
 trust = click.option(
     "--trust",

@@ -1,4 +1,4 @@
-"""How every command ends: stdout holds the result and nothing else, and the exit code says how it went."""
+"""How a command ends: stdout holds only the result, and the exit code says whether it succeeded."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def answers(
+def prints_result(
     text: Callable[[Any], str],
     status: Callable[[Any], int] = lambda result: 0,
     refused: int = REFUSED,
     extras: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Result]], Callable[..., None]]:
-    """Makes a function that returns its result into a command with `--json`; `text` words the result for a person.
+    """Adds `--json` to a function that returns its result; `text` formats the result for a person.
 
-    A refusal is one sentence on stderr, or with `--json` the error body on stdout; both exit with 1. A value that
-    breaks a rule of names exits with 2, as click does for an option it does not know. A gate has a `status` for each
-    result, and a `refused` of its own, so that a refusal is not taken for a verdict. `extras` are those of this package
-    that the command needs.
+    An error is one sentence on stderr, or with `--json` the error body on stdout, and exits with `refused`; a
+    BadSetting exits with 2, as click's usage errors do. `status` gives the exit code of a result. `extras` are the
+    extras of this package that the command needs.
     """
 
     def wrap(function: Callable[..., Result]) -> Callable[..., None]:
@@ -47,11 +46,11 @@ def answers(
             try:
                 check_installed(extras)
                 result = function(*args, **options)
-                words = json.dumps(result, indent=2) if as_json else text(result)
+                printed = json.dumps(result, indent=2) if as_json else text(result)
             except ServeError as error:
                 refuse(error, as_json, refused)
             else:
-                click.echo(words)
+                click.echo(printed)
                 if code := status(result):
                     sys.exit(code)
 
@@ -73,7 +72,7 @@ def check_installed(extras: tuple[str, ...]) -> None:
                 missing.append(name[0])
     if missing:
         raise PackagesMissing(
-            f'This command needs {", ".join(sorted(set(missing)))}; pip install "modelserve-kit[{",".join(extras)}]" brings all that it needs.'
+            f'This command needs {", ".join(sorted(set(missing)))}; pip install "modelserve-kit[{",".join(extras)}]" installs them.'
         )
 
 

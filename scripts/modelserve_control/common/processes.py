@@ -1,4 +1,4 @@
-"""Child processes: started, awaited until they answer, and stopped; none outlives its starter."""
+"""Child processes: start them, wait until they answer, stop them. None outlives its starter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 
 from modelserve.core.errors import ServeError
 from modelserve_control.common.errors import NoCheckout
+from modelserve_control.common.services.polling import poll
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SOURCES = Path(__file__).resolve().parents[3]
@@ -24,20 +24,17 @@ GRACE = 10.0  # seconds from SIGTERM to SIGKILL, as on Cloud Run
 POLL = 0.02  # seconds
 TAIL = 30  # log lines in an error
 
-# A proxy of the environment knows nothing about addresses of this machine.
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
 Probe = Callable[[], bool]
 
 
 class ProcessFailed(ServeError):
-    """A process ended, or did not answer in time; the message ends with what it last wrote."""
+    """A process ended, or did not answer in time. The message ends with its last log lines."""
 
     code = "PROCESS_FAILED"
 
 
 class Child:
-    """A running process. What it writes goes to the file `log`."""
+    """A running process. Its output goes to the file `log`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self.name = name
@@ -55,22 +52,21 @@ class Child:
         return self._process.poll()
 
     def wait_until(self, ready: Probe, seconds: float = 60.0) -> None:
-        """Return as soon as `ready` says so. Raise `ProcessFailed` when the process ends or the time is over first."""
-        end = time.monotonic() + seconds
-        while not ready():
+        """Raises `ProcessFailed` when the process ends or the time is over before `ready` is true."""
+        for _ in poll(seconds, POLL):
+            if ready():
+                return
             self.check()
-            if time.monotonic() > end:
-                raise ProcessFailed(f"{self.name} did not answer within {seconds:g} s. {self.tail()}")
-            time.sleep(POLL)
+        raise ProcessFailed(f"{self.name} did not answer within {seconds:g} s. {self.tail()}")
 
     def check(self) -> None:
-        """Raise `ProcessFailed` if it has ended, and end what it left."""
+        """Raises `ProcessFailed` if it has ended, and kills the processes it left behind."""
         if self.returncode is not None:
             self.kill()
             raise ProcessFailed(f"{self.name} ended with status {self.returncode}. {self.tail()}")
 
     def first_line(self) -> str:
-        """What it wrote up to the first line end, or nothing yet."""
+        """Empty until the first line is complete."""
         line, end, _ = self.log.read_text(errors="replace").partition("\n")
         return line if end else ""
 
@@ -83,7 +79,7 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """The whole process group: a server's workers would live on without it. Only once: then its id is free."""
+        """Kills the whole process group, because a server's workers outlive it. Only once: afterwards the id may be reused."""
         if self._group_ended:
             return
         self._group_ended = True
@@ -103,25 +99,25 @@ def checkout() -> Path:
     """The root of the source tree. Raises NoCheckout where only the package is installed."""
     if not (SOURCES / "functions").is_dir():
         raise NoCheckout(
-            "This command works on the source tree of modelserve, and it runs from an installed package: run it in a "
+            "This command needs the source tree of modelserve, but runs from an installed package: run it in a "
             "checkout, after scripts/setup, as .venv/bin/modelserve."
         )
     return SOURCES
 
 
 def launcher() -> list[str]:
-    """Words before a command that make it end with this process."""
+    """A prefix that makes a command end with this process."""
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """The command of a module of this environment. -P: a json.py where the user stands is no module of ours."""
+    """The command that runs a module. -P: a json.py in the current directory must not shadow the standard library's."""
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def start(name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> Child:
-    """Start `command` with exactly `environ` (default: this process's). Call it on a thread that lives as long as the
-    child may, because the kernel ties the child to the thread."""
+    """`environ` replaces this process's environment. Call it on a thread that outlives the child, because the kernel ties
+    the child to the thread."""
     with log.open("wb") as output:
         # No preexec_fn: it would run Python, and gRPC's fork handlers, in a copy of a process with many threads.
         process = subprocess.Popen(
@@ -136,7 +132,7 @@ def start(name: str, command: Sequence[str], log: Path, environ: Mapping[str, st
 
 
 def stop(children: Iterable[Child], grace: float = GRACE) -> None:
-    """SIGTERM to all at once, SIGKILL to whichever still runs `grace` seconds later. Stopping twice is fine."""
+    """Sends SIGTERM to all, and SIGKILL to those that still run `grace` seconds later. Can be called again."""
     children = list(children)
     for child in children:
         child.terminate()
@@ -147,10 +143,10 @@ def stop(children: Iterable[Child], grace: float = GRACE) -> None:
 
 
 @contextmanager
-def running(
+def run_child(
     name: str, command: Sequence[str], log: Path, ready: Probe, environ: Mapping[str, str] | None = None
 ) -> Iterator[Child]:
-    """A child that answers, stopped at the end."""
+    """A child that is ready, and is stopped at the end."""
     child = start(name, command, log, environ)
     try:
         child.wait_until(ready)
@@ -160,13 +156,13 @@ def running(
 
 
 def with_sources(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` for a Python of ours, which must find these packages also where they are not installed."""
+    """`environ` in which Python finds these packages even where they are not installed."""
     path = os.pathsep.join([str(SOURCES / "scripts"), str(SOURCES / "functions")])
-    return {**environ, **direct(environ), "PYTHONPATH": path}
+    return {**environ, **without_proxy(environ), "PYTHONPATH": path}
 
 
-def direct(environ: Mapping[str, str]) -> dict[str, str]:
-    """What keeps Google's clients from asking a proxy of `environ` for addresses of this machine."""
+def without_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that keep clients from using a proxy of `environ` for addresses of this machine."""
     given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     hosts = [host for host in given.split(",") if host]
     names = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
@@ -179,7 +175,7 @@ def _kill_group(leader: int) -> None:
 
 
 class Commands:
-    """Programs that run to their end, on any threads. Leaving ends those that still run, with all that they started."""
+    """Runs programs to their end, on any threads. Leaving the block kills those that still run, with their children."""
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[str]] = []
@@ -202,19 +198,17 @@ class Commands:
         return process.returncode, out, err
 
 
-# --- is it ready? ---
+# --- readiness ---
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on. On Linux nobody else is given it as long as this process lives.
-
-    A server may take seconds to listen, and meanwhile others ask for a free port, too.
-    """
+    """A port of 127.0.0.1 that nobody listens on. On Linux it stays reserved while this process lives, because a server
+    may take seconds to listen while others ask for a free port."""
     keeper = socket.socket()
     keeper.bind(("127.0.0.1", 0))
     port: int = keeper.getsockname()[1]
     if sys.platform == "linux":
-        # The server binds it once more: while nobody listens the kernel lets all who say this share a port that was asked for.
+        # The server binds the port again: while nobody listens, sockets with SO_REUSEADDR may share it.
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         keeper.detach()
     else:
@@ -222,8 +216,8 @@ def free_port() -> int:
     return port
 
 
-def listening(host: str) -> Probe:
-    """`host` is `address:port`."""
+def port_probe(host: str) -> Probe:
+    """Whether something listens at `host`, which is `address:port`."""
     address, _, port = host.rpartition(":")
 
     def probe() -> bool:
@@ -236,14 +230,17 @@ def listening(host: str) -> Probe:
     return probe
 
 
-def answering(url: str) -> Probe:
-    """GET gives 200."""
+def http_probe(url: str) -> Probe:
+    """Whether GET `url` gives 200."""
+    from modelserve_control.common.errors import ServiceUnreachable
+    from modelserve_control.common.services.client import ServiceClient  # httpx takes 0.1 s to import
+
+    client = ServiceClient(url, timeout=2.0, keep_alive=False)
 
     def probe() -> bool:
         try:
-            with OPENER.open(url, timeout=2) as response:
-                return int(response.status) == 200
-        except (urllib.error.URLError, OSError):
+            return client.get("").status_code == HTTPStatus.OK
+        except ServiceUnreachable:
             return False
 
     return probe

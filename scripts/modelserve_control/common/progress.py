@@ -1,4 +1,4 @@
-"""What happens, told on stderr: a bar on a terminal, plain lines elsewhere, so that stdout holds only the result."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ Advance = Callable[[int], object]
 
 
 class Progress(Protocol):
-    def say(self, text: str) -> None:
-        """One step of the way, for a person."""
-        ...
+    def say(self, text: str) -> None: ...
 
     @contextmanager
     def upload(self, total: int) -> Iterator[Advance]:
-        """Call what comes back with the bytes that went since the last call; negative when they go again."""
+        """Yields a function to call with the bytes sent since the last call; negative when they are sent again."""
         ...
 
     @contextmanager
     def rows(self, total: int) -> Iterator[Advance]:
-        """Call what comes back with the rows that were judged since the last call."""
+        """Yields a function to call with the rows scored since the last call."""
         ...
 
 
 class Lines:
-    """For a log: one line at each fifth of the way."""
+    """For a log: one line for each fifth."""
 
     STEPS = 5
 
@@ -43,17 +41,17 @@ class Lines:
 
     @contextmanager
     def rows(self, total: int) -> Iterator[Advance]:
-        yield self._fifths(total, "judged {:,} of {:,} rows")
+        yield self._fifths(total, "scored {:,} of {:,} rows")
 
     def _fifths(self, total: int, text: str) -> Advance:
-        done = said = 0
+        done = last_step = 0
 
         def advance(size: int) -> None:
-            nonlocal done, said
+            nonlocal done, last_step
             done += size
             step = done * self.STEPS // max(total, 1)
-            if step > said:
-                said = step
+            if step > last_step:
+                last_step = step
                 self.say(text.format(min(done, total), total))
 
         return advance

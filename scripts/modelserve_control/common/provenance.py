@@ -1,4 +1,4 @@
-"""Where a version came from: recorded in its manifest, and in the alias that names it."""
+"""Who made something, when, and from which commit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 
 def who() -> str:
-    """The account that gcloud was told to use, else user@host."""
+    """The account that gcloud uses, else user@host."""
     account = os.environ.get("CLOUDSDK_CORE_ACCOUNT")
     if account:
         return account
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name
+    except (KeyError, OSError):  # a container's user may have no name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
 
@@ -30,7 +30,7 @@ def now() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the current directory's checkout, with a plus when files differ from it."""
+    """The commit of the checkout in the current directory, with a plus when files differ from it."""
     try:
         head = git("rev-parse", "HEAD")
         return head + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")

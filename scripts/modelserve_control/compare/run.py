@@ -1,4 +1,4 @@
-"""Both sides score the file chunk by chunk, in turn; what they answer is paired, counted and judged."""
+"""`modelserve compare`: both sides score the file chunk by chunk; their answers are paired, counted and checked."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from typing import Any
 
 import msgspec
 
-from modelserve.core.errors import BadSetting
 from modelserve.payloads.predictions import encode
 from modelserve_control.batch import table_files
 from modelserve_control.common.progress import Progress
 from modelserve_control.compare.report import markdown, page
-from modelserve_control.compare.sides import sides
-from modelserve_control.compare.sides.wire import Job
+from modelserve_control.compare.sides.sides import resolve_subject, start_side
+from modelserve_control.compare.sides.wire import Begin
 from modelserve_control.compare.stats import thresholds
-from modelserve_control.compare.stats.counting import counted
+from modelserve_control.compare.stats.counting import count_rows
 from modelserve_control.compare.stats.segments import Segments
-from modelserve_control.compare.stats.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to compare, and how. `a` and `b`: see `sides.job`. `by` names a column of the data."""
+class CompareOptions:
+    """`a` and `b`: see `resolve_subject`. `by` names a column of the data."""
 
     name: str | None
     a: str
@@ -44,52 +42,51 @@ class Order:
     token_command: str | None = None
 
 
-def compare(order: Order, progress: Progress) -> dict[str, Any]:
-    """The document of a comparison as JSON values: see docs/compare.md. `within` is None without thresholds.
+def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
+    """The comparison as JSON values: see docs/compare.md. `within` is None without thresholds.
 
     Raises ServeError when the two cannot be compared; then no report is written.
     """
-    limits = limits_of(order.thresholds, order.by)
-    table_files.check_source(order.data)
-    jobs = [sides.job(order.name, subject, order.store) for subject in (order.a, order.b)]
-    # What was begun is removed on the way out, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    limits = thresholds.read(options.thresholds, options.by)
+    table_files.check_source(options.data)
+    subjects = [resolve_subject(options.name, subject, options.store) for subject in (options.a, options.b)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # removes temporary files, as Ctrl-C does
     with (
-        reports(order, progress) as files,
-        table_files.fetched(order.data, progress) as source,
-        sides.started("A") as a,
-        sides.started("B") as b,
+        create_reports(options, progress) as reports,
+        table_files.fetch(options.data, progress) as source,
+        start_side("A") as a,
+        start_side("B") as b,
     ):
-        segments = Segments(source, order.by, order.batch_rows)
-        for side, (address, service) in zip((a, b), jobs, strict=True):
-            side.begin(
-                Job(address, str(source), order.batch_rows, order.method, order.trust, order.token_command, service)
+        segments = Segments(source, options.by, options.batch_rows)
+        for side, (address, is_service) in zip((a, b), subjects, strict=True):
+            side.channel.send(
+                Begin(
+                    address,
+                    str(source),
+                    options.batch_rows,
+                    options.method,
+                    options.trust,
+                    options.token_command,
+                    is_service,
+                )
             )
-        known = a.described(), b.described()
-        result = counted(known, (a, b), segments, order.method, progress)
-        found = thresholds.breaches(limits, result) if limits else []
-        result |= {"breaches": found, "within": not found if limits else None}
-        for path, render in files:
+        descriptions = a.receive_description(), b.receive_description()
+        result = count_rows(descriptions, (a, b), segments, options.method, progress)
+        breaches = thresholds.find_breaches(limits, result) if limits else []
+        result |= {"breaches": breaches, "within": not breaches if limits else None}
+        for path, render in reports:
             path.write_text(render(result), encoding="utf-8")
-    legal: dict[str, Any] = msgspec.json.decode(encode(result))
-    return legal
-
-
-def limits_of(path: Path | None, by: str | None) -> Thresholds | None:
-    """Raises BadSetting."""
-    limits = thresholds.read(path)
-    if limits and limits.segments and by is None:
-        raise BadSetting("The thresholds have limits of segments: say with --by which column makes them.")
-    return limits
+    values: dict[str, Any] = msgspec.json.decode(encode(result))
+    return values
 
 
 @contextmanager
-def reports(order: Order, progress: Progress) -> Iterator[list[tuple[Path, Any]]]:
-    """Where to write each report that is wanted, and what writes it: there when the block ends well, and else not."""
-    wanted = [(address, render) for address, render in ((order.markdown, markdown.render), (order.html, page.render))]
+def create_reports(options: CompareOptions, progress: Progress) -> Iterator[list[tuple[Path, Any]]]:
+    """The path and the renderer of each report. The files exist only if the block ends without an error."""
+    renderers = ((options.markdown, markdown.render), (options.html, page.render))
     with ExitStack() as stack:
         yield [
-            (stack.enter_context(table_files.created(address, order.overwrite, progress)), render)
-            for address, render in wanted
+            (stack.enter_context(table_files.create(address, options.overwrite, progress)), render)
+            for address, render in renderers
             if address is not None
         ]

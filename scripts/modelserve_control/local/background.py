@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from typing import Any
 from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.processes import Child, ProcessFailed
+from modelserve_control.common.services.polling import poll
 
 START_SECONDS = 120.0  # two functions import in a few, on a busy machine in many
 STOP_SECONDS = 3 * processes.GRACE  # functions, then Pub/Sub, then storage
@@ -108,12 +108,10 @@ def stop() -> dict[str, Any]:
 
 
 def _await_lock() -> int:
-    end = time.monotonic() + STOP_SECONDS
-    while (lock := _try_lock()) is None:
-        if time.monotonic() > end:
-            raise ProcessFailed(f"The local stack did not stop within {STOP_SECONDS:g} s; see {directory() / 'log'}.")
-        time.sleep(processes.POLL)
-    return lock
+    for _ in poll(STOP_SECONDS, processes.POLL):
+        if (lock := _try_lock()) is not None:
+            return lock
+    raise ProcessFailed(f"The local stack did not stop within {STOP_SECONDS:g} s; see {directory() / 'log'}.")
 
 
 def _try_lock() -> int | None:

@@ -9,8 +9,6 @@ import signal
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -23,6 +21,8 @@ import click
 from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.processes import Commands
+from modelserve_control.common.services.client import ServiceClient
+from modelserve_control.common.services.polling import poll
 from modelserve_control.local import background
 
 # Modules that import Google's clients are imported where they are used: that takes a second, and Ctrl-C during the imports
@@ -114,17 +114,14 @@ def client_environ(addresses: Mapping[str, Any]) -> dict[str, str]:
         "PUBSUB_EMULATOR_HOST": addresses["pubsub"],
         "GOOGLE_CLOUD_PROJECT": addresses["project"],
         "NO_GCE_CHECK": "true",
-        **processes.direct(os.environ),
+        **processes.without_proxy(os.environ),
     }
 
 
 def wait_until_active(url: str) -> None:
-    ready = processes.answering(f"{url}/health/ready")
-    end = time.monotonic() + 120
-    while not ready():
-        if time.monotonic() > end:
-            raise click.ClickException(f"{url} has no active model after two minutes.")
-        time.sleep(0.1)
+    ready = processes.http_probe(f"{url}/health/ready")
+    if not any(ready() for _ in poll(120.0, 0.1)):
+        raise click.ClickException(f"{url} has no active model after two minutes.")
 
 
 @contextmanager
@@ -141,8 +138,8 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as directory:
         command = processes.module("functions_framework")
-        ready = processes.answering(f"{url}/health/ready")
-        with processes.running("the flight function", command, Path(directory) / "log", ready, environ):
+        ready = processes.http_probe(f"{url}/health/ready")
+        with processes.run_child("the flight function", command, Path(directory) / "log", ready, environ):
             yield url
 
 
@@ -151,13 +148,9 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
 
 def call(url: str, value: Any = None) -> tuple[int, Any]:
     """Status and decoded body; a GET without a value."""
-    data = None if value is None else json.dumps(value).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310 - our own address
-    try:
-        with processes.OPENER.open(request, timeout=60) as answer:
-            return int(answer.status), json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+    with ServiceClient(url) as client:
+        response = client.get("") if value is None else client.post("", json.dumps(value).encode())
+    return response.status_code, response.json()
 
 
 class Events:
@@ -213,7 +206,7 @@ def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> No
 def main(keep: bool) -> None:
     """Train, publish, serve and score on this machine. Needs no cloud account."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    os.environ.update(processes.direct(os.environ))
+    os.environ.update(processes.without_proxy(os.environ))
     try:
         run(keep)
     except ServeError as error:

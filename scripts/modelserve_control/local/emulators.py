@@ -34,8 +34,8 @@ def storage(directory: Path) -> Iterator[str]:
         # Upload sessions must lead to this address, not to storage.googleapis.com.
         "-public-host", host, "-external-url", url, "-log-level", "error",
     ]  # fmt: skip
-    ready = processes.answering(f"{url}/storage/v1/b?project=ready")
-    with processes.running("the storage server", command, directory / "storage.log", ready):
+    ready = processes.http_probe(f"{url}/storage/v1/b?project=ready")
+    with processes.run_child("the storage server", command, directory / "storage.log", ready):
         yield url
 
 
@@ -71,8 +71,8 @@ def official_pubsub(directory: Path) -> Iterator[str]:
     host = f"127.0.0.1:{processes.free_port()}"
     # The emulator's launcher is a shell script that runs this command; without it there is one process to stop.
     command = [*official_command(), "--host=127.0.0.1", f"--port={host.rpartition(':')[2]}"]
-    ready = processes.listening(host)
-    with processes.running("Google's Pub/Sub emulator", command, directory / "pubsub-official.log", ready):
+    ready = processes.port_probe(host)
+    with processes.run_child("Google's Pub/Sub emulator", command, directory / "pubsub-official.log", ready):
         yield host
 
 

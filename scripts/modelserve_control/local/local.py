@@ -13,7 +13,7 @@ import click
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve.store.names import locations
 from modelserve_control.common import processes
-from modelserve_control.common.output import answers, refuse
+from modelserve_control.common.output import prints_result, refuse
 from modelserve_control.registry import version_ref
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _format_stop(result: Mapping[str, Any]) -> str:
 @click.group()
 def local() -> None:
     """Storage, Pub/Sub and both functions on this machine."""
-    os.environ.update(processes.direct(os.environ))
+    os.environ.update(processes.without_proxy(os.environ))
 
 
 @local.command()
@@ -65,7 +65,7 @@ def up(keep: bool, as_json: bool, **given: Any) -> None:
 
 
 @local.command()
-@answers(_format_stop)
+@prints_result(_format_stop)
 def down() -> Any:
     """Stop the stack that `local up --keep` started."""
     from modelserve_control.local import background

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import Any
 
 import grpc
@@ -18,11 +15,11 @@ from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from modelserve.core.errors import StoreUnavailable
-from modelserve_control.common import processes
+from modelserve.core.errors import BadSetting, StoreUnavailable
+from modelserve_control.common.errors import ServiceUnreachable
+from modelserve_control.common.services.client import ServiceClient
 
 TIMEOUT_SECONDS = 10.0  # the server is on this machine
-JSON = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -98,21 +95,16 @@ def make_bucket(url: str, names: Names) -> None:
     """Does nothing when it exists. `url` is the storage server's. Raises `StoreUnavailable` at once when nothing answers,
     for which Google's client would need two minutes.
     """
-    data = json.dumps({"name": names.bucket}).encode()
     try:
-        request = urllib.request.Request(f"{url}/storage/v1/b?project={names.project}", data, JSON)  # noqa: S310 - http, of an emulator
-        with processes.OPENER.open(request, timeout=TIMEOUT_SECONDS):
-            return
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code != HTTPStatus.CONFLICT:
-                raise StoreUnavailable(
-                    f"The storage server at {url} made no bucket: it answered {error.code}."
-                ) from None
-    except (OSError, HTTPException, ValueError):
+        with ServiceClient(url, timeout=TIMEOUT_SECONDS) as client:
+            path = f"/storage/v1/b?project={names.project}"
+            status = client.post(path, json.dumps({"name": names.bucket}).encode()).status_code
+    except (ServiceUnreachable, BadSetting):
         raise StoreUnavailable(
             f"The storage server at {url} does not answer: start it, or unset STORAGE_EMULATOR_HOST."
         ) from None
+    if status not in (HTTPStatus.OK, HTTPStatus.CONFLICT):
+        raise StoreUnavailable(f"The storage server at {url} made no bucket: it answered {status}.")
 
 
 def make_topics(host: str, names: Names) -> None:

@@ -115,7 +115,7 @@ class Stack:
             "GOOGLE_CLOUD_PROJECT": self.names.project,
             # Without credentials Google's clients would ask for the metadata server of Google's machines.
             "NO_GCE_CHECK": "true",
-            **processes.direct(self.options.environ),
+            **processes.without_proxy(self.options.environ),
         }
 
     @property
@@ -152,7 +152,7 @@ class Stack:
 
     def wait_until_active(self, target: str, seconds: float = 120.0) -> None:
         """Raises `ProcessFailed` with its last lines when the function does not get an active model."""
-        self.function(target).wait_until(processes.answering(f"{self._urls[target]}/health/ready"), seconds)
+        self.function(target).wait_until(processes.http_probe(f"{self._urls[target]}/health/ready"), seconds)
 
     def restart(self, target: str, environ: Mapping[str, str] | None = None) -> None:
         """Stop a function as Cloud Run does, and start it at the same address with `environ` added."""
@@ -231,7 +231,7 @@ class Stack:
         return processes.module("functions_framework"), environ
 
     def _wait_live(self, target: str) -> None:
-        self._functions[target].wait_until(processes.answering(f"{self._urls[target]}/health/live"))
+        self._functions[target].wait_until(processes.http_probe(f"{self._urls[target]}/health/live"))
 
     def _stop_functions(self) -> None:
         """Before Pub/Sub and storage, to which they still write."""

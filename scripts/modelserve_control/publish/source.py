@@ -67,11 +67,11 @@ def fetch_from_store(source: str, scratch: Path) -> Path:
 
 def fetch_from_mlflow(source: str, target: Path) -> Path:
     refuse_without_tracking(source)
-    from modelserve_control.common.mlflow_logging import mlflow, silent
+    from modelserve_control.common.mlflow_logging import mlflow, silence
 
     target.mkdir()
     try:
-        with silent():
+        with silence():
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(target)))
     # MLflow passes on the exceptions of its many clients.
     except Exception as error:

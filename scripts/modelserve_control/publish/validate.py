@@ -214,9 +214,9 @@ def infer_signature(directory: Path, data: Path | None) -> Signature:
 
 
 def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
-    from modelserve_control.common.mlflow_logging import mlflow, silent
+    from modelserve_control.common.mlflow_logging import mlflow, silence
 
-    with silent():
+    with silence():
         import mlflow.pyfunc
         import pandas as pd
         from mlflow.models import Model

@@ -83,7 +83,7 @@ def test_thresholds_decide_the_exit_status(flipping: Planted, tmp_path: Path) ->
         (None, "prediction", 4 / 2_500),
         ("east", "prediction", 2 / 833),
     ]
-    assert "B is beyond the thresholds." in report.read_text()
+    assert "B exceeds the thresholds." in report.read_text()
     said = flipping.command("compare", "planted", *words[:-2], code=1)
     assert "prediction, max_flip_ratio: 0.0016, allowed 0.0012" in said.out
 

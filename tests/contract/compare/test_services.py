@@ -124,5 +124,5 @@ def test_a_service_that_cannot_be_compared_is_told(
 def test_nobody_at_an_address_is_told(planted: Planted) -> None:
     nobody = "http://127.0.0.1:9"
     said = planted.command("compare", nobody, nobody, "--data", planted.rows(3), code=2).err
-    assert "does not answer: ConnectError" in said
+    assert "gives no answer (ConnectError)" in said
     assert "Traceback" not in said

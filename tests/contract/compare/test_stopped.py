@@ -76,7 +76,7 @@ def peaks(command: CommandLine, words: Sequence[object], rows: int) -> list[int]
     the command was done before it could be stopped."""
     with command.started(*words) as running:
         assert running.stderr is not None
-        assert f"judged {rows:,} of {rows:,} rows\n" in running.stderr
+        assert f"scored {rows:,} of {rows:,} rows\n" in running.stderr
         running.send_signal(signal.SIGSTOP)
         found = [peak(process.pid) for process in psutil.Process(running.pid).children()]
         return [peak(running.pid), *found] if len(found) == 2 and all(found) else []

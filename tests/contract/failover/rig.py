@@ -9,8 +9,8 @@ from typing import Any
 
 from command_line import CommandLine
 from contract.failover.compute import PROJECT, Compute
-from modelserve_control.common.identity import Identity, of_account_or_person
 from modelserve_control.common.progress import Lines
+from modelserve_control.common.services.identity import Identity, service_account_or_user
 from modelserve_control.deploy.failover.balancer import Balancer
 from modelserve_control.deploy.failover.sides import Side
 from modelserve_control.deploy.failover.switch import Sides, SwitchOptions, status, switch
@@ -30,7 +30,7 @@ class Rig:
         return Balancer(PROJECT, "modelserve", self.compute.url)
 
     def sides(self, balancer: Balancer) -> Sides:
-        identity = Identity(of_account_or_person, self.functions_url)
+        identity = Identity(service_account_or_user, self.functions_url)
         added = balancer.added_headers("modelserve-gateway")
         return {
             "functions": Side("functions", self.functions_url, identity, {}, self.request),

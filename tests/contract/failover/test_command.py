@@ -153,7 +153,11 @@ def test_without_a_gateway_address_the_load_balancers_is_taken(rig: Rig, compute
         first = other.submit(first_byte, gateway)
         found = replace(rig.command, environment=environment).json("failover", "--status")
         assert first.result() == TLS_HANDSHAKE
-    assert found["sides"]["gke"] == {"ready": False, "reason": "GET /health/ready: no answer", "model": None}
+    assert found["sides"]["gke"] == {
+        "ready": False,
+        "reason": "GET /health/ready: no answer (ConnectError)",
+        "model": None,
+    }
 
 
 def first_byte(listener: socket.socket) -> bytes:

@@ -30,7 +30,7 @@ def unmoved(rig: Rig, compute: Compute) -> Iterator[Rig]:
         (NOT_READY, "gke is not ready: GET /health/ready gave 503 MODEL_NOT_READY: No version is active."),
         (FORBIDDEN, "gke is not ready: GET /health/ready gave 403."),
         ((302, "/metadata"), "gke is not ready: GET /health/ready gave 302."),
-        (GONE, "gke is not ready: GET /health/ready: no answer."),
+        (GONE, "gke is not ready: GET /health/ready: no answer (RemoteProtocolError)."),
     ],
 )
 def test_a_side_that_is_not_ready(unmoved: Rig, gke_side: Scripted, health: Answer, said: str) -> None:

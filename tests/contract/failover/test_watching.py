@@ -7,7 +7,7 @@ import pytest
 from contract.failover.compute import Compute
 from contract.failover.rig import Rig
 from contract.failover.scripted import GONE, GOOD, NOT_READY, Scripted
-from modelserve_control.deploy.failover import watch
+from modelserve_control.common.services import polling
 from modelserve_control.deploy.failover.errors import SideFailed
 from virtual_time import VirtualTime
 
@@ -37,10 +37,10 @@ def test_errors_of_the_model_count_too(rig: Rig, compute: Compute, gke_side: Scr
 def test_a_lost_answer_or_two_move_nothing(
     rig: Rig, compute: Compute, gke_side: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "time", VirtualTime())
+    monkeypatch.setattr(polling, "time", VirtualTime())
     gke_side.later = [GOOD, GONE, GOOD, GONE]  # the first is the check before
     found = rig.move("gke", 100, watch=4.5)
-    assert (found["probes"], found["failed"]) == (5, 2)
+    assert (found["probes"], found["failed"]) == (6, 2)
     assert compute.weights() == (0, 1000)
 
 

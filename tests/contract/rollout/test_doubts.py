@@ -17,7 +17,7 @@ SMOKE: dict[str, tuple[Revision, tuple[object, ...], str]] = {
     "never ready": (Revision(health=503), ("--ready", "0.2"), "was not ready after 0.2 s"),
     "another version": (Revision(version="6"), ("--model-version", "7"), "serves version 6 of the model instead of 7"),
     "another model": (Revision(model="flights"), ("--model", "churn"), "serves the model flights instead of churn"),
-    "another answer": (Revision(prediction=0.4), (), "the answer.prediction is 0.4 instead of 0.5"),
+    "another answer": (Revision(prediction=0.4), (), "the answer at /prediction is 0.4 instead of 0.5"),
     # The first answer is not timed, and of the forty that are, three lie at and beyond the 95th percentile.
     "slow": (Revision(seconds=0.6, slow=4), ("--max-latency-factor", "2"), "allowed is 2 times that"),
     "failed": (Revision(failed="The container did not listen on PORT."), (), "did not listen on PORT"),
@@ -113,7 +113,7 @@ def test_a_token_that_is_refused(rollout: Rollout) -> None:
 def test_traffic_that_cannot_be_put_back_is_told_of_and_is_put_back_by_abort(rollout: Rollout) -> None:
     rollout.cloud.next["churn-predict"] = Revision(fails_from=25)
     rollout.cloud.fault("PATCH", "churn-predict", skip=4, status=403)
-    assert "could not be put back, so say --abort" in rollout.refused("CLOUD_FAILED")
+    assert "could not be put back, use --abort" in rollout.refused("CLOUD_FAILED")
     assert rollout.predict.shares() == {OLD: 75, "churn-predict-00002-abc": 25}
     rollout("--abort")
     assert back(rollout, "With 25 %")[-2:] == ["aborting", "back"]
@@ -127,7 +127,7 @@ def test_the_traffic_goes_back_also_without_the_store(rollout: Rollout, tmp_path
         away = record.rename(tmp_path / "away.json")
         record.symlink_to(away)  # which the store does not follow, so it cannot be used
         fault.release.set()
-        assert "say --abort when the store answers" in finish(process, code=1).err
+        assert "use --abort when the store answers" in finish(process, code=1).err
     assert rollout.predict.shares() == {OLD: 100}
     away.replace(record)
     rollout("--abort")

@@ -22,7 +22,7 @@ from models.library import Library
 from modelserve_control.common.errors import NothingShadowed
 from modelserve_control.common.progress import Lines
 from modelserve_control.deploy.release import shadow as release_shadow
-from modelserve_control.deploy.release.run import Order
+from modelserve_control.deploy.release.options import ReleaseOptions
 from modelserve_control.deploy.release.run import release as release_version
 from modelserve_control.registry import catalog
 from serving import release
@@ -63,14 +63,14 @@ class Shadowing:
 
     def ended(self) -> dict[str, Any]:
         """The record of a release whose time is up as soon as it has heard what waits, and not a minute later."""
-        order = Order(
+        options = ReleaseOptions(
             "churn", "2", str(self.store), str(self.directory / "rows.jsonl"), self.directory / "thresholds.yaml",
             shadow=1.0, shadow_subscription=self.subscription, shadow_answers=LEAST,
         )  # fmt: skip
         with pytest.MonkeyPatch.context() as changed, catalog.open_store(str(self.store)) as objects:
-            changed.setattr(release_shadow, "LAST", 0.0)
+            changed.setattr(release_shadow, "LAST_SUMMARY", 0.0)
             changed.setenv("PUBSUB_EMULATOR_HOST", self.topics.host)
-            return release_version(objects, order, Lines())
+            return release_version(objects, options, Lines())
 
     def end(self, running: subprocess.Popen[str], code: int) -> Any:
         return json.loads(finish(running, code).out)
@@ -159,7 +159,7 @@ def test_a_version_whose_labels_flip_for_callers_is_refused(shadowing: Shadowing
         refused = shadowing.end(running, code=1)
     assert refused["error_code"] == "BEYOND_THRESHOLDS"
     assert [(detail["limit"], detail["allowed"]) for detail in refused["details"]] == [("max_flip_ratio", 0.1)]
-    assert "The shadows of version 2 of churn with version 1 are beyond the thresholds." in refused["message"]
+    assert "The shadows of version 2 of churn with version 1 exceed the thresholds." in refused["message"]
     record = shadowing.record()
     assert (shadowing.alias(), record["outcome"], record["why"]) == ("1", "refused", refused["message"])
     (heard,) = record["shadow"]["heard"].values()
@@ -204,7 +204,7 @@ def test_a_subscription_that_is_not_there_ends_nothing_and_the_release_goes_on_o
     assert refused["error_code"] == "SUBSCRIPTION_UNUSABLE"
     words = shadowing.words(1)
     refused = shadowing.command.json(*words[: words.index("--shadow")], code=2)
-    assert "is shadowing: go on with --shadow" in refused["message"]
+    assert "is shadowing: resume it with --shadow" in refused["message"]
     assert (shadowing.alias(), shadowing.record()["outcome"]) == ("1", None)
 
 

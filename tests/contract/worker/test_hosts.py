@@ -131,7 +131,7 @@ def addresses(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def ready(child: Child, found: dict[str, Any]) -> None:
     for name in ("predict", "predict_event", "http", "events", "worker"):
-        child.wait_until(processes.answering(f"{found[name]}/health/ready"))
+        child.wait_until(processes.http_probe(f"{found[name]}/health/ready"))
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""A comparison as a document, for a terminal, in Markdown and as a page."""
+"""A comparison as text for a terminal, as Markdown and as an HTML page."""

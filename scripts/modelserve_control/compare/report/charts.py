@@ -1,4 +1,4 @@
-"""The report's charts: SVG that takes its colours from the page around it."""
+"""The report's charts: SVG that takes its colours from the page."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from modelserve_control.compare.report.report import Bars, Histogram, shown, visible
+from modelserve_control.compare.report.columns import format_value
+from modelserve_control.compare.report.sections import Bars, Histogram, visible
 
-WIDTH, LEFT, RIGHT = 900, 240, 100  # for the names, and for the numbers behind the longest bar
+WIDTH, LEFT, RIGHT = 900, 240, 100  # left of the bars the names, right of them the numbers
 ROW, BAR, TOP = 24, 15, 36
 TALL, FOOT = 180, 26
-NAME = 32  # characters of a name that fit beside its bar
+MAX_NAME = 32  # characters that fit beside a bar
 
 
 def svg(chart: Bars | Histogram) -> str:
@@ -24,13 +25,13 @@ def bars(chart: Bars) -> str:
     for place, (name, value) in enumerate(chart.values):
         y = TOP + ROW * place
         end = LEFT + value / top * (WIDTH - LEFT - RIGHT)
-        label = name if len(name) <= NAME else f"{name[: NAME - 3]}..."
+        label = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
         parts += [
             text(LEFT - 10, y + 12, label, "", "end"),
             f'<rect class="bar" x="{LEFT}" y="{y}" width="{end - LEFT:.1f}" height="{BAR}" rx="2"/>',
-            text(end + 6, y + 12, f"{shown(value)}{chart.unit}"),
+            text(end + 6, y + 12, f"{format_value(value)}{chart.unit}"),
         ]
-    return whole(chart.title, TOP + ROW * len(chart.values), parts)
+    return wrap(chart.title, TOP + ROW * len(chart.values), parts)
 
 
 def histogram(chart: Histogram) -> str:
@@ -43,23 +44,23 @@ def histogram(chart: Histogram) -> str:
         if count:
             tall = math.log1p(count) / most * TALL
             x = 20 + place * width
-            words = f"{shown(start)} to {shown(end)}: {count:,} row{'' if count == 1 else 's'}"
+            words = f"{format_value(start)} to {format_value(end)}: {count:,} row{'' if count == 1 else 's'}"
             parts.append(
                 f'<rect class="bar" x="{x + 1:.1f}" y="{bottom - tall:.1f}" width="{max(1.0, width - 2):.1f}" '
                 f'height="{tall:.1f}"><title>{escape(words)}</title></rect>'
             )
     parts += list(axis(low, high, bottom + 18))
-    return whole(f"{chart.title} (rows on a logarithmic axis)", bottom + FOOT, parts)
+    return wrap(f"{chart.title} (rows on a logarithmic axis)", bottom + FOOT, parts)
 
 
 def axis(low: float, high: float, y: float) -> Iterator[str]:
     for place, anchor in enumerate(("start", "middle", "middle", "middle", "end")):
         share = place / 4
-        yield text(20 + share * (WIDTH - 40), y, shown(low + share * (high - low)), "quiet", anchor)
+        yield text(20 + share * (WIDTH - 40), y, format_value(low + share * (high - low)), "quiet", anchor)
 
 
-def whole(title: str, height: float, parts: list[str]) -> str:
-    """The address below is a name and not fetched: without it an SVG copied out of the page is no image."""
+def wrap(title: str, height: float, parts: list[str]) -> str:
+    """The namespace is not fetched. Without it, an SVG copied out of the page would not be an image."""
     name = escape(visible(title))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" role="img" aria-label="{name}">'
     return "\n".join([head, text(20, 20, title), *parts, "</svg>"])

@@ -1,4 +1,4 @@
-"""The report as Markdown, in which every text of a model or of its data is only text."""
+"""The report as Markdown. Text from a model or from its data is escaped."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelserve_control.compare.report.report import Section, Table, sections, title, visible
+from modelserve_control.compare.report.columns import Table
+from modelserve_control.compare.report.sections import Section, build_sections, build_title, visible
 
-# Every ASCII punctuation mark may stand behind a backslash (https://spec.commonmark.org/0.31.2/#backslash-escapes).
+# A backslash may precede every ASCII punctuation mark (https://spec.commonmark.org/0.31.2/#backslash-escapes).
 MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 FIGURE = re.compile(r"-|-?[0-9][0-9,.]*(e[+-][0-9]+)?( %)?")
 
 
 def render(result: Mapping[str, Any]) -> str:
-    lines = [f"# {escaped(title(result))}"]
-    for section in sections(result):
+    lines = [f"# {escape(build_title(result))}"]
+    for section in build_sections(result):
         lines += section_lines(section)
     return "\n".join(lines) + "\n"
 
 
 def section_lines(section: Section) -> Iterator[str]:
-    yield from ("", f"## {escaped(section.title)}")
+    yield from ("", f"## {escape(section.title)}")
     for text in section.text:
         yield from ("", text)
     for table in section.tables:
@@ -36,10 +37,10 @@ def table_lines(table: Table) -> Iterator[str]:
 
 
 def line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(escaped, cells)) + " |"
+    return "| " + " | ".join(map(escape, cells)) + " |"
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     if FIGURE.fullmatch(text):
         return text
     return MARKS.sub(r"\\\1", visible(text))

@@ -1,15 +1,16 @@
-"""The report as one HTML file that needs nothing else and runs nothing."""
+"""The report as one HTML file that loads and runs nothing."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Any
 
 from modelserve_control.compare.report import charts
-from modelserve_control.compare.report.report import Section, Table, sections, title, visible
+from modelserve_control.compare.report.columns import Table
+from modelserve_control.compare.report.sections import Section, build_sections, build_title, visible
 
-# Even a text that got past `escape` could load and run nothing.
+# Even text that got past `escape` could load and run nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 :root { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --bar: #0969da }
@@ -27,8 +28,8 @@ svg .bar { fill: var(--bar) } svg .line { stroke: var(--line) }
 
 
 def render(result: Mapping[str, Any]) -> str:
-    heading = escaped(title(result))
-    parts = [part for section in sections(result) for part in section_parts(section)]
+    heading = escape(build_title(result))
+    parts = [part for section in build_sections(result) for part in section_parts(section)]
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -42,17 +43,17 @@ def render(result: Mapping[str, Any]) -> str:
 
 
 def section_parts(section: Section) -> Iterator[str]:
-    yield f"<h2>{escaped(section.title)}</h2>"
-    yield from (f"<p>{escaped(text)}</p>" for text in section.text)
+    yield f"<h2>{escape(section.title)}</h2>"
+    yield from (f"<p>{escape(text)}</p>" for text in section.text)
     yield from map(table_html, section.tables)
     yield from map(charts.svg, section.charts)
 
 
 def table_html(table: Table) -> str:
-    head = "".join(f"<th>{escaped(cell)}</th>" for cell in table.head)
-    rows = ["<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in table.rows]
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+    rows = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows]
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def escaped(text: str) -> str:
-    return escape(visible(text))
+def escape(text: str) -> str:
+    return html.escape(visible(text))

@@ -1,4 +1,4 @@
-"""A running service as one side: its rows go to POST /predict, as many at a time as it takes."""
+"""A running service as one side: its rows go to POST /predict, as many at a time as it accepts."""
 
 from __future__ import annotations
 
@@ -8,57 +8,58 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
-import httpx
-import msgspec
+from httpx import Response
 
 from modelserve.core.errors import ModelFailed, UnknownMethod
 from modelserve.models.scoring import RowResult
 from modelserve.payloads.predictions import encode, jsonable
 from modelserve.schema.batch import Batch, Table
-from modelserve.schema.signature import Signature, from_mlmodel, infer
-from modelserve_control.batch.row_results import part, reasons
+from modelserve.schema.signature import from_mlmodel, infer
+from modelserve_control.batch.row_results import join_reasons, slice_batch
 from modelserve_control.common.errors import ServiceUnusable
-from modelserve_control.common.identity import Identity, chosen, of_nobody
+from modelserve_control.common.services.client import UNAUTHORIZED, ServiceClient, decode, model_of
+from modelserve_control.common.services.identity import Identity, anonymous, token_source
 from modelserve_control.compare.sides.subject import Subject
 
-TIMEOUT_SECONDS: Final = 60.0
-# A service that starts, or has enough to do, says when to come again.
-TRIES, LONGEST_WAIT = 8, 10.0
-SMALLER: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT)
-LATER: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+ATTEMPTS: Final = 8  # of a service that starts, or is busy
+NEEDED: Final = ("name", "version", "runtime", "classes", "signature", "presentation", "predict_methods")
+TOO_MANY: Final = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.GATEWAY_TIMEOUT)
 
 
-class TooMany(Exception):
-    """Fewer rows may do."""
+class TooManyRows(Exception):
+    """A request with fewer rows may succeed."""
 
 
 @contextmanager
-def opened(url: str, token_command: str | None, method: str | None) -> Iterator[Service]:
-    with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as client:
-        yield Service(client, Identity(chosen(token_command, of_nobody), url), method)
+def connect(url: str, token_command: str | None, method: str | None) -> Iterator[Service]:
+    identity = Identity(token_source(token_command, anonymous), url)
+    with ServiceClient(url, identity, attempts=ATTEMPTS) as client:
+        yield Service(client, method)
 
 
 class Service(Subject):
-    """The same rows are refused as by the service itself, because its signature judges them here first: a request with
-    one bad cell is refused as a whole."""
+    """Its rows are first checked here, with its own signature, because a service refuses a request with one bad cell as a
+    whole."""
 
-    def __init__(self, client: httpx.Client, identity: Identity, method: str | None) -> None:
+    def __init__(self, client: ServiceClient, method: str | None) -> None:
         self.client = client
-        self.identity = identity
         self.method = method
-        self.known = self.described()
-        self.signature = from_mlmodel(self.known["signature"])
-        self.most = 1_000_000
+        self.metadata = self.read_metadata()
+        self.signature = from_mlmodel(self.metadata["signature"])
+        self.max_rows = 1_000_000
 
     def document(self) -> dict[str, Any]:
-        return self.known
+        return self.metadata
 
-    def described(self) -> dict[str, Any]:
-        answer = self.asked("GET", "/metadata")
-        found = decoded(answer)
-        needed = ("name", "version", "runtime", "classes", "signature", "presentation", "predict_methods")
-        if answer.status_code != HTTPStatus.OK or type(found) is not dict or any(name not in found for name in needed):
-            raise ServiceUnusable(f"{self.client.base_url} answers /metadata with {answer.status_code}; see its log.")
+    def read_metadata(self) -> dict[str, Any]:
+        response = self.send(None)
+        found = decode(response)
+        if (
+            response.status_code != HTTPStatus.OK
+            or type(found) is not dict
+            or any(name not in found for name in NEEDED)
+        ):
+            raise ServiceUnusable(f"{self.client.url} answers /metadata with {response.status_code}; see its log.")
         if self.method is not None and self.method not in found["predict_methods"]:
             raise UnknownMethod(self.method, found["predict_methods"])
         return found
@@ -66,100 +67,68 @@ class Service(Subject):
     def check(self, table: Table) -> Batch:
         return self.signature.check(table) if self.signature else infer(table)
 
-    def alone(self, row: Table) -> float:
-        """With the way there and back."""
-        body = encode(records(self.check(row), self.signature))
+    def time_row(self, row: Table) -> float:
+        """Including the network."""
+        body = encode(self.records(self.check(row)))
         started = time.perf_counter()
-        answer = self.asked("POST", "/predict", body)
-        if answer.status_code != HTTPStatus.OK:
+        if self.send(body).status_code != HTTPStatus.OK:
             raise ModelFailed("The service did not answer this row alone.")
         return time.perf_counter() - started
 
-    def answers(self, batch: Batch) -> list[RowResult]:
+    def predict(self, batch: Batch) -> list[RowResult]:
         found: list[RowResult] = []
         while len(found) < batch.rows:
-            rows = part(batch, len(found), min(len(found) + self.most, batch.rows))
+            rows = slice_batch(batch, len(found), min(len(found) + self.max_rows, batch.rows))
             try:
-                found += self.posted(rows)
-            except TooMany as error:
+                found += self.post(rows)
+            except TooManyRows as error:
                 if rows.rows == 1:
                     raise ModelFailed(str(error)) from error
-                self.most = rows.rows // 2
+                self.max_rows = rows.rows // 2
         return found
 
-    def posted(self, batch: Batch) -> list[dict[str, Any]]:
-        answer = self.asked("POST", "/predict", encode(records(batch, self.signature)))
-        found = decoded(answer)
-        if answer.status_code == HTTPStatus.OK:
+    def post(self, batch: Batch) -> list[dict[str, Any]]:
+        response = self.send(encode(self.records(batch)))
+        found = decode(response)
+        if response.status_code == HTTPStatus.OK:
             if type(found) is not list or len(found) != batch.rows or any(type(row) is not dict for row in found):
-                raise ServiceUnusable(f"{self.client.base_url} does not answer with one result per row.")
-            self.refuse_other(answer.headers.get("x-model-version"))
+                raise ServiceUnusable(f"{self.client.url} does not answer with one result per row.")
+            _, version = model_of(response)
+            if version != self.metadata["version"]:
+                raise ServiceUnusable(
+                    f"{self.client.url} activated another version meanwhile: {self.metadata['version']} before, now {version}."
+                )
             return found
-        message = message_of(found)
-        if answer.status_code in SMALLER:
-            raise TooMany(message)
-        if answer.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR) and message:
+        message = error_message(found)
+        if response.status_code in TOO_MANY:
+            raise TooManyRows(message)
+        if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR) and message:
             raise ModelFailed(message)
-        raise ServiceUnusable(f"{self.client.base_url} answers {answer.status_code}. {message}".rstrip())
+        raise ServiceUnusable(f"{self.client.url} answers {response.status_code}. {message}".rstrip())
 
-    def refuse_other(self, version: str | None) -> None:
-        if version != self.known["version"]:
+    def send(self, body: bytes | None) -> Response:
+        """GET /metadata without a body, else POST /predict. Raises ServiceUnusable."""
+        params = {"predict_method": self.method} if self.method else None
+        response = self.client.get("/metadata") if body is None else self.client.post("/predict", body, params)
+        if (status := response.status_code) in UNAUTHORIZED:
             raise ServiceUnusable(
-                f"{self.client.base_url} activated another version meanwhile: {self.known['version']} before, now {version}."
+                f"{self.client.url} answers {status}: it needs an identity token, see --token-command."
             )
+        return response
 
-    def asked(self, verb: str, path: str, body: bytes | None = None) -> httpx.Response:
-        """Asks again while the service says that it can answer later."""
-        for left in reversed(range(TRIES)):
-            answer = self.sent(verb, path, body)
-            if answer.status_code not in LATER:
-                break
-            if left:
-                time.sleep(wait(answer))
-        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise ServiceUnusable(
-                f"{self.client.base_url} answers {answer.status_code}: it needs an identity token, see --token-command."
-            )
-        return answer
-
-    def sent(self, verb: str, path: str, body: bytes | None) -> httpx.Response:
-        headers = {"content-type": "application/json"} if body else {}
-        params = {"predict_method": self.method} if self.method and body else {}
-        try:
-            return self.client.request(
-                verb, path, content=body, params=params, headers=headers | self.identity.headers()
-            )
-        except httpx.HTTPError as error:
-            raise ServiceUnusable(f"{self.client.base_url} does not answer: {type(error).__name__}.") from error
+    def records(self, batch: Batch) -> list[Any]:
+        """The rows as objects, or as lists where the model has no column names."""
+        columns = [jsonable(column) for column in batch.columns.values()]
+        if self.signature is None or self.signature.named:
+            return [dict(zip(batch.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+        return columns[0] if len(columns) == 1 else [list(row) for row in zip(*columns, strict=True)]
 
 
-def records(batch: Batch, signature: Signature | None) -> list[Any]:
-    """The rows in a plain form: as objects, or by position where the model knows no names."""
-    columns = [jsonable(column) for column in batch.columns.values()]
-    if signature is None or signature.named:
-        return [dict(zip(batch.columns, row, strict=True)) for row in zip(*columns, strict=True)]
-    return columns[0] if len(columns) == 1 else [list(row) for row in zip(*columns, strict=True)]
-
-
-def decoded(answer: httpx.Response) -> Any:
-    try:
-        return msgspec.json.decode(answer.content)
-    except msgspec.DecodeError:
-        return None
-
-
-def message_of(found: Any) -> str:
+def error_message(found: Any) -> str:
     if type(found) is not dict:
         return ""
     details = found.get("details")
     try:
-        return reasons(details) if details else str(found.get("message", ""))
+        return join_reasons(details) if details else str(found.get("message", ""))
     except (KeyError, TypeError):
         return ""
-
-
-def wait(answer: httpx.Response) -> float:
-    try:
-        return min(LONGEST_WAIT, max(0.1, float(answer.headers.get("retry-after", "1"))))
-    except ValueError:
-        return 1.0

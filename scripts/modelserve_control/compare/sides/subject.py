@@ -1,4 +1,4 @@
-"""What is compared: a model that was loaded here, or a running service."""
+"""What is compared: a model loaded in this process, or a running service."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from modelserve.models.version import Loaded
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.signature import Signature
 from modelserve_control.batch import models
-from modelserve_control.batch.row_results import Judge, RowScorer
+from modelserve_control.batch.row_results import RowChecker, RowScorer
 from modelserve_control.common.progress import Lines
 
 
-class Subject(Judge):
+class Subject(RowChecker):
     signature: Signature | None
 
     @abstractmethod
     def document(self) -> dict[str, Any]:
-        """As GET /metadata."""
+        """As GET /metadata returns it."""
 
     @abstractmethod
-    def alone(self, row: Table) -> float:
-        """Seconds that one row takes. Raises ServeError."""
+    def time_row(self, row: Table) -> float:
+        """Seconds to score one row. Raises ServeError."""
 
 
 class Model(RowScorer, Subject):
-    """Its answers are those from before JSON makes null of what is not finite."""
+    """Its results keep infinite values, which JSON would turn into null."""
 
     def __init__(self, loaded: Loaded, method: str | None, runner: asyncio.Runner) -> None:
         scoring.check_method(loaded, method)
@@ -43,20 +43,19 @@ class Model(RowScorer, Subject):
     def document(self) -> dict[str, Any]:
         return metadata.document(self.loaded)
 
-    def answers(self, batch: Batch) -> list[RowResult]:
+    def predict(self, batch: Batch) -> list[RowResult]:
         return self.runner.run(scoring.row_results(self.loaded, batch, {}, self.method))
 
-    def alone(self, row: Table) -> float:
-        return self.runner.run(self.timed(row))
+    def time_row(self, row: Table) -> float:
+        async def score() -> float:
+            started = time.perf_counter()
+            await scoring.batch_results(self.loaded, self.check(row), {}, self.method)
+            return time.perf_counter() - started
 
-    async def timed(self, row: Table) -> float:
-        """Inside of the event loop, so that starting it is not counted."""
-        started = time.perf_counter()
-        await scoring.batch_results(self.loaded, self.check(row), {}, self.method)
-        return time.perf_counter() - started
+        return self.runner.run(score())
 
 
 @contextmanager
-def loaded(uri: str, trust: str, method: str | None) -> Iterator[Model]:
-    with models.model(uri, trust, Lines()) as found, asyncio.Runner() as runner:
+def load_model(uri: str, trust: str, method: str | None) -> Iterator[Model]:
+    with models.load_model(uri, trust, Lines()) as found, asyncio.Runner() as runner:
         yield Model(found, method, runner)

@@ -1,6 +1,6 @@
-"""What the command and the process of one side say to each other: MessagePack, each message with its length in front.
+"""The messages between the command and the process of one side: MessagePack, each preceded by its length.
 
-MessagePack and not JSON, because an answer that is infinite must arrive as it is.
+MessagePack, because JSON has no infinity.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ LENGTH = 8  # bytes
 
 
 class Message(msgspec.Struct, tag=True):
-    """The base. Each carries its own name, so that either end knows what came."""
+    """Each message carries the name of its type."""
 
 
-class Job(Message):
+class Begin(Message):
     """`address` is a MODEL_URI, or the address of a running service. `source` is a local file."""
 
     address: str
@@ -31,11 +31,11 @@ class Job(Message):
     method: str | None
     trust: str
     token_command: str | None
-    service: bool
+    is_service: bool
 
 
-class Described(Message):
-    """What one side is, in the words of /metadata. `file_rows` are those of the data."""
+class Description(Message):
+    """One side, in the terms of /metadata. `file_rows` is the number of rows of the data."""
 
     name: str
     version: str
@@ -47,34 +47,32 @@ class Described(Message):
     file_rows: int
 
 
-class Next(Message):
+class NextChunk(Message):
     """Score the next chunk."""
 
 
-class Scored(Message):
-    """One outcome per row of a chunk; no rows after the last one.
-
-    `seconds` is what judging and scoring the chunk took, `alone` what it took for single rows, by their place.
-    """
+class ScoredChunk(Message):
+    """One outcome per row; no rows after the last chunk. `seconds` to check and score the chunk, and for rows that were
+    scored alone, by row."""
 
     outcomes: list[Outcome]
     seconds: float = 0.0
     alone: dict[int, float] = {}
 
 
-class Failed(Message):
-    """The error body of what ended this side."""
+class Failure(Message):
+    """The error body of the error that ended this side."""
 
     body: Mapping[str, Any]
 
 
 class Channel:
-    """Two pipes. Raises EOFError when the other end has gone, TimeoutError when it says nothing for `patience` seconds."""
+    """Two pipes. Raises EOFError when the other end is closed, TimeoutError when no message arrives within `timeout` seconds."""
 
-    def __init__(self, incoming: int, outgoing: int, patience: float | None = None) -> None:
+    def __init__(self, incoming: int, outgoing: int, timeout: float | None = None) -> None:
         self.incoming = incoming
         self.outgoing = outgoing
-        self.patience = patience
+        self.timeout = timeout
 
     def send(self, message: Message) -> None:
         data = msgspec.msgpack.encode(message)
@@ -83,13 +81,13 @@ class Channel:
             rest = rest[os.write(self.outgoing, rest) :]
 
     def receive(self, kind: Any) -> Any:
-        """A message of this type, or of one of a union."""
+        """A message of this type, or of a type of this union."""
         size = int.from_bytes(self.exactly(LENGTH), "big")
         return msgspec.msgpack.decode(self.exactly(size), type=kind)
 
     def exactly(self, size: int) -> bytes:
         data = bytearray()
-        end = time.monotonic() + self.patience if self.patience else None
+        end = time.monotonic() + self.timeout if self.timeout else None
         while len(data) < size:
             if not select.select([self.incoming], [], [], max(0.0, end - time.monotonic()) if end else None)[0]:
                 raise TimeoutError

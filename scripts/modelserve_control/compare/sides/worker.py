@@ -1,7 +1,7 @@
-"""The process of one side: `python -m modelserve_control.compare.sides.worker`, spoken to over its stdin and stdout.
+"""The process of one side: `python -m modelserve_control.compare.sides.worker`. Its messages use stdin and stdout.
 
-Each model has a process of its own: one that crashes, leaks or changes its process does not touch the other, and each
-has the threads and the memory that it would have as a function.
+Each model has its own process, so that a crash or a leak does not affect the other, and each has the threads and the memory
+of a function.
 """
 
 from __future__ import annotations
@@ -20,86 +20,84 @@ from modelserve.events.records import rows_of
 from modelserve_control.batch import table_files
 from modelserve_control.batch.chunks import Chunk
 from modelserve_control.batch.row_results import Outcome
-from modelserve_control.compare.sides.subject import Subject, loaded
-from modelserve_control.compare.sides.wire import Channel, Described, Failed, Job, Next, Scored
+from modelserve_control.compare.sides.subject import Subject, load_model
+from modelserve_control.compare.sides.wire import Begin, Channel, Description, Failure, NextChunk, ScoredChunk
 
-# How many rows are also scored one by one, and for how long at most, in seconds: enough for a 99th percentile, and soon
-# over where a model is slow.
-ALONE_ROWS, ALONE_IN_CHUNK, ALONE_SECONDS = 1_000, 250, 3.0
+# Limits of scoring rows alone: enough rows for a 99th percentile, and not too long for slow models.
+MAX_ROWS, MAX_ROWS_OF_CHUNK, MAX_SECONDS = 1_000, 250, 3.0
 
 
-def subject(job: Job) -> AbstractContextManager[Subject]:
-    if job.service:
-        from modelserve_control.compare.sides.service import opened
+def open_subject(begin: Begin) -> AbstractContextManager[Subject]:
+    if begin.is_service:
+        from modelserve_control.compare.sides.service import connect
 
-        return opened(job.address, job.token_command, job.method)
-    return loaded(job.address, job.trust, job.method)
+        return connect(begin.address, begin.token_command, begin.method)
+    return load_model(begin.address, begin.trust, begin.method)
 
 
 class Timer:
-    """Scores rows spread over each chunk one by one, until there were enough of them."""
+    """Scores some rows of each chunk alone, up to the limits above."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        self.rows = ALONE_ROWS
-        self.seconds = ALONE_SECONDS
+        self.rows = MAX_ROWS
+        self.seconds = MAX_SECONDS
 
-    def times(self, chunk: Chunk, outcomes: list[Outcome]) -> dict[int, float]:
+    def time_rows(self, chunk: Chunk, outcomes: list[Outcome]) -> dict[int, float]:
         decoded = [row for row in range(chunk.rows) if row not in chunk.bad]
         good = [(place, row) for place, row in enumerate(decoded) if not isinstance(outcomes[row], str)]
         times: dict[int, float] = {}
-        for place, row in good[:: -(-len(good) // ALONE_IN_CHUNK) or 1]:
+        for place, row in good[:: -(-len(good) // MAX_ROWS_OF_CHUNK) or 1]:
             if self.rows <= 0 or self.seconds <= 0:
                 break
-            with suppress(ModelFailed):  # what it does among others, a model need not do alone
-                times[row] = self.subject.alone(rows_of(chunk.table, [place]))
+            with suppress(ModelFailed):  # a model may fail on a row alone that it scores among others
+                times[row] = self.subject.time_row(rows_of(chunk.table, [place]))
             self.rows, self.seconds = self.rows - 1, self.seconds - times.get(row, 0.0)
         return times
 
 
-def serve(channel: Channel, job: Job) -> None:
-    with subject(job) as found:
-        file = table_files.opened(Path(job.source), found.signature)
-        # A column that is missing is missing in every row: that is no reason for a row but for the file.
-        found.check(file.header())
-        channel.send(described(found.document(), file.count()))
-        timer = Timer(found)
-        for chunk in file.chunks(job.rows):
-            channel.receive(Next)
+def serve(channel: Channel, begin: Begin) -> None:
+    with open_subject(begin) as subject:
+        file = table_files.open_table(Path(begin.source), subject.signature)
+        subject.check(file.header())  # a missing column is an error of the file, not of each row
+        channel.send(describe(subject.document(), file.count()))
+        timer = Timer(subject)
+        for chunk in file.chunks(begin.rows):
+            channel.receive(NextChunk)
             started = time.perf_counter()
-            outcomes = found.outcomes(chunk)
+            outcomes = subject.outcomes(chunk)
             seconds = time.perf_counter() - started
-            channel.send(Scored(outcomes, seconds, timer.times(chunk, outcomes)))
-        channel.receive(Next)
-        channel.send(Scored([]))
+            channel.send(ScoredChunk(outcomes, seconds, timer.time_rows(chunk, outcomes)))
+        channel.receive(NextChunk)
+        channel.send(ScoredChunk([]))
 
 
-def described(document: dict[str, Any], rows: int) -> Described:
+def describe(document: dict[str, Any], rows: int) -> Description:
     known = {name: document[name] for name in ("name", "version", "runtime", "classes", "signature", "presentation")}
-    return Described(**known, methods=document["predict_methods"], file_rows=rows)
+    return Description(**known, methods=document["predict_methods"], file_rows=rows)
 
 
 def main() -> None:
-    # Its files are removed on the way out, as after Ctrl-C.
+    # Temporary files are removed, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run()
-        # Nothing is left to remove, and an interrupt of the interpreter's own end would show a traceback.
+        # An interrupt while the interpreter ends would print a traceback.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     except (EOFError, KeyboardInterrupt):
         sys.exit(1)  # the command has ended
 
 
 def run() -> None:
-    # What the model prints must not stand between two messages.
+    # What the model prints must not get between two messages.
     channel = Channel(os.dup(sys.stdin.fileno()), os.dup(sys.stdout.fileno()))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # Each failed call logs a traceback, and there is one for every part in which a raising row is looked for.
+    # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
     logging.getLogger("modelserve.models.scorers.batching").setLevel(logging.CRITICAL)
     try:
-        serve(channel, channel.receive(Job))
+        serve(channel, channel.receive(Begin))
     except ServeError as error:
-        channel.send(Failed(body(error, "")))
+        channel.send(Failure(body(error, "")))
 
 
 if __name__ == "__main__":

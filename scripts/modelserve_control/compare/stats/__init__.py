@@ -1,1 +1,1 @@
-"""What the two sides' answers come to: counts, distances, segments, thresholds."""
+"""Statistics of the answers of both sides: pairs, counts, distances, segments, thresholds."""

@@ -1,4 +1,4 @@
-"""The column by which everything is also told, chunk by chunk as the sides read the file."""
+"""The segments of the rows: the values of one column, chunk by chunk as the sides read the file."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from modelserve_control.batch import table_files
 from modelserve_control.batch.chunks import Chunk
 from modelserve_control.compare.stats.tally import OTHERS, Mask, text
 
-# Each is counted by itself; a column of ids has as many values as rows.
-MOST: Final = 50
+# A column of ids has as many values as rows.
+MAX_SEGMENTS: Final = 50
 UNREADABLE: Final = "(unreadable)"
 MISSING: Final = "(none)"
 
 
 class Segments:
-    """Without a column there are none."""
+    """Without a column there are no segments."""
 
     def __init__(self, source: Path, column: str | None, size: int) -> None:
-        """Raises BadSetting for a column that the file does not have."""
+        """Raises BadSetting when the file has no such column."""
         self.column = column
         self.known: set[str] = set()
         self.chunks: Iterator[Chunk] = iter(())
         if column is not None:
-            file = table_files.opened(source, Signature((Column(column, Anything(), required=False),)))
+            file = table_files.open_table(source, Signature((Column(column, Anything(), required=False),)))
             if column not in file.header().columns:
                 raise BadSetting(f"--by names a column that {source.name} does not have.")
             self.chunks = file.chunks(size)
 
     def next(self) -> dict[str, Mask]:
-        """Each segment that the next chunk has, and which of its rows are in it."""
+        """The segments of the next chunk, with a mask of their rows."""
         chunk = next(self.chunks, None)
         if self.column is None or chunk is None:
             return {}
@@ -55,7 +55,7 @@ class Segments:
             return MISSING
         found = text(str(value) if isinstance(value, np.datetime64) else value)
         if found not in self.known:
-            if len(self.known) >= MOST:
+            if len(self.known) >= MAX_SEGMENTS:
                 return OTHERS
             self.known.add(found)
         return found

@@ -1,7 +1,6 @@
-"""The distribution of any number of values in little memory: counts in buckets whose width grows with the value.
+"""The distribution of any number of values in constant memory, as in DDSketch (https://arxiv.org/abs/1908.10693).
 
-As DDSketch (https://arxiv.org/abs/1908.10693) has it: each bucket ends `GROWTH` times higher than it begins, so a quantile
-is off by at most one per cent of itself, however large or small the values are.
+Each bucket ends at `GROWTH` times its start, so that a quantile is off by at most one per cent of itself.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Sketch:
                 side[place] += count
 
     def buckets(self) -> list[tuple[float, int]]:
-        """A value that stands for each bucket and its count, in order."""
+        """The value of each bucket and its count, in order."""
         below = [(-middle(place), self.below[place]) for place in sorted(self.below, reverse=True)]
         above = [(middle(place), self.above[place]) for place in sorted(self.above)]
         return [*below, *([(0.0, self.zeros)] if self.zeros else []), *above]
@@ -54,12 +53,12 @@ class Sketch:
 
 
 def middle(place: int) -> float:
-    """Less than `ACCURACY` away, relatively, from all that is in the bucket."""
+    """Differs relatively by less than `ACCURACY` from all values in the bucket."""
     return (1 - ACCURACY) * math.exp(min(place * math.log(GROWTH), LARGEST))
 
 
 def quantile(buckets: Sequence[tuple[float, int]], share: float) -> float | None:
-    """The value that at most `share` of all lie below; None of nothing."""
+    """The value below which at most `share` of all lie; None where there are none."""
     rank = share * (sum(count for _, count in buckets) - 1)
     seen = 0
     for value, count in buckets:
@@ -70,7 +69,7 @@ def quantile(buckets: Sequence[tuple[float, int]], share: float) -> float | None
 
 
 def histogram(buckets: Sequence[tuple[float, int]], bars: int) -> list[tuple[float, float, int]]:
-    """Start, end and count of bars of one width, from the least value to the greatest, one of them around zero."""
+    """Start, end and count of bars of equal width, from the least value to the greatest; one is centred on zero."""
     if not buckets:
         return []
     low, high = min(buckets[0][0], 0.0), max(buckets[-1][0], 0.0)

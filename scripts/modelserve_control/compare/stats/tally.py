@@ -1,4 +1,4 @@
-"""What is counted while the rows pass by: as much for ten million rows as for ten."""
+"""Counts of pairs of answers, in the same memory for ten million rows as for ten."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from modelserve_control.compare.stats.sketch import Sketch, histogram, quantile
 BARS: Final = 41  # of a histogram
 SHARES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 SIZES: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
-# A model that answers in free text has as many kinds of flips as rows.
-KINDS, EXAMPLES, TEXT, REASON = 100, 20, 80, 300
+# A model that answers in free text may have as many kinds of flips as rows.
+MAX_KINDS, MAX_EXAMPLES, MAX_TEXT, MAX_REASON = 100, 20, 80, 300
 OTHERS: Final = "(others)"
 
 Mask = NDArray[np.bool_]
@@ -51,9 +51,9 @@ class NumberTally:
                 self.greatest = {"size": found, "row": row, "a": float(a[place]), "b": float(b[place])}
 
     def result(self) -> dict[str, Any]:
-        """`mean` is of B - A, `size` of what it is without its sign; the means are of finite differences.
+        """Differences are B - A, sizes are without the sign; the means are of finite differences.
 
-        Where only one side has a value the two are as far apart as can be: in sizes that is infinite.
+        Where only one side has a value, the size is infinite.
         """
         count = self.sketch.count
         apart = self.infinite + self.only_a + self.only_b
@@ -84,7 +84,7 @@ class LabelTally:
         flipped = np.flatnonzero(pair.flipped & mask)
         self.compared += int(mask.sum())
         self.flips += len(flipped)
-        self.rows += rows[flipped[: max(0, EXAMPLES - len(self.rows))]].tolist()
+        self.rows += rows[flipped[: max(0, MAX_EXAMPLES - len(self.rows))]].tolist()
         for place in flipped.tolist():
             count(self.transitions, (text(pair.a[place]), text(pair.b[place])), (OTHERS, OTHERS))
 
@@ -116,7 +116,7 @@ class Tally:
         self.refused_both += int((mask & refused_a & refused_b).sum())
 
     def add(self, pair: pairs.Pair, rows: NDArray[np.int64], mask: Mask) -> None:
-        """`rows` are the places in the file of the pair's rows, `mask` says which of them belong here."""
+        """`rows` are the row numbers of the pair, `mask` selects those that belong here."""
         if isinstance(pair, pairs.Numbers):
             self.numbers.setdefault(pair.name, NumberTally()).add(pair, rows, mask)
         else:
@@ -134,7 +134,7 @@ class Tally:
 
 
 class Reasons:
-    """Why one side refuses rows: every reason counted, the first rows named."""
+    """Why one side refuses rows: all reasons counted, the first rows named."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -142,12 +142,12 @@ class Reasons:
 
     def add(self, refused: Mapping[int, str]) -> None:
         for row, reason in refused.items():
-            count(self.counts, text(reason, REASON), OTHERS)
-            if len(self.named) < KINDS:
-                self.named.append({"row": row, "reason": text(reason, REASON)})
+            count(self.counts, text(reason, MAX_REASON), OTHERS)
+            if len(self.named) < MAX_KINDS:
+                self.named.append({"row": row, "reason": text(reason, MAX_REASON)})
 
     @property
-    def commonest(self) -> str:
+    def most_common(self) -> str:
         return self.counts.most_common(1)[0][0]
 
     def result(self) -> dict[str, Any]:
@@ -156,11 +156,11 @@ class Reasons:
 
 
 def count(counts: Counter[Any], key: Any, others: Any) -> None:
-    counts[key if key in counts or len(counts) < KINDS else others] += 1
+    counts[key if key in counts or len(counts) < MAX_KINDS else others] += 1
 
 
-def text(value: Any, limit: int = TEXT) -> str:
-    """Strings as they are, other values as JSON, cut to `limit` characters."""
+def text(value: Any, limit: int = MAX_TEXT) -> str:
+    """Strings as they are, other values as JSON, shortened to `limit` characters."""
     found = value if isinstance(value, str) else encode(value).decode()
     return found if len(found) <= limit else f"{found[: limit - 3]}..."
 

@@ -1,4 +1,4 @@
-"""How different B may be: a YAML file of limits, and where the difference is beyond them."""
+"""How much B may differ from A: a YAML file of limits, and the limits that a comparison exceeds."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Size = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 Breach = dict[str, Any]
-"""{"segment", "output", "limit", "allowed", "found"}; `segment` and `output` are None where it is about all."""
+"""{"segment", "output", "limit", "allowed", "found"}; `segment` and `output` are None for all."""
 
 
 class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Of one output. None: any."""
+    """Of one output. None: no limit."""
 
     max_flip_ratio: Share | None = None
     max_mean_difference: Size | None = None
@@ -33,7 +33,7 @@ class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RowLimits(OutputLimits, forbid_unknown_fields=True, kw_only=True):
-    """Of all rows, or of each segment."""
+    """Of all rows, or of one segment."""
 
     min_rows: Count | None = None
     max_refused_ratio: Share | None = None
@@ -46,12 +46,12 @@ class Thresholds(RowLimits, forbid_unknown_fields=True, kw_only=True):
     segments: RowLimits | None = None
 
 
-def read(path: Path | None) -> Thresholds | None:
-    """Raises BadSetting that names the key."""
+def read(path: Path | None, by: str | None) -> Thresholds | None:
+    """`by` is the column of the segments. Raises BadSetting that names the key."""
     if path is None:
         return None
     try:
-        return msgspec.convert(strict_yaml.load(path.read_text()), Thresholds)
+        limits = msgspec.convert(strict_yaml.load(path.read_text()), Thresholds)
     except msgspec.ValidationError as error:
         raise BadSetting(f"--thresholds {path}: {error}.") from error
     except strict_yaml.Refused as error:
@@ -60,18 +60,20 @@ def read(path: Path | None) -> Thresholds | None:
         raise BadSetting(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
     except (OSError, ValueError) as error:
         raise BadSetting(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
+    if limits.segments and by is None:
+        raise BadSetting("The thresholds have limits for segments: name the column that makes them with --by.")
+    return limits
 
 
-def breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:
-    found = [*schema(limits, result["schema"]), *of_rows(limits, result, None)]
-    named = limits.outputs
-    for name, own in named.items():
+def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:
+    found = [*check_schema(limits, result["schema"]), *check_rows(limits, result, None)]
+    for name, own in limits.outputs.items():
         if name not in result["labels"] and name not in result["numbers"]:
             found.append(breach(None, name, "outputs", "an output of this name", "none"))
-        found += of_output(own, result, name, None)
+        found += check_output(own, result, name, None)
     if limits.segments:
         for segment in result["segments"]:
-            found += of_rows(limits.segments, segment, segment["value"])
+            found += check_rows(limits.segments, segment, segment["value"])
     return found
 
 
@@ -79,30 +81,30 @@ def breach(segment: str | None, output: str | None, limit: str, allowed: Any, fo
     return {"segment": segment, "output": output, "limit": limit, "allowed": allowed, "found": found}
 
 
-def schema(limits: Thresholds, changes: list[dict[str, Any]]) -> Iterator[Breach]:
+def check_schema(limits: Thresholds, changes: list[dict[str, Any]]) -> Iterator[Breach]:
     counted = [change for change in changes if limits.schema == "same" or change["breaking"]]
     if limits.schema != "any" and counted:
         yield breach(None, None, "schema", limits.schema, ", ".join(change["what"] for change in counted))
 
 
-def of_rows(limits: RowLimits, result: Mapping[str, Any], segment: str | None) -> Iterator[Breach]:
+def check_rows(limits: RowLimits, result: Mapping[str, Any], segment: str | None) -> Iterator[Breach]:
     if limits.min_rows is not None and result["compared"] < limits.min_rows:
-        # A segment of a few rows tells nothing; of all rows too few are no comparison.
+        # A small segment is not checked; too few rows in all are no comparison.
         if segment is None:
             yield breach(None, None, "min_rows", limits.min_rows, result["compared"])
         return
     more = result["refused"]["only_b"]
-    yield from over(limits.max_refused_ratio, more / result["rows"], (segment, None, "max_refused_ratio"))
+    yield from check_limit(limits.max_refused_ratio, more / result["rows"], (segment, None, "max_refused_ratio"))
     a, b = (result["latency"][side]["p95"] for side in ("a", "b"))
     if a and b:
-        yield from over(limits.max_latency_ratio, b / a, (segment, None, "max_latency_ratio"))
+        yield from check_limit(limits.max_latency_ratio, b / a, (segment, None, "max_latency_ratio"))
     for name in (*result["labels"], *result["numbers"]):
-        yield from of_output(limits, result, name, segment)
+        yield from check_output(limits, result, name, segment)
 
 
-def of_output(limits: OutputLimits, result: Mapping[str, Any], name: str, segment: str | None) -> Iterator[Breach]:
+def check_output(limits: OutputLimits, result: Mapping[str, Any], name: str, segment: str | None) -> Iterator[Breach]:
     if labels := result["labels"].get(name):
-        yield from over(limits.max_flip_ratio, labels["flip_ratio"], (segment, name, "max_flip_ratio"))
+        yield from check_limit(limits.max_flip_ratio, labels["flip_ratio"], (segment, name, "max_flip_ratio"))
     if numbers := result["numbers"].get(name):
         sizes, greatest = numbers["size_quantiles"], numbers["greatest"]
         mean = numbers["mean"]
@@ -115,10 +117,12 @@ def of_output(limits: OutputLimits, result: Mapping[str, Any], name: str, segmen
             ("max_size", greatest and greatest["size"]),
             ("max_unmatched_ratio", unmatched),
         ):
-            yield from over(getattr(limits, limit), value, (segment, name, limit))
+            yield from check_limit(getattr(limits, limit), value, (segment, name, limit))
 
 
-def over(allowed: float | None, found: float | None, where: tuple[str | None, str | None, str]) -> Iterator[Breach]:
-    """A limit that has nothing to judge is kept."""
+def check_limit(
+    allowed: float | None, found: float | None, where: tuple[str | None, str | None, str]
+) -> Iterator[Breach]:
+    """A limit without a value is kept."""
     if allowed is not None and found is not None and not found <= allowed:
         yield breach(*where, allowed, found)

@@ -10,7 +10,7 @@ import click
 
 from modelserve.core.errors import BadSetting
 from modelserve_control.common import options
-from modelserve_control.common.output import answers, table
+from modelserve_control.common.output import prints_result, table
 from modelserve_control.deploy.failover.weights import NAMES, Name
 
 
@@ -88,7 +88,7 @@ def format_result(result: Mapping[str, Any]) -> str:
     envvar="MODELSERVE_COMPUTE_ENDPOINT",
     help="Another address of the compute API, as https://...",
 )
-@answers(format_result, extras=("cloud",))
+@prints_result(format_result, extras=("cloud",))
 def failover(
     to: Name | None,
     only_status: bool,
@@ -107,8 +107,8 @@ def failover(
     """
     if (to is None) != only_status:
         raise click.UsageError("Give either --to gke|functions or --status.")
-    from modelserve_control.common.identity import Identity, of_account_or_person
     from modelserve_control.common.progress import progress
+    from modelserve_control.common.services.identity import Identity, service_account_or_user
     from modelserve_control.deploy.failover.balancer import Balancer
     from modelserve_control.deploy.failover.sides import Side
     from modelserve_control.deploy.failover.switch import SwitchOptions, status, switch
@@ -116,7 +116,7 @@ def failover(
     balancer = Balancer(project, url_map, compute_endpoint)
     seen = balancer.read()
     added = balancer.added_headers(seen.services["gke"])
-    identity = Identity(of_account_or_person, functions_url)
+    identity = Identity(service_account_or_user, functions_url)
     body = request.read_bytes() if request else None
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),

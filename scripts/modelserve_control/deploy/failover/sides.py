@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import requests
+from httpx import Response
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.common.identity import Identity
+from modelserve_control.common.errors import ServiceUnreachable
+from modelserve_control.common.services.client import LOOPBACK, ServiceClient
+from modelserve_control.common.services.identity import Identity
 from modelserve_control.deploy.failover.weights import Name
 
 PROBE_SECONDS: Final = 10.0  # longer than PREDICT_TIMEOUT_SECONDS, which would answer 504 first
-LOOPBACK: Final = ("127.0.0.1", "localhost")
 CLOSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -61,49 +62,46 @@ class Side:
     ) -> None:
         self.name = name
         self.url = check_url(url, name)
-        self.identity = identity
-        self.added = dict(added)
         self.request = request
+        # A connection that is kept would stay with one instance.
+        self.client = ServiceClient(url, identity, headers=added, timeout=PROBE_SECONDS, keep_alive=False)
+        self.anonymous_client = ServiceClient(url, headers=added, timeout=PROBE_SECONDS, keep_alive=False)
 
     def state(self) -> SideState:
         found = self.probe()
         if not found.ready:
             return found
         try:
-            answer = self._ask("GET", "/metadata", self.identity.headers())
-        except requests.RequestException as error:
-            return SideState(None, f"GET /metadata: {describe_failure(error)}")
+            answer = self.client.get("/metadata")
+        except ServiceUnreachable as error:
+            return SideState(None, f"GET /metadata: {error.reason}")
         if answer.status_code != HTTPStatus.OK:
             return SideState(answer.status_code, describe_refusal("GET /metadata", answer))
         model = model_of(answer.content)
         return SideState(answer.status_code, None if model else "GET /metadata names no published model", model)
 
     def probe(self) -> SideState:
-        """Without the model: GET /health/ready, and POST /predict when there is a request."""
-        found = self._probe("GET", "/health/ready")
-        return self._probe("POST", "/predict", self.request) if found.ready and self.request is not None else found
+        """Whether it is ready, and answers the request when there is one."""
+        found = self._probe("GET /health/ready", lambda: self.client.get("/health/ready"))
+        body = self.request
+        if body is None or not found.ready:
+            return found
+        return self._probe("POST /predict", lambda: self.client.post("/predict", body))
 
     def anonymous_status(self) -> int | None:
         """The status that a caller without an identity gets, or None for no answer."""
         try:
-            return self._ask("GET", "/health/ready", {}).status_code
-        except requests.RequestException:
+            return self.anonymous_client.get("/health/ready").status_code
+        except ServiceUnreachable:
             return None
 
-    def _probe(self, method: str, path: str, body: bytes | None = None) -> SideState:
+    def _probe(self, what: str, ask: Callable[[], Response]) -> SideState:
         try:
-            answer = self._ask(method, path, self.identity.headers(), body)
-        except requests.RequestException as error:
-            return SideState(None, f"{method} {path}: {describe_failure(error)}")
-        good = answer.status_code == HTTPStatus.OK
-        return SideState(answer.status_code, None if good else describe_refusal(f"{method} {path}", answer))
-
-    def _ask(self, method: str, path: str, identity: Mapping[str, str], body: bytes | None = None) -> requests.Response:
-        # Each request has a connection of its own: a kept connection would stay with one instance. A redirect, to a page
-        # for signing in for example, is no answer.
-        headers = {**self.added, **identity, "Content-Type": "application/json"}
-        return requests.request(
-            method, self.url + path, headers=headers, data=body, timeout=PROBE_SECONDS, allow_redirects=False
+            answer = ask()
+        except ServiceUnreachable as error:
+            return SideState(None, f"{what}: {error.reason}")
+        return SideState(
+            answer.status_code, None if answer.status_code == HTTPStatus.OK else describe_refusal(what, answer)
         )
 
 
@@ -125,14 +123,10 @@ def model_of(body: bytes) -> Model | None:
     return Model(name, version, digest) if name and version and digest else None
 
 
-def describe_refusal(request: str, answer: requests.Response) -> str:
-    """With code and message of an error of this kit; of any other answer only the status."""
+def describe_refusal(what: str, answer: Response) -> str:
+    """Errors of this kit have a code and a message; of other answers only the status is known."""
     try:
         body = json.loads(answer.content)
-        return f"{request} gave {answer.status_code} {body['error_code']}: {body['message'].rstrip('.')}"
+        return f"{what} gave {answer.status_code} {body['error_code']}: {body['message'].rstrip('.')}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return f"{request} gave {answer.status_code}"
-
-
-def describe_failure(error: requests.RequestException) -> str:
-    return f"no answer within {PROBE_SECONDS:g} s" if isinstance(error, requests.Timeout) else "no answer"
+        return f"{what} gave {answer.status_code}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.failover.sides import Side
 
 INTERVAL_SECONDS: Final = 1.0
@@ -25,10 +25,9 @@ class WatchResult:
 
 def watch(side: Side, seconds: float) -> WatchResult:
     """Probes once a second, and ends at once when too many of the last probes failed."""
-    end = time.monotonic() + seconds
     latest: deque[bool] = deque(maxlen=WINDOW)
     probes = failed = 0
-    while (now := time.monotonic()) < end:
+    for _ in poll(seconds, INTERVAL_SECONDS) if seconds else ():
         found = side.probe()
         probes += 1
         failed += not found.ready
@@ -37,5 +36,4 @@ def watch(side: Side, seconds: float) -> WatchResult:
             return WatchResult(
                 probes, failed, f"{latest.count(False)} of its last {len(latest)} probes failed: {found.reason}"
             )
-        time.sleep(max(0.0, min(now + INTERVAL_SECONDS, end) - time.monotonic()))
     return WatchResult(probes, failed)

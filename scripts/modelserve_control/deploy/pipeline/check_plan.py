@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 from modelserve_control.deploy.pipeline.errors import PlanTooWide, PlanUnusable
 
 FUNCTION: Final = "google_cloudfunctions2_function"
@@ -35,7 +35,7 @@ Plan = Mapping[str, Any]
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The directory for the files."
 )
-@answers(lambda found: "\n".join(found["changes"]) or "The functions stay as they are.")
+@prints_result(lambda found: "\n".join(found["changes"]) or "The functions stay as they are.")
 def check_plan(plan: Path, out: Path) -> dict[str, Any]:
     """Check the PLAN, and write files for the next steps.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 from modelserve_control.deploy.package import REQUIREMENTS
 from modelserve_control.deploy.pipeline.errors import ArchiveTooSmall
 
@@ -19,7 +19,7 @@ from modelserve_control.deploy.pipeline.errors import ArchiveTooSmall
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The directory for the files."
 )
-@answers(lambda found: f"{found['name']} version {found['version']} ({found['runtime']})")
+@prints_result(lambda found: f"{found['name']} version {found['version']} ({found['runtime']})")
 def check_version(checked: Path, runtime: str, out: Path) -> dict[str, Any]:
     """Refuse a version that needs more than the archive has, and write name and version for the next steps."""
     found = {key: str(json.loads(checked.read_text())[key]) for key in ("name", "version", "runtime")}

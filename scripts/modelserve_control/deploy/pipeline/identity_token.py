@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 from modelserve_control.deploy.pipeline.errors import TokenRefused
-from modelserve_control.deploy.rollout.cloud.api import TIMEOUT, credentials, endpoint
+from modelserve_control.deploy.rollout.cloud.api import TIMEOUT_SECONDS, credentials, endpoint
 
 
 @click.command()
 @click.argument("account")
 @click.argument("audience")
-@answers(lambda found: str(found["token"]))
+@prints_result(lambda found: str(found["token"]))
 def identity_token(account: str, audience: str) -> dict[str, Any]:
     """Print an identity token of ACCOUNT for AUDIENCE, the address of a service."""
     return {"token": token(account, audience)}
@@ -37,7 +37,7 @@ def token(account: str, audience: str) -> str:
             answer = session.post(
                 f"{address}/v1/projects/-/serviceAccounts/{account}:generateIdToken",
                 json={"audience": audience, "includeEmail": True},
-                timeout=TIMEOUT,
+                timeout=TIMEOUT_SECONDS,
             )
     except (requests.RequestException, GoogleAuthError) as error:
         raise TokenRefused(f"IAM cannot be asked for an identity token: {type(error).__name__}.") from error

@@ -1,1 +1,1 @@
-"""`modelserve release`: check, compare, shadow, promote, watch, roll back."""
+"""`modelserve release`: check, compare, shadow, promote and watch a version, and roll it back if it fails."""

@@ -1,4 +1,4 @@
-"""`modelserve release`, the command itself."""
+"""The options of `modelserve release`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from modelserve_control.common import options
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 
 
-def told(record: dict[str, Any]) -> str:
+def format_result(record: dict[str, Any]) -> str:
     moved = f"{record['name']}@{record['alias']} now names version {record['version']}"
     return f"{moved} ({record['why']}); the record is releases/models/{record['name']}/{record['id']}.json"
 
@@ -23,61 +23,65 @@ def told(record: dict[str, Any]) -> str:
     "--thresholds",
     type=options.FILE,
     required=True,
-    help="How different it may be from the version that the alias names (YAML).",
+    help="How much it may differ from the version that the alias names (YAML).",
 )
 @options.alias
 @options.by
-@click.option("--url", "urls", multiple=True, help="A service that answers with the alias, to be watched; repeatable.")
+@click.option("--url", "urls", multiple=True, help="A service that answers with the alias and is watched; repeatable.")
 @click.option(
     "--arrive",
     type=click.FloatRange(1, 3_600),
     default=120.0,
     show_default=True,
-    help="Seconds for the version to arrive at a --url: MODEL_REFRESH_SECONDS and its start.",
+    help="Seconds until a --url must answer with the version: MODEL_REFRESH_SECONDS and its loading time.",
 )
 @click.option(
-    "--watch", type=click.FloatRange(1, 86_400), default=60.0, show_default=True, help="Seconds of answers after that."
+    "--watch",
+    type=click.FloatRange(1, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Seconds to watch each --url after that.",
 )
 @click.option(
     "--max-error-ratio",
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="Roll back when more of these answers fail.",
+    help="Roll back when a larger share of these answers fails.",
 )
 @click.option(
     "--shadow",
     type=click.FloatRange(1, 604_800),
-    help="Before it is promoted, seconds in which shadows of running services compare it; as SHADOW_MODEL_URI they have "
-    "the alias challenger.",
+    help="Seconds in which the shadows of running services compare it before it is promoted; their SHADOW_MODEL_URI "
+    "names the alias challenger.",
 )
 @click.option(
     "--shadow-subscription",
     metavar="projects/P/subscriptions/S",
-    help="Where to pull what they tell SHADOW_TOPIC from. It is emptied.",
+    help="A subscription to their SHADOW_TOPIC. All its messages are pulled.",
 )
 @click.option(
     "--shadow-answers",
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="The fewest answers that they must have compared.",
+    help="The least number of answers that they must compare.",
 )
 @options.token_command
 @options.trust
 @options.reason
-@answers(told, extras=("publish", "cloud"))
+@prints_result(format_result, extras=("publish", "cloud"))
 def release(**given: Any) -> Any:
     """Check, compare, promote and watch a version, or roll it back.
 
-    VERSION of NAME is compared with the one that the alias names, and rolled back if it fails while it is watched. A
-    release that was stopped goes on with the same command.
+    VERSION of NAME is compared with the version that the alias names. The same command resumes a release that was
+    stopped.
     """
     from modelserve_control.common.progress import progress
-    from modelserve_control.deploy.release.run import Order
+    from modelserve_control.deploy.release.options import ReleaseOptions
     from modelserve_control.deploy.release.run import release as run
     from modelserve_control.registry import catalog
 
-    order = Order(**given)
-    with catalog.open_store(order.store) as objects:
-        return run(objects, order, progress())
+    release_options = ReleaseOptions(**given)
+    with catalog.open_store(release_options.store) as objects:
+        return run(objects, release_options, progress())

@@ -1,1 +1,1 @@
-"""`modelserve rollout`: a new revision gets the traffic in steps, and gives it back on any doubt."""
+"""`modelserve rollout`: shift the traffic to a new revision in steps, and roll back if any check fails."""

@@ -1,4 +1,4 @@
-"""`modelserve rollout`: its options."""
+"""The options of `modelserve rollout`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from modelserve.core.errors import BadSetting
 from modelserve_control.common import options
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 
 
-def worded(result: Mapping[str, Any]) -> str:
+def format_result(result: Mapping[str, Any]) -> str:
     lines = [
         f"{service} serves {now['serves']}" + (f" (before: {now['before']})" if now["before"] != now["serves"] else "")
         for service, now in result["services"].items()
@@ -24,9 +23,11 @@ def worded(result: Mapping[str, Any]) -> str:
 @click.command()
 @options.store(", that keeps the record")
 @options.project
-@click.option("--region", envvar="CLOUDSDK_RUN_REGION", required=True, show_envvar=True, help="Of the services.")
+@click.option(
+    "--region", envvar="CLOUDSDK_RUN_REGION", required=True, show_envvar=True, help="The region of the services."
+)
 @click.option("--predict", metavar="SERVICE", help="The Cloud Run service behind the function predict.")
-@click.option("--predict-event", metavar="SERVICE", help="The same for predict_event.")
+@click.option("--predict-event", metavar="SERVICE", help="The Cloud Run service behind the function predict_event.")
 @click.option("--model", help="The model that the new revision must serve.")
 @click.option("--model-version", help="Its version.")
 @click.option(
@@ -34,47 +35,43 @@ def worded(result: Mapping[str, Any]) -> str:
     type=options.FILE,
     help='Lines of {"request": ..., "expected": ...} that predict must answer.',
 )
-@click.option(
-    "--shares", default="5,25,50,100", show_default=True, help="Percents of the traffic, one after the other."
-)
+@click.option("--shares", default="5,25,50,100", show_default=True, help="Percents of the traffic, one after another.")
 @click.option(
     "--watch",
     type=click.FloatRange(0, 86400),
     default=300,
     show_default=True,
-    help="Seconds that each share is watched; what Monitoring counts is minutes late.",
+    help="Seconds to watch each share; Cloud Monitoring's counts are minutes late.",
 )
 @click.option(
     "--ready", type=click.FloatRange(0, 3600), default=300, show_default=True, help="Seconds until a revision is ready."
 )
-@click.option("--max-error-ratio", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Of 5xx answers.")
+@click.option(
+    "--max-error-ratio",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="The largest allowed share of 5xx answers.",
+)
 @click.option(
     "--max-latency-factor",
     type=click.FloatRange(1),
     default=2.0,
     show_default=True,
-    help="The new revision's 95th percentile against the old one's.",
+    help="The largest allowed ratio of the new revision's 95th percentile latency to the old one's.",
 )
 @click.option(
-    "--inside", is_flag=True, help="This machine is in the services' network: ask those too that are closed to others."
+    "--inside",
+    is_flag=True,
+    help="This machine is in the services' network: also ask services that are closed to the outside.",
 )
 @options.token_command
 @options.reason
-@click.option("--resume", is_flag=True, help="Go on with a rollout whose process is dead; say the same line again.")
-@click.option("--abort", is_flag=True, help="Put the traffic back, and end the rollout that is under way.")
+@click.option("--resume", is_flag=True, help="Resume a rollout whose process is dead, with the same command line.")
+@click.option("--abort", is_flag=True, help="Put the traffic back, and end the rollout under way.")
 @click.argument("deploy", nargs=-1, type=click.UNPROCESSED, metavar="[-- DEPLOY COMMAND...]")
-@answers(worded, extras=("cloud",))
-def rollout(**given: Any) -> Any:
-    """Shift traffic to new revisions in steps, and back on any doubt.
-
-    Pins the revisions that serve now, runs the DEPLOY COMMAND, smoke tests what it made at an address of its own, shifts
-    the traffic share by share while watching errors and latency, and promotes. Without a command the newest revision is
-    rolled out. Name both services when both are deployed by one command.
-    """
-    return ordered(**given)
-
-
-def ordered(
+@prints_result(format_result, extras=("cloud",))
+def rollout(
     store: str,
     predict: str | None,
     predict_event: str | None,
@@ -84,33 +81,29 @@ def ordered(
     abort: bool,
     **given: Any,
 ) -> Any:
+    """Shift traffic to new revisions in steps, or roll back.
+
+    Pins the revisions that serve now, runs the DEPLOY COMMAND, smoke tests the new revisions at their own addresses, shifts
+    the traffic share by share while it watches errors and latency, and promotes. Without a command the newest revision is
+    rolled out. Name both services when one command deploys both.
+    """
     from modelserve_control.common.progress import progress
     from modelserve_control.deploy.rollout import run
     from modelserve_control.deploy.rollout.golden import read_golden
-    from modelserve_control.deploy.rollout.order import EVENT, PREDICT, Order, parse_shares
+    from modelserve_control.deploy.rollout.options import EVENT, PREDICT, RolloutOptions, check_service, parse_shares
     from modelserve_control.registry import catalog
 
     if resume and abort:
-        raise click.UsageError("--resume goes on and --abort goes back: say one of them.")
+        raise click.UsageError("--resume and --abort exclude each other.")
     named = ((PREDICT, predict), (EVENT, predict_event))
-    order = Order(
-        functions=tuple((function, checked(service)) for function, service in named if service),
+    rollout_options = RolloutOptions(
+        functions=tuple((function, check_service(service)) for function, service in named if service),
         golden=read_golden(golden) if golden else (),
         shares=parse_shares(shares),
         **given,
     )
-    if not order.functions:
-        raise click.UsageError("Name what is rolled out: --predict SERVICE, --predict-event SERVICE, or both.")
-    how = run.resume if resume else run.abort if abort else run.start
+    if not rollout_options.functions:
+        raise click.UsageError("Name the services: --predict SERVICE, --predict-event SERVICE, or both.")
+    action = run.resume if resume else run.abort if abort else run.start
     with catalog.open_store(store) as objects:
-        return how(objects, order, progress())
-
-
-def checked(service: str) -> str:
-    import re
-
-    from modelserve_control.deploy.rollout.order import SERVICE
-
-    if not re.fullmatch(SERVICE, service):
-        raise BadSetting("A service's name has lower-case letters, digits and hyphens, like churn-predict.")
-    return service
+        return action(objects, rollout_options, progress())

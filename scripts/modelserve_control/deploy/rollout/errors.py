@@ -1,4 +1,4 @@
-"""Why a rollout refuses, stops or goes back."""
+"""Why a rollout refuses, stops or rolls back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from http import HTTPStatus
 from modelserve.core.errors import NotFound, PreconditionFailed, ServeError
 
 
-class Doubt(Exception):
-    """A reason, one sentence, to put the traffic back."""
+class CandidateRejected(Exception):
+    """A new revision failed a check; `reason` is one sentence."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -16,7 +16,7 @@ class Doubt(Exception):
 
 
 class RolloutUnderWay(PreconditionFailed):
-    """Another rollout holds one of the services."""
+    """Another rollout has locked one of the services."""
 
     code = "ROLLOUT_UNDER_WAY"
 
@@ -28,13 +28,13 @@ class NoRollout(NotFound):
 
 
 class TakenOver(PreconditionFailed):
-    """Somebody resumed or aborted this rollout while this process was still at it."""
+    """Another process has resumed or aborted this rollout."""
 
     code = "ROLLOUT_TAKEN_OVER"
 
 
 class TrafficMoved(PreconditionFailed):
-    """Somebody else changed the traffic of `service` meanwhile; it is left as they set it."""
+    """Somebody else has changed the traffic of `service`; it stays as they set it."""
 
     code = "TRAFFIC_MOVED"
 
@@ -44,7 +44,7 @@ class TrafficMoved(PreconditionFailed):
 
 
 class NothingToPin(PreconditionFailed):
-    """No revision has all of the traffic, so there is none to go back to."""
+    """No revision has all of the traffic, so there is none to roll back to."""
 
     code = "NOTHING_TO_PIN"
 

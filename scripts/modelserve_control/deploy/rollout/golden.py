@@ -1,18 +1,19 @@
-"""Golden requests: what is asked, and what must be answered."""
+"""Golden requests: what is sent, and what must be answered."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelserve.core.errors import BadSetting
+from modelserve.payloads.differences import MISSING, compare
 
 KEYS = {"request", "expected", "path", "tolerance"}
-TOLERANCE = 1e-6  # relative, or absolute near zero: a float32 keeps about seven digits
+TOLERANCE = 1e-6  # relative, or absolute near zero: a float32 has about seven digits
+MAX_SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,21 @@ class Golden:
     tolerance: float = TOLERANCE
 
     def difference(self, answer: Any) -> str | None:
-        """Where the answer is another one and how, or None."""
-        return difference(self.expected, answer, self.tolerance, "the answer")
+        """The first one, in words. Keys that are not expected are ignored."""
+        found = compare(self.expected, answer, self.tolerance, partial=True).differences
+        if not found:
+            return None
+        place = f"the answer at {found[0].place}" if found[0].place else "the answer"
+        return f"{place} is {shorten(found[0].shadow)} instead of {shorten(found[0].served)}"
 
 
 def read_golden(path: Path) -> tuple[Golden, ...]:
-    """JSON lines; BadSetting names the line that is none of ours."""
+    """JSON lines. Raises BadSetting, naming the line."""
     found = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.strip():
             try:
-                raw = json.loads(line)
-                found.append(golden(raw))
+                found.append(parse(json.loads(line)))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise BadSetting(
                     f'Line {number} of --golden is not like {{"request": {{"x": 1}}, "expected": {{"prediction": 2}}}}: {error}.'
@@ -44,48 +48,19 @@ def read_golden(path: Path) -> tuple[Golden, ...]:
     return tuple(found)
 
 
-def golden(raw: Mapping[str, Any]) -> Golden:
+def parse(raw: Mapping[str, Any]) -> Golden:
     if unknown := set(raw) - KEYS:
-        raise ValueError(f"it does not know {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
     if missing := {"request", "expected"} - set(raw):
-        raise ValueError(f"it needs {', '.join(sorted(missing))}")
-    made = Golden(**raw)
-    if not isinstance(made.path, str) or not made.path.startswith("/"):
-        raise ValueError("a path begins with /")
-    if not isinstance(made.tolerance, (int, float)) or not made.tolerance >= 0:
-        raise ValueError("a tolerance is a number from 0 on")
-    return made
+        raise ValueError(f"missing keys: {', '.join(sorted(missing))}")
+    golden = Golden(**raw)
+    if not isinstance(golden.path, str) or not golden.path.startswith("/"):
+        raise ValueError("the path must begin with /")
+    if not isinstance(golden.tolerance, (int, float)) or not golden.tolerance >= 0:
+        raise ValueError("the tolerance must be a number of at least 0")
+    return golden
 
 
-def difference(expected: Any, answer: Any, tolerance: float, where: str) -> str | None:
-    """Keys that are not expected are not looked at; everything else must be there and equal, numbers within tolerance."""
-    if isinstance(expected, Mapping) and isinstance(answer, Mapping):
-        parts = [(expected[key], answer.get(key, MISSING), f"{where}.{key}") for key in expected]
-    elif isinstance(expected, list) and isinstance(answer, list) and len(expected) == len(answer):
-        parts = [(a, b, f"{where}[{place}]") for place, (a, b) in enumerate(zip(expected, answer, strict=True))]
-    else:
-        return None if same(expected, answer, tolerance) else f"{where} is {shown(answer)} instead of {shown(expected)}"
-    return next((found for part in parts if (found := difference(*part[:2], tolerance, part[2]))), None)
-
-
-def same(expected: Any, answer: Any, tolerance: float) -> bool:
-    if number(expected) and number(answer):
-        return math.isclose(expected, answer, rel_tol=tolerance, abs_tol=tolerance)
-    return type(expected) is type(answer) and bool(expected == answer)
-
-
-def number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-class Missing:
-    def __repr__(self) -> str:
-        return "missing"
-
-
-MISSING = Missing()
-
-
-def shown(value: Any) -> str:
+def shorten(value: Any) -> str:
     text = "missing" if value is MISSING else json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

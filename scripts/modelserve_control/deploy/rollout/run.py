@@ -12,129 +12,124 @@ from modelserve.core.errors import BadSetting, PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common import provenance
 from modelserve_control.common.errors import RolledBack
-from modelserve_control.common.identity import Identity, chosen, of_account_only
 from modelserve_control.common.progress import Progress
-from modelserve_control.deploy.rollout import record as records
+from modelserve_control.common.services.identity import Identity, required_service_account, token_source
+from modelserve_control.deploy.rollout import journal as journals
+from modelserve_control.deploy.rollout.checks import Checker, check_permission
 from modelserve_control.deploy.rollout.cloud.monitoring import Monitoring
 from modelserve_control.deploy.rollout.cloud.service import Clients, Service
-from modelserve_control.deploy.rollout.cloud.traffic import told
+from modelserve_control.deploy.rollout.cloud.traffic import describe
 from modelserve_control.deploy.rollout.errors import NothingToPin
-from modelserve_control.deploy.rollout.machine import ABORTED, PROMOTED, Machine
-from modelserve_control.deploy.rollout.order import Order
-from modelserve_control.deploy.rollout.record import Record
-from modelserve_control.deploy.rollout.watch import Watch, permitted
+from modelserve_control.deploy.rollout.journal import RolloutJournal
+from modelserve_control.deploy.rollout.options import RolloutOptions
+from modelserve_control.deploy.rollout.steps import ABORTED, PROMOTED, Rollout
 
 Services = dict[str, Service]
-Make = Callable[[Record], Machine]
+MakeRollout = Callable[[RolloutJournal], Rollout]
 
 
-def start(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
+def start(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
     """Raises NoIdentity, RolloutUnderWay, NothingToPin, RolledBack, TakenOver, CloudFailed."""
-    with opened(order, progress) as (services, watch, make):
+    with connect(options, progress) as (services, checker, make):
         for name in services:
-            records.free(objects, name)
+            journals.check_free(objects, name)
         found = {name: service.read() for name, service in services.items()}
         pinned = {}
         for name, now in found.items():
             if list(now.split.values()) != [100] or not all(now.split):
                 raise NothingToPin(
-                    f"The traffic of {name} goes {told(now.split)}: give one revision all of it first, "
+                    f"The traffic of {name} goes {describe(now.split)}: give one revision all of it first, "
                     "with gcloud run services update-traffic."
                 )
             pinned[name] = {
                 "name": services[name].name,
-                "function": order.function(name),
+                "function": options.function(name),
                 "pinned": next(iter(now.split)),
                 "newest": now.latest_created,
                 "candidate": None,
             }
-            watch.identity(now.url).headers()
-        permitted(watch.monitoring, {name: service.name for name, service in services.items()})
-        record = records.create(objects, order, pinned)
+            checker.identity(now.url).headers()
+        check_permission(checker.monitoring, {name: service.name for name, service in services.items()})
+        journal = journals.create(objects, options, pinned)
         try:
-            lock(objects, record, order)
+            journals.lock(objects, journal, options.services)
         except PreconditionFailed:
-            records.unlock(objects, record, order.services)
-            record.delete()
+            journals.unlock(objects, journal, options.services)
+            journal.delete()
             raise
-        return finish(objects, record, make)
+        return finish(objects, journal, make)
 
 
-def resume(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
-    """Goes on from the first step that is not in the record. Raises NoRollout, and what `start` raises."""
-    with opened(order, progress) as (_, watch, make):
-        record = held(objects, order)
-        if record.outcome is None:
-            permitted(watch.monitoring, {name: order.full_name(name) for name in order.services})
-            record.add("resumed", {})
-            lock(objects, record, order)
-        return finish(objects, record, make)
+def resume(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
+    """Continues with the first step that is not in the journal. Raises NoRollout, and the errors of `start`."""
+    with connect(options, progress) as (_, checker, make):
+        journal = find_rollout(objects, options)
+        if journal.outcome is None:
+            check_permission(checker.monitoring, {name: options.full_name(name) for name in options.services})
+            journal.add("resumed")
+            journals.lock(objects, journal, options.services)
+        return finish(objects, journal, make)
 
 
-def abort(objects: Objects, order: Order, progress: Progress) -> dict[str, Any]:
+def abort(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
     """Puts the traffic back. Raises NoRollout, TrafficMoved, TakenOver, CloudFailed."""
-    with opened(order, progress) as (_, _, make):
-        record = held(objects, order)
-        if record.outcome is None:
-            record.add("aborting", {"reason": order.reason})
-            why = f"It was aborted by {provenance.who()}{': ' + order.reason if order.reason else ''}."
-            machine = make(record)
-            failure = machine.returned() or machine.back(ABORTED, why)
-            records.unlock(objects, record, order.services)
-            if not isinstance(failure, RolledBack):
-                raise failure
-        records.unlock(objects, record, order.services)
-        return result(record)
+    with connect(options, progress) as (_, _, make):
+        journal = find_rollout(objects, options)
+        if journal.outcome is None:
+            journal.add("aborting", reason=options.reason)
+            why = f"It was aborted by {provenance.who()}{': ' + options.reason if options.reason else ''}."
+            rollout = make(journal)
+            error = rollout.resume_roll_back() or rollout.roll_back(ABORTED, why)
+            journals.unlock(objects, journal, options.services)
+            if not isinstance(error, RolledBack):
+                raise error
+        journals.unlock(objects, journal, options.services)
+        return result(journal)
 
 
-def finish(objects: Objects, record: Record, make: Make) -> dict[str, Any]:
-    """To the end, unless it has ended already; then the locks go."""
+def finish(objects: Objects, journal: RolloutJournal, make: MakeRollout) -> dict[str, Any]:
+    """Runs the rollout unless it has ended, and releases its locks when it has."""
     try:
-        if record.outcome is None:
-            make(record).run()
+        if journal.outcome is None:
+            make(journal).run()
     finally:
-        if record.outcome is not None:
-            records.unlock(objects, record, record.document["services"])
-    if record.outcome != PROMOTED:
-        raise RolledBack(f"It has ended already, {record.outcome}: {record.document['why']}")
-    return result(record)
+        if journal.outcome is not None:
+            journals.unlock(objects, journal, journal.document["services"])
+    if journal.outcome != PROMOTED:
+        raise RolledBack(f"It has already ended, {journal.outcome}: {journal.document['why']}")
+    return result(journal)
 
 
-def lock(objects: Objects, record: Record, order: Order) -> None:
-    for service in order.services:
-        records.lock(objects, record, service)
-
-
-def held(objects: Objects, order: Order) -> Record:
-    record = records.held(objects, order.services)
-    known = {name: one["name"] for name, one in record.document["services"].items()}
-    if known != {name: order.full_name(name) for name in order.services}:
-        raise BadSetting(f"The rollout {record.id} is of {' and '.join(known.values())}: name exactly these.")
-    return record
+def find_rollout(objects: Objects, options: RolloutOptions) -> RolloutJournal:
+    journal = journals.find_rollout(objects, options.services)
+    known = {name: one["name"] for name, one in journal.document["services"].items()}
+    if known != {name: options.full_name(name) for name in options.services}:
+        raise BadSetting(f"The rollout {journal.id} is of {' and '.join(known.values())}: name exactly these.")
+    return journal
 
 
 @contextmanager
-def opened(order: Order, progress: Progress) -> Iterator[tuple[Services, Watch, Make]]:
-    """The services, and what makes a machine that moves them. SIGTERM goes back as Ctrl-C does."""
+def connect(options: RolloutOptions, progress: Progress) -> Iterator[tuple[Services, Checker, MakeRollout]]:
+    """SIGTERM rolls back as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with closing(Clients()) as clients, closing(Monitoring()) as monitoring:
-            services = {name: Service(clients, order.full_name(name)) for name in order.services}
-            fetch = chosen(order.token_command, of_account_only)
-            watch = Watch(order, monitoring, cache(partial(Identity, fetch)))
-            yield services, watch, lambda record: Machine(order, record, services, watch, progress)
+            services = {name: Service(clients, options.full_name(name)) for name in options.services}
+            source = token_source(options.token_command, required_service_account)
+            checker = Checker(options, monitoring, cache(partial(Identity, source)))
+            yield services, checker, lambda journal: Rollout(options, journal, services, checker, progress)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def result(record: Record) -> dict[str, Any]:
-    services = record.document["services"]
-    serving = "candidate" if record.outcome == PROMOTED else "pinned"
+def result(journal: RolloutJournal) -> dict[str, Any]:
+    services = journal.document["services"]
+    serving = "candidate" if journal.outcome == PROMOTED else "pinned"
     return {
-        "id": record.id,
-        "outcome": record.outcome,
-        "why": record.document["why"],
-        "record": record.name,
+        "id": journal.id,
+        "outcome": journal.outcome,
+        "why": journal.document["why"],
+        "record": journal.name,
         "services": {
             name: {"serves": one[serving] or one["pinned"], "before": one["pinned"]} for name, one in services.items()
         },

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.payloads.differences import FLIP, FORM, MOST_KEPT, NUMBER, Difference, compare
+from modelserve.payloads.differences import FLIP, FORM, MAX_KEPT, MISSING, NUMBER, Difference, compare
 from modelserve.shadow.tally import Tally
 
 RESULT: dict[str, Any] = {"prediction": "no", "probabilities": {"no": 0.75, "yes": 0.25}, "churn": False}
@@ -65,7 +65,7 @@ def test_the_greatest_distance_is_of_numbers_alone() -> None:
 def test_all_are_counted_and_the_first_few_are_kept() -> None:
     found = compare(["no"] * 1_000, ["yes"] * 1_000, TOLERANCE)
     assert found.counts == {FLIP: 1_000}
-    assert [one.place for one in found.differences] == [f"/{row}" for row in range(MOST_KEPT)]
+    assert [one.place for one in found.differences] == [f"/{row}" for row in range(MAX_KEPT)]
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,17 @@ def test_a_tally_adds_up_what_was_compared_and_what_another_has() -> None:
     )  # fmt: skip
     assert (first.seen, first.failed) == (7, 3)
     assert second.errors == {"MODEL_FAILED": 1, "DEADLINE_EXCEEDED": 1}
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [({"a": 1}, {"a": 1, "b": 2}), ({"a": {"b": 1.0}}, {"a": {"b": 1, "c": 2}}), ([10_000_000], [10_000_001])],
+)
+def test_a_partial_comparison_looks_only_at_what_is_expected(expected: Any, answer: Any) -> None:
+    assert not compare(expected, answer, TOLERANCE, partial=True).counts
+    assert compare(expected, answer, 0.0).counts
+
+
+def test_a_partial_comparison_has_the_values() -> None:
+    found = compare({"a": "x", "b": [1]}, {"b": [1, 2]}, TOLERANCE, partial=True)
+    assert found.differences == [Difference("/a", FORM, "x", MISSING), Difference("/b", FORM, [1], [1, 2])]

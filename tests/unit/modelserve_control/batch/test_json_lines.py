@@ -9,7 +9,7 @@ import pytest
 from modelserve.core.errors import MalformedRequest
 from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve_control.batch.json_lines import JsonLinesFile
-from modelserve_control.batch.table_files import check_source, opened
+from modelserve_control.batch.table_files import check_source, open_table
 
 COLUMNS = [{"name": "x", "type": "double"}, {"name": "kind", "type": "string"}]
 
@@ -31,7 +31,7 @@ def test_lines_become_chunks_of_rows_and_a_bad_line_is_one_bad_row(tmp_path: Pat
     lines = (b'{"x": 1, "kind": "a"}', b"", b"{", b'{"x": 2, "x": 3}', b"[1]", b'  {"kind": "b", "more": 0, "x": 4}\r')
     path = written(tmp_path, *lines)
     check_source(str(path))
-    file = opened(path, signature)
+    file = open_table(path, signature)
     assert isinstance(file, JsonLinesFile)
     assert file.count() == 5
     assert list(file.header().columns) == ["x", "kind"]

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from modelserve.core.errors import BadSetting, SignatureMismatch
-from modelserve_control.common.output import answers
+from modelserve_control.common.output import prints_result
 
 
 def command(raised: Exception | None) -> click.Command:
     @click.command()
-    @answers(lambda result: f"made {result['what']}")
+    @prints_result(lambda result: f"made {result['what']}")
     def make() -> dict[str, str]:
         if raised:
             raise raised

@@ -88,8 +88,8 @@ def test_the_environment_is_exactly_the_given_one(tmp_path: Path) -> None:
 
 def test_nobody_answers_on_a_free_port() -> None:
     host = f"127.0.0.1:{processes.free_port()}"
-    assert not processes.listening(host)()
-    assert not processes.answering(f"http://{host}/")()
+    assert not processes.port_probe(host)()
+    assert not processes.http_probe(f"http://{host}/")()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port that is kept cannot be bound once more")
@@ -98,4 +98,4 @@ def test_a_free_port_is_given_to_nobody_else_until_its_server_listens() -> None:
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind(("127.0.0.1", port))
     with socket.create_server(("127.0.0.1", port)):
-        assert processes.listening(f"127.0.0.1:{port}")()
+        assert processes.port_probe(f"127.0.0.1:{port}")()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modelserve_control.compare.sides.wire import Scored
+from modelserve_control.compare.sides.wire import ScoredChunk
 from modelserve_control.compare.stats.counting import Count
 
 
@@ -14,7 +14,7 @@ def document(a: list[Any], b: list[Any], segments: list[str] | None = None, **mo
     """Of outcomes: an answer is a dict or the only value of one, a refusal a text that starts with `refused`."""
     count = Count(classifies=False)
     scored = [
-        Scored([outcome(value) for value in side], 0.5, dict.fromkeys(range(len(side)), 0.002)) for side in (a, b)
+        ScoredChunk([outcome(value) for value in side], 0.5, dict.fromkeys(range(len(side)), 0.002)) for side in (a, b)
     ]
     names = segments or ["all"] * len(a)
     count.add(scored, {name: np.array([found == name for found in names]) for name in dict.fromkeys(names)})

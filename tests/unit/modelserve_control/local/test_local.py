@@ -18,7 +18,7 @@ import pytest
 from faults.proxy import wait_for
 from http_server import WAIT_SECONDS
 from modelserve_control.common import processes
-from modelserve_control.common.processes import answering, listening
+from modelserve_control.common.processes import http_probe, port_probe
 
 COMMAND = [sys.executable, "-m", "modelserve_control.local.local"]
 
@@ -54,7 +54,7 @@ def start_up(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Po
 
 def wait_until_live(address: str) -> None:
     """Asked as often as it takes: the machine may have stood still."""
-    wait_for(answering(f"{address}/health/live"), WAIT_SECONDS)
+    wait_for(http_probe(f"{address}/health/live"), WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -74,7 +74,7 @@ def test_everything_ends_with_the_command(environ: dict[str, str], stop: signal.
         command.wait(60)
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
-    assert not listening(addresses["pubsub"])()
+    assert not port_probe(addresses["pubsub"])()
     assert {own["MODEL_REFRESH_SECONDS"] for own in given} == {"1"}  # a promotion is served at once
     assert {own["SHADOW_TOPIC"] for own in given} == {addresses["topics"]["shadow"]}
 
@@ -88,7 +88,7 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
         assert (status, error["error_code"]) == (1, "ALREADY_RUNNING")
     finally:
         assert run(environ, "down") == (0, {"stopped": True})
-    assert not listening(addresses["pubsub"])()
+    assert not port_probe(addresses["pubsub"])()
     assert not Path(addresses["logs"]).exists()
     assert run(environ, "down") == (0, {"stopped": False})
 

@@ -11,7 +11,7 @@ from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage import Client
 from google.pubsub_v1 import PubsubMessage
 
-from modelserve_control.common.processes import listening
+from modelserve_control.common.processes import port_probe
 from modelserve_control.local import resources
 from modelserve_control.local.resources import Delivery
 from modelserve_control.local.stack import Options, Stack
@@ -99,6 +99,6 @@ def test_servers_named_in_the_environment_are_used_instead_of_new_ones(stack: St
 def test_leaving_the_stack_leaves_nothing_behind() -> None:
     with Stack(Options(environ=ENVIRON)) as stack:
         directory, address = stack.directory, stack.storage.removeprefix("http://")
-        assert listening(address)()
+        assert port_probe(address)()
     assert not directory.exists()
-    assert not listening(address)()
+    assert not port_probe(address)()

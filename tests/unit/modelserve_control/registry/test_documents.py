@@ -10,10 +10,10 @@ import pytest
 
 from modelserve.core.errors import ArtifactCorrupt
 from modelserve.store.buckets.objects import Objects
-from modelserve_control.deploy.release import record as release_record
-from modelserve_control.deploy.release.record import unfinished
-from modelserve_control.deploy.rollout import record as rollout_record
-from modelserve_control.deploy.rollout.order import Order
+from modelserve_control.deploy.release import journal as release_journal
+from modelserve_control.deploy.release.journal import find_unfinished
+from modelserve_control.deploy.rollout import journal as rollout_journal
+from modelserve_control.deploy.rollout.options import RolloutOptions
 from modelserve_control.registry import catalog
 from modelserve_control.registry.documents import encode, read
 from unit.modelserve.store.versions.test_documents import READINGS, Bytes, one_sentence
@@ -49,22 +49,20 @@ def test_a_document_has_one_reading(store: Objects, change: Bytes, reason: str) 
     assert raised.value.message.startswith("releases/a.json is not a document of this kit (")
 
 
-def test_every_field_of_a_release_is_checked(store: Objects) -> None:
-    made = release_record.create(store, "m", "8", alias="champion", before={"version": "7", "generation": 1})
+def test_every_field_of_a_release_is_what_it_must_be(store: Objects) -> None:
+    made = release_journal.create(store, "m", "8", alias="champion", before={"version": "7", "generation": 1})
     made.add("check")
     for key in ("id", "name", "version", "alias", "steps", "outcome", "started_at", "before"):
-        check_damage(
-            store, release_record.object_name(made.document), key, lambda: unfinished(store, "m", "8", "champion")
-        )
+        check_damage(store, made.name, key, lambda: find_unfinished(store, "m", "8", "champion"))
 
 
 def test_every_field_of_a_rollout_and_of_its_lock_is_checked(store: Objects) -> None:
     services = {"a": {"name": "a", "function": "predict", "pinned": "a-1", "newest": "a-1", "candidate": None}}
-    made = rollout_record.create(store, Order("p", "r", (("predict", "a"),)), services)
-    rollout_record.lock(store, made, "a")
+    made = rollout_journal.create(store, RolloutOptions("p", "r", (("predict", "a"),)), services)
+    rollout_journal.lock(store, made, ["a"])
     for key in ("id", "services", "steps", "shares", "deploy", "outcome", "why", "started_by", "started_at"):
-        check_damage(store, made.name, key, lambda: rollout_record.held(store, ["a"]))
-    check_damage(store, rollout_record.lock_name("a"), "id", lambda: rollout_record.held(store, ["a"]))
+        check_damage(store, made.name, key, lambda: rollout_journal.find_rollout(store, ["a"]))
+    check_damage(store, rollout_journal.lock_name("a"), "id", lambda: rollout_journal.find_rollout(store, ["a"]))
 
 
 def check_damage(store: Objects, name: str, key: str, action: Callable[[], object]) -> None:

@@ -29,10 +29,10 @@ def test_every_form_is_understood_wherever_a_model_may_be_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert model_uri(text, "gs://store") == model_uri(text, "gs://store/") == FORMS[text]
-    assert sides.job(None, text, "gs://store") == (FORMS[text], False)
+    assert sides.resolve_subject(None, text, "gs://store") == (FORMS[text], False)
     assert local._uri(text, "store") == FORMS[text]
     if text != "churn":  # alone it is an alias of NAME there
-        assert sides.job("flights", text, "gs://store") == (FORMS[text], False)
+        assert sides.resolve_subject("flights", text, "gs://store") == (FORMS[text], False)
 
 
 @pytest.mark.parametrize("text", ADDRESSES)
@@ -40,9 +40,9 @@ def test_an_address_stays_as_it_is(text: str) -> None:
     assert model_uri(text, "gs://store") == model_uri(text, None) == local._uri(text, "store") == text
 
 
-def test_with_a_name_a_version_or_an_alias_is_enough() -> None:
-    assert sides.job("churn", "7", "gs://store") == (FORMS["churn/7"], False)
-    assert sides.job("churn", "blue", "gs://store") == (FORMS["churn@blue"], False)
+def test_beside_a_name_a_version_or_an_alias_is_enough() -> None:
+    assert sides.resolve_subject("churn", "7", "gs://store") == (FORMS["churn/7"], False)
+    assert sides.resolve_subject("churn", "blue", "gs://store") == (FORMS["churn@blue"], False)
 
 
 def test_an_existing_directory_has_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""Cloud Run and Cloud Monitoring, as a rollout needs them."""
+"""Cloud Run and Cloud Monitoring."""

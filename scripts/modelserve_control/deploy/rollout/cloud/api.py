@@ -1,53 +1,37 @@
-"""How Google's APIs are called: where, as whom, and for how long in spite of what passes."""
+"""Calls of Google's APIs: address, credentials and retries."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from modelserve_control.deploy.rollout.errors import CloudFailed
 
 T = TypeVar("T")
 
-CALL = 60.0  # seconds that one question may take, its repetitions included
-TIMEOUT = 20.0  # seconds for one attempt
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
-SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
-
-
-class Pauses:
-    """Sleeps longer each time, until `seconds` are over: then `again` is False."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._next = FIRST_PAUSE
-
-    def again(self) -> bool:
-        if time.monotonic() + self._next > self._end:
-            return False
-        time.sleep(self._next)
-        self._next = min(self._next * 2, LONGEST_PAUSE)
-        return True
+CALL_SECONDS: Final = 60.0  # of a call with all its retries
+TIMEOUT_SECONDS: Final = 20.0  # of one attempt
+MIN_PAUSE, MAX_PAUSE = 0.05, 2.0  # seconds
+RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504})
+SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
 def endpoint(api: str) -> str:
-    """An address without a slash at its end; gcloud's own variable moves it."""
-    given = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}")
-    return (given or f"https://{api}.googleapis.com").rstrip("/")
+    """The address without a trailing slash; gcloud's own variable overrides it."""
+    override = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}")
+    return (override or f"https://{api}.googleapis.com").rstrip("/")
 
 
 def credentials(address: str) -> Any:
-    """The environment's own, and none for a server without TLS, which must never see a token."""
+    """Those of the environment; none for a server without TLS, which must not see a token."""
     import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import DefaultCredentialsError
 
     if urlsplit(address).scheme == "http":
-        return AnonymousCredentials()  # type: ignore[no-untyped-call]  # its own
+        return AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth is only partly typed
     try:
         return google.auth.default(scopes=SCOPES)[0]
     except DefaultCredentialsError as error:
@@ -57,23 +41,23 @@ def credentials(address: str) -> Any:
         ) from error
 
 
-def patiently(call: Callable[[], T], what: str) -> T:
-    """The answer, asked for again while the failure may pass. Raises CloudFailed, or what the API says for good."""
+def with_retries(call: Callable[[], T], what: str) -> T:
+    """Raises CloudFailed, or an error of the API that a retry does not help."""
     import requests
-    from google.api_core.exceptions import GoogleAPICallError
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
+    from google.api_core.retry import Retry
     from google.auth.exceptions import GoogleAuthError, TransportError
 
-    pauses = Pauses(CALL)
-    while True:
-        try:
-            return call()
-        except GoogleAPICallError as error:
-            if error.code not in PASSING:
-                raise
-            reason: Exception = error
-        except (requests.RequestException, TransportError) as error:
-            reason = error
-        except GoogleAuthError as error:
-            raise CloudFailed("The credentials were refused when asked for an access token.") from error
-        if not pauses.again():
-            raise CloudFailed(f"{what} did not answer within {CALL:g} s.") from reason
+    def is_retryable(error: Exception) -> bool:
+        if isinstance(error, GoogleAPICallError):
+            return error.code in RETRYABLE
+        return isinstance(error, (requests.RequestException, TransportError))
+
+    retry = Retry(is_retryable, initial=MIN_PAUSE, maximum=MAX_PAUSE, timeout=CALL_SECONDS)
+    try:
+        found: T = retry(call)()
+    except RetryError as error:
+        raise CloudFailed(f"{what} did not answer within {CALL_SECONDS:g} s.") from error
+    except GoogleAuthError as error:
+        raise CloudFailed("The credentials were refused when an access token was requested.") from error
+    return found

@@ -1,4 +1,4 @@
-"""The command that makes the new revisions."""
+"""The command that deploys the new revisions."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from modelserve_control.deploy.rollout.errors import Doubt
+from modelserve_control.deploy.rollout.errors import CandidateRejected
 
 
-def ran(words: Sequence[str]) -> int:
-    """Its exit status. What it writes goes to stderr, because stdout holds only the result. Raises Doubt."""
+def run_deploy(command: Sequence[str]) -> int:
+    """Returns the exit status. Its output goes to stderr. Raises CandidateRejected when the command does not start."""
     try:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     except OSError as error:
-        raise Doubt(f"The deploy command does not start: {error.strerror}.") from error
+        raise CandidateRejected(f"The deploy command does not start: {error.strerror}.") from error
     try:
         return process.wait()
     except BaseException:
-        process.terminate()  # Terraform then ends in good order, and gives its lock back
+        process.terminate()  # Terraform then ends cleanly and releases its lock
         process.wait()
         raise

@@ -1,4 +1,4 @@
-"""What the callers of each revision got, as Cloud Monitoring counts it."""
+"""What the callers of each revision got, counted by Cloud Monitoring."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from google.api_core.exceptions import Forbidden, GoogleAPICallError, from_http_
 from google.auth.transport.requests import AuthorizedSession
 
 from modelserve_control.deploy.rollout.cloud import api
-from modelserve_control.deploy.rollout.cloud.service import short
+from modelserve_control.deploy.rollout.cloud.service import short_name
 from modelserve_control.deploy.rollout.errors import CloudFailed
 
-SHORTEST = 60  # seconds; the API aligns to no less
+MIN_PERIOD = 60  # seconds; the API's shortest alignment period
 COUNT, LATENCY = "run.googleapis.com/request_count", "run.googleapis.com/request_latencies"
 
 
 @dataclass
-class Seen:
-    """Of one revision in one window: requests, those that ended in 5xx, and the 95th percentile in milliseconds."""
+class Counts:
+    """Of one revision: requests, 5xx answers, and the 95th percentile of the latency in milliseconds."""
 
     requests: int = 0
     errors: int = 0
     p95: float | None = None
 
     @property
-    def ratio(self) -> float:
+    def error_ratio(self) -> float:
         return self.errors / self.requests if self.requests else 0.0
 
-    def document(self) -> dict[str, Any]:
+    def as_document(self) -> dict[str, Any]:
         return {"requests": self.requests, "errors": self.errors, "p95_ms": self.p95}
 
 
@@ -44,48 +44,48 @@ class Monitoring:
     session: Any = None
 
     def __post_init__(self) -> None:
-        self.session = AuthorizedSession(api.credentials(self.address))  # type: ignore[no-untyped-call]  # its own
+        self.session = AuthorizedSession(api.credentials(self.address))  # type: ignore[no-untyped-call]  # google-auth is only partly typed
 
     def close(self) -> None:
         self.session.close()
 
-    def seen(self, service: str, since: datetime) -> dict[str, Seen]:
+    def count(self, service: str, since: datetime) -> dict[str, Counts]:
         """By revision of the service (its full name), from `since` to now. Raises CloudFailed."""
-        found: dict[str, Seen] = {}
-        counts = self._series(service, since, COUNT, "REDUCE_SUM", "metric.label.response_code_class")
+        found: dict[str, Counts] = {}
+        counts = self._query(service, since, COUNT, "REDUCE_SUM", "metric.label.response_code_class")
         for revision, labels, value in counts:
-            one = found.setdefault(revision, Seen())
+            one = found.setdefault(revision, Counts())
             one.requests += int(value)
             if labels.get("response_code_class") == "5xx":
                 one.errors += int(value)
-        for revision, _, value in self._series(service, since, LATENCY, "REDUCE_PERCENTILE_95"):
-            found.setdefault(revision, Seen()).p95 = float(value)
+        for revision, _, value in self._query(service, since, LATENCY, "REDUCE_PERCENTILE_95"):
+            found.setdefault(revision, Counts()).p95 = float(value)
         return found
 
-    def _series(
+    def _query(
         self, service: str, since: datetime, metric: str, reducer: str, *groups: str
     ) -> list[tuple[str, Mapping[str, str], float]]:
-        """Revision, labels of the metric, and the sum of the points."""
+        """Revision, labels of the metric, and the sum of its points."""
         _, project, _, region, _, name = service.split("/")
         now = datetime.now(UTC)
-        selected = {
+        filters = {
             "metric.type": metric,
             "resource.type": "cloud_run_revision",
             "resource.labels.service_name": name,
             "resource.labels.location": region,
         }
-        question = {
-            "filter": " AND ".join(f'{key}="{value}"' for key, value in selected.items()),
+        params = {
+            "filter": " AND ".join(f'{key}="{value}"' for key, value in filters.items()),
             "interval.startTime": since.isoformat(),
             "interval.endTime": now.isoformat(),
-            # Rounded up, so that there is one point, which covers the whole window.
-            "aggregation.alignmentPeriod": f"{max(SHORTEST, math.ceil((now - since).total_seconds()))}s",
+            # Rounded up, so that one point covers the whole period.
+            "aggregation.alignmentPeriod": f"{max(MIN_PERIOD, math.ceil((now - since).total_seconds()))}s",
             "aggregation.perSeriesAligner": "ALIGN_DELTA",
             "aggregation.crossSeriesReducer": reducer,
             "aggregation.groupByFields": ["resource.label.revision_name", *groups],
         }
         address = f"{self.address}/v3/projects/{project}/timeSeries"
-        answer = self._ask(lambda: self._get(address, question), service)
+        answer = self._call(lambda: self._get(address, params), service)
         return [
             (
                 series["resource"]["labels"]["revision_name"],
@@ -95,18 +95,18 @@ class Monitoring:
             for series in answer.get("timeSeries", [])
         ]
 
-    def _get(self, address: str, question: Mapping[str, Any]) -> Any:
-        found = self.session.get(address, params=question, timeout=api.TIMEOUT)
+    def _get(self, address: str, params: Mapping[str, Any]) -> Any:
+        found = self.session.get(address, params=params, timeout=api.TIMEOUT_SECONDS)
         if found.status_code != HTTPStatus.OK:
-            raise from_http_response(found)  # type: ignore[no-untyped-call]  # its own
+            raise from_http_response(found)  # type: ignore[no-untyped-call]  # google-auth is only partly typed
         return found.json()
 
-    def _ask(self, call: Any, service: str) -> Any:
+    def _call(self, call: Any, service: str) -> Any:
         try:
-            return api.patiently(call, "Cloud Monitoring")
+            return api.with_retries(call, "Cloud Monitoring")
         except Forbidden as error:
             raise CloudFailed(
                 "Cloud Monitoring refuses: the role roles/monitoring.viewer on the project is needed."
             ) from error
         except GoogleAPICallError as error:
-            raise CloudFailed(f"Cloud Monitoring refuses {short(service)}: {error.message}") from error
+            raise CloudFailed(f"Cloud Monitoring refuses {short_name(service)}: {error.message}") from error

@@ -1,4 +1,4 @@
-"""One Cloud Run service: what it says, and how its traffic is moved without overwriting what somebody else changed."""
+"""A Cloud Run service: its state, and changes of its traffic that do not overwrite the changes of others."""
 
 from __future__ import annotations
 
@@ -15,24 +15,33 @@ from google.cloud.run_v2.services.revisions.transports import RevisionsRestTrans
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
 
 from modelserve.core.errors import NotFound
+from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.rollout.cloud import api
-from modelserve_control.deploy.rollout.cloud.api import Pauses
-from modelserve_control.deploy.rollout.cloud.traffic import Split, Tag, Target, split, stands, told, wanted
-from modelserve_control.deploy.rollout.errors import CloudFailed, Doubt, TrafficMoved
+from modelserve_control.deploy.rollout.cloud.api import MAX_PAUSE, MIN_PAUSE
+from modelserve_control.deploy.rollout.cloud.traffic import (
+    Split,
+    Tag,
+    Target,
+    build_targets,
+    describe,
+    is_applied,
+    split,
+)
+from modelserve_control.deploy.rollout.errors import CandidateRejected, CloudFailed, TrafficMoved
 
 T = TypeVar("T")
 
-SETTLE = 180.0  # seconds for Cloud Run to do what it was told
+SETTLE_SECONDS = 180.0  # for Cloud Run to apply a change
 LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 BY_NAME = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
 STATE = run_v2.Condition.State
-# From where anybody may come; the others are closed to whoever is outside of the service's network.
+# All other values are closed to callers outside of the service's network.
 OPEN = (run_v2.IngressTraffic.INGRESS_TRAFFIC_UNSPECIFIED, run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL)
 
 
 @dataclass(frozen=True)
 class State:
-    """One reading. `targets` is what the service was told, `observed` what it does; revisions by their short names."""
+    """`targets` is what the service was told to do, `observed` what it does. Revisions by their short names."""
 
     etag: str
     targets: tuple[Target, ...]
@@ -51,7 +60,7 @@ class State:
 
 
 class Clients:
-    """Google's own clients, over REST."""
+    """Google's clients, over REST."""
 
     def __init__(self) -> None:
         address = api.endpoint("run")
@@ -66,104 +75,111 @@ class Clients:
 
 
 class Service:
-    """`name` is its full name: projects/P/locations/R/services/S."""
+    """`name` is the full name: projects/P/locations/R/services/S."""
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
         self.name = name
-        self.short = short(name)
+        self.short_name = short_name(name)
 
     def read(self) -> State:
         """Raises NotFound, CloudFailed."""
-        found = self._ask(lambda: self._clients.services.get_service(name=self.name, retry=None, timeout=api.TIMEOUT))
-        return state(found)
+        found = self._call(
+            lambda: self._clients.services.get_service(name=self.name, retry=None, timeout=api.TIMEOUT_SECONDS)
+        )
+        return parse_state(found)
 
-    def settled(self, seconds: float = SETTLE) -> State:
-        """What it says once it has come to rest. Raises Doubt."""
-        pauses = Pauses(seconds)
-        while not (found := self.read()).settled:
-            if not pauses.again():
-                raise Doubt(f"{self.short} was still changing after {seconds:g} s.")
-        return found
+    def wait_until_settled(self, seconds: float) -> State:
+        """Raises CandidateRejected."""
+        for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
+            if (found := self.read()).settled:
+                return found
+        raise CandidateRejected(f"{self.short_name} was still changing after {seconds:g} s.")
 
     def move(
         self, shares: Split, tag: Tag | None, ours: str, allowed: Callable[[State], bool], check: Callable[[], object]
     ) -> None:
-        """Gives `shares` of the traffic, and the tag, by name. Told once more when it is so already, it changes nothing.
+        """Sets `shares` of the traffic and the tag, by revision name. Changes nothing where they are set already.
 
-        Raises TrafficMoved when the traffic is neither like that nor `allowed`: somebody else moved it. `check` is called
-        before each attempt. `ours` is the tag that is replaced or taken away.
+        Raises TrafficMoved when the traffic is neither set nor `allowed`: somebody else has moved it. `check` is called
+        before each change. `ours` is the tag that is replaced or removed.
         """
-        pauses = Pauses(SETTLE)
-        while not stands(shares, tag, (now := self.read()).targets, ours):
+        for _ in poll(SETTLE_SECONDS, MIN_PAUSE, MAX_PAUSE):
+            now = self.read()
+            if is_applied(shares, tag, now.targets, ours):
+                return self._wait_until_observed(shares, tag)
             if not allowed(now):
-                raise self.moved(now)
+                raise self.moved_error(now)
             check()
-            self._update(now.etag, wanted(shares, tag, now.targets, ours))
-            if not pauses.again():
-                raise CloudFailed(f"The traffic of {self.short} could not be moved within {SETTLE:g} s.")
-        self._observed(shares, tag)
+            self._update(now.etag, build_targets(shares, tag, now.targets, ours))
+        raise CloudFailed(f"The traffic of {self.short_name} could not be moved within {SETTLE_SECONDS:g} s.")
 
-    def moved(self, now: State) -> TrafficMoved:
-        words = f"Somebody else has moved the traffic of {self.short}: {told(now.split)}. It stays like that."
-        return TrafficMoved(words, self.short)
+    def moved_error(self, now: State) -> TrafficMoved:
+        message = (
+            f"Somebody else has moved the traffic of {self.short_name}: {describe(now.split)}. It stays like that."
+        )
+        return TrafficMoved(message, self.short_name)
 
-    def ready(self, revision: str, seconds: float) -> None:
-        """Waits. Raises Doubt when it fails or takes too long."""
-        pauses = Pauses(seconds)
-        full = f"{self.name}/revisions/{revision}"
-        while True:
-            found = self._ask(lambda: self._clients.revisions.get_revision(name=full, retry=None, timeout=api.TIMEOUT))
+    def wait_until_ready(self, revision: str, seconds: float) -> None:
+        """Raises CandidateRejected when it fails or takes too long."""
+        name = f"{self.name}/revisions/{revision}"
+        for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
+            found = self._call(
+                lambda: self._clients.revisions.get_revision(name=name, retry=None, timeout=api.TIMEOUT_SECONDS)
+            )
             condition = next((one for one in found.conditions if one.type_ == "Ready"), None)
             if condition and condition.state == STATE.CONDITION_SUCCEEDED:
                 return
             if condition and condition.state == STATE.CONDITION_FAILED:
-                raise Doubt(f"The revision {revision} failed: {condition.message or 'Cloud Run does not say why'}")
-            if not pauses.again():
-                raise Doubt(f"The revision {revision} was not ready after {seconds:g} s.")
+                raise CandidateRejected(
+                    f"The revision {revision} failed: {condition.message or 'Cloud Run does not say why'}"
+                )
+        raise CandidateRejected(f"The revision {revision} was not ready after {seconds:g} s.")
 
     def _update(self, etag: str, targets: list[Target]) -> None:
-        """Nothing happens when somebody else has changed the service since it was read."""
-        service = run_v2.Service(name=self.name, etag=etag, traffic=[spelled(target) for target in targets])
+        """Does nothing when somebody else has changed the service since it was read."""
+        service = run_v2.Service(name=self.name, etag=etag, traffic=[as_target(target) for target in targets])
         request = run_v2.UpdateServiceRequest(service=service, update_mask="traffic")
         with suppress(Conflict, PreconditionFailed):
-            self._ask(lambda: self._clients.services.update_service(request=request, retry=None, timeout=api.TIMEOUT))
+            self._call(
+                lambda: self._clients.services.update_service(request=request, retry=None, timeout=api.TIMEOUT_SECONDS)
+            )
 
-    def _observed(self, shares: Split, tag: Tag | None) -> None:
-        pauses = Pauses(SETTLE)
-        while True:
+    def _wait_until_observed(self, shares: Split, tag: Tag | None) -> None:
+        for _ in poll(SETTLE_SECONDS, MIN_PAUSE, MAX_PAUSE):
             now = self.read()
             tagged = tag is None or tag.name in now.tagged
             if now.settled and split(now.observed, now.latest_ready) == dict(shares) and tagged:
                 return
-            if not pauses.again():
-                raise Doubt(f"{self.short} did not give {told(shares)} within {SETTLE:g} s. {now.message}".rstrip())
+        raise CandidateRejected(
+            f"{self.short_name} did not give {describe(shares)} within {SETTLE_SECONDS:g} s. {now.message}".rstrip()
+        )
 
-    def _ask(self, call: Callable[[], T]) -> T:
+    def _call(self, call: Callable[[], T]) -> T:
         try:
-            return api.patiently(call, "Cloud Run")
+            return api.with_retries(call, "Cloud Run")
         except Absent as error:
             raise NotFound(
                 f"There is no {self.name}; apply Terraform first, and look at --project and --region."
             ) from error
         except Forbidden as error:
             raise CloudFailed(
-                f"Cloud Run refuses {self.short}: the role roles/run.developer on it is needed."
+                f"Cloud Run refuses {self.short_name}: the role roles/run.developer on it is needed."
             ) from error
         except (Conflict, PreconditionFailed):
             raise
         except GoogleAPICallError as error:
-            raise CloudFailed(f"Cloud Run refuses {self.short}: {error.message}") from error
+            raise CloudFailed(f"Cloud Run refuses {self.short_name}: {error.message}") from error
 
 
-def state(found: Any) -> State:
+def parse_state(found: Any) -> State:
     condition = found.terminal_condition
     return State(
         etag=found.etag,
-        targets=tuple(target(one) for one in found.traffic),
-        observed=tuple(target(one) for one in found.traffic_statuses),
-        latest_ready=short(found.latest_ready_revision),
-        latest_created=short(found.latest_created_revision),
+        targets=tuple(parse_target(one) for one in found.traffic),
+        observed=tuple(parse_target(one) for one in found.traffic_statuses),
+        latest_ready=short_name(found.latest_ready_revision),
+        latest_created=short_name(found.latest_created_revision),
         url=found.uri,
         tagged={one.tag: one.uri for one in found.traffic_statuses if one.tag and one.uri},
         settled=not found.reconciling and found.observed_generation == found.generation,
@@ -172,15 +188,15 @@ def state(found: Any) -> State:
     )
 
 
-def target(one: Any) -> Target:
-    return Target(None if one.type_ == LATEST else short(one.revision), one.percent, one.tag)
+def parse_target(one: Any) -> Target:
+    return Target(None if one.type_ == LATEST else short_name(one.revision), one.percent, one.tag)
 
 
-def spelled(one: Target) -> run_v2.TrafficTarget:
+def as_target(one: Target) -> run_v2.TrafficTarget:
     if one.revision is None:
         return run_v2.TrafficTarget(type_=LATEST, percent=one.percent, tag=one.tag)
     return run_v2.TrafficTarget(type_=BY_NAME, revision=one.revision, percent=one.percent, tag=one.tag)
 
 
-def short(name: str) -> str:
+def short_name(name: str) -> str:
     return name.rpartition("/")[2]

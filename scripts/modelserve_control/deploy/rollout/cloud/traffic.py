@@ -1,4 +1,4 @@
-"""Who gets the traffic of a service, as Cloud Run says it: a list of targets."""
+"""The traffic of a Cloud Run service: a list of targets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Split = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Target:
-    """`revision` None is whatever revision is the latest ready one. A `tag` gives it an address of its own."""
+    """`revision` None is the latest ready revision. A `tag` gives it an address of its own."""
 
     revision: str | None
     percent: int = 0
@@ -24,7 +24,7 @@ class Tag:
 
 
 def split(targets: Iterable[Target], latest: str) -> dict[str, int]:
-    """Percent by revision, of those that get any. No targets at all is everything to the latest."""
+    """Percent by revision. No targets at all means 100 % to the latest."""
     shares: dict[str, int] = {}
     for target in list(targets) or [Target(None, 100)]:
         if target.percent:
@@ -33,27 +33,26 @@ def split(targets: Iterable[Target], latest: str) -> dict[str, int]:
     return shares
 
 
-def wanted(shares: Split, tag: Tag | None, now: Iterable[Target], ours: str) -> list[Target]:
-    """Targets for `shares` by name, with `tag` or without it; tags of others stay where they point. `ours` is our tag."""
+def build_targets(shares: Split, tag: Tag | None, now: Iterable[Target], ours: str) -> list[Target]:
+    """Targets for `shares` by revision name, with `tag` if given. Tags other than `ours` are kept."""
     kept = [Target(target.revision, 0, target.tag) for target in now if target.tag and target.tag != ours]
     shares = {revision: percent for revision, percent in shares.items() if percent}
-    made = [
+    targets = [
         Target(revision, percent, tag.name if tag and tag.revision == revision else "")
         for revision, percent in shares.items()
     ]
     if tag and tag.revision not in shares:
-        made.append(Target(tag.revision, 0, tag.name))
-    return made + kept
+        targets.append(Target(tag.revision, 0, tag.name))
+    return targets + kept
 
 
-def stands(shares: Split, tag: Tag | None, now: Iterable[Target], ours: str) -> bool:
-    """Whether it is so already, however the targets are written."""
+def is_applied(shares: Split, tag: Tag | None, now: Iterable[Target], ours: str) -> bool:
+    """Whether the targets already give these shares by name, and `ours` is exactly `tag`."""
     targets = list(now)
     by_name = bool(targets) and all(target.revision for target in targets if target.percent)
     tagged = {target.revision for target in targets if target.tag == ours}
     return by_name and split(targets, "") == dict(shares) and tagged == ({tag.revision} if tag else set())
 
 
-def told(shares: Split) -> str:
-    """For a person."""
+def describe(shares: Split) -> str:
     return " and ".join(f"{percent} % to {revision}" for revision, percent in shares.items()) or "to no revision"

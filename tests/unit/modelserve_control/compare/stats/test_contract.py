@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from modelserve_control.compare.sides.wire import Described
-from modelserve_control.compare.stats.contract import changes
+from modelserve_control.compare.sides.wire import Description
+from modelserve_control.compare.stats.contract import find_changes
 
 COLUMNS = [{"name": "x", "type": "double", "required": True}, {"name": "note", "type": "string", "required": False}]
 SIGNATURE = {"inputs": COLUMNS, "outputs": [{"type": "string"}], "params": None}
@@ -25,7 +25,7 @@ CLASSIFIER: dict[str, Any] = {
 
 def found(**changed: Any) -> dict[str, bool]:
     """What differs, and whether it breaks."""
-    made = changes(Described(**CLASSIFIER), Described(**CLASSIFIER | changed))
+    made = find_changes(Description(**CLASSIFIER), Description(**CLASSIFIER | changed))
     return {change["what"]: change["breaking"] for change in made}
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve_control.compare.stats.pairs import Labels, Numbers, pairs
+from modelserve_control.compare.stats.pairs import Labels, Numbers, build_pairs
 
 INF, NAN = float("inf"), float("nan")
 
 
 def one(a: list[Any], b: list[Any], classifies: bool = False) -> Numbers | Labels:
-    (found,) = pairs([{"prediction": x} for x in a], [{"prediction": x} for x in b], classifies)
+    (found,) = build_pairs([{"prediction": x} for x in a], [{"prediction": x} for x in b], classifies)
     return found
 
 
@@ -51,7 +51,7 @@ def test_nothing_has_no_difference(a: float | None, b: float | None) -> None:
     ],
 )
 def test_what_is_no_number_is_the_same_or_not(a: Any, b: Any, flipped: bool) -> None:
-    for found in pairs([{"prediction": a}], [{"prediction": b}], False):
+    for found in build_pairs([{"prediction": a}], [{"prediction": b}], False):
         assert isinstance(found, Labels)
         assert found.flipped.tolist() == [flipped]
 
@@ -65,7 +65,7 @@ def test_the_number_of_a_class_is_a_label() -> None:
 def test_a_classifier_s_answer_falls_into_its_parts() -> None:
     row = {"prediction": "no", "probabilities": {"no": 0.9, "yes": 0.1}, "churn_probability": 0.1, "churn": False}
     other = row | {"probabilities": {"no": 0.7, "yes": 0.3}, "churn": True}
-    found = {pair.name: pair for pair in pairs([row], [other], True)}
+    found = {pair.name: pair for pair in build_pairs([row], [other], True)}
     assert list(found) == ["prediction", "probabilities.no", "probabilities.yes", "churn_probability", "churn"]
     assert isinstance(found["churn"], Labels)
     yes = found["probabilities.yes"]
@@ -74,13 +74,13 @@ def test_a_classifier_s_answer_falls_into_its_parts() -> None:
 
 
 def test_an_only_answer_is_the_same_answer_under_another_label() -> None:
-    (found,) = pairs([{"minutes": 1.0}], [{"prediction": 2.0}], False)
+    (found,) = build_pairs([{"minutes": 1.0}], [{"prediction": 2.0}], False)
     assert (found.name, isinstance(found, Numbers)) == ("prediction", True)
 
 
 def test_of_a_thousand_classes_the_one_that_differs_most_counts() -> None:
     shares = {str(place): 0.001 for place in range(1_000)}
     a, b = {"prediction": "0", "probabilities": shares}, {"prediction": "0", "probabilities": shares | {"7": 0.5}}
-    _, found = pairs([a, a], [a, b], True)
+    _, found = build_pairs([a, a], [a, b], True)
     assert isinstance(found, Numbers)
     assert found.difference.tolist() == pytest.approx([0, 0.499])

@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from modelserve_control.compare.sides.wire import Scored
+from modelserve_control.compare.sides.wire import ScoredChunk
 from modelserve_control.compare.stats.counting import Count
-from modelserve_control.compare.stats.tally import KINDS, OTHERS
+from modelserve_control.compare.stats.tally import MAX_KINDS, OTHERS
 
 ROWS = 500
 
 
-def chunk(number: int, side: str) -> Scored:
+def chunk(number: int, side: str) -> ScoredChunk:
     """Every row flips to a text of its own, and every fifth is refused for a reason of its own."""
     rows = range(number * ROWS, (number + 1) * ROWS)
     outcomes: list[dict[str, Any] | str] = [
         f"{side} refuses {row}" if row % 5 == 0 else {"text": f"{side} says {row}", "size": float(row % 7)}
         for row in rows
     ]
-    return Scored(outcomes, 0.1)
+    return ScoredChunk(outcomes, 0.1)
 
 
 def size(result: Any) -> int:
@@ -36,9 +36,9 @@ def test_more_rows_take_no_more_memory() -> None:
         count.add((chunk(number, "A"), chunk(number, "B")), {"all": np.ones(ROWS, dtype=bool)})
         sizes.append(size(count.total.result()) + sum(size(side.result()) for side in count.reasons))
     assert sizes[2] == sizes[-1]
-    assert len(count.reasons[0].counts) == KINDS + 1
-    assert count.reasons[0].counts[OTHERS] == 40 * ROWS // 5 - KINDS
+    assert len(count.reasons[0].counts) == MAX_KINDS + 1
+    assert count.reasons[0].counts[OTHERS] == 40 * ROWS // 5 - MAX_KINDS
     labels = count.total.labels["text"].result()
-    assert (labels["flips"], len(labels["transitions"])) == (40 * ROWS * 4 // 5, KINDS + 1)
+    assert (labels["flips"], len(labels["transitions"])) == (40 * ROWS * 4 // 5, MAX_KINDS + 1)
     assert sum(kind["rows"] for kind in labels["transitions"]) == labels["flips"]
     assert count.total.result()["refused"] == {"only_a": 0, "only_b": 0, "both": 40 * ROWS // 5}

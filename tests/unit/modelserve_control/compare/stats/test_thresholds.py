@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.compare.stats.thresholds import OutputLimits, RowLimits, Thresholds, breaches, read
+from modelserve_control.compare.stats.thresholds import OutputLimits, RowLimits, Thresholds, find_breaches, read
 from unit.modelserve_control.compare.documents import document
 
 DOCS = Path(__file__).parents[5] / "docs" / "compare.md"
 
 
 def beyond(document: dict[str, Any], **limits: Any) -> list[tuple[str | None, str | None, str]]:
-    found = breaches(msgspec.convert(limits, Thresholds), document)
+    found = find_breaches(msgspec.convert(limits, Thresholds), document)
     return [(breach["segment"], breach["output"], breach["limit"]) for breach in found]
 
 
@@ -107,7 +107,7 @@ def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, n
     path = tmp_path / "thresholds.yaml"
     path.write_text(text)
     with pytest.raises(BadSetting, match=named):
-        read(path)
+        read(path, None)
 
 
 def test_every_limit_is_documented() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,11 +12,11 @@ from modelserve.core.errors import BadSetting
 from modelserve.shadow.tally import Tally
 from modelserve_control.common.errors import BeyondThresholds, NothingShadowed
 from modelserve_control.compare.stats.thresholds import Thresholds
-from modelserve_control.deploy.release import shadow as release_shadow
-from modelserve_control.deploy.release.shadow import MOST_SHADOWS, Heard, Wanted, breaches, judge
+from modelserve_control.deploy.release.options import ReleaseOptions
+from modelserve_control.deploy.release.shadow import MAX_SHADOWS, ShadowCounts, ShadowCriteria, check, find_breaches
 
-WANTED = Wanted("m", "7", "8", "ab12", "projects/p/subscriptions/s", seconds=60.0, least=100)
-TOLD = {
+CRITERIA = ShadowCriteria("m", "7", "8", "ab12", "projects/p/subscriptions/s", seconds=60.0, min_answers=100)
+MESSAGE = {
     "model": "m", "version": "7", "shadow_model": "m", "shadow_version": "8", "shadow_manifest_sha256": "ab12",
     "shadow_id": "one",
 }  # fmt: skip
@@ -24,19 +25,19 @@ GOOD = Tally(compared=100, rows=200, flipped=2, differing=3, greatest=0.5)
 
 
 def message(so_far: Tally | None = None, **names: Any) -> bytes:
-    return msgspec.json.encode({**TOLD, "so_far": so_far or Tally(compared=5), "kind": "summary", **names})
+    return msgspec.json.encode({**MESSAGE, "so_far": so_far or Tally(compared=5), "kind": "summary", **names})
 
 
 def test_the_largest_counts_of_each_shadow_are_kept() -> None:
     """So that one which comes twice, late or not at all changes nothing."""
-    heard = Heard({})
-    assert heard.take(WANTED, message(Tally(compared=5, flipped=1)), 1.0)
-    assert heard.take(WANTED, message(Tally(compared=9, flipped=2, errors={"MODEL_FAILED": 1})), 3.0)
-    assert not heard.take(WANTED, message(Tally(compared=5, flipped=1)), 2.0)
-    assert not heard.take(WANTED, message(Tally(compared=9, flipped=2, errors={"MODEL_FAILED": 1})), 3.0)
-    assert heard.take(WANTED, message(Tally(compared=1, greatest=0.5), shadow_id="other"), 2.0)
-    assert heard.total() == Tally(compared=10, flipped=2, greatest=0.5, errors={"MODEL_FAILED": 1})
-    assert (heard.last, heard.all_since(2.0), heard.all_since(3.0)) == ({"one": 3.0, "other": 2.0}, True, False)
+    counts = ShadowCounts({})
+    assert counts.add(CRITERIA, message(Tally(compared=5, flipped=1)), 1.0)
+    assert counts.add(CRITERIA, message(Tally(compared=9, flipped=2, errors={"MODEL_FAILED": 1})), 3.0)
+    assert not counts.add(CRITERIA, message(Tally(compared=5, flipped=1)), 2.0)
+    assert not counts.add(CRITERIA, message(Tally(compared=9, flipped=2, errors={"MODEL_FAILED": 1})), 3.0)
+    assert counts.add(CRITERIA, message(Tally(compared=1, greatest=0.5), shadow_id="other"), 2.0)
+    assert counts.total() == Tally(compared=10, flipped=2, greatest=0.5, errors={"MODEL_FAILED": 1})
+    assert (counts.last_seen, counts.all_since(2.0), counts.all_since(3.0)) == ({"one": 3.0, "other": 2.0}, True, False)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +52,11 @@ def test_the_largest_counts_of_each_shadow_are_kept() -> None:
     ],
 )
 def test_other_versions_do_not_count(names: dict[str, str]) -> None:
-    heard = Heard({})
-    assert not heard.take(WANTED, message(None, **names), 1.0)
-    assert (heard.shadows, heard.all_since(2.0)) == ({}, True)
-    found = TOLD | names
-    assert heard.other == (
+    counts = ShadowCounts({})
+    assert not counts.add(CRITERIA, message(None, **names), 1.0)
+    assert (counts.shadows, counts.all_since(2.0)) == ({}, True)
+    found = MESSAGE | names
+    assert counts.other == (
         f"version {found['version']} of {found['model']} with version {found['shadow_version']} of {found['shadow_model']}"
     )
 
@@ -77,19 +78,19 @@ IMPOSSIBLE = [
 )  # fmt: skip
 def test_what_is_no_shadows_message_is_passed_over(data: bytes) -> None:
     """Else it would take from what the others have counted, or leave a record that nobody can read."""
-    heard = Heard({})
-    assert not heard.take(WANTED, data, 1.0)
-    assert (heard.shadows, heard.other) == ({}, None)
+    counts = ShadowCounts({})
+    assert not counts.add(CRITERIA, data, 1.0)
+    assert (counts.shadows, counts.other) == ({}, None)
 
 
 def test_so_many_shadows_are_noted_as_a_record_holds() -> None:
-    heard = Heard({str(number): Tally() for number in range(MOST_SHADOWS)})
-    assert not heard.take(WANTED, message(), 1.0)
-    assert heard.take(WANTED, message(shadow_id="0"), 1.0)
+    counts = ShadowCounts({str(number): Tally() for number in range(MAX_SHADOWS)})
+    assert not counts.add(CRITERIA, message(), 1.0)
+    assert counts.add(CRITERIA, message(shadow_id="0"), 1.0)
 
 
 def test_up_to_its_limits_a_version_passes() -> None:
-    judge(Heard({"one": GOOD}), WANTED, LIMITS)
+    check(ShadowCounts({"one": GOOD}), CRITERIA, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -102,57 +103,61 @@ def test_up_to_its_limits_a_version_passes() -> None:
     ],
 )
 def test_beyond_a_limit_it_is_refused(more: dict[str, Any], limit: str, allowed: float, found: float) -> None:
-    heard = Heard({"one": msgspec.structs.replace(GOOD, **more)})
-    with pytest.raises(BeyondThresholds, match="The shadows of version 8 of m with version 7 are beyond") as refused:
-        judge(heard, WANTED, LIMITS)
+    counts = ShadowCounts({"one": msgspec.structs.replace(GOOD, **more)})
+    with pytest.raises(BeyondThresholds, match="The shadows of version 8 of m with version 7 exceed") as refused:
+        check(counts, CRITERIA, LIMITS)
     (breach,) = refused.value.details
     assert (breach["limit"], breach["allowed"], breach["found"]) == (limit, allowed, found)
 
 
 def test_all_shadows_are_judged_together() -> None:
     flipping = msgspec.structs.replace(GOOD, flipped=4)
-    judge(Heard({"one": flipping, "other": msgspec.structs.replace(GOOD, flipped=0)}), WANTED, LIMITS)
+    check(ShadowCounts({"one": flipping, "other": msgspec.structs.replace(GOOD, flipped=0)}), CRITERIA, LIMITS)
     with pytest.raises(BeyondThresholds):
-        judge(Heard({"one": flipping, "other": GOOD}), WANTED, LIMITS)
+        check(ShadowCounts({"one": flipping, "other": GOOD}), CRITERIA, LIMITS)
 
 
 def test_without_limits_everything_may_differ_but_nothing_may_fail() -> None:
     wild = Tally(compared=100, rows=100, flipped=100, forms=100, greatest=1e300, differing=100)
-    assert breaches(Thresholds(), wild) == []
+    assert find_breaches(Thresholds(), wild) == []
     failing = Tally(compared=100, errors={"MODEL_FAILED": 100})
-    assert [one["limit"] for one in breaches(Thresholds(), failing)] == ["max_refused_ratio"]
-    assert breaches(Thresholds(max_refused_ratio=0.5), failing) == []
+    assert [one["limit"] for one in find_breaches(Thresholds(), failing)] == ["max_refused_ratio"]
+    assert find_breaches(Thresholds(max_refused_ratio=0.5), failing) == []
 
 
 def test_a_version_that_gives_no_answer_is_refused_for_that() -> None:
     """And not because nothing was compared."""
-    with pytest.raises(BeyondThresholds, match=r"100 were not given \(100 SIGNATURE_MISMATCH\)"):
-        judge(Heard({"one": Tally(errors={"SIGNATURE_MISMATCH": 100})}), WANTED, LIMITS)
+    with pytest.raises(BeyondThresholds, match=r"100 failed \(100 SIGNATURE_MISMATCH\)"):
+        check(ShadowCounts({"one": Tally(errors={"SIGNATURE_MISMATCH": 100})}), CRITERIA, LIMITS)
 
 
 def test_too_few_answers_say_nothing() -> None:
     with pytest.raises(NothingShadowed, match=r"for fewer than 100 answers\. 2 shadows compared 99 answers"):
-        judge(Heard({"one": Tally(compared=98), "other": Tally(compared=1)}), WANTED, LIMITS)
+        check(ShadowCounts({"one": Tally(compared=98), "other": Tally(compared=1)}), CRITERIA, LIMITS)
 
 
 def test_where_nothing_was_compared_it_says_what_may_be_wrong() -> None:
-    heard = Heard({})
+    counts = ShadowCounts({})
     with pytest.raises(NothingShadowed, match="is SHADOW_MODEL_URI of a running service set to its challenger"):
-        judge(heard, WANTED, LIMITS)
-    heard.take(WANTED, message(shadow_version="6"), 1.0)
+        check(counts, CRITERIA, LIMITS)
+    counts.add(CRITERIA, message(shadow_version="6"), 1.0)
     with pytest.raises(NothingShadowed, match=r"The last one compared version 7 of m with version 6 of m\."):
-        judge(heard, WANTED, LIMITS)
+        check(counts, CRITERIA, LIMITS)
 
 
 @pytest.mark.parametrize(
     ("seconds", "subscription", "message"),
     [
-        (60.0, None, "they go together"),
-        (None, "projects/p/subscriptions/s", "they go together"),
+        (60.0, None, "must be given together"),
+        (None, "projects/p/subscriptions/s", "must be given together"),
         (60.0, "s", "must be projects/P/subscriptions/S"),
         (60.0, "projects/p/topics/t", "must be projects/P/subscriptions/S"),
     ],
 )
-def test_a_mistake_in_the_options_is_told(seconds: float | None, subscription: str | None, message: str) -> None:
+def test_a_mistake_in_the_options_is_told(
+    tmp_path: Path, seconds: float | None, subscription: str | None, message: str
+) -> None:
+    limits = tmp_path / "thresholds.yaml"
+    limits.write_text("{}")
     with pytest.raises(BadSetting, match=message):
-        release_shadow.check(seconds, subscription)
+        ReleaseOptions("m", "8", "s", "d", limits, shadow=seconds, shadow_subscription=subscription).check()

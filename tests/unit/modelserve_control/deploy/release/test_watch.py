@@ -12,8 +12,10 @@ import pytest
 
 from http_server import Answer, answering
 from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common.services import polling
+from modelserve_control.common.services.client import ServiceClient
 from modelserve_control.deploy.release import watch as release_watch
-from modelserve_control.deploy.release.watch import ARRIVED, Watched, watch
+from modelserve_control.deploy.release.watch import ANSWERS_IN_A_ROW, Watch, Watched
 from virtual_time import VirtualTime
 
 NAMED = {"inputs": [{"name": "x", "type": "double"}]}
@@ -37,7 +39,9 @@ class Service:
 
 @pytest.fixture(autouse=True)
 def virtual(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_watch, "time", VirtualTime())
+    clock = VirtualTime()
+    monkeypatch.setattr(polling, "time", clock)
+    monkeypatch.setattr(release_watch, "time", clock)
 
 
 @pytest.fixture
@@ -49,13 +53,14 @@ def service() -> Iterator[Service]:
 
 def watched(service: Service, seconds: float = 2, arrive: float = 1, ratio: float = 0.0, **manifest: Any) -> Watched:
     made = Manifest("m", "8", (), **{"signature": NAMED, "sample": [{"x": 1}, {"x": 2}]} | manifest)
-    return watch(service.url, made, None, arrive, seconds, ratio)
+    with ServiceClient(service.url) as client:
+        return Watch(client, made).run(arrive, seconds, ratio)
 
 
 def test_it_is_asked_with_the_rows_that_the_version_was_published_with(service: Service) -> None:
     found = watched(service)
     assert (found.failed, found.other, found.reason) == (0, 0, None)
-    assert found.probes == 2
+    assert found.probes == 3
     assert service.asked[:3] == [("/predict", {"x": 1}), ("/predict", {"x": 2}), ("/predict", {"x": 1})]
 
 
@@ -83,14 +88,14 @@ def test_a_version_that_does_not_arrive_is_told_with_the_last_answer(
 
 
 def test_the_instances_behind_one_address_may_be_late(service: Service) -> None:
-    service.answers[:] = [(200, "m", "7"), *GOOD, (200, "m", "7"), *GOOD * ARRIVED, (200, "m", "7"), *GOOD]
+    service.answers[:] = [(200, "m", "7"), *GOOD, (200, "m", "7"), *GOOD * ANSWERS_IN_A_ROW, (200, "m", "7"), *GOOD]
     found = watched(service, arrive=10)
     assert (found.other, found.failed, found.reason) == (1, 0, None)
 
 
 @pytest.mark.parametrize(("ratio", "reason"), [(0.0, "status 500"), (0.9, None)])
 def test_failed_answers_are_beyond_their_ratio_or_not(service: Service, ratio: float, reason: str | None) -> None:
-    service.answers[:] = [*GOOD * ARRIVED, (500, "m", "8"), *GOOD]
+    service.answers[:] = [*GOOD * ANSWERS_IN_A_ROW, (500, "m", "8"), *GOOD]
     found = watched(service, seconds=2, ratio=ratio)
     assert found.failed == 1
     assert found.reason == (f"1 of {found.probes} answers failed, the last one: {reason}" if reason else None)
@@ -98,5 +103,6 @@ def test_failed_answers_are_beyond_their_ratio_or_not(service: Service, ratio: f
 
 def test_nobody_at_the_address_is_a_version_that_does_not_arrive(service: Service) -> None:
     made = Manifest("m", "8", (), signature=NAMED)
-    found = watch("http://127.0.0.1:9", made, None, 1, 1, 0)
-    assert found.reason == "version 8 did not arrive within 1 s: ConnectError"
+    with ServiceClient("http://127.0.0.1:9") as client:
+        found = Watch(client, made).run(1, 1, 0)
+    assert found.reason == "version 8 did not arrive within 1 s: no answer (ConnectError)"

@@ -27,12 +27,12 @@ def test_the_same_answer(expected: Any, answer: Any) -> None:
 @pytest.mark.parametrize(
     ("expected", "answer", "words"),
     [
-        ({"prediction": 0.5}, {"prediction": 0.51}, "the answer.prediction is 0.51 instead of 0.5"),
-        ({"p": {"yes": [1, 2]}}, {"p": {"yes": [1, 3]}}, "the answer.p.yes[1] is 3 instead of 2"),
-        ({"prediction": 1}, {}, "the answer.prediction is missing instead of 1"),
-        ({"churn": True}, {"churn": 1}, "the answer.churn is 1 instead of true"),
+        ({"prediction": 0.5}, {"prediction": 0.51}, "the answer at /prediction is 0.51 instead of 0.5"),
+        ({"p": {"yes": [1, 2]}}, {"p": {"yes": [1, 3]}}, "the answer at /p/yes/1 is 3 instead of 2"),
+        ({"prediction": 1}, {}, "the answer at /prediction is missing instead of 1"),
+        ({"churn": True}, {"churn": 1}, "the answer at /churn is 1 instead of true"),
         ([1], [1, 2], "the answer is [1, 2] instead of [1]"),
-        ({"a": None}, {}, "the answer.a is missing instead of null"),
+        ({"a": None}, {}, "the answer at /a is missing instead of null"),
         ("yes", None, 'the answer is null instead of "yes"'),
         ("x" * 100, 1, 'the answer is 1 instead of "' + "x" * 56 + "..."),
     ],
@@ -56,10 +56,10 @@ def test_a_line_has_its_own_path_and_tolerance(tmp_path: Path) -> None:
     [
         ("", "no requests"),
         ('{"request": 1, "expected": 1}\n[1]\n', "Line 2"),
-        ('{"request": 1, "expected": 1, "tolerence": 1}', "does not know tolerence"),
-        ('{"request": 1}', "needs expected"),
-        ('{"request": 1, "expected": 1, "path": "predict"}', "a path begins with /"),
-        ('{"request": 1, "expected": 1, "tolerance": "none"}', "a tolerance is a number"),
+        ('{"request": 1, "expected": 1, "tolerence": 1}', "unknown keys: tolerence"),
+        ('{"request": 1}', "missing keys: expected"),
+        ('{"request": 1, "expected": 1, "path": "predict"}', "the path must begin with /"),
+        ('{"request": 1, "expected": 1, "tolerance": "none"}', "the tolerance must be a number"),
         ("{", "Line 1"),
     ],
 )

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from modelserve_control.common.processes import listening, with_sources
+from modelserve_control.common.processes import port_probe, with_sources
 
 COMMAND = [sys.executable, "-m", "modelserve_control.local.pubsub"]
 
@@ -18,7 +18,7 @@ def test_the_first_line_is_the_address_and_sigterm_ends_the_server_cleanly() -> 
         try:
             assert server.stdout
             host = json.loads(server.stdout.readline())["host"]
-            assert listening(host)()
+            assert port_probe(host)()
             server.send_signal(signal.SIGTERM)
             assert server.wait(30) == 0
         finally:

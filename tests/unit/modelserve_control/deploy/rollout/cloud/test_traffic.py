@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from modelserve_control.deploy.rollout.cloud.traffic import Tag, Target, split, stands, told, wanted
+from modelserve_control.deploy.rollout.cloud.traffic import Tag, Target, build_targets, describe, is_applied, split
 
 OURS = "candidate-1"
 
@@ -15,13 +15,13 @@ def test_a_revision_may_stand_in_several_targets() -> None:
 
 def test_targets_are_by_name_and_carry_the_tag() -> None:
     tag = Tag(OURS, "b")
-    assert wanted({"a": 100}, tag, [], OURS) == [Target("a", 100), Target("b", 0, OURS)]
-    assert wanted({"a": 75, "b": 25}, tag, [], OURS) == [Target("a", 75), Target("b", 25, OURS)]
+    assert build_targets({"a": 100}, tag, [], OURS) == [Target("a", 100), Target("b", 0, OURS)]
+    assert build_targets({"a": 75, "b": 25}, tag, [], OURS) == [Target("a", 75), Target("b", 25, OURS)]
 
 
 def test_tags_of_others_stay_and_ours_goes() -> None:
     now = [Target("a", 100, "stable"), Target("b", 0, OURS), Target(None, 0, "newest")]
-    assert wanted({"b": 100, "a": 0}, None, now, OURS) == [
+    assert build_targets({"b": 100, "a": 0}, None, now, OURS) == [
         Target("b", 100),
         Target("a", 0, "stable"),
         Target(None, 0, "newest"),
@@ -29,22 +29,22 @@ def test_tags_of_others_stay_and_ours_goes() -> None:
 
 
 def test_what_stands_need_not_be_written_alike() -> None:
-    assert stands({"a": 100}, None, [Target("a", 100, "stable")], OURS)
-    assert stands({"a": 100}, None, [Target("a", 40), Target("a", 60)], OURS)
-    assert stands({"a": 100}, Tag(OURS, "b"), [Target("a", 100), Target("b", 0, OURS)], OURS)
+    assert is_applied({"a": 100}, None, [Target("a", 100, "stable")], OURS)
+    assert is_applied({"a": 100}, None, [Target("a", 40), Target("a", 60)], OURS)
+    assert is_applied({"a": 100}, Tag(OURS, "b"), [Target("a", 100), Target("b", 0, OURS)], OURS)
 
 
 def test_the_latest_does_not_stand_for_its_name() -> None:
-    assert not stands({"a": 100}, None, [Target(None, 100)], OURS)
-    assert not stands({"a": 100}, None, [], OURS)
+    assert not is_applied({"a": 100}, None, [Target(None, 100)], OURS)
+    assert not is_applied({"a": 100}, None, [], OURS)
 
 
 def test_a_tag_that_is_missing_elsewhere_or_left_over_does_not_stand() -> None:
-    assert not stands({"a": 100}, Tag(OURS, "b"), [Target("a", 100)], OURS)
-    assert not stands({"a": 100}, Tag(OURS, "b"), [Target("a", 100), Target("c", 0, OURS)], OURS)
-    assert not stands({"a": 100}, None, [Target("a", 100), Target("b", 0, OURS)], OURS)
+    assert not is_applied({"a": 100}, Tag(OURS, "b"), [Target("a", 100)], OURS)
+    assert not is_applied({"a": 100}, Tag(OURS, "b"), [Target("a", 100), Target("c", 0, OURS)], OURS)
+    assert not is_applied({"a": 100}, None, [Target("a", 100), Target("b", 0, OURS)], OURS)
 
 
-def test_told() -> None:
-    assert told({"a": 95, "b": 5}) == "95 % to a and 5 % to b"
-    assert told({}) == "to no revision"
+def test_describe() -> None:
+    assert describe({"a": 95, "b": 5}) == "95 % to a and 5 % to b"
+    assert describe({}) == "to no revision"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from modelserve_control.compare.report import markdown, page, words
-from modelserve_control.compare.report.report import visible
+from modelserve_control.compare.report import markdown, page, terminal
+from modelserve_control.compare.report.sections import visible
 from unit.modelserve_control.compare.documents import document
 
 HOSTILE = (
@@ -107,7 +107,7 @@ def test_markdown_shows_every_mark_as_itself() -> None:
 def test_a_terminal_is_told_nothing_by_a_name() -> None:
     found = document([{"n\x1b[2J": 1.0}], [{"n\x1b[2J": 2.0}])
     found["a"]["name"] = "m\nB: another"
-    said = words.compared(found)
+    said = terminal.format_result(found)
     assert "\x1b" not in said
     assert said.splitlines()[:2] == ["A: m B: another version a (native)", "B: m version b (native)"]
     assert "n [2J: mean difference 1" in said

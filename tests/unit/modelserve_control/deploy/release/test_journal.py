@@ -9,8 +9,7 @@ import pytest
 
 from modelserve.core.errors import PreconditionFailed
 from modelserve.store.buckets.objects import Objects
-from modelserve_control.deploy.release import record as release_record
-from modelserve_control.deploy.release.record import unfinished
+from modelserve_control.deploy.release.journal import create, find_unfinished
 from modelserve_control.registry import catalog
 
 
@@ -21,26 +20,26 @@ def store(tmp_path: Path) -> Iterator[Objects]:
 
 
 def test_only_the_same_version_on_its_way_to_the_same_alias_goes_on(store: Objects) -> None:
-    assert unfinished(store, "m-8-x", "8", "champion") is None
-    stopped = release_record.create(store, "m-8-x", "8", alias="champion")
+    assert find_unfinished(store, "m-8-x", "8", "champion") is None
+    stopped = create(store, "m-8-x", "8", alias="champion")
     stopped.add("check", differences=[])
-    found = unfinished(store, "m-8-x", "8", "champion")
+    found = find_unfinished(store, "m-8-x", "8", "champion")
     assert found is not None
     assert found.document == stopped.document
-    assert found.done("check") is not None
-    assert found.done("compare") is None
+    assert found.step("check") is not None
+    assert found.step("compare") is None
     for name, version, alias in (("m-8-x", "9", "champion"), ("m-8-x", "8", "beta"), ("m", "8", "champion")):
-        assert unfinished(store, name, version, alias) is None
+        assert find_unfinished(store, name, version, alias) is None
     found.end("refused", "too different")
-    assert unfinished(store, "m-8-x", "8", "champion") is None
+    assert find_unfinished(store, "m-8-x", "8", "champion") is None
 
 
 def test_of_two_processes_with_one_release_one_stops(store: Objects) -> None:
-    first = release_record.create(store, "m", "8", alias="champion")
-    second = unfinished(store, "m", "8", "champion")
+    first = create(store, "m", "8", alias="champion")
+    second = find_unfinished(store, "m", "8", "champion")
     assert second is not None
     second.add("check")
-    with pytest.raises(PreconditionFailed, match=f"Another process goes on with the release {first.id}"):
+    with pytest.raises(PreconditionFailed, match=f"Another process continues release {first.id}"):
         first.add("check")
     second.add("compare")
     assert [step["step"] for step in second.document["steps"]] == ["check", "compare"]

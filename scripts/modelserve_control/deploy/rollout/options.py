@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from modelserve.core.errors import BadSetting
 from modelserve_control.deploy.rollout.golden import Golden
 
-# Cloud Run's own rule: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/create
-SERVICE = r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?"
+# Cloud Run's rule: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/create
+SERVICE: Final = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 PREDICT, EVENT = "predict", "predict_event"
 
 
 @dataclass(frozen=True)
-class Order:
-    """`functions` are the services by entry point; `shares` are percents of the traffic, rising to 100.
+class RolloutOptions:
+    """`functions` are pairs of entry point and service. `shares` are rising percents of the traffic; the last is 100.
 
-    `watch` and `ready` are seconds: how long each share is watched, and how long a revision may take to be ready.
-    `golden` are requests for `predict` with their answers. `inside`: services that are closed to the outside are asked too.
+    `watch` and `ready` are seconds: to watch each share, and until a revision must be ready. `inside`: services that are
+    closed to the outside are asked too.
     """
 
     project: str
@@ -40,7 +42,7 @@ class Order:
 
     @cached_property
     def services(self) -> tuple[str, ...]:
-        """In one order for everybody, so that of two rollouts of the same services one gets them all."""
+        """Sorted, so that of two rollouts of the same services one gets all locks."""
         return tuple(sorted(service for _, service in self.functions))
 
     def full_name(self, service: str) -> str:
@@ -50,16 +52,23 @@ class Order:
         return next(function for function, name in self.functions if name == service)
 
 
+def check_service(name: str) -> str:
+    """Raises BadSetting."""
+    if not SERVICE.fullmatch(name):
+        raise BadSetting("A service's name has lower-case letters, digits and hyphens, like churn-predict.")
+    return name
+
+
 def parse_shares(text: str) -> tuple[int, ...]:
     """Raises BadSetting."""
     try:
         shares = tuple(int(part) for part in text.split(","))
     except ValueError:
         shares = ()
-    if not rising(shares):
-        raise BadSetting("--shares takes rising percents of which the last is 100, like 5,25,50,100.")
+    if not are_rising(shares):
+        raise BadSetting("--shares takes rising percents, the last one 100, like 5,25,50,100.")
     return shares
 
 
-def rising(shares: Sequence[int]) -> bool:
+def are_rising(shares: Sequence[int]) -> bool:
     return bool(shares) and shares[0] > 0 and shares[-1] == 100 and sorted(set(shares)) == list(shares)

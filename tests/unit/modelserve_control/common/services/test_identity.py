@@ -13,7 +13,13 @@ from contract.failover.account import service_account
 from contract.failover.servers import serve_json
 from modelserve.core.errors import BadSetting
 from modelserve_control.common.errors import NoIdentity
-from modelserve_control.common.identity import Identity, chosen, of_account_only, of_account_or_person, of_nobody
+from modelserve_control.common.services.identity import (
+    Identity,
+    anonymous,
+    required_service_account,
+    service_account_or_user,
+    token_source,
+)
 
 AUDIENCE = "https://predict.example.com"
 
@@ -56,13 +62,13 @@ def gcloud(machine: Path, script: str) -> Path:
 
 def test_the_command_is_run_once_for_many_requests(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    identity = Identity(chosen(python(f"open('{log}', 'a').write('x'); print('a.b.c')"), of_nobody), AUDIENCE)
+    identity = Identity(token_source(python(f"open('{log}', 'a').write('x'); print('a.b.c')"), anonymous), AUDIENCE)
     assert [identity.headers() for _ in range(3)] == [{"authorization": "Bearer a.b.c"}] * 3
     assert log.read_text() == "x"
 
 
 def test_the_command_is_told_the_address_of_the_service() -> None:
-    identity = Identity(chosen("echo token-for-{audience}", of_nobody), f"{AUDIENCE}/")
+    identity = Identity(token_source("echo token-for-{audience}", anonymous), f"{AUDIENCE}/")
     assert identity.headers() == {"authorization": f"Bearer token-for-{AUDIENCE}"}
 
 
@@ -80,7 +86,7 @@ def test_the_command_is_told_the_address_of_the_service() -> None:
 )
 def test_a_command_without_a_token_is_an_error_that_repeats_nothing(command: str) -> None:
     with pytest.raises(NoIdentity) as raised:
-        Identity(chosen(command, of_nobody), AUDIENCE).headers()
+        Identity(token_source(command, anonymous), AUDIENCE).headers()
     told = raised.value.message
     assert told.startswith("--token-command gave no identity token: ")
     assert not any(word in told for word in ("secr", "words", "sécrèt"))
@@ -89,32 +95,32 @@ def test_a_command_without_a_token_is_an_error_that_repeats_nothing(command: str
 def test_what_the_command_says_about_itself_is_for_the_user(capfd: pytest.CaptureFixture[str]) -> None:
     command = python("import sys; print('sign in first', file=sys.stderr); sys.exit(1)")
     with pytest.raises(NoIdentity):
-        Identity(chosen(command, of_nobody), AUDIENCE).headers()
+        Identity(token_source(command, anonymous), AUDIENCE).headers()
     assert capfd.readouterr().err == "sign in first\n"
 
 
 @pytest.mark.parametrize("command", ["echo 'unfinished", "  "])
 def test_a_command_that_cannot_be_read_is_a_bad_option(command: str) -> None:
     with pytest.raises(BadSetting, match=r"^--token-command "):
-        chosen(command, of_nobody)
+        token_source(command, anonymous)
 
 
 # --- without one ---
 
 
 def test_who_needs_nobody_shows_nothing() -> None:
-    assert Identity(chosen(None, of_nobody), AUDIENCE).headers() == {}
+    assert Identity(token_source(None, anonymous), AUDIENCE).headers() == {}
 
 
 def test_who_must_be_an_account_and_is_none_is_told_what_to_say(machine: Path) -> None:
     gcloud(machine, "echo token")
-    with pytest.raises(NoIdentity, match='say --token-command "gcloud auth print-identity-token"'):
-        Identity(chosen(None, of_account_only), AUDIENCE).headers()
+    with pytest.raises(NoIdentity, match='use --token-command "gcloud auth print-identity-token"'):
+        Identity(token_source(None, required_service_account), AUDIENCE).headers()
 
 
 def test_a_person_shows_what_gcloud_gives_and_it_is_asked_once(machine: Path) -> None:
     calls = gcloud(machine, "echo token")
-    identity = Identity(of_account_or_person, AUDIENCE)
+    identity = Identity(service_account_or_user, AUDIENCE)
     assert identity.headers() == identity.headers() == {"authorization": "Bearer token"}
     assert calls.read_text() == "auth print-identity-token\n"
 
@@ -124,22 +130,22 @@ def test_a_person_who_is_nobody_shows_nothing_and_is_told_nothing(
     machine: Path, script: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     gcloud(machine, script)
-    assert Identity(of_account_or_person, AUDIENCE).headers() == {}
+    assert Identity(service_account_or_user, AUDIENCE).headers() == {}
     assert capfd.readouterr().err == ""
 
 
 def test_without_gcloud_nothing_is_shown(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(machine))
-    assert Identity(of_account_or_person, AUDIENCE).headers() == {}
+    assert Identity(service_account_or_user, AUDIENCE).headers() == {}
 
 
 def test_a_key_that_cannot_be_read_is_no_identity(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine / "key.json").write_text("{}")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(machine / "key.json"))
     gcloud(machine, "echo token")
-    assert Identity(of_account_or_person, AUDIENCE).headers() == {"authorization": "Bearer token"}
+    assert Identity(service_account_or_user, AUDIENCE).headers() == {"authorization": "Bearer token"}
     with pytest.raises(NoIdentity):
-        Identity(of_account_only, AUDIENCE).headers()
+        Identity(required_service_account, AUDIENCE).headers()
 
 
 def test_a_token_that_google_cannot_have_made_is_no_identity(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,4 +153,4 @@ def test_a_token_that_google_cannot_have_made_is_no_identity(machine: Path, monk
         path.write_text(json.dumps(json.loads(path.read_text()) | {"token_uri": url}))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
         with pytest.raises(NoIdentity):
-            Identity(of_account_only, AUDIENCE).headers()
+            Identity(required_service_account, AUDIENCE).headers()

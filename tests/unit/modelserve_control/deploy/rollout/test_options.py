@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.deploy.rollout.order import Order, parse_shares
+from modelserve_control.deploy.rollout.options import RolloutOptions, parse_shares
 from modelserve_control.deploy.rollout.probe import p95
 
 
 def test_services_come_in_one_order_for_everybody() -> None:
-    one = Order("p", "r", (("predict", "b"), ("predict_event", "a")))
-    assert one.services == ("a", "b") == Order("p", "r", (("predict", "a"), ("predict_event", "b"))).services
+    one = RolloutOptions("p", "r", (("predict", "b"), ("predict_event", "a")))
+    assert one.services == ("a", "b") == RolloutOptions("p", "r", (("predict", "a"), ("predict_event", "b"))).services
     assert (one.function("a"), one.full_name("a")) == ("predict_event", "projects/p/locations/r/services/a")
 
 

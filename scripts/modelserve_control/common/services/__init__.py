@@ -1,0 +1,1 @@
+"""Running services: their client, the identity tokens that it shows, and polling."""
