@@ -10,12 +10,13 @@ from pathlib import Path
 
 import click
 
+from benchmarks import machine
 from benchmarks.measure import forms
 from benchmarks.measure.activation import FLIPS
 from benchmarks.measure.events import EVENTS
 from benchmarks.model import RECIPES
-from benchmarks.plan import Plan, run
-from benchmarks.report import chart, cost, machine, page, tables
+from benchmarks.plan import Plan, run, warn_if_busy
+from benchmarks.report import chart, cost, page, tables
 from benchmarks.report.figures import Run
 from benchmarks.servers.table import select_servers
 from modelserve.core.errors import ServeError
@@ -124,6 +125,7 @@ def main(
 
 
 def compare_forms(names: Sequence[str], seconds: float, rounds: int, raw: Path | None) -> None:
+    warn_if_busy()
     try:
         found = forms.run(names, seconds, rounds)
     except ServeError as error:

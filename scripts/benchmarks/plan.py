@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import psutil
 
-from benchmarks import processors
+from benchmarks import machine, processors
 from benchmarks.measure import forms
 from benchmarks.measure.activation import activation
 from benchmarks.measure.bodies import bodies
@@ -22,7 +22,6 @@ from benchmarks.measure.events import LIMITS, MODES, events
 from benchmarks.measure.limits import load_limit
 from benchmarks.measure.round import measure
 from benchmarks.model import load_model
-from benchmarks.report import machine
 from benchmarks.report.figures import Results, Run
 from benchmarks.servers import environments
 from benchmarks.servers.running import Site
@@ -57,8 +56,7 @@ class Plan:
 def run(plan: Plan) -> Run:
     """A failure of one server is recorded in `missing`; the others are still measured."""
     began = time.monotonic()
-    if machine.load_average() > MAX_LOAD_AVERAGE:
-        log(f"warning: the load average is {machine.load_average():.1f}; other processes distort the figures")
+    warn_if_busy()
     found = Run([Results(name, plan.servers_of(name)) for name in plan.models])
     pair = processors.choose_pair()
     with processors.pin_to(pair[1]):
@@ -141,6 +139,11 @@ def run_step(what: str, action: Callable[[], T]) -> T:
     result = action()
     log(f"{time.monotonic() - began:6.1f} s  {what}")
     return result
+
+
+def warn_if_busy() -> None:
+    if machine.load_average() > MAX_LOAD_AVERAGE:
+        log(f"warning: the load average is {machine.load_average():.1f}; other processes distort the figures")
 
 
 def log(text: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmarks import processors
 from benchmarks.measure.round import BULK_ROWS, CONNECTIONS, require_success
@@ -109,28 +109,40 @@ FORMS: Final[Mapping[str, Form]] = {
 }
 
 
+class Turn(NamedTuple):
+    """`rate`: requests per second. `processor`: processor seconds per request of the server and its descendants."""
+
+    rate: float
+    processor: float
+
+
 @dataclass(frozen=True)
 class FormFigures:
-    """Requests per second in each round. `target` is the least accepted ratio to `reading`."""
+    """One turn of each server in each round. `target` is the least accepted ratio to `reading`."""
 
     form: str
     rows: int
-    ours: Sequence[float]
-    reading: Sequence[float]
-    hello: Sequence[float]
+    ours: Sequence[Turn]
+    reading: Sequence[Turn]
+    hello: Sequence[Turn]
     target: float | None
 
     @property
     def ratios(self) -> Sequence[float]:
-        return [ours / reading for ours, reading in zip(self.ours, self.reading, strict=True)]
+        return [ours.rate / reading.rate for ours, reading in zip(self.ours, self.reading, strict=True)]
 
     @property
     def ratio(self) -> float:
         return median(self.ratios)
 
     @property
+    def processor_ratio(self) -> float:
+        """The ratio that a machine without other work would show."""
+        return median(reading.processor / ours.processor for ours, reading in zip(self.ours, self.reading, strict=True))
+
+    @property
     def ratio_to_hello(self) -> float:
-        return median(ours / hello for ours, hello in zip(self.ours, self.hello, strict=True))
+        return median(ours.rate / hello.rate for ours, hello in zip(self.ours, self.hello, strict=True))
 
     @property
     def is_met(self) -> bool:
@@ -164,19 +176,20 @@ def measure_form(servers: Sequence[RunningServer], form: Form, seconds: float, r
     hello, reading = (server.with_protocol(replace(protocol, read=None)) for server in (hello, reading))
     for rows in (1, BULK_ROWS):
         require_success(ours, ours.drive(rows, 1, count=1))
-        rates = measure_rates((hello, reading, ours), rows, seconds, rounds)
+        turns = measure_turns((hello, reading, ours), rows, seconds, rounds)
         target = form.targets.get(rows)
-        yield FormFigures(form.title, rows, rates[ours.port], rates[reading.port], rates[hello.port], target)
+        yield FormFigures(form.title, rows, turns[ours.port], turns[reading.port], turns[hello.port], target)
 
 
-def measure_rates(
-    servers: Sequence[RunningServer], rows: int, seconds: float, rounds: int
-) -> Mapping[int, list[float]]:
+def measure_turns(servers: Sequence[RunningServer], rows: int, seconds: float, rounds: int) -> Mapping[int, list[Turn]]:
     """By port. The servers take turns to go first, so that a drift of the machine affects all equally."""
-    rates: dict[int, list[float]] = {server.port: [] for server in servers}
+    turns: dict[int, list[Turn]] = {server.port: [] for server in servers}
     for server in servers:
         require_success(server, server.drive(rows, CONNECTIONS, count=WARM_REQUESTS))
     for number in range(rounds):
         for server in servers if number % 2 else reversed(servers):
-            rates[server.port].append(require_success(server, server.drive(rows, CONNECTIONS, seconds=seconds)).rate)
-    return rates
+            before = server.processor_seconds()
+            load = require_success(server, server.drive(rows, CONNECTIONS, seconds=seconds))
+            processor = (server.processor_seconds() - before) / len(load.latencies)
+            turns[server.port].append(Turn(load.rate, processor))
+    return turns

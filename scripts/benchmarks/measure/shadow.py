@@ -19,14 +19,12 @@ from statistics import quantiles
 from typing import Final
 
 import click
-import psutil
 
-from benchmarks import processors
+from benchmarks import machine, processors
 from benchmarks.load.closed_loop import Load
 from benchmarks.measure.round import WARM_REQUESTS, require_success
 from benchmarks.model import load_model
-from benchmarks.report import machine
-from benchmarks.servers.running import RunningServer, Site, process_tree, run_server
+from benchmarks.servers.running import RunningServer, Site, process_tree, processor_seconds, run_server
 from benchmarks.servers.storage import COMPILED_RUNTIME, publish_model
 from benchmarks.servers.table import COMPILED, OWN
 from modelserve.core.errors import ServeError
@@ -110,25 +108,15 @@ def wait_until_quiet(running: RunningServer) -> None:
     """Otherwise the shadow's remaining work would slow down the next turn."""
     end = time.monotonic() + MAX_WAIT_SECONDS
     before = -1.0
-    while before != (spent := total_time(running)) and time.monotonic() < end:
+    while before != (spent := running.processor_seconds()) and time.monotonic() < end:
         before = spent
         time.sleep(QUIET_SECONDS)
 
 
-def total_time(running: RunningServer) -> float:
-    """Seconds of the server and its descendants."""
-    return sum(map(process_time, process_tree(running.child.pid)))
-
-
 def server_time(running: RunningServer) -> float:
     """Seconds without the shadow, which has the lowest priority."""
-    return sum(process_time(process) for process in process_tree(running.child.pid) if process.nice() < SHADOW_NICENESS)
-
-
-def process_time(process: psutil.Process) -> float:
-    """Seconds on a processor, to the nanosecond: https://docs.kernel.org/scheduler/sched-stats.html."""
-    tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    own = (process for process in process_tree(running.child.pid) if process.nice() < SHADOW_NICENESS)
+    return sum(map(processor_seconds, own))
 
 
 def table(found: Mapping[str, Sequence[Figures]]) -> str:

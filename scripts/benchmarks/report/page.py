@@ -88,7 +88,8 @@ FORMS = (
     "Requests/s of the compiled runtime divided by those of a hello world that reads the same body with the usual library "
     "(json, csv, pyarrow), as a function that uses it must. Another hello world only takes the bytes. All run on the same "
     f"processor and receive load in turns over {CONNECTIONS} connections. One answer of each form is compared with "
-    "`mlflow.pyfunc` before the load and the last answers after it. The ratio is the median over all rounds. "
+    "`mlflow.pyfunc` before the load and the last answers after it. Ratios are medians over all rounds. The ratio by processor "
+    "time depends less on other work of the machine. "
     "`scripts/bench --forms` prints only this table, and `--forms dataframe_split,csv` only these forms."
 )
 COST = "In US dollars, if requests keep one vCPU busy at the rate above. The last section explains the calculation."

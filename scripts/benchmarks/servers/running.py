@@ -85,6 +85,16 @@ class RunningServer:
         """Proportional set size in MiB of the process and its descendants."""
         return float(sum(process.memory_full_info().pss for process in process_tree(self.child.pid))) / MIB
 
+    def processor_seconds(self) -> float:
+        """Processor time of the process and its descendants."""
+        return sum(map(processor_seconds, process_tree(self.child.pid)))
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """To the nanosecond: https://docs.kernel.org/scheduler/sched-stats.html."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
 
 def failure_reasons(load: Load) -> str:
     found = ", ".join(f"{count} x {reason}" for reason, count in load.failures.items())

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
-from benchmarks.measure.forms import FORMS, Form, FormFigures
+from benchmarks.measure.forms import FORMS, Form, FormFigures, Turn
 from benchmarks.report import tables
 
 ROWS = [{"contract": "one_year", "tenure": 41, "monthlycharges": 79.85}, {"contract": "two_year", "tenure": 1, "monthlycharges": 20.0}]  # fmt: skip
@@ -63,22 +63,27 @@ def test_every_form_of_the_targets_is_measured() -> None:
     }  # fmt: skip
 
 
-def line(form: Form, rows: int, ours: list[float]) -> str:
-    figures = FormFigures(form.title, rows, ours, [1000.0, 2000.0, 1000.0], [2000.0] * 3, form.targets.get(rows))
+def turns(*rates: float) -> list[Turn]:
+    return [Turn(rate, 0.5 / rate) for rate in rates]
+
+
+def line(form: Form, rows: int, *ours: float) -> str:
+    reading, hello = turns(1000.0, 2000.0, 1000.0), turns(2000.0, 2000.0, 2000.0)
+    figures = FormFigures(form.title, rows, turns(*ours), reading, hello, form.targets.get(rows))
     return tables.forms_table([figures]).splitlines()[2]
 
 
 def test_the_median_of_the_ratios_of_neighbouring_measurements_decides() -> None:
-    met = "| dataframe_split | 100 | 0.60 (0.50 to 0.65) | met: at least 0.6 | 650 | 1,000 | 2,000 | 0.33 |"
-    assert line(FORMS["dataframe_split"], 100, [600.0, 1000.0, 650.0]) == met
-    missed = "| plain records | 1 | 0.60 (0.50 to 0.65) | MISSED: at least 0.7 | 650 | 1,000 | 2,000 | 0.33 |"
-    assert line(FORMS["plain"], 1, [600.0, 1000.0, 650.0]) == missed
+    met = "| dataframe_split | 100 | 0.60 (0.50 to 0.65) | met: at least 0.6 | 0.60 | 650 | 1,000 | 2,000 | 0.33 |"
+    assert line(FORMS["dataframe_split"], 100, 600.0, 1000.0, 650.0) == met
+    missed = "| plain records | 1 | 0.60 (0.50 to 0.65) | MISSED: at least 0.7 | 0.60 | 650 | 1,000 | 2,000 | 0.33 |"
+    assert line(FORMS["plain"], 1, 600.0, 1000.0, 650.0) == missed
 
 
 def test_one_row_of_a_file_has_no_target() -> None:
     assert (
-        line(FORMS["csv"], 1, [100.0, 200.0, 100.0])
-        == "| CSV | 1 | 0.10 (0.10 to 0.10) | - | 100 | 1,000 | 2,000 | 0.05 |"
+        line(FORMS["csv"], 1, 100.0, 200.0, 100.0)
+        == "| CSV | 1 | 0.10 (0.10 to 0.10) | - | 0.10 | 100 | 1,000 | 2,000 | 0.05 |"
     )
 
 
