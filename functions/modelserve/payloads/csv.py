@@ -29,7 +29,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     tables.check_columns(len(names), limits)
     if len(set(names)) != len(names):
         raise MalformedRequest("The CSV header names a column twice.")
-    if signature and otherwise_separated(names, signature):
+    if signature and has_other_separator(names, signature):
         raise MalformedRequest(
             "The CSV header is one field, with semicolons or tabs in it; fields must be separated by commas."
         )
@@ -44,7 +44,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     return Payload(signature.parse_text(known, len(rows), beside(columns, known)))
 
 
-def otherwise_separated(names: list[str], signature: Signature) -> bool:
+def has_other_separator(names: list[str], signature: Signature) -> bool:
     """Whether it looks so; a column may still be called like that."""
     return (
         signature.named

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -11,15 +13,18 @@ from modelserve.payloads import Limits, Payload, tables
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NONE, Others, beside
 from modelserve.schema.signature import Signature
-from modelserve.schema.types import Array, Boolean, Kind, Real, String, Whole, objects
+from modelserve.schema.types import EXACT, Boolean, Kind, Real, String, Whole
+from modelserve.schema.words import Words
 
 # A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
 MAX_UNPACKED = 64 << 20
 # What a number takes as a Python object with the pointer to it.
 CELL_BYTES: Final = 32
 BATCH_ROWS: Final = 1_024
-# Below these, nobody needs to know exactly how many bytes the texts of a batch have.
-FEW_BYTES: Final = 64 << 10
+# Below these, the exact number of bytes that a batch unpacks to does not matter.
+SMALL_BATCH_BYTES: Final = 1 << 20
+# So many columns are opened as they are to be read; what has more is opened twice.
+FIRST_COLUMNS: Final = 64
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
@@ -34,42 +39,94 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
 
 
 def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(pa.BufferReader(data))
+    file = open_file(data, range(FIRST_COLUMNS))
+    metadata = file.metadata
     rows = metadata.num_rows
     tables.check_rows(rows, limits)
     tables.check_columns(metadata.num_columns, limits)
-    # Texts are read as places in their dictionary, so that one long text in every row is held once.
-    texts = [leaf.path for leaf in leaves(metadata) if leaf.physical_type == "BYTE_ARRAY"]
-    file = pq.ParquetFile(pa.BufferReader(data), metadata=metadata, read_dictionary=texts)
-    sources, others = choose(file.schema_arrow.names, signature)
+    if metadata.num_columns > FIRST_COLUMNS:
+        file = open_file(data, range(metadata.num_columns), metadata)
+    schema = file.schema_arrow
+    names = schema.names
+    sources, others = choose_columns(names, signature)
     tables.check_cells(rows * len(sources), limits)
-    check_metadata(metadata, set(sources.values()))
+    wanted = set(sources.values())
+    flat = all(is_flat(stored) for name, stored in zip(names, schema.types, strict=True) if name in wanted)
+    leaves = leaves_of(file, wanted)
+    check_metadata(metadata, leaves, flat)
     parts: dict[str, list[Any]] = {name: [] for name in sources}
     size = found = 0
     if sources:
-        for batch in file.iter_batches(BATCH_ROWS, columns=list(sources.values()), use_threads=False):
-            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-            size += sum(map(unpacked, arrays.values()))
+        groups = range(metadata.num_row_groups)
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, column_indices=leaves, use_threads=False):
+            if flat:
+                batch.validate(full=True)  # that each text is one of its dictionary's
+            size += batch_size(batch, flat)
             check_size(size)
             found += batch.num_rows
+            arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
             for name, source in sources.items():
                 parts[name].append(arrays[source])
         if found != rows:
             raise MalformedRequest("The Parquet file has other rows than it says.")
-    kinds = {column.name: column.kind for column in signature.columns} if signature else {}
-    columns = {name: cells(arrays, kinds.get(name)) for name, arrays in parts.items()}
-    return Table(columns, rows, others)
+    if signature is None:
+        return Table({name: list_values(arrays) for name, arrays in parts.items()}, rows, others)
+    return whole_table(parts, signature, rows, others)
 
 
-def leaves(metadata: Any) -> list[Any]:
-    return [metadata.schema.column(place) for place in range(metadata.num_columns)]
+def open_file(data: bytes, texts: Collection[int], metadata: Any = None) -> Any:
+    """A reader of pyarrow's, without what `ParquetFile` adds to it, which takes as long as reading some columns.
+
+    The `texts` among these columns are read as places in their dictionary, so that one long text in every row is held once.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet.core import ParquetReader
+
+    reader = ParquetReader()
+    source = pa.BufferReader(data)
+    reader.open(source, use_memory_map=False, metadata=metadata, read_dictionary=texts, pre_buffer=False)
+    return reader
 
 
-def choose(names: list[str], signature: Signature | None) -> tuple[dict[str, str], Others]:
+def leaves_of(file: Any, wanted: Collection[str]) -> list[int]:
+    """The places of the leaf columns of those whose names are `wanted`. A name may have dots in it."""
+    paths = enumerate(file.column_paths)
+    return [place for place, path in paths if any(".".join(path[:end]) in wanted for end in range(1, len(path) + 1))]
+
+
+def whole_table(parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: Others) -> Table:
+    """With no Python value for each cell of a column that plainly fits its type."""
+    columns: dict[str, Sequence[Any]] = {}
+    fits = rows > 0
+    for column in signature.columns:
+        arrays = parts.get(column.name)
+        values = whole_column(arrays, column.kind) if arrays else None
+        fits = fits and values is not None and is_exact(values)
+        if arrays is not None:
+            columns[column.name] = list_values(arrays) if values is None else values
+    return Table(columns, rows, others, fits)
+
+
+def is_flat(stored: Any) -> bool:
+    """Whether the type has one value in each row, of a size that `batch_size` knows."""
+    flat, texts, dictionary = flat_types()
+    return stored.value_type.id in texts if stored.id == dictionary else stored.id in flat
+
+
+@cache
+def flat_types() -> tuple[frozenset[int], frozenset[int], int]:
+    import pyarrow as pa
+
+    whole = (kind() for sign in ("", "u") for kind in (getattr(pa, f"{sign}int{bits}") for bits in (8, 16, 32, 64)))
+    kinds = [pa.bool_(), pa.float16(), pa.float32(), pa.float64(), *whole]
+    texts = frozenset({pa.string().id, pa.binary().id})
+    return frozenset(kind.id for kind in kinds), texts, pa.dictionary(pa.int32(), pa.string()).id
+
+
+def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[str, str], Others]:
     """The file's column for each column that is wanted, and the others."""
+    if signature and tuple(names) == signature.names and len(set(names)) == len(names):
+        return dict(zip(names, names, strict=True)), NONE
     names = [name for name in names if not name.startswith("__index_level_")]
     if len(set(names)) != len(names):
         raise MalformedRequest("The Parquet file names a column twice.")
@@ -81,18 +138,20 @@ def choose(names: list[str], signature: Signature | None) -> tuple[dict[str, str
     return sources, beside(placed, sources)
 
 
-def check_metadata(metadata: Any, wanted: set[str]) -> None:
+def check_metadata(metadata: Any, leaves: Sequence[int], flat: bool) -> None:
     """Refuses what says itself that it is too large, before any page is unpacked.
 
     What the footer says of each column would tell more, but of a damaged file pyarrow 25 ends the process when asked.
     """
     size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    for leaf in leaves(metadata):
-        if leaf.path not in wanted and leaf.path.partition(".")[0] not in wanted:
-            continue
-        if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "DECIMAL":
-            raise MalformedRequest("The Parquet file has decimals of no fixed length, which are not taken.")
-        size += metadata.num_rows * max(leaf.length or 0, CELL_BYTES)
+    for place in leaves:
+        width = CELL_BYTES
+        if not flat:
+            leaf = metadata.schema.column(place)
+            if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "DECIMAL":
+                raise MalformedRequest("The Parquet file has decimals of no fixed length, which are not taken.")
+            width = max(leaf.length or 0, CELL_BYTES)
+        size += metadata.num_rows * width
     check_size(size)
 
 
@@ -101,7 +160,15 @@ def check_size(size: int) -> None:
         raise TooLarge.over_limit(MAX_UNPACKED, "bytes", None, "The unpacked Parquet file")
 
 
-def unpacked(array: Any) -> int:
+def batch_size(batch: Any, flat: bool) -> int:
+    """Bytes that a batch unpacks to. Of a small one that is flat, at most: as if each cell were all texts of the batch."""
+    most: int = batch.num_rows * (CELL_BYTES * batch.num_columns + batch.get_total_buffer_size())
+    if flat and most <= SMALL_BATCH_BYTES:
+        return most
+    return sum(map(unpacked_size, batch.columns))
+
+
+def unpacked_size(array: Any) -> int:
     """Bytes of one Arrow array, each text counted as often as it occurs."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -111,56 +178,61 @@ def unpacked(array: Any) -> int:
         words = array.dictionary
         if not (pa.types.is_string(words.type) or pa.types.is_binary(words.type)):
             return int(array.nbytes) + len(array) * CELL_BYTES
-        most = len(array) * (CELL_BYTES + words.nbytes)
-        if most <= FEW_BYTES:
-            return int(most)
         lengths = pc.cast(pc.binary_length(words), pa.int64()).take(array.indices)
         return len(array) * CELL_BYTES + (pc.sum(lengths).as_py() or 0)
     if pa.types.is_map(kind):
-        return unpacked(array.keys) + unpacked(array.items)
+        return unpacked_size(array.keys) + unpacked_size(array.items)
     if pa.types.is_nested(kind):
         parts = array.flatten()
-        inner = sum(map(unpacked, parts)) if pa.types.is_struct(kind) else unpacked(parts)
+        inner = sum(map(unpacked_size, parts)) if pa.types.is_struct(kind) else unpacked_size(parts)
         return inner + len(array) * CELL_BYTES
     return max(int(array.nbytes), len(array) * CELL_BYTES)
 
 
-def cells(arrays: list[Any], kind: Kind | None) -> Any:
-    """The values of one column: an array that fits its kind, with no Python value for each, or else a list to be checked."""
-    found = [array_of(array, kind) for array in arrays] if kind is not None else []
+def whole_column(arrays: Sequence[Any], kind: Kind) -> Sequence[Any] | None:
+    """What the check would make of the values of a column; None where it has to look at each."""
+    found = [whole_array(array, kind) for array in arrays]
+    if len(found) == 1:
+        return found[0]
     fitting = [one for one in found if one is not None]
-    if fitting and len(fitting) == len(arrays):
-        return fitting[0] if len(fitting) == 1 else np.concatenate(fitting)
-    return [value for array in arrays for value in values(array)]
+    return np.concatenate(list(map(np.asarray, fitting))) if len(fitting) == len(found) else None  # type: ignore[return-value]
 
 
-def array_of(column: Any, kind: Kind) -> Array | None:
-    """What the check would make of the values of one Arrow array; None where it has to look at each."""
+def whole_array(column: Any, kind: Kind) -> Sequence[Any] | None:
     import pyarrow as pa
 
     stored = column.type
     if column.null_count or not len(column):
         return None
-    if pa.types.is_dictionary(stored):
+    if isinstance(column, pa.DictionaryArray):
         words = column.dictionary
         if not isinstance(kind, String) or words.type != pa.string() or words.null_count:
             return None
-        texts: Array = objects(words.to_pylist())[column.indices.to_numpy()]
-        return texts
+        return Words(words.to_pylist(), column.indices.to_numpy())
     if isinstance(kind, Boolean) and pa.types.is_boolean(stored):
-        flags: Array = column.to_numpy(zero_copy_only=False)
-        return flags
+        return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     if not isinstance(kind, Whole | Real) or not (pa.types.is_integer(stored) or pa.types.is_floating(stored)):
         return None
-    return kind.of_array(column.to_numpy())
+    return kind.of_array(column.to_numpy())  # type: ignore[return-value]
 
 
-def values(column: Any) -> list[Any]:
+def is_exact(values: Sequence[Any]) -> bool:
+    """Whether a double keeps each value."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "i":
+        return True
+    return bool(values.min() > -EXACT and values.max() < EXACT)
+
+
+def list_values(arrays: Sequence[Any]) -> list[Any]:
+    return [value for array in arrays for value in python_values(array)]
+
+
+def python_values(column: Any) -> list[Any]:
     """Python values of one Arrow array; timestamps as datetime64[ns] in UTC, NaN as null."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
-        words = values(column.dictionary)
+        words = python_values(column.dictionary)
         return [None if place is None else words[place] for place in column.indices.to_pylist()]
     kind = column.type
     if pa.types.is_date(kind):

@@ -22,7 +22,17 @@ from modelserve.core.errors import MalformedRequest, TooLarge, Unavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.bodies import INLINE_BYTES, off_loop
-from modelserve.http.decoder.wire import ANSWER, ASK, Ask, Reply, checked_of, encoder, error_of, reply_decoder
+from modelserve.http.decoder.wire import (
+    ANSWER,
+    ASK,
+    READ_BYTES,
+    DecodeRequest,
+    Outcome,
+    encoder,
+    outcome_decoder,
+    restore_checked,
+    restore_error,
+)
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import PARQUET, BodyDecoder, CheckedBody, Protocol
 from modelserve.schema.signature import Signature
@@ -30,15 +40,14 @@ from modelserve.schema.signature import Signature
 logger = logging.getLogger(__name__)
 
 # JSON and CSV of so many bytes are decoded within a few milliseconds; a process costs more memory than that is worth.
-HERE_BYTES: Final = 4 * INLINE_BYTES
+MAX_INLINE_BYTES: Final = 4 * INLINE_BYTES
 MIB: Final = 1 << 20
 # Bytes that it may take beside what it is: for Parquet its unpacked columns several times, for JSON the largest body as
 # Python values, copies and columns.
-LEAST_MEMORY: Final = 256 * MIB
+MIN_MEMORY: Final = 256 * MIB
 MEMORY_PER_BYTE: Final = 24
 START_SECONDS: Final = 60.0
-GRACE: Final = 1.0  # seconds after a request's own end
-FIRST_READ: Final = 64 << 10
+GRACE_SECONDS: Final = 1.0  # seconds after a request's own end
 # Of a library that a body broke. A process that ended by itself has another reason, which its log line says.
 CRASHES: Final = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
 START: Final = (
@@ -46,7 +55,7 @@ START: Final = (
 )
 
 
-class Failed(Exception):
+class DecoderFailed(Exception):
     """The decoder met a bug; its log line says which."""
 
 
@@ -56,12 +65,12 @@ class Child:
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
-        self.memory = max(LEAST_MEMORY, MEMORY_PER_BYTE * settings.max_request_bytes)
+        self.memory = max(MIN_MEMORY, MEMORY_PER_BYTE * settings.max_request_bytes)
         job = {
             "handle": theirs.fileno(),
             "limits": limits,
             "memory": self.memory,
-            "seconds": settings.predict_timeout_seconds + GRACE,
+            "seconds": settings.predict_timeout_seconds + GRACE_SECONDS,
             "log_level": settings.log_level,
         }
         text = msgspec.json.encode(job).decode()
@@ -76,22 +85,23 @@ class Child:
                 raise
 
         self._began = time.monotonic()
-        self._start: asyncio.Task[bytes] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._start: asyncio.Future[None] | None = None
+        self._answer: asyncio.Future[None] | None = None
+        self._received = bytearray()
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    async def started(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def wait_started(self, loop: asyncio.AbstractEventLoop) -> None:
         """A request that cannot wait so long leaves it starting: otherwise none would ever find it ready.
 
         Raises ConnectionError when it ends meanwhile.
         """
         if self._start is None:
-            self._start = loop.create_task(self.receive(loop))
-            self._start.add_done_callback(
-                lambda task: task.cancelled() or task.exception()
-            )  # seen, also where no request waits any more
+            self._loop, self._start = loop, quiet_future(loop)
+            loop.add_reader(self.socket, self._read)
         await asyncio.shield(self._start)
 
     @property
@@ -100,46 +110,62 @@ class Child:
         starting = self._start is not None and not self._start.done()
         return starting and time.monotonic() - self._began > START_SECONDS
 
-    def stop_starting(self) -> None:
-        if self._start is not None:
-            self._start.cancel()
+    def detach(self) -> None:
+        """Nothing more is read from it. On the event loop, before `end`."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self.socket)
+        self._loop = None
 
-    async def ask(self, head: bytes, body: bytes, loop: asyncio.AbstractEventLoop) -> Reply:
-        """Raises ConnectionError when it ends meanwhile."""
+    async def ask(self, head: bytes, body: bytes, loop: asyncio.AbstractEventLoop) -> Outcome:
+        """One at a time. Raises ConnectionError when it ends meanwhile."""
+        self._received = bytearray()
+        self._answer = quiet_future(loop)
         start = ASK.pack(len(head), len(body)) + head
-        if len(body) <= FIRST_READ:
-            await loop.sock_sendall(self.socket, start + body)
-        else:
-            await loop.sock_sendall(self.socket, start)
+        if len(body) <= READ_BYTES:
+            start += body
+        sent = self.socket.send(start)
+        if sent < len(start):
+            await loop.sock_sendall(self.socket, memoryview(start)[sent:])
+        if len(body) > READ_BYTES:
             await loop.sock_sendall(self.socket, body)
-        first = await self.receive(loop)
-        while len(first) < ANSWER.size:
-            first += await self.receive(loop)
-        (length,) = ANSWER.unpack_from(first)
-        answer = first[ANSWER.size :]
-        if len(answer) < length:
-            rest = bytearray(length)
-            rest[: len(answer)] = answer
-            place = len(answer)
-            while place < length:
-                more = await loop.sock_recv_into(self.socket, memoryview(rest)[place:])
-                if not more:
-                    raise ConnectionResetError
-                place += more
-            return reply_decoder.decode(rest)
-        return reply_decoder.decode(answer)
+        await self._answer
+        return outcome_decoder.decode(memoryview(self._received)[ANSWER.size :])
 
-    async def receive(self, loop: asyncio.AbstractEventLoop) -> bytes:
-        found = await loop.sock_recv(self.socket, FIRST_READ)
+    def _read(self) -> None:
+        try:
+            found = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            found = b""
         if not found:
-            raise ConnectionResetError
-        return found
+            self.detach()
+            for future in (self._start, self._answer):
+                if future is not None and not future.done():
+                    future.set_exception(ConnectionResetError())
+        elif self._start is not None and not self._start.done():
+            self._start.set_result(None)
+        else:
+            self._received += found
+            if self._answer is not None and not self._answer.done() and is_whole(self._received):
+                self._answer.set_result(None)
 
     def end(self) -> int:
         """Its status."""
         self.socket.close()
         self.process.kill()
         return self.process.wait()
+
+
+def quiet_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A future whose error is no surprise when no request waits for it any more."""
+    future: asyncio.Future[None] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+def is_whole(answer: bytearray) -> bool:
+    return len(answer) >= ANSWER.size and len(answer) == ANSWER.size + ANSWER.unpack_from(answer)[0]
 
 
 class Decoder:
@@ -149,7 +175,7 @@ class Decoder:
         self.settings = settings
         self.limits = limits
         self.metrics = metrics
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._child: Child | None = None
         self._signature: tuple[Signature | None, bytes] = (None, b"")
 
@@ -159,32 +185,32 @@ class Decoder:
 
     async def check(self, data: bytes, kind: str, protocol: Protocol, decoder: BodyDecoder) -> CheckedBody:
         """From bytes to checked columns. Raises BadInput, or Unavailable when the decoder was killed."""
-        if kind != PARQUET and len(data) <= HERE_BYTES:
+        if kind != PARQUET and len(data) <= MAX_INLINE_BYTES:
             checked = decoder.decode_typed(data, kind, protocol)
             if checked is None:
                 checked = await off_loop(len(data), lambda: decoder.decode_reporting(data, kind, protocol))
             return checked
-        async with self._turn:
-            reply = await self._ask(data, kind, protocol, decoder.signature)
-        if reply.answer is not None:
-            return await checked_of(reply.answer)
-        if reply.refusal is not None:
-            raise error_of(reply.refusal)
-        raise Failed
+        async with self._lock:
+            outcome = await self._ask(data, kind, protocol, decoder.signature)
+        if outcome.decoded is not None:
+            return await restore_checked(outcome.decoded)
+        if outcome.refusal is not None:
+            raise restore_error(outcome.refusal)
+        raise DecoderFailed
 
-    async def _ask(self, data: bytes, kind: str, protocol: Protocol, signature: Signature | None) -> Reply:
+    async def _ask(self, data: bytes, kind: str, protocol: Protocol, signature: Signature | None) -> Outcome:
         if self._child is not None and not self._child.alive:
             await self._give_up(self._child, kind, 0, "idle")
         if self._child is None:
             self._child = self._start()
         child = self._child
-        head = encoder.encode(Ask(kind, protocol, self._text(signature)))
+        head = encoder.encode(DecodeRequest(kind, protocol, self._signature_text(signature)))
         loop = asyncio.get_running_loop()
         asked = False
         try:
-            await child.started(loop)
+            await child.wait_started(loop)
             asked = True
-            reply = await child.ask(head, data, loop)
+            outcome = await child.ask(head, data, loop)
         except ConnectionError:
             status = await self._give_up(child, kind, len(data), "died")
             if asked and kind == PARQUET and -status in CRASHES:
@@ -194,10 +220,10 @@ class Decoder:
             if asked or child.start_overdue:
                 await asyncio.shield(self._give_up(child, kind, len(data), "deadline"))
             raise
-        if reply.spent:
+        if outcome.spent:
             await self._give_up(child, kind, len(data), "memory")
             raise TooLarge.over_limit(child.memory, "bytes", "MAX_REQUEST_BYTES", "The decoded body")
-        return reply
+        return outcome
 
     def _start(self) -> Child:
         try:
@@ -208,14 +234,14 @@ class Decoder:
 
     async def _give_up(self, child: Child, kind: str, size: int, reason: str) -> int:
         self._child = None
-        child.stop_starting()
+        child.detach()
         self.metrics.count("decoder_ends", reason=reason)
         status = await asyncio.to_thread(child.end)
         fields = {"reason": reason, "status": status, "media_type": kind, "bytes": size}
         logger.warning("the decoder ended", extra={"fields": fields})
         return status
 
-    def _text(self, signature: Signature | None) -> bytes:
+    def _signature_text(self, signature: Signature | None) -> bytes:
         """The signature as the decoder takes it; kept, since it is that of the version in use."""
         if signature is None:
             return b""
@@ -225,5 +251,6 @@ class Decoder:
 
     def stop(self) -> None:
         if self._child is not None:
+            self._child.detach()
             self._child.end()
             self._child = None

@@ -14,13 +14,13 @@ import socket
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from modelserve.core import logs, memory
 from modelserve.core.errors import ServeError
-from modelserve.http.decoder.wire import ANSWER, ASK, READY, Ask, Refusal, Reply, answer_of
+from modelserve.http.decoder.wire import ANSWER, ASK, READ_BYTES, READY, DecodeRequest, Outcome, Refusal, encode_checked
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import PARQUET, BodyDecoder
 from modelserve.schema.signature import from_mlmodel
@@ -28,7 +28,7 @@ from modelserve.schema.signature import from_mlmodel
 logger = logging.getLogger(__name__)
 
 NICE: Final = 10  # beside a busy server it gets a tenth of the processor
-LARGE: Final = 1 << 20  # bytes of a body after which freed memory is given back
+LARGE_BODY_BYTES: Final = 1 << 20  # bytes of a body after which freed memory is given back
 
 
 class Job(msgspec.Struct):
@@ -50,46 +50,51 @@ class Decoder:
         limit_memory(job.memory)
 
     def serve(self) -> None:
-        ask = msgspec.msgpack.Decoder(Ask)
+        ask = msgspec.msgpack.Decoder(DecodeRequest)
         encoder = msgspec.msgpack.Encoder()
         self.socket.sendall(READY)
-        while head := self.receive(ASK.size):
-            lengths = ASK.unpack(head)
+        while first := self.socket.recv(READ_BYTES):
             # Nobody waits for more than that, and nobody may be left to end it.
             signal.setitimer(signal.ITIMER_REAL, self.job.seconds)
-            asked = ask.decode(self.receive(lengths[0]))
-            data = bytes(self.receive(lengths[1]))
+            request = self.receive(first)
+            end = ASK.size + ASK.unpack_from(request)[0]
+            asked = ask.decode(memoryview(request)[ASK.size : end])
+            data = bytes(memoryview(request)[end:])
+            del request, first
             answer = encoder.encode(self.reply(asked, data))
             signal.setitimer(signal.ITIMER_REAL, 0)
             self.socket.sendall(ANSWER.pack(len(answer)) + answer)
-            if len(data) > LARGE:
+            if len(data) > LARGE_BODY_BYTES:
                 del answer, data
                 memory.trim_malloc()
 
-    def receive(self, size: int) -> bytearray:
-        """Empty when the server's end is closed."""
-        found = bytearray(size)
-        place = 0
-        while place < size:
-            length = self.socket.recv_into(memoryview(found)[place:])
-            if not length:
-                return bytearray()
-            place += length
+    def receive(self, first: bytes) -> bytearray:
+        """A whole request, of which the first bytes are there. Raises ConnectionError when the server's end is closed."""
+        found = bytearray(first)
+        while len(found) < ASK.size:
+            found += self.socket.recv(ASK.size - len(found)) or raise_server_gone()
+        missing = ASK.size + sum(ASK.unpack_from(found)) - len(found)
+        if not missing:
+            return found
+        found += bytes(missing)
+        rest = memoryview(found)[len(found) - missing :]
+        while rest:
+            rest = rest[self.socket.recv_into(rest) or raise_server_gone() :]
         return found
 
-    def reply(self, asked: Ask, data: bytes) -> Reply:
+    def reply(self, asked: DecodeRequest, data: bytes) -> Outcome:
         try:
             if asked.kind == PARQUET:
                 self.prepare_parquet()
             decoder = decoder_of(asked.signature, self.job.limits)
-            return Reply(answer_of(decoder.decode(data, asked.kind, asked.protocol)))
+            return Outcome(encode_checked(decoder.decode(data, asked.kind, asked.protocol)))
         except ServeError as error:
-            return Reply(refusal=Refusal(error.code, error.message, [dict(detail) for detail in error.details]))
+            return Outcome(refusal=Refusal(error.code, error.message, [dict(detail) for detail in error.details]))
         except MemoryError:
-            return Reply(spent=True)
+            return Outcome(spent=True)
         except Exception as error:
             logger.error("the decoder failed", exc_info=error)
-            return Reply()
+            return Outcome()
 
     def prepare_parquet(self) -> None:
         if self._ready_for_parquet:
@@ -103,6 +108,10 @@ class Decoder:
         pa.set_cpu_count(1)
         limit_memory(self.job.memory)
         self._ready_for_parquet = True
+
+
+def raise_server_gone() -> NoReturn:
+    raise ConnectionResetError
 
 
 @lru_cache(maxsize=4)
@@ -119,7 +128,7 @@ def limit_memory(room: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
-def step_back() -> None:
+def lower_priority() -> None:
     """Behind the server for the processor; before it when the system runs out of memory. Each where the system has it."""
     with suppress(OSError):
         os.nice(NICE)
@@ -128,7 +137,7 @@ def step_back() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def mark(record: logging.LogRecord) -> bool:
+def add_process_name(record: logging.LogRecord) -> bool:
     """Its lines stand among the server's."""
     fields: dict[str, Any] = getattr(record, "fields", {})
     record.fields = {"process": "decoder", **fields}
@@ -136,12 +145,12 @@ def mark(record: logging.LogRecord) -> bool:
 
 
 def main(text: str) -> None:
-    step_back()
+    lower_priority()
     for name in (signal.SIGINT, signal.SIGTERM):  # of a group of processes: the server's last bodies are decoded
         signal.signal(name, signal.SIG_IGN)
     job = msgspec.json.decode(text, type=Job)
     logs.configure(job.log_level)
-    logging.getLogger("modelserve").handlers[0].addFilter(mark)
+    logging.getLogger("modelserve").handlers[0].addFilter(add_process_name)
     try:
         Decoder(job).serve()
     except ConnectionError:

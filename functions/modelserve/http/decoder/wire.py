@@ -30,20 +30,23 @@ from modelserve.payloads.decode import CheckedBody, Protocol
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import Others
 from modelserve.schema.types import Array, objects
+from modelserve.schema.words import Words
 
 ASK: Final = Struct("<II")  # lengths of the head and of the body
 ANSWER: Final = Struct("<I")
+READ_BYTES: Final = 64 << 10  # as many come with one call of the system
 READY: Final = b"r"  # what the decoder says first
 # So many cells become Python values in about a millisecond; then other requests have their turn.
-TURN_CELLS: Final = 20_000
+CELLS_PER_TURN: Final = 20_000
 ERRORS: Final[Mapping[str, type[ServeError]]] = {
     kind.code: kind
     for kind in (BadInput, SignatureMismatch, InvalidParams, MalformedRequest, TooLarge, UnsupportedMediaType)
 }
-ONE_WORD: Final = (-(1 << 63), (1 << 64) - 1)  # the integers that msgpack has
+PLACES: Final = np.dtype("<i4")
+MSGPACK_INTEGERS: Final = (-(1 << 63), (1 << 64) - 1)  # the integers that msgpack has
 
 
-class Ask(msgspec.Struct, array_like=True, gc=False):
+class DecodeRequest(msgspec.Struct, array_like=True, gc=False):
     """The body follows. `signature` as the MLmodel has it, in JSON; empty when the model has none."""
 
     kind: str
@@ -52,17 +55,21 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
 
 
 class Column(msgspec.Struct, array_like=True, gc=False):
-    """`data` are the bytes of the array; of objects it is empty, and they stand in `cells`."""
+    """`data` are the bytes of the array; of objects it is empty, and they stand in `cells`. Of a column of words they are the
+    places, and there is no dtype."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     data: bytearray
     cells: msgspec.Raw
+    words: list[str] = []
 
 
-class Answer(msgspec.Struct, array_like=True, gc=False):
+class Decoded(msgspec.Struct, array_like=True, gc=False):
     columns: list[Column]
+    fits: bool
+    """Whether a double keeps each number of them."""
     rows: int
     others: list[str]
     params: msgspec.Raw
@@ -78,10 +85,10 @@ class Refusal(msgspec.Struct, array_like=True, gc=False):
     details: list[dict[str, Any]]
 
 
-class Reply(msgspec.Struct, array_like=True, gc=False):
+class Outcome(msgspec.Struct, array_like=True, gc=False):
     """Exactly one is there, unless the decoder failed; `spent` when it has no memory left."""
 
-    answer: Answer | None = None
+    decoded: Decoded | None = None
     refusal: Refusal | None = None
     spent: bool = False
 
@@ -90,16 +97,20 @@ class Reply(msgspec.Struct, array_like=True, gc=False):
 
 encoder: Final = msgspec.msgpack.Encoder()
 PLAIN: Final = frozenset({str, bytes, bool, float, type(None)})
-NOTHING: Final = msgspec.Raw(encoder.encode(None))
+NULL: Final = msgspec.Raw(encoder.encode(None))
 
 
-def answer_of(checked: CheckedBody) -> Answer:
+def encode_checked(checked: CheckedBody) -> Decoded:
     payload, batch = checked.payload, checked.batch
-    return Answer(
-        [column_of(name, array) for name, array in batch.columns.items()],
+    # Lists of Python values go as the arrays that these come to.
+    fits = batch.cells is not None and all(isinstance(cells, np.ndarray | Words) for cells in batch.cells.values())
+    columns: Mapping[str, Any] = batch.cells if fits and batch.cells is not None else batch.columns
+    return Decoded(
+        [encode_column(name, cells) for name, cells in columns.items()],
+        fits,
         batch.rows,
         list(payload.table.others.names),
-        raw(dict(payload.params)),
+        encode_cells(dict(payload.params)),
         payload.method,
         payload.form,
         payload.outputs,
@@ -107,27 +118,29 @@ def answer_of(checked: CheckedBody) -> Answer:
     )
 
 
-def column_of(name: str, array: Array) -> Column:
+def encode_column(name: str, array: Array | Words) -> Column:
+    if isinstance(array, Words):
+        return Column(name, "", (), bytearray(array.places), NULL, array.words)
     if array.dtype != object:
-        return Column(name, array.dtype.str, array.shape, bytearray(array.tobytes()), NOTHING)
+        return Column(name, array.dtype.str, array.shape, bytearray(array.tobytes()), NULL)
     cells = array.ravel().tolist() if array.ndim > 1 else list(array)
-    return Column(name, "O", array.shape, bytearray(), raw(cells))
+    return Column(name, "O", array.shape, bytearray(), encode_cells(cells))
 
 
-def raw(value: Any) -> msgspec.Raw:
-    return msgspec.Raw(encoder.encode(portable(value)))
+def encode_cells(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(encoder.encode(to_msgpack(value)))
 
 
-def portable(value: Any) -> Any:
+def to_msgpack(value: Any) -> Any:
     """With what msgpack does not have, or would change, as an extension."""
     kind = type(value)
     if kind in PLAIN:
         return value
     if kind is list:
-        return value if PLAIN.issuperset(map(type, value)) else list(map(portable, value))
+        return value if PLAIN.issuperset(map(type, value)) else list(map(to_msgpack, value))
     if kind is dict:
-        return {key: portable(item) for key, item in value.items()}
-    if kind is int and ONE_WORD[0] <= value <= ONE_WORD[1]:
+        return {key: to_msgpack(item) for key, item in value.items()}
+    if kind is int and MSGPACK_INTEGERS[0] <= value <= MSGPACK_INTEGERS[1]:
         return value
     for code, (known, write, _) in EXTENSIONS.items():
         if isinstance(value, known):
@@ -154,7 +167,7 @@ def read_tuple(data: bytes) -> Any:
 # By code; the first type that fits counts.
 EXTENSIONS: Final[Mapping[int, tuple[type, Any, Any]]] = {
     1: (int, write_int, lambda data: int.from_bytes(data, "little", signed=True)),
-    2: (tuple, lambda value: encoder.encode(list(map(portable, value))), read_tuple),
+    2: (tuple, lambda value: encoder.encode(list(map(to_msgpack, value))), read_tuple),
     3: (Decimal, lambda value: str(value).encode(), lambda data: Decimal(data.decode())),
     4: (datetime, lambda value: value.isoformat().encode(), lambda data: datetime.fromisoformat(data.decode())),
     5: (date, lambda value: value.isoformat().encode(), lambda data: date.fromisoformat(data.decode())),
@@ -171,27 +184,32 @@ def read_extension(code: int, data: memoryview) -> Any:
 # --- into the server ---
 
 cells_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(ext_hook=read_extension)
-reply_decoder: Final = msgspec.msgpack.Decoder(Reply)
+outcome_decoder: Final = msgspec.msgpack.Decoder(Outcome)
 
 
-async def checked_of(answer: Answer) -> CheckedBody:
+async def restore_checked(decoded: Decoded) -> CheckedBody:
     """Others have their turn after some thousand cells."""
-    columns = {}
+    columns: dict[str, Any] = {}
     cells = 0
-    for column in answer.columns:
-        if column.dtype == "O":
+    for column in decoded.columns:
+        if column.words:
+            columns[column.name] = Words(column.words, np.frombuffer(column.data, PLACES))
+        elif column.dtype == "O":
             cells += column.shape[0]
-            if cells > TURN_CELLS:
+            if cells > CELLS_PER_TURN:
                 await asyncio.sleep(0)
                 cells = 0
             columns[column.name] = objects(cells_decoder.decode(column.cells)).reshape(column.shape)
         else:
             columns[column.name] = np.frombuffer(column.data, column.dtype).reshape(column.shape)
-    table = Table({}, answer.rows, Others(frozenset(answer.others)))
-    params = cells_decoder.decode(answer.params)
-    payload = Payload(table, params, answer.method, answer.form, answer.outputs, answer.own_id)
-    return CheckedBody(payload, Batch(columns, answer.rows))
+    table = Table({}, decoded.rows, Others(frozenset(decoded.others)))
+    params = cells_decoder.decode(decoded.params)
+    payload = Payload(table, params, decoded.method, decoded.form, decoded.outputs, decoded.own_id)
+    if not decoded.fits:
+        return CheckedBody(payload, Batch(columns, decoded.rows))
+    batch = Batch.of_cells(columns, decoded.rows, lambda: {name: np.asarray(cells) for name, cells in columns.items()})
+    return CheckedBody(payload, batch)
 
 
-def error_of(refusal: Refusal) -> ServeError:
+def restore_error(refusal: Refusal) -> ServeError:
     return ERRORS[refusal.code](refusal.message, refusal.details)

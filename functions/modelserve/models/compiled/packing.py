@@ -7,7 +7,7 @@ looked up are looked up here, and the graph takes their codes. `modelserve_contr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Final
@@ -17,12 +17,14 @@ import numpy as np
 from modelserve.core.errors import SignatureMismatch
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import EXACT, Array
+from modelserve.schema.words import Words
 
 # What a null text is fed as. U+FFFF and U+FFFE are noncharacters: legal in UTF-8, and never part of a text that anyone
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
 MAX_CATEGORIES: Final = 1_000  # of one column
 NUMBERS, CODES = "numbers", "codes"
+PLAIN: Final = frozenset({list, tuple})  # columns whose values are Python's
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,9 @@ class Packing:
         elif plan.numbers:
             feeds[NUMBERS] = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64).T
         if plan.lookups:
-            cells: Iterable[Any] = map(columns.__getitem__, self._columns)
-            if batch.cells is None:
-                cells = (column.tolist() for column in cells)
-            found = chain.from_iterable(map(map, self._get_codes, cells))
+            cells = [columns[name] for name in self._columns]
+            plain = PLAIN.issuperset(map(type, cells))
+            found = chain.from_iterable(map(map if plain else look_up, self._get_codes, cells))
             feeds[CODES] = np.fromiter(found, np.int64, len(self.codes) * batch.rows).reshape(-1, batch.rows).T
         return feeds
 
@@ -120,6 +121,12 @@ class Packing:
 def is_text(key: Any) -> bool:
     """Whether a body can hold it: half of a surrogate pair is no text of Unicode."""
     return type(key) is str and key != NULL_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in key)
+
+
+def look_up(code: Callable[[Any], int], cells: Iterable[Any]) -> Iterable[int]:
+    if isinstance(cells, Words):
+        return map([code(word) for word in cells.words].__getitem__, cells.places.tolist())
+    return map(code, cells.tolist() if isinstance(cells, np.ndarray) else cells)
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:

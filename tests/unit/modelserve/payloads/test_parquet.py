@@ -13,8 +13,9 @@ import pytest
 from modelserve.core.errors import MalformedRequest, TooLarge
 from modelserve.payloads import Limits, parquet
 from modelserve.schema.signature import Signature, infer
+from modelserve.schema.words import Words
 from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
-from signatures import LIMITS, bad_cells, nameless, signature
+from signatures import LIMITS, bad_cells, nameless, signature, signature_of
 
 
 def written(columns: dict[str, Any], **options: Any) -> bytes:
@@ -182,9 +183,50 @@ def test_columns_that_the_signature_does_not_have_are_not_read() -> None:
     data = written({"a": [1], "days": days, "far": pa.array([2**62], pa.timestamp("us")), "b.c": ["x"]})
     table = parquet.parse(data, signature(a="long"), LIMITS).table
     assert (table.columns, table.extra) == ({"a": [1]}, 3)
-    assert parquet.parse(data, signature(**{"b.c": "string"}), LIMITS).table.columns == {"b.c": ["x"]}
+    dotted = parquet.parse(data, signature(**{"b.c": "string"}), LIMITS).table.columns
+    assert list(dotted["b.c"]) == ["x"]
     none = parquet.parse(data, signature(z="long"), LIMITS).table
     assert (none.columns, none.rows, none.extra) == ({}, 1, 4)
+
+
+def test_a_column_with_dots_in_its_name_is_read_with_what_is_nested_in_it() -> None:
+    data = written({"a.b": [[1, 2]], "a": [0], "c": pa.array([{"d": {"e": 5}, "f": 6}])})
+    known = signature_of(
+        [
+            {"name": "a.b", "type": "array", "items": {"type": "long"}},
+            {"name": "c", "type": "map", "values": {"type": "any"}},
+        ]
+    )
+    columns = parquet.parse(data, known, LIMITS).table.columns
+    assert columns == {"a.b": [[1, 2]], "c": [{"d": {"e": 5}, "f": 6}]}
+
+
+@pytest.mark.parametrize("rows", [100, 3_000])
+def test_columns_that_plainly_fit_come_without_a_python_value_for_each_cell(rows: int) -> None:
+    words = [f"w{n % 3}" for n in range(rows)]
+    data = written({"s": words, "l": list(range(rows)), "d": [0.5] * rows, "b": [True] * rows})
+    known = signature(s="string", l="long", d="double", b="boolean")
+    table = parquet.parse(data, known, Limits(10_000, 50, 32)).table
+    assert table.fits
+    assert all(isinstance(column, np.ndarray | Words) for column in table.columns.values())
+    batch = known.check(table)
+    assert batch.columns["s"].tolist() == words
+    assert list(table.columns["s"]) == words
+    assert [batch.columns[name].dtype for name in "ldb"] == ["int64", "float64", "bool"]
+
+
+@pytest.mark.parametrize("column", [[1, None], [2**53], [0.5], ["x"]], ids=["null", "large", "fraction", "text"])
+def test_a_column_that_does_not_plainly_fit_is_left_to_the_check(column: list[Any]) -> None:
+    table = parquet.parse(written({"l": column}), signature(l="long?"), LIMITS).table
+    assert not table.fits
+    assert list(table.columns["l"]) == column
+
+
+def test_more_columns_than_are_opened_at_first_are_read_as_places_in_their_dictionary() -> None:
+    data = written({f"c{n}": ["x", "x"] for n in range(80)})
+    known = signature(**{f"c{n}": "string" for n in range(80)})
+    table = parquet.parse(data, known, Limits(10, 100, 32)).table
+    assert all(isinstance(column, Words) for column in table.columns.values())
 
 
 def test_many_rows_come_whole_and_in_order() -> None:

@@ -19,7 +19,7 @@ from tiny import PROMPT_SECONDS
 
 
 def test_small_json_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "HERE_BYTES", 128 << 10)
+    monkeypatch.setattr(decoders, "MAX_INLINE_BYTES", 128 << 10)
 
     async def work(made: Decoder) -> None:
         await made.check(*CASES["records"])

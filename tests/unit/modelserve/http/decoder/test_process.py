@@ -30,7 +30,7 @@ resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 from decoding import *
 from modelserve.http.decoder import client as decoders
 async def work(made):
-    decoders.HERE_BYTES = -1
+    decoders.MAX_INLINE_BYTES = -1
     for name in ("records", "parquet"):
         print((await made.check(*CASES[name])).batch.rows)
 with_decoder(work)
@@ -47,7 +47,7 @@ with_decoder(work)
 
 
 def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "LEAST_MEMORY", 96 << 20)  # of which pyarrow takes some for itself
+    monkeypatch.setattr(decoders, "MIN_MEMORY", 96 << 20)  # of which pyarrow takes some for itself
     large = parquet({"a": list(range(15_000)), "c": [f"{n:04000d}" for n in range(15_000)]})  # within MAX_UNPACKED
 
     async def work(made: Decoder) -> None:
@@ -59,7 +59,7 @@ def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
 
 
 def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "LEAST_MEMORY", 16 << 20)
+    monkeypatch.setattr(decoders, "MIN_MEMORY", 16 << 20)
     large = dumped([{"a": n, "c": "x", "e": [[]] * 40} for n in range(9_000)])
 
     async def work(made: Decoder) -> None:
@@ -87,7 +87,7 @@ def test_it_takes_no_signal_that_its_group_gets_and_is_behind_the_server() -> No
 
 def test_it_ends_by_itself_when_the_time_of_a_body_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the server that would end it is gone, and the body still comes from somebody who has its socket."""
-    monkeypatch.setattr(decoders, "GRACE", 0.01)
+    monkeypatch.setattr(decoders, "GRACE_SECONDS", 0.01)
     child = Child(replace(SETTINGS, predict_timeout_seconds=0), LIMITS)
     try:
         child.socket.send(ASK.pack(1, 1))  # and nothing behind it
@@ -119,7 +119,7 @@ from modelserve.payloads import Limits
 from modelserve.core.settings import Settings
 
 async def main():
-    decoder.HERE_BYTES = -1
+    decoder.MAX_INLINE_BYTES = -1
     limits = Limits(9, 9, 9)
     made = decoder.Decoder(Settings.from_environ({}), limits, Metrics(enabled=False))
     await made.check(b'{"a": 1}', JSON, Protocol.PREDICT, BodyDecoder(None, limits))
