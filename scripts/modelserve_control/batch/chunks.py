@@ -86,13 +86,13 @@ class ParquetFile:
 def read_cells(name: str, column: Any, bad: dict[int, str]) -> list[Any]:
     """Arrow refuses a whole column for one time beyond datetime64[ns], such as the year 9999."""
     try:
-        return parquet.values(column)
+        return parquet.python_values(column)
     except pa.ArrowInvalid:
         pass
     found: list[Any] = []
     for row in range(len(column)):
         try:
-            found += parquet.values(column.slice(row, 1))
+            found += parquet.python_values(column.slice(row, 1))
         except pa.ArrowInvalid:
             found.append(None)
             bad[row] = f"{name}: out of range for its type"
