@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 Advance = Callable[[int], object]
 
@@ -70,31 +70,25 @@ class Bar:
 
     @contextmanager
     def upload(self, total: int) -> Iterator[Advance]:
-        from rich import progress
+        from rich.progress import DownloadColumn, TransferSpeedColumn
 
-        columns = (
-            progress.TextColumn("uploading"),
-            progress.BarColumn(),
-            progress.DownloadColumn(),
-            progress.TransferSpeedColumn(),
-            progress.TimeRemainingColumn(),
-        )
-        with progress.Progress(*columns, console=self.console) as bar:
-            task = bar.add_task("uploading", total=total)
-            yield lambda size: bar.advance(task, size)
+        with self._bar("uploading", total, DownloadColumn(), TransferSpeedColumn()) as advance:
+            yield advance
 
     @contextmanager
     def rows(self, total: int) -> Iterator[Advance]:
-        from rich import progress
+        from rich.progress import MofNCompleteColumn
 
-        columns = (
-            progress.TextColumn("scoring"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TimeRemainingColumn(),
-        )
-        with progress.Progress(*columns, console=self.console) as bar:
-            task = bar.add_task("scoring", total=total)
+        with self._bar("scoring", total, MofNCompleteColumn()) as advance:
+            yield advance
+
+    @contextmanager
+    def _bar(self, name: str, total: int, *columns: Any) -> Iterator[Advance]:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        shown = (TextColumn(name), BarColumn(), *columns, TimeRemainingColumn())
+        with Progress(*shown, console=self.console) as bar:
+            task = bar.add_task(name, total=total)
             yield lambda size: bar.advance(task, size)
 
 

@@ -14,8 +14,10 @@ Change = dict[str, Any]
 
 def find_changes(a: Description, b: Description) -> list[Change]:
     found = [*column_changes(specs(a, "inputs"), specs(b, "inputs"))]
-    found += output_changes(specs(a, "outputs"), specs(b, "outputs"))
-    found += param_changes(specs(a, "params"), specs(b, "params"))
+    outputs = ({name: type_text(spec) for name, spec in specs(side, "outputs").items()} for side in (a, b))
+    found += named_changes("output", *outputs)
+    params = ({name: spec_text(spec) for name, spec in specs(side, "params").items()} for side in (a, b))
+    found += named_changes("param", *params)
     if bool(a.signature) != bool(b.signature):
         found.append(change("signature", a.signature and "one", b.signature and "one", breaking=True))
     found += named_changes("method", dict.fromkeys(a.methods, "has it"), dict.fromkeys(b.methods, "has it"))
@@ -56,15 +58,6 @@ def column_changes(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[s
     both = [name for name in a if name in b]
     if both != [name for name in b if name in a]:
         yield change("order of the columns", ", ".join(a), ", ".join(b), breaking=False)
-
-
-def output_changes(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
-    kinds_a, kinds_b = ({name: type_text(spec) for name, spec in side.items()} for side in (a, b))
-    yield from named_changes("output", kinds_a, kinds_b)
-
-
-def param_changes(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
-    yield from named_changes("param", *({name: spec_text(spec) for name, spec in side.items()} for side in (a, b)))
 
 
 def class_changes(a: list[Any] | None, b: list[Any] | None) -> Iterator[Change]:

@@ -34,19 +34,17 @@ class Count:
         refused = [refusals(side) for side in scored]
         for reasons, found in zip(self.reasons, refused, strict=True):
             reasons.add({start + row: reason for row, reason in found.items()})
-        masks = [build_mask(found, rows) for found in refused]
+        masks = [np.isin(np.arange(rows), list(found)) for found in refused]
         both = np.flatnonzero(~masks[0] & ~masks[1])
         found_pairs = list(build_pairs(results(scored[0], both), results(scored[1], both), self.classifies))
-        for tally, mask in ((self.total, np.ones(rows, dtype=bool)), *self.tallies(segments)):
+        parts = [(self.parts.setdefault(name, Tally()), mask) for name, mask in segments.items()]
+        for tally, mask in ((self.total, np.ones(rows, dtype=bool)), *parts):
             tally.count(masks[0], masks[1], mask)
             for place, side in enumerate(scored):
                 tally.alone[place].extend(seconds for row, seconds in side.alone.items() if mask[row])
             for pair in found_pairs:
                 tally.add(pair, both + start, mask[both])
         self.seconds = [before + side.seconds for before, side in zip(self.seconds, scored, strict=True)]
-
-    def tallies(self, segments: Mapping[str, Mask]) -> list[tuple[Tally, Mask]]:
-        return [(self.parts.setdefault(name, Tally()), mask) for name, mask in segments.items()]
 
     def check(self) -> None:
         """Raises NothingCompared, because no answers are not equal answers."""
@@ -108,9 +106,3 @@ def results(side: ScoredChunk, rows: Iterable[int]) -> list[dict[str, Any]]:
 
 def refusals(side: ScoredChunk) -> dict[int, str]:
     return {row: outcome for row, outcome in enumerate(side.outcomes) if isinstance(outcome, str)}
-
-
-def build_mask(places: Mapping[int, str], rows: int) -> Mask:
-    mask = np.zeros(rows, dtype=bool)
-    mask[list(places)] = True
-    return mask

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -65,10 +64,6 @@ def parse_shares(text: str) -> tuple[int, ...]:
         shares = tuple(int(part) for part in text.split(","))
     except ValueError:
         shares = ()
-    if not are_rising(shares):
+    if not shares or shares[0] <= 0 or shares[-1] != 100 or sorted(set(shares)) != list(shares):
         raise BadSetting("--shares takes rising percents, the last one 100, like 5,25,50,100.")
     return shares
-
-
-def are_rising(shares: Sequence[int]) -> bool:
-    return bool(shares) and shares[0] > 0 and shares[-1] == 100 and sorted(set(shares)) == list(shares)

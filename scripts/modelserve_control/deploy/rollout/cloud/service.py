@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -84,10 +85,7 @@ class Service:
 
     def read(self) -> State:
         """Raises NotFound, CloudFailed."""
-        found = self._call(
-            lambda: self._clients.services.get_service(name=self.name, retry=None, timeout=api.TIMEOUT_SECONDS)
-        )
-        return parse_state(found)
+        return parse_state(self._call(self._clients.services.get_service, name=self.name))
 
     def wait_until_settled(self, seconds: float) -> State:
         """Raises CandidateRejected."""
@@ -124,9 +122,7 @@ class Service:
         """Raises CandidateRejected when it fails or takes too long."""
         name = f"{self.name}/revisions/{revision}"
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
-            found = self._call(
-                lambda: self._clients.revisions.get_revision(name=name, retry=None, timeout=api.TIMEOUT_SECONDS)
-            )
+            found = self._call(self._clients.revisions.get_revision, name=name)
             condition = next((one for one in found.conditions if one.type_ == "Ready"), None)
             if condition and condition.state == STATE.CONDITION_SUCCEEDED:
                 return
@@ -141,9 +137,7 @@ class Service:
         service = run_v2.Service(name=self.name, etag=etag, traffic=[as_target(target) for target in targets])
         request = run_v2.UpdateServiceRequest(service=service, update_mask="traffic")
         with suppress(Conflict, PreconditionFailed):
-            self._call(
-                lambda: self._clients.services.update_service(request=request, retry=None, timeout=api.TIMEOUT_SECONDS)
-            )
+            self._call(self._clients.services.update_service, request=request)
 
     def _wait_until_observed(self, shares: Split, tag: Tag | None) -> None:
         for _ in poll(SETTLE_SECONDS, MIN_PAUSE, MAX_PAUSE):
@@ -155,9 +149,9 @@ class Service:
             f"{self.short_name} did not give {describe(shares)} within {SETTLE_SECONDS:g} s. {now.message}".rstrip()
         )
 
-    def _call(self, call: Callable[[], T]) -> T:
+    def _call(self, call: Callable[..., T], **request: Any) -> T:
         try:
-            return api.with_retries(call, "Cloud Run")
+            return api.with_retries(partial(call, **request, retry=None, timeout=api.TIMEOUT_SECONDS), "Cloud Run")
         except Absent as error:
             raise NotFound(
                 f"There is no {self.name}; apply Terraform first, and look at --project and --region."
