@@ -23,7 +23,7 @@ from serving import serving
 # Building, installing, training and publishing take half a minute; this is for a busy machine without a cache.
 pytestmark = pytest.mark.timeout(300)
 
-SKLEARN: Final = "1.6.1"
+SKLEARN: Final = "1.5.2"
 UV: Final = str(Path(sys.executable).with_name("uv"))
 PACKAGES: Final = {"modelserve": SOURCES / "functions", "modelserve_control": SOURCES / "scripts"}
 
