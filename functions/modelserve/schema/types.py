@@ -149,7 +149,7 @@ class Real(Kind):
     def fast(self, values: Sequence[Any]) -> Array | None:
         if not set(map(type, values)) <= {int, float}:
             return None
-        if min(values) < -self.exact or max(values) > self.exact:
+        if not -self.exact <= min(values) <= max(values) <= self.exact:  # or the first is NaN, which hides the others
             return None
         array = np.array(values, dtype=self.dtype)
         return array if np.isfinite(array).all() else None
