@@ -36,7 +36,7 @@ def cell_type(column: Column, categories: Categories) -> Any:
     """With `categories` a text that is not among those of its column does not fit. They are decoded to the same objects
     again and again, whose hashes are known."""
     kind = column.kind
-    found: Any = {"boolean": bool, "double": NUMBER, "float": float}.get(kind.name, str)
+    found: Any = {"boolean": bool, "double": NUMBER, "float": int | float}.get(kind.name, str)
     if isinstance(kind, Whole):
         found = Annotated[int, Meta(ge=max(kind.low, 1 - EXACT), le=min(kind.high, EXACT - 1))]
     elif known := categories.get(column.name, ()) if kind.name == "string" else ():

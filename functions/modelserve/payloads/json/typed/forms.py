@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -125,8 +126,11 @@ class Forms:
         return self._records(items)
 
     def _records(self, records: Sequence[Any]) -> tuple[Table, int]:
-        columns: list[Any] = list(zip(*map(astuple, records), strict=True))
-        return self._table(columns, len(records)), len(records) * len(columns) - self._count_absent(columns)
+        if not records:
+            raise Unusual
+        columns = list(zip(*map(astuple, records), strict=True))
+        table, absent = self._table(columns, len(records))
+        return table, len(records) * len(columns) - absent
 
     def _columns(self, value: Any) -> tuple[Table, int]:
         columns: list[Any] = list(astuple(value))
@@ -134,35 +138,32 @@ class Forms:
         if others:
             raise Unusual
         keys = len(columns) - columns.count(UNSET)
-        return self._table([(UNSET,) * rows if column is UNSET else column for column in columns], rows), keys
+        table, _ = self._table([(UNSET,) * rows if column is UNSET else column for column in columns], rows)
+        return table, keys
 
-    def _count_absent(self, columns: Sequence[Sequence[Any]]) -> int:
-        return sum(columns[place].count(UNSET) for place in self.optional)
-
-    def _table(self, columns: list[Any], rows: int) -> Table:
-        """`columns` are those of the signature, then the extra ones; absent cells are UNSET."""
-        extra = []
+    def _table(self, columns: Sequence[Sequence[Any]], rows: int) -> tuple[Table, int]:
+        """`columns` are those of the signature, then the extra ones; absent cells are UNSET. Also says how many are."""
+        known = dict(zip(self.names, columns, strict=False))
+        extra, absent = [], 0
         for place in self.optional:
             values = columns[place]
-            absent = values.count(UNSET)
+            missing = values.count(UNSET)
+            absent += missing
             if place >= len(self.names):
-                if absent < rows:
+                if missing < rows:
                     extra.append(self.extra[place - len(self.names)])
-            elif absent:
-                columns[place] = [None if value is UNSET else value for value in values]
-        named = dict(zip(self.names, columns, strict=False))
-        return self.cells.table(named, rows, Others(frozenset(extra)) if extra else NONE)
+            elif missing:
+                known[self.names[place]] = [None if value is UNSET else value for value in values]
+        return self.cells.table(known, rows, Others(frozenset(extra)) if extra else NONE), absent
 
     def _split(self, split: Split) -> tuple[Table, int]:
         given = tuple(split.columns)
-        layout = self.layouts.get(given)
-        if layout is None:
-            layout = Layout(given, self.columns, self.limits, self.categories)
-            if len(self.layouts) >= MAX_LAYOUTS:
-                self.layouts = {}
-            self.layouts[given] = layout
+        layout = self.layouts.get(given) or Layout(given, self.columns, self.limits, self.categories)
         rows = layout.decoder.decode(split.data)
-        return self.cells.table(layout.columns(rows), len(rows), layout.others), 2 if split.index is UNSET else 3
+        table = self.cells.table(layout.columns(rows), len(rows), layout.others)
+        if given not in self.layouts:  # another such body may follow one that was right
+            self.layouts = {given: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
+        return table, 2 if split.index is UNSET else 3
 
 
 class Layout:
