@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from modelserve.models.compiled.packing import Input, Lookup, Packing, Plan
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import JSON, BodyDecoder, CheckedBody, Protocol, decode_body
-from modelserve.schema.batch import Batch
+from modelserve.schema.batch import Batch, Table
 from modelserve.schema.signature import Signature, check_table
 
 NUMERIC = ("integer", "long", "float", "double", "boolean")
@@ -27,18 +28,20 @@ def packing_of(signature: Signature) -> Packing:
     looked_up = [one for one in inputs if one.kind in (*NUMERIC, "string")]
     keys = [KEYS.get(one.kind, [0, 1, 2.5]) for one in looked_up]
     lookups = [Lookup(one, known, range(len(known)), 90) for one, known in zip(looked_up, keys, strict=True)]
-    texts = [replace(one, lower=place % 2 == 0) for place, one in enumerate(inputs) if one.kind == "string"]
+    texts = [dataclasses.replace(one, lower=place % 2 == 0) for place, one in enumerate(inputs) if one.kind == "string"]
     return Packing(Plan(numbers, lookups, {f"text_{place}": text for place, text in enumerate(texts)}))
 
 
 class TwoDecoders:
-    def __init__(self, signature: Signature, limits: Limits = LIMITS) -> None:
+    """With `categories` bodies are first read as if they held no other texts than those that are looked up."""
+
+    def __init__(self, signature: Signature, limits: Limits = LIMITS, categories: bool = False) -> None:
         self.signature = signature
         self.limits = limits
-        self.decoder = BodyDecoder(signature, limits)
+        self.packing = packing_of(signature)
+        self.decoder = BodyDecoder(signature, limits, self.packing.categories() if categories else None)
         assert self.decoder.typed is not None
         self.typed = self.decoder.typed
-        self.packing = packing_of(signature)
 
     def take(self, body: Any, protocol: Protocol = Protocol.PREDICT) -> CheckedBody | None:
         """What the typed decoder makes of a body, if anything. Whatever it takes the reporting decoder takes as the same."""
@@ -64,8 +67,11 @@ def as_bytes(body: Any) -> bytes:
 
 
 def assert_same_payload(one: CheckedBody, other: CheckedBody) -> None:
-    assert one.payload == other.payload
-    assert repr(one.payload.params) == repr(other.payload.params)  # 1, 1.0 and True are equal, as are 0.0 and -0.0
+    found, expected = one.payload, other.payload
+    assert (found.table.rows, found.table.others) == (expected.table.rows, expected.table.others)
+    nothing = Table({}, 0)
+    # As texts, for 1, 1.0 and True are equal, as are 0.0 and -0.0.
+    assert repr(replace(found, table=nothing)) == repr(replace(expected, table=nothing))
     assert one.batch.rows == other.batch.rows
 
 
@@ -83,7 +89,6 @@ def assert_same_arrays(one: Batch, other: Batch) -> None:
 def assert_same_tensors(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     assert one.keys() == other.keys()
     for name, tensor in one.items():
-        assert tensor.flags.c_contiguous
         assert (tensor.dtype, tensor.shape) == (other[name].dtype, other[name].shape)
         if tensor.dtype == object:
             assert tensor.tolist() == other[name].tolist()
