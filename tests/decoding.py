@@ -32,6 +32,9 @@ LIMITS = Limits(rows=20_000, columns=200, depth=16)
 SETTINGS = Settings.from_environ({"PREDICT_TIMEOUT_SECONDS": "60"})
 
 
+FILLED = signature(a="long", c="string", d="boolean", g="float")
+
+
 KNOWN = signature(a="long", b="double?", c="string", d="boolean?", e="datetime?", f="binary?", g="float?", h="integer?")
 
 
@@ -129,6 +132,19 @@ BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
         PARQUET,
         Protocol.PREDICT,
         KNOWN,
+    ),
+    "csv, all columns": (b"a,c,d,g\n1,x,true,0.5\n2,y,false,1\n", CSV, Protocol.PREDICT, FILLED),
+    "parquet, all columns": (
+        parquet({"a": [1, 2] * 50, "c": ["x", "é"] * 50, "d": [True, False] * 50, "g": [0.5] * 100}),
+        PARQUET,
+        Protocol.PREDICT,
+        FILLED,
+    ),
+    "parquet, many texts": (
+        parquet({"a": list(range(100)), "c": [str(n) for n in range(100)], "d": [True] * 100, "g": [2.0**-140] * 100}),
+        PARQUET,
+        Protocol.PREDICT,
+        FILLED,
     ),
     "parquet, other widths": (
         parquet(

@@ -1,4 +1,4 @@
-"""Parquet in, through pyarrow: only for a process that may end, since a damaged file can end it from within pyarrow."""
+"""Parquet in, read by pyarrow: only in a process that may end, because a damaged file can crash pyarrow."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ CELL_BYTES: Final = 32
 BATCH_ROWS: Final = 1_024
 # Below these, the exact number of bytes that a batch unpacks to does not matter.
 SMALL_BATCH_BYTES: Final = 1 << 20
+# The server decodes the words of all columns at once, and other requests wait meanwhile.
+MAX_WORDS: Final = 64
 # So many columns are opened as they are to be read; what has more is opened twice.
 FIRST_COLUMNS: Final = 64
 
@@ -59,8 +61,6 @@ def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
     if sources:
         groups = range(metadata.num_row_groups)
         for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, column_indices=leaves, use_threads=False):
-            if flat:
-                batch.validate(full=True)  # that each text is one of its dictionary's
             size += batch_size(batch, flat)
             check_size(size)
             found += batch.num_rows
@@ -208,7 +208,9 @@ def whole_array(column: Any, kind: Kind) -> Sequence[Any] | None:
         words = column.dictionary
         if not isinstance(kind, String) or words.type != pa.string() or words.null_count:
             return None
-        return Words(words.to_pylist(), column.indices.to_numpy())
+        column.validate(full=True)  # pyarrow reads places beyond the dictionary
+        texts = Words(words.to_pylist(), column.indices.to_numpy())
+        return texts if len(words) <= MAX_WORDS else np.asarray(texts)  # type: ignore[return-value]
     if isinstance(kind, Boolean) and pa.types.is_boolean(stored):
         return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     if not isinstance(kind, Whole | Real) or not (pa.types.is_integer(stored) or pa.types.is_floating(stored)):

@@ -1,7 +1,7 @@
-"""The decoder, seen from the server: a process that decodes large bodies and all Parquet, so that none of them can keep
-others waiting, take the server's memory, or end it. What it does is in `process`.
+"""The server's side of the decoder: a process that decodes large bodies and all Parquet, so that none of them can delay
+other requests, take the server's memory or end it. `process` is the other side.
 
-It is started with the first body that needs it and kept. Bodies are decoded one after the other, in the order they came.
+The first body that needs it starts it. Bodies are decoded one after the other, in the order they came.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 # JSON and CSV of so many bytes are decoded within a few milliseconds; a process costs more memory than that is worth.
 MAX_INLINE_BYTES: Final = 4 * INLINE_BYTES
 MIB: Final = 1 << 20
-# Bytes that it may take beside what it is: for Parquet its unpacked columns several times, for JSON the largest body as
+# Bytes that it may take beyond what it starts with: for Parquet its unpacked columns several times, for JSON the largest body as
 # Python values, copies and columns.
 MIN_MEMORY: Final = 256 * MIB
 MEMORY_PER_BYTE: Final = 24

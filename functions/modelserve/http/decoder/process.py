@@ -1,7 +1,7 @@
 """The decoder: one process that turns bodies into checked columns, one after the other.
 
-It may take long, run out of its memory, or be ended by a library that a hostile body breaks: only its own request
-notices. Started by `client`; it ends when the server's end of the socket is closed.
+A body that takes long, runs out of the memory or crashes a library affects its own request only. `client` starts this
+process, and it ends when the server's end of the socket is closed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ LARGE_BODY_BYTES: Final = 1 << 20  # bytes of a body after which freed memory is
 
 
 class Job(msgspec.Struct):
-    """What it is told at its start: its end of the socket, `memory` bytes above what it takes by itself, and `seconds`
-    for one body."""
+    """Its end of the socket, the `memory` in bytes that it may take beyond what it starts with, and `seconds` for a body."""
 
     handle: int
     limits: Limits
@@ -54,7 +53,7 @@ class Decoder:
         encoder = msgspec.msgpack.Encoder()
         self.socket.sendall(READY)
         while first := self.socket.recv(READ_BYTES):
-            # Nobody waits for more than that, and nobody may be left to end it.
+            # No request waits longer, and the server that would end this process may be gone.
             signal.setitimer(signal.ITIMER_REAL, self.job.seconds)
             request = self.receive(first)
             end = ASK.size + ASK.unpack_from(request)[0]
@@ -129,7 +128,7 @@ def limit_memory(room: int) -> None:
 
 
 def lower_priority() -> None:
-    """Behind the server for the processor; before it when the system runs out of memory. Each where the system has it."""
+    """A lower priority than the server's, and the first to be killed when memory runs out; each where the system has it."""
     with suppress(OSError):
         os.nice(NICE)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as first_to_go:

@@ -1,4 +1,4 @@
-"""What the server and its decoder say to each other: a body to decode, and the checked columns or the error that it comes to.
+"""The messages between the server and its decoder: a body to decode, and its checked columns or its error.
 
 Numbers go as the bytes of their arrays. Other cells go as msgpack, which holds no code: nothing that a hostile body
 makes of the decoder can make the server run anything.
@@ -36,7 +36,7 @@ ASK: Final = Struct("<II")  # lengths of the head and of the body
 ANSWER: Final = Struct("<I")
 READ_BYTES: Final = 64 << 10  # as many come with one call of the system
 READY: Final = b"r"  # what the decoder says first
-# So many cells become Python values in about a millisecond; then other requests have their turn.
+# So many cells become Python values in about a millisecond; then other requests run.
 CELLS_PER_TURN: Final = 20_000
 ERRORS: Final[Mapping[str, type[ServeError]]] = {
     kind.code: kind
@@ -188,7 +188,7 @@ outcome_decoder: Final = msgspec.msgpack.Decoder(Outcome)
 
 
 async def restore_checked(decoded: Decoded) -> CheckedBody:
-    """Others have their turn after some thousand cells."""
+    """Other requests run after some thousand cells."""
     columns: dict[str, Any] = {}
     cells = 0
     for column in decoded.columns:

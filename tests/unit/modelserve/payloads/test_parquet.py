@@ -222,6 +222,25 @@ def test_a_column_that_does_not_plainly_fit_is_left_to_the_check(column: list[An
     assert list(table.columns["l"]) == column
 
 
+def test_places_beyond_the_dictionary_are_malformed_and_reach_no_server() -> None:
+    data = written({"s": [f"w{n % 3}" for n in range(64)], "l": [[1]] * 64}, compression="NONE", write_statistics=False)
+    known = signature(s="string")
+    refused = set()
+    for place in range(4, data.index(b"schema")):
+        try:
+            table = parquet.parse(data[:place] + b"\xff" + data[place + 1 :], known, LIMITS).table
+            assert len(list(table.columns["s"])) == 64
+        except MalformedRequest as error:
+            refused.add(type(error.__cause__))
+    assert pa.ArrowInvalid in refused
+
+
+def test_a_column_of_many_texts_does_not_go_as_words() -> None:
+    table = parquet.parse(written({"s": [f"w{n}" for n in range(65)]}), signature(s="string"), LIMITS).table
+    assert table.fits
+    assert isinstance(table.columns["s"], np.ndarray)
+
+
 def test_more_columns_than_are_opened_at_first_are_read_as_places_in_their_dictionary() -> None:
     data = written({f"c{n}": ["x", "x"] for n in range(80)})
     known = signature(**{f"c{n}": "string" for n in range(80)})

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from decoding import CASES, LIMITS, outcome, shown, with_decoder
+from decoding import CASES, outcome, shown, with_decoder
 from modelserve.core.errors import ServeError
 from modelserve.http.decoder.client import Decoder
+from modelserve.schema.words import Words
 
 
 def test_the_process_answers_what_decoding_here_answers() -> None:
@@ -35,9 +37,11 @@ def test_arrays_from_the_process_may_be_written_to() -> None:
     with_decoder(work)
 
 
-def test_numbers_and_texts_of_parquet_come_without_a_python_value_each() -> None:
-    from modelserve.payloads import parquet as parquets
+@pytest.mark.parametrize(("name", "texts"), [("parquet, all columns", Words), ("parquet, many texts", np.ndarray)])
+def test_numbers_and_texts_of_parquet_come_without_a_python_value_each(name: str, texts: type) -> None:
+    async def work(made: Decoder) -> None:
+        cells = (await made.check(*CASES[name])).batch.cells
+        assert cells is not None
+        assert [type(cells[column]) for column in "acdg"] == [np.ndarray, texts, np.ndarray, np.ndarray]
 
-    data, _, _, decoder = CASES["parquet, many"]
-    columns = parquets.parse(data, decoder.signature, LIMITS).table.columns
-    assert all(isinstance(columns[name], np.ndarray) for name in ("a", "c", "g"))
+    with_decoder(work)

@@ -19,6 +19,7 @@ from modelserve.models.compiled.packing import (
 )
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import EXACT
+from modelserve.schema.words import Words
 
 LARGE = 1 << 40
 LONG = Input("n", "double", exact_integers=True)
@@ -97,3 +98,15 @@ def test_a_text_of_the_sentinel_s_letters_is_not_the_category_of_null() -> None:
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
     packing = Packing(Plan([], [Lookup(Input("t", "string", nullable=True), ["a"], [0], 1)], {}))
     assert packing.of_batch(Batch({"t": objects("a", None, "b")}, 3))[CODES].tolist() == [[0], [1], [1]]
+
+
+def test_words_and_arrays_of_a_decoder_are_packed_as_their_values() -> None:
+    numbers = Input("n", "double")
+    plan = Plan([numbers], [Lookup(Input("t", "string"), ["a", "b"], [0, 1], 2), Lookup(numbers, [7], [0], 1)], {})
+    cells: dict[str, Any] = {"n": np.array([7, 8, 7]), "t": Words(["z", "b"], np.array([1, 0, 1], np.int32))}
+    packed = [
+        Packing(plan).of_batch(Batch.of_cells(one, 3, dict))
+        for one in (cells, {name: list(values) for name, values in cells.items()})
+    ]
+    assert packed[0][CODES].tolist() == packed[1][CODES].tolist() == [[1, 0], [2, 1], [1, 0]]
+    assert packed[0][NUMBERS].tolist() == packed[1][NUMBERS].tolist() == [[7.0], [8.0], [7.0]]
