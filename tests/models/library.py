@@ -1,16 +1,22 @@
-"""Every tiny model by name, built once per test session. MLflow is imported with the first one."""
+"""Every tiny model by name, built once for all rooms and kept in .cache until its sources change. Building imports MLflow,
+which takes two seconds."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import logging
 import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from infra.wheels import making
+
+ROOT: Final = Path(__file__).parents[2]
 Builder = Callable[[Path], Path]
 
 # What each is, its function says: `models.linear.linear10` and so on.
@@ -41,8 +47,14 @@ def room(name: str) -> ModuleType:
     return module
 
 
+def sources() -> str:
+    """A digest of what the models are built from and with."""
+    files = [*sorted(Path(__file__).parent.glob("*.py")), ROOT / "scripts" / "requirements.txt"]
+    return hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
 class Library:
-    """`root` holds what was built. A caller may not change it: use `copy` to get a directory of one's own."""
+    """`root` holds this session's copies. A caller may not change them: use `copy` to get a directory of one's own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -70,4 +82,12 @@ class Library:
 
     def built(self, name: str, builder: Builder) -> Path:
         path = self.root / name
-        return path if path.exists() else builder(path)
+        if not path.exists():
+            kept = ROOT / ".cache" / "models" / sources() / name
+            with making(kept):
+                if not kept.exists():
+                    partial = kept.with_name(f"{name}.partial")
+                    shutil.rmtree(partial, ignore_errors=True)  # of a session that was killed
+                    builder(partial).rename(kept)
+            shutil.copytree(kept, path)
+        return path
