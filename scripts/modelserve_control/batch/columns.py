@@ -35,7 +35,7 @@ class Columns:
     def __init__(self, loaded: Loaded, answers: Mapping[str, pa.DataType]) -> None:
         for name in answers:
             if name in OWN_COLUMNS:
-                raise VersionUnusable(taken_label(name))
+                raise VersionUnusable(reserved_label_message(name))
         self.loaded = loaded
         self.answers = answers
         own = [(name, pa.string()) for name in OWN_COLUMNS]
@@ -54,7 +54,7 @@ class Columns:
         return pa.Table.from_arrays(arrays, schema=self.schema), errors
 
 
-def taken_label(label: str) -> str:
+def reserved_label_message(label: str) -> str:
     return f"The label {label} is also a column of every output file; publish it with another --label."
 
 

@@ -107,12 +107,12 @@ def presentation(positive_class: str | None, threshold: float | None, label: str
 
 
 def check_label(label: str) -> None:
-    from modelserve_control.batch.columns import OWN_COLUMNS, taken_label
+    from modelserve_control.batch.columns import OWN_COLUMNS, reserved_label_message
 
     if not label.strip():
         raise BadSetting("--label is empty: name the answer, for example churn, or leave the option out.")
     if label in OWN_COLUMNS:
-        raise BadSetting(taken_label(label))
+        raise BadSetting(reserved_label_message(label))
 
 
 @main.command()

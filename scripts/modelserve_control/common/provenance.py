@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 
-def who() -> str:
+def author() -> str:
     """The account that gcloud uses, else user@host."""
     account = os.environ.get("CLOUDSDK_CORE_ACCOUNT")
     if account:
@@ -51,7 +51,7 @@ def provenance(uri: str, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
         "mlflow_version": mlmodel.get("mlflow_version"),
         "trained_at": mlmodel.get("utc_time_created"),
         "git_commit": commit(),
-        "published_by": who(),
+        "published_by": author(),
         "published_at": now(),
         "tool": f"modelserve {version('modelserve-kit')}",
     }

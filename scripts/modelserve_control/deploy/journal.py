@@ -53,10 +53,10 @@ class Journal:
         self.write({**document, "outcome": outcome, "why": why, "ended_at": provenance.now()})
 
     def check(self) -> None:
-        """Raises what `taken_over` returns when another process has written."""
+        """Raises what `taken_over_error` returns when another process has written."""
         info = self._objects.stat(self.name)
         if info is None or info.generation != self._generation:
-            raise self.taken_over()
+            raise self.taken_over_error()
 
     def delete(self) -> None:
         self._objects.delete(self.name, self._generation)
@@ -65,18 +65,18 @@ class Journal:
         try:
             self._generation = self._objects.write(self.name, encode(document), self._generation).generation
         except PreconditionFailed as error:
-            raise self.taken_over() from error
+            raise self.taken_over_error() from error
         self.document = document
 
-    def taken_over(self) -> PreconditionFailed:
+    def taken_over_error(self) -> PreconditionFailed:
         """The error when another process has written."""
         return PreconditionFailed(f"Another process continues {self.name}; this one stops.")
 
     def _with_step(self, step: str, evidence: dict[str, Any]) -> Document:
-        entry = {"step": step, "at": provenance.now(), "by": provenance.who(), **evidence}
+        entry = {"step": step, "at": provenance.now(), "by": provenance.author(), **evidence}
         return {**self.document, "steps": [*self.document["steps"], entry]}
 
 
 def new_document(id: str, **fields: Any) -> Document:
-    started = {"started_by": provenance.who(), "started_at": provenance.now()}
+    started = {"started_by": provenance.author(), "started_at": provenance.now()}
     return {"id": id, **fields, **started, "steps": [], "outcome": None, "why": None}

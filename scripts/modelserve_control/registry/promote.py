@@ -58,7 +58,7 @@ def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Ali
         manifest_sha256=digest,
         previous_version=now.version if now else None,
         previous_manifest_sha256=now.manifest_sha256 if now else None,
-        updated_by=provenance.who(),
+        updated_by=provenance.author(),
         updated_at=provenance.now(),
         reason=reason,
     )

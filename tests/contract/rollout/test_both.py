@@ -54,7 +54,7 @@ def test_no_golden_request_is_sent_to_the_event_function_which_would_publish_it(
 
 def test_one_that_is_closed_to_the_outside_is_not_asked_and_judged_by_what_its_callers_got(both: Rollout) -> None:
     events(both).ingress = run_v2.IngressTraffic.INGRESS_TRAFFIC_INTERNAL_ONLY
-    assert "churn-events takes requests from its own network only" in both().err
+    assert "churn-events accepts requests only from its own network" in both().err
     assert serving(both) == [{NEW: 100}, {NEW_EVENTS: 100}]
     assert events(both).revisions[NEW_EVENTS].probed == []
     (record,) = records(both.command.store)

@@ -113,7 +113,7 @@ def test_a_token_that_is_refused(rollout: Rollout) -> None:
 def test_traffic_that_cannot_be_put_back_is_told_of_and_is_put_back_by_abort(rollout: Rollout) -> None:
     rollout.cloud.next["churn-predict"] = Revision(fails_from=25)
     rollout.cloud.fault("PATCH", "churn-predict", skip=4, status=403)
-    assert "could not be put back, use --abort" in rollout.refused("CLOUD_FAILED")
+    assert "could not be put back; use --abort" in rollout.refused("CLOUD_FAILED")
     assert rollout.predict.shares() == {OLD: 75, "churn-predict-00002-abc": 25}
     rollout("--abort")
     assert back(rollout, "With 25 %")[-2:] == ["aborting", "back"]

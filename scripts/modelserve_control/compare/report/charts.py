@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from modelserve_control.compare.report.columns import format_value
-from modelserve_control.compare.report.sections import Bars, Histogram, visible
+from modelserve_control.compare.report.sections import Bars, Histogram, make_printable
 
 WIDTH, LEFT, RIGHT = 900, 240, 100  # left of the bars the names, right of them the numbers
 ROW, BAR, TOP = 24, 15, 36
@@ -61,10 +61,10 @@ def axis(low: float, high: float, y: float) -> Iterator[str]:
 
 def wrap(title: str, height: float, parts: list[str]) -> str:
     """The namespace is not fetched. Without it, an SVG copied out of the page would not be an image."""
-    name = escape(visible(title))
+    name = escape(make_printable(title))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" role="img" aria-label="{name}">'
     return "\n".join([head, text(20, 20, title), *parts, "</svg>"])
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(visible(words))}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(make_printable(words))}</text>'

@@ -103,7 +103,7 @@ LATENCY: Final = [
 
 
 def segments(labels: Iterable[str], numbers: Iterable[str]) -> list[Column]:
-    """A column for each output stands between the counts and the latencies."""
+    """Counts, a column for each output, latencies."""
     return [
         field("segment", "value"),
         field("rows"),

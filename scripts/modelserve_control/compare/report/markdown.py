@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelserve_control.compare.report.columns import Table
-from modelserve_control.compare.report.sections import Section, build_sections, build_title, visible
+from modelserve_control.compare.report.sections import Section, build_sections, build_title, make_printable
 
 # A backslash may precede every ASCII punctuation mark (https://spec.commonmark.org/0.31.2/#backslash-escapes).
 MARKS = re.compile(r"([!-/:-@\[-`{-~])")
@@ -43,4 +43,4 @@ def line(cells: Sequence[str]) -> str:
 def escape(text: str) -> str:
     if FIGURE.fullmatch(text):
         return text
-    return MARKS.sub(r"\\\1", visible(text))
+    return MARKS.sub(r"\\\1", make_printable(text))

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelserve_control.compare.report import charts
 from modelserve_control.compare.report.columns import Table
-from modelserve_control.compare.report.sections import Section, build_sections, build_title, visible
+from modelserve_control.compare.report.sections import Section, build_sections, build_title, make_printable
 
 # Even text that got past `escape` could load and run nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -56,4 +56,4 @@ def table_html(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    return html.escape(visible(text))
+    return html.escape(make_printable(text))

@@ -148,6 +148,6 @@ def values(
     return [(segment, factor * value) for segment, value in pairs if value is not None and math.isfinite(value)]
 
 
-def visible(text: str) -> str:
+def make_printable(text: str) -> str:
     """Without characters that break a line, or that invisibly reverse what follows."""
     return "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelserve_control.compare.report.sections import side_name, visible
+from modelserve_control.compare.report.sections import make_printable, side_name
 
 
 def format_result(result: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ def format_result(result: Mapping[str, Any]) -> str:
     }
     lines += [verdicts[result["within"]], *map(format_breach, result["breaches"])]
     # A name may contain control sequences, which a terminal would execute.
-    return "\n".join(map(visible, lines))
+    return "\n".join(map(make_printable, lines))
 
 
 def format_breach(found: Mapping[str, Any]) -> str:

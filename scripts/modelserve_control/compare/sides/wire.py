@@ -82,10 +82,10 @@ class Channel:
 
     def receive(self, kind: Any) -> Any:
         """A message of this type, or of a type of this union."""
-        size = int.from_bytes(self.exactly(LENGTH), "big")
-        return msgspec.msgpack.decode(self.exactly(size), type=kind)
+        size = int.from_bytes(self.read_exactly(LENGTH), "big")
+        return msgspec.msgpack.decode(self.read_exactly(size), type=kind)
 
-    def exactly(self, size: int) -> bytes:
+    def read_exactly(self, size: int) -> bytes:
         data = bytearray()
         end = time.monotonic() + self.timeout if self.timeout else None
         while len(data) < size:

@@ -42,7 +42,7 @@ class ReleaseJournal(Journal):
         """Every alias that this release moves gives it as its reason."""
         return f"release {self.id}"
 
-    def taken_over(self) -> PreconditionFailed:
+    def taken_over_error(self) -> PreconditionFailed:
         return PreconditionFailed(f"Another process continues release {self.id}; this one stops.")
 
 

@@ -114,7 +114,7 @@ class ShadowCounts:
             total.merge(tally)
         return total
 
-    def all_since(self, end: float) -> bool:
+    def all_seen_since(self, end: float) -> bool:
         """Whether each shadow has published after `end`."""
         return all(self.last_seen.get(shadow, 0.0) >= end for shadow in self.shadows)
 
@@ -143,7 +143,7 @@ def collect(journal: ReleaseJournal, criteria: ShadowCriteria, limits: Threshold
     until = max(end, time.time()) + LAST_SUMMARY  # messages that waited while no process pulled count too
     with ShadowSubscription(criteria.subscription) as subscription:
         while not is_refused(counts.total(), criteria, limits):
-            if time.time() > end and counts.total().compared >= criteria.min_answers and counts.all_since(end):
+            if time.time() > end and counts.total().compared >= criteria.min_answers and counts.all_seen_since(end):
                 break
             added = [counts.add(criteria, data, at) for data, at in subscription.pull(WRITE_INTERVAL) if at >= began]
             if any(added):

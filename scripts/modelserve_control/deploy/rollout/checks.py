@@ -109,13 +109,13 @@ class Callers:
     usual_p95: float | None
 
     @property
-    def judged(self) -> bool:
+    def enough_requests(self) -> bool:
         return self.new.requests >= MIN_REQUESTS
 
 
 def check_errors(callers: Callers) -> None:
     new, allowed = callers.new, callers.options.max_error_ratio
-    if callers.judged and new.error_ratio > allowed:
+    if callers.enough_requests and new.error_ratio > allowed:
         raise CandidateRejected(
             f"With {callers.share} % of the traffic {new.errors} of {new.requests} requests to "
             f"{callers.candidate.revision} failed ({new.error_ratio:.1%}, allowed {allowed:.1%})."
@@ -123,7 +123,7 @@ def check_errors(callers: Callers) -> None:
 
 
 def check_caller_latency(callers: Callers) -> None:
-    if callers.judged and callers.new.p95 is not None and callers.usual_p95 is not None:
+    if callers.enough_requests and callers.new.p95 is not None and callers.usual_p95 is not None:
         reject_slower(callers.options, callers.candidate, callers.new.p95, callers.usual_p95)
 
 
@@ -181,7 +181,7 @@ class Checker:
             check_callers(callers)
         return {
             "revision": candidate.revision,
-            "judged": callers.judged,
+            "judged": callers.enough_requests,
             **new.as_document(),
             "pinned": old.as_document(),
         }

@@ -53,7 +53,7 @@ class RolloutJournal(Journal):
         found: dict[str, Any] = self.document["services"][name]
         return found
 
-    def taken_over(self) -> TakenOver:
+    def taken_over_error(self) -> TakenOver:
         found = read(self._objects, self.name, Document)
         last = found[0]["steps"][-1] if found and found[0]["steps"] else {}
         who, when = last.get("by", "someone"), last.get("at", "a moment ago")
@@ -92,7 +92,7 @@ def lock(objects: Objects, journal: RolloutJournal, services: Iterable[str]) -> 
             objects.write(lock_name(service), encode(holder), generation)
         except PreconditionFailed as error:
             winner = read(objects, lock_name(service), Lock)
-            raise under_way(service, winner[0] if winner else {}) from error
+            raise under_way_error(service, winner[0] if winner else {}) from error
 
 
 def unlock(objects: Objects, journal: RolloutJournal, services: Iterable[str]) -> None:
@@ -112,7 +112,7 @@ def check_free(objects: Objects, service: str, id: str | None = None) -> int:
     if holder["id"] != id:
         other = find(objects, holder["id"])
         if other is not None and other.outcome is None:
-            raise under_way(service, holder)
+            raise under_way_error(service, holder)
     return generation
 
 
@@ -127,7 +127,7 @@ def find_rollout(objects: Objects, services: Iterable[str]) -> RolloutJournal:
     raise NoRollout(f"No rollout of {' or '.join(names)} is under way.")
 
 
-def under_way(service: str, holder: Mapping[str, Any]) -> RolloutUnderWay:
+def under_way_error(service: str, holder: Mapping[str, Any]) -> RolloutUnderWay:
     who, when = holder.get("by", "someone"), holder.get("at", "a moment ago")
     return RolloutUnderWay(
         f"{who} has been rolling out {service} since {when}: wait for the end, or use --resume or --abort if that process is dead."

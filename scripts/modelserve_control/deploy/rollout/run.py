@@ -77,7 +77,7 @@ def abort(objects: Objects, options: RolloutOptions, progress: Progress) -> dict
         journal = find_rollout(objects, options)
         if journal.outcome is None:
             journal.add("aborting", reason=options.reason)
-            why = f"It was aborted by {provenance.who()}{': ' + options.reason if options.reason else ''}."
+            why = f"It was aborted by {provenance.author()}{': ' + options.reason if options.reason else ''}."
             rollout = make(journal)
             error = rollout.resume_roll_back() or rollout.roll_back(ABORTED, why)
             journals.unlock(objects, journal, options.services)

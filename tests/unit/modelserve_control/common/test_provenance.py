@@ -11,9 +11,9 @@ from modelserve_control.common import provenance
 
 def test_who_is_the_account_that_gcloud_uses_else_user_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDSDK_CORE_ACCOUNT", "ann@example.com")
-    assert provenance.who() == "ann@example.com"
+    assert provenance.author() == "ann@example.com"
     monkeypatch.delenv("CLOUDSDK_CORE_ACCOUNT")
-    assert re.fullmatch(r".+@.+", provenance.who())
+    assert re.fullmatch(r".+@.+", provenance.author())
 
 
 def test_now_is_rfc_3339_in_utc() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelserve_control.compare.report import markdown, page, terminal
-from modelserve_control.compare.report.sections import visible
+from modelserve_control.compare.report.sections import make_printable
 from unit.modelserve_control.compare.documents import document
 
 HOSTILE = (
@@ -84,7 +84,7 @@ def test_the_page_loads_and_runs_nothing() -> None:
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in read.attributes
     shown = "".join(read.texts)
     for text in HOSTILE:
-        assert visible(text) in shown
+        assert make_printable(text) in shown
     assert "\u202e" not in html
     assert "url(" not in html
     assert "@import" not in html

@@ -37,7 +37,11 @@ def test_the_largest_counts_of_each_shadow_are_kept() -> None:
     assert not counts.add(CRITERIA, message(Tally(compared=9, flipped=2, errors={"MODEL_FAILED": 1})), 3.0)
     assert counts.add(CRITERIA, message(Tally(compared=1, greatest=0.5), shadow_id="other"), 2.0)
     assert counts.total() == Tally(compared=10, flipped=2, greatest=0.5, errors={"MODEL_FAILED": 1})
-    assert (counts.last_seen, counts.all_since(2.0), counts.all_since(3.0)) == ({"one": 3.0, "other": 2.0}, True, False)
+    assert (counts.last_seen, counts.all_seen_since(2.0), counts.all_seen_since(3.0)) == (
+        {"one": 3.0, "other": 2.0},
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_the_largest_counts_of_each_shadow_are_kept() -> None:
 def test_other_versions_do_not_count(names: dict[str, str]) -> None:
     counts = ShadowCounts({})
     assert not counts.add(CRITERIA, message(None, **names), 1.0)
-    assert (counts.shadows, counts.all_since(2.0)) == ({}, True)
+    assert (counts.shadows, counts.all_seen_since(2.0)) == ({}, True)
     found = MESSAGE | names
     assert counts.other == (
         f"version {found['version']} of {found['model']} with version {found['shadow_version']} of {found['shadow_model']}"
