@@ -160,7 +160,7 @@ def test_a_row_that_one_side_refuses_is_counted_and_named(planted: Planted) -> N
         (["1", "nobody"], "B: "),
         (["1", "2", "--by", "colour"], "--by names a column"),
         (["1", "2", "--thresholds", "{}/unknown.yaml"], "max_flops"),
-        (["1", "2", "--thresholds", "{}/segments.yaml"], "say with --by"),
+        (["1", "2", "--thresholds", "{}/segments.yaml"], "with --by"),
         (["1", "2", "--markdown", "{}/there.md"], "there.md exists"),
         (["1", "2", "--method", "predict_proba"], "no such predict_method"),
     ],

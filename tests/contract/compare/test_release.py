@@ -239,10 +239,10 @@ def test_a_regression_behind_which_somebody_moved_the_alias_is_left_alone(releas
 
 
 def test_what_is_there_already_is_not_released(releases: Releases) -> None:
-    assert "names version 1 already" in releases("1", code=1)["message"]
+    assert "already names version 1" in releases("1", code=1)["message"]
     assert releases.records() == []
 
 
 def test_misuse_exits_with_2(releases: Releases) -> None:
-    assert "goes through the alias challenger" in releases("2", "--alias", "challenger", code=2)["message"]
+    assert "uses the alias challenger itself" in releases("2", "--alias", "challenger", code=2)["message"]
     assert releases.command("release", "m", "2", code=2).err.startswith("Usage:")
