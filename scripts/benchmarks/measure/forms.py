@@ -1,6 +1,6 @@
 """Compare each wire form of the compiled runtime with two hello worlds: `scripts/bench --forms`.
 
-One reads the same body with the usual library, as a function that uses it must. The other only takes its bytes.
+One decodes the body with the usual library (json, csv, pyarrow). The other only reads its bytes.
 """
 
 from __future__ import annotations
