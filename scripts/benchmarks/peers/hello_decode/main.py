@@ -1,4 +1,4 @@
-"""The limit of a wire form: the host itself, which reads the body with the usual library and answers a constant."""
+"""functions-framework with a constant answer, which decodes the body with the usual library first."""
 
 import csv
 import io
