@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -110,9 +111,12 @@ class Http(Door):
 
     async def answer_checked(self, loaded: Loaded, checked: CheckedBody) -> Response:
         value = await answers.answer(loaded, checked)
-        self.metrics.count("extra_columns", checked.payload.table.extra)
-        self.metrics.count("rows", checked.batch.rows)
-        return await scoring.for_rows(checked.batch.rows, lambda: reply(value, loaded))
+        if self.metrics.enabled:
+            self.metrics.count("extra_columns", checked.payload.table.extra)
+            self.metrics.count("rows", checked.batch.rows)
+        if checked.batch.rows <= scoring.INLINE_ROWS:
+            return reply(value, loaded)
+        return await asyncio.to_thread(reply, value, loaded)
 
     # --- Open Inference Protocol V2 ---
 

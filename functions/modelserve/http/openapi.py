@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from modelserve.models.version import Loaded
-from modelserve.schema.nested import Anything, Fields, ListOf, MapOf
+from modelserve.schema.nested import AnyType, ArrayType, MapType, ObjectType
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.tensors import Tensor
-from modelserve.schema.types import Kind
+from modelserve.schema.types import ColumnType
 
 JSON: Final = "application/json"
 
@@ -115,19 +115,19 @@ def nullable(column: Column) -> dict[str, Any]:
     return schema if column.required else {"anyOf": [schema, {"type": "null"}]}
 
 
-def schema_of(kind: Kind) -> dict[str, Any]:
+def schema_of(kind: ColumnType) -> dict[str, Any]:
     if isinstance(kind, Tensor):
         schema = SCALARS.get(kind.item.name, {"type": "number"})
         for _ in kind.shape:
             schema = {"type": "array", "items": schema}
         return schema
-    if isinstance(kind, ListOf):
+    if isinstance(kind, ArrayType):
         return {"type": "array", "items": schema_of(kind.items)}
-    if isinstance(kind, MapOf):
+    if isinstance(kind, MapType):
         return {"type": "object", "additionalProperties": schema_of(kind.values)}
-    if isinstance(kind, Fields):
+    if isinstance(kind, ObjectType):
         return {"type": "object", "properties": {name: schema_of(item) for name, (item, _) in kind.fields.items()}}
-    return {} if isinstance(kind, Anything) else SCALARS[kind.name]
+    return {} if isinstance(kind, AnyType) else SCALARS[kind.name]
 
 
 def invocation_schema(methods: dict[str, Any]) -> dict[str, Any]:

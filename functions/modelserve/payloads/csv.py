@@ -10,7 +10,7 @@ from typing import Final
 
 from modelserve.core.errors import MalformedRequest, UnsupportedMediaType
 from modelserve.payloads import Limits, Payload, tables
-from modelserve.schema.extra_columns import beside
+from modelserve.schema.extra_columns import extra_columns
 from modelserve.schema.signature import Signature, infer_text
 
 # What spreadsheets write where the comma is a decimal sign, and what is copied out of them.
@@ -41,7 +41,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
         return Payload(infer_text(columns, len(rows)))
     columns = dict(tables.by_position(columns, signature))
     known = {name: columns[name] for name in signature.names if name in columns}
-    return Payload(signature.parse_text(known, len(rows), beside(columns, known)))
+    return Payload(signature.parse_text(known, len(rows), extra_columns(columns, known)))
 
 
 def has_other_separator(names: list[str], signature: Signature) -> bool:

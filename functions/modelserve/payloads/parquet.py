@@ -11,9 +11,9 @@ import numpy as np
 from modelserve.core.errors import MalformedRequest, ServeError, TooLarge
 from modelserve.payloads import Limits, Payload, tables
 from modelserve.schema.batch import Table
-from modelserve.schema.extra_columns import NONE, Others, beside
+from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns, extra_columns
 from modelserve.schema.signature import Signature
-from modelserve.schema.types import EXACT, Boolean, Kind, Real, String, Whole
+from modelserve.schema.types import EXACT, Boolean, ColumnType, FloatType, IntegerType, String
 from modelserve.schema.words import Words
 
 # A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
@@ -94,7 +94,7 @@ def leaves_of(file: Any, wanted: Collection[str]) -> list[int]:
     return [place for place, path in paths if any(".".join(path[:end]) in wanted for end in range(1, len(path) + 1))]
 
 
-def whole_table(parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: Others) -> Table:
+def whole_table(parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: ExtraColumns) -> Table:
     """With no Python value for each cell of a column that plainly fits its type."""
     columns: dict[str, Sequence[Any]] = {}
     fits = rows > 0
@@ -123,19 +123,19 @@ def flat_types() -> tuple[frozenset[int], frozenset[int], int]:
     return frozenset(kind.id for kind in kinds), texts, pa.dictionary(pa.int32(), pa.string()).id
 
 
-def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[str, str], Others]:
+def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[str, str], ExtraColumns]:
     """The file's column for each column that is wanted, and the others."""
     if signature and tuple(names) == signature.names and len(set(names)) == len(names):
-        return dict(zip(names, names, strict=True)), NONE
+        return dict(zip(names, names, strict=True)), NO_EXTRA_COLUMNS
     names = [name for name in names if not name.startswith("__index_level_")]
     if len(set(names)) != len(names):
         raise MalformedRequest("The Parquet file names a column twice.")
     found = {name: name for name in names}
     if signature is None:
-        return found, NONE
+        return found, NO_EXTRA_COLUMNS
     placed = tables.by_position(found, signature)
     sources = {name: placed[name] for name in signature.names if name in placed}
-    return sources, beside(placed, sources)
+    return sources, extra_columns(placed, sources)
 
 
 def check_metadata(metadata: Any, leaves: Sequence[int], flat: bool) -> None:
@@ -189,7 +189,7 @@ def unpacked_size(array: Any) -> int:
     return max(int(array.nbytes), len(array) * CELL_BYTES)
 
 
-def whole_column(arrays: Sequence[Any], kind: Kind) -> Sequence[Any] | None:
+def whole_column(arrays: Sequence[Any], kind: ColumnType) -> Sequence[Any] | None:
     """What the check would make of the values of a column; None where it has to look at each."""
     found = [whole_array(array, kind) for array in arrays]
     if len(found) == 1:
@@ -198,7 +198,7 @@ def whole_column(arrays: Sequence[Any], kind: Kind) -> Sequence[Any] | None:
     return np.concatenate(list(map(np.asarray, fitting))) if len(fitting) == len(found) else None  # type: ignore[return-value]
 
 
-def whole_array(column: Any, kind: Kind) -> Sequence[Any] | None:
+def whole_array(column: Any, kind: ColumnType) -> Sequence[Any] | None:
     import pyarrow as pa
 
     stored = column.type
@@ -213,7 +213,9 @@ def whole_array(column: Any, kind: Kind) -> Sequence[Any] | None:
         return texts if len(words) <= MAX_WORDS else np.asarray(texts)  # type: ignore[return-value]
     if isinstance(kind, Boolean) and pa.types.is_boolean(stored):
         return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    if not isinstance(kind, Whole | Real) or not (pa.types.is_integer(stored) or pa.types.is_floating(stored)):
+    if not isinstance(kind, IntegerType | FloatType) or not (
+        pa.types.is_integer(stored) or pa.types.is_floating(stored)
+    ):
         return None
     return kind.of_array(column.to_numpy())  # type: ignore[return-value]
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from modelserve.core.errors import MalformedRequest, TooLarge
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Table
-from modelserve.schema.extra_columns import NONE, Others, beside
+from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns, extra_columns
 from modelserve.schema.nested import Nested
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import MISSING
@@ -28,14 +28,14 @@ def from_records(records: Sequence[Any], signature: Signature | None, limits: Li
     names = signature.names if signature else tuple(dict.fromkeys(chain.from_iterable(records)))
     check_cells(len(names) * len(records), limits)
     columns = {name: [record.get(name, MISSING) for record in records] for name in names}
-    return Table(columns, len(records), others_of(records, names) if signature else NONE)
+    return Table(columns, len(records), others_of(records, names) if signature else NO_EXTRA_COLUMNS)
 
 
-def others_of(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Others:
+def others_of(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> ExtraColumns:
     known = frozenset(names)
     if all(record.keys() <= known for record in records):
-        return NONE
-    return Others(frozenset(name for record in records for name in record.keys() - known))
+        return NO_EXTRA_COLUMNS
+    return ExtraColumns(frozenset(name for record in records for name in record.keys() - known))
 
 
 def from_rows(rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
@@ -95,7 +95,7 @@ def keep(columns: Mapping[str, Sequence[Any]], rows: int, signature: Signature |
         return Table(columns, rows)
     columns = by_position(columns, signature)
     known = {name: columns[name] for name in signature.names if name in columns}
-    return Table(known, rows, beside(columns, known))
+    return Table(known, rows, extra_columns(columns, known))
 
 
 def by_position(columns: Mapping[str, T], signature: Signature) -> Mapping[str, T]:

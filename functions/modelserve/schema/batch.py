@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from modelserve.schema.extra_columns import NONE, Others
+from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
 from modelserve.schema.types import Array
 
 
@@ -21,7 +21,7 @@ class Table(msgspec.Struct, frozen=True):
 
     columns: Mapping[str, Sequence[Any]]
     rows: int
-    others: Others = NONE
+    others: ExtraColumns = NO_EXTRA_COLUMNS
     """The columns that the signature does not have; they were left out."""
     fits: bool = False
     """Whether the decoder has checked every cell: all columns are there, in the signature's order."""

@@ -15,7 +15,7 @@ FEWEST_LETTERS: Final = 3
 
 
 @dataclass(frozen=True)
-class Others:
+class ExtraColumns:
     """Their names are the caller's own text, which no answer repeats."""
 
     names: frozenset[str] = frozenset()
@@ -38,13 +38,13 @@ class Others:
         return frozenset().union(*map(spellings, self.names))
 
 
-NONE: Final = Others()
+NO_EXTRA_COLUMNS: Final = ExtraColumns()
 
 
-def beside(given: Mapping[str, Any], known: Iterable[str]) -> Others:
+def extra_columns(given: Mapping[str, Any], known: Iterable[str]) -> ExtraColumns:
     """What of the `given` columns is not `known`."""
     unknown = frozenset(given).difference(known)
-    return Others(unknown) if unknown else NONE
+    return ExtraColumns(unknown) if unknown else NO_EXTRA_COLUMNS
 
 
 def spellings(name: str) -> set[str]:

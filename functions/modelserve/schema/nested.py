@@ -10,39 +10,39 @@ from typing import Any
 
 import numpy as np
 
-from modelserve.schema.types import MISSING, SCALARS, Array, Kind, Real, objects, what
+from modelserve.schema.types import MISSING, SCALARS, Array, ColumnType, FloatType, json_type, objects
 
 
-class Nested(Kind):
+class Nested(ColumnType):
     dtype = np.dtype(object)
 
     def pack(self, cells: list[Any]) -> Array:
         return objects(cells)
 
 
-class ListOf(Nested):
+class ArrayType(Nested):
     name = "array"
 
-    def __init__(self, items: Kind) -> None:
+    def __init__(self, items: ColumnType) -> None:
         self.items = items
 
     def cell(self, value: Any) -> list[Any]:
         if type(value) is not list:
-            raise ValueError(f"{what(value)}, needs an array")
+            raise ValueError(f"{json_type(value)}, needs an array")
         if value and self.items.fast(value) is not None:
-            return list(map(float, value)) if isinstance(self.items, Real) else list(value)
+            return list(map(float, value)) if isinstance(self.items, FloatType) else list(value)
         return [within("item ", place, self.items, item) for place, item in enumerate(value)]
 
 
-class Fields(Nested):
+class ObjectType(Nested):
     name = "object"
 
-    def __init__(self, fields: Mapping[str, tuple[Kind, bool]]) -> None:
+    def __init__(self, fields: Mapping[str, tuple[ColumnType, bool]]) -> None:
         self.fields = fields
 
     def cell(self, value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise ValueError(f"{what(value)}, needs an object")
+            raise ValueError(f"{json_type(value)}, needs an object")
         unknown = len(value.keys() - self.fields.keys())
         if unknown:
             raise ValueError(f"{unknown} fields that the signature does not have")
@@ -55,26 +55,26 @@ class Fields(Nested):
         return result
 
 
-class MapOf(Nested):
+class MapType(Nested):
     name = "map"
 
-    def __init__(self, values: Kind) -> None:
+    def __init__(self, values: ColumnType) -> None:
         self.values = values
 
     def cell(self, value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise ValueError(f"{what(value)}, needs a map")
+            raise ValueError(f"{json_type(value)}, needs a map")
         return {key: within("a value of the map", "", self.values, item) for key, item in value.items()}
 
 
-class Anything(Nested):
+class AnyType(Nested):
     name = "any"
 
     def cell(self, value: Any) -> Any:
         return value
 
 
-def within(part: str, place: object, kind: Kind, value: Any, required: bool = True) -> Any:
+def within(part: str, place: object, kind: ColumnType, value: Any, required: bool = True) -> Any:
     """`part` and `place` are joined only for a reason: a cell can hold millions of items."""
     try:
         cell = kind._cell_or_null(value, required)
@@ -83,13 +83,15 @@ def within(part: str, place: object, kind: Kind, value: Any, required: bool = Tr
     return cell.astype("datetime64[us]").item() if isinstance(cell, np.datetime64) else cell
 
 
-def kind_of(spec: Mapping[str, Any]) -> Kind:
+def column_type(spec: Mapping[str, Any]) -> ColumnType:
     """The kind of one entry of an MLmodel signature, for example {"type": "array", "items": {"type": "long"}}."""
     name = spec["type"]
     if name == "array":
-        return ListOf(kind_of(spec["items"]))
+        return ArrayType(column_type(spec["items"]))
     if name == "object":
-        return Fields({key: (kind_of(item), item.get("required", True)) for key, item in spec["properties"].items()})
+        return ObjectType(
+            {key: (column_type(item), item.get("required", True)) for key, item in spec["properties"].items()}
+        )
     if name == "map":
-        return MapOf(kind_of(spec["values"]))
-    return Anything() if name == "any" else SCALARS[name]
+        return MapType(column_type(spec["values"]))
+    return AnyType() if name == "any" else SCALARS[name]

@@ -11,11 +11,11 @@ import numpy as np
 
 from modelserve.core.errors import Detail, InvalidParams, SignatureMismatch, VersionUnusable
 from modelserve.schema.batch import Batch, Table
-from modelserve.schema.extra_columns import Others
-from modelserve.schema.nested import Anything, kind_of
+from modelserve.schema.extra_columns import ExtraColumns
+from modelserve.schema.nested import AnyType, column_type
 from modelserve.schema.tensors import Tensor
 from modelserve.schema.texts import read_column
-from modelserve.schema.types import MISSING, SCALARS, Kind
+from modelserve.schema.types import MISSING, SCALARS, ColumnType
 
 # One answer names at most this many bad cells, and counts the others: 10,000 rows can hold millions.
 MAX_DETAILS = 1_000
@@ -24,14 +24,14 @@ MAX_DETAILS = 1_000
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
-    kind: Kind
+    kind: ColumnType
     required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
     name: str
-    kind: Kind
+    kind: ColumnType
     default: Any
     is_list: bool = False
 
@@ -60,7 +60,7 @@ class Signature:
         return self._check(table)
 
     def _check(self, table: Table) -> Batch:
-        bad = Report()
+        bad = CellErrors()
         columns = {}
         for column in self.columns:
             values = table.columns.get(column.name)
@@ -74,7 +74,7 @@ class Signature:
         bad.raise_any()
         return Batch(columns, table.rows)
 
-    def parse_text(self, texts: Mapping[str, Sequence[str]], rows: int, others: Others) -> Table:
+    def parse_text(self, texts: Mapping[str, Sequence[str]], rows: int, others: ExtraColumns) -> Table:
         """A table of texts (CSV, query) as values of each column's type, still to be checked unless all fit."""
         table: dict[str, Sequence[Any]] = {}
         fits = True
@@ -96,7 +96,7 @@ class Signature:
         return {name: param_value(param, given.get(name, param.default)) for name, param in known.items()}
 
 
-class Report:
+class CellErrors:
     """Collects bad cells. Called with (row, reason) for the column `name`."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class Report:
     def __call__(self, row: int, reason: str) -> None:
         self._add({"row": row, "column": self.name, "reason": reason})
 
-    def missing(self, name: str, others: Others) -> None:
+    def missing(self, name: str, others: ExtraColumns) -> None:
         # The other name is the caller's own text, which no answer repeats: it is not hard to find.
         alike = self.count < MAX_DETAILS and others.like(name)
         reason = "a required column is missing" + ("; one with a similar name is there" if alike else "")
@@ -171,11 +171,11 @@ def column_of(spec: Mapping[str, Any], place: int) -> Column:
     if spec["type"] == "tensor":
         tensor = spec["tensor-spec"]
         return Column(name, Tensor(tensor["dtype"], tensor["shape"]), required)
-    return Column(name, kind_of(spec), required)
+    return Column(name, column_type(spec), required)
 
 
 def param_of(spec: Mapping[str, Any]) -> Param:
-    kind = SCALARS.get(spec.get("type", ""), Anything())
+    kind = SCALARS.get(spec.get("type", ""), AnyType())
     return Param(str(spec["name"]), kind, spec.get("default"), is_list=spec.get("shape") is not None)
 
 
@@ -192,16 +192,16 @@ def infer(table: Table) -> Batch:
 
     Raises SignatureMismatch for whole numbers that the column's type cannot keep.
     """
-    bad = Report()
+    bad = CellErrors()
     columns = {}
     for place, (name, values) in enumerate(table.columns.items()):
         bad.name = f"column {place}"  # the name is the caller's own text, which no answer repeats
-        columns[name] = infer_kind(values).check(values, required=False, report=bad)
+        columns[name] = infer_type(values).check(values, required=False, report=bad)
     bad.raise_any()
     return Batch(columns, table.rows)
 
 
-def infer_kind(values: Sequence[Any]) -> Kind:
+def infer_type(values: Sequence[Any]) -> ColumnType:
     types = {type(value) for value in values if value is not None and value is not MISSING}
     if types <= {int, float} and types:
         return SCALARS["long" if types == {int} else "double"]
@@ -211,7 +211,7 @@ def infer_kind(values: Sequence[Any]) -> Kind:
         return SCALARS["binary"]
     if types == {np.datetime64}:
         return SCALARS["datetime"]
-    return SCALARS["string"] if types == {str} else Anything()
+    return SCALARS["string"] if types == {str} else AnyType()
 
 
 def infer_text(columns: Mapping[str, Sequence[str]], rows: int) -> Table:

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.schema.types import SCALARS, Array, Kind, Real, Report, Whole, objects
+from modelserve.schema.types import SCALARS, Array, ColumnType, FloatType, IntegerType, Report, objects
 
 
-class Tensor(Kind):
+class Tensor(ColumnType):
     """`shape` is that of one row; -1 takes any length."""
 
     name = "tensor"
 
     def __init__(self, dtype: str, shape: Sequence[int]) -> None:
         stored = np.dtype(dtype)
-        self.item = item_kind(stored)
+        self.item = item_type(stored)
         # Texts and bytes of any length: numpy's own dtypes for them cut or pad.
         self.dtype = np.dtype(object) if stored.kind in "USO" else stored
         self.shape = tuple(map(operator.index, shape))[1:]
@@ -63,18 +63,18 @@ class Tensor(Kind):
 ITEMS: Final = {"b": "boolean", "U": "string", "O": "string", "S": "binary", "M": "datetime"}
 
 
-def item_kind(dtype: np.dtype[Any]) -> Kind:
+def item_type(dtype: np.dtype[Any]) -> ColumnType:
     """Raises KeyError for a dtype that no JSON value fits, such as complex."""
     if dtype.kind == "f":
-        return Real(dtype.name, dtype.itemsize * 8) if dtype.itemsize in (4, 8) else SCALARS["double"]
+        return FloatType(dtype.name, dtype.itemsize * 8) if dtype.itemsize in (4, 8) else SCALARS["double"]
     if dtype.kind == "i":
-        return Whole(dtype.name, dtype.itemsize * 8)
+        return IntegerType(dtype.name, dtype.itemsize * 8)
     if dtype.kind == "u":
         return Unsigned(dtype.name, dtype.itemsize * 8)
     return SCALARS[ITEMS[dtype.kind]]
 
 
-class Unsigned(Whole):
+class Unsigned(IntegerType):
     def __init__(self, name: str, bits: int) -> None:
         super().__init__(name, bits)
         self.dtype = np.dtype(f"uint{bits}")

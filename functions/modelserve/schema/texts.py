@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.schema.types import EXACT, Boolean, Kind, Real, String, Whole
+from modelserve.schema.types import EXACT, Boolean, ColumnType, FloatType, IntegerType, String
 
 
-def read_column(texts: Sequence[str], kind: Kind, required: bool) -> Sequence[Any] | None:
+def read_column(texts: Sequence[str], kind: ColumnType, required: bool) -> Sequence[Any] | None:
     """The values that the check would find to fit, null for an empty text; None where it has to look at each."""
     reader = READERS.get(type(kind))
     given = texts if all(texts) else [text for text in texts if text]
@@ -26,11 +26,11 @@ def read_column(texts: Sequence[str], kind: Kind, required: bool) -> Sequence[An
     return [next(found) if text else None for text in texts]
 
 
-def read_strings(texts: Sequence[str], kind: Kind) -> Sequence[str]:
+def read_strings(texts: Sequence[str], kind: ColumnType) -> Sequence[str]:
     return texts
 
 
-def read_integers(texts: Sequence[str], kind: Whole) -> list[int] | None:
+def read_integers(texts: Sequence[str], kind: IntegerType) -> list[int] | None:
     """Those that a double keeps too. Raises ValueError."""
     digits = "".join(texts).replace("-", "")
     if not (digits.isascii() and digits.isdigit()):  # int() takes more: spaces, underscores, digits of other scripts
@@ -40,7 +40,7 @@ def read_integers(texts: Sequence[str], kind: Whole) -> list[int] | None:
     return values if low <= min(values) and max(values) <= high else None
 
 
-def read_floats(texts: Sequence[str], kind: Real) -> list[float] | None:
+def read_floats(texts: Sequence[str], kind: FloatType) -> list[float] | None:
     """Those below the whole numbers that the type may have rounded. Raises ValueError."""
     if "_" in "".join(texts):
         return None
@@ -58,9 +58,9 @@ def read_booleans(texts: Sequence[str], kind: Boolean) -> list[bool] | None:
     return values if set(map(type, values)) == {bool} else None
 
 
-READERS: Final[Mapping[type[Kind], Callable[[Sequence[str], Any], Sequence[Any] | None]]] = {
+READERS: Final[Mapping[type[ColumnType], Callable[[Sequence[str], Any], Sequence[Any] | None]]] = {
     String: read_strings,
-    Whole: read_integers,
-    Real: read_floats,
+    IntegerType: read_integers,
+    FloatType: read_floats,
     Boolean: read_booleans,
 }

@@ -31,11 +31,11 @@ MISSING: Final = Missing()
 WHAT = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
-def what(value: object) -> str:
+def json_type(value: object) -> str:
     return WHAT.get(type(value), "another type")
 
 
-class Kind:
+class ColumnType:
     """One column type. `dtype` is what the model sees when no cell is null."""
 
     name: str
@@ -83,7 +83,7 @@ class Kind:
         return self.cell(value)
 
 
-class Whole(Kind):
+class IntegerType(ColumnType):
     """`integer` (32 bits) and `long` (64 bits)."""
 
     TEXT: ClassVar[re.Pattern[str]] = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")  # a double has at most 309
@@ -106,7 +106,7 @@ class Whole(Kind):
         if type(value) is float:
             value = self._from_float(value)
         if type(value) is not int:
-            raise ValueError(f"{what(value)}, needs {self.name}")
+            raise ValueError(f"{json_type(value)}, needs {self.name}")
         if not self.low <= value <= self.high:
             raise ValueError(f"out of range for {self.name}")
         return value
@@ -135,7 +135,7 @@ class Whole(Kind):
 EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps every one
 
 
-class Real(Kind):
+class FloatType(ColumnType):
     """`float` (32 bits) and `double` (64 bits). Whole numbers fit when they can be kept exactly."""
 
     NULLS: ClassVar[frozenset[str]] = frozenset({"", "nan", "null"})
@@ -160,7 +160,7 @@ class Real(Kind):
 
     def cell(self, value: Any) -> float:
         if type(value) not in (int, float):
-            raise ValueError(f"{what(value)}, needs {self.name}")
+            raise ValueError(f"{json_type(value)}, needs {self.name}")
         if not -self.largest <= value <= self.largest:
             raise ValueError("not a finite number" if value != value else f"out of range for {self.name}")
         if type(value) is int and int(self.dtype.type(value)) != value:
@@ -170,7 +170,7 @@ class Real(Kind):
     def text(self, text: str) -> Any:
         if text.lower() in self.NULLS:
             return None
-        if Whole.TEXT.fullmatch(text):
+        if IntegerType.TEXT.fullmatch(text):
             return int(text.partition(".")[0])
         try:
             return float(text) if "_" not in text else text
@@ -178,7 +178,7 @@ class Real(Kind):
             return text
 
 
-class Boolean(Kind):
+class Boolean(ColumnType):
     name = "boolean"
     dtype = np.dtype(bool)
     WORDS: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "": None}
@@ -188,7 +188,7 @@ class Boolean(Kind):
 
     def cell(self, value: Any) -> bool:
         if type(value) is not bool:
-            raise ValueError(f"{what(value)}, needs {self.name}")
+            raise ValueError(f"{json_type(value)}, needs {self.name}")
         return value
 
     def text(self, text: str) -> Any:
@@ -198,7 +198,7 @@ class Boolean(Kind):
         return np.array(cells, dtype=object if None in cells else bool)
 
 
-class String(Kind):
+class String(ColumnType):
     name = "string"
     dtype = np.dtype(object)
 
@@ -207,14 +207,14 @@ class String(Kind):
 
     def cell(self, value: Any) -> str:
         if type(value) is not str:
-            raise ValueError(f"{what(value)}, needs {self.name}")
+            raise ValueError(f"{json_type(value)}, needs {self.name}")
         return value
 
     def pack(self, cells: list[Any]) -> Array:
         return objects(cells)
 
 
-class Binary(Kind):
+class Binary(ColumnType):
     """JSON and text carry bytes as base64, as MLflow does."""
 
     name = "binary"
@@ -224,7 +224,7 @@ class Binary(Kind):
         if type(value) is bytes:
             return value
         if type(value) is not str:
-            raise ValueError(f"{what(value)}, needs binary as base64")
+            raise ValueError(f"{json_type(value)}, needs binary as base64")
         try:
             return base64.b64decode(value.replace("\n", ""), validate=True)  # MLflow breaks it into lines
         except (binascii.Error, ValueError):
@@ -234,7 +234,7 @@ class Binary(Kind):
         return objects(cells)
 
 
-class Datetime(Kind):
+class Datetime(ColumnType):
     """ISO 8601, with `Z`, an offset, or neither. Offsets are resolved to UTC; the model sees naive datetime64[ns]."""
 
     name = "datetime"
@@ -247,7 +247,7 @@ class Datetime(Kind):
         if isinstance(value, np.datetime64):
             return value
         if type(value) is not str:
-            raise ValueError(f"{what(value)}, needs a datetime in ISO 8601")
+            raise ValueError(f"{json_type(value)}, needs a datetime in ISO 8601")
         match = self.TEXT.fullmatch(value)
         if not match:
             raise ValueError("not a datetime in ISO 8601 with at most nine decimals")
@@ -277,13 +277,13 @@ def objects(values: Sequence[Any]) -> Array:
     return array
 
 
-SCALARS: Final[dict[str, Kind]] = {
+SCALARS: Final[dict[str, ColumnType]] = {
     kind.name: kind
     for kind in (
-        Whole("integer", 32),
-        Whole("long", 64),
-        Real("float", 32),
-        Real("double", 64),
+        IntegerType("integer", 32),
+        IntegerType("long", 64),
+        FloatType("float", 32),
+        FloatType("double", 64),
         Boolean(),
         String(),
         Binary(),

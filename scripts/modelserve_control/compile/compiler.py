@@ -16,7 +16,7 @@ from modelserve.models.compiled.packing import Input
 from modelserve.models.native.runtime import METHODS
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.tensors import Tensor
-from modelserve.schema.types import Boolean, Kind, Real, String, Whole
+from modelserve.schema.types import Boolean, ColumnType, FloatType, IntegerType, String
 from modelserve_control.compile.errors import CannotCompile, refuse
 from modelserve_control.compile.onnx.features import Features, Part
 from modelserve_control.compile.onnx.graph import TYPES, Graph, Methods
@@ -105,7 +105,7 @@ def make_input(column: Column) -> Input:
         return make_tensor_input(column, kind)
     if isinstance(kind, String):
         return Input(column.name, "string", nullable=nullable)
-    if isinstance(kind, (Whole, Real, Boolean)):
+    if isinstance(kind, (IntegerType, FloatType, Boolean)):
         return Input(column.name, "double", nullable=nullable, exact_integers=is_long(kind))
     raise CannotCompile(f"The column {column.name} has the type {kind.name}, which has no compiled form.")
 
@@ -116,8 +116,8 @@ def make_tensor_input(column: Column, kind: Tensor) -> Input:
     return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
 
 
-def is_long(kind: Kind) -> bool:
-    return isinstance(kind, Whole) and kind.high > 1 << 53
+def is_long(kind: ColumnType) -> bool:
+    return isinstance(kind, IntegerType) and kind.high > 1 << 53
 
 
 def check_lowered(graph: Graph) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any, Final
 
-from modelserve.schema.nested import Fields, ListOf, MapOf
+from modelserve.schema.nested import ArrayType, MapType, ObjectType
 from modelserve.schema.tensors import Tensor
-from modelserve.schema.types import Kind
+from modelserve.schema.types import ColumnType
 from modelserve_control.common.errors import NoAvroForm
 
 Type = str | dict[str, Any] | list[Any]
@@ -45,18 +45,18 @@ class Avro:
     def __init__(self) -> None:
         self._numbers = count(1)
 
-    def make_type(self, kind: Kind, place: str) -> Type:
+    def make_type(self, kind: ColumnType, place: str) -> Type:
         """The type of one value. Raises NoAvroForm; its message names `place`."""
         if isinstance(kind, Tensor):
             made = self.make_type(kind.item, place)
             for _ in kind.shape:
                 made = array(made)
             return made
-        if isinstance(kind, ListOf):
+        if isinstance(kind, ArrayType):
             return array(self.make_type(kind.items, place))
-        if isinstance(kind, MapOf):
+        if isinstance(kind, MapType):
             return {"type": "map", "values": self.make_type(kind.values, place)}
-        if isinstance(kind, Fields):
+        if isinstance(kind, ObjectType):
             fields = {
                 name: make_optional(self.make_type(item, f"{place}.{name}"), required)
                 for name, (item, required) in kind.fields.items()

@@ -28,7 +28,7 @@ from modelserve.core.errors import (
 from modelserve.payloads import Payload, PayloadForm
 from modelserve.payloads.decode import CheckedBody, Protocol
 from modelserve.schema.batch import Batch, Table
-from modelserve.schema.extra_columns import Others
+from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.types import Array, objects
 from modelserve.schema.words import Words
 
@@ -202,7 +202,7 @@ async def restore_checked(decoded: Decoded) -> CheckedBody:
             columns[column.name] = objects(cells_decoder.decode(column.cells)).reshape(column.shape)
         else:
             columns[column.name] = np.frombuffer(column.data, column.dtype).reshape(column.shape)
-    table = Table({}, decoded.rows, Others(frozenset(decoded.others)))
+    table = Table({}, decoded.rows, ExtraColumns(frozenset(decoded.others)))
     params = cells_decoder.decode(decoded.params)
     payload = Payload(table, params, decoded.method, decoded.form, decoded.outputs, decoded.own_id)
     if not decoded.fits:

@@ -8,7 +8,7 @@ from typing import Any
 from modelserve.core.errors import InvalidParams, MalformedRequest
 from modelserve.payloads import Limits, Payload, PayloadForm, tables
 from modelserve.payloads.json.mlflow import METHOD
-from modelserve.schema.extra_columns import beside
+from modelserve.schema.extra_columns import extra_columns
 from modelserve.schema.signature import Signature, infer_text
 
 
@@ -42,5 +42,5 @@ def parse_query(pairs: Iterable[tuple[str, str]], signature: Signature | None, l
     if signature.tensors:
         raise InvalidParams("This model takes tensors, which have no form as a query; POST them as inputs.")
     known = {name: [record[name]] for name in signature.names if name in record}
-    table = signature.parse_text(known, 1, beside(record, known))
+    table = signature.parse_text(known, 1, extra_columns(record, known))
     return Payload(table, {}, method, PayloadForm.RECORD)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from modelserve.core.errors import BadSetting
-from modelserve.schema.nested import Anything
+from modelserve.schema.nested import AnyType
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.types import MISSING as ABSENT
 from modelserve_control.batch import table_files
@@ -31,7 +31,7 @@ class Segments:
         self.known: set[str] = set()
         self.chunks: Iterator[Chunk] = iter(())
         if column is not None:
-            file = table_files.open_table(source, Signature((Column(column, Anything(), required=False),)))
+            file = table_files.open_table(source, Signature((Column(column, AnyType(), required=False),)))
             if column not in file.header().columns:
                 raise BadSetting(f"--by names a column that {source.name} does not have.")
             self.chunks = file.chunks(size)

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.tensors import Tensor
-from modelserve.schema.types import Array, Boolean, String, Whole, objects
+from modelserve.schema.types import Array, Boolean, IntegerType, String, objects
 from modelserve_control.compile.compiler import CompiledModel
 
 ROWS: Final = 1_000
@@ -94,7 +94,7 @@ def drop_nulls(values: Array) -> Array | None:
 def cast(column: Column, numbers: Array) -> Array:
     """Values that the type of the column accepts."""
     dtype = column.kind.dtype
-    if isinstance(column.kind, Whole):
+    if isinstance(column.kind, IntegerType):
         low, high = max(column.kind.low, -(1 << 53)), min(column.kind.high, 1 << 53)
         return np.unique(np.clip(np.floor(numbers), low, high)).astype(dtype)
     return numbers.astype(dtype)
@@ -134,7 +134,7 @@ def extreme_batches(signature: Signature, base: Batch) -> Iterator[tuple[str, Ba
 
 
 def extremes(column: Column) -> Array:
-    ends = [float(column.kind.low), float(column.kind.high)] if isinstance(column.kind, Whole) else []
+    ends = [float(column.kind.low), float(column.kind.high)] if isinstance(column.kind, IntegerType) else []
     return cast(column, np.array([*EXTREMES, *ends]))
 
 

@@ -19,12 +19,12 @@ from modelserve.payloads import Payload, PayloadForm
 from modelserve.payloads.decode import check_payload
 from modelserve.payloads.predictions import Presentation
 from modelserve.schema.batch import Batch, Table
-from modelserve.schema.extra_columns import Others
+from modelserve.schema.extra_columns import ExtraColumns
 from signatures import signature, signature_of, table
 from tiny import Tiny, loaded, run
 
 X = signature(x="double")
-OTHERS = Others(frozenset({"a", "b", "c"}))
+OTHERS = ExtraColumns(frozenset({"a", "b", "c"}))
 
 
 def payload(*values: Any, **more: Any) -> Payload:

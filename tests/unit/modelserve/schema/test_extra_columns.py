@@ -4,7 +4,7 @@ import pytest
 
 from modelserve.payloads import csv as text_csv
 from modelserve.payloads.json import records as plain
-from modelserve.schema.extra_columns import MOST_NAMES, Others
+from modelserve.schema.extra_columns import MOST_NAMES, ExtraColumns
 from signatures import LIMITS, bad_cells, signature, table
 
 MISSING = "a required column is missing"
@@ -16,7 +16,7 @@ ALIKE = "a required column is missing; one with a similar name is there"
     ["tenur", "tenuree", "tenare", "tenrue", "Tenure", "TENURE", " tenure", "ten_ure", "ten-ure", "Tenur e?", "éenure"],
 )
 def test_one_slip_is_alike(sent: str) -> None:
-    assert Others(frozenset({"age", sent})).like("tenure")
+    assert ExtraColumns(frozenset({"age", sent})).like("tenure")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_one_slip_is_alike(sent: str) -> None:
     ],
 )  # fmt: skip
 def test_others_are_not(sent: str, name: str) -> None:
-    assert not Others(frozenset({sent})).like(name)
+    assert not ExtraColumns(frozenset({sent})).like(name)
 
 
 def test_a_misspelt_column_is_told_by_the_name_that_the_model_knows() -> None:
@@ -52,12 +52,12 @@ class Counted(str):
 @pytest.mark.parametrize(("count", "looks"), [(MOST_NAMES, 1), (MOST_NAMES + 1, 0), (100_000, 0)])
 def test_names_are_compared_only_when_they_are_few_and_only_once(count: int, looks: int) -> None:
     names = [Counted(f"tenur{place}") for place in range(count)]
-    sent, name = Others(frozenset(names)), Counted("tenure")
+    sent, name = ExtraColumns(frozenset(names)), Counted("tenure")
     assert [sent.like(name) for _ in range(1_000)] == [bool(looks)] * 1_000
     assert {one.looks for one in [*names, name]} == {looks}
 
 
 def test_a_long_name_is_not_compared() -> None:
     name = Counted("x" * 1_000_000)
-    assert not Others(frozenset({name})).like("x")
+    assert not ExtraColumns(frozenset({name})).like("x")
     assert name.looks == 0

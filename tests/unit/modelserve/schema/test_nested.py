@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelserve.schema.nested import within
-from modelserve.schema.types import SCALARS, Real, Whole
+from modelserve.schema.types import SCALARS, FloatType, IntegerType
 from signatures import bad_cells, signature_of, table
 
 ARRAY = {"type": "array", "items": {"type": "long"}}
@@ -79,7 +79,7 @@ def test_items_of_one_type_are_checked_at_once(monkeypatch: pytest.MonkeyPatch) 
     def one_by_one(*_: Any) -> Any:
         raise AssertionError("an item was checked by itself")
 
-    for kind in (Whole, Real):
+    for kind in (IntegerType, FloatType):
         monkeypatch.setattr(kind, "cell", one_by_one)
     for spec in (ARRAY, DOUBLES):
         column = signature_of([{"name": "c", **spec}]).check(table(c=[[1, 2, 3]])).columns["c"]

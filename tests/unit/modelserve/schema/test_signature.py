@@ -8,7 +8,7 @@ import pytest
 
 from modelserve.core.errors import InvalidParams, SignatureMismatch, VersionUnusable
 from modelserve.schema.batch import Batch, Table, concatenate, one_row
-from modelserve.schema.extra_columns import Others
+from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.signature import MAX_DETAILS, from_mlmodel, infer, infer_text
 from modelserve.schema.types import MISSING
 from signatures import bad_cells, nameless, signature, signature_of, table, tensor
@@ -107,8 +107,10 @@ def test_a_model_without_params_says_so() -> None:
 
 
 def test_texts_are_read_by_type_and_checked_later() -> None:
-    parsed = signature(x="long", s="string").parse_text({"x": ["7", "x"], "s": ["7", ""]}, 2, Others(frozenset({"z"})))
-    assert parsed == Table({"x": [7, "x"], "s": ["7", None]}, 2, Others(frozenset({"z"})))
+    parsed = signature(x="long", s="string").parse_text(
+        {"x": ["7", "x"], "s": ["7", ""]}, 2, ExtraColumns(frozenset({"z"}))
+    )
+    assert parsed == Table({"x": [7, "x"], "s": ["7", None]}, 2, ExtraColumns(frozenset({"z"})))
 
 
 @pytest.mark.parametrize("raw", [None, {}, {"inputs": None}, {"inputs": "[]"}, {"outputs": "[]"}, {"inputs": "null"}])

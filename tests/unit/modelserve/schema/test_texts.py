@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelserve.core.errors import SignatureMismatch
 from modelserve.schema.batch import Batch, Table
-from modelserve.schema.extra_columns import NONE
+from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS
 from modelserve.schema.signature import Signature
 from modelserve.schema.texts import read_column
 from modelserve.schema.types import SCALARS
@@ -65,7 +65,7 @@ def check_cells(batch: Batch) -> None:
 def test_a_column_read_whole_is_what_its_texts_come_to(name: str, required: bool, texts: list[str]) -> None:
     known = signature(c=name if required else f"{name}?")
     one_by_one = Table({"c": [SCALARS[name].text(text) for text in texts]}, len(texts))
-    assert outcome(known, known.parse_text({"c": texts}, len(texts), NONE)) == outcome(known, one_by_one)
+    assert outcome(known, known.parse_text({"c": texts}, len(texts), NO_EXTRA_COLUMNS)) == outcome(known, one_by_one)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_plain_columns_are_read_whole(name: str, texts: list[str]) -> None:
 
 def test_a_table_fits_when_all_its_columns_do() -> None:
     known = signature(x="long", s="string?")
-    assert known.parse_text({"x": ["1"], "s": [""]}, 1, NONE).fits is False
-    assert known.parse_text({"x": ["1"]}, 1, NONE).fits is False
-    assert known.parse_text({"x": ["1", "2"], "s": ["", "a"]}, 2, NONE) == Table(
+    assert known.parse_text({"x": ["1"], "s": [""]}, 1, NO_EXTRA_COLUMNS).fits is False
+    assert known.parse_text({"x": ["1"]}, 1, NO_EXTRA_COLUMNS).fits is False
+    assert known.parse_text({"x": ["1", "2"], "s": ["", "a"]}, 2, NO_EXTRA_COLUMNS) == Table(
         {"x": [1, 2], "s": [None, "a"]}, 2, fits=True
     )

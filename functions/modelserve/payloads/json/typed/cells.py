@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Table
-from modelserve.schema.extra_columns import NONE, Others
+from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
 from modelserve.schema.signature import Column, Signature
-from modelserve.schema.types import EXACT, Whole
+from modelserve.schema.types import EXACT, IntegerType
 
 # A double rounds some whole numbers from here on. A compiled model is fed doubles.
 INTEGER: Final = Annotated[int, Meta(ge=1 - EXACT, le=EXACT - 1)]
@@ -37,7 +37,7 @@ def cell_type(column: Column, categories: Categories) -> Any:
     again and again, whose hashes are known."""
     kind = column.kind
     found: Any = {"boolean": bool, "double": NUMBER, "float": int | float}.get(kind.name, str)
-    if isinstance(kind, Whole):
+    if isinstance(kind, IntegerType):
         found = Annotated[int, Meta(ge=max(kind.low, 1 - EXACT), le=min(kind.high, EXACT - 1))]
     elif known := categories.get(column.name, ()) if kind.name == "string" else ():
         found = Literal[tuple(known)]
@@ -49,7 +49,7 @@ class Cells:
         self.limits = limits
         self._converted = [column for column in signature.columns if column.kind.name in CONVERTED]
 
-    def table(self, columns: dict[str, Any], rows: int, others: Others = NONE) -> Table:
+    def table(self, columns: dict[str, Any], rows: int, others: ExtraColumns = NO_EXTRA_COLUMNS) -> Table:
         """Of the signature's columns, in its order. Raises Unusual."""
         if not 0 < rows <= self.limits.rows or rows * len(columns) > self.limits.cells:
             raise Unusual

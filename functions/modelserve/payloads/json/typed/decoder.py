@@ -15,7 +15,7 @@ from modelserve.payloads.json.strict import count_values
 from modelserve.payloads.json.typed.cells import Categories, Unusual
 from modelserve.payloads.json.typed.forms import Forms
 from modelserve.payloads.json.typed.tensors import Tensors
-from modelserve.schema.extra_columns import Others
+from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import SCALARS
 
@@ -75,7 +75,7 @@ class TypedDecoder:
                 continue
         return None
 
-    def learn(self, others: Others) -> None:
+    def learn(self, others: ExtraColumns) -> None:
         """Read these columns too from now on, to leave them out."""
         new = [name for name in others.names if name not in self._extra and len(name) <= MAX_EXTRA_LETTERS]
         room = min(MAX_EXTRA, self.limits.columns - len(self.signature.columns)) - len(self._extra)

@@ -16,7 +16,7 @@ from modelserve.payloads.json.mlflow import FORMS, split_params
 from modelserve.payloads.json.strict import measure
 from modelserve.payloads.json.typed.cells import Categories, Cells, Unusual, cell_type, check_keys
 from modelserve.schema.batch import Table
-from modelserve.schema.extra_columns import NONE, Others
+from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
 from modelserve.schema.signature import Column, Signature
 
 FORM_START: Final = re.compile(rb'\s*\{\s*"(?:%s|params|parameters)"' % "|".join(FORMS).encode())
@@ -154,7 +154,7 @@ class Forms:
                     extra.append(self.extra[place - len(self.names)])
             elif missing:
                 known[self.names[place]] = [None if value is UNSET else value for value in values]
-        return self.cells.table(known, rows, Others(frozenset(extra)) if extra else NONE), absent
+        return self.cells.table(known, rows, ExtraColumns(frozenset(extra)) if extra else NO_EXTRA_COLUMNS), absent
 
     def _split(self, split: Split) -> tuple[Table, int]:
         given = tuple(split.columns)
@@ -181,7 +181,7 @@ class Layout:
         self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[tuple[tuple(types)]])  # type: ignore[misc]
         self.places = [(name, places.get(name)) for name in columns]
         extra = frozenset(given).difference(columns)
-        self.others = Others(extra) if extra else NONE
+        self.others = ExtraColumns(extra) if extra else NO_EXTRA_COLUMNS
 
     def columns(self, rows: Sequence[Any]) -> dict[str, Any]:
         if not rows:

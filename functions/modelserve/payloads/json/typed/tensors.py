@@ -13,7 +13,7 @@ from modelserve.payloads.json.mlflow import split_params
 from modelserve.payloads.json.strict import measure
 from modelserve.payloads.json.typed.cells import INTEGER, Categories, Cells, Unusual, cell_type, check_keys
 from modelserve.schema.signature import Column, Signature
-from modelserve.schema.types import Whole
+from modelserve.schema.types import IntegerType
 
 NUMERIC: Final = frozenset({"integer", "long", "float", "double"})
 
@@ -91,7 +91,7 @@ def item_types(column: Column, categories: Categories) -> Iterator[tuple[str, An
     elif column.kind.name not in NUMERIC:
         yield "BYTES", cell
     else:
-        whole = cell if isinstance(column.kind, Whole) else INTEGER if column.required else INTEGER | None
+        whole = cell if isinstance(column.kind, IntegerType) else INTEGER if column.required else INTEGER | None
         for bits in (8, 16, 32, 64):
             yield f"INT{bits}", whole
             yield f"UINT{bits}", whole

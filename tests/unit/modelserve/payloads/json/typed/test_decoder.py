@@ -10,7 +10,7 @@ from modelserve.payloads import Limits
 from modelserve.payloads.decode import JSON, BodyDecoder, Protocol
 from modelserve.payloads.json.mlflow import FORMS
 from modelserve.payloads.json.typed.decoder import MAX_COLUMNS, MAX_EXTRA, MAX_EXTRA_LETTERS, MIN_DEPTH, TypedDecoder
-from modelserve.schema.extra_columns import Others
+from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.signature import Signature
 from signatures import nameless, signature, signature_of, tensor
 from two_decoders import LIMITS, TwoDecoders
@@ -140,7 +140,7 @@ def test_no_more_columns_than_the_limit() -> None:
     two = TwoDecoders(columns("a", "b"), Limits(rows=50, columns=3, depth=10))
     two.learn({"a": 1, "b": 1, "c": 1})
     assert two.take({"a": 1, "b": 1, "c": 1})
-    two.typed.learn(Others(frozenset({"d"})))
+    two.typed.learn(ExtraColumns(frozenset({"d"})))
     assert extra(two) == {"c"}
     with pytest.raises(BadInput):
         two.decoder.decode(b'{"a": 1, "b": 1, "c": 1, "d": 1}', JSON, Protocol.PREDICT)
@@ -149,7 +149,7 @@ def test_no_more_columns_than_the_limit() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_the_name_of_a_form_is_never_learned(form: str) -> None:
     two = TwoDecoders(columns("a"))
-    two.typed.learn(Others(frozenset({form})))
+    two.typed.learn(ExtraColumns(frozenset({form})))
     assert extra(two) == set()
     body = {"a": 1, form: 1}
     assert two.take(body) is None
@@ -160,6 +160,6 @@ def test_the_name_of_a_form_is_never_learned(form: str) -> None:
 @pytest.mark.parametrize("name", ["\ud800", 'quo"ted', "back\\slash", "line\n"])
 def test_a_name_that_no_field_can_have_is_not_learned(name: str) -> None:
     two = TwoDecoders(columns("a"))
-    two.typed.learn(Others(frozenset({name})))
+    two.typed.learn(ExtraColumns(frozenset({name})))
     assert extra(two) == set()
     assert two.take({"a": 1})
