@@ -1,4 +1,4 @@
-"""Models and bodies made to tell the short way from the general one."""
+"""A null is a category of its own, also among numbers."""
 
 from __future__ import annotations
 
