@@ -67,7 +67,9 @@ def library() -> list[str]:
 def environ() -> dict[str, str]:
     """Nothing of the user's own configuration, variables or credentials."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_"))}
-    return kept | {"TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    # With memory to spare Terraform's collector of garbage runs a tenth as often: a quarter of its time.
+    go = {"GOGC": "1000", "GOMEMLIMIT": "1GiB"}
+    return kept | go | {"TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 
 @dataclass(frozen=True, slots=True)
