@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from modelserve.schema.types import EXACT, Boolean, ColumnType, FloatType, IntegerType, String
+
+FLOATS: Final = msgspec.json.Decoder(list[float])
 
 
 def read_column(texts: Sequence[str], kind: ColumnType, required: bool) -> Sequence[Any] | None:
@@ -42,9 +45,14 @@ def read_integers(texts: Sequence[str], kind: IntegerType) -> list[int] | None:
 
 def read_floats(texts: Sequence[str], kind: FloatType) -> list[float] | None:
     """Those below the whole numbers that the type may have rounded. Raises ValueError."""
-    if "_" in "".join(texts):
+    try:
+        values = FLOATS.decode(f"[{','.join(texts)}]")  # several times as fast as float(), and takes less
+    except msgspec.MsgspecError:
+        if "_" in "".join(texts):
+            return None
+        values = list(map(float, texts))
+    if len(values) != len(texts):  # one of them has a comma
         return None
-    values = list(map(float, texts))
     total = sum(values)  # NaN where one of them is, which min and max may pass over
     if total != total or min(values) <= -kind.exact or max(values) >= kind.exact:
         return None

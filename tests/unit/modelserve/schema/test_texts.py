@@ -62,6 +62,8 @@ def check_cells(batch: Batch) -> None:
 @example(texts=["2147483648", "1"])
 @example(texts=["-9007199254740993"])
 @example(texts=["1", "1_0"])
+@example(texts=["1,2", "3"])
+@example(texts=["1.5", "-0"])
 def test_a_column_read_whole_is_what_its_texts_come_to(name: str, required: bool, texts: list[str]) -> None:
     known = signature(c=name if required else f"{name}?")
     one_by_one = Table({"c": [SCALARS[name].text(text) for text in texts]}, len(texts))
