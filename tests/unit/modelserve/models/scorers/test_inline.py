@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelserve.core.errors import ModelFailed, Overloaded, SignatureMismatch
-from modelserve.models.scorers.inline import INLINE_ROWS, InlineScorer
+from modelserve.models.scorers.inline import FEW_ROWS, INLINE_ROWS, InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
 from modelserve.schema.batch import Batch
 
@@ -158,3 +158,57 @@ def test_no_more_rows_are_put_together_than_are_scored_on_the_loop() -> None:
     asked = [(cells(*range(16)), "predict")] * (INLINE_ROWS // 16 + 1)
     assert ask(InlineScorer(runtime, 100), *asked) == [[2.0 * x for x in range(16)]] * len(asked)
     assert max(rows for rows, _ in runtime.calls) == INLINE_ROWS
+
+
+def arrays(*values: float) -> Batch:
+    return Batch({"x": np.array(values)}, len(values))
+
+
+class Apart(Doubling):
+    mergeable = False
+
+
+@pytest.mark.parametrize(
+    ("runtime", "batch", "params"),
+    [
+        (Doubling(), arrays(1), {}),
+        (Doubling(), cells(*range(FEW_ROWS + 1)), {}),
+        (Doubling(), cells(1), {"p": 1}),
+        (Apart(), cells(1), {}),
+    ],
+    ids=["arrays", "many rows", "params", "rows that depend on each other"],
+)
+def test_what_cannot_be_put_together_is_scored_alone(runtime: Doubling, batch: Batch, params: Any) -> None:
+    scorer = InlineScorer(runtime, 100)
+
+    async def run() -> None:
+        for _ in range(2):
+            await asyncio.gather(*(scorer.score(cells(1), ("predict",), {}) for _ in range(2)))  # so they may be
+            await asyncio.gather(*(scorer.score(batch, ("predict",), params) for _ in range(2)))
+
+    asyncio.run(run())
+    assert runtime.calls[-2:] == [(batch.rows, ("predict",))] * 2
+
+
+class Summing(Doubling):
+    def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+        return {method: np.array(batch.columns["x"]).sum() for method in methods}
+
+
+def test_an_answer_without_rows_is_that_of_one_request() -> None:
+    asked = [(cells(1), "predict"), (cells(2, 3), "predict"), (cells(4), "predict")]
+    assert ask(InlineScorer(Summing(), 100), *asked) == [1.0, 5.0, 4.0]
+
+
+def test_a_request_that_is_given_up_leaves_the_others() -> None:
+    scorer = InlineScorer(Doubling(), 100)
+
+    async def run() -> list[Any]:
+        await asyncio.gather(*(scorer.score(cells(1), ("predict",), {}) for _ in range(2)))
+        first, *others = (asyncio.ensure_future(scorer.score(cells(x), ("predict",), {})) for x in (1, 2, 3))
+        asyncio.get_running_loop().call_soon(first.cancel)  # before they are scored
+        return await asyncio.gather(first, *others, return_exceptions=True)
+
+    first, *others = asyncio.run(run())
+    assert isinstance(first, asyncio.CancelledError)
+    assert [one["predict"].tolist() for one in others] == [[4.0], [6.0]]

@@ -86,7 +86,7 @@ def test_what_is_asked_beside_the_tensors_is_taken_over() -> None:
         *({"inputs": [tensor("n", datatype, [1, 2])]} for datatype in ("BOOL", "BYTES", "INT128", "int64", "", "FP8")),
         *({"inputs": [tensor("n", datatype, [1, 2.0])]} for datatype in (*INT, *FP)), {"inputs": [tensor("n", "INT64", [1, None])]},
         *({"inputs": [N, tensor("x", datatype, [1.0, 2])]} for datatype in INT), {"inputs": [N, tensor("x", "FP64", [True, 1])]},
-        {"inputs": [N, tensor("x", "FP64", [2**53 + 1, 1])]}, {"inputs": [N, tensor("g", "FP32", [2**24 + 1, 1])]}, {"inputs": [tensor("n", "INT64", [2**53, 1])]},
+        {"inputs": [N, tensor("x", "FP64", [2**53 + 1, 1])]}, {"inputs": [N, tensor("x", "INT64", [2**53 + 1, 1])]}, {"inputs": [N, tensor("g", "FP32", [2**24 + 1, 1])]}, {"inputs": [tensor("n", "INT64", [2**53, 1])]},
         {"inputs": [N, tensor("f", "BOOL", [1, 0])]}, {"inputs": [N, tensor("f", "INT8", [1, 0])]}, {"inputs": [N, tensor("t", "BYTES", [1, 0])]},
         {"inputs": [N, tensor("d", "BYTES", ["2024-13-01", None])]}, {"inputs": [N, tensor("b", "BYTES", ["A", None])]},
         {**GOOD, "id": 1}, {**GOOD, "id": None}, {**GOOD, "more": 1}, {**GOOD, "parameters": []}, {**GOOD, "parameters": {"predict_method": 1}},
