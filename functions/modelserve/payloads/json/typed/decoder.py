@@ -13,14 +13,12 @@ from modelserve.payloads import Limits, Payload
 from modelserve.payloads.json.mlflow import FORMS
 from modelserve.payloads.json.strict import count_values
 from modelserve.payloads.json.typed.cells import Categories, Unusual
-from modelserve.payloads.json.typed.forms import Forms
+from modelserve.payloads.json.typed.forms import MAX_COLUMNS, Forms
 from modelserve.payloads.json.typed.tensors import Tensors
 from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import SCALARS
 
-# msgspec looks for a key among all fields when it does not stand at its place: with many that takes long.
-MAX_COLUMNS: Final = 256
 # Columns that are not the model's get a field once they have been seen, for so many names of such a length.
 MAX_EXTRA, MAX_EXTRA_LETTERS = 16, 64
 MIN_DEPTH: Final = 4  # of the deepest form: an object, of a list, of objects, of lists

@@ -21,6 +21,9 @@ from modelserve.schema.signature import Column, Signature
 
 FORM_START: Final = re.compile(rb'\s*\{\s*"(?:%s|params|parameters)"' % "|".join(FORMS).encode())
 MAX_LAYOUTS: Final = 8
+# msgspec looks for a key among all fields when it does not stand at its place, and makes a type of each column of a layout:
+# with many that takes long.
+MAX_COLUMNS: Final = 256
 
 Scalar = str | int | float | bool | None
 
@@ -158,12 +161,12 @@ class Forms:
 
     def _split(self, split: Split) -> tuple[Table, int]:
         given = tuple(split.columns)
-        layout = self.layouts.get(given) or Layout(given, self.columns, self.limits, self.categories)
-        rows = layout.decoder.decode(split.data)
-        table = self.cells.table(layout.columns(rows), len(rows), layout.others)
-        if given not in self.layouts:  # another such body may follow one that was right
+        layout = self.layouts.get(given)
+        if layout is None:
+            layout = Layout(given, self.columns, self.limits, self.categories)
             self.layouts = {given: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
-        return table, 2 if split.index is UNSET else 3
+        rows = layout.decoder.decode(split.data)
+        return self.cells.table(layout.columns(rows), len(rows), layout.others), 2 if split.index is UNSET else 3
 
 
 class Layout:
@@ -173,7 +176,7 @@ class Layout:
         self, given: Sequence[str], columns: Mapping[str, Column], limits: Limits, categories: Categories
     ) -> None:
         places = {name: place for place, name in enumerate(given)}
-        if len(places) < len(given) or len(given) > limits.columns:
+        if len(places) < len(given) or len(given) > min(MAX_COLUMNS, limits.columns):
             raise Unusual
         if any(column.required and name not in places for name, column in columns.items()):
             raise Unusual

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tiny
 from modelserve.core.errors import ModelFailed, Overloaded, SignatureMismatch
 from modelserve.models.scorers.inline import FEW_ROWS, INLINE_ROWS, InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
@@ -129,7 +130,7 @@ def ask(scorer: InlineScorer, *asked: tuple[Batch, str], turns: int = 2) -> list
             found = await once()
         return found
 
-    return asyncio.run(run())
+    return tiny.run(run())
 
 
 def test_requests_at_once_are_one_call_and_each_has_its_own_answer() -> None:
@@ -186,7 +187,7 @@ def test_what_cannot_be_put_together_is_scored_alone(runtime: Doubling, batch: B
             await asyncio.gather(*(scorer.score(cells(1), ("predict",), {}) for _ in range(2)))  # so they may be
             await asyncio.gather(*(scorer.score(batch, ("predict",), params) for _ in range(2)))
 
-    asyncio.run(run())
+    tiny.run(run())
     assert runtime.calls[-2:] == [(batch.rows, ("predict",))] * 2
 
 
@@ -209,6 +210,6 @@ def test_a_request_that_is_given_up_leaves_the_others() -> None:
         asyncio.get_running_loop().call_soon(first.cancel)  # before they are scored
         return await asyncio.gather(first, *others, return_exceptions=True)
 
-    first, *others = asyncio.run(run())
+    first, *others = tiny.run(run())
     assert isinstance(first, asyncio.CancelledError)
     assert [one["predict"].tolist() for one in others] == [[4.0], [6.0]]

@@ -7,7 +7,7 @@ import pytest
 
 from modelserve.payloads import Limits, PayloadForm
 from modelserve.payloads.decode import CheckedBody, Protocol
-from modelserve.payloads.json.typed.forms import MAX_LAYOUTS
+from modelserve.payloads.json.typed.forms import MAX_COLUMNS, MAX_LAYOUTS
 from signatures import signature
 from two_decoders import TwoDecoders, as_bytes
 
@@ -180,12 +180,16 @@ def test_names_of_every_length_are_told_apart() -> None:
 
 
 def test_layouts_are_bounded_and_wrong_ones_are_not_kept() -> None:
-    two = TwoDecoders(signature(n="long"))
+    two = TwoDecoders(signature(n="long"), Limits(rows=9, columns=2 * MAX_COLUMNS, depth=9))
     for place in range(MAX_LAYOUTS + 2):
         assert take(split(["n", f"c{place}"], [[1, 2]]), two)
     assert 0 < len(two.typed._forms[0].layouts) <= MAX_LAYOUTS
     before = dict(two.typed._forms[0].layouts)
-    for columns, data in ((["n", "m"], [[1]]), (["m"], [[1]]), (["n", "n"], [[1, 1]])):
+    for columns, data in (
+        (["m"], [[1]]),
+        (["n", "n"], [[1, 1]]),
+        (["n", *map(str, range(MAX_COLUMNS))], [[1] * (MAX_COLUMNS + 1)]),
+    ):
         assert take(split(columns, data), two) is None
     assert two.typed._forms[0].layouts == before
 
