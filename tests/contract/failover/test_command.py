@@ -51,7 +51,7 @@ def two(store: Path, tmp_path: Path) -> Iterator[tuple[Served, Served]]:
 
 
 @pytest.fixture
-def move_between(two: tuple[Served, Served], rig: Rig) -> Rig:
+def between(two: tuple[Served, Served], rig: Rig) -> Rig:
     return replace(rig, functions_url=two[0].url, gke_url=two[1].url)
 
 
