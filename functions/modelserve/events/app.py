@@ -11,6 +11,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from modelserve.core.coalescer import Coalescer, Pending
 from modelserve.core.errors import MethodNotAllowed
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
@@ -18,7 +19,7 @@ from modelserve.events import envelopes
 from modelserve.events.envelopes import Message
 from modelserve.events.messages import Messages, Scored, explain
 from modelserve.events.results import Result, Results
-from modelserve.http.bodies import Headers, read_body
+from modelserve.http.bodies import INLINE_BYTES, Headers, read_body
 from modelserve.http.deadline import Budget
 from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
 from modelserve.models.active import ActiveModel
@@ -31,6 +32,8 @@ from modelserve.payloads.predictions import encode
 # what it delivers must be read, since only what was read can be kept.
 ENVELOPE_SHARE: Final = 1.4
 LONGEST_ENVELOPE: Final = 14 << 20  # bytes
+# Messages and bytes of a group: what is decoded without another thread, which would keep the others waiting.
+LIMITS: Final = 100, INLINE_BYTES
 
 
 class Events(Door):
@@ -41,6 +44,7 @@ class Events(Door):
     ) -> None:
         super().__init__(settings, active, metrics)
         self.messages = Messages(settings, metrics, results)
+        self.groups = Coalescer[Loaded, Message, Scored](self._score_group, measure, LIMITS)
         self.delivered: Callable[[Loaded, Message, Sequence[Result]], None] | None = None
         """Told what was published of a message, when somebody wants to know."""
 
@@ -87,12 +91,18 @@ class Events(Door):
         return reply(answer, loaded)
 
     async def score(self, loaded: Loaded, message: Message) -> Scored:
-        """Raises what asks for redelivery."""
+        """Together with the messages that arrive at the same time. Raises what asks for redelivery."""
+        return await self.groups.submit(loaded, message)
+
+    async def _score_group(self, loaded: Loaded, group: Sequence[Pending[Message, Scored]]) -> None:
         async with Budget(self.settings.predict_timeout_seconds):
-            (scored,) = await self.messages.score(loaded, [message])
-        if isinstance(scored, Exception):
-            raise scored
-        return scored
+            outcomes = await self.messages.score(loaded, [pending.item for pending in group])
+        for pending, outcome in zip(group, outcomes, strict=True):
+            pending.settle(outcome)
+
+
+def measure(message: Message) -> tuple[int, int]:
+    return 1, len(message.data)
 
 
 def dry(scored: Scored, loaded: Loaded) -> Response:

@@ -156,7 +156,7 @@ class Results:
         if self.bucket is not None:
             result = await self.bucket.keep(name, result)
         key = result.ordering_key if self.ordered else ""
-        await self.publisher.publish(self.predictions, result.body, key, result.attributes)
+        await self.publisher.publish(self.predictions, [(result.body, result.attributes)], key)
 
     async def publish_all(self, name: str, results: Sequence[Result]) -> None:
         """Those of one message. The first that fails ends the others: their message comes again."""
@@ -164,7 +164,7 @@ class Results:
             await self.publish(name, results[0])
             return
         if not self.ordered and self.bucket is None:
-            await self.publisher.send(self.predictions, [(result.body, result.attributes) for result in results])
+            await self.publisher.publish(self.predictions, [(result.body, result.attributes) for result in results])
             return
         tasks = [asyncio.ensure_future(self.publish(name, result)) for result in results]
         try:
@@ -174,4 +174,4 @@ class Results:
                 task.cancel()
 
     async def dead_letter(self, letters: Sequence[Letter]) -> None:
-        await self.publisher.send(self.dead_letters, [(letter.data, letter.attributes) for letter in letters])
+        await self.publisher.publish(self.dead_letters, [(letter.data, letter.attributes) for letter in letters])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from modelserve.core.coalescer import Coalescer, Pending
 from modelserve.core.errors import BadSetting, DeadlineExceeded, ModelNotReady
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Groups of messages at a time: while the predictions of some are published, others are scored.
-LANES: Final = 4
-# Of one group. So many are scored in one call of the model that costs little more than one message's, and a group of
-# messages with many records is published well within the time that one event may take.
-MOST_MESSAGES, MOST_BYTES = 100, 256 << 10
+# Groups at a time: while the predictions of some are published, others are scored.
+MAX_GROUPS: Final = 4
+# Of one group: one model call scores it at little more than the cost of one message, and messages of many records are
+# published well within the time that one event may take.
+MAX_MESSAGES, MAX_BYTES = LIMITS = 100, 256 << 10
 # Messages of a group that may take their own time in vain, when the group took longer than its time: one slow record is
 # a fault of its message, but of several the model is at fault, and the next would wait for them as well.
 MOST_SLOW: Final = 3
@@ -57,8 +57,7 @@ class Worker:
         self.active = active
         self.messages = messages
         self.stream: Stream | None = None
-        self._waiting: deque[Pulled] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._groups = Coalescer[None, "Pulled", None](self._work_on, measure, LIMITS, at_once=MAX_GROUPS)
         self._stopping = False
 
     @property
@@ -79,7 +78,7 @@ class Worker:
             began = asyncio.get_running_loop().time()
             self.stream = Stream(client, self.settings, self.subscription, self.take)
             await self.stream.ended.wait()
-            self._waiting.clear()  # the client has given it back
+            self._groups.clear()  # the client has given it back
             if self._stopping:
                 return
             if asyncio.get_running_loop().time() - began > LONGEST_BACKOFF:
@@ -101,34 +100,17 @@ class Worker:
         self._stopping = True
         if self.stream is not None:
             await self.stream.close()
-        for task in self._tasks:
-            task.cancel()
+        self._groups.cancel()
 
     # --- on the loop ---
 
     def take(self, pulled: list[Pulled]) -> None:
         """What waits here is leased, and its time has not begun."""
-        self._waiting.extend(pulled)
-        while self._waiting and sum(not task.done() for task in self._tasks) < LANES:
-            task = asyncio.get_running_loop().create_task(self._work_on(self._together()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        for one in pulled:
+            self._groups.submit(None, one)
 
-    async def _work_on(self, group: list[Pulled]) -> None:
-        await self.work(group)
-        while self._waiting:
-            await self.work(self._together())
-
-    def _together(self) -> list[Pulled]:
-        """The oldest messages that wait, as many as are answered well within the time of one."""
-        group: list[Pulled] = []
-        size = 0
-        while (
-            self._waiting and len(group) < MOST_MESSAGES and (not group or size + self._waiting[0].size <= MOST_BYTES)
-        ):
-            size += self._waiting[0].size
-            group.append(self._waiting.popleft())
-        return group
+    async def _work_on(self, _: None, group: Sequence[Pending[Pulled, None]]) -> None:
+        await self.work([pending.item for pending in group])
 
     async def work(self, pulled: Sequence[Pulled]) -> bool:
         """Scored within the time of one request. Publishing takes as long as it goes on: each of its requests has a
@@ -192,3 +174,7 @@ class Worker:
     def finished(self, pulled: Pulled) -> None:
         if self.stream is not None:
             self.stream.inbox.finished(pulled)
+
+
+def measure(pulled: Pulled) -> tuple[int, int]:
+    return 1, pulled.size

@@ -50,7 +50,7 @@ class Leases:
             self._closed = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loaded:
     """One version, ready to answer."""
 

@@ -165,7 +165,7 @@ class Report:
         self, publisher: Publisher, body: bytes, attributes: Mapping[str, str], pair: Pair, told: int
     ) -> None:
         try:
-            await publisher.publish(self.topic, body, "", attributes)
+            await publisher.publish(self.topic, [(body, attributes)])
         except PublishFailed:
             self.counts.unpublished += 1
         else:

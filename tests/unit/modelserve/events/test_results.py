@@ -115,7 +115,7 @@ def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(results: Results, h
     assert len(largest.data) == 9_980_000
     with resources.publisher(host) as topics:  # nobody subscribes to it
         topics.create_topic(name="projects/p/topics/large")
-    asyncio.run(results.publisher.send("projects/p/topics/large", [(largest.data, largest.attributes)]))
+    asyncio.run(results.publisher.publish("projects/p/topics/large", [(largest.data, largest.attributes)]))
 
     data = b"x" * 10_000_000
     asyncio.run(results.dead_letter([make_letter(data, {"team": "rides"}, {"error_code": "TOO_LARGE"})]))

@@ -17,7 +17,7 @@ from modelserve.events.envelopes import Message
 from modelserve.events.messages import Messages, Scored
 from modelserve.events.records import Bad
 from modelserve.events.results import Result, make_result
-from modelserve.events.worker import LANES, MOST_MESSAGES, Worker
+from modelserve.events.worker import MAX_GROUPS, MAX_MESSAGES, Worker
 from modelserve.models.active import ActiveModel
 from tiny import run
 
@@ -55,7 +55,8 @@ def begun(*arrivals: int) -> list[int]:
         worker = Recorded()
         for count in arrivals:
             worker.take([Waiting() for _ in range(count)])
-            await asyncio.sleep(0)
+            for _ in range(2):  # the groups of this turn are begun in the next
+                await asyncio.sleep(0)
         await worker.stop()
         return worker.begun
 
@@ -63,11 +64,11 @@ def begun(*arrivals: int) -> list[int]:
 
 
 def test_a_message_does_not_wait_for_the_one_before_it_while_a_lane_is_free() -> None:
-    assert begun(*[1] * (LANES + 2)) == [1] * LANES
+    assert begun(*[1] * (MAX_GROUPS + 2)) == [1] * MAX_GROUPS
 
 
 def test_messages_that_arrive_together_are_worked_on_together() -> None:
-    assert begun(3, MOST_MESSAGES + 5) == [3, MOST_MESSAGES, 5]
+    assert begun(3, MAX_MESSAGES + 5) == [3, MAX_MESSAGES, 5]
 
 
 def test_a_message_that_comes_as_a_lane_ends_is_begun() -> None:
