@@ -114,7 +114,7 @@ def test_a_damaged_alias_is_named_with_what_mends_it(command: CommandLine, objec
     objects.write("models/m/aliases/champion.json", b"{", 0)
     said = (
         "models/m/aliases/champion.json: The alias is not a document of this kit (it is not JSON); "
-        "promote a version to write it anew."
+        "promote a version to replace it."
     )
     assert said in command("versions", "m", code=1).err
     assert said in command("rollback", "m", code=1).err

@@ -38,17 +38,17 @@ def rewritten(change: Callable[[bytes], bytes]) -> Damage:
 
 
 CASES: dict[str, tuple[str, Damage, str]] = {
-    "alias: pipe": (ALIAS, pipe, "no plain file"),
-    "alias: link": (ALIAS, link, "no plain file"),
+    "alias: pipe": (ALIAS, pipe, "is a link or a device"),
+    "alias: link": (ALIAS, link, "is a link or a device"),
     "alias: twice": (ALIAS, rewritten(lambda data: b'{"version": "2",' + data[1:]), "names a key twice"),
     "alias: UTF-16": (ALIAS, rewritten(lambda data: data.decode().encode("utf-16")), "is not UTF-8"),
-    "manifest: pipe": (MANIFEST, pipe, "no plain file"),
+    "manifest: pipe": (MANIFEST, pipe, "is a link or a device"),
     "manifest: half a pair": (MANIFEST, rewritten(lambda data: b'{"a":"\\ud800",' + data[1:]), "surrogate pair"),
-    "manifest: NaN": (MANIFEST, rewritten(lambda data: b'{"a":NaN,' + data[1:]), "holds NaN"),
+    "manifest: NaN": (MANIFEST, rewritten(lambda data: b'{"a":NaN,' + data[1:]), "contains NaN"),
     "manifest: types": (
         MANIFEST,
         rewritten(lambda data: data.replace(b'"environment":{}', b'"environment":{"packages":[]}')),
-        "environment is not what it must be",
+        "environment has a wrong form",
     ),
 }
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelserve.models.active import FIRST_BACKOFF
+from modelserve.models.active import INITIAL_BACKOFF
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import manifest_name, parse_store
@@ -87,4 +87,4 @@ def test_no_version_that_cannot_serve_takes_the_place_of_one_that_does(functions
         for line, before in zip(lines[1:], lines, strict=False)
         if line["error_code"] == before["error_code"]
     ]
-    assert sum(FIRST_BACKOFF * 2 ** (attempt - 2) for attempt in again) <= took
+    assert sum(INITIAL_BACKOFF * 2 ** (attempt - 2) for attempt in again) <= took

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from modelserve.models.active import FIRST_BACKOFF
+from modelserve.models.active import INITIAL_BACKOFF
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve_control.registry.promote import promote
@@ -113,7 +113,7 @@ def test_a_version_that_cannot_load_leaves_the_old_one_serving(
         took = time.monotonic() - began
     attempts = reported(served.child.log, "2")
     assert attempts == list(range(1, len(attempts) + 1)), "each is reported once"
-    assert sum(FIRST_BACKOFF * 2**doublings for doublings in range(len(attempts) - 1)) <= took, "and none comes early"
+    assert sum(INITIAL_BACKOFF * 2**doublings for doublings in range(len(attempts) - 1)) <= took, "and none comes early"
 
 
 def test_a_refused_version_is_named_with_its_reason(functions: Functions, store: Path, tmp_path: Path) -> None:

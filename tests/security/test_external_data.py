@@ -26,7 +26,7 @@ from modelserve.store.trust.policy import check
 NEVER_READ = {"list of tensors", "list of sparse tensors", "list of graphs"}  # no operator takes such a list
 NEVER_READ |= {"initialization of a training", "algorithm of a training"}  # and scoring is no training
 REFUSED = "keeps tensors in other files"
-MALFORMED = "is not as ONNX writes it"
+MALFORMED = "is not in the form that ONNX writes"
 
 
 @pytest.fixture(autouse=True)

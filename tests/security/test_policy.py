@@ -16,7 +16,7 @@ from modelserve.models.loader import load
 from modelserve.models.native import load as load_native  # noqa: F401 - what a server has imported before it looks at a version
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse as parse_location
-from modelserve.store.trust.mlmodel import LIMIT, parse
+from modelserve.store.trust.mlmodel import MAX_BYTES, parse
 from modelserve.store.trust.policy import check
 from modelserve.store.versions.resolve import resolve
 
@@ -221,9 +221,9 @@ def test_no_trust_lets_an_mlmodel_leave_its_directory_or_deceive_a_reader(trust:
 
 def test_an_mlmodel_that_is_right_but_for_its_length_is_refused(model: Path) -> None:
     text = yaml.safe_dump(skops())
-    check(write(model, text + "#" * (LIMIT - len(text))), "strict")
+    check(write(model, text + "#" * (MAX_BYTES - len(text))), "strict")
     with pytest.raises(VersionRefused, match="MLmodel is longer than"):
-        check(write(model, text + "#" * (LIMIT - len(text) + 1)), "pickle")
+        check(write(model, text + "#" * (MAX_BYTES - len(text) + 1)), "pickle")
 
 
 @pytest.mark.parametrize("trust", ["strict", "pickle"])

@@ -118,7 +118,7 @@ def test_a_usual_model_passes_strict_and_answers_the_same(make: Any, tmp_path: P
     model = make()
     directory = save(model, tmp_path / "model")
     found = check(directory, "strict")
-    assert found.serialization_format == "skops"
+    assert found.flavors["sklearn"]["serialization_format"] == "skops"
     loaded = skops.io.load(directory / "model.skops", trusted=sorted(TRUSTED))
     data = input_of(model)
     assert list(loaded.predict(data)) == list(model.predict(data))

@@ -1,7 +1,8 @@
-"""The active version: one loader, one pointer, and requests that never wait for either once a version answers.
+"""The active version: loaded and replaced in the background, while requests use the one that is there.
 
-The loader's thread looks at the alias and never loads: each attempt has a thread of its own, so that an alias that is
-moved away from a version that hangs is followed.
+How long an alias is cached, when a failed version is tried again, and how a version becomes active are decided here. One
+thread reads the alias and never loads. Each load has a thread of its own (`load_attempts`), so an alias that moves away
+from a version that hangs is followed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import time
 from concurrent.futures import Future
 
 from modelserve.core import memory
+from modelserve.core.backoff import Backoff
 from modelserve.core.errors import ArtifactMissing, BadSetting, LoadTimeout, ModelNotReady, ServeError, VersionUnusable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.models.load_attempts import Attempt, Target
+from modelserve.models.load_attempts import LoadAttempt, Target
 from modelserve.models.version import Loaded
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
@@ -26,176 +28,178 @@ from modelserve.store.versions.alias import Alias, poll_alias
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts at a version that fails
-# Seconds between two looks at the alias while no version answers. A first deployment often comes before the first
-# promotion, and until then nobody is served, while one small request a second burdens nobody.
-FIRST_REFRESH = 1.0
-# Loads that have not ended, those included that were given up: each holds a thread and the memory of a model.
-MOST_ATTEMPTS = 4
+INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 60.0  # seconds between attempts at a version that fails
+# The alias is read every MODEL_REFRESH_SECONDS, and at least this often (in seconds) until a first version is active: a
+# service is often deployed before its first version is promoted.
+MAX_INITIAL_REFRESH = 1.0
+MAX_ATTEMPTS = 4  # loads at a time, including those that were given up: each holds a thread and the memory of a model
 
 
 class ActiveModel:
-    """Loads `MODEL_URI` on its own thread and keeps it in step with its alias."""
-
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
         self.current: Loaded | None = None
         self.error: ServeError | None = None
-        self.draining = False  # this process ends: it answers what it has, and asks for no more
+        self.draining = False  # this process is about to end: readiness is off, requests are still answered
         self._first: Future[Loaded] = Future()
-        self._waiting: tuple[Future[Loaded], asyncio.Future[Loaded]] | None = None  # `_first`, and that on a loop
+        self._waiting: tuple[Future[Loaded], asyncio.Future[Loaded]] | None = None  # `_first`, and its future on a loop
         self._generation: int | None = None  # of the alias document that was last acted on
-        self._target: Target | None = None  # the version that is wanted
-        self._attempts: list[Attempt] = []  # that have not ended, or whose result was not taken yet
-        self._failures = 0
+        self._target: Target | None = None
+        self._attempts: list[LoadAttempt] = []  # running, or with a result that has not been collected
+        self._backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         self._retry_at = 0.0
         self._objects: Objects | None = None
-        self._usual_switch = sys.getswitchinterval()
+        self._switch_interval = sys.getswitchinterval()
         self._stopped = threading.Event()
-        self._woken = threading.Event()
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """After the last answer: load nothing any more, and leave no files behind."""
+        """Called after the last response: stop loading and remove temporary files."""
         self._stopped.set()
-        self._woken.set()
-        if self.current is not None and self.current.held is not None:
-            self.current.held.close()
+        self._wake.set()
+        if self.current is not None and self.current.files is not None:
+            self.current.files.close()
 
     @property
     def name(self) -> str:
-        """What the model is called before it is known."""
+        """The name of the model before a version is loaded."""
         uri = self.settings.model_uri
         return self.settings.model_name or uri.rstrip("/").rsplit("/", 1)[-1].partition("@")[0] or "none"
 
     @property
     def reason(self) -> str:
+        """Why the model is not ready."""
         if self.draining:
             return "This process is about to end."
         return not_ready(self.error).message
 
     async def lease(self) -> Loaded:
-        """The active version, which is not retired before its `leases.leave()`."""
+        """The active version, which is not freed before its `leases.leave()`."""
         loaded = self.current or await self.get()
         while not loaded.leases.enter():
             loaded = await self.get()
         return loaded
 
     async def get(self) -> Loaded:
-        """Waits for the first version at most LOAD_WAIT_SECONDS, then raises ModelNotReady."""
+        """Waits for the first version at most LOAD_WAIT_SECONDS. Raises ModelNotReady."""
         if self.current is not None:
             return self.current
         if self.error is not None and not self.error.retryable:
             raise not_ready(self.error)
         try:
-            return await asyncio.wait_for(asyncio.shield(self._awaited()), self.settings.load_wait_seconds)
+            return await asyncio.wait_for(asyncio.shield(self._first_version()), self.settings.load_wait_seconds)
         except TimeoutError:
             raise not_ready(self.error) from None
 
-    def _awaited(self) -> asyncio.Future[Loaded]:
-        """The first version, as one future for all requests of a loop: one of its own would stay behind when a request
-        gives up, for as long as no version comes."""
+    def _first_version(self) -> asyncio.Future[Loaded]:
+        """One future for all requests of a loop. A future for each request would stay until a version is active, even if
+        its request has given up."""
         first, loop = self._first, asyncio.get_running_loop()
         if self._waiting is None or self._waiting[0] is not first or self._waiting[1].get_loop() is not loop:
             self._waiting = first, asyncio.wrap_future(first)
         return self._waiting[1]
 
-    # --- the loader's thread ---
+    # --- on the loader's thread ---
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._woken.clear()
+            self._wake.clear()
             try:
-                self._settle()
+                self._collect()
                 self._refresh()
-            except BaseException as error:  # sys.exit() or a panic in Rust must not end the only thread that looks
-                self._failed(error)
+            except BaseException as error:  # sys.exit() or a panic in Rust must not end this thread
+                self._fail(error)
             self._yield_to_requests()
-            self._woken.wait(self._pause())
+            self._wake.wait(self._seconds_to_wait())
 
-    def _ended(self, attempt: Attempt) -> None:
-        """On the attempt's thread."""
+    def _on_done(self, attempt: LoadAttempt) -> None:
+        """Called on the attempt's thread."""
         if self._stopped.is_set():
             attempt.discard()
-        self._woken.set()
+        self._wake.set()
 
-    def _pause(self) -> float:
-        """Seconds to the next look at the alias, or at an attempt whose time is up then."""
+    def _seconds_to_wait(self) -> float:
+        """Until the alias is read again, a failed version is tried again, or an attempt reaches its deadline."""
         now = time.monotonic()
-        pauses = [self.settings.model_refresh_seconds]
+        waits = [self.settings.model_refresh_seconds]
         if self.current is None:
-            pauses.append(FIRST_REFRESH)
-        if self._failures:
-            pauses.append(self._retry_at - now)
-        pauses += [attempt.deadline - now for attempt in self._attempts if not attempt.given_up]
-        return max(0.01, min(pauses))
+            waits.append(MAX_INITIAL_REFRESH)
+        if self._backoff.failures:
+            waits.append(self._retry_at - now)
+        waits += [attempt.deadline - now for attempt in self._attempts if not attempt.timed_out]
+        return max(0.01, min(waits))
 
-    def _settle(self) -> None:
-        """Take what the attempts have come to, and give up those whose time is up."""
-        wanted = self._attempt()
-        for attempt in [one for one in self._attempts if one.over]:
+    def _collect(self) -> None:
+        """Take the results of attempts that are done, and give up those whose time is up."""
+        wanted = self._attempt_at_target()
+        for attempt in [one for one in self._attempts if one.done]:
             self._attempts.remove(attempt)
-            if attempt is not wanted or attempt.given_up:
+            if attempt is not wanted or attempt.timed_out:
                 attempt.discard()
         for attempt in self._attempts:
-            attempt.given_up |= time.monotonic() >= attempt.deadline
+            attempt.timed_out |= time.monotonic() >= attempt.deadline
         if wanted is None:
             return
-        if wanted.over and not wanted.given_up:
+        if wanted.done and not wanted.timed_out:
             self._activate(wanted.result())
-        elif wanted.given_up and not wanted.reported:
+        elif wanted.timed_out and not wanted.reported:
             wanted.reported = True
             raise LoadTimeout(
                 "This version did not load and score its sample within LOAD_TIMEOUT_SECONDS "
-                f"({self.settings.load_timeout_seconds:g} s); promote another one, or give it more time."
+                f"({self.settings.load_timeout_seconds:g} s); promote another one, or increase the setting."
             )
 
-    def _attempt(self) -> Attempt | None:
-        """The one at the version that is wanted."""
+    def _attempt_at_target(self) -> LoadAttempt | None:
         return next((one for one in self._attempts if self._target and one.target.key == self._target.key), None)
 
     def _refresh(self) -> None:
-        due = time.monotonic() >= self._retry_at
+        """Read the alias, and start to load the version that it names unless that is active or being loaded."""
+        is_due = time.monotonic() >= self._retry_at
         try:
             location, objects, moved = self._poll()
         except Exception:
-            # Asked at every poll, since a moved alias is acted on at once; told no more often than a load that fails.
-            if due:
+            # The alias is read at every refresh, so that a move is followed at once. A failure is reported with backoff.
+            if is_due:
                 raise
             return
         if moved is not None:
-            self._generation = moved[1]  # also when it fails: the backoff, not the next poll, tries it again
-            self._target = Target(location, *moved)
+            self._generation = moved[1]  # even if loading fails: it is retried after the backoff, not at each refresh
+            self._target = Target(location, moved[0])
         self._target = target = self._target or Target(location)
         if self.current is not None and target.is_served_by(self.current):
-            self._failures = 0
+            self._backoff.reset()
             self.error = None
             return
-        attempt = self._attempt()
-        if attempt is not None and not attempt.given_up:
+        attempt = self._attempt_at_target()
+        if attempt is not None and not attempt.timed_out:
             return
-        if moved is not None or not self._failures or due:
-            self._begin(target, objects)
+        if moved is not None or not self._backoff.failures or is_due:
+            self._start_attempt(target, objects)
 
-    def _begin(self, target: Target, objects: Objects) -> None:
-        """Of one version one attempt at a time: what hangs once would hang again, and no thread can be ended."""
-        if self._attempt() is not None:
+    def _start_attempt(self, target: Target, objects: Objects) -> None:
+        """At most one at a version: it would hang again, and a thread cannot be stopped."""
+        if self._attempt_at_target() is not None:
             raise LoadTimeout(
-                "An earlier attempt at this version took too long and has not ended; promote another one, or restart the server."
+                "An earlier attempt at this version took too long and is still running; promote another one, or restart the server."
             )
-        if len(self._attempts) >= MOST_ATTEMPTS:
+        if len(self._attempts) >= MAX_ATTEMPTS:
             raise LoadTimeout(
-                f"{MOST_ATTEMPTS} loads have not ended, so no other is begun before one of them has; restart the server."
+                f"{MAX_ATTEMPTS} loads are still running, so no other is started before one ends; restart the server."
             )
-        self._attempts.append(Attempt(target, objects, self.settings, self._ended))
+        self._attempts.append(LoadAttempt(target, objects, self.settings, self._on_done))
 
     def _poll(self) -> tuple[locations.Location, Objects, tuple[Alias, int] | None]:
-        """Also what the alias says now, if it was moved."""
-        location = self._location()
+        """The location, its bucket, and the alias document with its generation if it has changed."""
+        if not self.settings.model_uri:
+            raise BadSetting(
+                "MODEL_URI is not set; it says which model to serve, for example gs://B/models/N@champion."
+            )
+        location = locations.parse(self.settings.model_uri)
         objects = self._objects = self._objects or open_objects(location)
         if location.name is None or location.alias is None:
             return location, objects, None
@@ -207,35 +211,34 @@ class ActiveModel:
                 "promote a version to it, or correct MODEL_URI."
             ) from error
 
-    def _location(self) -> locations.Location:
-        if not self.settings.model_uri:
-            raise BadSetting(
-                "MODEL_URI is not set; it says which model to serve, for example gs://B/models/N@champion."
-            )
-        return locations.parse(self.settings.model_uri)
-
     def _activate(self, loaded: Loaded) -> None:
-        current, self.current = self.current, loaded  # the swap: requests that come from here on get the new version
-        self._failures = 0
+        previous, self.current = self.current, loaded  # the swap: later requests get the new version
+        self._backoff.reset()
         self.error = None
-        logger.info("version activated", extra={"fields": activation_fields(loaded)})
+        fields = {
+            "model_name": loaded.name,
+            "model_version": loaded.version,
+            "alias": loaded.alias,
+            "digest": loaded.digest,
+            "runtime": loaded.runtime.kind,
+            "seconds": dict(loaded.times),
+        }
+        logger.info("version activated", extra={"fields": fields})
         self.metrics.count("activations", outcome="activated")
         if not self._first.done():
             self._first.set_result(loaded)
-        if current is not None:
-            threading.Thread(target=current.retire, name="retire", daemon=True).start()
+        if previous is not None:
+            threading.Thread(target=previous.retire, name="retire", daemon=True).start()
         else:
             memory.trim_malloc()
 
     def _yield_to_requests(self) -> None:
-        """Loading is Python code of hundreds of milliseconds: hand the interpreter over ten times as often meanwhile."""
-        loading = self.current is not None and any(not attempt.given_up for attempt in self._attempts)
-        sys.setswitchinterval(self._usual_switch / 10 if loading else self._usual_switch)
+        """Loading runs Python code for hundreds of milliseconds; switch threads ten times as often meanwhile."""
+        loading = self.current is not None and any(not attempt.timed_out for attempt in self._attempts)
+        sys.setswitchinterval(self._switch_interval / 10 if loading else self._switch_interval)
 
-    def _failed(self, error: BaseException) -> None:
-        self._failures += 1
-        doublings = min(self._failures - 1, 10)  # after a day without the store the power would be no float any more
-        self._retry_at = time.monotonic() + min(FIRST_BACKOFF * 2**doublings, LONGEST_BACKOFF)
+    def _fail(self, error: BaseException) -> None:
+        self._retry_at = time.monotonic() + self._backoff.next_delay()
         self.metrics.count("activations", outcome="failed")
         if not isinstance(error, ServeError):
             error = VersionUnusable(f"This version cannot be loaded ({type(error).__name__}).").with_traceback(
@@ -245,25 +248,13 @@ class ActiveModel:
         if not error.retryable and self.current is None:
             waiting, self._first = self._first, Future()
             waiting.set_exception(not_ready(error))
-        serving = self.current.version if self.current else None
-        logger.error(
-            "%s",
-            error.message,
-            exc_info=error,
-            extra={"fields": {"error_code": error.code, "attempt": self._failures, "still_serving": serving}},
-        )
+        fields = {
+            "error_code": error.code,
+            "attempt": self._backoff.failures,
+            "still_serving": self.current.version if self.current else None,
+        }
+        logger.error("%s", error.message, exc_info=error, extra={"fields": fields})
 
 
 def not_ready(error: ServeError | None) -> ModelNotReady:
     return ModelNotReady(f"No model is active. {error.message}" if error else "No model is active yet.")
-
-
-def activation_fields(loaded: Loaded) -> dict[str, object]:
-    return {
-        "model_name": loaded.name,
-        "model_version": loaded.version,
-        "alias": loaded.alias,
-        "digest": loaded.digest,
-        "runtime": loaded.runtime.kind,
-        "seconds": dict(loaded.times),
-    }

@@ -1,4 +1,4 @@
-"""Loading on a thread of its own for each attempt: a model may hang while it loads, and nothing in Python can stop it."""
+"""Each load runs on a thread of its own: a model may hang while it loads, and a thread cannot be stopped."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from modelserve.models.version import Loaded
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import Location
 from modelserve.store.versions.alias import Alias
-from modelserve.store.versions.resolve import at_alias, resolve
+from modelserve.store.versions.resolve import resolve, resolve_alias
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be served: the location's own version, or what its alias said at this generation."""
+    """The version to serve: that of the location, or the one that its alias names."""
 
     location: Location
     alias: Alias | None = None
-    generation: int = 0
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """Two that have the same are the same version."""
+        """The same for two targets that are the same version."""
         return (self.alias.version, self.alias.manifest_sha256) if self.alias else None
 
     def is_served_by(self, loaded: Loaded) -> bool:
@@ -36,35 +35,35 @@ class Target:
         """Raises as `loader.load` and `resolve` do."""
         if self.alias is None:
             return load(resolve(self.location, objects), objects, settings)
-        return load(at_alias(self.location, objects, self.alias, self.generation), objects, settings)
+        return load(resolve_alias(self.location, objects, self.alias), objects, settings)
 
 
-class Attempt:
-    """One try at one version. `ended` is called when it has come to something, on its thread."""
+class LoadAttempt:
+    """One attempt at one version. `on_done` is called on its thread when it has loaded or failed."""
 
     def __init__(
-        self, target: Target, objects: Objects, settings: Settings, ended: Callable[[Attempt], object]
+        self, target: Target, objects: Objects, settings: Settings, on_done: Callable[[LoadAttempt], object]
     ) -> None:
         self.target = target
         self.deadline = time.monotonic() + settings.load_timeout_seconds
-        self.given_up = False  # its time was up: what it comes to is discarded
-        self.reported = False  # and that was said
-        self.over = False
+        self.timed_out = False  # its result will be discarded
+        self.reported = False  # the timeout was logged
+        self.done = False
         self._objects = objects
         self._settings = settings
-        self._ended = ended
+        self._on_done = on_done
         self._loaded: Loaded | None = None
         self._error: BaseException | None = None
         threading.Thread(target=self._run, name="load", daemon=True).start()
 
     def result(self) -> Loaded:
-        """Once it is over. Raises whatever stopped it."""
+        """To be called once it is done. Raises the error that loading raised."""
         if self._loaded is None:
-            raise self._error or RuntimeError("it is not over")
+            raise self._error or RuntimeError("the attempt is not done")
         return self._loaded
 
     def discard(self) -> None:
-        """Once it is over: nobody wants what it loaded, which goes with its files."""
+        """To be called once it is done: free the model and its files."""
         if self._loaded is not None:
             threading.Thread(target=self._loaded.retire, name="retire", daemon=True).start()
 
@@ -73,5 +72,5 @@ class Attempt:
             self._loaded = self.target.load(self._objects, self._settings)
         except BaseException as error:  # sys.exit() or a panic in Rust is an error of the version, too
             self._error = error
-        self.over = True
-        self._ended(self)
+        self.done = True
+        self._on_done(self)

@@ -1,46 +1,37 @@
-"""From `MODEL_URI` to a model that has scored its own sample: resolve, fetch, check, load, warm.
+"""From a resolved version to a model that has scored its own sample: fetch, check, load, warm.
 
-Each step is timed, and none of them touches what is being served. What a version needs is imported when it is known to
-need it: a compiled one brings no YAML, no pandas and no mlflow into the process.
+Nothing here touches the active version. A version's imports happen when it is known to need them: a compiled one imports
+no YAML, no pandas and no mlflow.
 """
 
 from __future__ import annotations
 
 from modelserve.core.settings import Settings
-from modelserve.models.version import UNVERSIONED, Clock, Loaded
-from modelserve.payloads import Limits
-from modelserve.payloads.decode import BodyDecoder
+from modelserve.models.version import UNVERSIONED, Loaded, StepTimer
 from modelserve.payloads.predictions import Presentation
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.resolve import Resolved
 
 
 def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
-    """Raises a VersionUnusable that says why this version cannot serve, or StoreUnavailable."""
-    clock = Clock()
+    """Raises VersionUnusable, which says why this version cannot serve, or StoreUnavailable."""
+    timer = StepTimer()
     manifest = resolved.manifest
     presentation = Presentation.from_manifest(manifest.presentation if manifest else None)
     if manifest is not None and manifest.runtime["kind"] == "compiled":
-        from modelserve.models.compiled import load as load_compiled
+        from modelserve.models.compiled.load import load_compiled
 
-        prepared = load_compiled.prepare(resolved, manifest, objects, settings, clock)
+        parts = load_compiled(resolved, manifest, objects, settings, timer)
     else:
-        from modelserve.models.native import load as load_native
+        from modelserve.models.native.load import load_native
 
-        prepared = load_native.prepare(resolved, objects, settings, clock)
-    limits = Limits.from_settings(settings)
+        parts = load_native(resolved, objects, settings, timer)
     return Loaded(
         name=settings.model_name if manifest is None and settings.model_name else resolved.name,
         version=resolved.version or UNVERSIONED,
-        alias=resolved.alias_name,
+        alias=resolved.location.alias,
         digest=resolved.manifest_sha256,
-        signature=prepared.signature,
         presentation=presentation,
-        decoder=BodyDecoder(prepared.signature, limits, prepared.categories),
-        runtime=prepared.runtime,
-        scorer=prepared.scorer,
-        environment=prepared.environment,
-        run_id=prepared.run_id,
-        times=clock.times,
-        held=prepared.held,
+        times=timer.seconds,
+        **parts,
     )

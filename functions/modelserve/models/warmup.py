@@ -1,12 +1,13 @@
-"""The rows that a version is warmed up with, and what they tell about it."""
+"""The sample that warms up a loaded version, and shows whether each row has a prediction of its own."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -24,22 +25,21 @@ from modelserve.store.versions.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 WARM_ROWS: Final = 10
-# How far the answer to a row may move with the rows beside it: libraries add in another order for another shape.
+# How far a prediction may move with the other rows of its batch: libraries add in another order for another shape.
 TOLERANCE: Final = 1e-6
 NO_LIMITS: Final = Limits(rows=1_000_000, columns=1_000_000, depth=100, cells=1_000_000_000)
 
 
-def attempt(what: str, action: Callable[[], T]) -> T:
-    """A flavor may raise anything; here it becomes an error of the version."""
+@contextmanager
+def as_version_error(step: str) -> Iterator[None]:
+    """A flavor may raise any exception; raise VersionUnusable instead."""
     try:
-        return action()
+        yield
     except ServeError:
         raise
     except Exception as error:
-        raise VersionUnusable(f"This version does not {what}: its flavor raised {type(error).__name__}.") from error
+        raise VersionUnusable(f"This version does not {step}: its flavor raised {type(error).__name__}.") from error
 
 
 def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> Batch | None:
@@ -50,7 +50,7 @@ def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> B
 
 
 def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
-    """The input example that MLflow saved beside the model, in the form of a request."""
+    """The input example that MLflow saved beside the model as a request body."""
     saved = directory / "serving_input_example.json"
     if not saved.is_file():
         return None
@@ -58,20 +58,21 @@ def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
         payload = invocations.parse(json.loads(saved.read_bytes()), signature, NO_LIMITS)
         return check_table(payload.table, signature)
     except (ServeError, ValueError):
-        logger.warning("the input example beside the model does not fit its signature; the model is not warmed up")
+        logger.warning("the input example does not fit the model's signature; the model is not warmed up")
         return None
 
 
 def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> None:
-    """Score the sample with every method; the first call of a model is its slowest. Raises VersionUnusable.
+    """Score the sample with every method: a model's first call is its slowest. Raises VersionUnusable.
 
-    `merges` is what publishing found out about the model's rows. Where nothing is known the sample has to show it.
+    `merges` says whether publishing found that rows are independent. If it is None, the sample decides.
     """
     if merges is not None:
         runtime.mergeable = merges
     if batch is None or not batch.rows:
         return
-    outputs = attempt("score its own sample", lambda: runtime.score(batch, runtime.methods, {}))
+    with as_version_error("score its own sample"):
+        outputs = runtime.score(batch, runtime.methods, {})
     if merges is None and batch.rows > 1:
         reason = dependence(runtime, batch, outputs, {})
         runtime.mergeable = reason is None
@@ -80,8 +81,8 @@ def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> N
 
 
 def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], params: Mapping[str, Any]) -> str | None:
-    """Why requests must not be merged: the rows scored together gave `outputs`, and give something else reversed, in
-    halves or one by one. None when each row has its own answer, whatever stands beside it."""
+    """Why requests must not be merged: the rows were scored together with `outputs`, and differ when they are scored
+    reversed, in halves or one by one. None if each prediction depends on its own row alone."""
     rows = range(batch.rows)
     orders = {
         "reversed": [rows[::-1]],
@@ -91,11 +92,10 @@ def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], param
     try:
         whole = {method: row_values(readable(output), batch.rows, method) for method, output in outputs.items()}
         for name, parts in orders.items():
-            again = answers(runtime, batch, parts, params)
+            again = score_parts(runtime, batch, parts, params)
             for method, values in whole.items():
-                if compare(
-                    as_json([values[row] for part in parts for row in part]), as_json(again[method]), TOLERANCE
-                ).counts:
+                expected = [values[row] for part in parts for row in part]
+                if compare(as_json(expected), as_json(again[method]), TOLERANCE).counts:
                     return f"the rows of the sample get other answers of {method} {name} than together."
     except RowsMismatch as error:
         return error.message
@@ -104,7 +104,9 @@ def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], param
     return None
 
 
-def answers(runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapping[str, Any]) -> dict[str, list[Any]]:
+def score_parts(
+    runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapping[str, Any]
+) -> dict[str, list[Any]]:
     """JSON values per method, in the order of the parts."""
     found: dict[str, list[Any]] = {method: [] for method in runtime.methods}
     for part in parts:
@@ -115,5 +117,5 @@ def answers(runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapp
 
 
 def as_json(values: list[Any]) -> Any:
-    """As a client reads them: two missing numbers are the same."""
+    """As a client reads them, so that two missing values are equal."""
     return msgspec.json.decode(encode(values))

@@ -109,7 +109,7 @@ class Process:
         if not self._started:
             from modelserve.store.download import staging
 
-            staging.sweep()
+            staging.remove_stale_private()
 
     def stop(self) -> None:
         """After the last answer: remove what was downloaded."""

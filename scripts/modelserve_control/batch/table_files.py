@@ -16,7 +16,7 @@ from modelserve.core.errors import ArtifactMissing, BadSetting, NotFound, Precon
 from modelserve.schema.signature import Signature
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
-from modelserve.store.download.transfer import Wanted, download
+from modelserve.store.download.transfer import FileSpec, download
 from modelserve.store.names.locations import Location, parse
 from modelserve_control.batch.chunks import CsvFile, ParquetFile, TableFile
 from modelserve_control.batch.json_lines import JsonLinesFile
@@ -78,9 +78,9 @@ def fetch(address: str, progress: Progress) -> Iterator[Path]:
             if info is None:
                 raise NotFound(f"There is no object {address}, or no such bucket.")
             progress.say(f"downloading {address}: {info.size:,} bytes")
-            wanted = Wanted(info, f"input{suffix(address)}", info.size, info.crc32c, None)
-            download([wanted], objects, Path(scratch))
-        yield Path(scratch, wanted.path)
+            spec = FileSpec(info, f"input{suffix(address)}", info.size, info.crc32c, None)
+            download([spec], objects, Path(scratch))
+        yield Path(scratch, spec.path)
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelserve.core.errors import ArtifactCorrupt
 from modelserve.models.native.runtime import ROW_WISE
 from modelserve.payloads.predictions import Presentation
 from modelserve.schema.signature import Column, Signature, from_mlmodel
-from modelserve.store.buckets.objects import NotModified, Objects
+from modelserve.store.buckets.objects import Objects, read_object
 from modelserve.store.names.locations import version_prefix
 from modelserve.store.trust import mlmodel
 from modelserve.store.versions.manifest import Manifest
@@ -152,7 +151,5 @@ def is_row_wise(objects: Objects, manifest: Manifest) -> bool:
     """Whether the model returns one array, whatever the names of its outputs."""
     if manifest.runtime["kind"] == "compiled":
         return True
-    found = objects.read(f"{version_prefix(manifest.name, manifest.version)}/MLmodel", mlmodel.LIMIT)
-    if isinstance(found, NotModified):  # the request had no condition
-        raise ArtifactCorrupt("The store sent an unexpected answer (not modified).")
-    return mlmodel.config(mlmodel.parse(found[0]), {}).loader_module in ROW_WISE
+    data, _ = read_object(objects, f"{version_prefix(manifest.name, manifest.version)}/MLmodel", mlmodel.MAX_BYTES)
+    return mlmodel.config(mlmodel.parse(data), {}).loader_module in ROW_WISE

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
-from modelserve.store.buckets.objects import NotModified, Objects
+from modelserve.store.buckets.objects import Objects, read_object
 from modelserve.store.versions import documents
 
 MAX_BYTES: Final = 1 << 20  # a typical record has a few thousand
@@ -25,15 +25,13 @@ def read(objects: Objects, name: str, shape: Any = Document) -> tuple[Document, 
     """The document and its generation, or None if it does not exist. `shape` is a TypedDict of the required keys; other keys
     are not checked. Raises ArtifactCorrupt."""
     try:
-        found = objects.read(name, MAX_BYTES)
+        data, info = read_object(objects, name, MAX_BYTES)
     except ArtifactMissing:
         return None
-    if isinstance(found, NotModified):  # the request had no condition
-        raise ArtifactCorrupt("The store sent an unexpected answer (not modified).")
     try:
-        document = documents.parse(found[0])
+        document = documents.parse(data)
         msgspec.convert(document, shape)
     except (documents.Unreadable, msgspec.ValidationError) as error:
         reason = f"it {error}" if isinstance(error, documents.Unreadable) else str(error)
         raise ArtifactCorrupt(f"{name} is not a document of this kit ({reason}); move it away.") from error
-    return document, found[1].generation
+    return document, info.generation

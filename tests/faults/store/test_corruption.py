@@ -14,7 +14,7 @@ from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
 from modelserve.store.buckets.gcs import GcsObjects
 from modelserve.store.buckets.objects import ObjectInfo
 from modelserve.store.download.fetch import fetch, read_file
-from modelserve.store.download.transfer import Wanted, check
+from modelserve.store.download.transfer import FileSpec, check
 from modelserve.store.names.checksums import of_bytes
 from modelserve.store.names.locations import MANIFEST, Location, parse
 from modelserve.store.versions.resolve import resolve
@@ -51,10 +51,10 @@ def test_corrupt_bytes_are_refused_and_leave_nothing(
 @pytest.mark.parametrize(("what", "other"), [("size", 6), ("crc32c", 1), ("sha256", "0" * 64)])
 def test_each_checksum_counts_alone(what: str, other: Any) -> None:
     sums = of_bytes(b"bytes")
-    wanted = Wanted(ObjectInfo("x", 5, 1, None), "x", sums.size, sums.crc32c, sums.sha256)
-    check(wanted, sums)
+    spec = FileSpec(ObjectInfo("x", 5, 1, None), "x", sums.size, sums.crc32c, sums.sha256)
+    check(spec, sums)
     with pytest.raises(ArtifactCorrupt, match=f"does not have its {what}, so"):
-        check(wanted, replace(sums, **{what: other}))
+        check(spec, replace(sums, **{what: other}))
 
 
 def test_more_bytes_than_a_file_has_are_not_kept(

@@ -7,8 +7,10 @@ import threading
 
 from modelserve.core.settings import Settings
 from modelserve.models.scorers.inline import InlineScorer
-from modelserve.models.version import Clock, Prepared
-from modelserve.models.warmup import attempt, manifest_sample, warm
+from modelserve.models.version import LoadedRuntime, StepTimer
+from modelserve.models.warmup import as_version_error, manifest_sample, warm
+from modelserve.payloads import Limits
+from modelserve.payloads.decode import BodyDecoder
 from modelserve.schema.signature import from_mlmodel
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.download.fetch import read_file
@@ -19,32 +21,34 @@ from modelserve.store.versions.resolve import Resolved
 logger = logging.getLogger(__name__)
 
 
-def prepare(resolved: Resolved, manifest: Manifest, objects: Objects, settings: Settings, clock: Clock) -> Prepared:
-    """Nothing of the version but its ONNX file is read, and that is refused if it names others; MODEL_TRUST has nothing to
-    decide here."""
+def load_compiled(
+    resolved: Resolved, manifest: Manifest, objects: Objects, settings: Settings, timer: StepTimer
+) -> LoadedRuntime:
+    """Reads only the version's ONNX file, which is refused if it names other files. MODEL_TRUST does not apply."""
     importing = threading.Thread(target=import_runtime, name="import", daemon=True)
     importing.start()
     description = manifest.runtime
     data = read_file(resolved, objects, description["file"])
-    clock.lap("fetch")
+    timer.lap("fetch")
     importing.join()
-    clock.lap("import")
+    timer.lap("import")
     for warning in check_environment(manifest.environment, "compiled"):
         logger.debug("%s", warning)
     from modelserve.models.compiled import runtime as compiled
 
-    runtime = attempt("load", lambda: compiled.load(data, description))
+    with as_version_error("load"):
+        runtime = compiled.load(data, description)
     signature = from_mlmodel(manifest.signature)
-    clock.lap("load")
+    timer.lap("load")
     warm(runtime, manifest_sample(manifest, signature), merges=True)  # every node of the graph works on each row
-    clock.lap("warm")
-    return Prepared(
+    timer.lap("warm")
+    return LoadedRuntime(
         runtime=runtime,
         scorer=InlineScorer(runtime, settings.max_pending_rows),
         signature=signature,
+        decoder=BodyDecoder(signature, Limits.from_settings(settings), runtime.packing.categories()),
         environment=manifest.environment,
         run_id=manifest.provenance.get("run_id"),
-        categories=runtime.packing.categories(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Loading for the native runtime: the whole directory, policy over its MLmodel, the environment, then its flavor."""
+"""Loading for the native runtime: download the directory, apply the policy, check the environment, load the flavor."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from modelserve.core.settings import Settings
 from modelserve.models.native import runtime as native
 from modelserve.models.protocols import Runtime
 from modelserve.models.scorers.batching import BatchingScorer
-from modelserve.models.version import Clock, Prepared
-from modelserve.models.warmup import attempt, manifest_sample, saved_sample, warm
+from modelserve.models.version import LoadedRuntime, StepTimer
+from modelserve.models.warmup import as_version_error, manifest_sample, saved_sample, warm
+from modelserve.payloads import Limits
+from modelserve.payloads.decode import BodyDecoder
 from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve.store.buckets.objects import Objects
-from modelserve.store.download.cache import hold
+from modelserve.store.download.cache import acquire
 from modelserve.store.trust.environment import check_environment
 from modelserve.store.trust.estimators import check_estimators
 from modelserve.store.trust.mlmodel import ModelConfig
@@ -25,50 +27,45 @@ from modelserve.store.versions.resolve import Resolved
 
 logger = logging.getLogger(__name__)
 
-SKOPS = frozenset({"mlflow.sklearn", "mlflow.lightgbm"})  # whose models are archives of Python objects under strict
+SKOPS = frozenset({"mlflow.sklearn", "mlflow.lightgbm"})  # under strict, their models are skops archives of objects
 
 
-def prepare(resolved: Resolved, objects: Objects, settings: Settings, clock: Clock) -> Prepared:
-    importing = start_importing(resolved)
-    held = hold(resolved, objects, settings.model_cache_dir)
-    clock.lap("fetch")
-    directory = held.directory
+def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer: StepTimer) -> LoadedRuntime:
+    # Importing what the model needs takes seconds, so it starts before the download. Only a manifest names the packages.
+    packages = resolved.manifest.environment.get("packages", {}) if resolved.manifest else {}
+    importing = threading.Thread(target=preload, args=(packages,), name="import", daemon=True)
+    importing.start()
+    files = acquire(resolved, objects, settings.model_cache_dir)
+    timer.lap("fetch")
     try:
-        config = check(directory, settings.model_trust)
-        environment = environment_of(resolved, config)
+        config = check(files.directory, settings.model_trust)
+        environment = resolved.manifest.environment if resolved.manifest else config.environment
         for warning in check_environment(environment, "native"):
             logger.warning("%s", warning)
         importing.join()
-        clock.lap("import")
+        timer.lap("import")
         signature = from_mlmodel(config.signature)
-        runtime = load_runtime(directory, config, signature)
-        clock.lap("load")
-        sample = manifest_sample(resolved.manifest, signature) or saved_sample(directory, signature)
+        runtime = load_runtime(files.directory, config, signature)
+        timer.lap("load")
+        sample = manifest_sample(resolved.manifest, signature) or saved_sample(files.directory, signature)
         warm(runtime, sample, resolved.manifest.runtime.get("merges") if resolved.manifest else None)
-        clock.lap("warm")
+        timer.lap("warm")
     except BaseException:
-        held.close()
+        files.close()
         raise
-    return Prepared(
+    return LoadedRuntime(
         runtime=runtime,
         scorer=BatchingScorer(runtime, settings.max_batch_rows, settings.max_pending_rows),
         signature=signature,
+        decoder=BodyDecoder(signature, Limits.from_settings(settings)),
         environment=environment,
         run_id=config.run_id,
-        held=held,
+        files=files,
     )
 
 
-def start_importing(resolved: Resolved) -> threading.Thread:
-    """What a model needs takes seconds to import; the bytes can arrive meanwhile. Only a manifest tells beforehand."""
-    packages = resolved.manifest.environment.get("packages", {}) if resolved.manifest else {}
-    thread = threading.Thread(target=import_native, args=(packages,), name="import", daemon=True)
-    thread.start()
-    return thread
-
-
-def import_native(packages: Mapping[str, Any]) -> None:
-    """A package that is missing is told by the load step, which needs it."""
+def preload(packages: Mapping[str, Any]) -> None:
+    """A package that is missing is reported by the load step."""
     if not packages:
         return
     try:
@@ -77,13 +74,10 @@ def import_native(packages: Mapping[str, Any]) -> None:
         logger.debug("not everything could be imported ahead", exc_info=True)
 
 
-def environment_of(resolved: Resolved, config: ModelConfig) -> Mapping[str, Any]:
-    return resolved.manifest.environment if resolved.manifest else config.environment
-
-
 def load_runtime(directory: Path, config: ModelConfig, signature: Signature | None) -> Runtime:
-    """Raises VersionRefused when policy was strict and what was loaded reads files."""
-    runtime = attempt("load", lambda: native.load(directory, recipe(config), signature))
+    """Raises VersionRefused if the policy is strict and the loaded model reads files."""
+    with as_version_error("load"):
+        runtime = native.load(directory, recipe(config), signature)
     if config.strict and config.loader_module in SKOPS:
         owners = (getattr(call, "__self__", None) for call in runtime.calls.values())
         check_estimators(runtime.estimator, *owners)

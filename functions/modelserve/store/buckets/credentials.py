@@ -1,6 +1,6 @@
-"""Access tokens for Cloud Storage: `google.auth` decides whose, our own few lines fetch them.
+"""Access tokens for Cloud Storage: `google.auth` chooses the account, and the few lines here fetch its tokens.
 
-Google's transports bring requests or urllib3, whose import takes longer than downloading a small model.
+Google's own transports import requests or urllib3, which takes longer than downloading a small model.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ TIMEOUT = 20.0  # seconds; the metadata server answers in milliseconds, the toke
 
 
 class Credentials:
-    """The environment's own. Raises StoreUnavailable where there are none: never silently anonymous."""
+    """Those of the environment. Raises StoreUnavailable if there are none; access is never anonymous."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        with named():
+        with as_store_errors():
             self._credentials: Any = google.auth.default(scopes=SCOPES, request=TokenRequest())[0]
 
     def headers(self) -> dict[str, str]:
-        """Raises StoreUnavailable when the credentials are refused, Transient when a token cannot be had right now."""
-        with self._lock, named():
+        """Raises StoreUnavailable if the credentials are refused, Transient if no token can be fetched right now."""
+        with self._lock, as_store_errors():
             if not self._credentials.valid:
                 self._credentials.refresh(TokenRequest())
             return {"Authorization": f"Bearer {self._credentials.token}"}
 
 
 @contextmanager
-def named() -> Iterator[None]:
-    """What google.auth raises, as our errors."""
+def as_store_errors() -> Iterator[None]:
+    """Raise Transient or StoreUnavailable for the errors of google.auth."""
     try:
         yield
     except google.auth.exceptions.DefaultCredentialsError as error:
@@ -56,7 +56,7 @@ def named() -> Iterator[None]:
 
 
 class TokenRequest(google.auth.transport.Request):
-    """What google.auth asks for tokens with."""
+    """The transport by which google.auth fetches tokens."""
 
     def __call__(
         self, url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: Any = None, **_: Any

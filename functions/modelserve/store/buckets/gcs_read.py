@@ -1,7 +1,7 @@
-"""Reading a bucket through Cloud Storage's JSON API, over the standard library alone.
+"""Reading a bucket through Cloud Storage's JSON API with the standard library.
 
-A start needs four small requests, and importing Google's client takes longer than all of them. Writing, which only the
-command and a results bucket do, goes through Google's client: see `gcs`.
+A start takes four small requests, and importing Google's client would take longer than these. Only the command and a results
+bucket write, through Google's client: see `gcs`.
 API: https://cloud.google.com/storage/docs/json_api/v1/objects
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
 from modelserve.core.settings import google_variable
-from modelserve.store.buckets.http_pool import Answer, Connections
+from modelserve.store.buckets.http_pool import Connections, Response
 from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Write, too_long
 from modelserve.store.buckets.retry import RETRYABLE_STATUS, Deadline, Timing, Transient
 from modelserve.store.names import checksums
@@ -29,7 +29,7 @@ BLOCK = 1 << 18  # bytes read at a time
 
 
 class GcsReader:
-    """Credentials are the environment's own; an emulator, named by STORAGE_EMULATOR_HOST, needs none."""
+    """Uses the credentials of the environment, and none for the emulator that STORAGE_EMULATOR_HOST names."""
 
     def __init__(self, bucket: str, timing: Timing | None = None) -> None:
         self.bucket = bucket
@@ -49,24 +49,24 @@ class GcsReader:
             found: list[ObjectInfo] = []
             query = {"prefix": prefix, "fields": f"items({FIELDS}),nextPageToken"}
             while True:
-                with self._get(f"{self._objects_path}?{urlencode(query)}") as answer:
-                    page = decoded(answer, deadline)
+                with self._get(f"{self._objects_path}?{urlencode(query)}") as response:
+                    page = decode_json(response, deadline)
                 found += [info_of(item) for item in page.get("items", ())]
                 if not page.get("nextPageToken"):
                     return found
                 query["pageToken"] = page["nextPageToken"]
 
-        return self._run(deadline, attempt)
+        return deadline.run(attempt)
 
     def stat(self, name: str) -> ObjectInfo | None:
         deadline = Deadline(self._timing)
 
         def attempt() -> ObjectInfo:
-            with self._get(f"{self._object(name)}?{urlencode({'fields': FIELDS})}") as answer:
-                return info_of(decoded(answer, deadline))
+            with self._get(f"{self._object(name)}?{urlencode({'fields': FIELDS})}") as response:
+                return info_of(decode_json(response, deadline))
 
         try:
-            return self._run(deadline, attempt)
+            return deadline.run(attempt)
         except ArtifactMissing:
             return None
 
@@ -78,12 +78,14 @@ class GcsReader:
         query = {"alt": "media"} | ({} if known is None else {"ifGenerationNotMatch": str(known)})
 
         def attempt() -> tuple[bytes, ObjectInfo] | NotModified:
-            with self._get(f"/download{self._object(name)}?{urlencode(query)}", unchanged=known is not None) as answer:
-                if answer.status == 304 and known is not None:
+            with self._get(
+                f"/download{self._object(name)}?{urlencode(query)}", allow_304=known is not None
+            ) as response:
+                if response.status == 304 and known is not None:
                     return NotModified(known)
-                return whole(name, bounded(name, answer, limit, deadline), answer, known)
+                return with_generation(name, read_bounded(name, response, limit, deadline), response, known)
 
-        return self._run(deadline, attempt)
+        return deadline.run(attempt)
 
     def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
         deadline = Deadline(self._timing)
@@ -92,9 +94,9 @@ class GcsReader:
 
         def attempt() -> None:
             nonlocal done
-            with self._get(target, {"Range": f"bytes={done}-{end - 1}"}) as answer:
-                skip(answer, done, deadline)
-                for data in blocks(answer, deadline):
+            with self._get(target, {"Range": f"bytes={done}-{end - 1}"}) as response:
+                skip(response, done, deadline)
+                for data in blocks(response, deadline):
                     if done + len(data) > end:
                         raise ArtifactCorrupt("The store sent more bytes than the file has.")
                     write(data)
@@ -103,7 +105,7 @@ class GcsReader:
                 raise Transient("the stream ended early")
 
         try:
-            self._run(deadline, lambda: attempt() if done < end else None)
+            deadline.run(lambda: attempt() if done < end else None)
         except ArtifactMissing as error:
             raise GenerationGone("A file was replaced or deleted while the version was downloaded.") from error
 
@@ -111,20 +113,17 @@ class GcsReader:
         return f"{self._objects_path}/{quote(name, safe='')}"
 
     @contextmanager
-    def _get(self, target: str, headers: dict[str, str] | None = None, unchanged: bool = False) -> Iterator[Answer]:
-        """An answer of 200 or 206, or 304 where `unchanged` is one; the others as errors."""
-        # Bytes as they are stored: a gzip-encoded object must not be unpacked on the way.
+    def _get(self, target: str, headers: dict[str, str] | None = None, allow_304: bool = False) -> Iterator[Response]:
+        """A response with status 200 or 206, or 304 if that is allowed. Any other raises."""
+        # Without this header the server unpacks an object that is stored with gzip encoding.
         sent = {"Accept-Encoding": "gzip", **(headers or {})}
         if self._credentials is not None:
             sent |= self._credentials.headers()
-        with self._connections.get(target, sent) as answer:
-            if answer.status not in (200, 206) and not (unchanged and answer.status == 304):
-                answer.read()
-                raise failure(answer.status, self.bucket)
-            yield answer
-
-    def _run(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
-        return deadline.run(attempt)
+        with self._connections.get(target, sent) as response:
+            if response.status not in (200, 206) and not (allow_304 and response.status == 304):
+                response.read()
+                raise error_of(response.status, self.bucket)
+            yield response
 
 
 def make_credentials() -> Any:
@@ -133,7 +132,7 @@ def make_credentials() -> Any:
     return Credentials()
 
 
-def failure(status: int, bucket: str) -> Exception:
+def error_of(status: int, bucket: str) -> Exception:
     if status in RETRYABLE_STATUS:
         return Transient(f"it answered {status}")
     if status == 404:
@@ -147,9 +146,9 @@ def failure(status: int, bucket: str) -> Exception:
     return StoreUnavailable(f"The store refused the request ({status}).")
 
 
-def decoded(answer: Answer, deadline: Deadline) -> dict[str, Any]:
+def decode_json(response: Response, deadline: Deadline) -> dict[str, Any]:
     try:
-        value = json.loads(b"".join(blocks(answer, deadline)))
+        value = json.loads(b"".join(blocks(response, deadline)))
     except ValueError as error:
         raise Transient("its answer was not JSON") from error
     if not isinstance(value, dict):
@@ -162,44 +161,46 @@ def info_of(item: dict[str, Any]) -> ObjectInfo:
     return ObjectInfo(item["name"], int(item["size"]), int(item["generation"]), checksums.decode(crc) if crc else None)
 
 
-def blocks(answer: Answer, deadline: Deadline, limit: int = BLOCK) -> Iterator[bytes]:
-    """As they come, until the answer ends or time is up."""
-    while data := answer.read_some(min(limit, BLOCK)):
+def blocks(response: Response, deadline: Deadline, limit: int = BLOCK) -> Iterator[bytes]:
+    """The blocks of the body as they arrive. Raises Transient if time is up."""
+    while data := response.read_some(min(limit, BLOCK)):
         deadline.check()
         yield data
-    answer.read()  # nothing: so that the connection can be used again
+    response.read()  # empty, but it marks the response as complete, so that the connection is kept
 
 
-def bounded(name: str, answer: Answer, limit: int, deadline: Deadline) -> bytes:
+def read_bounded(name: str, response: Response, limit: int, deadline: Deadline) -> bytes:
     data = bytearray()
-    for block in blocks(answer, deadline, limit + 1):
+    for block in blocks(response, deadline, limit + 1):
         data += block
         if len(data) > limit:
             raise too_long(name, limit)
-    announced = answer.headers.get("Content-Length")
-    if announced is not None and announced.isdigit() and int(announced) > len(data):
+    expected = response.headers.get("Content-Length")
+    if expected is not None and expected.isdigit() and int(expected) > len(data):
         raise Transient("the stream ended early")
     return bytes(data)
 
 
-def skip(answer: Answer, start: int, deadline: Deadline) -> None:
-    """A server that ignores the range sends the file from its beginning."""
-    if answer.status == 200 and start:
+def skip(response: Response, start: int, deadline: Deadline) -> None:
+    """Skip to `start` if the server ignored the range and sends the file from its beginning."""
+    if response.status == 200 and start:
         left = start
-        while left and (data := answer.read_some(min(left, BLOCK))):
+        while left and (data := response.read_some(min(left, BLOCK))):
             deadline.check()
             left -= len(data)
 
 
-def whole(name: str, data: bytes, answer: Answer, known: int | None) -> tuple[bytes, ObjectInfo] | NotModified:
-    """Generation and CRC32C are in the headers of the answer."""
-    generation = answer.headers.get("x-goog-generation")
+def with_generation(
+    name: str, data: bytes, response: Response, known: int | None
+) -> tuple[bytes, ObjectInfo] | NotModified:
+    """Takes the generation from the headers, and checks the CRC32C that is there."""
+    generation = response.headers.get("x-goog-generation")
     if generation is None:
         raise ArtifactCorrupt("The store did not say which generation it sent.")
-    if int(generation) == known:  # fake-gcs-server does not know the condition
+    if int(generation) == known:  # fake-gcs-server ignores the condition
         return NotModified(known)
     crc = checksums.of_bytes(data).crc32c
-    stored = stored_crc(answer.headers.get_all("x-goog-hash") or [])
+    stored = stored_crc(response.headers.get_all("x-goog-hash") or [])
     if stored is not None and stored != crc:
         raise Transient("the bytes do not have their checksum")
     return data, ObjectInfo(name, len(data), int(generation), crc)

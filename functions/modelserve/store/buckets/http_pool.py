@@ -1,4 +1,4 @@
-"""GET over kept-alive connections: all that reading a bucket needs."""
+"""GET over keep-alive connections, which is all that reading a bucket needs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from urllib.parse import urlsplit
 from modelserve.core.errors import StoreUnavailable
 from modelserve.store.buckets.retry import Timing, Transient
 
-BROKEN = (OSError, http.client.HTTPException)
+
+@contextmanager
+def as_transient() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise Transient("the connection broke") from error
 
 
-class Answer:
-    """What came back. Reading what breaks on the way is Transient."""
+class Response:
+    """Reading raises Transient if the connection breaks."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self._response = response
@@ -24,33 +30,27 @@ class Answer:
         self.headers = response.headers
 
     def read(self) -> bytes:
-        """All that is left."""
-        try:
+        """The rest of the body."""
+        with as_transient():
             return self._response.read()
-        except BROKEN as error:
-            raise Transient("the connection broke") from error
 
     def read_some(self, limit: int) -> bytes:
-        """What has come, at least a byte unless it has ended: to wait for as many as the limit could take for ever."""
-        try:
+        """What has arrived, at most `limit` bytes; empty at the end. Waiting for `limit` bytes could take forever."""
+        with as_transient():
             return self._response.read1(limit)
-        except BROKEN as error:
-            raise Transient("the connection broke") from error
 
     @property
-    def ended(self) -> bool:
+    def is_complete(self) -> bool:
         return self._response.isclosed()
 
 
 class Connections:
-    """As many as there are requests at a time; idle ones are kept. `base` is scheme, host and port."""
+    """One for each concurrent request; idle ones are kept. `base` is scheme, host and port."""
 
     def __init__(self, base: str, timing: Timing) -> None:
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise StoreUnavailable(
-                "The store's address cannot be used; STORAGE_EMULATOR_HOST needs its http:// in front."
-            )
+            raise StoreUnavailable("The store's address is invalid; STORAGE_EMULATOR_HOST must begin with http://.")
         self._host = parts.netloc
         self._timing = timing
         self._context = ssl.create_default_context() if parts.scheme == "https" else None
@@ -58,17 +58,20 @@ class Connections:
         self._lock = threading.Lock()
 
     @contextmanager
-    def get(self, target: str, headers: Mapping[str, str]) -> Iterator[Answer]:
-        """The answer, to be read inside; only one that was read to its end leaves a connection that can be used again."""
-        connection = self._take()
-        kept = False
+    def get(self, target: str, headers: Mapping[str, str]) -> Iterator[Response]:
+        """The response, to be read within the block. Its connection is kept only if it was read completely."""
+        connection = self._checkout()
+        reusable = False
         try:
-            answer = self._ask(connection, target, headers)
-            yield answer
-            kept = answer.ended
+            with as_transient():
+                connection.request("GET", target, headers=dict(headers))
+                response = Response(connection.getresponse())
+            yield response
+            reusable = response.is_complete
         finally:
-            if kept:
-                self._give(connection)
+            if reusable:
+                with self._lock:
+                    self._idle.append(connection)
             else:
                 connection.close()
 
@@ -78,21 +81,10 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, target: str, headers: Mapping[str, str]) -> Answer:
-        try:
-            connection.request("GET", target, headers=dict(headers))
-            return Answer(connection.getresponse())
-        except BROKEN as error:
-            raise Transient("the connection broke") from error
-
-    def _take(self) -> http.client.HTTPConnection:
+    def _checkout(self) -> http.client.HTTPConnection:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
         if self._context is not None:
             return http.client.HTTPSConnection(self._host, timeout=self._timing.read, context=self._context)
         return http.client.HTTPConnection(self._host, timeout=self._timing.read)
-
-    def _give(self, connection: http.client.HTTPConnection) -> None:
-        with self._lock:
-            self._idle.append(connection)

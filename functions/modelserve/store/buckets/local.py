@@ -1,6 +1,6 @@
 """A local directory with the semantics of a bucket: for tests, laptops and mounted volumes.
 
-The generation of a file is its modification time in nanoseconds, made to grow with every write.
+The generation of a file is its modification time in nanoseconds, which every write increases.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import BinaryIO
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
 from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write, too_long
 from modelserve.store.names.checksums import BLOCK, of_bytes
-from modelserve.store.names.paths import fault, no_plain_file, shown, walk
+from modelserve.store.names.paths import invalid_reason, not_a_regular_file, printable, walk
 
-# The lock, and files that are not yet whole; never listed.
+# The directory of the lock and of incomplete files; it is never listed.
 PRIVATE = ".modelserve"
-NO_FILE = frozenset({errno.ELOOP, errno.ENXIO})  # what opening a link and a socket gives
+NOT_REGULAR = frozenset({errno.ELOOP, errno.ENXIO})  # the errors of opening a link and a socket
 
 
 class DirectoryObjects:
@@ -34,13 +34,13 @@ class DirectoryObjects:
         return
 
     def list(self, prefix: str) -> Sequence[ObjectInfo]:
-        """`crc32c` is None: reading every file would make a listing as dear as a download."""
+        """`crc32c` is None, because it would take reading every file."""
         below, _, _ = prefix.rpartition("/")
         directory = self._path(below) if below else self.root
         if not directory.is_dir():
             return []
         start = f"{below}/" if below else ""
-        with _reported():
+        with _as_store_error():
             found = list(walk(str(directory), start))
         return [
             ObjectInfo(name, status.st_size, status.st_mtime_ns, None)
@@ -105,7 +105,7 @@ class DirectoryObjects:
 
     def _replace(self, name: str, fill: Callable[[BinaryIO], object], generation: int) -> ObjectInfo:
         path = self._path(name)
-        with _reported(), self._private() as private:
+        with _as_store_error(), self._private() as private:
             handle, temporary = tempfile.mkstemp(dir=private)
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -120,14 +120,14 @@ class DirectoryObjects:
         with self._locked():
             found = self.stat(name)
             _check(found, generation)
-            # Two writes within one tick of the clock must still differ.
+            # Two writes within one tick of the clock must have different generations.
             now = max(time.time_ns(), found.generation + 1 if found else 0)
             os.utime(temporary, ns=(now, now))
             path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary, path)
             installed = self.stat(name)
         if installed is None:
-            raise StoreUnavailable("The file vanished while it was written.")
+            raise StoreUnavailable("The file disappeared while it was written.")
         return installed
 
     @contextmanager
@@ -149,25 +149,24 @@ class DirectoryObjects:
             directory = directory.parent
 
     def _path(self, name: str) -> Path:
-        if reason := fault(name):
-            raise ArtifactCorrupt(f"The file name {shown(name)} {reason}.")
+        if reason := invalid_reason(name):
+            raise ArtifactCorrupt(f"The file name {printable(name)} {reason}.")
         return self.root / name
 
     def _open(self, name: str) -> BinaryIO:
         path = self._path(name)
         try:
-            # Without NOFOLLOW, a link planted as a file would be followed to wherever it points; without NONBLOCK, a
-            # pipe would wait for a writer that never comes.
+            # NOFOLLOW refuses a link that was put in the place of a file. NONBLOCK does not wait for the writer of a pipe.
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ArtifactMissing("The directory has no such file.") from error
         except OSError as error:
-            if error.errno in NO_FILE:
-                raise no_plain_file(name) from error
-            raise StoreUnavailable(f"The file {shown(name)} cannot be read: {error.strerror}.") from error
-        if not stat.S_ISREG(os.fstat(handle).st_mode):  # of what was opened: another may be there by now
+            if error.errno in NOT_REGULAR:
+                raise not_a_regular_file(name) from error
+            raise StoreUnavailable(f"The file {printable(name)} cannot be read: {error.strerror}.") from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # of the open file: another may have its name by now
             os.close(handle)
-            raise no_plain_file(name)
+            raise not_a_regular_file(name)
         return os.fdopen(handle, "rb")
 
 
@@ -182,7 +181,7 @@ def _check(found: ObjectInfo | None, generation: int) -> None:
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
+def _as_store_error() -> Iterator[None]:
     try:
         yield
     except OSError as error:

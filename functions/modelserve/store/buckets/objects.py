@@ -1,4 +1,4 @@
-"""What the store needs of a bucket: a Cloud Storage bucket and a local directory both give it."""
+"""The interface to a bucket, which a Cloud Storage bucket and a local directory implement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
-from modelserve.store.names.paths import shown
+from modelserve.store.names.paths import printable
 
 Write = Callable[[bytes], object]
 Progress = Callable[[int], object]
@@ -16,7 +16,7 @@ Progress = Callable[[int], object]
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One generation of one object. `size` in bytes; `crc32c` None where the server does not tell."""
+    """One generation of one object. `size` is in bytes; `crc32c` is None if the server does not say."""
 
     name: str
     size: int
@@ -26,7 +26,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class NotModified:
-    """The object still has the generation that the caller knows."""
+    """The object still has the generation that the caller passed."""
 
     generation: int
 
@@ -36,7 +36,7 @@ class GenerationGone(ArtifactMissing):
 
 
 def too_long(name: str, limit: int) -> ArtifactCorrupt:
-    return ArtifactCorrupt(f"The file {shown(name)} is longer than the {limit:,} bytes that it may have.")
+    return ArtifactCorrupt(f"The file {printable(name)} is longer than its limit of {limit:,} bytes.")
 
 
 class Objects(Protocol):
@@ -51,20 +51,20 @@ class Objects(Protocol):
     def read(
         self, name: str, limit: int, if_generation_not_match: int | None = None
     ) -> tuple[bytes, ObjectInfo] | NotModified:
-        """A small object, whole. Raises `ArtifactMissing`, and `ArtifactCorrupt` beyond `limit` bytes."""
+        """A small object. Raises `ArtifactMissing`, or `ArtifactCorrupt` for more than `limit` bytes."""
         ...
 
     def read_range(self, info: ObjectInfo, start: int, end: int, write: Write) -> None:
         """Bytes `start` to `end` (exclusive) of exactly this generation, in order, resumed after a broken stream.
 
-        The bytes are not checked: hash the finished file. Raises `GenerationGone`.
+        The bytes are not verified: hash the finished file. Raises `GenerationGone`.
         """
         ...
 
     def create(self, name: str, source: Path, progress: Progress | None = None) -> ObjectInfo:
         """Upload a file and check its CRC32C. Raises `PreconditionFailed` if the name is taken.
 
-        `progress` gets the bytes read since its last call; a retry reads them again, with a negative number in front.
+        `progress` gets the number of bytes read since its last call. A retry first takes them back, as a negative number.
         """
         ...
 
@@ -73,9 +73,17 @@ class Objects(Protocol):
         ...
 
     def delete(self, name: str, if_generation_match: int) -> None:
-        """Deleting what is not there is success."""
+        """Succeeds if there is no such object."""
         ...
 
     def close(self) -> None:
         """Close the connections; idempotent."""
         ...
+
+
+def read_object(objects: Objects, name: str, limit: int) -> tuple[bytes, ObjectInfo]:
+    """`Objects.read` without a condition."""
+    found = objects.read(name, limit)
+    if isinstance(found, NotModified):
+        raise ArtifactCorrupt("The store answered a condition that it was not given.")
+    return found

@@ -1,4 +1,4 @@
-"""The bucket that a location names."""
+"""Opening the bucket of a location."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelserve.store.names.locations import Location
 
 
 def open_objects(location: Location) -> Objects:
-    """The bucket of a location. Cloud Storage is imported only for `gs://`."""
+    """Imports the Cloud Storage client only for `gs://`."""
     if location.scheme == "file":
         from modelserve.store.buckets.local import DirectoryObjects
 

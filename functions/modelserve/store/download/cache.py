@@ -1,4 +1,4 @@
-"""A version's files for as long as they are used: read in place, in a private directory, or in MODEL_CACHE_DIR."""
+"""The local copy of a version while it is in use: read in place, in a private directory, or in MODEL_CACHE_DIR."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pathlib import Path
 from modelserve.core.errors import StoreUnavailable
 from modelserve.store.buckets.local import DirectoryObjects
 from modelserve.store.buckets.objects import Objects
-from modelserve.store.download.fetch import fetch
-from modelserve.store.download.staging import PREFIX, clean, private_path, reserve
+from modelserve.store.download.fetch import as_cache_errors, fetch
+from modelserve.store.download.staging import PREFIX, create, private_path, remove_stale
 from modelserve.store.versions.resolve import Resolved
 
 
-class Held:
-    """`directory` is the version's. This one is read in place: nothing of it is ours to remove."""
+class LocalCopy:
+    """The files of a version in `directory`. This one is read in place and never removed."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def close(self) -> None:
-        """It is no longer used by this process, which may end. Idempotent."""
+        """This process no longer uses it. Idempotent."""
 
     def retire(self) -> None:
-        """Another version has taken its place."""
+        """Another version has replaced it."""
         self.close()
 
 
-class Private(Held):
-    """Below a directory that is locked by this process and goes away with it."""
+class PrivateCopy(LocalCopy):
+    """Below `root`, which this process has locked and removes."""
 
     def __init__(self, directory: Path, root: Path, handle: int) -> None:
         super().__init__(directory)
@@ -45,10 +45,10 @@ class Private(Held):
             os.close(self._handles.pop())
 
 
-class Kept(Held):
-    """In a directory that the operator named: there for the next start, until the version is retired.
+class CachedCopy(LocalCopy):
+    """In MODEL_CACHE_DIR, where the next process finds it until it is retired.
 
-    Every user holds a shared lock, whichever process it is, so that only the last one removes it.
+    Every process that uses it holds a shared lock, so that only the last one removes it.
     """
 
     def __init__(self, directory: Path, handle: int) -> None:
@@ -60,15 +60,15 @@ class Kept(Held):
             os.close(self._handles.pop())
 
     def retire(self) -> None:
-        if self._handles and self._alone(self._handles[0]):
-            # By a rename, so that nobody finds half of it; the name is one that cleaning looks for.
+        if self._handles and self._is_last_user(self._handles[0]):
+            # Renamed first, so that no process finds a part of it. `remove_stale` looks for this name.
             doomed = self.directory.with_name(f"{PREFIX}retired-{self.directory.name}")
             with suppress(OSError):
                 self.directory.rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
         self.close()
 
-    def _alone(self, handle: int) -> bool:
+    def _is_last_user(self, handle: int) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -76,43 +76,41 @@ class Kept(Held):
         return True
 
 
-def hold(resolved: Resolved, objects: Objects, cache_dir: str) -> Held:
-    """Fetches the version; raises as `fetch` does."""
+def acquire(resolved: Resolved, objects: Objects, cache_dir: str) -> LocalCopy:
+    """Download the version, unless it is a local directory. Raises as `fetch` does."""
     if isinstance(objects, DirectoryObjects):
-        return Held(fetch(resolved, objects, Path()))
-    try:
-        return keep(resolved, objects, Path(cache_dir)) if cache_dir else private(resolved, objects)
-    except OSError as error:
-        raise StoreUnavailable(f"The cache directory cannot take the version: {error.strerror}.") from error
+        return LocalCopy(fetch(resolved, objects, Path()))
+    with as_cache_errors():
+        return acquire_cached(resolved, objects, Path(cache_dir)) if cache_dir else acquire_private(resolved, objects)
 
 
-def keep(resolved: Resolved, objects: Objects, cache: Path) -> Kept:
+def acquire_cached(resolved: Resolved, objects: Objects, cache: Path) -> CachedCopy:
     directory = fetch(resolved, objects, cache)
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH)
         if not os.path.samestat(os.fstat(handle), directory.stat()):
-            raise StoreUnavailable("The version was retired by another process while it was fetched.")
+            raise StoreUnavailable("Another process retired the version while it was downloaded.")
     except BaseException:
         os.close(handle)
         raise
-    return Kept(directory, handle)
+    return CachedCopy(directory, handle)
 
 
-def private(resolved: Resolved, objects: Objects) -> Private:
+def acquire_private(resolved: Resolved, objects: Objects) -> PrivateCopy:
     parent = private_parent()
-    clean(parent)  # what processes left that were killed
-    root, handle = reserve(parent)
+    remove_stale(parent)  # of processes that were killed
+    root, handle = create(parent)
     try:
-        # One below, since fetching takes a lock of its own on the directory that it is given.
-        return Private(fetch(resolved, objects, root / "versions"), root, handle)
+        # In a directory below, because `fetch` locks the directory that it gets.
+        return PrivateCopy(fetch(resolved, objects, root / "versions"), root, handle)
     except BaseException:
-        Private(root, root, handle).close()
+        PrivateCopy(root, root, handle).close()
         raise
 
 
 def private_parent() -> Path:
-    """One directory per user, so that the next process finds what a killed one left."""
+    """One directory per user, so that a process finds what a killed one left."""
     parent = private_path()
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = os.lstat(parent)

@@ -1,36 +1,52 @@
-"""A version as a local directory: whole and verified, or not at all."""
+"""A version as a local directory: complete and verified, or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable
 from modelserve.store.buckets.local import DirectoryObjects
-from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Objects
-from modelserve.store.download.staging import clean, incoming, publish
-from modelserve.store.download.transfer import Wanted, check, download
+from modelserve.store.buckets.objects import GenerationGone, ObjectInfo, Objects, read_object
+from modelserve.store.download.staging import incoming, install, remove_stale
+from modelserve.store.download.transfer import FileSpec, check, download
 from modelserve.store.names.checksums import of_bytes, of_file
 from modelserve.store.names.locations import MANIFEST
-from modelserve.store.names.paths import check_names, shown, walk
+from modelserve.store.names.paths import check_names, printable, walk
 from modelserve.store.versions.manifest import Manifest
-from modelserve.store.versions.resolve import Resolved, below, pinned, resolve
+from modelserve.store.versions.resolve import Resolved, directory_prefix, resolve, without_folders
 
 
 def fetch(resolved: Resolved, objects: Objects, cache_dir: Path) -> Path:
     """The version's directory.
 
-    A local one is read in place, after its names and, with a manifest, its bytes were checked. Otherwise it is
-    downloaded below `cache_dir`, or found there from an earlier time and verified again. Raises `ArtifactMissing`,
-    `ArtifactCorrupt`, `StoreUnavailable`; whatever happens, nothing half is left behind.
+    A local version is read in place, after its names and, with a manifest, its bytes are checked. Any other is downloaded
+    below `cache_dir`, or found there and verified again. Raises `ArtifactMissing`, `ArtifactCorrupt` and
+    `StoreUnavailable`; then no partial version is left.
     """
     if isinstance(objects, DirectoryObjects):
-        return _in_place(resolved, objects)
+        return _check_in_place(resolved, objects)
+    with as_cache_errors():
+        remove_stale(cache_dir)
+        try:
+            return _find_or_download(resolved, objects, cache_dir)
+        except GenerationGone:
+            # A file was written between the listing and the download. List again, once; a manifest pins its files.
+            if resolved.manifest is None:
+                resolved = resolve(resolved.location, objects)
+        try:
+            return _find_or_download(resolved, objects, cache_dir)
+        except GenerationGone as error:
+            raise StoreUnavailable("The files of this version keep changing while they are downloaded.") from error
+
+
+@contextmanager
+def as_cache_errors() -> Iterator[None]:
     try:
-        clean(cache_dir)
-        return _twice(resolved, objects, cache_dir)
+        yield
     except OSError as error:
         raise StoreUnavailable(f"The cache directory cannot take the version: {error.strerror}.") from error
 
@@ -40,32 +56,13 @@ def read_file(resolved: Resolved, objects: Objects, path: str) -> bytes:
     entries = {entry.path: entry for entry in resolved.manifest.files} if resolved.manifest else {}
     entry = entries.get(path)
     if entry is None:
-        raise ArtifactMissing(f"The manifest of this version knows no file {shown(path)}; publish it again.")
-    found = objects.read(f"{below(resolved.prefix)}{path}", entry.size)
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
-    data, info = found
-    check(Wanted(info, path, entry.size, entry.crc32c, entry.sha256), of_bytes(data))
+        raise ArtifactMissing(f"The manifest of this version has no file {printable(path)}; publish it again.")
+    data, info = read_object(objects, f"{directory_prefix(resolved.prefix)}{path}", entry.size)
+    check(FileSpec(info, path, entry.size, entry.crc32c, entry.sha256), of_bytes(data))
     return data
 
 
-def _twice(resolved: Resolved, objects: Objects, cache: Path) -> Path:
-    try:
-        return _cached(resolved, objects, cache)
-    except GenerationGone:
-        # Somebody wrote between the listing and the download; a new listing is consistent again, or it is an error.
-        pass
-    try:
-        return _cached(_again(resolved, objects), objects, cache)
-    except GenerationGone as error:
-        raise StoreUnavailable("The files of this version go on changing while they are downloaded.") from error
-
-
-def _again(resolved: Resolved, objects: Objects) -> Resolved:
-    return resolved if resolved.manifest else resolve(resolved.location, objects)
-
-
-def _in_place(resolved: Resolved, objects: DirectoryObjects) -> Path:
+def _check_in_place(resolved: Resolved, objects: DirectoryObjects) -> Path:
     root = objects.root / resolved.prefix
     if resolved.manifest is None:
         check_names(name for name, _ in walk(str(root)))
@@ -74,22 +71,23 @@ def _in_place(resolved: Resolved, objects: DirectoryObjects) -> Path:
     return root
 
 
-def _cached(resolved: Resolved, objects: Objects, cache: Path) -> Path:
+def _find_or_download(resolved: Resolved, objects: Objects, cache: Path) -> Path:
     files = plan(resolved, objects)
     final = cache / _directory_name(resolved, files)
-    if final.is_dir() and _reusable(final, files):
+    if final.is_dir() and _is_reusable(final, files):
         return final
     with incoming(cache) as directory:
         download(files, objects, directory)
         if resolved.manifest:
             (directory / MANIFEST).write_bytes(resolved.manifest.to_bytes())
-        if not publish(directory, final):
+        if not install(directory, final):
             verify(final, files)
     return final
 
 
-def _reusable(final: Path, files: Sequence[Wanted]) -> bool:
-    if final.is_symlink():  # not made here; removing it leaves alone what it points to
+def _is_reusable(final: Path, files: Sequence[FileSpec]) -> bool:
+    """False if it had to be removed."""
+    if final.is_symlink():  # not made here; its target is left alone
         final.unlink()
         return False
     try:
@@ -100,49 +98,47 @@ def _reusable(final: Path, files: Sequence[Wanted]) -> bool:
     return True
 
 
-def _directory_name(resolved: Resolved, files: Sequence[Wanted]) -> str:
-    """One name for one content: the manifest's digest, or that of all pinned generations."""
+def _directory_name(resolved: Resolved, files: Sequence[FileSpec]) -> str:
+    """The same for the same content: it contains the digest of the manifest, or of all pinned generations."""
     if resolved.manifest_sha256:
         return f"{resolved.name}-{resolved.version}-{resolved.manifest_sha256[:16]}"
-    pins = [f"{resolved.location}", *(f"{wanted.path}#{wanted.info.generation}" for wanted in files)]
+    pins = [f"{resolved.location}", *(f"{spec.path}#{spec.info.generation}" for spec in files)]
     return "model-" + hashlib.sha256("\0".join(pins).encode()).hexdigest()[:24]
 
 
-def plan(resolved: Resolved, objects: Objects) -> Sequence[Wanted]:
-    """Every file with its generation pinned. Nothing may be missing and nothing may be there besides."""
-    prefix = below(resolved.prefix)
-    found = resolved.files or pinned(resolved.prefix, objects.list(prefix))
+def plan(resolved: Resolved, objects: Objects) -> Sequence[FileSpec]:
+    """Every file with its generation pinned. With a manifest, exactly its files must be there."""
+    prefix = directory_prefix(resolved.prefix)
+    found = resolved.files or without_folders(objects.list(prefix))
     infos = {info.name.removeprefix(prefix): info for info in found}
     check_names(infos)
     if resolved.manifest is None:
-        return [_bare(path, info) for path, info in infos.items()]
+        return [FileSpec(info, path, info.size, info.crc32c, None) for path, info in infos.items()]
     infos.pop(MANIFEST, None)
-    return _declared(resolved.manifest, infos)
+    return _specs_of(resolved.manifest, infos)
 
 
-def _bare(path: str, info: ObjectInfo) -> Wanted:
-    return Wanted(info, path, info.size, info.crc32c, None)
-
-
-def _declared(manifest: Manifest, infos: dict[str, ObjectInfo]) -> Sequence[Wanted]:
-    wanted = []
+def _specs_of(manifest: Manifest, infos: dict[str, ObjectInfo]) -> Sequence[FileSpec]:
+    specs = []
     for entry in manifest.files:
         info = infos.pop(entry.path, None)
         if info is None:
-            raise ArtifactMissing(f"The version lacks the file {shown(entry.path)} of its manifest; publish it again.")
+            raise ArtifactMissing(
+                f"The version lacks the file {printable(entry.path)} of its manifest; publish it again."
+            )
         if info.size != entry.size or info.crc32c not in (None, entry.crc32c):
-            raise ArtifactCorrupt(f"The file {shown(entry.path)} is not the one of the manifest; publish it again.")
-        wanted.append(Wanted(info, entry.path, entry.size, entry.crc32c, entry.sha256))
+            raise ArtifactCorrupt(f"The file {printable(entry.path)} is not the one of the manifest; publish it again.")
+        specs.append(FileSpec(info, entry.path, entry.size, entry.crc32c, entry.sha256))
     if infos:
-        raise ArtifactCorrupt(f"The version holds {shown(min(infos))}, which its manifest does not know.")
-    return wanted
+        raise ArtifactCorrupt(f"The version contains {printable(min(infos))}, which is not in its manifest.")
+    return specs
 
 
-def verify(directory: Path, files: Sequence[Wanted]) -> None:
-    """Raises `ArtifactCorrupt` unless the directory holds exactly these files with these bytes."""
+def verify(directory: Path, files: Sequence[FileSpec]) -> None:
+    """Raises `ArtifactCorrupt` unless the directory contains exactly these files with these bytes."""
     there = {name for name, _ in walk(str(directory))} - {MANIFEST}
-    expected = {wanted.path for wanted in files}
+    expected = {spec.path for spec in files}
     if there != expected:
-        raise ArtifactCorrupt(f"The directory differs from its version in {shown(min(there ^ expected))}.")
-    for wanted in files:
-        check(wanted, of_file(directory / wanted.path))
+        raise ArtifactCorrupt(f"The directory differs from its version in {printable(min(there ^ expected))}.")
+    for spec in files:
+        check(spec, of_file(directory / spec.path))

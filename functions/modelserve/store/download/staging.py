@@ -1,4 +1,4 @@
-"""A private directory that becomes a version by one rename, and goes away with its process."""
+"""A private directory, locked by its process, that becomes a version's directory by one rename."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ def private_path() -> Path:
     return Path(tempfile.gettempdir()) / f"modelserve-{os.getuid()}"
 
 
-def sweep() -> None:
-    """Remove what dead processes left in the private directory; whoever is alive holds a lock. Imports nothing, so it works at exit."""
+def remove_stale_private() -> None:
+    """Called at exit, so it imports nothing."""
     with suppress(OSError):
-        clean(private_path())
+        remove_stale(private_path())
 
 
-def clean(cache: Path) -> int:
-    """Remove what dead processes left; how many. A process holds a lock on its directory for as long as it lives."""
+def remove_stale(cache: Path) -> int:
+    """Remove the directories of processes that have ended; returns how many. A living process holds a lock on its own."""
     if not cache.is_dir():
         return 0
-    with _guarded(cache):
-        return sum(_remove_if_dead(path) for path in cache.glob(PREFIX + "*"))
+    with _lock(cache):
+        return sum(_remove_unless_locked(path) for path in cache.glob(PREFIX + "*"))
 
 
-def _remove_if_dead(path: Path) -> bool:
+def _remove_unless_locked(path: Path) -> bool:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        # A lock, not a process id: ids repeat, and containers that share a volume do not share them.
+        # A lock, not a process id: ids are reused, and containers that share a volume do not share them.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(path, ignore_errors=True)
     except BlockingIOError:
@@ -50,8 +50,8 @@ def _remove_if_dead(path: Path) -> bool:
 
 @contextmanager
 def incoming(cache: Path) -> Iterator[Path]:
-    """A new directory, mode 0o700, removed at the end unless it was renamed."""
-    path, handle = reserve(cache)
+    """A new directory with mode 0o700, which is removed at the end unless it was renamed."""
+    path, handle = create(cache)
     try:
         yield path
     finally:
@@ -59,11 +59,11 @@ def incoming(cache: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def reserve(cache: Path) -> tuple[Path, int]:
-    """A new directory and the handle that holds its lock: close it when the directory is gone."""
+def create(cache: Path) -> tuple[Path, int]:
+    """A new directory and the handle with its lock, to be closed when the directory is removed."""
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = cache / f"{PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
-    with _guarded(cache):  # no cleaner may look between these two steps
+    with _lock(cache):  # so that `remove_stale` does not see it before it is locked
         path.mkdir(mode=0o700)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -71,7 +71,7 @@ def reserve(cache: Path) -> tuple[Path, int]:
 
 
 @contextmanager
-def _guarded(cache: Path) -> Iterator[None]:
+def _lock(cache: Path) -> Iterator[None]:
     handle = os.open(cache, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -80,8 +80,8 @@ def _guarded(cache: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def publish(path: Path, final: Path) -> bool:
-    """Make it visible by one rename. False if another process was first."""
+def install(path: Path, final: Path) -> bool:
+    """Rename it, which makes it visible. False if another process was first."""
     _sync(path)
     try:
         os.rename(path, final)

@@ -1,4 +1,4 @@
-"""Pinned generations to files: several at once, large ones in parts, each hashed when it is finished."""
+"""Downloads pinned generations: several files at once, large ones in chunks, each file hashed when it is finished."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from threading import Event, Lock, Thread
 from modelserve.core.errors import ArtifactCorrupt, StoreUnavailable
 from modelserve.store.buckets.objects import ObjectInfo, Objects
 from modelserve.store.names.checksums import Checksums, of_file
-from modelserve.store.names.paths import shown
+from modelserve.store.names.paths import printable
 
-THREADS = 8  # enough to hide one round trip of a few files; more only share the same network
-CHUNK = 16 << 20  # bytes; a broken stream costs at most this much again, and 1 GB is 64 requests
+MAX_THREADS = 8  # enough to hide one round trip of a few files; more would only share the network
+CHUNK = 16 << 20  # bytes; a broken stream is repeated from the start of its chunk at most, and 1 GB is 64 requests
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One file: what to fetch, where to (`path` relative), and what it must be; `sha256` None without a manifest."""
+class FileSpec:
+    """A file to download to `path` (relative), and what it must be. `sha256` is None without a manifest."""
 
     info: ObjectInfo
     path: str
@@ -31,39 +31,37 @@ class Wanted:
     sha256: str | None
 
 
-def check(wanted: Wanted, found: Checksums) -> None:
+def check(spec: FileSpec, found: Checksums) -> None:
     """Raises `ArtifactCorrupt` naming the file and what differs."""
     differs = [
         name
         for name, ours, theirs in (
-            ("size", wanted.size, found.size),
-            ("crc32c", wanted.crc32c, found.crc32c),
-            ("sha256", wanted.sha256, found.sha256),
+            ("size", spec.size, found.size),
+            ("crc32c", spec.crc32c, found.crc32c),
+            ("sha256", spec.sha256, found.sha256),
         )
         if ours is not None and ours != theirs
     ]
     if differs:
-        again = "; publish the version again" if wanted.sha256 else ""
+        again = "; publish the version again" if spec.sha256 else ""
         raise ArtifactCorrupt(
-            f"The file {shown(wanted.info.name)} does not have its {' and '.join(differs)}, so it is not what was written{again}."
+            f"The file {printable(spec.info.name)} does not have its {' and '.join(differs)}, so it is not what was written{again}."
         )
 
 
-def download(files: Sequence[Wanted], objects: Objects, directory: Path) -> None:
-    """All of them into a new directory, or the first error; then no thread writes any more."""
-    for wanted in files:
-        (directory / wanted.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def download(files: Sequence[FileSpec], objects: Objects, directory: Path) -> None:
+    """All files into a new directory. Raises the first error, after every thread has stopped writing."""
+    for spec in files:
+        (directory / spec.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     stop = Event()
-    # Left last: a handle may be closed when no thread can write to it any more.
+    # Left last: a handle may be closed only when no thread can write to it any more.
     with _OpenFiles() as open_files:
-        parts = [
-            part for wanted in files for part in _parts_of(objects, directory / wanted.path, wanted, stop, open_files)
-        ]
-        _run(deque(parts), stop)
+        tasks = [task for spec in files for task in _tasks(objects, directory / spec.path, spec, stop, open_files)]
+        _run(deque(tasks), stop)
 
 
 class _OpenFiles:
-    """The handles that are written to: each closed when its file is whole, what is left of them at the end."""
+    """Handles that are written to. Each is closed when its file is complete, and the others at the end."""
 
     def __init__(self) -> None:
         self._handles: set[int] = set()
@@ -89,24 +87,24 @@ class _OpenFiles:
         os.close(handle)
 
 
-def _parts_of(
-    objects: Objects, path: Path, wanted: Wanted, stop: Event, open_files: _OpenFiles
+def _tasks(
+    objects: Objects, path: Path, spec: FileSpec, stop: Event, open_files: _OpenFiles
 ) -> Iterator[Callable[[], None]]:
     handle = open_files.create(path)
-    starts = range(0, max(wanted.size, 1), CHUNK)
-    finish = _last(len(starts), lambda: _finish(open_files, handle, path, wanted))
-    part = _Part(objects, wanted, handle, stop, finish)
-    return (partial(part.fetch, start) for start in starts)
+    starts = range(0, max(spec.size, 1), CHUNK)
+    on_complete = _after(len(starts), lambda: _finish(open_files, handle, path, spec))
+    chunks = _Chunks(objects, spec, handle, stop, on_complete)
+    return (partial(chunks.fetch, start) for start in starts)
 
 
 def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
-    """All of them, or the first error; either way none of the threads runs afterwards. They are daemons, as a pool's are
-    not: a process that is told to end need not wait for a store that drips."""
+    """Raises the first error. No thread runs afterwards. Unlike those of a pool, the threads are daemons, so that a process
+    can exit without waiting for a slow store."""
     errors: list[BaseException] = []
 
     def work() -> None:
         while tasks and not stop.is_set():
-            with suppress(IndexError):  # another was first
+            with suppress(IndexError):  # another thread took the last one
                 task = tasks.popleft()
                 try:
                     task()
@@ -114,7 +112,7 @@ def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
                     errors.append(error)
                     stop.set()
 
-    threads = [Thread(target=work, name="download", daemon=True) for _ in range(min(THREADS, len(tasks)))]
+    threads = [Thread(target=work, name="download", daemon=True) for _ in range(min(MAX_THREADS, len(tasks)))]
     try:
         for thread in threads:
             thread.start()
@@ -129,8 +127,8 @@ def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
         raise errors[0]
 
 
-def _last(count: int, action: Callable[[], None]) -> Callable[[], None]:
-    """Runs the action at the last of so many calls, from any thread."""
+def _after(count: int, action: Callable[[], None]) -> Callable[[], None]:
+    """A function that runs the action when it is called for the last of `count` times, from any thread."""
     left, lock = [count], Lock()
 
     def call() -> None:
@@ -144,21 +142,21 @@ def _last(count: int, action: Callable[[], None]) -> Callable[[], None]:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Chunks:
     objects: Objects
-    wanted: Wanted
+    spec: FileSpec
     handle: int
     stop: Event
-    finish: Callable[[], None]
+    on_complete: Callable[[], None]
 
     def fetch(self, start: int) -> None:
-        end = min(start + CHUNK, self.wanted.size)
+        end = min(start + CHUNK, self.spec.size)
         position = start
 
         def write(data: bytes) -> None:
             nonlocal position
             if self.stop.is_set():
-                raise StoreUnavailable("The download was given up.")
+                raise StoreUnavailable("The download was stopped.")
             view = memoryview(data)
             while view:
                 written = os.pwrite(self.handle, view, position)
@@ -166,11 +164,11 @@ class _Part:
                 view = view[written:]
 
         if end > start:
-            self.objects.read_range(self.wanted.info, start, end, write)
-        self.finish()
+            self.objects.read_range(self.spec.info, start, end, write)
+        self.on_complete()
 
 
-def _finish(open_files: _OpenFiles, handle: int, path: Path, wanted: Wanted) -> None:
+def _finish(open_files: _OpenFiles, handle: int, path: Path, spec: FileSpec) -> None:
     os.fsync(handle)
     open_files.close(handle)
-    check(wanted, of_file(path))
+    check(spec, of_file(path))

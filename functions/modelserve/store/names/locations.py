@@ -1,4 +1,4 @@
-"""Where a model is: `MODEL_URI` and the names of the objects of a store."""
+"""Where a model is: `MODEL_URI`, and the object names of a store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from modelserve.core.errors import BadSetting
-from modelserve.store.names.paths import fault, shown
+from modelserve.store.names.paths import invalid_reason, printable
 
 MANIFEST = "manifest.json"
 
@@ -15,20 +15,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 # MLflow's alias rule (validation.py: letters, digits, _ and -, up to 255, neither a number nor v and a number).
 _ALIAS = re.compile(r"[\w-]{1,255}", re.ASCII)
-_LIKE_A_VERSION = re.compile(r"[vV]?[0-9]+|latest", re.IGNORECASE)
+_RESERVED_ALIAS = re.compile(r"[vV]?[0-9]+|latest", re.IGNORECASE)
 # https://cloud.google.com/storage/docs/buckets#naming
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_STORED = re.compile(
+_IN_STORE = re.compile(
     r"(?P<root>.*/)?models/(?P<name>[^/@]+)(?:@(?P<alias>[^/]*)|/versions/(?P<version>[^/]+))", re.DOTALL
 )
 
 
 @dataclass(frozen=True)
 class Location:
-    """A model in a bucket or below a local directory (`bucket` is then its path, used like a bucket).
+    """A model in a bucket, or in a local directory whose path is then `bucket`.
 
-    `prefix` has no slash at either end. With `name` it is an entry of a store, by `version` or by `alias`; without, any
-    directory that holds an MLmodel.
+    `prefix` has no slash at either end. With `name` it is a model of a store, by `version` or `alias`; without, any
+    directory that contains an MLmodel.
     """
 
     scheme: str
@@ -57,14 +57,14 @@ def check_version(version: str) -> str:
 
 def check_alias(alias: str) -> str:
     rule = "has up to 255 letters, digits, _ or -, and is neither a number, nor v and a number, nor latest"
-    if _LIKE_A_VERSION.fullmatch(alias):
-        raise BadSetting(f"An alias {rule}; {shown(alias)} does not.")
+    if _RESERVED_ALIAS.fullmatch(alias):
+        raise BadSetting(f"An alias {rule}; {printable(alias)} does not.")
     return _check(_ALIAS, alias, "An alias", rule)
 
 
 def _check(pattern: re.Pattern[str], text: str, what: str, rule: str) -> str:
     if not pattern.fullmatch(text):
-        raise BadSetting(f"{what} {rule}; {shown(text)} does not.")
+        raise BadSetting(f"{what} {rule}; {printable(text)} does not.")
     return text
 
 
@@ -82,32 +82,32 @@ def alias_name(name: str, alias: str) -> str:
 
 
 def parse(uri: str) -> Location:
-    """`MODEL_URI` as a location; `BadSetting` says which forms there are."""
+    """Parse `MODEL_URI`. Raises BadSetting, which lists the forms."""
     scheme, bucket, path = _split(uri)
-    # A store begins at the bucket itself; on a disk it can be any directory.
-    stored = _STORED.fullmatch(path)
-    if stored is None or (scheme == "gs" and stored["root"]):
-        return _plain(scheme, bucket, path)
-    root = bucket if scheme == "gs" else os.path.abspath(stored["root"] or ".")
-    name = check_model_name(stored["name"])
-    if stored["version"] is None:
-        return Location(scheme, root, f"models/{name}", name, alias=check_alias(stored["alias"]))
-    version = check_version(stored["version"])
+    # In Cloud Storage a store is a whole bucket; on a disk it can be any directory.
+    in_store = _IN_STORE.fullmatch(path)
+    if in_store is None or (scheme == "gs" and in_store["root"]):
+        return _directory(scheme, bucket, path)
+    root = bucket if scheme == "gs" else os.path.abspath(in_store["root"] or ".")
+    name = check_model_name(in_store["name"])
+    if in_store["version"] is None:
+        return Location(scheme, root, f"models/{name}", name, alias=check_alias(in_store["alias"]))
+    version = check_version(in_store["version"])
     return Location(scheme, root, version_prefix(name, version), name, version)
 
 
 def parse_store(uri: str) -> Location:
-    """A bucket (`gs://B`) or a local directory that is laid out like one."""
+    """A bucket (`gs://B`) or a local directory with the same layout."""
     scheme, bucket, path = _split(uri)
     if scheme == "gs" and path:
         raise BadSetting(f"A store is a whole bucket, like gs://{bucket}.")
     return Location(scheme, bucket) if scheme == "gs" else Location(scheme, os.path.abspath(path))
 
 
-def _plain(scheme: str, bucket: str, path: str) -> Location:
+def _directory(scheme: str, bucket: str, path: str) -> Location:
     if scheme == "file":
         return Location(scheme, os.path.abspath(path))
-    if path and (reason := fault(path)):
+    if path and (reason := invalid_reason(path)):
         raise BadSetting(f"The model's address {reason}.")
     return Location(scheme, bucket, path)
 

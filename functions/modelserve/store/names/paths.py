@@ -1,6 +1,6 @@
-"""Which file names a version may hold: only such as stay inside its directory on every file system.
+"""Which file names a version may contain: only those that stay inside its directory on every file system.
 
-Each rule stands for a published hole: `..` and absolute names (CVE-2023-1177), backslashes (CVE-2023-2780), names that
+Each rule answers a published vulnerability: `..` and absolute names (CVE-2023-1177), backslashes (CVE-2023-2780), names that
 a second decoding turns into `..` (CVE-2024-1560), symlinks (kserve #5714).
 """
 
@@ -20,14 +20,14 @@ MAX_NAME_BYTES = 1024  # the longest object name in Cloud Storage
 _ENCODED = re.compile(r"%(2e|2f|5c|00|25)", re.IGNORECASE)
 
 
-def shown(name: str) -> str:
-    """The name as a message may hold it: plain ASCII and short."""
+def printable(name: str) -> str:
+    """The name for a message: ASCII, and at most 80 characters."""
     text = ascii(name)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def fault(name: str) -> str | None:
-    """Why this relative name may not be used, or None."""
+def invalid_reason(name: str) -> str | None:
+    """Why this relative name must not be used, or None."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -36,9 +36,9 @@ def fault(name: str) -> str | None:
     if size > MAX_NAME_BYTES or any(len(part.encode()) > MAX_PART_BYTES for part in parts):
         return "is too long"
     if any(unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} for character in name):
-        return "holds a control character"
+        return "contains a control character"
     if "\\" in name:
-        return "holds a backslash"
+        return "contains a backslash"
     if _ENCODED.search(name):
         return "is percent-encoded"
     if name.startswith("/"):
@@ -51,12 +51,14 @@ def fault(name: str) -> str | None:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise `ArtifactCorrupt` for the whole version when one name cannot be trusted or two cannot live side by side."""
+    """Raise `ArtifactCorrupt` if one name is invalid, or if two cannot exist in one directory on every file system."""
     files: dict[str, str] = {}
     for name in names:
-        if reason := fault(name):
-            raise ArtifactCorrupt(f"The version holds the file name {shown(name)}, which {reason}; publish it again.")
-        folded = _folded(name)
+        if reason := invalid_reason(name):
+            raise ArtifactCorrupt(
+                f"The version contains the file name {printable(name)}, which {reason}; publish it again."
+            )
+        folded = _fold(name)
         if folded in files:
             raise _collision(files[folded], name)
         files[folded] = name
@@ -69,11 +71,11 @@ def check_names(names: Iterable[str]) -> None:
 
 def _collision(first: str, second: str) -> ArtifactCorrupt:
     return ArtifactCorrupt(
-        f"The version holds {shown(first)} and {shown(second)}, which cannot live side by side on every file system."
+        f"The version contains {printable(first)} and {printable(second)}, which cannot exist together on every file system."
     )
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
@@ -83,16 +85,16 @@ def _parents(name: str) -> Iterator[str]:
 
 
 def walk(directory: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Every file below, as its name with slashes behind the prefix and its status, in order of name.
+    """Every file below, in order of name: its path with slashes after the prefix, and its status.
 
-    A symlink, device or pipe raises `ArtifactCorrupt`: its bytes are not the version's own.
+    Raises `ArtifactCorrupt` for a symlink, device or pipe: its bytes do not belong to the version.
     """
     yield from sorted(_walk(directory, prefix), key=lambda found: found[0])
 
 
-def no_plain_file(name: str) -> ArtifactCorrupt:
+def not_a_regular_file(name: str) -> ArtifactCorrupt:
     return ArtifactCorrupt(
-        f"{shown(name)} is a link or a device and no plain file, as all of a version or store must be; put one in its place."
+        f"{printable(name)} is a link or a device; a version or store contains regular files only, so replace it with one."
     )
 
 
@@ -106,4 +108,4 @@ def _walk(directory: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
             elif stat.S_ISREG(status.st_mode):
                 yield name, status
             else:
-                raise no_plain_file(name)
+                raise not_a_regular_file(name)

@@ -1,4 +1,4 @@
-"""Whether this process can unpickle what another one pickled: compared before traffic, not warned about after."""
+"""Whether this process can unpickle what another one pickled, decided before a version gets traffic."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from modelserve.core.errors import EnvironmentMismatch
 
-LIMIT = 1 << 20  # bytes
+MAX_BYTES = 1 << 20
 
-# How many parts of the version must agree. Estimators keep their attributes as they are, so scikit-learn itself warns
-# at any difference; the others keep a form of their own that their minor, or for NumPy and cloudpickle their major,
-# version stands for.
+# How many parts of the version must agree. A pickled estimator is its attributes, so scikit-learn itself warns of any
+# difference. The others have a format of their own for each minor version, or for NumPy and cloudpickle each major version.
 PARTS: Final[Mapping[str, int]] = {
     "scikit-learn": 3,
     "imbalanced-learn": 3,
@@ -45,8 +44,8 @@ _PINNED = re.compile(
 def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
     """`environment` is the manifest's `{"python": "3.11.7", "packages": {name: version}}`.
 
-    Raises `EnvironmentMismatch` naming both sides when the runtime is native. A compiled model does not unpickle, so it
-    gets the same sentences as warnings, and so does a native one for a difference too small to matter.
+    Returns warnings. Raises `EnvironmentMismatch`, which names both sides, for a serious difference of a native model. For
+    a compiled one it is a warning, because nothing is unpickled.
     """
     found = differences(environment, platform.python_version(), installed)
     serious = [str(one) for one in found if one.serious]
@@ -61,7 +60,7 @@ def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """`here` is None where there is none. A serious one is refused by the native runtime."""
+    """`here` is None if the package is not installed. The native runtime refuses a serious difference."""
 
     package: str
     made: str
@@ -72,8 +71,8 @@ class Difference:
         return f"made with {self.package} {self.made}, this server has {self.here or 'none'}"
 
 
-def differences(environment: Mapping[str, Any], python: str, found: Callable[[str], str | None]) -> list[Difference]:
-    """Between a version and a server with that Python; `found` gives its version of a package. Python is the first."""
+def differences(environment: Mapping[str, Any], python: str, find: Callable[[str], str | None]) -> list[Difference]:
+    """Between a version and a server with this Python, which comes first. `find` returns the server's version of a package."""
     result: list[Difference] = []
     made = environment.get("python")
     if isinstance(made, str) and not _agree(made, python, 2):
@@ -81,18 +80,18 @@ def differences(environment: Mapping[str, Any], python: str, found: Callable[[st
     packages = environment.get("packages")
     for name, made in sorted(packages.items()) if isinstance(packages, Mapping) else ():
         parts = PARTS.get(normal(name))
-        if parts is None or not isinstance(made, str) or made == (here := found(name)):
+        if parts is None or not isinstance(made, str) or made == (here := find(name)):
             continue
         result.append(Difference(name, made, here, serious=not (here and _agree(made, here, parts))))
     return result
 
 
 def _agree(made: str, here: str, parts: int) -> bool:
-    """The parts of a release; a local label such as +cpu names the build, not the form."""
+    """Whether the first `parts` agree. A local label such as +cpu is ignored."""
     return made.partition("+")[0].split(".")[:parts] == here.partition("+")[0].split(".")[:parts]
 
 
-# Distributions of the same package under another name; MLflow writes both into requirements where it finds either.
+# The same package under another name. MLflow writes both into requirements if it finds either.
 TWINS: Final[dict[str, str]] = {"xgboost": "xgboost-cpu"}
 
 
@@ -110,29 +109,27 @@ def normal(name: str) -> str:
 
 
 def environment_of(directory: Path) -> dict[str, Any]:
-    """What the files beside MLmodel say, in the manifest's form; only what is pinned counts."""
+    """From the files beside MLmodel, in the form of the manifest. Only pinned packages are included."""
     packages = pins(directory / "requirements.txt")
     python = _python(directory / "python_env.yaml")
     return {"python": python, "packages": packages} if python else {"packages": packages}
 
 
 def pins(requirements: Path) -> dict[str, str]:
-    """Versions by normal name; a line that allows several is left out."""
-    return {normal(found[1]): found[2] for line in _lines(requirements) if (found := _PINNED.fullmatch(line))}
-
-
-def _lines(path: Path) -> list[str]:
-    return _head(path).splitlines()
+    """Versions by normalized name. A line that allows several versions is left out."""
+    return {
+        normal(found[1]): found[2] for line in _head(requirements).splitlines() if (found := _PINNED.fullmatch(line))
+    }
 
 
 def _head(path: Path) -> str:
     if not path.is_file():
         return ""
     with path.open("rb") as file:
-        return file.read(LIMIT).decode(errors="replace")
+        return file.read(MAX_BYTES).decode(errors="replace")
 
 
 def _python(path: Path) -> str | None:
-    # One line of it, so that a hostile rest is never parsed.
+    # Only one line is read, so that the rest of a hostile file is not parsed.
     found = re.search(r"^python:\s*['\"]?([0-9]+(?:\.[0-9]+)+)['\"]?\s*$", _head(path), re.MULTILINE)
     return found[1] if found else None

@@ -1,8 +1,8 @@
-"""What a model that was loaded under MODEL_TRUST=strict may hold: nothing that reads files or writes them.
+"""Refuses a model loaded under MODEL_TRUST=strict that reads or writes files.
 
-The types of an archive say what can be made of it, not with which values. A `CountVectorizer(input="filename")` opens
-every file that a caller names, and a `memory` is a directory of pickles that joblib loads. These two are known
-of scikit-learn 1.9; its other estimators were not all searched (`sklearn.feature_extraction.text`, `sklearn.utils.validation.check_memory`).
+An archive's types are trusted without regard to their attributes. A `CountVectorizer(input="filename")` opens every file that
+a caller names, and `memory` is a directory of pickles that joblib loads (`sklearn.feature_extraction.text` and
+`sklearn.utils.validation.check_memory` of scikit-learn 1.9; not all of its other estimators were searched).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CONTAINERS: Final = (list, tuple, set, frozenset)
 
 
 def check_estimators(*roots: Any) -> None:
-    """Raises VersionRefused. Looks at attributes, not at `get_params`: what a fitted model predicts with is in these."""
+    """Raises VersionRefused. Checks attributes, not `get_params`: a fitted model predicts with its attributes."""
     for found in walk(roots):
         name = type(found).__name__
         values = attributes(found)
@@ -30,9 +30,9 @@ def check_estimators(*roots: Any) -> None:
 
 
 def walk(roots: Iterable[Any]) -> Iterator[Any]:
-    """Every object that can be reached and has attributes, once; without recursion, which depth could exhaust."""
+    """Every object that can be reached and has attributes, once. Not recursive, so that no depth exhausts the stack."""
     waiting = list(roots)
-    seen: dict[int, Any] = {}  # holds what it has seen, so that no id is used twice
+    seen: dict[int, Any] = {}  # keeps the objects, so that no id is used twice
     while waiting:
         value = waiting.pop()
         if isinstance(value, LEAVES) or id(value) in seen:

@@ -1,9 +1,9 @@
-"""Whether an ONNX file names other files, told from its bytes before anything loads it.
+"""Refuses an ONNX file that names other files, before anything loads it.
 
-A tensor may keep its values in a file of any name ("external data"), and ONNX Runtime then opens that name beside the
-model or, for a model that it gets as bytes, in the working directory; no option of it forbids that. So the bytes are
-walked as far as tensors can be, by the field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. What
-holds no tensor is skipped and never copied: a file of any size costs what its nodes cost.
+A tensor may keep its values in another file ("external data"), which ONNX Runtime opens beside the model or, for a model that
+it gets as bytes, in the working directory. No option forbids that. So the bytes are walked wherever a tensor can be, by the
+field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Fields that contain no tensor are skipped and not
+copied, so that the time depends on the number of nodes and not on the size of the file.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, Final, NoReturn
 
 from modelserve.core.errors import VersionRefused
 
-MAX_DEPTH: Final = 100  # messages in messages; protobuf itself reads no more
+MAX_DEPTH: Final = 100  # nested messages; protobuf itself reads no more
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
-MAX_KEY: Final = (1 << 32) - 1  # of a field's number and kind together
+MAX_KEY: Final = (1 << 32) - 1  # a field's number and wire type together
 TENSOR: Final = "TensorProto"
-# Of each message the fields, by number, that hold a tensor somewhere below.
+# The fields of each message, by number, that contain a tensor at any depth.
 TENSORS_BELOW: Final[Mapping[str, Mapping[int, str]]] = {
     "ModelProto": {7: "GraphProto", 20: "TrainingInfoProto", 25: "FunctionProto"},
     "TrainingInfoProto": {1: "GraphProto", 2: "GraphProto"},
@@ -38,22 +38,22 @@ TENSORS_BELOW: Final[Mapping[str, Mapping[int, str]]] = {
     "SparseTensorProto": {1: TENSOR, 2: TENSOR},
     TENSOR: {},
 }
-VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5  # what follows a field's number
-# An attribute with many numbers has each as a field of its own: floats are field 7, ints field 8.
+VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5  # wire types
+# An attribute has a field for each of its numbers: floats are field 7, ints field 8.
 NUMBERS: Final = re.compile(rb"(?:\x3d.{4})++|(?:\x40[\x80-\xff]{0,9}[\x00-\x7f])++", re.DOTALL)
-# ONNX Runtime knows its own form by this, at byte 4, whatever else the bytes may mean.
+# At byte 4, it makes ONNX Runtime read the file in its own format.
 ORT_FORMAT: Final = b"ORTM"
 
 
 def refuse_external_data(data: Any) -> None:
     """Raises VersionRefused. `data` is the file: bytes, or a map of it."""
     if data[4:8] == ORT_FORMAT:
-        malformed()
+        refuse_malformed()
     _walk(data, 0, len(data), "ModelProto", MAX_DEPTH)
 
 
 def refuse_external_file(path: Path) -> None:
-    """The same for a file; an empty one cannot be mapped, and holds nothing."""
+    """The same for a file. An empty file cannot be mapped."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             return
@@ -61,45 +61,45 @@ def refuse_external_file(path: Path) -> None:
             refuse_external_data(data)
 
 
-def malformed() -> NoReturn:
+def refuse_malformed() -> NoReturn:
     raise VersionRefused(
-        "The ONNX file of this version is not as ONNX writes it, so what it would read cannot be told; save the model again."
+        "The ONNX file of this version is not in the form that ONNX writes, so its references to files are unknown; save the model again."
     )
 
 
-def external() -> NoReturn:
+def refuse_external() -> NoReturn:
     raise VersionRefused(
-        "The ONNX file of this version keeps tensors in other files, which no version may; save the model with them inside "
+        "The ONNX file of this version keeps tensors in other files, which is not allowed; save the model with them inside "
         "(mlflow.onnx: save_as_external_data=False) and publish it again."
     )
 
 
 def _walk(data: Any, at: int, end: int, message: str, depth: int) -> None:
     if not depth:
-        malformed()
+        refuse_malformed()
     below = TENSORS_BELOW[message]
     while at < end:
         key, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at, end)  # most are one byte
         if key > MAX_KEY:
-            malformed()  # protobuf drops the bits above, and would read another field
+            refuse_malformed()  # protobuf drops the higher bits and would read another field
         field, kind = key >> 3, key & 7
         if message == TENSOR and field in (EXTERNAL_DATA, DATA_LOCATION):
-            # A location of 0 says that the values are here; any other, or one in another form, is not believed.
+            # Only a location of 0, in the usual wire type, means that the values are in this file.
             if field == DATA_LOCATION and kind == VARINT:
                 location, at = _varint(data, at, end)
                 if location == 0:
                     continue
-            external()
+            refuse_external()
         if kind == LENGTH:
             short = at < end and data[at] < 0x80
             size, start = (data[at], at + 1) if short else _varint(data, at, end)
             at = start + size
             if at > end:
-                malformed()
+                refuse_malformed()
             if field in below:
                 _walk(data, start, at, below[field], depth - 1)
         elif field in below or not field:
-            malformed()
+            refuse_malformed()
         else:
             at = _after_number(data, at, end, kind)
             if message == "AttributeProto" and (run := NUMBERS.match(data, at, end)):
@@ -110,15 +110,15 @@ def _after_number(data: Any, at: int, end: int, kind: int) -> int:
     if kind == VARINT:
         return _varint(data, at, end)[1]
     if kind not in (EIGHT_BYTES, FOUR_BYTES):
-        malformed()  # groups, which ONNX has none of
+        refuse_malformed()  # a group, which ONNX does not use
     at += 8 if kind == EIGHT_BYTES else 4
     if at > end:
-        malformed()
+        refuse_malformed()
     return at
 
 
 def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
-    """The number that begins here, and where the next thing does."""
+    """The number at this position, and the position after it."""
     value = shift = 0
     while at < end and shift < 70:
         byte = data[at]
@@ -127,4 +127,4 @@ def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    malformed()
+    refuse_malformed()

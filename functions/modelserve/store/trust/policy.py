@@ -1,7 +1,8 @@
 """What may be loaded, decided from the MLmodel before anything is imported.
 
-MLflow imports whatever `loader_module` names, puts `code` on sys.path, joins `model_path` without looking, and takes
-the list of trusted types from the model itself (GHSA-w582-9x45-8mpx); its own switch stops only some of that.
+MLflow imports the module that `loader_module` names, adds `code` to sys.path, joins `model_path` unchecked, and takes the list
+of trusted types from the model itself (GHSA-w582-9x45-8mpx). Its own setting prevents only some of this. The types that skops
+may load are in `trusted_types`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from modelserve.core.errors import VersionRefused
-from modelserve.store.names.paths import check_names, fault, shown, walk
+from modelserve.store.names.paths import check_names, invalid_reason, printable, walk
 from modelserve.store.trust.environment import environment_of
 from modelserve.store.trust.external_data import refuse_external_file
 from modelserve.store.trust.mlmodel import PYFUNC, ModelConfig, config, read, texts
@@ -20,15 +21,15 @@ from modelserve.store.trust.trusted_types import TRUSTED
 
 ADVICE: Final = "If everyone who can write to the bucket may run code here, set MODEL_TRUST=pickle, or pass --trust pickle to the command."
 
-# Keys whose value is a file or directory of the model, in any flavor that MLflow 2 and 3 write.
+# Keys whose value is a path in the model's directory, in any flavor that MLflow 2 and 3 write.
 PATH_KEYS: Final = frozenset(
     {"artifact_path", "code", "conda", "data", "env", "model_code_path", "model_config", "model_data", "model_path"}
     | {"path", "pickled_model", "python_model", "saved_model_dir", "serving_input_path", "virtualenv"}
 )
-# Records where something came from; MLflow never opens these when it loads.
+# Where the model came from; MLflow does not open these when it loads a model.
 ORIGIN_KEYS: Final = frozenset({"uri"})
 
-# The methods that MLflow's own wrappers offer (mlflow/sklearn/__init__.py), all of them pure.
+# The methods of MLflow's own wrappers (mlflow/sklearn/__init__.py). They have no side effects.
 PREDICT_FNS: Final = frozenset(
     {"predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function", "score"}
 )
@@ -44,9 +45,10 @@ Flavor = Mapping[str, Any]
 
 
 def check(directory: Path, trust: str) -> ModelConfig:
-    """The model's config, or `VersionRefused` (`ArtifactCorrupt` for names that no version may hold).
+    """The model's config. Raises `VersionRefused`, or `ArtifactCorrupt` for an invalid file name.
 
-    `trust` is the setting MODEL_TRUST. Contained paths, and ONNX files that name no others, are demanded under either.
+    `trust` is the setting MODEL_TRUST. Under both of its values, paths must stay in the directory, and an ONNX file must not
+    name other files.
     """
     check_names(name for name, _ in walk(str(directory)))
     raw = read(directory)
@@ -60,20 +62,24 @@ def check(directory: Path, trust: str) -> ModelConfig:
 
 
 def _check_paths(directory: Path, found: ModelConfig, raw: Mapping[str, Any]) -> None:
-    """Contained, and there: a path that begins to exist later is not what was checked."""
+    """They stay in the directory and exist, so that no file can be put there after the check."""
     example = raw.get("saved_input_example_info") or {}
     for key, text in [*texts(found.flavors), *texts(example)]:
         hostile = key not in ORIGIN_KEYS and (text.startswith(("/", "~")) or ".." in text.replace("\\", "/").split("/"))
-        if hostile or (key in PATH_KEYS and (fault(text.removesuffix("/")) is not None) and text not in ("", ".")):
-            raise VersionRefused(f"In MLmodel, {key} leaves the model's directory ({shown(text)}).")
+        if hostile or (
+            key in PATH_KEYS and (invalid_reason(text.removesuffix("/")) is not None) and text not in ("", ".")
+        ):
+            raise VersionRefused(f"In MLmodel, {key} leaves the model's directory ({printable(text)}).")
     for name in ("data", "model_path"):
         path = found.flavors[PYFUNC].get(name)
         if path and not (directory / str(path)).exists():
-            raise VersionRefused(f"In MLmodel, {name} names {shown(str(path))}, which the version does not hold.")
+            raise VersionRefused(
+                f"In MLmodel, {name} names {printable(str(path))}, which the version does not contain."
+            )
 
 
 def _check_onnx(directory: Path, found: ModelConfig) -> None:
-    """Contained paths are no use if the file that they lead to names others."""
+    """The model's ONNX file must not name other files."""
     pyfunc = found.flavors[PYFUNC] if found.loader_module == "mlflow.onnx" else {}
     for path in {pyfunc.get("data"), pyfunc.get("model_path"), found.flavors.get("onnx", {}).get("data")}:
         if path and (directory / str(path)).is_file():
@@ -83,32 +89,34 @@ def _check_onnx(directory: Path, found: ModelConfig) -> None:
 def _check_strict(directory: Path, found: ModelConfig) -> None:
     pyfunc = found.flavors[PYFUNC]
     if found.loader_module not in LOADERS:
-        refuse(f"loader_module {shown(found.loader_module)} can run code of the model; known are {', '.join(LOADERS)}")
+        refuse(
+            f"loader_module {printable(found.loader_module)} can run code of the model; known are {', '.join(LOADERS)}"
+        )
     if found.predict_fn not in PREDICT_FNS:
-        refuse(f"predict_fn {shown(found.predict_fn)} is not one of {', '.join(sorted(PREDICT_FNS))}")
+        refuse(f"predict_fn {printable(found.predict_fn)} is not one of {', '.join(sorted(PREDICT_FNS))}")
     if pyfunc.get("model_config") or pyfunc.get("config"):
         refuse("the flavor python_function carries a model_config, which is for models that are code")
     for name, flavor in found.flavors.items():
         if flavor.get("code"):
-            refuse(f"the flavor {shown(name)} brings its own code")
+            refuse(f"the flavor {printable(name)} brings its own code")
         if name not in FLAVORS:
-            refuse(f"the flavor {shown(name)} has no form that is known to hold no code")
+            refuse(f"the flavor {printable(name)} has no form that is known to contain no code")
         FLAVORS[name](flavor)
     _check_one_file(directory, found)
 
 
 def _check_one_file(directory: Path, found: ModelConfig) -> None:
-    """MLflow reads the flavor from the MLmodel beside the model's file, so that must be this one and no nested other."""
+    """MLflow reads the flavor from the MLmodel beside the model's file, so it must be this one and not a nested one."""
     flavor = found.flavors.get(LOADERS[found.loader_module])
     if flavor is None:
         refuse(f"loader_module {found.loader_module} has no flavor of its own")
     pyfunc = found.flavors[PYFUNC]
     named = {pyfunc.get("data"), pyfunc.get("model_path"), flavor.get("data"), flavor.get("pickled_model")} - {None}
     if len(named) != 1:
-        refuse("its flavors name more than one file as the model, or none")
+        refuse("its flavors do not name exactly one file as the model")
     path = str(named.pop())
     if "/" in path or not (directory / path).is_file():
-        refuse(f"the model {shown(path)} is not a file beside MLmodel")
+        refuse(f"the model {printable(path)} is not a file beside MLmodel")
 
 
 def refuse(reason: str) -> NoReturn:
@@ -124,12 +132,14 @@ def _python_function(flavor: Flavor) -> None:
 def _skops(flavor: Flavor) -> None:
     form = flavor.get("serialization_format")
     if form != "skops":
-        refuse(f"its model is in the form {shown(str(form or 'pickle'))}; save it with serialization_format='skops'")
+        refuse(
+            f"its model is in the form {printable(str(form or 'pickle'))}; save it with serialization_format='skops'"
+        )
     wanted = flavor.get("skops_trusted_types") or []
     if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
         refuse("skops_trusted_types is not a list of names")
     if unknown := sorted(set(wanted) - TRUSTED):
-        refuse(f"it wants skops to trust {', '.join(map(shown, unknown[:5]))}")
+        refuse(f"it wants skops to trust {', '.join(map(printable, unknown[:5]))}")
 
 
 def _lightgbm(flavor: Flavor) -> None:
@@ -139,10 +149,10 @@ def _lightgbm(flavor: Flavor) -> None:
 
 
 def _xgboost(flavor: Flavor) -> None:
-    # MLflow imports and calls whatever class this names.
+    # MLflow imports and calls the class that this names.
     model_class = flavor.get("model_class", "xgboost.core.Booster")
     if model_class not in XGBOOST_CLASSES:
-        refuse(f"model_class {shown(str(model_class))} is not one of XGBoost's own")
+        refuse(f"model_class {printable(str(model_class))} is not one of XGBoost's own")
     if not str(flavor.get("data")).endswith((".ubj", ".json")):
         refuse("its XGBoost model is not in the form ubj or json; save it with model_format='ubj'")
 
@@ -156,7 +166,7 @@ def _onnx(flavor: Flavor) -> None:
         refuse(f"its ONNX session options are not among {', '.join(sorted(ONNX_OPTIONS))}")
 
 
-# Loader modules that only load, and the flavor each reads.
+# Loader modules that run no code of the model, and the flavor that each reads.
 LOADERS: Final[Mapping[str, str]] = {
     "mlflow.sklearn": "sklearn",
     "mlflow.lightgbm": "lightgbm",

@@ -1,4 +1,4 @@
-"""YAML that means the same to every parser, and can neither grow nor run: without tags, aliases or twin keys."""
+"""YAML that every parser reads alike and that cannot expand or run code: without tags, aliases and duplicate keys."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ except ImportError:  # a PyYAML built without libyaml
 
 
 class Refused(yaml.YAMLError):
-    """What the file does, as in `names a key twice`."""
+    """What is wrong with the file, as in `names a key twice`."""
 
 
 def load(data: bytes | str) -> Any:
-    """Mappings, lists and scalars. Raises `yaml.YAMLError`, and ValueError for what looks like a date and is none."""
+    """Mappings, lists and scalars. Raises `yaml.YAMLError`, or ValueError for an invalid date."""
     _check_events(data)
-    return yaml.load(data, _Strict)  # noqa: S506 - a SafeLoader, so nothing in it can be code
+    return yaml.load(data, _Strict)  # noqa: S506 - a SafeLoader
 
 
 def _check_events(data: bytes | str) -> None:
     depth = 0
     for event in yaml.parse(data, Loader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise Refused("holds a YAML anchor or alias")
+            raise Refused("contains a YAML anchor or alias")
         if getattr(event, "tag", None):
-            raise Refused("holds a YAML tag")
+            raise Refused("contains a YAML tag")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise Refused(f"is nested deeper than {MAX_DEPTH} levels")
 
 
 class _Strict(Loader):
-    """A key that comes twice reads differently in other parsers, so a check and a loader could disagree."""
+    """Other parsers read a duplicate key differently, so that a check and a loader could disagree."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         found: dict[Any, Any] = super().construct_mapping(node, deep)

@@ -1,12 +1,13 @@
-"""The types beyond skops' own that a model may name under MODEL_TRUST=strict, each group with why it is safe.
+"""The types that a model may name under MODEL_TRUST=strict, besides those that skops trusts by itself.
 
-skops loads an untrusted file in a way that any trusted name may be called with any arguments the file holds, made of
-other trusted types (its ListNode and ConstructorFromReduceNode). So a name is here only if calling it can compute, but
-never import, look up, open a connection or run text. That excludes `functools.partial`, `operator.*`, `builtins.*`,
-`numpy.load`, user functions, and any class that calls what it is given while it is made.
+To trust one more type, add it to a group of `GROUPS`, with the reason why calling it is safe. A skops file can call any trusted
+type with any arguments that are made of trusted types (its ListNode and ConstructorFromReduceNode). So a type belongs here
+only if calling it computes, and never imports, looks up a name, opens a connection or runs text. That excludes
+`functools.partial`, `operator.*`, `builtins.*`, `numpy.load`, user functions, and every class whose constructor calls its
+arguments.
 
-What this cannot exclude: a crafted tree or index may crash the process, as none of these check every number in them.
-The digests are there for that. A test makes the usual scikit-learn models and compares.
+A crafted tree or index can still crash the process, because these types do not check all of their numbers; the digests of
+the manifest protect against that. A test saves the usual scikit-learn models and compares their types with this list.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from __future__ import annotations
 from typing import Final
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
-    # Made from a string or a list of fields; has no state of its own. SimpleImputer and KBinsDiscretizer keep one.
+    # Made from a string or a list of fields, without further state. SimpleImputer and KBinsDiscretizer have one.
     "dtypes": ("numpy.dtype",),
-    # Arrays of numbers behind a fixed layout, which __setstate__ checks.
+    # Arrays of numbers in a fixed layout, which __setstate__ checks.
     "fitted trees": (
         "sklearn.tree._tree.Tree",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.cluster._bisect_k_means._BisectingTree",
     ),
-    # Arrays of numbers, and the distance between two rows of them. The Python-callable distance is not among them.
+    # Arrays of numbers and a distance between two rows. The distance that is a Python callable is not included.
     "neighbour indexes": (
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neighbors._ball_tree.BallTree",
@@ -31,7 +32,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
             for metric in ("Chebyshev", "Euclidean", "Hamming", "Manhattan", "Minkowski", "SEuclidean")
         ),
     ),
-    # Plain attributes; what they hold goes through the same list.
+    # Objects with attributes, whose types must be trusted too.
     "holders": (
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
@@ -45,7 +46,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     # A list of columns that warns when it is read. Later versions of scikit-learn do not have it.
     "scikit-learn 1.5 and 1.6": ("sklearn.compose._column_transformer._RemainderColsList",),
-    # Closed formulas over arrays.
+    # Formulas over arrays.
     "formulas": (
         "sklearn._loss.loss.HalfTweedieLoss",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
@@ -60,16 +61,15 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     ),
-    # A DataFrame as records, which is what a DictVectorizer takes. It rearranges what it is given; the mapping it makes
-    # is a type from this list or from skops' own.
+    # A DataFrame as records, the input of a DictVectorizer. It rearranges its input into a mapping of a trusted type.
     "records": ("pandas.core.methods.to_dict.to_dict",),
-    # What a search leaves behind besides its best model: numbers of folds and a seed.
+    # In a search, besides its best model: the number of folds and a seed.
     "splitters": (
         "sklearn.model_selection._split.KFold",
         "sklearn.model_selection._split.StratifiedKFold",
     ),
     # MLflow's own list for LightGBM (mlflow/lightgbm/__init__.py). A Booster's state is the text of its trees, which
-    # LightGBM's parser reads; made with a file name it reads that file as trees, and can do no more with it.
+    # LightGBM parses. Given a file name, it reads that file as trees and does nothing else with it.
     "lightgbm": (
         "collections.OrderedDict",
         "lightgbm.basic.Booster",

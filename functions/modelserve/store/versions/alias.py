@@ -1,4 +1,4 @@
-"""The only thing in a store that moves: a small object that names a version."""
+"""An alias: a small object that names a version, and the only object of a store that changes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, BadSetting, PreconditionFailed
-from modelserve.store.buckets.objects import NotModified, Objects
+from modelserve.store.buckets.objects import NotModified, Objects, read_object
 from modelserve.store.names.locations import alias_name, check_version
 from modelserve.store.versions import documents
 
-LIMIT = 64 * 1024  # bytes; a document is about 500
+MAX_BYTES = 64 * 1024  # bytes; a document is about 500
 
 
 @dataclass(frozen=True)
 class Alias:
-    """`updated_at` is RFC 3339 in UTC; the previous version is what a rollback goes back to, None at first."""
+    """`updated_at` is RFC 3339 in UTC. A rollback returns to the previous version, which is None at first."""
 
     version: str
     manifest_sha256: str
@@ -31,21 +31,21 @@ class Alias:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Alias:
-        """Keys of later tools are ignored. Raises `ArtifactCorrupt`."""
+        """Unknown keys are ignored. Raises `ArtifactCorrupt`."""
         try:
             raw = documents.parse(data)
             values = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
             alias = cls(**values)
             _check(alias)
         except documents.Unreadable as error:
-            raise _no_alias(f"it {error}") from error
+            raise _corrupt(f"it {error}") from error
         except (ValueError, TypeError, BadSetting) as error:
-            raise _no_alias("a field is missing or is not what it must be") from error
+            raise _corrupt("a field is missing or has a wrong value") from error
         return alias
 
 
-def _no_alias(reason: str) -> ArtifactCorrupt:
-    return ArtifactCorrupt(f"The alias is not a document of this kit ({reason}); promote a version to write it anew.")
+def _corrupt(reason: str) -> ArtifactCorrupt:
+    return ArtifactCorrupt(f"The alias is not a document of this kit ({reason}); promote a version to replace it.")
 
 
 def _check(alias: Alias) -> None:
@@ -70,30 +70,27 @@ def _digest(value: Any) -> None:
 
 
 def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | None:
-    """The document and its generation, or None where there is no such alias."""
+    """The document and its generation, or None if there is no such alias."""
     try:
-        found = objects.read(alias_name(name, alias), LIMIT)
+        data, info = read_object(objects, alias_name(name, alias), MAX_BYTES)
     except ArtifactMissing:
         return None
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
-    data, info = found
-    return _named(info.name, data), info.generation
+    return _parse(info.name, data), info.generation
 
 
 def poll_alias(objects: Objects, name: str, alias: str, generation: int | None) -> tuple[Alias, int] | None:
-    """What the alias says now with its new generation, or None while it still has `generation`; one request.
+    """The document and its generation, or None if it still has `generation`. Takes one request.
 
-    Raises `ArtifactMissing` when the alias was deleted.
+    Raises `ArtifactMissing` if the alias was deleted.
     """
-    found = objects.read(alias_name(name, alias), LIMIT, if_generation_not_match=generation)
+    found = objects.read(alias_name(name, alias), MAX_BYTES, if_generation_not_match=generation)
     if isinstance(found, NotModified):
         return None
     data, info = found
-    return _named(info.name, data), info.generation
+    return _parse(info.name, data), info.generation
 
 
-def _named(place: str, data: bytes) -> Alias:
+def _parse(place: str, data: bytes) -> Alias:
     try:
         return Alias.from_bytes(data)
     except ArtifactCorrupt as error:
@@ -101,20 +98,20 @@ def _named(place: str, data: bytes) -> Alias:
 
 
 def write_alias(objects: Objects, name: str, alias: str, doc: Alias, if_generation_match: int) -> int:
-    """The new generation. `if_generation_match` is what `read_alias` gave, 0 for a new alias.
+    """The new generation. `if_generation_match` is the one that `read_alias` gave, or 0 for a new alias.
 
-    Raises `PreconditionFailed`, which names the winner.
+    Raises `PreconditionFailed`, which says who was first.
     """
     try:
         return objects.write(alias_name(name, alias), doc.to_bytes(), if_generation_match).generation
     except PreconditionFailed as error:
-        raise PreconditionFailed(_lost(objects, name, alias)) from error
+        raise PreconditionFailed(_describe_winner(objects, name, alias)) from error
 
 
-def _lost(objects: Objects, name: str, alias: str) -> str:
+def _describe_winner(objects: Objects, name: str, alias: str) -> str:
     winner = read_alias(objects, name, alias)
     if winner is None:
-        return f"The alias {alias} of {name} was deleted meanwhile; look at it again before you promote."
+        return f"The alias {alias} of {name} was deleted meanwhile; check it before you promote again."
     now = winner[0]
     who, when = now.updated_by or "someone", now.updated_at or "a moment ago"
-    return f"The alias {alias} of {name} was moved to version {now.version} by {who} at {when}; look at it again first."
+    return f"The alias {alias} of {name} was moved to version {now.version} by {who} at {when}; check it before you try again."

@@ -1,19 +1,19 @@
-"""JSON documents of a store, read without believing them: two readers of one document must find the same in it."""
+"""Strict reading of a store's JSON documents, so that two readers of a document cannot find different content."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Final, NoReturn
 
-MAX_DEPTH: Final = 64  # this kit writes ten levels at most, in a signature
+MAX_DEPTH: Final = 64  # this kit writes at most ten levels, in a signature
 
 
 class Unreadable(ValueError):
-    """What is wrong with it, as in `names a key twice`."""
+    """What is wrong with the document, as in `names a key twice`."""
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """A JSON object as RFC 8259 has it, in UTF-8, that every reader takes for the same. Raises `Unreadable`."""
+    """A JSON object (RFC 8259) in UTF-8 that every parser reads alike. Raises `Unreadable`."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -46,13 +46,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(_: str) -> NoReturn:
-    raise Unreadable("holds NaN or Infinity, which JSON does not have")
+    raise Unreadable("contains NaN or Infinity, which JSON does not have")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise Unreadable("holds a number out of range")
+        raise Unreadable("contains a number out of range")
     return value
 
 
@@ -60,11 +60,11 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:  # Python reads no more than some thousand digits
-        raise Unreadable("holds a number out of range") from error
+        raise Unreadable("contains a number out of range") from error
 
 
 def _check_depth(value: Any) -> None:
-    """Level by level, so that no depth can exhaust the stack here, or where the document is written again."""
+    """Level by level, without recursion. It also keeps a document from exhausting the stack when it is written again."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -86,4 +86,4 @@ def _check_texts(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise Unreadable("holds half of a surrogate pair, which is no character") from error
+        raise Unreadable("contains half of a surrogate pair, which is no character") from error

@@ -1,4 +1,4 @@
-"""What a version contains: written last and create-only, so that a version without one does not exist."""
+"""The manifest of a version. It is written last and never replaced: a version without a manifest does not exist."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import msgspec
 from modelserve.core.errors import ArtifactCorrupt, BadSetting
 from modelserve.store.names import checksums
 from modelserve.store.names.locations import MANIFEST, check_model_name, check_version
-from modelserve.store.names.paths import check_names, shown
+from modelserve.store.names.paths import check_names, printable
 from modelserve.store.versions import documents
 
 FORMAT = 1
-LIMIT = 16 * 1024 * 1024  # bytes; an entry is about 200, so 80,000 files
+MAX_BYTES = 16 << 20  # an entry is about 200 bytes, so 80,000 files
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything but `files` is open: `extra` keeps the keys of later tools, so that nothing is lost in a copy.
+    """Unknown keys are kept in `extra`, so that a copy loses nothing.
 
     `signature` is the MLmodel's; `runtime` has a `kind`, native or compiled; `environment` is
     `{"python": "3.11.7", "packages": {"scikit-learn": "1.9.1"}}`; `presentation` has positive_class, threshold and
-    label; `sample` are the records that warm a loaded version up.
+    label; `sample` are the records that warm up a loaded version.
     """
 
     name: str
@@ -68,16 +68,16 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the bytes, in hex: what an alias and `/metadata` name."""
+        """SHA-256 of the bytes in hex, as in an alias and in `/metadata`."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """Raises `ArtifactCorrupt` with what is wrong."""
+        """Raises `ArtifactCorrupt`, which says what is wrong."""
         raw = _document(data)
         if type(raw.get("format")) is not int or raw["format"] != FORMAT:
             raise ArtifactCorrupt(
-                f"The manifest has format {shown(str(raw.get('format')))} and this server reads {FORMAT}; update the server."
+                f"The manifest has format {printable(str(raw.get('format')))} and this server reads {FORMAT}; update the server."
             )
         try:
             manifest = _manifest(raw)
@@ -102,7 +102,7 @@ class Presentation(TypedDict, total=False):
 
 
 class Native(TypedDict):
-    """Of a runtime that is not compiled: what a server reads of it."""
+    """What a server reads of a `runtime` that is not compiled."""
 
     merges: NotRequired[bool]
 
@@ -112,7 +112,7 @@ class Output(TypedDict):
 
 
 class Compiled(TypedDict):
-    """Of a runtime that is compiled: what a server reads of it."""
+    """What a server reads of a compiled `runtime`."""
 
     file: str
     outputs: Annotated[list[Output], msgspec.Meta(min_length=1)]
@@ -148,7 +148,7 @@ def _manifest(raw: dict[str, Any]) -> Manifest:
     check_names(entry.path for entry in files)
     paths = {entry.path for entry in files}
     if "MLmodel" not in paths or MANIFEST in paths:
-        raise ValueError(f"its files must hold MLmodel and cannot hold {MANIFEST}")
+        raise ValueError(f"its files must contain MLmodel and must not contain {MANIFEST}")
     return Manifest(
         name=check_model_name(_typed(raw, "name", str)),
         version=check_version(_typed(raw, "version", str)),
@@ -156,9 +156,9 @@ def _manifest(raw: dict[str, Any]) -> Manifest:
         signature=_optional(raw, "signature"),
         runtime=_runtime(raw),
         methods=_methods(_typed(raw, "methods", list)),
-        environment=_shaped(raw, "environment", Environment),
-        presentation=_shaped(raw, "presentation", Presentation | None),
-        provenance=_shaped(raw, "provenance", dict[str, str | None]),
+        environment=_with_shape(raw, "environment", Environment),
+        presentation=_with_shape(raw, "presentation", Presentation | None),
+        provenance=_with_shape(raw, "provenance", dict[str, str | None]),
         sample=_records(_typed(raw, "sample", list)),
         extra={key: value for key, value in raw.items() if key not in {*_KEYS, "format", "files"}},
     )
@@ -169,7 +169,7 @@ def _entry(item: Any) -> FileEntry:
         raise TypeError("a file has exactly path, size, crc32c and sha256")
     size, sha256 = _typed(item, "size", int), _typed(item, "sha256", str)
     if isinstance(size, bool) or not 0 <= size < 1 << 63:
-        raise ValueError("a size is a whole number from 0")
+        raise ValueError("a size is an integer of at least 0")
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError("a sha256 is 64 lower-case hex digits")
     return FileEntry(_typed(item, "path", str), size, checksums.decode(_typed(item, "crc32c", str)), sha256)
@@ -186,12 +186,12 @@ def _optional(raw: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     return found
 
 
-def _shaped(raw: Mapping[str, Any], key: str, shape: Any) -> Any:
-    """As it stands, once it is known to have this shape; more keys than that are a later tool's."""
+def _with_shape(raw: Mapping[str, Any], key: str, shape: Any) -> Any:
+    """The value, unchanged, if it has this shape. More keys are allowed."""
     try:
         msgspec.convert(raw[key], shape)
     except msgspec.ValidationError as error:
-        raise TypeError(f"{key} is not what it must be ({error})") from error
+        raise TypeError(f"{key} has a wrong form ({error})") from error
     return raw[key]
 
 
@@ -199,7 +199,7 @@ def _runtime(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     runtime: Mapping[str, Any] = _typed(raw, "runtime", dict)
     if runtime["kind"] not in ("native", "compiled"):
         raise ValueError("runtime.kind must be native or compiled")
-    _shaped(raw, "runtime", Compiled if runtime["kind"] == "compiled" else Native)
+    _with_shape(raw, "runtime", Compiled if runtime["kind"] == "compiled" else Native)
     return runtime
 
 

@@ -1,17 +1,17 @@
-"""From a location to exactly one version: which manifest, or which generations of which files."""
+"""From a location to exactly one version: its manifest, or the generations of its files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
-from modelserve.store.buckets.objects import NotModified, ObjectInfo, Objects
+from modelserve.store.buckets.objects import ObjectInfo, Objects, read_object
 from modelserve.store.names.checksums import of_bytes
 from modelserve.store.names.locations import MANIFEST, Location, manifest_name, version_prefix
 from modelserve.store.versions.alias import Alias, read_alias
-from modelserve.store.versions.manifest import LIMIT, Manifest
+from modelserve.store.versions.manifest import MAX_BYTES, Manifest
 
 MLMODEL = "MLmodel"
 
@@ -20,8 +20,8 @@ MLMODEL = "MLmodel"
 class Resolved:
     """`prefix` is the version's directory without a slash at the end.
 
-    A version of a store has `version`, `manifest` and `manifest_sha256`; behind an alias also `alias` and
-    `alias_generation`. A bare MLflow directory has only `files`, its pinned generations, and its own name.
+    A version of a store has `version`, `manifest` and `manifest_sha256`. An MLflow directory without a manifest has only
+    the name of the directory, and `files` with their pinned generations.
     """
 
     location: Location
@@ -30,17 +30,11 @@ class Resolved:
     version: str | None = None
     manifest: Manifest | None = None
     manifest_sha256: str | None = None
-    alias: Alias | None = None
-    alias_generation: int | None = None
     files: tuple[ObjectInfo, ...] = ()
-
-    @property
-    def alias_name(self) -> str | None:
-        return self.location.alias
 
 
 def resolve(location: Location, objects: Objects) -> Resolved:
-    """Raises `ArtifactMissing` saying what was found instead, `ArtifactCorrupt`, `StoreUnavailable`."""
+    """Raises `ArtifactMissing`, which says what was found instead, `ArtifactCorrupt` or `StoreUnavailable`."""
     if location.name is None:
         return _directory(location, objects)
     if location.alias is None:
@@ -48,17 +42,17 @@ def resolve(location: Location, objects: Objects) -> Resolved:
     found = read_alias(objects, location.name, location.alias)
     if found is None:
         raise ArtifactMissing(_no_alias(objects, location.name, location.alias))
-    return at_alias(location, objects, *found)
+    return resolve_alias(location, objects, found[0])
 
 
-def at_alias(location: Location, objects: Objects, alias: Alias, generation: int) -> Resolved:
-    """The version that an alias document names; for one that `poll_alias` has just read."""
+def resolve_alias(location: Location, objects: Objects, alias: Alias) -> Resolved:
+    """The version that the alias document names."""
     resolved = _version(location, objects, str(location.name), alias.version)
     if resolved.manifest_sha256 != alias.manifest_sha256:
         raise ArtifactCorrupt(
             f"The manifest of version {alias.version} is not the one that the alias {location.alias} was promoted with."
         )
-    return replace(resolved, alias=alias, alias_generation=generation)
+    return resolved
 
 
 def _version(location: Location, objects: Objects, name: str, version: str) -> Resolved:
@@ -66,7 +60,7 @@ def _version(location: Location, objects: Objects, name: str, version: str) -> R
         manifest, digest = read_manifest(objects, manifest_name(name, version))
     except ArtifactMissing as error:
         raise ArtifactMissing(
-            f"Version {version} of {name} has no manifest: it was never published, or publishing was cut short."
+            f"Version {version} of {name} has no manifest: it was never published, or publishing was interrupted."
         ) from error
     if (manifest.name, manifest.version) != (name, version):
         raise ArtifactCorrupt(
@@ -77,10 +71,7 @@ def _version(location: Location, objects: Objects, name: str, version: str) -> R
 
 def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
     """A manifest and the SHA-256 of its bytes."""
-    found = objects.read(name, LIMIT)
-    if isinstance(found, NotModified):  # only an answer to a condition, and there was none
-        raise ArtifactCorrupt("The store answered a question that was not asked.")
-    data, _ = found
+    data, _ = read_object(objects, name, MAX_BYTES)
     try:
         return Manifest.from_bytes(data), of_bytes(data).sha256
     except ArtifactCorrupt as error:
@@ -88,34 +79,30 @@ def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
 
 
 def _directory(location: Location, objects: Objects) -> Resolved:
-    found = objects.list(below(location.prefix))
+    found = objects.list(directory_prefix(location.prefix))
     names = {info.name for info in found}
-    if inside(location.prefix, MANIFEST) in names:
-        manifest, digest = read_manifest(objects, inside(location.prefix, MANIFEST))
+    if directory_prefix(location.prefix) + MANIFEST in names:
+        manifest, digest = read_manifest(objects, directory_prefix(location.prefix) + MANIFEST)
         return Resolved(location, location.prefix, manifest.name, manifest.version, manifest, digest)
-    if inside(location.prefix, MLMODEL) not in names:
+    if directory_prefix(location.prefix) + MLMODEL not in names:
         raise ArtifactMissing(_no_mlmodel(location, found))
     name = os.path.basename(location.prefix or location.bucket)
-    return Resolved(location, location.prefix, name, files=pinned(location.prefix, found))
+    return Resolved(location, location.prefix, name, files=without_folders(found))
 
 
-def pinned(prefix: str, found: Sequence[ObjectInfo]) -> tuple[ObjectInfo, ...]:
-    """Without the empty objects that consoles and FUSE mounts make to show a folder (mlflow #3240)."""
+def without_folders(found: Sequence[ObjectInfo]) -> tuple[ObjectInfo, ...]:
+    """Without the empty objects by which consoles and FUSE mounts represent a folder (mlflow #3240)."""
     return tuple(info for info in found if info.size or not info.name.endswith("/"))
 
 
-def below(prefix: str) -> str:
-    """What the names of all its files start with; the slash keeps `model` apart from `model-hf` (kserve #3776)."""
+def directory_prefix(prefix: str) -> str:
+    """The prefix of all its files. The slash separates `model` from `model-hf` (kserve #3776)."""
     return f"{prefix}/" if prefix else ""
 
 
-def inside(prefix: str, path: str) -> str:
-    return below(prefix) + path
-
-
 def _no_mlmodel(location: Location, found: Sequence[ObjectInfo]) -> str:
-    """MLflow 2 logs to `<run>/artifacts/model`, MLflow 3 to `models/<id>/artifacts`: an address often stops too early."""
-    start = len(below(location.prefix))
+    """MLflow 2 logs to `<run>/artifacts/model`, MLflow 3 to `models/<id>/artifacts`: an address often ends too early."""
+    start = len(directory_prefix(location.prefix))
     inner = sorted(
         os.path.dirname(info.name[start:])
         for info in found

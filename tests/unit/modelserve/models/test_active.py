@@ -15,7 +15,7 @@ import pytest
 from modelserve.core.errors import ArtifactMissing, ModelNotReady, ServeError, StoreUnavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.models.active import LONGEST_BACKOFF, ActiveModel
+from modelserve.models.active import MAX_BACKOFF, ActiveModel
 from modelserve.models.scorers.batching import BatchingScorer
 from modelserve.models.version import Leases, Loaded
 from modelserve.store.buckets.open import open_objects
@@ -160,7 +160,7 @@ def test_what_cannot_be_mended_by_waiting_is_told_at_once_to_who_waits_and_who_c
         async def fail_while_one_waits() -> None:
             waiting = asyncio.create_task(active.get())
             await asyncio.sleep(0)
-            await asyncio.to_thread(active._failed, ArtifactMissing("It is not there."))
+            await asyncio.to_thread(active._fail, ArtifactMissing("It is not there."))
             with pytest.raises(ModelNotReady, match=r"It is not there\."):
                 await waiting
 
@@ -180,7 +180,7 @@ def test_a_model_that_appears_later_is_loaded(tmp_path: Path, models: Library) -
 
 def test_whatever_else_fails_is_an_error_of_the_version() -> None:
     with activated("/nowhere", start=False) as active:
-        active._failed(ValueError("secret"))
+        active._fail(ValueError("secret"))
         assert active.reason == "No model is active. This version cannot be loaded (ValueError)."
 
 
@@ -197,9 +197,10 @@ def test_a_model_that_exits_while_it_is_loaded_is_an_error_of_the_version(models
 
 def test_failures_without_end_do_not_end_the_loader(tmp_path: Path) -> None:
     with activated(tmp_path / "nothing", start=False) as active:
-        active._failures = 100_000  # two weeks of them
-        active._failed(StoreUnavailable("The bucket cannot be reached."))
-        assert time.monotonic() < active._retry_at <= time.monotonic() + LONGEST_BACKOFF
+        for _ in range(100_000):  # two weeks of them
+            active._backoff.next_delay()
+        active._fail(StoreUnavailable("The bucket cannot be reached."))
+        assert time.monotonic() < active._retry_at <= time.monotonic() + MAX_BACKOFF
         assert active.reason == "No model is active. The bucket cannot be reached."
 
 
@@ -212,16 +213,16 @@ def test_a_failing_poll_is_told_when_its_backoff_is_due_and_a_moved_alias_is_fol
     with activated(f"{tmp_path}/store/models/c@champion", start=False) as active:
         with pytest.raises(ArtifactMissing) as raised:
             active._refresh()
-        active._failed(raised.value)
+        active._fail(raised.value)
         active._retry_at = time.monotonic() + 1_000
         active._refresh()  # fails as before, and says nothing
-        assert (active._failures, active.error) == (1, raised.value)
+        assert (active._backoff.failures, active.error) == (1, raised.value)
         move(tmp_path / "store", "1")
         active._refresh()
-        assert active._woken.wait(WAIT_SECONDS)
-        active._settle()
+        assert active._wake.wait(WAIT_SECONDS)
+        active._collect()
         assert active.current is not None
-        assert (active.current.version, active._failures, active.error) == ("1", 0, None)
+        assert (active.current.version, active._backoff.failures, active.error) == ("1", 0, None)
         active.current.retire()
 
 
@@ -229,10 +230,10 @@ def test_a_version_that_fails_is_begun_again_when_its_backoff_is_due(store: Path
     (store / "models/c/versions/1/MLmodel").write_text("no")
     with activated(f"{store}/models/c@champion", start=False) as active:
         active._refresh()
-        assert active._woken.wait(WAIT_SECONDS)
+        assert active._wake.wait(WAIT_SECONDS)
         with pytest.raises(ServeError) as raised:
-            active._settle()
-        active._failed(raised.value)
+            active._collect()
+        active._fail(raised.value)
         active._retry_at = time.monotonic() + 1_000
         active._refresh()
         assert active._attempts == []
@@ -247,7 +248,8 @@ def test_the_first_promotion_is_served_however_long_it_was_waited_for(models: Li
     release(tmp_path / "store", "c", models.constant(1.0), alias="other")
     uri = f"{tmp_path}/store/models/c@champion"
     with activated(uri, start=False, MODEL_REFRESH_SECONDS="86400") as active:
-        active._failures = 1_000  # so that the next attempt is told of, and due, only after the longest backoff
+        for _ in range(10):  # so that the next attempt is due, and reported, only after the longest backoff
+            active._backoff.next_delay()
         active.start()
         try:
             fails(active)

@@ -16,8 +16,8 @@ import pytest
 from bucket_server import BucketServer
 from modelserve.core.errors import LoadTimeout
 from modelserve.core.settings import Settings
-from modelserve.models.active import MOST_ATTEMPTS, ActiveModel
-from modelserve.models.load_attempts import Attempt, Target
+from modelserve.models.active import MAX_ATTEMPTS, ActiveModel
+from modelserve.models.load_attempts import LoadAttempt, Target
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse, parse_store
 from modelserve_control.registry.promote import promote
@@ -64,8 +64,8 @@ def give_up(active: ActiveModel) -> None:
     (attempt,) = active._attempts
     attempt.deadline = time.monotonic()
     with pytest.raises(LoadTimeout, match=r"within LOAD_TIMEOUT_SECONDS \(600 s\); promote another one"):
-        active._settle()
-    active._settle()  # said once
+        active._collect()
+    active._collect()  # said once
 
 
 def test_what_comes_too_late_is_freed_with_its_files(
@@ -84,8 +84,8 @@ def test_what_comes_too_late_is_freed_with_its_files(
         assert list(tmp_path.glob("tmp/*/.incoming-*"))
         give_up(active)
         gate.touch()
-        assert active._woken.wait(WAIT_SECONDS)
-        active._settle()
+        assert active._wake.wait(WAIT_SECONDS)
+        active._collect()
         assert (active.current, active._attempts) == (None, [])
         until(lambda: not list(tmp_path.glob("tmp/*/.incoming-*")), PROMPT_SECONDS)
         names = ("load", "scorer", "retire")
@@ -105,14 +105,14 @@ def test_loads_that_hang_are_bounded_and_the_version_that_serves_goes_on(
     with activated(f"{store}/models/c@champion") as active:
         loads(active)
         stuck = models.stuck(gate)
-        for number in range(MOST_ATTEMPTS):
+        for number in range(MAX_ATTEMPTS):
             release(store, "c", stuck)
             until(partial(hanging, gate, number + 1))
         release(store, "c", models.constant(2.0))
         until(lambda: active.error)
         assert active.error is not None
-        assert f"{MOST_ATTEMPTS} loads have not ended" in active.error.message
-        assert [one.name for one in threading.enumerate()].count("load") == MOST_ATTEMPTS
+        assert f"{MAX_ATTEMPTS} loads are still running" in active.error.message
+        assert [one.name for one in threading.enumerate()].count("load") == MAX_ATTEMPTS
         move(store, "1")
         until(lambda: active.error is None)
         assert active.current is not None
@@ -147,12 +147,12 @@ def test_no_more_loads_are_begun_than_may_hang(models: Library, gate: Path, tmp_
     store = tmp_path / "store"
     stuck = models.stuck(gate)
     with activated(f"{store}/models/c@champion", start=False) as active:
-        for number in range(MOST_ATTEMPTS):
+        for number in range(MAX_ATTEMPTS):
             release(store, "c", stuck)
             active._refresh()
             until(partial(hanging, gate, number + 1))
         release(store, "c", models.constant(2.0))
-        with pytest.raises(LoadTimeout, match=f"{MOST_ATTEMPTS} loads have not ended"):
+        with pytest.raises(LoadTimeout, match=f"{MAX_ATTEMPTS} loads are still running"):
             active._refresh()
 
 
@@ -174,10 +174,10 @@ def test_a_load_that_exits_is_over(models: Library, gate: Path) -> None:
     (directory / "python_model.pkl").write_bytes(b"csys\nexit\n(I1\ntR.")  # sys.exit(1)
     location = parse(str(directory))
     settings = Settings.from_environ({"MODEL_URI": str(directory), "MODEL_TRUST": "pickle"})
-    attempt = Attempt(Target(location), open_objects(location), settings, lambda _: None)
+    attempt = LoadAttempt(Target(location), open_objects(location), settings, lambda _: None)
     for thread in threading.enumerate():
         if thread.name == "load":
             thread.join(WAIT_SECONDS)
-    assert attempt.over
+    assert attempt.done
     with pytest.raises(SystemExit):
         attempt.result()

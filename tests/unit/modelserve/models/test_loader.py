@@ -16,12 +16,12 @@ from modelserve.core.errors import EnvironmentMismatch, ModelFailed, StoreUnavai
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
 from modelserve.models.scorers.batching import BatchingScorer
-from modelserve.models.version import Clock, Loaded
-from modelserve.models.warmup import TOLERANCE, attempt, dependence, warm
+from modelserve.models.version import Loaded, StepTimer
+from modelserve.models.warmup import TOLERANCE, as_version_error, dependence, warm
 from modelserve.schema.batch import Batch
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.download.cache import private_parent
-from modelserve.store.download.staging import reserve
+from modelserve.store.download.staging import create
 from modelserve.store.names import locations
 from modelserve.store.versions.resolve import resolve
 from modelserve_control.registry.promote import promote
@@ -88,8 +88,8 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("swept")
     uploaded(store, "churn", models.path("churn"))
-    living, handle = reserve(private_parent())
-    dead, lock = reserve(private_parent())
+    living, handle = create(private_parent())
+    dead, lock = create(private_parent())
     os.close(lock)
     opened(f"{store}/models/churn@champion").retire()
     assert (living.exists(), dead.exists()) == (True, False)
@@ -124,8 +124,8 @@ def test_a_version_in_a_cache_directory_goes_when_its_last_user_retires_it(
     first, second = (opened(uri, MODEL_CACHE_DIR=str(tmp_path)) for _ in range(2))
     first.retire()
     assert len(list(tmp_path.iterdir())) == 1
-    assert second.held is not None
-    second.held.close()  # as at exit: kept for the next start
+    assert second.files is not None
+    second.files.close()  # as at exit: kept for the next start
     assert len(list(tmp_path.iterdir())) == 1
     opened(uri, MODEL_CACHE_DIR=str(tmp_path)).retire()
     assert list(tmp_path.iterdir()) == []
@@ -260,21 +260,18 @@ def test_every_method_is_warmed() -> None:
     assert [methods for methods, _ in runtime.seen] == [("predict", "predict_proba")]
 
 
-def raising(error: Exception) -> Any:
-    raise error
-
-
 def test_our_own_failures_pass_and_those_of_a_flavor_become_the_versions() -> None:
-    with pytest.raises(ModelFailed, match=r"^ours$"):
-        attempt("load", lambda: raising(ModelFailed("ours")))
-    with pytest.raises(VersionUnusable, match=r"^This version does not load: its flavor raised KeyError\.$"):
-        attempt("load", lambda: raising(KeyError("secret")))
+    with pytest.raises(ModelFailed, match=r"^ours$"), as_version_error("load"):
+        raise ModelFailed("ours")
+    refused = pytest.raises(VersionUnusable, match=r"^This version does not load: its flavor raised KeyError\.$")
+    with refused, as_version_error("load"):
+        raise KeyError("secret")
 
 
 def test_laps_are_seconds_since_the_last_one() -> None:
-    clock = Clock()
+    timer = StepTimer()
     time.sleep(0.002)
-    clock.lap("one")
-    clock.lap("two")
-    assert clock.times["one"] >= 0.002
-    assert clock.times["two"] >= 0
+    timer.lap("one")
+    timer.lap("two")
+    assert timer.seconds["one"] >= 0.002
+    assert timer.seconds["two"] >= 0

@@ -112,7 +112,7 @@ def test_a_local_store_serves_aliases_and_versions_in_place(objects: DirectoryOb
     manifest = publish(objects, "churn", "1")
     promote(objects, "churn", "champion", manifest)
     resolved = resolve(parse(f"{objects.root}/models/churn@champion"), objects)
-    assert (resolved.version, resolved.alias_name, resolved.manifest_sha256) == ("1", "champion", manifest.digest)
+    assert (resolved.version, resolved.location.alias, resolved.manifest_sha256) == ("1", "champion", manifest.digest)
     directory = fetch(resolved, objects, tmp_path / "cache")
     assert directory == objects.root / "models/churn/versions/1"
     assert not (tmp_path / "cache").exists()

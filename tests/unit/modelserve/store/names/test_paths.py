@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelserve.core.errors import ArtifactCorrupt
-from modelserve.store.names.paths import check_names, fault, walk
+from modelserve.store.names.paths import check_names, invalid_reason, walk
 
 HOSTILE = {
     "parent": "../x",
@@ -80,7 +80,7 @@ def test_names_that_cannot_live_side_by_side_refuse_the_version(names: list[str]
 
 def test_what_mlflow_writes_is_fine() -> None:
     check_names(FINE)
-    assert [fault(name) for name in FINE] == [None] * len(FINE)
+    assert [invalid_reason(name) for name in FINE] == [None] * len(FINE)
 
 
 def test_a_walk_tells_every_plain_file_in_order(tmp_path: Path) -> None:

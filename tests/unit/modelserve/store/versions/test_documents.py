@@ -17,7 +17,7 @@ from faults.store.servers import manifest_of, promote, publish
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
 from modelserve.store.buckets.local import DirectoryObjects
 from modelserve.store.names.locations import manifest_name, parse
-from modelserve.store.names.paths import shown
+from modelserve.store.names.paths import printable
 from modelserve.store.versions.alias import Alias, poll_alias, read_alias
 from modelserve.store.versions.manifest import Manifest
 from modelserve.store.versions.resolve import resolve
@@ -42,8 +42,8 @@ READINGS: dict[str, tuple[Bytes, str]] = {
     "UTF-32": (lambda data: data.decode().encode("utf-32"), "is not UTF-8"),
     "a byte order mark": (lambda data: b"\xef\xbb\xbf" + data, "begins with a byte order mark"),
     "not UTF-8": (lambda data: data.replace(b"a", b"\x80", 1), "is not UTF-8"),
-    "NaN": (inserted('"later":NaN'), "holds NaN"),
-    "Infinity": (inserted('"later":[-Infinity]'), "holds NaN or Infinity"),
+    "NaN": (inserted('"later":NaN'), "contains NaN"),
+    "Infinity": (inserted('"later":[-Infinity]'), "contains NaN or Infinity"),
     "a number that is infinite": (inserted('"later":1e999'), "number out of range"),
     "an integer of 5,000 digits": (inserted('"later":' + "9" * 5_000), "number out of range"),
     "half a surrogate pair": (inserted('"later":"\\ud800"'), "half of a surrogate pair"),
@@ -71,7 +71,7 @@ def test_an_alias_has_one_reading(change: Bytes, reason: str) -> None:
     with pytest.raises(ArtifactCorrupt, match=reason) as raised:
         Alias.from_bytes(change(ALIAS.to_bytes()))
     assert one_sentence(raised.value.message)
-    assert "promote a version to write it anew" in raised.value.message
+    assert "promote a version to replace it" in raised.value.message
 
 
 @pytest.mark.parametrize(("change", "reason"), READINGS.values(), ids=READINGS.keys())
@@ -242,15 +242,15 @@ def test_only_a_plain_file_is_opened(
     with in_place_of(objects.root / name, put), pytest.raises(ArtifactCorrupt) as raised:
         read(objects)
     assert one_sentence(raised.value.message)
-    assert shown(name) in raised.value.message
-    assert "no plain file" in raised.value.message
+    assert printable(name) in raised.value.message
+    assert "is a link or a device" in raised.value.message
 
 
 def test_a_file_of_a_version_that_became_a_link_is_not_followed(objects: DirectoryObjects) -> None:
     info = objects.stat("models/churn/versions/1/model.skops")
     assert info is not None
     read: list[bytes] = []
-    with in_place_of(objects.root / info.name, put_link), pytest.raises(ArtifactCorrupt, match="no plain file"):
+    with in_place_of(objects.root / info.name, put_link), pytest.raises(ArtifactCorrupt, match="is a link or a device"):
         objects.read_range(info, 0, info.size, read.append)
     assert read == []
 
