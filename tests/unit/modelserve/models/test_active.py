@@ -4,89 +4,26 @@ import asyncio
 import gc
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from modelserve.core.errors import ArtifactMissing, ModelNotReady, ServeError, StoreUnavailable
-from modelserve.core.metrics import Metrics
-from modelserve.core.settings import Settings
 from modelserve.models.active import MAX_BACKOFF, ActiveModel
 from modelserve.models.scorers.batching import BatchingScorer
-from modelserve.models.version import Leases, Loaded
+from modelserve.models.version import Leases
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve_control.registry.promote import promote
-from signatures import table
 from tiny import PROMPT_SECONDS, WAIT_SECONDS, run
+from unit.modelserve.models.activation import activated, answer, eventually, fails, leased, loads, move
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what MLflow and its flavors deprecate is not ours to mend
-
-
-@contextmanager
-def activated(uri: object, start: bool = True, **more: str) -> Iterator[ActiveModel]:
-    values = {"MODEL_URI": str(uri), "MODEL_REFRESH_SECONDS": "0.05", "MODEL_TRUST": "pickle", **more}
-    made = ActiveModel(Settings.from_environ(values), Metrics(enabled=False))
-    if start:
-        made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
-        if start:
-            made._thread.join(WAIT_SECONDS)
-
-
-@asynccontextmanager
-async def leased(active: ActiveModel) -> AsyncIterator[Loaded]:
-    loaded = await active.lease()
-    try:
-        yield loaded
-    finally:
-        loaded.leases.leave()
-
-
-async def answer(active: ActiveModel) -> tuple[str, Any]:
-    """The version that answers, and its answer to x=1."""
-    async with leased(active) as loaded:
-        assert loaded.signature is not None
-        batch = loaded.signature.check(table(x=[1.0]))
-        return loaded.version, (await loaded.scorer.score(batch, ("predict",), {}))["predict"].tolist()
-
-
-def eventually(active: ActiveModel, version: str) -> Any:
-    end = time.monotonic() + WAIT_SECONDS
-    while True:
-        found, value = asyncio.run(answer(active))  # which may have yet to load
-        if found == version:
-            return value
-        assert time.monotonic() < end, f"version {version} was not activated"
-        assert active._thread.is_alive(), "the loader has ended"
-        time.sleep(0.01)
-
-
-def fails(active: ActiveModel) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while active.error is None:
-        assert time.monotonic() < end, "no failure was reported"
-        assert active._thread.is_alive(), "the loader has ended"
-        time.sleep(0.01)
-
-
-def loads(active: ActiveModel) -> Loaded:
-    end = time.monotonic() + WAIT_SECONDS
-    while active.current is None:
-        assert time.monotonic() < end, "nothing was loaded"
-        assert active._thread.is_alive(), "the loader has ended"
-        time.sleep(0.01)
-    return active.current
 
 
 @pytest.fixture
@@ -98,10 +35,6 @@ def store(models: Library, tmp_path: Path) -> Path:
         release(tmp_path / "store", "c", models.constant(value), alias=f"only-{value:g}")
     promote(open_objects(parse_store(str(tmp_path / "store"))), "c", "1", "champion")
     return tmp_path / "store"
-
-
-def move(store: Path, version: str) -> None:
-    promote(open_objects(parse_store(str(store))), "c", version, "champion")
 
 
 def test_a_moved_alias_is_followed_and_the_old_version_retired_after_its_last_request(store: Path) -> None:

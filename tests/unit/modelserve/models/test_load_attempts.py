@@ -23,7 +23,7 @@ from modelserve.store.names.locations import parse, parse_store
 from modelserve_control.registry.promote import promote
 from stores import put
 from tiny import PROMPT_SECONDS, WAIT_SECONDS
-from unit.modelserve.models.test_active import activated, loads, move
+from unit.modelserve.models.activation import activated, loads, move
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
