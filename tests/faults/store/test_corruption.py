@@ -131,7 +131,7 @@ def test_a_file_that_the_manifest_does_not_know_refuses_the_version(
 ) -> None:
     publish(direct, "churn", "1")
     put(server, "models/churn/versions/1/sitecustomize.py", b"print()")
-    with pytest.raises(ArtifactCorrupt, match="does not know"):
+    with pytest.raises(ArtifactCorrupt, match="is not in its manifest"):
         fetch(resolve(VERSION, direct), direct, cache)
 
 

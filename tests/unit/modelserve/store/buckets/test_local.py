@@ -69,7 +69,7 @@ def test_a_writer_waits_for_another_between_its_look_and_its_write(objects: Dire
 
 def test_reading_is_bounded_and_says_what_is_missing(objects: DirectoryObjects) -> None:
     objects.write("x", b"12345", 0)
-    with pytest.raises(ArtifactCorrupt, match="'x' is longer than the 4 bytes"):
+    with pytest.raises(ArtifactCorrupt, match="'x' is longer than its limit of 4 bytes"):
         objects.read("x", 4)
     with pytest.raises(ArtifactMissing):
         objects.read("y", 4)

@@ -98,8 +98,8 @@ def test_the_contract_may_have_to_be_the_same_or_compatible() -> None:
         ("- max_size", "object"),
         ("", "object"),
         ("{", "not YAML"),
-        ("!!python/object/apply:os.system [id]", "holds a YAML tag"),
-        ("max_size: !!bool x", "holds a YAML tag"),
+        ("!!python/object/apply:os.system [id]", "contains a YAML tag"),
+        ("max_size: !!bool x", "contains a YAML tag"),
         ("outputs: {a: &a {max_size: 1}, b: *a}", "anchor or alias"),
     ],
 )
