@@ -89,6 +89,7 @@ class Child:
         self._start: asyncio.Future[None] | None = None
         self._answer: asyncio.Future[None] | None = None
         self._received = bytearray()
+        self._missing = 0  # bytes of an answer that there is room for
 
     @property
     def alive(self) -> bool:
@@ -129,16 +130,23 @@ class Child:
         if len(body) > READ_BYTES:
             await loop.sock_sendall(self.socket, body)
         await self._answer
-        return outcome_decoder.decode(memoryview(self._received)[ANSWER.size :])
+        received, self._received = self._received, bytearray()
+        return outcome_decoder.decode(memoryview(received)[ANSWER.size :])
 
     def _read(self) -> None:
+        found = b""
         try:
-            found = self.socket.recv(READ_BYTES)
+            if self._missing:
+                count = self.socket.recv_into(memoryview(self._received)[-self._missing :])
+                self._missing -= count
+            else:
+                found = self.socket.recv(READ_BYTES)
+                count = len(found)
         except BlockingIOError:
             return
         except OSError:
-            found = b""
-        if not found:
+            count = 0
+        if not count:
             self.detach()
             for future in (self._start, self._answer):
                 if future is not None and not future.done():
@@ -146,9 +154,20 @@ class Child:
         elif self._start is not None and not self._start.done():
             self._start.set_result(None)
         else:
-            self._received += found
-            if self._answer is not None and not self._answer.done() and is_whole(self._received):
-                self._answer.set_result(None)
+            self._receive(found)
+
+    def _receive(self, found: bytes) -> None:
+        self._received += found
+        if len(self._received) < ANSWER.size:
+            return
+        size = ANSWER.size + ANSWER.unpack_from(self._received)[0]
+        if len(self._received) < size:
+            self._missing = size - len(self._received)
+            whole = bytearray(size)
+            whole[: -self._missing] = self._received
+            self._received = whole
+        elif not self._missing and self._answer is not None and not self._answer.done():
+            self._answer.set_result(None)
 
     def end(self) -> int:
         """Its status."""
@@ -162,10 +181,6 @@ def quiet_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
     future: asyncio.Future[None] = loop.create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
-
-
-def is_whole(answer: bytearray) -> bool:
-    return len(answer) >= ANSWER.size and len(answer) == ANSWER.size + ANSWER.unpack_from(answer)[0]
 
 
 class Decoder:

@@ -72,14 +72,15 @@ class Decoder:
         found = bytearray(first)
         while len(found) < ASK.size:
             found += self.socket.recv(ASK.size - len(found)) or raise_server_gone()
-        missing = ASK.size + sum(ASK.unpack_from(found)) - len(found)
-        if not missing:
+        size = ASK.size + sum(ASK.unpack_from(found))
+        if len(found) == size:
             return found
-        found += bytes(missing)
-        rest = memoryview(found)[len(found) - missing :]
+        whole = bytearray(size)
+        whole[: len(found)] = found
+        rest = memoryview(whole)[len(found) :]
         while rest:
             rest = rest[self.socket.recv_into(rest) or raise_server_gone() :]
-        return found
+        return whole
 
     def reply(self, asked: DecodeRequest, data: bytes) -> Outcome:
         try:
