@@ -175,14 +175,17 @@ def test_one_that_is_away_is_given_up_when_the_time_is_over(monkeypatch: pytest.
 
 
 @contextmanager
-def failing(*codes: grpc.StatusCode, slow: float = 0.0) -> Iterator[str]:
-    """A publisher service that fails with each of these once, and then takes everything, in `slow` seconds a request."""
+def failing(*codes: grpc.StatusCode, slow: float = 0.0, accepted: list[bytes] | None = None) -> Iterator[str]:
+    """A publisher service that fails once with each code and then accepts everything, in `slow` seconds a request.
+    `accepted` gets the data of its messages."""
     left = list(codes)
 
     def publish(request: bytes, context: Any) -> bytes:
         if left:
             context.abort(left.pop(0), "not now")
         time.sleep(slow)
+        if accepted is not None:
+            accepted.extend(message.data for message in types.PublishRequest.pb().FromString(request).messages)
         return bytes(types.PublishResponse.pb()(message_ids=["1"]).SerializeToString())
 
     handler = grpc.method_handlers_generic_handler(
@@ -203,6 +206,22 @@ def test_what_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch, code: str) 
     with failing(grpc.StatusCode[code]) as host:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
         asyncio.run(Publisher(timeout=60.0).publish(NAMES.predictions, [(b"x", {})], "k"))
+
+
+def test_a_message_waits_while_the_one_before_it_with_the_same_key_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted: list[bytes] = []
+    with failing(grpc.StatusCode.UNAVAILABLE, accepted=accepted) as host:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+        publisher = Publisher(timeout=60.0)
+
+        async def publish() -> None:
+            first = asyncio.create_task(publisher.publish(NAMES.predictions, [(b"1", {})], "k"))
+            for _ in range(5):  # its request is under way
+                await asyncio.sleep(0)
+            await asyncio.gather(first, publisher.publish(NAMES.predictions, [(b"2", {})], "k"))
+
+        asyncio.run(publish())
+    assert accepted == [b"1", b"2"]
 
 
 def test_each_of_many_requests_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
