@@ -14,7 +14,7 @@ locals {
   log_lines = {
     activations         = "${local._lines} AND jsonPayload.logger=\"modelserve.models.active\" AND jsonPayload.message=\"version activated\""
     activation_failures = "${local._lines} AND jsonPayload.logger=\"modelserve.models.active\" AND severity>=ERROR"
-    dead_letters        = "${local._lines} AND jsonPayload.logger=\"modelserve.events.messages\" AND severity>=ERROR AND jsonPayload.records>0"
+    dead_letters        = "${local._lines} AND jsonPayload.logger=\"modelserve.events.outbox\" AND severity>=ERROR AND jsonPayload.records>0"
     failed_builds       = "${local._failure} AND resource.labels.build_trigger_id=~\"^(${join("|", [for one in google_cloudbuild_trigger.job : one.trigger_id])})$\""
     model_failures      = "${local._lines} AND jsonPayload.logger=~\"^modelserve.models.scorers\" AND severity>=ERROR"
   }

@@ -169,5 +169,5 @@ def test_no_message_breaks_the_decoder_or_comes_back(name: str, features: str, o
         refused(error, known)
         return
     assert sum(batch.rows for batch in batches) == len(found.places) == len(found.ids)
-    for bad in found.bad:
-        refused(bad.error, known)
+    for one in found.rejected:
+        refused(one.error, known)

@@ -1,27 +1,27 @@
-"""What one message comes to, whichever way it came: its records scored, its predictions published, and what can never
-be scored kept on the dead letter topic.
+"""From messages to their results and rejected records, however the messages came.
 
-Messages that are there at the same time are scored in one call of the model, where its rows do not depend on each other.
+Messages that are scored together share one call of the model if its rows are independent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from typing import Any
 
+from modelserve.core.coalescer import chunks
 from modelserve.core.errors import BadInput, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events import records
 from modelserve.events.envelopes import Message
-from modelserve.events.records import Bad, Records
-from modelserve.events.results import Letter, Result, Results, make_letter, make_result
+from modelserve.events.outbox import ScoredMessage
+from modelserve.events.records import Records, RejectedRecord
+from modelserve.events.results import Result, make_result
 from modelserve.http.bodies import off_loop, too_large
 from modelserve.models import scoring
 from modelserve.models.scoring import RowResult
@@ -29,239 +29,181 @@ from modelserve.models.version import Loaded
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Batch, concatenate, split
 
-logger = logging.getLogger(__name__)
+Outcome = ScoredMessage | Exception
+"""An exception asks for redelivery: a ServeError, or too little memory here."""
 
 
-class TooOld(BadInput):
+class EventTooOld(BadInput):
     code = "EVENT_TOO_OLD"
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What one message came to. `model` is the name of that which made the results."""
-
-    model: str
-    results: list[Result]
-    bad: list[Bad]
-
-
 @dataclass(slots=True)
-class Decoded:
-    """The records of a message, and the batches that they are once they are checked."""
+class ParsedMessage:
+    """The records of a message, and their batches once they are checked."""
 
     message: Message
-    found: Records
+    records: Records
     batches: list[Batch] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Job:
-    """One batch of one message. `rows` is what came of it: a result per row, or why there is none."""
+    """One batch of one message. `rows` is its outcome: a result per row, or why there is none."""
 
     batch: Batch
-    found: Records
-    rows: Sequence[RowResult] | Exception
+    records: Records
+    rows: Sequence[RowResult] | Exception = ()
 
 
-class Messages:
-    """`results` gives the publisher, which is made when the first message needs it."""
-
-    def __init__(self, settings: Settings, metrics: Metrics, results: Callable[[], Results]) -> None:
+class MessageScorer:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
         self.limits = Limits.from_settings(settings)
-        self._make_results = results
-        self._results: Results | None = None
 
-    async def results(self) -> Results:
-        """Raises BadSetting."""
-        if self._results is None:
-            self._results = await asyncio.to_thread(self._make_results)
-        return self._results
-
-    async def score(self, loaded: Loaded, messages: Sequence[Message]) -> list[Scored | Exception]:
-        """What each message came to, or what may pass and asks for it again: a ServeError, or too little memory here."""
+    async def score(self, loaded: Loaded, messages: Sequence[Message]) -> list[Outcome]:
         size = sum(len(message.data) for message in messages)
-        decoded, whole = await off_loop(size, lambda: self.decode(loaded, messages))
-        usable = [one for one in decoded if isinstance(one, Decoded)]
-        scored = await self.predict_at_once(loaded, usable, whole) if whole else None
-        outcomes = iter(scored or await self.predict(loaded, usable, apart=whole is not None))
-        return [next(outcomes) if isinstance(one, Decoded) else one for one in decoded]
+        found, merged = await off_loop(size, lambda: self._decode(loaded, messages))
+        parsed = [one for one in found if isinstance(one, ParsedMessage)]
+        scored = await self._score_merged(loaded, parsed, merged) if merged else None
+        outcomes = iter(scored or await self._score_jobs(loaded, parsed, one_by_one=merged is not None))
+        return [next(outcomes) if isinstance(one, ParsedMessage) else one for one in found]
 
-    # --- in ---
+    # --- decode and check ---
 
-    def decode(
+    def _decode(
         self, loaded: Loaded, messages: Sequence[Message]
-    ) -> tuple[list[Decoded | Scored | Exception], Batch | None]:
-        """Also all rows as one batch, where they may be scored at once: checking each message's own costs far more."""
-        parsed = [self.attempt(loaded, message, partial(self.parse, loaded, message)) for message in messages]
-        whole = self.check_at_once(loaded, [one for one in parsed if isinstance(one, Decoded)])
-        if whole is not None:
-            return parsed, whole
+    ) -> tuple[list[ParsedMessage | Outcome], Batch | None]:
+        """Also all rows as one batch where possible: to check the rows of each message costs far more."""
+        found = [self._attempt(loaded, message, partial(self._parse, loaded, message)) for message in messages]
+        parsed = [one for one in found if isinstance(one, ParsedMessage)]
+        if len(parsed) > 1 and loaded.runtime.mergeable:
+            every = [one.records for one in parsed]
+            merged = records.check_merged(every, loaded.signature, self.settings.max_batch_rows)
+            if merged is not None:
+                return found, merged
         checked = [
-            self.attempt(loaded, one.message, partial(self.check, loaded, one)) if isinstance(one, Decoded) else one
-            for one in parsed
+            self._attempt(loaded, one.message, partial(self._check, loaded, one))
+            if isinstance(one, ParsedMessage)
+            else one
+            for one in found
         ]
         return checked, None
 
-    def attempt(self, loaded: Loaded, message: Message, step: Callable[[], Decoded]) -> Decoded | Scored | Exception:
+    def _attempt(self, loaded: Loaded, message: Message, step: Callable[[], ParsedMessage]) -> ParsedMessage | Outcome:
         try:
             return step()
         except BadInput as error:
-            return Scored(loaded.name, [], [Bad(None, message.data, error)])
+            return reject(loaded, message, error)
         except (ServeError, MemoryError) as error:  # another instance may have the memory
             return error
         except Exception as error:
             # Whatever it is, the same bytes would raise it at every delivery.
-            failed = ServeError("The server failed to decode the message; its log says how.")
-            failed.__cause__ = error
-            return Scored(loaded.name, [], [Bad(None, message.data, failed)])
+            failure = ServeError("The server failed to decode the message; its log says how.")
+            failure.__cause__ = error
+            return reject(loaded, message, failure)
 
-    def parse(self, loaded: Loaded, message: Message) -> Decoded:
+    def _parse(self, loaded: Loaded, message: Message) -> ParsedMessage:
         settings = self.settings
-        self.check_age(message)
+        if message.published is not None:
+            age = (datetime.now(UTC) - message.published).total_seconds()
+            if age > settings.event_max_age_seconds:
+                raise EventTooOld(f"The message is older than {settings.event_max_age_seconds:g} s.")
         if len(message.data) > settings.max_request_bytes:
             raise too_large(settings.max_request_bytes)
         found = records.parse(
             message.data, loaded.signature, self.limits, settings.event_features_field, settings.event_id_field
         )
-        return Decoded(message, found)
+        return ParsedMessage(message, found)
 
-    def check(self, loaded: Loaded, decoded: Decoded) -> Decoded:
-        decoded.batches = records.check(decoded.found, loaded.signature)
-        return decoded
+    def _check(self, loaded: Loaded, parsed: ParsedMessage) -> ParsedMessage:
+        parsed.batches = records.check(parsed.records, loaded.signature)
+        return parsed
 
-    def check_at_once(self, loaded: Loaded, decoded: Sequence[Decoded]) -> Batch | None:
-        if len(decoded) < 2 or not loaded.runtime.mergeable:
-            return None
-        return records.check_at_once([one.found for one in decoded], loaded.signature, self.settings.max_batch_rows)
+    # --- score ---
 
-    def check_age(self, message: Message) -> None:
-        if message.published is None:
-            return
-        age = (datetime.now(UTC) - message.published).total_seconds()
-        if age > self.settings.event_max_age_seconds:
-            raise TooOld(f"The message is older than {self.settings.event_max_age_seconds:g} s.")
-
-    # --- scored ---
-
-    async def predict_at_once(
-        self, loaded: Loaded, decoded: Sequence[Decoded], whole: Batch
-    ) -> list[Scored | Exception] | None:
-        """None when the model fails, with what `predict` needs to find the message at fault."""
+    async def _score_merged(
+        self, loaded: Loaded, parsed: Sequence[ParsedMessage], merged: Batch
+    ) -> list[Outcome] | None:
+        """None if the model fails; each message then has its own batch, to find the one at fault."""
+        sizes = [one.records.table.rows for one in parsed]
         try:
-            rows = await scoring.row_results(loaded, whole, {}, None)
+            rows = await scoring.row_results(loaded, merged, {}, None)
         except Exception:
-            for one, batch in zip(decoded, split(whole, [one.found.table.rows for one in decoded]), strict=True):
+            for one, batch in zip(parsed, split(merged, sizes), strict=True):
                 one.batches = [batch]
             return None
-        parts = scoring.deal(rows, [one.found.table.rows for one in decoded])
-        return [self.scored(loaded, one, part) for one, part in zip(decoded, parts, strict=True)]
+        return [
+            self._make_outcome(loaded, one, part) for one, part in zip(parsed, scoring.deal(rows, sizes), strict=True)
+        ]
 
-    async def predict(self, loaded: Loaded, decoded: Sequence[Decoded], apart: bool) -> list[Scored | Exception]:
-        """`apart`: each batch by itself, since all of them together have failed already."""
-        apart = apart or not loaded.runtime.mergeable
-        jobs = [[Job(batch, one.found, []) for batch in one.batches] for one in decoded]
-        alike: dict[Any, list[Job]] = {}
+    async def _score_jobs(self, loaded: Loaded, parsed: Sequence[ParsedMessage], one_by_one: bool) -> list[Outcome]:
+        """`one_by_one`: each batch in a call of its own, since all of them together have failed."""
+        one_by_one = one_by_one or not loaded.runtime.mergeable
+        jobs = [[Job(batch, one.records) for batch in one.batches] for one in parsed]
+        groups: dict[Any, list[Job]] = {}
         for job in chain.from_iterable(jobs):
-            alike.setdefault(id(job) if apart else kind_of(job), []).append(job)
-        groups = chain.from_iterable(cut(group, self.settings.max_batch_rows) for group in alike.values())
-        await asyncio.gather(*(score_together(loaded, group) for group in groups))
-        return [self.outcome(loaded, one, own) for one, own in zip(decoded, jobs, strict=True)]
+            groups.setdefault(id(job) if one_by_one else batch_key(job), []).append(job)
+        calls = chain.from_iterable(
+            chunks(group, lambda job: (job.batch.rows,), (self.settings.max_batch_rows,)) for group in groups.values()
+        )
+        await asyncio.gather(*(score_together(loaded, call) for call in calls))
+        return [self._join_jobs(loaded, one, own) for one, own in zip(parsed, jobs, strict=True)]
 
-    def outcome(self, loaded: Loaded, decoded: Decoded, jobs: Sequence[Job]) -> Scored | Exception:
-        predictions: list[RowResult] = []
+    def _join_jobs(self, loaded: Loaded, parsed: ParsedMessage, jobs: Sequence[Job]) -> Outcome:
+        rows: list[RowResult] = []
         for job in jobs:
             if isinstance(job.rows, BadInput):
-                return Scored(loaded.name, [], [Bad(None, decoded.message.data, job.rows)])
+                return reject(loaded, parsed.message, job.rows)
             if isinstance(job.rows, Exception):
                 return job.rows
-            predictions += job.rows
-        return self.scored(loaded, decoded, predictions)
+            rows += job.rows
+        return self._make_outcome(loaded, parsed, rows)
 
-    def scored(self, loaded: Loaded, decoded: Decoded, predictions: Sequence[RowResult]) -> Scored | Exception:
-        """If only some records get no answer, those go to the dead letters. If none gets one, the model may be at fault, so
-        the message is redelivered."""
-        found = decoded.found
-        failed = {row: one for row, one in enumerate(predictions) if isinstance(one, ServeError)}
-        if len(failed) == len(predictions) and (errors := [one for one in failed.values() if one.retryable]):
+    def _make_outcome(self, loaded: Loaded, parsed: ParsedMessage, rows: Sequence[RowResult]) -> Outcome:
+        """If only some records have no answer, they are rejected. If none has one, the model may be at fault, so the message is
+        redelivered."""
+        found = parsed.records
+        failed = {row: one for row, one in enumerate(rows) if isinstance(one, ServeError)}
+        if len(failed) == len(rows) and (errors := [one for one in failed.values() if one.retryable]):
             return errors[0]
-        several = len(found.places) + len(found.bad) > 1
         try:
             results = [
-                self.result(loaded, decoded.message, found, row, prediction, several)
-                for row, prediction in zip(range(len(found.places)), predictions, strict=True)
+                self._make_result(loaded, parsed, row, prediction)
+                for row, prediction in zip(range(len(found.places)), rows, strict=True)
                 if not isinstance(prediction, ServeError)
             ]
         except Exception as error:  # a model may give what has no form in JSON
             return error
         self.metrics.count("rows", len(results))
-        bad = [records.bad_row(found, row, error) for row, error in failed.items()]
-        return Scored(loaded.name, results, found.bad + bad)
+        rejected = [records.reject_row(found, row, error) for row, error in failed.items()]
+        return ScoredMessage(loaded.name, results, found.rejected + rejected)
 
-    def result(
-        self, loaded: Loaded, message: Message, found: Records, row: int, prediction: dict[str, Any], several: bool
-    ) -> Result:
+    def _make_result(self, loaded: Loaded, parsed: ParsedMessage, row: int, prediction: dict[str, Any]) -> Result:
+        found, message_id = parsed.records, parsed.message.message_id
         place, own = found.places[row], found.ids[row]
         if own is None:
-            own = f"{message.message_id}-{place}" if several else message.message_id
+            own = f"{message_id}-{place}" if len(found.places) + len(found.rejected) > 1 else message_id
         if self.settings.event_id_field:
             prediction = {**prediction, self.settings.event_id_field: own}
-        return make_result(loaded.name, loaded.version, prediction, str(own), message.message_id, place)
-
-    # --- out ---
-
-    def sent_back(self, message: Message, error: Exception) -> None:
-        """It is to be delivered again."""
-        self.metrics.count("events", outcome="retry")
-        logger.warning("a message is sent back", exc_info=error, extra=fields(message, error))
-
-    async def deliver(self, message: Message, scored: Scored) -> None:
-        """Everything is accepted by Pub/Sub, or it raises and the message comes again.
-
-        Results first: a second one has the id of the first, but a second dead letter is one more.
-        """
-        if not scored.results and not scored.bad:
-            raise ServeError("The message came to nothing; it must not be acked.")
-        results = await self.results()
-        await results.publish_all(scored.model, scored.results)
-        if scored.bad:
-            await self.dead_letter(results, message, scored.bad)
-        self.metrics.count("events", outcome="published")
-
-    async def dead_letter(self, results: Results, message: Message, bad: Sequence[Bad]) -> None:
-        first = bad[0].error
-        if not results.dead_letters:
-            raise first  # nowhere to keep it: let the subscription's own policy end it
-        more = {"fields": fields(message, first)["fields"] | {"records": len(bad)}}
-        logger.error("records go to the dead letter topic; this is why the first does", exc_info=first, extra=more)
-        await results.dead_letter([letter(message, one) for one in bad])
-        self.metrics.count("events", len(bad), outcome="dead_letter")
+        return make_result(loaded.name, loaded.version, prediction, str(own), message_id, place)
 
 
-def kind_of(job: Job) -> Any:
-    """Batches of the same kind can be one."""
+def reject(loaded: Loaded, message: Message, error: ServeError) -> ScoredMessage:
+    """The whole message."""
+    return ScoredMessage(loaded.name, [], [RejectedRecord(None, message.data, error)])
+
+
+def batch_key(job: Job) -> Any:
+    """Batches with the same key can be concatenated."""
     dtypes = tuple((name, column.dtype, column.shape[1:]) for name, column in job.batch.columns.items())
-    return dtypes, repr(job.found.params), job.found.method
-
-
-def cut(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
-    """Groups of at most so many rows, unless one alone has more."""
-    group: list[Job] = []
-    rows = 0
-    for job in jobs:
-        if group and rows + job.batch.rows > most:
-            yield group
-            group, rows = [], 0
-        group.append(job)
-        rows += job.batch.rows
-    yield group
+    return dtypes, repr(job.records.params), job.records.method
 
 
 async def score_together(loaded: Loaded, jobs: Sequence[Job]) -> None:
-    """In one call of the model, or each by itself when that fails: whoever is at fault must not spoil the others."""
+    """In one call of the model; if it fails, each job in its own, so that one at fault does not affect the others."""
     try:
-        first = jobs[0].found
+        first = jobs[0].records
         batch = concatenate([job.batch for job in jobs])
         rows = await scoring.row_results(loaded, batch, first.params, first.method)
     except Exception as error:
@@ -272,25 +214,3 @@ async def score_together(loaded: Loaded, jobs: Sequence[Job]) -> None:
         return
     for job, part in zip(jobs, scoring.deal(rows, [job.batch.rows for job in jobs]), strict=True):
         job.rows = part
-
-
-def letter(message: Message, bad: Bad) -> Letter:
-    reason = {
-        "error_code": bad.error.code,
-        "error_message": explain(bad.error),
-        "source_message_id": message.message_id,
-    }
-    if bad.place is not None:
-        reason["record_place"] = str(bad.place)
-    return make_letter(bad.data, message.attributes, reason)
-
-
-def explain(error: ServeError) -> str:
-    """The message and the bad cells: which column, and why."""
-    cells = "; ".join(f"{detail['column']}: {detail['reason']}" for detail in error.details)
-    return f"{error.message} {cells}" if cells else error.message
-
-
-def fields(message: Message, error: Exception) -> dict[str, Any]:
-    code = error.code if isinstance(error, ServeError) else ServeError.code
-    return {"fields": {"message_id": message.message_id, "error_code": code}}

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Final
 
 from modelserve.core.coalescer import Coalescer, Pending, chunks
-from modelserve.core.errors import PublishFailed
+from modelserve.core.errors import BadSetting, PublishFailed
 from modelserve.core.settings import google_variable
 
 METHOD: Final = "/google.pubsub.v1.Publisher/Publish"
@@ -41,8 +41,11 @@ CHANNEL: Final = [
     ("grpc.keepalive_time_ms", 30_000),
 ]
 
-Wire = Any  # a google.pubsub.v1.PubsubMessage; protobuf ships no types
+# https://cloud.google.com/pubsub/quotas: bytes of an attribute's name, of its value and of an ordering key, and how many
+# attributes a message may have.
+MAX_NAME, MAX_VALUE, MAX_KEY, MAX_ATTRIBUTES = 256, 1_024, 1_024, 100
 
+Wire = Any  # a google.pubsub.v1.PubsubMessage; protobuf ships no types
 
 Outgoing = tuple[bytes, Mapping[str, str]]
 """The data of a message and its attributes."""
@@ -177,3 +180,20 @@ def status_name(error: BaseException | None) -> str | None:
     """The name of the status that Pub/Sub answered with; None when it did not answer."""
     code = getattr(error, "code", None)
     return str(code().name) if callable(code) else None
+
+
+def topic_path(topic: str, project: str, setting: str) -> str:
+    if topic.startswith("projects/"):
+        return topic
+    if not topic:
+        raise BadSetting(f"{setting} is not set; it says which topic to publish to.")
+    if not project:
+        raise BadSetting(f"{setting} names no project and GOOGLE_CLOUD_PROJECT is not set.")
+    return f"projects/{project}/topics/{topic}"
+
+
+def shorten_value(value: str) -> str:
+    """An attribute's value within its limit."""
+    if value.isascii() and len(value) <= MAX_VALUE:
+        return value
+    return value.encode()[:MAX_VALUE].decode(errors="ignore")

@@ -1,8 +1,9 @@
-"""A message's payload as records, each with its id; what cannot be one is kept apart with its reason."""
+"""The payload of a message as records with their ids. What is not a record is rejected with its reason."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
@@ -13,7 +14,7 @@ from modelserve.payloads.decode import decode_json
 from modelserve.payloads.json import mlflow as invocations
 from modelserve.payloads.json import oip_v2
 from modelserve.payloads.json import strict as strict_json
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch, Table, select_rows
 from modelserve.schema.signature import Signature, check_table
 from modelserve.schema.types import MISSING, SCALARS
 
@@ -21,8 +22,8 @@ MAX_ID: Final = 1_024  # bytes, as of everything that Pub/Sub keeps beside a mes
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
-    """One record that can never be scored. `data` is the record, or the whole message when it has no records."""
+class RejectedRecord:
+    """A record that can never be scored. `data` is the record, or the whole message if `place` is None."""
 
     place: int | None
     data: bytes
@@ -33,14 +34,14 @@ class Bad:
 class Records:
     """`table` has one row per usable record; `places` and `ids` belong to its rows.
 
-    `whole` are the message's own bytes when it is one record: what goes to the dead letter topic is then what came.
+    `whole` has the bytes of a message that is one record, for a dead letter with the original data.
     """
 
     table: Table
     places: list[int]
     ids: list[Any]
     originals: list[Any]
-    bad: list[Bad] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
     params: Mapping[str, Any] = field(default_factory=dict)
     method: str | None = None
     whole: bytes | None = None
@@ -63,7 +64,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits, features_fie
     refuse_empty(len(items))
     tables.check_rows(len(items), limits)
     usable: list[tuple[int, Any, Any, Any]] = []
-    bad: list[Bad] = []
+    rejected: list[RejectedRecord] = []
     for place, item in enumerate(items):
         try:
             features, own = unwrap(item, features_field, id_field)
@@ -71,13 +72,16 @@ def parse(data: bytes, signature: Signature | None, limits: Limits, features_fie
                 tables.check_columns(len(features), limits)
             usable.append((place, features, own, item))
         except BadInput as error:
-            bad.append(Bad(place, strict_json.encode(item), error) if whole is None else Bad(None, whole, error))
+            rejected.append(
+                RejectedRecord(place, strict_json.encode(item), error)
+                if whole is None
+                else RejectedRecord(None, whole, error)
+            )
     table = tables.from_records([features for _, features, _, _ in usable], signature, limits)
-    return Records(table, [u[0] for u in usable], [u[2] for u in usable], [u[3] for u in usable], bad, whole=whole)
+    return Records(table, [u[0] for u in usable], [u[2] for u in usable], [u[3] for u in usable], rejected, whole=whole)
 
 
 def refuse_empty(records: int) -> None:
-    """A message that asks for nothing is a mistake of its publisher, who would wait for an answer."""
     if not records:
         raise MalformedRequest("The message has no records.")
 
@@ -111,7 +115,7 @@ def id_bytes(own: str | float) -> int:
 
 
 def check(records: Records, signature: Signature | None) -> list[Batch]:
-    """The rows that fit the signature, in order; the others move to `records.bad`.
+    """The rows that fit the signature, in order; the others move to `records.rejected`.
 
     One batch, unless rows fit alone that do not fit together, as a number and a text do where no signature decides.
     """
@@ -121,35 +125,36 @@ def check(records: Records, signature: Signature | None) -> list[Batch]:
     while waiting:
         rows = waiting.pop()
         try:
-            batches.append(check_table(rows_of(records.table, rows), signature))
+            batches.append(check_table(select_rows(records.table, rows), signature))
             good.extend(rows)
         except BadInput as error:
             if not rows:
                 raise
             if len(rows) == 1:
-                records.bad.append(bad_row(records, rows[0], error))
+                records.rejected.append(reject_row(records, rows[0], error))
             else:
                 middle = len(rows) // 2
                 waiting += [rows[middle:], rows[:middle]]
-    if len(batches) > 1 and records.bad:
-        batches = together(records.table, good, signature) or batches
+    if len(batches) > 1 and records.rejected:
+        with suppress(BadInput):  # without the rejected rows the others mostly fit
+            batches = [check_table(select_rows(records.table, good), signature)]
     records.places = [records.places[row] for row in good]
     records.ids = [records.ids[row] for row in good]
     return batches
 
 
-def check_at_once(found: Sequence[Records], signature: Signature | None, most: int) -> Batch | None:
-    """All rows of several messages in one batch of at most so many, or None: then each message is checked by itself.
+def check_merged(every: Sequence[Records], signature: Signature | None, max_rows: int) -> Batch | None:
+    """All rows of several messages in one batch, or None if each message must be checked by itself.
 
-    A row must be in it what it is alone. Without a signature its company decides its types, and beside a null a whole
-    number is a double.
+    A row must have the values that it has alone. Without a signature the other rows decide its types, and beside a null an
+    integer becomes a double.
     """
-    rows = sum(one.table.rows for one in found)
-    if signature is None or rows > most or any(one.params or one.method or not one.table.rows for one in found):
+    rows = sum(one.table.rows for one in every)
+    if signature is None or rows > max_rows or any(one.params or one.method or not one.table.rows for one in every):
         return None
     if not all(column.kind in SCALARS.values() for column in signature.columns):
         return None
-    tables = [one.table for one in found]
+    tables = [one.table for one in every]
     columns = {
         name: list(chain.from_iterable(table.columns.get(name, [MISSING] * table.rows) for table in tables))
         for name in signature.names
@@ -158,28 +163,15 @@ def check_at_once(found: Sequence[Records], signature: Signature | None, most: i
         batch = signature.check(Table(columns, rows))
     except Exception:  # the message at fault meets it again, and it alone
         return None
-    alike = all(batch.columns[column.name].dtype == column.kind.dtype for column in signature.columns)
-    return batch if alike else None
+    same_types = all(batch.columns[column.name].dtype == column.kind.dtype for column in signature.columns)
+    return batch if same_types else None
 
 
-def together(table: Table, rows: Sequence[int], signature: Signature | None) -> list[Batch] | None:
-    """Once what is bad is gone, the others mostly fit as one."""
-    try:
-        return [check_table(rows_of(table, rows), signature)]
-    except BadInput:
-        return None
-
-
-def bad_row(records: Records, row: int, error: ServeError) -> Bad:
+def reject_row(records: Records, row: int, error: ServeError) -> RejectedRecord:
     if records.whole is not None:
-        return Bad(None, records.whole, error)
+        return RejectedRecord(None, records.whole, error)
     original = records.originals[row]
     if original is None:  # a row of a form of columns: as a record
         cells = ((name, values[row]) for name, values in records.table.columns.items())
         original = {name: value for name, value in cells if value is not MISSING}
-    return Bad(records.places[row], strict_json.encode(original), error)
-
-
-def rows_of(table: Table, rows: Sequence[int]) -> Table:
-    columns = {name: [values[row] for row in rows] for name, values in table.columns.items()}
-    return Table(columns, len(rows), table.others)
+    return RejectedRecord(records.places[row], strict_json.encode(original), error)

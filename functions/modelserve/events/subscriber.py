@@ -1,7 +1,7 @@
-"""Messages from a streaming pull to an event loop. `google-cloud-pubsub` holds the stream, the leases and the acks.
+"""Messages from a streaming pull to an event loop. `google-cloud-pubsub` manages the stream, the leases and the acks.
 
-The client calls back on a thread of a pool for each message. Here its scheduler hands over what has arrived in one go,
-and when the stream is closed waits until the loop has finished what it was given; the rest goes back to Pub/Sub.
+By default the client calls back on a thread of a pool for each message. This scheduler passes all messages that have
+arrived to the loop at once. When the stream is closed it waits until they are finished; the rest are nacked.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
 
 Pulled = Any  # google.cloud.pubsub_v1.subscriber.message.Message; the library ships no types
-Take = Callable[[list[Pulled]], None]
+Receive = Callable[[list[Pulled]], None]
 
 
 class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
-    """`take` is called on the loop, and `finished` after it for every message. `patience` in seconds."""
+    """Calls `receive` on the loop, which calls `finish` for every message. `timeout` in seconds, for the messages that are
+    open when the stream is closed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, take: Take, patience: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, timeout: float) -> None:
         self._loop = loop
-        self._take = take
-        self._patience = patience
+        self._receive = receive
+        self._timeout = timeout
         self._requests: queue.Queue[Any] = queue.Queue()
         self._changed = threading.Condition()
         self._arrived: list[Pulled] = []
@@ -36,7 +37,7 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
 
     @property
     def queue(self) -> queue.Queue[Any]:
-        """Where the client takes acks and nacks from."""
+        """Of acks and nacks, for the client."""
         return self._requests
 
     def schedule(self, callback: Callable[..., Any], *args: Pulled, **_: Any) -> None:
@@ -49,12 +50,12 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
                 self._loop.call_soon_threadsafe(self._hand_over)
 
     def shutdown(self, await_msg_callbacks: bool = False) -> list[Pulled]:
-        """What was not finished in time, which the client nacks. On a thread of the client's, once the stream is closed."""
+        """Returns what is not finished in time, for the client to nack. Called on a thread of the client when the stream is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._open, self._patience)
+            self._changed.wait_for(lambda: not self._open, self._timeout)
             return list(self._open.values())
 
-    def finished(self, message: Pulled) -> None:
+    def finish(self, message: Pulled) -> None:
         with self._changed:
             self._open.pop(message.ack_id, None)
             if not self._open:
@@ -63,54 +64,51 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
     def _hand_over(self) -> None:
         with self._changed:
             arrived, self._arrived = self._arrived, []
-        self._take(arrived)
+        self._receive(arrived)
 
 
 class Stream:
-    """One streaming pull. `ended` is set when it is over, and `error` says why unless it was closed."""
+    """One streaming pull. `ended` is set at its end; `error` is its cause unless the stream was closed."""
 
-    def __init__(self, client: Any, settings: Settings, subscription: str, take: Take) -> None:
+    def __init__(self, client: Any, settings: Settings, subscription: str, receive: Receive) -> None:
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
         self._loop = asyncio.get_running_loop()
         self._client = client
-        self.inbox = Inbox(self._loop, take, settings.predict_timeout_seconds)
+        self.inbox = Inbox(self._loop, receive, settings.predict_timeout_seconds)
         limits = pubsub_v1.types.FlowControl(
             max_messages=settings.max_leased_messages, max_bytes=settings.max_leased_bytes
         )
         self._future = self._client.subscribe(
-            subscription, callback=self.inbox.finished, flow_control=limits, scheduler=self.inbox
+            subscription, callback=self.inbox.finish, flow_control=limits, scheduler=self.inbox
         )
-        self._future.add_done_callback(self._done)
+        self._future.add_done_callback(self._end)
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         return not self._future.done()
 
     async def close(self) -> None:
-        """Ask for no more, wait for what is being worked on, and send the last acks and nacks."""
+        """Stop pulling, wait for the open messages, and send the last acks and nacks."""
         self._future.cancel()
         await self.ended.wait()
 
-    def _done(self, future: Any) -> None:
-        """On a thread of the client's."""
+    def _end(self, future: Any) -> None:
+        """On a thread of the client."""
         self.error = future.exception()
         self._client.close()
         self._loop.call_soon_threadsafe(self.ended.set)
 
 
-async def connected() -> Any:
-    """A client of its own for each stream, made on another thread: looking for credentials can take a second."""
+async def make_client() -> Any:
+    """For one stream. On another thread, since finding credentials can take a second."""
     return await asyncio.to_thread(pubsub_v1.SubscriberClient)
 
 
-def message_of(pulled: Pulled) -> Message:
-    """What a push of the same message would be."""
+def to_message(pulled: Pulled) -> Message:
     return Message(
         data=pulled.data,
         message_id=pulled.message_id,
         attributes=dict(pulled.attributes),
         published=pulled.publish_time,
-        ordering_key=pulled.ordering_key,
-        delivery_attempt=pulled.delivery_attempt,
     )

@@ -1,7 +1,7 @@
-"""The pull worker: what `predict_event` does with what is pushed, done with what is pulled from SUBSCRIPTION.
+"""The pull worker does with the messages of SUBSCRIPTION what `predict_event` does with pushed ones.
 
-A message is acked when Pub/Sub has its predictions, or its dead letter. Whatever may pass is nacked, and the
-subscription's own backoff and dead letter policy bound how often. Messages that arrive together are scored together.
+A message is acked when Pub/Sub has its predictions or its dead letter. Other failures are nacked; the backoff and the
+dead letter policy of the subscription bound how often. Messages that arrive together are scored together.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from modelserve.core.backoff import Backoff
 from modelserve.core.coalescer import Coalescer, Pending
 from modelserve.core.errors import BadSetting, DeadlineExceeded, ModelNotReady
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
-from modelserve.events.messages import Messages, Scored
+from modelserve.events.messages import MessageScorer, Outcome
+from modelserve.events.outbox import Outbox
 from modelserve.http.deadline import Turn
 from modelserve.models.active import ActiveModel
 
@@ -29,11 +31,11 @@ MAX_GROUPS: Final = 4
 # Of one group: one model call scores it at little more than the cost of one message, and messages of many records are
 # published well within the time that one event may take.
 MAX_MESSAGES, MAX_BYTES = LIMITS = 100, 256 << 10
-# Messages of a group that may take their own time in vain, when the group took longer than its time: one slow record is
-# a fault of its message, but of several the model is at fault, and the next would wait for them as well.
-MOST_SLOW: Final = 3
+# Messages of a group that may exceed the deadline alone, after the group has exceeded it. If one record is slow, its message
+# is at fault; if several are, the model is, and the remaining messages would wait for them.
+MAX_SLOW: Final = 3
 
-FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
+INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
 
 def subscription_path(settings: Settings) -> str:
@@ -51,48 +53,50 @@ def subscription_path(settings: Settings) -> str:
 
 
 class Worker:
-    def __init__(self, settings: Settings, subscription: str, active: ActiveModel, messages: Messages) -> None:
+    def __init__(
+        self, settings: Settings, subscription: str, active: ActiveModel, scorer: MessageScorer, outbox: Outbox
+    ) -> None:
         self.settings = settings
         self.subscription = subscription
         self.active = active
-        self.messages = messages
+        self.scorer = scorer
+        self.outbox = outbox
         self.stream: Stream | None = None
         self._groups = Coalescer[None, "Pulled", None](self._work_on, measure, LIMITS, at_once=MAX_GROUPS)
         self._stopping = False
 
     @property
-    def pulls(self) -> bool:
-        return self.stream is not None and self.stream.open
+    def is_pulling(self) -> bool:
+        return self.stream is not None and self.stream.is_open
 
     async def run(self) -> None:
-        """Until `stop`. A subscription that cannot be pulled is tried again: it may be made, or granted, later."""
-        from modelserve.events.subscriber import Stream, connected
+        """Until `stop`. A subscription that cannot be pulled is retried: it may be created, or access granted, later."""
+        from modelserve.events.subscriber import Stream, make_client
 
-        backoff = FIRST_BACKOFF
+        backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         while not self._stopping:
             if not await self.is_active():
                 continue
-            client = await connected()
+            client = await make_client()
             if self._stopping:
                 return
             began = asyncio.get_running_loop().time()
-            self.stream = Stream(client, self.settings, self.subscription, self.take)
+            self.stream = Stream(client, self.settings, self.subscription, self.receive)
             await self.stream.ended.wait()
-            self._groups.clear()  # the client has given it back
+            self._groups.clear()  # the client has nacked it
             if self._stopping:
                 return
-            if asyncio.get_running_loop().time() - began > LONGEST_BACKOFF:
-                backoff = FIRST_BACKOFF
+            if asyncio.get_running_loop().time() - began > MAX_BACKOFF:
+                backoff.reset()
             logger.error("the subscription cannot be pulled", exc_info=self.stream.error)
-            await asyncio.sleep(backoff)
-            backoff = min(2 * backoff, LONGEST_BACKOFF)
+            await asyncio.sleep(backoff.next_delay())
 
     async def is_active(self) -> bool:
-        """Nothing is leased before it can be scored: waiting would count as a delivery attempt."""
+        """Nothing is leased before it can be scored, since the wait could use up a delivery attempt."""
         try:
             await self.active.get()
         except ModelNotReady:
-            await asyncio.sleep(FIRST_BACKOFF)
+            await asyncio.sleep(INITIAL_BACKOFF)
             return False
         return not self._stopping
 
@@ -104,8 +108,8 @@ class Worker:
 
     # --- on the loop ---
 
-    def take(self, pulled: list[Pulled]) -> None:
-        """What waits here is leased, and its time has not begun."""
+    def receive(self, pulled: list[Pulled]) -> None:
+        """A message that waits is leased; its deadline has not begun."""
         for one in pulled:
             self._groups.submit(None, one)
 
@@ -113,67 +117,68 @@ class Worker:
         await self.work([pending.item for pending in group])
 
     async def work(self, pulled: Sequence[Pulled]) -> bool:
-        """Scored within the time of one request. Publishing takes as long as it goes on: each of its requests has a
-        time of its own, and the client holds the leases meanwhile. Whether they were scored in time."""
-        from modelserve.events.subscriber import message_of
+        """Whether the messages were scored within the deadline of one request. Publishing is bounded by the deadline of each
+        publish request; the client extends the leases meanwhile."""
+        from modelserve.events.subscriber import to_message
 
-        messages = [message_of(one) for one in pulled]
-        scored: Sequence[Scored | Exception]
+        messages = [to_message(one) for one in pulled]
+        outcomes: Sequence[Outcome]
         try:
             async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
-                scored = await self.messages.score(loaded, messages)
+                outcomes = await self.scorer.score(loaded, messages)
         except DeadlineExceeded as error:
             if len(pulled) > 1:
-                await self.work_alone(pulled, messages, error)
+                await self.work_one_by_one(pulled, messages, error)
                 return False
-            scored = [error]
+            outcomes = [error]
         except Exception as error:
-            scored = [error] * len(messages)
-        await asyncio.gather(*map(self.settle, pulled, messages, scored))
-        return not isinstance(scored[0], DeadlineExceeded)
+            outcomes = [error] * len(messages)
+        await asyncio.gather(*map(self.settle, pulled, messages, outcomes))
+        return not isinstance(outcomes[0], DeadlineExceeded)
 
-    async def work_alone(self, pulled: Sequence[Pulled], messages: Sequence[Message], error: DeadlineExceeded) -> None:
-        """One slow message took the time of all, so each gets its own, one after the other."""
+    async def work_one_by_one(
+        self, pulled: Sequence[Pulled], messages: Sequence[Message], error: DeadlineExceeded
+    ) -> None:
+        """One slow message used up the deadline of all, so each gets its own."""
         slow = 0
         for one, message in zip(pulled, messages, strict=True):
-            if slow == MOST_SLOW:
-                self.give_back(one, message, error)
+            if slow == MAX_SLOW:
+                self.nack(one, message, error)
             elif not await self.work([one]):
                 slow += 1
 
-    async def settle(self, pulled: Pulled, message: Message, scored: Scored | Exception) -> None:
+    async def settle(self, pulled: Pulled, message: Message, outcome: Outcome) -> None:
         try:
-            if isinstance(scored, Exception):
-                raise scored
-            await self.messages.deliver(message, scored)
+            if isinstance(outcome, Exception):
+                raise outcome
+            await self.outbox.deliver(message, outcome)
         except Exception as error:
-            self.give_back(pulled, message, error)
+            self.nack(pulled, message, error)
         else:
             self.ack(pulled, message)
 
     def ack(self, pulled: Pulled, message: Message) -> None:
-        """With exactly-once delivery Pub/Sub says whether it took the ack; without, the answer is there at once."""
-        answer = pulled.ack_with_response()
-        if not answer.done():
-            answer.add_done_callback(lambda answer: self.acked(message, answer.exception()))
-        self.finished(pulled)
+        """With exactly-once delivery Pub/Sub answers whether it accepts the ack; otherwise the future is done at once."""
+        accepted = pulled.ack_with_response()
+        if not accepted.done():
+            accepted.add_done_callback(lambda done: self.report_refused_ack(message, done.exception()))
+        self.finish(pulled)
 
-    def acked(self, message: Message, error: BaseException | None) -> None:
-        """On a thread of the client's. A message whose ack was refused comes again, and its predictions are known by
-        their `prediction_id`."""
+    def report_refused_ack(self, message: Message, error: BaseException | None) -> None:
+        """On a thread of the client. The message is redelivered, and its predictions have the same `prediction_id`."""
         if error is not None:
-            self.messages.metrics.count("events", outcome="ack_refused")
+            self.outbox.metrics.count("events", outcome="ack_refused")
             more = {"fields": {"message_id": message.message_id}}
             logger.warning("an ack was refused: the message comes again", exc_info=error, extra=more)
 
-    def give_back(self, pulled: Pulled, message: Message, error: Exception) -> None:
-        self.messages.sent_back(message, error)
+    def nack(self, pulled: Pulled, message: Message, error: Exception) -> None:
+        self.outbox.report_retry(message, error)
         pulled.nack()
-        self.finished(pulled)
+        self.finish(pulled)
 
-    def finished(self, pulled: Pulled) -> None:
+    def finish(self, pulled: Pulled) -> None:
         if self.stream is not None:
-            self.stream.inbox.finished(pulled)
+            self.stream.inbox.finish(pulled)
 
 
 def measure(pulled: Pulled) -> tuple[int, int]:

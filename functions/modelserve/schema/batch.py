@@ -84,6 +84,11 @@ def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:
     ]
 
 
+def select_rows(table: Table, rows: Sequence[int]) -> Table:
+    columns = {name: [values[row] for row in rows] for name, values in table.columns.items()}
+    return Table(columns, len(rows), table.others)
+
+
 def take_rows(batch: Batch, rows: Sequence[int]) -> Batch:
     places = list(rows)
     return Batch({name: column[places] for name, column in batch.columns.items()}, len(places))

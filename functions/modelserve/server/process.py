@@ -20,7 +20,7 @@ from modelserve.core.settings import Settings, settings
 if TYPE_CHECKING:
     from modelserve.core.metrics import Metrics
     from modelserve.events.app import Events
-    from modelserve.events.results import Results
+    from modelserve.events.outbox import Outbox
     from modelserve.http.app import Http
     from modelserve.models.active import ActiveModel
     from modelserve.shadow.sender import Shadow
@@ -71,9 +71,9 @@ class Process:
         self.start()
         made = Http(self.settings, self.active, self.metrics)
         if self.shadow is not None:
-            from modelserve.shadow.sender import offer_answer
+            from modelserve.shadow.sender import submit_answer
 
-            made.answered = partial(offer_answer, self.shadow)
+            made.answered = partial(submit_answer, self.shadow)
         return made
 
     @cached_property
@@ -81,12 +81,18 @@ class Process:
         from modelserve.events.app import Events
 
         self.start()
-        made = Events(self.settings, self.active, self.metrics, self.results)
+        on_prediction = None
         if self.shadow is not None:
-            from modelserve.shadow.sender import offer_event
+            from modelserve.shadow.sender import submit_event
 
-            made.delivered = partial(offer_event, self.shadow)
-        return made
+            on_prediction = partial(submit_event, self.shadow)
+        return Events(self.settings, self.active, self.metrics, self.outbox, on_prediction)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from modelserve.events.outbox import Outbox
+
+        return Outbox(self.settings, self.metrics)
 
     def start(self) -> None:
         with self._lock:
@@ -102,7 +108,7 @@ class Process:
         atexit.register(self.stop)
         self.active.start()
         if self.settings.predictions_topic and not self.settings.dry_run:
-            threading.Thread(target=self._prepare_results, name="results", daemon=True).start()
+            threading.Thread(target=connect, args=(self.outbox,), name="outbox", daemon=True).start()
 
     def sweep(self) -> None:
         """The host ends its workers by a signal, so their own `stop` may never run: its master cleans up after them."""
@@ -119,18 +125,9 @@ class Process:
         if self.shadow is not None:
             self.shadow.stop()
 
-    def results(self) -> Results:
-        """Made once, whoever asks first. Raises BadSetting."""
-        from modelserve.events.results import Results
 
-        with self._lock:
-            if "_results" not in self.__dict__:
-                self.__dict__["_results"] = Results(self.settings)
-            made: Results = self.__dict__["_results"]
-            return made
-
-    def _prepare_results(self) -> None:
-        try:
-            self.results()
-        except Exception as error:
-            logger.error("the publisher cannot be made", exc_info=error)
+def connect(outbox: Outbox) -> None:
+    try:
+        outbox.connect()
+    except Exception as error:
+        logger.error("the publisher cannot be made", exc_info=error)

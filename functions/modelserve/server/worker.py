@@ -10,7 +10,7 @@ from starlette.responses import Response
 from modelserve.core.errors import BadSetting, MethodNotAllowed, NotFound, Unavailable
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.events.messages import Messages
+from modelserve.events.messages import MessageScorer
 from modelserve.events.worker import Worker, subscription_path
 from modelserve.http.bodies import Headers
 from modelserve.http.endpoint import Door, metrics_reply, sent_path
@@ -22,22 +22,22 @@ from modelserve.server.process import Process
 
 
 def run_worker() -> None:
-    """Pull until SIGTERM. Exits with 0 when everything that was leased is acked or nacked."""
+    """Pull until SIGTERM. Exits with 0 if all leased messages are acked or nacked."""
     process = Process()
     try:
         subscription = subscription_path(process.settings)
-        process.results()
+        process.outbox.connect()
     except BadSetting as error:
         raise SystemExit(f"modelserve: {error.message}") from None
     process.start()
-    messages = Messages(process.settings, process.metrics, process.results)
-    worker = Worker(process.settings, subscription, process.active, messages)
+    scorer = MessageScorer(process.settings, process.metrics)
+    worker = Worker(process.settings, subscription, process.active, scorer, process.outbox)
     health = Health(process.settings, process.active, process.metrics, worker)
     container.run(health.application, process, worker.stop, worker.run)
 
 
 class Health(Door):
-    """The worker's only door: whether it lives, whether it pulls, and what it has done."""
+    """The only addresses of a worker: liveness, readiness and metrics."""
 
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics, worker: Worker) -> None:
         super().__init__(settings, active, metrics)
@@ -58,6 +58,6 @@ class Health(Door):
         if path == "/health/live":
             return Response(encode({"status": "ok"}), media_type=JSON)
         health = self.health()
-        if not self.worker.pulls:
+        if not self.worker.is_pulling:
             raise Unavailable("The subscription cannot be pulled; the log says why.")
         return health

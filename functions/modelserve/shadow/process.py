@@ -1,6 +1,6 @@
-"""The shadow itself: the same doors around the challenger, asked what the server was asked, in time nobody else wants.
+"""The process of the shadow: it sends the sampled requests to the challenger, through the same code, at idle CPU priority.
 
-Started by `sender`; it ends when the server's end of the socket does.
+`sender` starts it. It ends when the server closes its end of the socket.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -27,201 +27,189 @@ from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings, settings
 from modelserve.events.app import Events
 from modelserve.events.envelopes import Message
+from modelserve.events.outbox import Outbox
 from modelserve.http.app import V2_MODEL, Http
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads.differences import Comparison, compare
 from modelserve.payloads.json import oip_v2
-from modelserve.shadow.report import LAST, Report
-from modelserve.shadow.sender import COLLECTING, LONGEST, Offer
+from modelserve.shadow.report import FINISH_SECONDS, Report
+from modelserve.shadow.sender import COLLECT_SECONDS, MAX_MESSAGE_BYTES, Sample
 
 logger = logging.getLogger(__name__)
 
-TOGETHER: Final = 16  # offers that are answered at once, so that a native model can merge them
-# Seconds without listening when there is nothing. To send to somebody who waits is to wake him, which costs the server
-# many times the sending; in so short a time the socket has room for all that one processor answers, and the next message
-# of a server that answers all the time has come.
-PAUSE: Final = 1.5 * COLLECTING
-MOST_COMPLAINTS: Final = 20  # lines a minute
-# Batches of which every request ran out of time, one after the other: this model does not come back by itself.
-HUNG_AFTER: Final = 3
+MAX_CONCURRENT: Final = 16  # samples, which a native model can merge
+# Before it waits for a message. A send to a waiting process must wake it, which costs the server many times as much as the send.
+# The socket has room for all samples of this time, and under steady load the next message has arrived meanwhile.
+PAUSE_SECONDS: Final = 1.5 * COLLECT_SECONDS
+MAX_WARNINGS: Final = 20  # log lines a minute
+# Successive batches in which every request exceeds its deadline; the challenger then counts as hung.
+MAX_TIMEOUTS: Final = 3
 
-decoder = msgspec.msgpack.Decoder(list[Offer])
-
-
-class Failed(Exception):
-    """The challenger gave an error, of this code."""
+decoder = msgspec.msgpack.Decoder(list[Sample])
 
 
-def no_results() -> NoReturn:
-    raise RuntimeError("the shadow publishes no predictions")
+class ChallengerFailed(Exception):
+    """Its text is the code of the error."""
 
 
 class Challenger:
-    def __init__(self, settings: Settings, report: Report, ear: socket.socket) -> None:
-        """`settings` are the server's, of which the challenger has a few of its own."""
+    def __init__(self, settings: Settings, report: Report, sock: socket.socket) -> None:
+        """`settings` are those of the server."""
         own = replace(settings, model_uri=settings.shadow_model_uri, metrics=False)
         self.settings = settings
         self.report = report
-        self.ear = ear
+        self.sock = sock
         metrics = Metrics(enabled=False)
         self.active = ActiveModel(own, metrics)
         self.http = Http(own, self.active, metrics)
-        self.events = Events(own, self.active, metrics, no_results)
-        self._heard: list[Offer] = []
-        self._hung = 0
+        self.events = Events(own, self.active, metrics, Outbox(own, metrics))
+        self._received: list[Sample] = []
+        self._timeouts = 0
 
     async def serve(self) -> bool:
-        """Until the server's end is closed; False when the challenger hangs."""
-        telling = asyncio.create_task(self.report.keep_telling())
+        """Until the server closes its end. False if the challenger hangs."""
+        summaries = asyncio.create_task(self.report.summarise_periodically())
         end = math.inf
-        while self._hung < HUNG_AFTER and time.monotonic() < end and (offers := await self.hear()):
-            if end == math.inf and hung_up(self.ear):
-                end = time.monotonic() + LAST
+        while self._timeouts < MAX_TIMEOUTS and time.monotonic() < end and (samples := await self.receive_samples()):
+            if end == math.inf and is_closed(self.sock):
+                end = time.monotonic() + FINISH_SECONDS
             if self.active.current is None:
-                for offer in offers:
-                    self.report.early(offer)
+                for sample in samples:
+                    self.report.add_early(sample)
             else:
-                slow = await asyncio.gather(*map(self.answer, offers))
-                self._hung = self._hung + 1 if all(slow) else 0
-            logger.debug("offers taken", extra={"fields": {"offers": len(offers)}})
-        telling.cancel()
+                slow = await asyncio.gather(*map(self.compare, samples))
+                self._timeouts = self._timeouts + 1 if all(slow) else 0
+            logger.debug("samples taken", extra={"fields": {"samples": len(samples)}})
+        summaries.cancel()
         await self.report.finish()
-        return self._hung < HUNG_AFTER
+        return self._timeouts < MAX_TIMEOUTS
 
-    async def hear(self) -> list[Offer]:
-        """Some of what is there, at least one; none when the server's end is closed."""
-        if not self._heard:
-            data = await self.message()
-            self._heard = decoder.decode(data) if data else []
-        now, self._heard = self._heard[:TOGETHER], self._heard[TOGETHER:]
+    async def receive_samples(self) -> list[Sample]:
+        """At least one; none if the server has closed its end."""
+        if not self._received:
+            data = await self._receive_message()
+            self._received = decoder.decode(data) if data else []
+        now, self._received = self._received[:MAX_CONCURRENT], self._received[MAX_CONCURRENT:]
         return now
 
-    async def message(self) -> bytes:
-        """Empty when the server's end is closed."""
+    async def _receive_message(self) -> bytes:
         with suppress(BlockingIOError):
-            return self.ear.recv(LONGEST)
-        await asyncio.sleep(PAUSE)
-        return await asyncio.get_running_loop().sock_recv(self.ear, LONGEST)
+            return self.sock.recv(MAX_MESSAGE_BYTES)
+        await asyncio.sleep(PAUSE_SECONDS)
+        return await asyncio.get_running_loop().sock_recv(self.sock, MAX_MESSAGE_BYTES)
 
-    async def answer(self, offer: Offer) -> bool:
-        """Whether it took too long."""
+    async def compare(self, sample: Sample) -> bool:
+        """Whether the challenger exceeded the deadline."""
         names = {"shadow_model": self.active.name, "shadow_version": "none", "shadow_manifest_sha256": ""}
         try:
-            replay = self.replay_event if offer.event else self.replay
-            found = await replay(offer, names)
-            served = msgspec.json.decode(offer.answer)
-            comparison = compared(served, found, offer, self.settings.shadow_tolerance)
-        except Failed as error:
+            replay = self.replay_event if sample.event else self.replay
+            found = await replay(sample, names)
+            served = msgspec.json.decode(sample.answer)
+            comparison = compare_answers(served, found, sample, self.settings.shadow_tolerance)
+        except ChallengerFailed as error:
             code = str(error)
-            self.report.failed(offer, names, code)
+            self.report.add_failure(sample, names, code)
             return code == DeadlineExceeded.code
-        except Exception as error:  # whatever a challenger gives: the next offer is another
+        except Exception as error:  # the next sample may be fine
             logger.error("the shadow failed", exc_info=error)
-            self.report.failed(offer, names, ServeError.code)
+            self.report.add_failure(sample, names, ServeError.code)
         else:
-            self.report.compared(offer, names, comparison)
+            self.report.add_comparison(sample, names, comparison)
         return False
 
-    async def replay(self, offer: Offer, names: dict[str, str]) -> Any:
-        """The challenger's answer to the same request, decoded. Raises Failed."""
+    async def replay(self, sample: Sample, names: dict[str, str]) -> Any:
+        """The decoded answer of the challenger to the same request. Raises ChallengerFailed."""
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": offer.body, "more_body": False}
+            return {"type": "http.request", "body": sample.body, "more_body": False}
 
-        path = self.path(offer.path)
+        path, loaded = sample.path, self.active.current
+        if loaded and V2_MODEL.fullmatch(path):  # names the model, and may name its version
+            path = f"/v2/models/{loaded.name}/infer"
+        content_type = [(b"content-type", sample.content_type)] if sample.content_type else []
         scope = {
             "type": "http",
-            "method": offer.method,
+            "method": sample.method,
             "path": path,
             "raw_path": quote(path).encode(),
-            "query_string": offer.query,
-            "headers": [(b"x-request-id", offer.request_id.encode()), *content_type(offer)],
+            "query_string": sample.query,
+            "headers": [(b"x-request-id", sample.request_id.encode()), *content_type],
             "scheme": "http",
             "server": ("localhost", 80),
         }
         before = self.active.current
         response = await self.http(Request(scope, receive))
         headers = dict(response.raw_headers)
-        for loaded in (before, self.active.current):  # another may have come meanwhile
+        for loaded in (before, self.active.current):  # another may have become active
             if loaded and headers.items() >= dict(loaded.headers).items():
-                names.update(named(loaded))
+                names.update(version_names(loaded))
         value = msgspec.json.decode(response.body)
         if response.status_code != 200:
-            raise Failed(value["error_code"])
+            raise ChallengerFailed(value["error_code"])
         return value
 
-    def path(self, path: str) -> str:
-        """V2 addresses name the model, and may name its version."""
-        match = V2_MODEL.fullmatch(path)
-        loaded = self.active.current
-        return f"/v2/models/{loaded.name}/infer" if match and loaded else path
-
-    async def replay_event(self, offer: Offer, names: dict[str, str]) -> Any:
-        """The prediction events that the challenger would publish. Raises Failed."""
+    async def replay_event(self, sample: Sample, names: dict[str, str]) -> Any:
+        """The prediction events that the challenger would publish. Raises ChallengerFailed."""
         try:
             async with self.events.turn() as loaded:
-                names.update(named(loaded))
-                scored = await self.events.score(loaded, Message(offer.body, offer.request_id))
+                names.update(version_names(loaded))
+                scored = await self.events.score(loaded, Message(sample.body, sample.request_id))
         except ServeError as error:
-            raise Failed(error.code) from error
+            raise ChallengerFailed(error.code) from error
         return [msgspec.json.decode(result.body) for result in scored.results]
 
 
-def hung_up(ear: socket.socket) -> bool:
-    """Also while there is more to hear."""
-    asked = select.poll()
-    asked.register(ear, 0)
-    return bool(asked.poll(0))
+def is_closed(sock: socket.socket) -> bool:
+    """Whether the server has closed its end; messages may still be there."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    return bool(poll.poll(0))
 
 
-def named(loaded: Loaded) -> dict[str, str]:
+def version_names(loaded: Loaded) -> dict[str, str]:
     """A directory without a manifest has no digest."""
     model, version = loaded.names
     return {"shadow_model": model, "shadow_version": version, "shadow_manifest_sha256": loaded.digest or ""}
 
 
-def compared(served: Any, shadow: Any, offer: Offer, tolerance: float) -> Comparison:
-    """Two answers to the same offer. Only a plain record is answered without a list of rows, by one result."""
-    plain = not offer.event and not V2_MODEL.fullmatch(offer.path)
+def compare_answers(served: Any, shadow: Any, sample: Sample, tolerance: float) -> Comparison:
+    """Only a plain record is answered by one result, without a list of rows."""
+    plain = not sample.event and not V2_MODEL.fullmatch(sample.path)
     one_row = plain and type(served) is dict and "predictions" not in served
-    return compare(part(served, offer), part(shadow, offer), tolerance, one_row)
+    return compare(comparable_part(served, sample), comparable_part(shadow, sample), tolerance, one_row)
 
 
-def part(answer: Any, offer: Offer) -> Any:
-    """What of an answer is compared: without the names of the model and its version, which differ."""
-    if offer.event:
+def comparable_part(answer: Any, sample: Sample) -> Any:
+    """Without the names of the model and its version, which differ."""
+    if sample.event:
         return [event["prediction"] for event in answer]
-    if V2_MODEL.fullmatch(offer.path):
-        return {str(place): {"data": rows_of(output)} for place, output in enumerate(answer["outputs"])}
+    if V2_MODEL.fullmatch(sample.path):
+        return {str(place): {"data": v2_rows(output)} for place, output in enumerate(answer["outputs"])}
     return answer
 
 
-def rows_of(tensor: Any) -> list[Any]:
-    """Of V2, which has the items of all rows in one list."""
+def v2_rows(tensor: Any) -> list[Any]:
+    """V2 has the items of all rows in one list."""
     items: list[Any] = tensor["data"]
     return oip_v2.rows_of(items, tensor["shape"], tensors=True) if items else items
 
 
-def content_type(offer: Offer) -> list[tuple[bytes, bytes]]:
-    return [(b"content-type", offer.content_type)] if offer.content_type else []
-
-
-def step_back() -> None:
-    """Only what nobody else uses: of the processor, and of the memory when it ends. Each where the system has it."""
+def lower_priority() -> None:
+    """The lowest for the processor, and the first process to be killed for memory; each if the system supports it."""
     with suppress(OSError):
         os.nice(19)
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as first_to_go:
-        first_to_go.write("1000")
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as oom_score:
+        oom_score.write("1000")
 
 
-class Marked:
-    """A filter of log lines: they stand among the server's, and a model that always raises must not fill the log."""
+class ShadowLogFilter:
+    """Marks the lines, which are in the log of the server, and bounds the warnings of a model that always raises."""
 
     def __init__(self) -> None:
-        self._minute = self._complaints = 0
+        self._minute = self._warnings = 0
 
     def __call__(self, record: logging.LogRecord) -> bool:
         record.fields = {"process": "shadow", **getattr(record, "fields", {})}
@@ -229,32 +217,32 @@ class Marked:
             return True
         minute = int(record.created // 60)
         if minute != self._minute:
-            self._minute, self._complaints = minute, 0
-        self._complaints += 1
-        return self._complaints <= MOST_COMPLAINTS
+            self._minute, self._warnings = minute, 0
+        self._warnings += 1
+        return self._warnings <= MAX_WARNINGS
 
 
-async def run(found: Settings, ear: socket.socket) -> bool:
-    challenger = Challenger(found, Report(found), ear)
+async def run(found: Settings, sock: socket.socket) -> bool:
+    challenger = Challenger(found, Report(found), sock)
     challenger.active.start()
     try:
         return await challenger.serve()
     finally:
-        ear.close()  # whatever its threads do: the server sees that it ends
+        sock.close()  # even if a thread hangs, the server sees the end
         challenger.active.stop()
 
 
 def main(handle: int) -> int:
-    """`handle` is its end of the socket. The exit status."""
-    step_back()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which means the server
+    """`handle` is the descriptor of its end of the socket. Returns the exit status."""
+    lower_priority()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it is for the server
     found = settings()
     logs.configure(found.log_level)
-    logging.getLogger("modelserve").handlers[0].addFilter(Marked())
-    ear = socket.socket(fileno=handle)
-    ear.setblocking(False)
+    logging.getLogger("modelserve").handlers[0].addFilter(ShadowLogFilter())
+    sock = socket.socket(fileno=handle)
+    sock.setblocking(False)
     try:
-        healthy = asyncio.run(run(found, ear))
+        healthy = asyncio.run(run(found, sock))
     except BadSetting as error:
         logger.error("%s", error.message)
         return 1

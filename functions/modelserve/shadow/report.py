@@ -1,7 +1,7 @@
-"""What the shadow found: counted, told in the log, and sent to a topic. Values that came in are never part of it.
+"""Counts the comparisons, logs them and publishes them to a topic, without any value of a request.
 
-Every message has the counts of its two versions since the process started. So one that is lost hides nothing that the
-next does not tell, and one that comes twice, or late, counts once: whoever reads them keeps the largest of each `shadow_id`.
+Every message has all counts of its two versions since the process started, so a lost, late or repeated message does no harm:
+a reader keeps the largest counts of each `shadow_id`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ import msgspec
 
 from modelserve.core.errors import PublishFailed
 from modelserve.core.settings import Settings
-from modelserve.events.publisher import Publisher
-from modelserve.events.results import shorten_value, topic_path
+from modelserve.events.publisher import Publisher, shorten_value, topic_path
 from modelserve.payloads.differences import Comparison
 from modelserve.payloads.predictions import encode
-from modelserve.shadow.sender import Offer
+from modelserve.shadow.sender import Sample
 from modelserve.shadow.tally import Tally
 
 logger = logging.getLogger(__name__)
 
-EVERY: Final = 60.0  # seconds between two summaries
-MOST_LINES: Final = 5  # of single differences, between two summaries
-# Seconds for what is left when the server ends, and as long for the topic: its instance is about to go.
-LAST: Final = 1.0
-MOST_WAITING: Final = 100  # messages for the topic; what comes while it takes none is counted
-MOST_PAIRS: Final = 16  # of versions whose counts are kept; there are two while one of them is replaced
-DIFFERENCE, SUMMARY = "difference", "summary"  # what a message is, in its attribute `kind`
+SUMMARY_SECONDS: Final = 60.0  # between summaries
+MAX_LINES: Final = 5  # of single differences, between summaries
+# For the remaining samples when the server ends, and as long for the topic: the instance is about to end.
+FINISH_SECONDS: Final = 1.0
+MAX_WAITING: Final = 100  # messages for the topic; further ones are counted
+MAX_PAIRS: Final = 16  # of versions whose counts are kept; there are two while a version is replaced
+DIFFERENCE, SUMMARY = "difference", "summary"  # values of the attribute `kind`
 
 
 class Counts(msgspec.Struct):
-    """Of all versions since the shadow started; `dropped` since the server did. `early`: before the challenger was active."""
+    """Of all versions since the shadow started; `dropped` since the server started. `early`: before the challenger was active."""
 
     early: int = 0
     dropped: int = 0
@@ -47,12 +46,12 @@ class Pair(msgspec.Struct):
 
     names: Mapping[str, str]
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
-    """Of these counts: another process, and one that has forgotten them, begins others."""
+    """Of these counts; a process that starts to count anew has another."""
     tally: Tally = msgspec.field(default_factory=Tally)
     logged: int = 0
-    """Offers that the log knows of."""
-    told: int = 0
-    """Offers that the topic has a summary of."""
+    """Samples in the last logged summary."""
+    published: int = 0
+    """Samples in the last published summary."""
 
 
 class Report:
@@ -68,52 +67,51 @@ class Report:
             self.publisher = Publisher(settings.publish_timeout_seconds)
         self._publishing: set[asyncio.Task[None]] = set()
         self._lines = 0
-        self._early = 0  # that the last summary knew of
+        self._early = 0  # in the last summary
 
-    # --- one offer each ---
+    # --- samples ---
 
-    def early(self, offer: Offer) -> None:
+    def add_early(self, sample: Sample) -> None:
         self.counts.early += 1
-        self._pair(offer, {})
+        self._pair(sample, {})
 
-    def compared(self, offer: Offer, shadow: Mapping[str, str], comparison: Comparison) -> None:
-        """`shadow` has its model, its version and the digest of its manifest."""
-        pair = self._pair(offer, shadow)
+    def add_comparison(self, sample: Sample, shadow: Mapping[str, str], comparison: Comparison) -> None:
+        """`shadow` has the names of the challenger."""
+        pair = self._pair(sample, shadow)
         pair.tally.add(comparison)
         if comparison.counts:
-            self._tell(offer, {"counts": comparison.counts, "greatest": comparison.greatest})
+            self._log_difference(sample, {"counts": comparison.counts, "greatest": comparison.greatest})
             differences: Any = comparison.differences
-            self._send_difference(offer, pair, {"counts": comparison.counts, "differences": differences})
+            self._send_difference(sample, pair, {"counts": comparison.counts, "differences": differences})
 
-    def failed(self, offer: Offer, shadow: Mapping[str, str], code: str) -> None:
-        """The challenger did not answer what the served version did."""
-        pair = self._pair(offer, shadow)
+    def add_failure(self, sample: Sample, shadow: Mapping[str, str], code: str) -> None:
+        pair = self._pair(sample, shadow)
         pair.tally.fail(code)
-        self._tell(offer, {"error_code": code})
-        self._send_difference(offer, pair, {"error_code": code})
+        self._log_difference(sample, {"error_code": code})
+        self._send_difference(sample, pair, {"error_code": code})
 
-    def _pair(self, offer: Offer, shadow: Mapping[str, str]) -> Pair:
-        self.counts.dropped = offer.dropped
-        names = {"model": offer.model, "version": offer.version, **shadow}
+    def _pair(self, sample: Sample, shadow: Mapping[str, str]) -> Pair:
+        self.counts.dropped = sample.dropped
+        names = {"model": sample.model, "version": sample.version, **shadow}
         key = tuple(names.values())
         self.last = self.pairs.pop(key) if key in self.pairs else Pair(names)
-        self.pairs[key] = self.last  # behind the others: the first is the one that was used longest ago
-        if len(self.pairs) > MOST_PAIRS:
+        self.pairs[key] = self.last  # at the end: the first is the least recently used
+        if len(self.pairs) > MAX_PAIRS:
             del self.pairs[next(iter(self.pairs))]
         return self.last
 
     # --- the log ---
 
-    def _tell(self, offer: Offer, found: Mapping[str, Any]) -> None:
-        """No values: they belong to the topic, where somebody has asked for them."""
-        if self._lines < MOST_LINES:
+    def _log_difference(self, sample: Sample, found: Mapping[str, Any]) -> None:
+        """Without values, which are only for the topic."""
+        if self._lines < MAX_LINES:
             self._lines += 1
-            fields = {"request_id": offer.request_id, **self.last.names, **found}
-            logger.info("the shadow answers otherwise", extra={"fields": fields})
+            fields = {"request_id": sample.request_id, **self.last.names, **found}
+            logger.info("the answer of the shadow differs", extra={"fields": fields})
 
-    async def keep_telling(self) -> None:
+    async def summarise_periodically(self) -> None:
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(SUMMARY_SECONDS)
             self.summarise()
 
     def summarise(self) -> None:
@@ -121,11 +119,11 @@ class Report:
         self._send_summaries()
 
     def _log_summaries(self) -> None:
-        """One line for each pair of which something came since the last."""
-        news = [pair for pair in self.pairs.values() if pair.tally.seen > pair.logged]
-        if not news and self.counts.early > self._early:
-            news = [self.last]
-        for pair in news:
+        """One line for each pair with new samples."""
+        changed = [pair for pair in self.pairs.values() if pair.tally.seen > pair.logged]
+        if not changed and self.counts.early > self._early:
+            changed = [self.last]
+        for pair in changed:
             pair.logged = pair.tally.seen
             counts = msgspec.structs.asdict(pair.tally) | msgspec.structs.asdict(self.counts)
             logger.info("shadow summary", extra={"fields": {**pair.names, **counts}})
@@ -134,19 +132,19 @@ class Report:
     # --- the topic ---
 
     def _send_summaries(self) -> None:
-        """Until the topic has accepted one that knows of everything."""
+        """Repeats a summary until the topic has accepted it."""
         for pair in self.pairs.values():
-            if pair.tally.seen > pair.told:
+            if pair.tally.seen > pair.published:
                 self._send(pair, {"kind": SUMMARY}, msgspec.structs.asdict(self.counts))
 
-    def _send_difference(self, offer: Offer, pair: Pair, found: Mapping[str, Any]) -> None:
-        if len(self._publishing) >= MOST_WAITING:
+    def _send_difference(self, sample: Sample, pair: Pair, found: Mapping[str, Any]) -> None:
+        if len(self._publishing) >= MAX_WAITING:
             self.counts.unpublished += 1
             return
-        request_id = offer.request_id
+        request_id = sample.request_id
         self._send(pair, {"kind": DIFFERENCE, "request_id": request_id}, {"request_id": request_id, **found})
 
-    def _send(self, pair: Pair, marks: Mapping[str, str], found: Mapping[str, Any]) -> None:
+    def _send(self, pair: Pair, more: Mapping[str, str], found: Mapping[str, Any]) -> None:
         if self.publisher is None:
             return
         body = encode({**pair.names, "shadow_id": pair.id, **found, "so_far": pair.tally})
@@ -155,24 +153,24 @@ class Report:
             "model_version": pair.names["version"],
             "shadow_version": pair.names["shadow_version"],
         }
-        attributes = {name: shorten_value(value) for name, value in {**versions, **marks}.items()}
-        told = pair.tally.seen if marks["kind"] == SUMMARY else 0
-        task = asyncio.get_running_loop().create_task(self._publish(self.publisher, body, attributes, pair, told))
+        attributes = {name: shorten_value(value) for name, value in {**versions, **more}.items()}
+        published = pair.tally.seen if more["kind"] == SUMMARY else 0
+        task = asyncio.get_running_loop().create_task(self._publish(self.publisher, body, attributes, pair, published))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
 
     async def _publish(
-        self, publisher: Publisher, body: bytes, attributes: Mapping[str, str], pair: Pair, told: int
+        self, publisher: Publisher, body: bytes, attributes: Mapping[str, str], pair: Pair, published: int
     ) -> None:
         try:
             await publisher.publish(self.topic, [(body, attributes)])
         except PublishFailed:
             self.counts.unpublished += 1
         else:
-            pair.told = max(pair.told, told)
+            pair.published = max(pair.published, published)
 
     async def finish(self) -> None:
         self._send_summaries()
         if self._publishing:
-            await asyncio.wait(self._publishing, timeout=LAST)
+            await asyncio.wait(self._publishing, timeout=FINISH_SECONDS)
         self._log_summaries()

@@ -1,8 +1,8 @@
-"""The shadow, seen from the server: a process of its own that is offered answers once they are made, and never waited for.
+"""The server's side of the shadow: sampled answers go to a separate process, and the server never waits for it.
 
-Sampled answers are collected for some milliseconds and go to it as one message on a socket that never blocks: for one
-answer the sending costs many times what is sent. What does not fit is dropped and counted. What the process does with it
-is in `process`. It may crash, hang or be slow: no answer depends on it.
+Samples are collected for some milliseconds and sent as one message on a non-blocking socket, since a send costs many
+times as much as the bytes of one sample. What does not fit is dropped and counted. `process` has the other side, which
+may crash, hang or be slow without effect on any answer.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from modelserve.core.backoff import Backoff
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
@@ -34,34 +35,31 @@ from modelserve.models.version import Loaded
 
 logger = logging.getLogger(__name__)
 
-# Bytes of a request and its answer together: many times a request of one row. What is larger takes the socket's room from
-# many others.
-MOST_BYTES: Final = 64 << 10
-LONGEST: Final = 2 * MOST_BYTES  # of a message, with the names, and of what is collected
-FRAME: Final = 128  # bytes of an offer in a message beside its texts, at most
+# Bytes of a request and its answer: many times a request of one row. A larger one would displace many others.
+MAX_SAMPLE_BYTES: Final = 64 << 10
+MAX_MESSAGE_BYTES: Final = 2 * MAX_SAMPLE_BYTES  # of a message, and of what is collected
+FRAME: Final = 128  # bytes of a sample in a message beside its fields, at most
 UTF8: Final = 4  # bytes of a character, at most
-# Seconds in which what comes is collected. Shorter than the 0.1 s that uvicorn takes to end after its last answer, so that
-# nothing is lost where a host ends its workers by a signal.
-COLLECTING: Final = 0.02
-ROOM: Final = 1 << 20  # bytes that the kernel may hold for the shadow, where its own limit allows them
-FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0  # seconds between two starts
-# Seconds in which offers are made and not one is taken before the process counts as hung: it takes them also while it
-# loads, and a request may keep it for its budget.
-PATIENCE: Final = 60.0
-GRACE: Final = 3.0  # seconds for its last lines; the server itself has ten from SIGTERM to SIGKILL
-SENT, FULL, TOO_LARGE, AWAY = "sent", "full", "too_large", "away"
-# The host has put this package's directory on its path; a new interpreter is told.
+# Shorter than the 0.1 s that uvicorn takes to end after its last answer, so that nothing is lost when a host ends its workers
+# by a signal.
+COLLECT_SECONDS: Final = 0.02
+SEND_BUFFER_BYTES: Final = 1 << 20  # if the limit of the kernel allows it
+INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 60.0  # seconds between starts
+# The process counts as hung if it receives none of the samples of so many seconds and the deadline of a request. It receives
+# samples also while it loads its model.
+HANG_SECONDS: Final = 60.0
+GRACE_SECONDS: Final = 3.0  # for its last log lines; the server has 10 s from SIGTERM to SIGKILL
+SENT, FULL, TOO_LARGE, UNAVAILABLE = "sent", "full", "too_large", "away"
+# A new interpreter does not have the directory of this package on its path, as the host has.
 START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from modelserve.shadow.process import main; sys.exit(main(int(sys.argv[2])))"
 )
 
 
-class Offer(msgspec.Struct, array_like=True, gc=False):
-    """One request and its answer, which names model and version as headers do.
-
-    `event`: the body is the message's data, the answer a list of prediction events.
-    """
+class Sample(msgspec.Struct, array_like=True, gc=False):
+    """One request and its answer. Of an `event` the body is the data of the message, and the answer a list of its prediction
+    events."""
 
     event: bool
     method: str
@@ -74,113 +72,113 @@ class Offer(msgspec.Struct, array_like=True, gc=False):
     version: str
     request_id: str
     dropped: int = 0
-    """By the server since it started."""
+    """Samples that the server has dropped since it started."""
 
 
 encoder = msgspec.msgpack.Encoder()
 
 
 class Shadow:
-    """`offer` is for the server's loop; a thread starts the process with the first one, and starts it again when it ends.
+    """`submit` is called on the server's loop. The first sample starts a thread, which starts the process and restarts it
+    whenever it ends: an instance that starts does not wait for the challenger.
 
-    So nothing waits for the challenger when an instance starts: there was an answer before. A message is a list of
-    offers; the one that finds no room waits for it, and as long as it waits what comes is dropped.
+    A message is a list of samples. While one waits for room in the socket, further samples are dropped.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, patience: float = PATIENCE) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
         self.share = settings.shadow_percent / 100
         self.metrics = metrics
-        self.patience = patience + settings.predict_timeout_seconds
+        self.hang_seconds = hang_seconds + settings.predict_timeout_seconds
         self.sent = self.dropped = 0
-        self._full = 0  # of the dropped: what the process had no room for
-        self._collected: list[Offer] = []
-        self._size = 0  # bytes of them in a message, at most
-        self._due = False  # whether a turn of the loop is to send them
-        self._message = b""  # that waits for room; nothing is collected meanwhile
-        self._offers = 0  # in it
+        self._full = 0  # dropped since the socket had no room
+        self._collected: list[Sample] = []
+        self._size = 0  # bytes of their message, at most
+        self._scheduled = False  # whether a timer will send them
+        self._message = b""  # waits for room; nothing is collected meanwhile
+        self._message_samples = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._lock = threading.Lock()  # nothing is sent on a socket that is being closed: its number may be another's
+        self._lock = threading.Lock()  # no send on a closed socket, whose descriptor may be reused
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def chosen(self) -> bool:
+    def is_sampled(self) -> bool:
         return random.random() < self.share  # noqa: S311 - a sample, not a secret
 
-    def offer(self, offer: Offer) -> None:
-        """Sent later; never raises, since the answer has yet to be sent."""
-        size = len(offer.body) + len(offer.query) + len(offer.answer)
-        names = len(offer.content_type) + len(offer.model) + len(offer.version)
-        names += UTF8 * (len(offer.path) + len(offer.request_id)) + FRAME
-        if size > MOST_BYTES or names > MOST_BYTES:
+    def submit(self, sample: Sample) -> None:
+        """Never raises, since the answer is not sent yet."""
+        size = len(sample.body) + len(sample.query) + len(sample.answer)
+        names = len(sample.content_type) + len(sample.model) + len(sample.version)
+        names += UTF8 * (len(sample.path) + len(sample.request_id)) + FRAME
+        if size > MAX_SAMPLE_BYTES or names > MAX_SAMPLE_BYTES:
             self.count(TOO_LARGE)
             return
         before, size = self._size, size + names
-        if before + size > LONGEST:
+        if before + size > MAX_MESSAGE_BYTES:
             self.flush()
             before = self._size
         if self._message:
             self.count(FULL)
             return
-        offer.dropped = self.dropped
-        self._collected.append(offer)
+        sample.dropped = self.dropped
+        self._collected.append(sample)
         self._size = before + size
-        if before <= MOST_BYTES < self._size:
+        if before <= MAX_SAMPLE_BYTES < self._size:
             asyncio.get_running_loop().call_soon(self.flush)
-        if not self._due:
+        if not self._scheduled:
             self._flush_later()
 
     def _flush_later(self) -> None:
-        self._due = True
-        asyncio.get_running_loop().call_later(COLLECTING, self._turn)
+        self._scheduled = True
+        asyncio.get_running_loop().call_later(COLLECT_SECONDS, self._flush_scheduled)
 
-    def _turn(self) -> None:
-        self._due = False
+    def _flush_scheduled(self) -> None:
+        self._scheduled = False
         self.flush()
         if self._message:
             self._flush_later()
 
     def flush(self) -> None:
-        """Send what was collected, or else what waits for room."""
+        """Send the message that waits for room, or else what was collected."""
         if not self._message and not self._collected:
             return
         try:
             outcome = self._send()
-        except Exception:  # whatever it is, the loop would log it with what came in
-            outcome = AWAY
+        except Exception:  # the loop would log it together with the data
+            outcome = UNAVAILABLE
         if outcome != FULL:
-            self.count(outcome, self._offers)
-            self._message, self._offers = b"", 0
+            self.count(outcome, self._message_samples)
+            self._message, self._message_samples = b"", 0
 
-    def count(self, outcome: str, offers: int = 1) -> None:
+    def count(self, outcome: str, samples: int = 1) -> None:
         if outcome == SENT:
-            self.sent += offers
+            self.sent += samples
         else:
-            self.dropped += offers
-            self._full += offers if outcome == FULL else 0
-        self.metrics.count("shadow", offers, outcome=outcome)
+            self.dropped += samples
+            self._full += samples if outcome == FULL else 0
+        self.metrics.count("shadow", samples, outcome=outcome)
 
     def _send(self) -> str:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._keep, name="shadow", daemon=True)
+            self._thread = threading.Thread(target=self._supervise, name="shadow", daemon=True)
             self._thread.start()
         if not self._message:
-            offers, self._collected, self._size = self._collected, [], 0
-            self._offers = len(offers)
-            self._message = encoder.encode(offers)
+            samples, self._collected, self._size = self._collected, [], 0
+            self._message_samples = len(samples)
+            self._message = encoder.encode(samples)
         with self._lock:
             if self._socket is None:
-                return AWAY
+                return UNAVAILABLE
             try:
                 self._socket.send(self._message)
             except BlockingIOError:
                 return FULL
-            except OSError:  # it ended, and its keeper does not know yet
-                return AWAY
+            except OSError:  # the process has ended, and the thread does not know yet
+                return UNAVAILABLE
         return SENT
 
     def stop(self) -> None:
-        """After the last answer. Its last lines are waited for, but not long."""
+        """After the last answer. Waits a little for the last log lines of the process."""
         if self._thread is None:
             return
         self.flush()
@@ -189,12 +187,12 @@ class Shadow:
             if self._socket is not None:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(GRACE + 1)
+        self._thread.join(GRACE_SECONDS + 1)
 
-    # --- the keeper's thread ---
+    # --- on the thread ---
 
-    def _keep(self) -> None:
-        pause = FIRST_BACKOFF
+    def _supervise(self) -> None:
+        backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         while not self._stopped.is_set():
             began = time.monotonic()
             status: int | None = None
@@ -204,18 +202,18 @@ class Shadow:
                 logger.error("the shadow cannot be started", exc_info=error)
             if self._stopped.is_set():
                 return
-            if time.monotonic() - began > LONGEST_BACKOFF:
-                pause = FIRST_BACKOFF
-            logger.warning("the shadow ended", extra={"fields": {"status": status, "again_in_seconds": pause}})
-            self._stopped.wait(pause)
-            pause = min(2 * pause, LONGEST_BACKOFF)
+            if time.monotonic() - began > MAX_BACKOFF:
+                backoff.reset()
+            delay = backoff.next_delay()
+            logger.warning("the shadow ended", extra={"fields": {"status": status, "again_in_seconds": delay}})
+            self._stopped.wait(delay)
 
     def _run(self) -> int:
-        """One process from its start to its end. Its status."""
+        """One process from its start to its end. Returns its exit status."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours.setblocking(False)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             handle = theirs.fileno()
             command = [sys.executable, "-P", "-c", START, str(Path(__file__).parents[2]), str(handle)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[handle])  # noqa: S603 - this interpreter, and our own module
@@ -229,32 +227,31 @@ class Shadow:
                 self._socket = None
                 ours.close()
         with suppress(subprocess.TimeoutExpired):
-            return process.wait(GRACE)
+            return process.wait(GRACE_SECONDS)
         process.kill()
         return process.wait()
 
     def _watch(self, ours: socket.socket) -> None:
-        """Until it ends, or the server does, or it takes nothing any more."""
-        hung_up = select.poll()
-        hung_up.register(ours, 0)  # both ends' closing is always told
+        """Until the process or the server ends, or the process hangs."""
+        poll = select.poll()
+        poll.register(ours, 0)  # always reports that an end was closed
         sent, full = self.sent, self._full
-        while not hung_up.poll(self.patience * 1_000):
+        while not poll.poll(self.hang_seconds * 1_000):
             if self.sent == sent and self._full > full:
-                logger.error("the shadow takes nothing any more")
+                logger.error("the shadow hangs: it receives no samples")
                 return
             sent, full = self.sent, self._full
 
 
-def offer_answer(
+def submit_answer(
     shadow: Shadow, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
 ) -> None:
-    """A prediction as it was asked and answered."""
     scope = request.scope
-    if scope["method"] == "HEAD" or not shadow.chosen():
+    if scope["method"] == "HEAD" or not shadow.is_sampled():
         return
     model, version = loaded.names
-    shadow.offer(
-        Offer(
+    shadow.submit(
+        Sample(
             event=False,
             method=scope["method"],
             path=scope["path"],
@@ -269,13 +266,12 @@ def offer_answer(
     )
 
 
-def offer_event(shadow: Shadow, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
-    """What was scored and published of a message."""
-    if not results or not shadow.chosen():
+def submit_event(shadow: Shadow, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
+    if not results or not shadow.is_sampled():
         return
     model, version = loaded.names
-    shadow.offer(
-        Offer(
+    shadow.submit(
+        Sample(
             event=True,
             method="",
             path="",

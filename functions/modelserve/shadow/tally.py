@@ -1,4 +1,4 @@
-"""Many answers of one version, compared with those of one challenger."""
+"""The counts of many comparisons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from modelserve.payloads.differences import FLIP, FORM, Comparison
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """Many answers of one version, compared with those of one challenger. It only grows, so the later of two has all of the earlier."""
+    """Counts of the answers of one version, compared with those of one challenger. They only grow."""
 
     compared: int = 0
     differing: int = 0

@@ -15,11 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelserve.core.errors import MalformedRequest
-from modelserve.events.records import rows_of
 from modelserve.models.warmup import NO_LIMITS
 from modelserve.payloads import csv as text_csv
 from modelserve.payloads import parquet, tables
-from modelserve.schema.batch import Table
+from modelserve.schema.batch import Table, select_rows
 from modelserve.schema.signature import Signature
 
 # Bytes. By default pyarrow reads a whole column of a row group at once, and row groups may be of any size.
@@ -80,7 +79,7 @@ class ParquetFile:
         columns = {name: read_cells(name, part.column(name), bad) for name in self.names}
         table = tables.keep(columns, part.num_rows, self.signature)
         good = [row for row in range(part.num_rows) if row not in bad]
-        return Chunk(part.num_rows, rows_of(table, good) if bad else table, bad)
+        return Chunk(part.num_rows, select_rows(table, good) if bad else table, bad)
 
 
 def read_cells(name: str, column: Any, bad: dict[int, str]) -> list[Any]:

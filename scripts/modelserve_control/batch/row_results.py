@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from modelserve.core.errors import Detail, ModelFailed, ServeError, SignatureMismatch
-from modelserve.events.records import rows_of
 from modelserve.models import scoring
 from modelserve.models.scoring import RowResult
 from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import encode
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch, Table, select_rows
 from modelserve.schema.signature import MAX_DETAILS
 from modelserve_control.batch.chunks import Chunk
 
@@ -59,16 +58,16 @@ class RowChecker(ABC):
         A bad row may be good alone: a null makes a whole column double, and the cell that a double cannot hold is not the
         one that is named. Then halving separates the two.
         """
-        alone = {row: self.score_table(rows_of(table, [row]))[0] for row in bad}
+        alone = {row: self.score_table(select_rows(table, [row]))[0] for row in bad}
         if not any(isinstance(outcome, str) for outcome in alone.values()):
             return self.score_halves(table)
-        others = iter(self.score_table(rows_of(table, [row for row in range(table.rows) if row not in alone])))
+        others = iter(self.score_table(select_rows(table, [row for row in range(table.rows) if row not in alone])))
         return [alone[row] if row in alone else next(others) for row in range(table.rows)]
 
     def score_halves(self, table: Table) -> list[Outcome]:
         middle = table.rows // 2
         halves = (range(middle), range(middle, table.rows))
-        return [outcome for half in halves for outcome in self.score_table(rows_of(table, half))]
+        return [outcome for half in halves for outcome in self.score_table(select_rows(table, half))]
 
     def score_batch(self, batch: Batch) -> list[Outcome]:
         """When the model raises, halves the batch down to the failing rows: 28 calls for one of 10,000."""

@@ -21,8 +21,8 @@ from modelserve.shadow.report import DIFFERENCE
 from modelserve_control.common.processes import Child
 from serving import PATIENT, Served, release, serving
 
-TAKEN = "offers taken"
-SUMMARY, ACTIVATED, OTHERWISE = "shadow summary", "version activated", "the shadow answers otherwise"
+TAKEN = "samples taken"
+SUMMARY, ACTIVATED, OTHERWISE = "shadow summary", "version activated", "the answer of the shadow differs"
 EACH = {"LOG_LEVEL": "DEBUG"}
 """Of a function whose test awaits what its shadow has taken."""
 
@@ -59,7 +59,7 @@ class Shadowed:
         """Offers since a challenger was last activated, or since there is a shadow."""
         counts = [0]
         for line in self.lines(ACTIVATED, TAKEN):
-            counts = [0] if line["message"] == ACTIVATED else [*counts, line["offers"]]
+            counts = [0] if line["message"] == ACTIVATED else [*counts, line["samples"]]
         return sum(counts)
 
     def wait_until_taken(self, count: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from contract.shadow.shadows import ACTIVATED, EACH, SUMMARY, Shadowed, eventually, published, shadowed
 from http_server import WAIT_SECONDS
-from modelserve.shadow.sender import MOST_BYTES
+from modelserve.shadow.sender import MAX_SAMPLE_BYTES
 
 if TYPE_CHECKING:
     from models.library import Library
@@ -122,7 +122,7 @@ def test_what_a_shadow_cannot_take_is_dropped_and_counted(uri: str, tmp_path: Pa
             return shadow.offers().get("full", 0) >= 20
 
         eventually(full, "it takes whatever it is offered")
-        larger = [ROW] * (MOST_BYTES // 20)
+        larger = [ROW] * (MAX_SAMPLE_BYTES // 20)
         assert shadow.served.post("/predict", larger).json() == [{"prediction": 1.5}] * len(larger)
         after = shadow.offers()
         process.send_signal(signal.SIGCONT)

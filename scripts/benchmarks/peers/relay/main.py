@@ -51,7 +51,7 @@ async def main() -> None:
             await publish(Request(topic=topic, messages=list(map(event, group))))
         for pulled in group:
             pulled.ack()
-            inbox.finished(pulled)
+            inbox.finish(pulled)
 
     def forward_all(arrived: list[Any]) -> None:
         """A request holds messages of one ordering key only."""
@@ -63,7 +63,7 @@ async def main() -> None:
     inbox = Inbox(loop, forward_all, DRAIN_SECONDS)
     SubscriberClient().subscribe(
         os.environ["SUBSCRIPTION"],
-        callback=inbox.finished,
+        callback=inbox.finish,
         flow_control=types.FlowControl(max_messages=MAX_LEASED_MESSAGES),
         scheduler=inbox,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modelserve.core.errors import ModelFailed, ServeError, body
-from modelserve.events.records import rows_of
+from modelserve.schema.batch import select_rows
 from modelserve_control.batch import table_files
 from modelserve_control.batch.chunks import Chunk
 from modelserve_control.batch.row_results import Outcome
@@ -51,7 +51,7 @@ class Timer:
             if self.rows <= 0 or self.seconds <= 0:
                 break
             with suppress(ModelFailed):  # a model may fail on a row alone that it scores among others
-                times[row] = self.subject.time_row(rows_of(chunk.table, [place]))
+                times[row] = self.subject.time_row(select_rows(chunk.table, [place]))
             self.rows, self.seconds = self.rows - 1, self.seconds - times.get(row, 0.0)
         return times
 

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import ModelFailed, ServeError, SignatureMismatch
+from modelserve.core.errors import ModelFailed, SignatureMismatch
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
-from modelserve.events.messages import Job, Messages, Scored, cut
-from modelserve.events.records import Records
+from modelserve.events.messages import MessageScorer, Outcome
 from modelserve.models.protocols import Scorer
 from modelserve.models.scorers.inline import InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
 from modelserve.payloads.json import strict as strict_json
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch
 from signatures import signature
 from tiny import Tiny, double, loaded
 
@@ -31,16 +30,16 @@ def score(
     """Per message its predictions, or the codes of what is bad in it, or the error that asks for it again."""
     with loaded(runtime, signature(x=kind)) as found:
         made = found if scorer is None else replace(found, scorer=scorer)
-        messages = Messages(Settings.from_environ(settings), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
+        messages = MessageScorer(Settings.from_environ(settings), Metrics(enabled=False))
         together = [Message(body, f"m{number}") for number, body in enumerate(bodies)]
-        return [told(one) for one in asyncio.run(messages.score(made, together))]
+        return [summarise(one) for one in asyncio.run(messages.score(made, together))]
 
 
-def told(one: Scored | Exception) -> Any:
+def summarise(one: Outcome) -> Any:
     if isinstance(one, Exception):
         return type(one)
     values = [strict_json.decode(result.body, 10)["prediction"]["prediction"] for result in one.results]
-    return values + [bad.error.code for bad in one.bad]
+    return values + [rejected.error.code for rejected in one.rejected]
 
 
 def test_messages_are_scored_in_one_call_and_each_gets_its_own() -> None:
@@ -102,12 +101,6 @@ def test_a_record_that_fits_only_the_signature_goes_alone_to_the_dead_letters() 
     assert runtime.sizes == [6, 2]
 
 
-def test_what_came_to_nothing_is_not_acked() -> None:
-    messages = Messages(Settings.from_environ({}), Metrics(enabled=False), results=lambda: None)  # type: ignore[arg-type, return-value]  # nothing is published here
-    with pytest.raises(ServeError, match="must not be acked"):
-        asyncio.run(messages.deliver(Message(b"{}", "m1"), Scored("tiny", [], [])))
-
-
 class Wordless:
     def __str__(self) -> str:
         raise ValueError("it has no form")
@@ -141,9 +134,10 @@ def test_a_method_that_the_model_lacks_is_that_messages_own_fault() -> None:
 
 
 def test_no_call_has_more_rows_than_the_limit_unless_one_message_has() -> None:
-    found = Records(Table({}, 0), [], [], [])
-    jobs = [Job(Batch({"x": np.zeros(rows)}, rows), found, []) for rows in (1, 1, 1, 3, 2)]
-    assert [[job.batch.rows for job in group] for group in cut(jobs, 2)] == [[1, 1], [1], [3], [2]]
+    runtime = Tiny()
+    one, two, three = b'{"x":1}', b'[{"x":1},{"x":1}]', b'[{"x":1},{"x":1},{"x":1}]'
+    score(runtime, one, one, one, three, two, scorer=InlineScorer(runtime, 100), MAX_BATCH_ROWS="2")
+    assert runtime.sizes == [2, 1, 3, 2]
 
 
 @pytest.mark.parametrize(

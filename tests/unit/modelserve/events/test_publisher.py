@@ -11,9 +11,9 @@ import grpc
 import pytest
 from google.pubsub_v1 import types
 
-from modelserve.core.errors import PublishFailed
+from modelserve.core.errors import BadSetting, PublishFailed
 from modelserve.events import publisher as publishing
-from modelserve.events.publisher import AT_ONCE, MAX_REQUEST, Outgoing, Publisher
+from modelserve.events.publisher import AT_ONCE, MAX_REQUEST, Outgoing, Publisher, topic_path
 from modelserve_control.common import processes
 from modelserve_control.local import resources
 from pubsub_host import NAMES, host, pull
@@ -264,3 +264,12 @@ def test_what_nobody_waits_for_any_more_is_not_sent_when_its_turn_comes(
 
     asyncio.run(publish())
     assert [message.data for message in pull(host, NAMES.predictions_pull)] == [b"wanted"]
+
+
+def test_a_topic_is_named_in_full_or_in_the_project() -> None:
+    assert topic_path("projects/p/topics/t", "", "X") == "projects/p/topics/t"
+    assert topic_path("t", "p", "X") == "projects/p/topics/t"
+    with pytest.raises(BadSetting, match="PREDICTIONS_TOPIC is not set"):
+        topic_path("", "p", "PREDICTIONS_TOPIC")
+    with pytest.raises(BadSetting, match="names no project and GOOGLE_CLOUD_PROJECT is not set"):
+        topic_path("t", "", "PREDICTIONS_TOPIC")

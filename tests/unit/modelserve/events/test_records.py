@@ -38,20 +38,20 @@ def parse(value: Any, known: Signature | None = PAIR, features: str = "", own: s
 def test_records_come_with_their_ids(value: Any, features: str, own: str, ids: list[Any]) -> None:
     found = parse(value, PAIR, features, own)
     (batch,) = records.check(found, PAIR)
-    assert (found.ids, found.places, found.bad) == (ids, list(range(len(ids))), [])
+    assert (found.ids, found.places, found.rejected) == (ids, list(range(len(ids))), [])
     assert batch.columns["a"].tolist() == [1] * len(ids)
 
 
 def test_messages_are_checked_at_once_where_each_is_what_it_would_be_alone() -> None:
     found = [parse(GOOD), parse([GOOD, {"a": 2, "s": "y"}])]
-    batch = records.check_at_once(found, PAIR, most=3)
+    batch = records.check_merged(found, PAIR, max_rows=3)
     assert batch is not None
     assert {name: column.tolist() for name, column in batch.columns.items()} == {"a": [1, 1, 2], "s": ["x", "x", "y"]}
-    assert records.check_at_once(found, PAIR, most=2) is None, "that is more than one call of the model takes"
+    assert records.check_merged(found, PAIR, max_rows=2) is None, "that is more than one call of the model takes"
     nothing = parse(["no record"])
-    assert records.check_at_once([*found, nothing], PAIR, most=9) is None
+    assert records.check_merged([*found, nothing], PAIR, max_rows=9) is None
     for other in ({"a": "far", "s": "x"}, {"instances": [GOOD], "params": {"predict_method": "p"}}):
-        assert records.check_at_once([*found, parse(other)], PAIR, most=9) is None
+        assert records.check_merged([*found, parse(other)], PAIR, max_rows=9) is None
 
 
 def test_forms_bring_their_params_and_method() -> None:
@@ -90,7 +90,7 @@ def test_a_message_without_records_to_tell_apart_is_refused_whole(
 
 def test_what_is_no_record_is_kept_apart_with_its_place_and_reason() -> None:
     found = parse([5, {"ride": GOOD}, {"ride": 5}, {"ride": GOOD, "id": [1]}], PAIR, "ride", "id")
-    assert [(bad.place, json.loads(bad.data), bad.error.message) for bad in found.bad] == [
+    assert [(one.place, json.loads(one.data), one.error.message) for one in found.rejected] == [
         (0, 5, "A record must be an object."),
         (2, {"ride": 5}, "The field ride must be an object."),
         (3, {"ride": GOOD, "id": [1]}, "The field id must be a string or a number."),
@@ -105,34 +105,34 @@ def test_the_good_records_of_a_message_are_kept_and_the_bad_ones_named() -> None
     (batch,) = records.check(found, PAIR)
     assert batch.columns["a"].tolist() == [1, 3]
     assert (found.places, found.ids) == ([0, 2], [None, 9])
-    assert [(bad.place, json.loads(bad.data)) for bad in found.bad] == [(1, wrong), (3, {"s": "x"})]
-    assert [bad.error.details[0]["column"] for bad in found.bad] == ["a", "a"]
+    assert [(one.place, json.loads(one.data)) for one in found.rejected] == [(1, wrong), (3, {"s": "x"})]
+    assert [one.error.details[0]["column"] for one in found.rejected] == ["a", "a"]
 
 
 def test_one_bad_record_leaves_nothing() -> None:
     found = parse({"ride": {"a": "secret"}, "id": 7}, PAIR, "ride", "id")
     assert records.check(found, PAIR) == []
     assert (found.places, found.ids) == ([], [])
-    assert json.loads(found.bad[0].data) == {"ride": {"a": "secret"}, "id": 7}
-    assert isinstance(found.bad[0].error, SignatureMismatch)
-    assert "secret" not in str(found.bad[0].error.details)
+    assert json.loads(found.rejected[0].data) == {"ride": {"a": "secret"}, "id": 7}
+    assert isinstance(found.rejected[0].error, SignatureMismatch)
+    assert "secret" not in str(found.rejected[0].error.details)
 
 
 def test_when_all_are_bad_nothing_is_left() -> None:
     found = parse([{"a": 1.5, "s": "x"}, {"a": 2.5, "s": "x"}])
-    assert (records.check(found, PAIR), len(found.bad), found.places) == ([], 2, [])
+    assert (records.check(found, PAIR), len(found.rejected), found.places) == ([], 2, [])
 
 
 def test_a_bad_row_of_a_form_of_columns_is_kept_as_a_record() -> None:
     found = parse({"dataframe_records": [GOOD, {"a": 1.5}]})
     assert [batch.rows for batch in records.check(found, PAIR)] == [1]
-    assert json.loads(found.bad[0].data) == {"a": 1.5}
+    assert json.loads(found.rejected[0].data) == {"a": 1.5}
 
 
 def test_without_a_signature_the_values_decide() -> None:
     found = parse([GOOD, {"a": 10**30}], None)
     assert records.check(found, None)[0].columns["a"].tolist() == [1]
-    assert found.bad[0].data == b'{"a":1000000000000000000000000000000}'
+    assert found.rejected[0].data == b'{"a":1000000000000000000000000000000}'
 
 
 def test_rows_that_fit_alone_but_not_together_are_all_scored() -> None:
@@ -140,19 +140,19 @@ def test_rows_that_fit_alone_but_not_together_are_all_scored() -> None:
     found = parse([{"a": 1.5}, {"a": 2**53 + 1}, {"a": 2.5}, {"a": 10**30}], None)
     batches = records.check(found, None)
     assert [value for batch in batches for value in batch.columns["a"].tolist()] == [1.5, 2**53 + 1, 2.5]
-    assert (found.places, [bad.place for bad in found.bad]) == ([0, 1, 2], [3])
+    assert (found.places, [one.place for one in found.rejected]) == ([0, 1, 2], [3])
 
 
 def test_a_record_that_is_too_wide_leaves_the_others() -> None:
     found = parse([GOOD, {str(n): 0 for n in range(51)}])
-    assert [bad.error.code for bad in found.bad] == ["TOO_LARGE"]
+    assert [one.error.code for one in found.rejected] == ["TOO_LARGE"]
     assert [batch.rows for batch in records.check(found, PAIR)] == [1]
 
 
 @pytest.mark.parametrize("own", ["i" * 1025, "é" * 513])
 def test_an_id_that_pubsub_would_not_keep_is_refused_with_its_record(own: str) -> None:
     found = parse([GOOD | {"id": own}, GOOD | {"id": own[:512]}], PAIR, "", "id")
-    assert [bad.error.message for bad in found.bad] == ["The field id is longer than 1024 bytes."]
+    assert [one.error.message for one in found.rejected] == ["The field id is longer than 1024 bytes."]
     assert found.ids == [own[:512]]
 
 

@@ -19,8 +19,10 @@ from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events import messages
 from modelserve.events.app import Events
+from modelserve.events.dead_letters import DeadLetter
 from modelserve.events.envelopes import parse
-from modelserve.events.results import Letter, Result
+from modelserve.events.outbox import Outbox
+from modelserve.events.results import Result
 from modelserve.schema.batch import Batch
 from modelserve_control.local.pubsub.topics.broker import Broker
 from modelserve_control.local.pubsub.topics.messages import Delivery
@@ -91,26 +93,28 @@ def pull(topic: str) -> str:
     return topic.replace("topics", "subscriptions") + "-pull"
 
 
-class Publishing:
-    """Pub/Sub as the function's own publisher sees it."""
+class BrokerOutbox(Outbox):
+    """Publishes to the broker without a client."""
 
     dead_letters = DEAD
 
     def __init__(self, broker: Broker, predictions: str) -> None:
+        super().__init__(Settings.from_environ({}), Metrics(enabled=False))
         self.broker = broker
         self.predictions = predictions
+        self.connected = True
 
-    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
+    async def publish(self, model: str, results: Sequence[Result]) -> None:
         for result in results:
             self.broker.publish(self.predictions, [message(result.body.decode(), **result.attributes)])
 
-    async def dead_letter(self, letters: Sequence[Letter]) -> None:
-        for letter in letters:
-            self.broker.publish(DEAD, [message(letter.data.decode(), **letter.attributes)])
+    async def send_dead_letters(self, dead_letters: Sequence[DeadLetter]) -> None:
+        for one in dead_letters:
+            self.broker.publish(DEAD, [message(one.data.decode(), **one.attributes)])
 
 
 @contextmanager
-def simulated(
+def simulate(
     monkeypatch: pytest.MonkeyPatch,
     fails_until: float = 0.0,
     predictions: str = PREDICTIONS,
@@ -141,8 +145,8 @@ def simulated(
     monkeypatch.setattr(messages, "datetime", Now)
     with loaded(Tiny(answer), signature(x="double")) as made, asyncio.Runner() as runner:
         active: Any = Holding(made)
-        publishing: Any = Publishing(broker, predictions)
-        events = Events(Settings.from_environ(more), active, Metrics(enabled=False), lambda: publishing)
+        outbox = BrokerOutbox(broker, predictions)
+        events = Events(Settings.from_environ(more), active, Metrics(enabled=False), outbox)
         yield Simulation(events, broker, clock, runner)
 
 
@@ -154,7 +158,7 @@ TIMES: Final = [None, "", "soon", 7, "2023-11-14T22:13:20", "2999-01-01T00:00:00
 def test_what_can_never_pass_is_tried_once(
     monkeypatch: pytest.MonkeyPatch, data: str, code: str, published: Any
 ) -> None:
-    with simulated(monkeypatch) as made:
+    with simulate(monkeypatch) as made:
         made.publish_time = published
         made.broker.publish(TOPIC, [message(data)])
         made.run(24 * HOUR)
@@ -165,7 +169,7 @@ def test_what_can_never_pass_is_tried_once(
 def test_what_is_good_is_answered_at_once_whatever_its_time_is_said_to_be(
     monkeypatch: pytest.MonkeyPatch, published: Any
 ) -> None:
-    with simulated(monkeypatch) as made:
+    with simulate(monkeypatch) as made:
         made.publish_time = published
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(24 * HOUR)
@@ -175,7 +179,7 @@ def test_what_is_good_is_answered_at_once_whatever_its_time_is_said_to_be(
 def test_what_heals_after_two_hours_is_answered_once_and_not_asked_for_too_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with simulated(monkeypatch, fails_until=2 * HOUR) as made:
+    with simulate(monkeypatch, fails_until=2 * HOUR) as made:
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(24 * HOUR)
         pauses = np.diff(made.attempts)
@@ -187,7 +191,7 @@ def test_what_heals_after_two_hours_is_answered_once_and_not_asked_for_too_often
 
 
 def test_what_does_not_heal_is_kept_with_its_reason_when_it_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    with simulated(monkeypatch, fails_until=1_000 * HOUR, EVENT_MAX_AGE_SECONDS="86400") as made:
+    with simulate(monkeypatch, fails_until=1_000 * HOUR, EVENT_MAX_AGE_SECONDS="86400") as made:
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(100 * HOUR)
         assert made.codes() == ["EVENT_TOO_OLD"]
@@ -200,7 +204,7 @@ def test_what_does_not_heal_is_kept_with_its_reason_when_it_is_too_old(monkeypat
 def test_what_does_not_heal_and_has_no_age_is_ended_by_the_subscription(
     monkeypatch: pytest.MonkeyPatch, published: Any
 ) -> None:
-    with simulated(monkeypatch, fails_until=1_000 * HOUR, attempts=5) as made:
+    with simulate(monkeypatch, fails_until=1_000 * HOUR, attempts=5) as made:
         made.publish_time = published
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(100 * HOUR)
@@ -210,7 +214,7 @@ def test_what_does_not_heal_and_has_no_age_is_ended_by_the_subscription(
 
 def test_a_function_that_publishes_to_its_own_topic_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its predictions are no records of its model, so the first of them is the last."""
-    with simulated(monkeypatch, predictions=TOPIC) as made:
+    with simulate(monkeypatch, predictions=TOPIC) as made:
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(24 * HOUR)
         assert (len(made.attempts), made.codes()) == (2, ["SIGNATURE_MISMATCH"])

@@ -14,8 +14,9 @@ from modelserve.core.errors import MalformedRequest, ModelFailed, PublishFailed
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
-from modelserve.events.messages import Messages, Scored
-from modelserve.events.records import Bad
+from modelserve.events.messages import MessageScorer, Outcome
+from modelserve.events.outbox import Outbox, ScoredMessage
+from modelserve.events.records import RejectedRecord
 from modelserve.events.results import Result, make_result
 from modelserve.events.worker import MAX_GROUPS, MAX_MESSAGES, Worker
 from modelserve.models.active import ActiveModel
@@ -27,19 +28,19 @@ class Waiting:
     size: int = 1
 
 
-class Recorded(Worker):
+def worker_arguments() -> tuple[Settings, str, ActiveModel, MessageScorer, Outbox]:
+    settings, metrics = Settings.from_environ({}), Metrics(enabled=False)
+    active, scorer = ActiveModel(settings, metrics), MessageScorer(settings, metrics)
+    return settings, "s", active, scorer, Outbox(settings, metrics)
+
+
+class RecordingWorker(Worker):
     """Notes what is begun. Work is never done, as publishing is while Pub/Sub takes nothing, unless it is `instant`."""
 
     def __init__(self, instant: bool = False) -> None:
-        settings = Settings.from_environ({})
-        metrics = Metrics(enabled=False)
-        super().__init__(settings, "s", ActiveModel(settings, metrics), Messages(settings, metrics, self.no_results))
+        super().__init__(*worker_arguments())
         self.begun: list[int] = []
         self.instant = instant
-
-    @staticmethod
-    def no_results() -> Any:
-        raise AssertionError("nothing is published here")
 
     async def work(self, pulled: Sequence[Any]) -> bool:
         self.begun.append(len(pulled))
@@ -52,9 +53,9 @@ def begun(*arrivals: int) -> list[int]:
     """How many messages were begun together, when so many arrive one after the other."""
 
     async def run() -> list[int]:
-        worker = Recorded()
+        worker = RecordingWorker()
         for count in arrivals:
-            worker.take([Waiting() for _ in range(count)])
+            worker.receive([Waiting() for _ in range(count)])
             for _ in range(2):  # the groups of this turn are begun in the next
                 await asyncio.sleep(0)
         await worker.stop()
@@ -73,10 +74,10 @@ def test_messages_that_arrive_together_are_worked_on_together() -> None:
 
 def test_a_message_that_comes_as_a_lane_ends_is_begun() -> None:
     async def run() -> list[int]:
-        worker = Recorded(instant=True)
-        worker.take([Waiting()])
+        worker = RecordingWorker(instant=True)
+        worker.receive([Waiting()])
         # After the lane has looked for more, and before anybody has been told that it ended.
-        asyncio.get_running_loop().call_soon(worker.take, [Waiting()])
+        asyncio.get_running_loop().call_soon(worker.receive, [Waiting()])
         for _ in range(5):
             await asyncio.sleep(0)
         return worker.begun
@@ -103,25 +104,25 @@ class Leased:
 RESULT = make_result("m", "1", {"prediction": 1}, "m1", "m1", 0)
 
 
-class Topics:
+class OutboxWithoutDeadLetters(Outbox):
     dead_letters = ""
+    available = True
 
-    def __init__(self, takes: bool) -> None:
-        self.takes = takes
-
-    async def publish_all(self, name: str, results: Sequence[Result]) -> None:
-        if not self.takes:
+    async def publish(self, model: str, results: Sequence[Result]) -> None:
+        if not self.available:
             raise PublishFailed("Pub/Sub is away.")
 
 
 @pytest.mark.parametrize(
-    ("scored", "takes", "end"),
+    ("outcome", "available", "end"),
     [
-        (Scored("m", [RESULT], []), True, "ack"),
-        (Scored("m", [RESULT], []), False, "nack"),
-        (Scored("m", [], []), True, "nack"),
+        (ScoredMessage("m", [RESULT], []), True, "ack"),
+        (ScoredMessage("m", [RESULT], []), False, "nack"),
+        (ScoredMessage("m", [], []), True, "nack"),
         (
-            Scored("m", [], [Bad(None, b"x", MalformedRequest("It is bad, and there is nowhere to keep it."))]),
+            ScoredMessage(
+                "m", [], [RejectedRecord(None, b"x", MalformedRequest("It is bad, and there is nowhere to keep it."))]
+            ),
             True,
             "nack",
         ),
@@ -129,10 +130,11 @@ class Topics:
     ],
     ids=["published", "not published", "nothing", "nowhere to keep it", "not scored"],
 )
-def test_a_message_is_acked_only_when_all_of_it_is_safe(scored: Scored | Exception, takes: bool, end: str) -> None:
-    settings, metrics = Settings.from_environ({}), Metrics(enabled=False)
-    topics: Any = Topics(takes)
-    worker = Worker(settings, "s", ActiveModel(settings, metrics), Messages(settings, metrics, lambda: topics))
+def test_a_message_is_acked_only_when_all_of_it_is_safe(outcome: Outcome, available: bool, end: str) -> None:
+    settings, subscription, active, scorer, _ = worker_arguments()
+    outbox = OutboxWithoutDeadLetters(settings, scorer.metrics)
+    outbox.connected, outbox.available = True, available
+    worker = Worker(settings, subscription, active, scorer, outbox)
     leased = Leased()
-    run(worker.settle(leased, Message(b"x", "m1"), scored))
+    run(worker.settle(leased, Message(b"x", "m1"), outcome))
     assert leased.ends == [end]

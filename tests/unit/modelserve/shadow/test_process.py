@@ -10,9 +10,15 @@ import pytest
 
 from modelserve.core.settings import Settings
 from modelserve.payloads.json.oip_v2 import tensor_of
-from modelserve.shadow.process import MOST_COMPLAINTS, TOGETHER, Challenger, Marked, compared
+from modelserve.shadow.process import (
+    MAX_CONCURRENT,
+    MAX_WARNINGS,
+    Challenger,
+    ShadowLogFilter,
+    compare_answers,
+)
 from modelserve.shadow.report import Report
-from modelserve.shadow.sender import Offer
+from modelserve.shadow.sender import Sample
 
 
 def record(level: int, seconds: float) -> logging.LogRecord:
@@ -22,18 +28,18 @@ def record(level: int, seconds: float) -> logging.LogRecord:
 
 
 def test_its_lines_are_marked_and_its_complaints_are_few() -> None:
-    marked = Marked()
-    told = [marked(record(logging.ERROR, 60.0 + number / 10)) for number in range(100)]
-    assert sum(told) == MOST_COMPLAINTS
-    assert marked(record(logging.INFO, 110.0))
+    accepts = ShadowLogFilter()
+    accepted = [accepts(record(logging.ERROR, 60.0 + number / 10)) for number in range(100)]
+    assert sum(accepted) == MAX_WARNINGS
+    assert accepts(record(logging.INFO, 110.0))
     later = record(logging.WARNING, 121.0)
     later.fields = {"model_name": "churn"}
-    assert marked(later)
+    assert accepts(later)
     assert vars(later)["fields"] == {"process": "shadow", "model_name": "churn"}
 
 
-def offered(path: str) -> Offer:
-    return Offer(False, "POST", path, b"", b"", b"", b"", "tiny", "7", "r1")
+def make_sample(path: str) -> Sample:
+    return Sample(False, "POST", path, b"", b"", b"", b"", "tiny", "7", "r1")
 
 
 def v2(**outputs: Any) -> Any:
@@ -62,24 +68,24 @@ def v2(**outputs: Any) -> Any:
 def test_an_answer_is_compared_by_its_rows_in_every_form(
     path: str, served: Any, shadow: Any, rows: int, flipped: int, places: list[str]
 ) -> None:
-    found = compared(served, shadow, offered(path), 1e-6)
+    found = compare_answers(served, shadow, make_sample(path), 1e-6)
     assert (found.rows, found.flipped) == (rows, flipped)
     assert [one.place for one in found.differences] == places
 
 
 def test_of_a_message_some_are_heard_at_a_time_until_the_end() -> None:
-    offers = [Offer(False, "POST", "/predict", b"", b"", b"{}", b"1", "tiny", "7", str(place)) for place in range(40)]
+    samples = [Sample(False, "POST", "/predict", b"", b"", b"{}", b"1", "tiny", "7", str(place)) for place in range(40)]
 
-    async def main(challenger: Challenger) -> list[list[Offer]]:
-        return [await challenger.hear() for _ in range(5)]
+    async def main(challenger: Challenger) -> list[list[Sample]]:
+        return [await challenger.receive_samples() for _ in range(5)]
 
-    mouth, ear = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ear:
-        ear.setblocking(False)
-        with mouth:
-            for message in (offers[:37], offers[37:]):
-                mouth.send(msgspec.msgpack.encode(message))
+    sender, sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with sock:
+        sock.setblocking(False)
+        with sender:
+            for message in (samples[:37], samples[37:]):
+                sender.send(msgspec.msgpack.encode(message))
         settings = Settings.from_environ({"SHADOW_MODEL_URI": "/nowhere/models/n/versions/1"})
-        heard = asyncio.run(main(Challenger(settings, Report(settings), ear)))
-    assert [offer for some in heard for offer in some] == offers
-    assert [len(some) for some in heard] == [TOGETHER, TOGETHER, 37 - 2 * TOGETHER, 3, 0]
+        received = asyncio.run(main(Challenger(settings, Report(settings), sock)))
+    assert [sample for some in received for sample in some] == samples
+    assert [len(some) for some in received] == [MAX_CONCURRENT, MAX_CONCURRENT, 37 - 2 * MAX_CONCURRENT, 3, 0]

@@ -16,8 +16,8 @@ import pytest
 from modelserve.core.errors import BadSetting
 from modelserve.core.settings import Settings
 from modelserve.payloads.differences import compare
-from modelserve.shadow.report import MOST_LINES, MOST_PAIRS, MOST_WAITING, Report
-from modelserve.shadow.sender import Offer
+from modelserve.shadow.report import MAX_LINES, MAX_PAIRS, MAX_WAITING, Report
+from modelserve.shadow.sender import Sample
 from modelserve_control.local import resources
 from modelserve_control.local.pubsub import server
 
@@ -26,8 +26,8 @@ OTHER = SHADOW | {"shadow_version": "9", "shadow_manifest_sha256": "cd34"}
 ALIKE, FLIPPED = compare(["no"], ["no"], 1e-6), compare(["no"], ["yes"], 1e-6)
 
 
-def offer(dropped: int = 0) -> Offer:
-    return Offer(False, "POST", "/predict", b"", b"", b"", b"", "tiny", "7", "r1", dropped)
+def sample(dropped: int = 0) -> Sample:
+    return Sample(False, "POST", "/predict", b"", b"", b"", b"", "tiny", "7", "r1", dropped)
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def fields(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any
 
 
 def test_the_summary_has_what_was_found(report: Report, caplog: pytest.LogCaptureFixture) -> None:
-    report.early(offer())
-    report.compared(offer(), SHADOW, compare([0.5], [0.5], 1e-6))
-    report.compared(offer(), SHADOW, compare(["no", 0.5], ["yes", 2.0], 1e-6))
-    report.failed(offer(3), SHADOW, "MODEL_FAILED")
+    report.add_early(sample())
+    report.add_comparison(sample(), SHADOW, compare([0.5], [0.5], 1e-6))
+    report.add_comparison(sample(), SHADOW, compare(["no", 0.5], ["yes", 2.0], 1e-6))
+    report.add_failure(sample(3), SHADOW, "MODEL_FAILED")
     report.summarise()
     report.summarise()  # nothing came since
     (found,) = fields(caplog, "shadow summary")
@@ -59,16 +59,16 @@ def test_single_differences_are_told_without_values_and_only_a_few_between_summa
     report: Report, caplog: pytest.LogCaptureFixture
 ) -> None:
     differing = compare(["secret"], ["other"], 1e-6)
-    for _ in range(MOST_LINES + 5):
-        report.compared(offer(), SHADOW, differing)
-    told = fields(caplog, "the shadow answers otherwise")
-    assert len(told) == MOST_LINES
-    assert told[0] == {
+    for _ in range(MAX_LINES + 5):
+        report.add_comparison(sample(), SHADOW, differing)
+    lines = fields(caplog, "the answer of the shadow differs")
+    assert len(lines) == MAX_LINES
+    assert lines[0] == {
         "request_id": "r1", "model": "tiny", "version": "7", **SHADOW, "counts": {"flip": 1}, "greatest": 0.0,
     }  # fmt: skip
     report.summarise()
-    report.failed(offer(), SHADOW, "MODEL_FAILED")
-    assert len(fields(caplog, "the shadow answers otherwise")) == MOST_LINES + 1
+    report.add_failure(sample(), SHADOW, "MODEL_FAILED")
+    assert len(fields(caplog, "the answer of the shadow differs")) == MAX_LINES + 1
 
 
 def test_a_topic_needs_a_project() -> None:
@@ -77,29 +77,29 @@ def test_a_topic_needs_a_project() -> None:
 
 
 def test_each_pair_of_versions_has_counts_of_its_own(report: Report, caplog: pytest.LogCaptureFixture) -> None:
-    report.compared(offer(), SHADOW, FLIPPED)
-    report.compared(offer(), OTHER, ALIKE)
+    report.add_comparison(sample(), SHADOW, FLIPPED)
+    report.add_comparison(sample(), OTHER, ALIKE)
     report.summarise()
-    report.compared(offer(), OTHER, ALIKE)
+    report.add_comparison(sample(), OTHER, ALIKE)
     report.summarise()
     told = [(found["shadow_version"], found["compared"], found["flips"]) for found in fields(caplog, "shadow summary")]
     assert told == [("8", 1, 1), ("9", 1, 0), ("9", 2, 0)]
 
 
 def test_the_counts_that_were_used_longest_ago_are_forgotten_and_begun_under_another_id(report: Report) -> None:
-    report.compared(offer(), SHADOW, ALIKE)
+    report.add_comparison(sample(), SHADOW, ALIKE)
     first = report.last.id
-    for version in range(MOST_PAIRS - 1):
-        report.compared(offer(), OTHER | {"shadow_version": str(version)}, ALIKE)
-        report.compared(offer(), SHADOW, ALIKE)
-    report.compared(offer(), OTHER | {"shadow_version": "one too many"}, ALIKE)
-    report.compared(offer(), SHADOW, ALIKE)
-    assert (report.last.id, report.last.tally.compared) == (first, MOST_PAIRS + 1)
-    for version in range(MOST_PAIRS):
-        report.compared(offer(), OTHER | {"shadow_version": f"next-{version}"}, ALIKE)
-    report.compared(offer(), SHADOW, ALIKE)
+    for version in range(MAX_PAIRS - 1):
+        report.add_comparison(sample(), OTHER | {"shadow_version": str(version)}, ALIKE)
+        report.add_comparison(sample(), SHADOW, ALIKE)
+    report.add_comparison(sample(), OTHER | {"shadow_version": "one too many"}, ALIKE)
+    report.add_comparison(sample(), SHADOW, ALIKE)
+    assert (report.last.id, report.last.tally.compared) == (first, MAX_PAIRS + 1)
+    for version in range(MAX_PAIRS):
+        report.add_comparison(sample(), OTHER | {"shadow_version": f"next-{version}"}, ALIKE)
+    report.add_comparison(sample(), SHADOW, ALIKE)
     assert report.last.id != first
-    assert (report.last.tally.compared, len(report.pairs)) == (1, MOST_PAIRS)
+    assert (report.last.tally.compared, len(report.pairs)) == (1, MAX_PAIRS)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Topic:
     def subscription(self) -> str:
         return self.name.replace("/topics/", "/subscriptions/")
 
-    def taken(self, count: int) -> list[tuple[Any, dict[str, str]]]:
+    def take(self, count: int) -> list[tuple[Any, dict[str, str]]]:
         """So many bodies and attributes, in the order in which they were published."""
         found: list[Any] = []
         with resources.subscriber(self.host) as subscriptions:
@@ -145,33 +145,33 @@ def topic(host: str, monkeypatch: pytest.MonkeyPatch) -> Topic:
     return Topic(host, f"projects/p/topics/t-{uuid.uuid4().hex}")
 
 
-def reporting(topic: Topic) -> Report:
+def make_report(topic: Topic) -> Report:
     return Report(Settings.from_environ({"SHADOW_TOPIC": topic.name}))
 
 
-async def settled(report: Report) -> None:
+async def wait_until_published(report: Report) -> None:
     while report._publishing:
         await asyncio.wait(report._publishing)
 
 
 def test_every_message_has_all_counts_so_far(topic: Topic) -> None:
-    report = reporting(topic)
+    report = make_report(topic)
     topic.make()
 
-    async def told() -> None:
-        report.compared(offer(), SHADOW, ALIKE)
-        report.compared(offer(), SHADOW, FLIPPED)
-        await settled(report)
-        report.failed(offer(), SHADOW, "MODEL_FAILED")
-        await settled(report)
-        report.compared(offer(dropped=4), SHADOW, ALIKE)
+    async def run() -> None:
+        report.add_comparison(sample(), SHADOW, ALIKE)
+        report.add_comparison(sample(), SHADOW, FLIPPED)
+        await wait_until_published(report)
+        report.add_failure(sample(), SHADOW, "MODEL_FAILED")
+        await wait_until_published(report)
+        report.add_comparison(sample(dropped=4), SHADOW, ALIKE)
         report.summarise()
-        await settled(report)
+        await wait_until_published(report)
         report.summarise()  # nothing came since
-        await settled(report)
+        await wait_until_published(report)
 
-    asyncio.run(told())
-    taken = topic.taken(3)
+    asyncio.run(run())
+    taken = topic.take(3)
     assert [attributes["kind"] for _, attributes in taken] == ["difference", "difference", "summary"]
     bodies = [body for body, _ in taken]
     assert [body["so_far"]["compared"] for body in bodies] == [2, 2, 3]
@@ -189,48 +189,48 @@ def test_every_message_has_all_counts_so_far(topic: Topic) -> None:
 
 
 def test_a_summary_that_the_topic_did_not_take_is_told_again(topic: Topic) -> None:
-    report = reporting(topic)
+    report = make_report(topic)
 
-    async def told() -> None:
-        report.compared(offer(), SHADOW, ALIKE)
+    async def run() -> None:
+        report.add_comparison(sample(), SHADOW, ALIKE)
         report.summarise()
-        await settled(report)
+        await wait_until_published(report)
         topic.make()
         report.summarise()
-        await settled(report)
-        report.compared(offer(), SHADOW, ALIKE)
+        await wait_until_published(report)
+        report.add_comparison(sample(), SHADOW, ALIKE)
         report.summarise()
-        await settled(report)
+        await wait_until_published(report)
 
-    asyncio.run(told())
-    told_of = [(body["unpublished"], body["so_far"]["compared"]) for body, _ in topic.taken(2)]
-    assert told_of == [(1, 1), (1, 2)]
+    asyncio.run(run())
+    summaries = [(body["unpublished"], body["so_far"]["compared"]) for body, _ in topic.take(2)]
+    assert summaries == [(1, 1), (1, 2)]
 
 
 def test_of_more_differences_than_may_wait_the_summary_tells(topic: Topic) -> None:
-    report = reporting(topic)
+    report = make_report(topic)
     topic.make()
 
-    async def told() -> None:
-        for _ in range(MOST_WAITING + 10):
-            report.compared(offer(), SHADOW, FLIPPED)
+    async def run() -> None:
+        for _ in range(MAX_WAITING + 10):
+            report.add_comparison(sample(), SHADOW, FLIPPED)
         report.summarise()
-        await settled(report)
+        await wait_until_published(report)
 
-    asyncio.run(told())
-    kinds = Counter(attributes["kind"] for _, attributes in topic.taken(MOST_WAITING + 1))
-    assert kinds == {"difference": MOST_WAITING, "summary": 1}
-    assert (report.counts.unpublished, report.last.tally.differing) == (10, MOST_WAITING + 10)
+    asyncio.run(run())
+    kinds = Counter(attributes["kind"] for _, attributes in topic.take(MAX_WAITING + 1))
+    assert kinds == {"difference": MAX_WAITING, "summary": 1}
+    assert (report.counts.unpublished, report.last.tally.differing) == (10, MAX_WAITING + 10)
 
 
 def test_the_last_summary_is_sent_when_the_server_ends(topic: Topic) -> None:
-    report = reporting(topic)
+    report = make_report(topic)
     topic.make()
 
-    async def told() -> None:
-        report.compared(offer(), SHADOW, ALIKE)
+    async def run() -> None:
+        report.add_comparison(sample(), SHADOW, ALIKE)
         await report.finish()
 
-    asyncio.run(told())
-    ((body, attributes),) = topic.taken(1)
+    asyncio.run(run())
+    ((body, attributes),) = topic.take(1)
     assert (attributes["kind"], body["so_far"]["compared"]) == ("summary", 1)

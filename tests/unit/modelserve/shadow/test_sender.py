@@ -1,4 +1,4 @@
-"""What is offered to the shadow."""
+"""What is submitted to the shadow."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from modelserve.events.envelopes import Message
 from modelserve.events.results import make_result
 from modelserve.http.app import Http
 from modelserve.models.version import Loaded
-from modelserve.shadow.sender import MOST_BYTES, offer_answer, offer_event
+from modelserve.shadow.sender import MAX_SAMPLE_BYTES, submit_answer, submit_event
 from modelserve_control.common import processes
-from shadow_ear import Heard, heard, on_loop
+from shadow_receiver import Receiver, receive, run_on_loop
 from signatures import signature
 from tiny import Holding, Tiny, loaded
 
 X = signature(x="double")
 
 
-def ask(heard: Heard, method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, bytes]:
-    """The door's answer. The body comes in two parts."""
+def ask(receiver: Receiver, method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, bytes]:
+    """Status and body of the answer. The request body comes in two parts."""
     parts = [{"body": body[:3], "more_body": True}, {"body": body[3:], "more_body": False}]
 
     async def receive() -> dict[str, Any]:
@@ -42,10 +42,10 @@ def ask(heard: Heard, method: str, path: str, body: bytes = b"", query: bytes = 
 
     async def main(made: Loaded) -> tuple[int, bytes]:
         holding: Any = Holding(made)
-        door = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
-        door.answered = partial(offer_answer, heard.shadow)
-        response = await door(Request(scope, receive))
-        assert heard.messages() == []  # not before the host has the answer
+        http = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
+        http.answered = partial(submit_answer, receiver.shadow)
+        response = await http(Request(scope, receive))
+        assert receiver.messages() == []  # not before the host has the answer
         return response.status_code, bytes(response.body)
 
     with loaded(Tiny(), X) as made:
@@ -66,17 +66,17 @@ V2 = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [0.5]
         ("GET", "/predict", b"", b"x=0.5"),
     ],
 )
-def test_a_prediction_is_offered_as_it_was_asked_and_answered(
+def test_a_prediction_is_sampled_as_it_was_asked_and_answered(
     method: str, path: str, body: bytes, query: bytes
 ) -> None:
-    with heard() as ear:
-        status, answer = ask(ear, method, path, body, query)
-        (offer,) = ear.offers()
+    with receive() as receiver:
+        status, answer = ask(receiver, method, path, body, query)
+        (sample,) = receiver.samples()
     assert status == 200
-    given = (offer.method, offer.path, offer.query, offer.body, offer.content_type)
+    given = (sample.method, sample.path, sample.query, sample.body, sample.content_type)
     assert given == (method, path, query, body, b"application/json; charset=utf-8")
-    assert (offer.answer, offer.request_id, offer.model, offer.version) == (answer, "r1", "tiny", "7")
-    assert not offer.event
+    assert (sample.answer, sample.request_id, sample.model, sample.version) == (answer, "r1", "tiny", "7")
+    assert not sample.event
 
 
 @pytest.mark.parametrize(
@@ -91,55 +91,55 @@ def test_a_prediction_is_offered_as_it_was_asked_and_answered(
         ("GET", "/v2/models/tiny", b"", 200),
     ],
 )
-def test_nothing_else_is_offered(method: str, path: str, body: bytes, status: int) -> None:
-    with heard() as ear:
-        assert ask(ear, method, path, body)[0] == status
-        assert ear.offers() == []
+def test_nothing_else_is_sampled(method: str, path: str, body: bytes, status: int) -> None:
+    with receive() as receiver:
+        assert ask(receiver, method, path, body)[0] == status
+        assert receiver.samples() == []
 
 
-def test_what_asks_for_the_head_of_an_answer_is_not_offered() -> None:
-    with heard() as ear:
-        assert ask(ear, "HEAD", "/predict", query=b"x=0.5")[0] == 200
-        assert ear.offers() == []
+def test_what_asks_for_the_head_of_an_answer_is_not_sampled() -> None:
+    with receive() as receiver:
+        assert ask(receiver, "HEAD", "/predict", query=b"x=0.5")[0] == 200
+        assert receiver.samples() == []
 
 
-def test_a_share_is_offered() -> None:
-    with heard(25.0) as ear:
-        chosen = sum(ear.shadow.chosen() for _ in range(20_000))
-    assert 4_000 < chosen < 6_000  # 16 standard deviations
+def test_a_share_is_sampled() -> None:
+    with receive(25.0) as receiver:
+        sampled = sum(receiver.shadow.is_sampled() for _ in range(20_000))
+    assert 4_000 < sampled < 6_000  # 16 standard deviations
 
 
-def test_what_was_published_of_a_message_is_offered_as_its_payload_with_its_events() -> None:
+def test_what_was_published_of_a_message_is_sampled_as_its_payload_with_its_events() -> None:
     message = Message(b'{"x": 0.5}', "m1", {"secret": "s"})
     results = [make_result("tiny", "7", {"prediction": value}, "k", "m1", place) for place, value in enumerate((1, 2))]
-    with heard() as ear, loaded(Tiny(), X) as made:
-        offer_event(ear.shadow, made, message, [])
-        offer_event(ear.shadow, made, message, results)
-        (offer,) = ear.offers()
-    assert (offer.event, offer.body, offer.request_id, offer.version) == (True, message.data, "m1", "7")
-    assert [one["prediction"] for one in msgspec.json.decode(offer.answer)] == [{"prediction": 1}, {"prediction": 2}]
+    with receive() as receiver, loaded(Tiny(), X) as made:
+        submit_event(receiver.shadow, made, message, [])
+        submit_event(receiver.shadow, made, message, results)
+        (sample,) = receiver.samples()
+    assert (sample.event, sample.body, sample.request_id, sample.version) == (True, message.data, "m1", "7")
+    assert [one["prediction"] for one in msgspec.json.decode(sample.answer)] == [{"prediction": 1}, {"prediction": 2}]
 
 
-def test_a_message_id_that_is_no_text_is_offered_as_far_as_it_is() -> None:
-    with heard() as ear, loaded(Tiny(), X) as made:
-        offer_event(ear.shadow, made, Message(b"{}", "m\ud800"), [make_result("t", "7", {"p": 1}, "k", "m", 0)])
-        assert [offer.request_id for offer in ear.offers()] == ["m?"]
+def test_a_message_id_that_is_no_text_is_sampled_as_far_as_it_is() -> None:
+    with receive() as receiver, loaded(Tiny(), X) as made:
+        submit_event(receiver.shadow, made, Message(b"{}", "m\ud800"), [make_result("t", "7", {"p": 1}, "k", "m", 0)])
+        assert [sample.request_id for sample in receiver.samples()] == ["m?"]
 
 
-@pytest.mark.parametrize(("longer", "offered"), [(0, True), (1, False)])
-def test_what_is_larger_than_the_bound_is_dropped(longer: int, offered: bool) -> None:
+@pytest.mark.parametrize(("longer", "sent"), [(0, True), (1, False)])
+def test_what_is_larger_than_the_bound_is_dropped(longer: int, sent: bool) -> None:
     result = make_result("tiny", "7", {"prediction": 1}, "k", "m1", 0)
-    with heard() as ear, loaded(Tiny(), X) as made:
+    with receive() as receiver, loaded(Tiny(), X) as made:
         body = b'{"x": 0.5}'
-        answer = ask(ear, "POST", "/predict", body)[1]
-        ear.offers()
-        padding = b" " * (MOST_BYTES - len(body) - len(answer) + longer)
-        assert ask(ear, "POST", "/predict", padding + body) == (200, answer)
-        assert [offer.body == padding + body for offer in ear.offers()] == [True] * offered
-        message = Message(b" " * (MOST_BYTES - len(result.body) - len("[]") + longer), "m1")
-        on_loop(partial(offer_event, ear.shadow, made, message, [result]))
-        assert len(ear.offers()) == offered
-        assert ear.shadow.dropped == 2 * longer
+        answer = ask(receiver, "POST", "/predict", body)[1]
+        receiver.samples()
+        padding = b" " * (MAX_SAMPLE_BYTES - len(body) - len(answer) + longer)
+        assert ask(receiver, "POST", "/predict", padding + body) == (200, answer)
+        assert [sample.body == padding + body for sample in receiver.samples()] == [True] * sent
+        message = Message(b" " * (MAX_SAMPLE_BYTES - len(result.body) - len("[]") + longer), "m1")
+        run_on_loop(partial(submit_event, receiver.shadow, made, message, [result]))
+        assert len(receiver.samples()) == sent
+        assert receiver.shadow.dropped == 2 * longer
 
 
 def test_without_a_challenger_nothing_of_it_is_imported() -> None:

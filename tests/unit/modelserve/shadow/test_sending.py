@@ -1,4 +1,4 @@
-"""How offers reach the shadow, which nobody waits for."""
+"""How samples reach the shadow, without a wait."""
 
 from __future__ import annotations
 
@@ -21,81 +21,85 @@ from faults.proxy import wait_for
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.shadow import sender as shadow_module
-from modelserve.shadow.sender import LONGEST, MOST_BYTES, Offer, Shadow
-from shadow_ear import Heard, heard, numbers, offered, on_loop
+from modelserve.shadow.sender import MAX_MESSAGE_BYTES, MAX_SAMPLE_BYTES, Sample, Shadow
+from shadow_receiver import Receiver, make_sample, numbers, receive, run_on_loop
 
 WAIT_SECONDS = 120.0  # it gets only the time that nobody else on the machine wants
 
 
 def test_what_comes_is_one_message_a_little_later() -> None:
-    async def main(ear: Heard) -> bytes:
+    async def main(receiver: Receiver) -> bytes:
         for number in range(3):
-            ear.shadow.offer(offered(number))
-        ear.ear.setblocking(False)
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ear.ear, LONGEST), WAIT_SECONDS)
+            receiver.shadow.submit(make_sample(number))
+        receiver.sock.setblocking(False)
+        return await asyncio.wait_for(
+            asyncio.get_running_loop().sock_recv(receiver.sock, MAX_MESSAGE_BYTES), WAIT_SECONDS
+        )
 
-    with heard(scheduled=True) as ear:
-        first = msgspec.msgpack.decode(asyncio.run(main(ear)), type=list[Offer])
+    with receive(scheduled=True) as receiver:
+        first = msgspec.msgpack.decode(asyncio.run(main(receiver)), type=list[Sample])
         assert numbers(first) == [0, 1, 2]
-        assert (ear.messages(), ear.shadow.sent) == ([], 3)
+        assert (receiver.messages(), receiver.shadow.sent) == ([], 3)
 
 
 def test_what_is_much_is_sent_in_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shadow_module, "COLLECTING", WAIT_SECONDS)
+    monkeypatch.setattr(shadow_module, "COLLECT_SECONDS", WAIT_SECONDS)
 
-    async def main(ear: Heard) -> None:
-        ear.shadow.offer(offered(0, MOST_BYTES // 2))
+    async def main(receiver: Receiver) -> None:
+        receiver.shadow.submit(make_sample(0, MAX_SAMPLE_BYTES // 2))
         await asyncio.sleep(0)
-        assert ear.messages() == []
-        ear.shadow.offer(offered(1, MOST_BYTES // 2))
-        assert ear.messages() == []
+        assert receiver.messages() == []
+        receiver.shadow.submit(make_sample(1, MAX_SAMPLE_BYTES // 2))
+        assert receiver.messages() == []
         await asyncio.sleep(0)
-        assert [numbers(message) for message in ear.messages()] == [[0, 1]]
+        assert [numbers(message) for message in receiver.messages()] == [[0, 1]]
 
-    with heard(scheduled=True) as ear:
-        asyncio.run(main(ear))
+    with receive(scheduled=True) as receiver:
+        asyncio.run(main(receiver))
 
 
 @pytest.mark.parametrize(
     "large",
     [
-        {"size": MOST_BYTES},
-        {"content_type": b" " * MOST_BYTES},
-        {"path": "/" + "\N{SNOWMAN}" * (MOST_BYTES // 4)},
+        {"size": MAX_SAMPLE_BYTES},
+        {"content_type": b" " * MAX_SAMPLE_BYTES},
+        {"path": "/" + "\N{SNOWMAN}" * (MAX_SAMPLE_BYTES // 4)},
     ],
 )
 def test_one_that_is_too_large_is_dropped_alone(large: dict[str, Any]) -> None:
-    with heard() as ear:
-        ear.shadow.offer(offered(0))
-        ear.shadow.offer(offered(1, **large))
-        ear.shadow.offer(offered(2))
-        offers = ear.offers()
-    assert [(offer.request_id, offer.dropped) for offer in offers] == [("0", 0), ("2", 1)]
-    assert ear.shadow.dropped == 1
+    with receive() as receiver:
+        receiver.shadow.submit(make_sample(0))
+        receiver.shadow.submit(make_sample(1, **large))
+        receiver.shadow.submit(make_sample(2))
+        samples = receiver.samples()
+    assert [(sample.request_id, sample.dropped) for sample in samples] == [("0", 0), ("2", 1)]
+    assert receiver.shadow.dropped == 1
 
 
 def test_a_message_is_never_longer_than_what_is_read_of_it() -> None:
-    longest = "\N{SNOWMAN}" * (MOST_BYTES // 4 - 100)
+    longest = "\N{SNOWMAN}" * (MAX_SAMPLE_BYTES // 4 - 100)
 
     def many() -> None:
         for number in range(2_000):
             large = number < 10
-            ear.shadow.offer(offered(number, MOST_BYTES - 1, longest) if large else offered(number, number % 50))
-            found.extend(chain.from_iterable(ear.messages()))
+            receiver.shadow.submit(
+                make_sample(number, MAX_SAMPLE_BYTES - 1, longest) if large else make_sample(number, number % 50)
+            )
+            found.extend(chain.from_iterable(receiver.messages()))
 
-    with heard() as ear:
-        found = ear.offers()
-        on_loop(many)
-        found += ear.offers()
+    with receive() as receiver:
+        found = receiver.samples()
+        run_on_loop(many)
+        found += receiver.samples()
     assert numbers(found) == list(range(2_000))
 
 
 def test_one_that_cannot_be_sent_fails_nobody() -> None:
-    with heard() as ear:
-        ear.shadow.offer(offered(0, path="/\ud800"))
-        assert (ear.offers(), ear.shadow.dropped) == ([], 1)
-        ear.shadow.offer(offered(1))
-        assert numbers(ear.offers()) == [1]
+    with receive() as receiver:
+        receiver.shadow.submit(make_sample(0, path="/\ud800"))
+        assert (receiver.samples(), receiver.shadow.dropped) == ([], 1)
+        receiver.shadow.submit(make_sample(1))
+        assert numbers(receiver.samples()) == [1]
 
 
 def test_what_does_not_fit_is_dropped_and_the_next_offer_says_how_many_were() -> None:
@@ -103,58 +107,60 @@ def test_what_does_not_fit_is_dropped_and_the_next_offer_says_how_many_were() ->
 
     def flood() -> None:
         for number in range(count):
-            ear.shadow.offer(offered(number))
+            receiver.shadow.submit(make_sample(number))
 
-    with heard() as ear:
-        on_loop(flood)
-        assert ear.shadow.dropped > 0
-        found = list(chain.from_iterable(ear.messages()))
-        assert len(found) == ear.shadow.sent
-        waited = ear.offers()
+    with receive() as receiver:
+        run_on_loop(flood)
+        assert receiver.shadow.dropped > 0
+        found = list(chain.from_iterable(receiver.messages()))
+        assert len(found) == receiver.shadow.sent
+        waited = receiver.samples()
         assert waited
-        assert len(found) + len(waited) == ear.shadow.sent == count - ear.shadow.dropped
-        ear.shadow.offer(offered(count))
-        (last,) = ear.offers()
-        # Nothing changes places: who was not sent before an offer was dropped before it.
-        for place, offer in enumerate([*found, *waited, last]):
-            assert int(offer.request_id) - place == offer.dropped
-        assert last.dropped == ear.shadow.dropped
-        ear.ear.close()
+        assert len(found) + len(waited) == receiver.shadow.sent == count - receiver.shadow.dropped
+        receiver.shadow.submit(make_sample(count))
+        (last,) = receiver.samples()
+        # Nothing changes places: who was not sent before an sample was dropped before it.
+        for place, sample in enumerate([*found, *waited, last]):
+            assert int(sample.request_id) - place == sample.dropped
+        assert last.dropped == receiver.shadow.dropped
+        receiver.sock.close()
         for number in range(3):
-            ear.shadow.offer(offered(number))
-        ear.shadow.flush()
-    assert ear.shadow.dropped == last.dropped + 3
+            receiver.shadow.submit(make_sample(number))
+        receiver.shadow.flush()
+    assert receiver.shadow.dropped == last.dropped + 3
 
 
 def test_what_waits_for_room_is_sent_when_there_is_some() -> None:
-    async def main(ear: Heard) -> list[Offer]:
+    async def main(receiver: Receiver) -> list[Sample]:
         number = 0
-        while not ear.shadow.dropped:
-            ear.shadow.offer(offered(number))
+        while not receiver.shadow.dropped:
+            receiver.shadow.submit(make_sample(number))
             number += 1
-        sent = ear.shadow.sent
-        await asyncio.sleep(2 * shadow_module.COLLECTING)  # the turn that was due found no room either
-        assert ear.shadow.sent == sent
-        assert numbers(list(chain.from_iterable(ear.messages())))[-1] == sent - 1
-        data = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ear.ear, LONGEST), WAIT_SECONDS)
-        offers = msgspec.msgpack.decode(data, type=list[Offer])
-        assert numbers(offers) == list(range(sent, number - 1))
-        return offers
+        sent = receiver.shadow.sent
+        await asyncio.sleep(2 * shadow_module.COLLECT_SECONDS)  # the turn that was due found no room either
+        assert receiver.shadow.sent == sent
+        assert numbers(list(chain.from_iterable(receiver.messages())))[-1] == sent - 1
+        data = await asyncio.wait_for(
+            asyncio.get_running_loop().sock_recv(receiver.sock, MAX_MESSAGE_BYTES), WAIT_SECONDS
+        )
+        samples = msgspec.msgpack.decode(data, type=list[Sample])
+        assert numbers(samples) == list(range(sent, number - 1))
+        return samples
 
-    with heard(scheduled=True) as ear:
-        assert asyncio.run(main(ear))
+    with receive(scheduled=True) as receiver:
+        assert asyncio.run(main(receiver))
 
 
 def test_what_is_collected_is_sent_before_the_end() -> None:
-    with heard() as ear:
+    with receive() as receiver:
         for number in range(3):
-            ear.shadow.offer(offered(number))
-        ear.shadow.stop()
-        (message,) = ear.messages()[:1]
+            receiver.shadow.submit(make_sample(number))
+        receiver.shadow.stop()
+        (message,) = receiver.messages()[:1]
     assert numbers(message) == [0, 1, 2]
 
 
-def test_a_shadow_that_was_offered_nothing_is_not_started_at_the_end() -> None:
+def test_a_shadow_that_was_sampled_nothing_is_not_started_at_the_end() -> None:
     shadow = Shadow(Settings.from_environ({"SHADOW_PERCENT": "100"}), Metrics(enabled=False))
     shadow.stop()
     assert shadow._thread is None
@@ -164,16 +170,16 @@ def test_a_shadow_that_takes_nothing_is_ended_and_another_comes(monkeypatch: pyt
     environ = {"SHADOW_MODEL_URI": "/nowhere/models/n/versions/1", "PREDICT_TIMEOUT_SECONDS": "0.05"}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    shadow = Shadow(Settings.from_environ(environ), Metrics(enabled=False), patience=0.5)
+    shadow = Shadow(Settings.from_environ(environ), Metrics(enabled=False), hang_seconds=0.5)
     try:
-        give(shadow)
-        first = started(shadow, None)
+        submit_one(shadow)
+        first = wait_for_process(shadow, None)
         first.send_signal(signal.SIGSTOP)
         end = time.monotonic() + WAIT_SECONDS
         while shadow.process and shadow.process.pid == first.pid:
-            give(shadow)
+            submit_one(shadow)
             assert time.monotonic() < end, "it was left as it is"
-        second = started(shadow, first)
+        second = wait_for_process(shadow, first)
     finally:
         shadow.stop()
     assert not first.is_running()
@@ -185,8 +191,8 @@ def test_its_process_gets_the_time_that_nobody_wants_and_is_the_first_to_go(monk
     monkeypatch.setenv("SHADOW_MODEL_URI", "/nowhere/models/n/versions/1")
     shadow = Shadow(Settings.from_environ({"SHADOW_PERCENT": "100"}), Metrics(enabled=False))
     try:
-        give(shadow)
-        process = started(shadow, None)
+        submit_one(shadow)
+        process = wait_for_process(shadow, None)
         first_to_go = Path(f"/proc/{process.pid}/oom_score_adj")
         wait_for(lambda: int(first_to_go.read_text()) == 1_000, WAIT_SECONDS)
         assert (os.sched_getscheduler(process.pid), process.nice()) == (os.SCHED_IDLE, 19)
@@ -194,28 +200,28 @@ def test_its_process_gets_the_time_that_nobody_wants_and_is_the_first_to_go(monk
         shadow.stop()
 
 
-def test_a_shadow_that_is_offered_only_what_is_too_large_is_left_alone() -> None:
+def test_a_shadow_that_is_sampled_only_what_is_too_large_is_left_alone() -> None:
     """It was offered none of it, so it has not refused to take it."""
-    with heard() as ear:
-        assert ear.shadow._socket is not None
-        ear.shadow.patience = 0.02
-        watching = threading.Thread(target=ear.shadow._watch, args=(ear.shadow._socket,))
+    with receive() as receiver:
+        assert receiver.shadow._socket is not None
+        receiver.shadow.hang_seconds = 0.02
+        watching = threading.Thread(target=receiver.shadow._watch, args=(receiver.shadow._socket,))
         watching.start()
         for _ in range(25):
-            ear.shadow.offer(offered(size=MOST_BYTES + 1))
-            watching.join(ear.shadow.patience)
-        assert (ear.shadow.dropped, watching.is_alive()) == (25, True)
-        ear.ear.close()
+            receiver.shadow.submit(make_sample(size=MAX_SAMPLE_BYTES + 1))
+            watching.join(receiver.shadow.hang_seconds)
+        assert (receiver.shadow.dropped, watching.is_alive()) == (25, True)
+        receiver.sock.close()
         watching.join(WAIT_SECONDS)
         assert not watching.is_alive()
 
 
-def give(shadow: Shadow) -> None:
-    on_loop(partial(shadow.offer, offered()))
+def submit_one(shadow: Shadow) -> None:
+    run_on_loop(partial(shadow.submit, make_sample()))
     shadow.flush()
 
 
-def started(shadow: Shadow, before: psutil.Process | None) -> psutil.Process:
+def wait_for_process(shadow: Shadow, before: psutil.Process | None) -> psutil.Process:
     end = time.monotonic() + WAIT_SECONDS
     while shadow.process is None or (before and shadow.process.pid == before.pid):
         assert time.monotonic() < end, "it was not started"

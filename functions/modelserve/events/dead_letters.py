@@ -1,0 +1,67 @@
+"""What a dead letter carries: the data and attributes that came, and in further attributes why it is one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from modelserve.core.errors import ServeError
+from modelserve.events.envelopes import Message
+from modelserve.events.publisher import MAX_ATTRIBUTES, MAX_NAME, shorten_value
+from modelserve.events.records import RejectedRecord
+
+# The longest message: Pub/Sub takes requests of 10 MB, https://cloud.google.com/pubsub/quotas; the rest is for framing.
+MAX_MESSAGE: Final = 9_990_000
+ATTRIBUTE_FRAME: Final = 16  # bytes around each attribute, at most
+TRUNCATED_SIZE: Final = 1_000_000  # bytes that are kept of a dead letter that is too large
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    data: bytes
+    attributes: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the message, at most."""
+        texts = (len(key.encode()) + len(value.encode()) + ATTRIBUTE_FRAME for key, value in self.attributes.items())
+        return len(self.data) + sum(texts) + ATTRIBUTE_FRAME
+
+
+def make_dead_letter(message: Message, rejected: RejectedRecord) -> DeadLetter:
+    reason = {
+        "error_code": rejected.error.code,
+        "error_message": describe_error(rejected.error),
+        "source_message_id": message.message_id,
+    }
+    if rejected.place is not None:
+        reason["record_place"] = str(rejected.place)
+    return within_limits(rejected.data, message.attributes, reason)
+
+
+def describe_error(error: ServeError) -> str:
+    """The message and the bad cells: which column, and why."""
+    cells = "; ".join(f"{detail['column']}: {detail['reason']}" for detail in error.details)
+    return f"{error.message} {cells}" if cells else error.message
+
+
+def within_limits(data: bytes, attributes: Mapping[str, str], reason: Mapping[str, str]) -> DeadLetter:
+    """Data that Pub/Sub would not accept is truncated, and attributes tell its full size and digest."""
+    dead_letter = DeadLetter(data, dead_letter_attributes(attributes, reason))
+    if dead_letter.size <= MAX_MESSAGE:
+        return dead_letter
+    whole = {"truncated": "true", "data_bytes": str(len(data)), "data_sha256": hashlib.sha256(data).hexdigest()}
+    return DeadLetter(data[:TRUNCATED_SIZE], dead_letter_attributes(attributes, {**reason, **whole}))
+
+
+def dead_letter_attributes(attributes: Mapping[str, str], reason: Mapping[str, str]) -> dict[str, str]:
+    """The reason, and of the original attributes those that Pub/Sub accepts: names that start with goog are reserved."""
+    usable = [
+        (key, value)
+        for key, value in attributes.items()
+        if key and not key.startswith("goog") and len(key.encode()) <= MAX_NAME
+    ]
+    kept = dict(usable[: MAX_ATTRIBUTES - len(reason)])
+    return {key: shorten_value(value) for key, value in {**kept, **reason}.items()}

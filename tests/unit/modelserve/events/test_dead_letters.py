@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+
+from modelserve.events.dead_letters import within_limits
+from modelserve.events.publisher import MAX_ATTRIBUTES, MAX_VALUE, Publisher
+from modelserve_control.local import resources
+from pubsub_host import NAMES, host, pull
+
+__all__ = ["host"]
+
+
+@pytest.fixture
+def publisher(host: str, monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+    return Publisher(timeout=60.0)
+
+
+def test_a_dead_letter_keeps_its_attributes_within_the_limits_and_tells_why(publisher: Publisher, host: str) -> None:
+    attributes = {"googclient_x": "1", "": "2", **{f"k{n}": "v" for n in range(MAX_ATTRIBUTES)}}
+    reason = {"error_code": "BAD", "error_message": "é" * MAX_VALUE}
+    made = within_limits(b"data", attributes, reason)
+    asyncio.run(publisher.publish(NAMES.dead_letter, [(made.data, made.attributes)]))
+    (message,) = pull(host, NAMES.dead_letter_pull)
+    assert message.data == b"data"
+    assert len(message.attributes) == MAX_ATTRIBUTES
+    assert message.attributes["error_code"] == "BAD"
+    assert message.attributes["error_message"] == "é" * (MAX_VALUE // 2)
+    assert not {"googclient_x", ""} & set(message.attributes)
+
+
+def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(publisher: Publisher, host: str) -> None:
+    largest = within_limits(b"x" * 9_980_000, {"team": "rides"}, {})
+    assert len(largest.data) == 9_980_000
+    with resources.publisher(host) as topics:  # nobody subscribes to it
+        topics.create_topic(name="projects/p/topics/large")
+    asyncio.run(publisher.publish("projects/p/topics/large", [(largest.data, largest.attributes)]))
+
+    data = b"x" * 10_000_000
+    made = within_limits(data, {"team": "rides"}, {"error_code": "TOO_LARGE"})
+    asyncio.run(publisher.publish(NAMES.dead_letter, [(made.data, made.attributes)]))
+    (truncated,) = pull(host, NAMES.dead_letter_pull)
+    assert truncated.data == data[:1_000_000]
+    digest = hashlib.sha256(data).hexdigest()
+    said = {"team": "rides", "error_code": "TOO_LARGE", "truncated": "true"}
+    assert dict(truncated.attributes) == said | {"data_bytes": "10000000", "data_sha256": digest}
