@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from faults.proxy import Fault, Proxy
 from faults.store import servers
 from faults.store.servers import BUCKET, FILES, publish, tree
 from modelserve.store.buckets.gcs import GcsObjects
+from modelserve.store.download import staging
 from modelserve.store.download.fetch import fetch
 from modelserve.store.names.locations import MANIFEST, parse
 from modelserve.store.versions.resolve import resolve
@@ -66,16 +69,18 @@ def test_a_kill_at_any_byte_leaves_no_half_version(
     assert list(cache.iterdir()) == [directory]
 
 
-def test_the_directory_of_a_living_process_is_left_alone(
-    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+def test_the_directory_of_a_living_process_is_left_alone_and_not_waited_for_too_long(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(staging, "MAX_WAIT_SECONDS", 0.2)
     publish(direct, "churn", "1")
     proxy.script([Fault("stall-after-5000", r"model\.skops.*alt=media")])
     with started(proxy, cache) as child:
         assert proxy.stalled.wait(30)
         child.send_signal(signal.SIGSTOP)  # or it would try again what stalls, and end
         fetch(resolve(parse(URI), objects), objects, cache)
-        assert len(list(cache.glob(".incoming-*"))) == 1
+        left = [path.is_dir() for path in cache.glob(".incoming-*")]
+        assert sorted(left) == [False, True]  # its lock and its directory
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(proxy: Proxy, direct: GcsObjects, cache: Path) -> None:

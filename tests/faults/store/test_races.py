@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -44,6 +45,26 @@ def test_a_directory_that_goes_on_changing_fails(server: str, proxy: Proxy, obje
     with pytest.raises(StoreUnavailable, match="keep changing"):
         fetch(resolved, objects, cache)
     assert list(cache.iterdir()) == []
+
+
+def test_workers_that_start_together_download_a_version_once(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    resolved = resolve(parse("gs://any/models/churn/versions/1"), direct)
+    found: list[Path] = []
+    second = Thread(target=lambda: found.append(fetch(resolved, direct, cache)), daemon=True)
+
+    def start_the_second() -> None:
+        second.start()
+        second.join(1)  # it waits for the first; without a lock it is done by now
+
+    proxy.script([Fault("call", BODY, action=start_the_second)])
+    first = fetch(resolved, objects, cache)
+    assert not found
+    second.join(30)
+    assert found == [first]
+    assert list(cache.iterdir()) == [first]
 
 
 def test_a_version_that_is_overwritten_meanwhile_is_refused(

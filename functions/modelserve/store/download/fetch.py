@@ -11,7 +11,7 @@ from pathlib import Path
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable
 from modelserve.store.buckets.local import DirectoryObjects
 from modelserve.store.buckets.objects import GenerationGone, ObjectInfo, Objects, read_object
-from modelserve.store.download.staging import incoming, install, remove_stale
+from modelserve.store.download.staging import PREFIX, incoming, install, one_at_a_time, remove_stale
 from modelserve.store.download.transfer import FileSpec, check, download
 from modelserve.store.names.checksums import of_bytes, of_file
 from modelserve.store.names.locations import MANIFEST
@@ -74,14 +74,16 @@ def _check_in_place(resolved: Resolved, objects: DirectoryObjects) -> Path:
 def _find_or_download(resolved: Resolved, objects: Objects, cache: Path) -> Path:
     files = plan(resolved, objects)
     final = cache / _directory_name(resolved, files)
-    if final.is_dir() and _is_reusable(final, files):
-        return final
-    with incoming(cache) as directory:
-        download(files, objects, directory)
-        if resolved.manifest:
-            (directory / MANIFEST).write_bytes(resolved.manifest.to_bytes())
-        if not install(directory, final):
-            verify(final, files)
+    # One download per version, however many workers start together: the others wait and find it.
+    with one_at_a_time(cache / f"{PREFIX}lock-{final.name}"):
+        if final.is_dir() and _is_reusable(final, files):
+            return final
+        with incoming(cache) as directory:
+            download(files, objects, directory)
+            if resolved.manifest:
+                (directory / MANIFEST).write_bytes(resolved.manifest.to_bytes())
+            if not install(directory, final):
+                verify(final, files)
     return final
 
 

@@ -7,11 +7,13 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = ".incoming-"
+MAX_WAIT_SECONDS = 60.0  # the holder may be stopped; then the version is downloaded a second time
 
 
 def private_path() -> Path:
@@ -25,7 +27,7 @@ def remove_stale_private() -> None:
 
 
 def remove_stale(cache: Path) -> int:
-    """Remove the directories of processes that have ended; returns how many. A living process holds a lock on its own."""
+    """Remove what ended processes left; returns how many. A living process holds a lock on its own."""
     if not cache.is_dir():
         return 0
     with _lock(cache):
@@ -34,13 +36,16 @@ def remove_stale(cache: Path) -> int:
 
 def _remove_unless_locked(path: Path) -> bool:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
         # A lock, not a process id: ids are reused, and containers that share a volume do not share them.
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     finally:
@@ -78,6 +83,31 @@ def _lock(cache: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait for the process that holds the lock of the file `path`, at most MAX_WAIT_SECONDS. It is removed at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
+    while (handle := _try_lock(path)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _try_lock(path: Path) -> int | None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), path.lstat()):  # else the last holder removed it
+            return handle
+    os.close(handle)
+    return None
 
 
 def install(path: Path, final: Path) -> bool:
