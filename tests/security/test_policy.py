@@ -87,6 +87,7 @@ ALLOWED = {
     "xgboost json": xgboost("model.json", model_class="xgboost.sklearn.XGBClassifier"),
     "onnx": onnx(onnx_session_options={"intra_op_num_threads": 1}),
     # MLflow lists which variables were set when the model was logged; nothing reads or sets them here.
+    "the flavors of MLflow 1": skops(pyfunc__env="conda.yaml", sklearn__sklearn_version="0.22.1"),
     "variables of the environment": skops() | {"env_vars": ["PATH", "PYTHONPATH", "OPENAI_API_KEY"]},
 }
 
@@ -127,7 +128,28 @@ STRICT = {
     },
 }
 
+# Paths of the machine that saved the model, which nothing opens, and texts that look like paths.
+ORIGINS = {
+    "model as code": skops(pyfunc__model_code_path="/home/me/project/conda.yaml"),
+    "code of a chain": skops(langchain__model_code_path="../project/conda.yaml"),
+    "configuration as a file": skops(langchain__model_config="/home/me/conda.yaml"),
+    "configuration as a mapping": skops(pyfunc__config={"index": "/mnt/index", "path": "../x"}),
+    "artifacts": skops(pyfunc__artifacts={"a": {"path": "conda.yaml", "uri": "/home/me/../a"}}),
+    "weights of a local checkpoint": skops(
+        transformers__source_model_name="/home/me/bert", transformers__model_binary="inner"
+    ),
+    "sentences": skops(sentence_transformers__source_model_name="/home/me/bert"),
+    "a prompt": skops(transformers__prompt_template="/no_think {prompt}"),
+}
+
 ALWAYS = {
+    "code that is not there": skops(pyfunc__model_code_path="/home/me/absent.py"),
+    "code that is the directory": skops(pyfunc__model_code_path="/home/me/"),
+    "code above the directory": skops(pyfunc__model_code_path="/home/me/.."),
+    "weights that are not in the version": skops(transformers__source_model_name="/home/me/bert"),
+    "a base model elsewhere": skops(
+        transformers__local_base_model_path="/home/me/bert", transformers__model_binary="x"
+    ),
     "model_path outside": skops(pyfunc__model_path="../outside/e.pkl"),
     "model_path absolute": skops(pyfunc__model_path="/tmp/e.pkl"),
     "data outside": skops(pyfunc__data="../x"),
@@ -194,6 +216,11 @@ def test_strict_refuses_whatever_can_run_code(raw: dict[str, Any], model: Path) 
         check(write(model, raw), "strict")
     assert set(sys.modules) == before
     check(model, "pickle")
+
+
+@pytest.mark.parametrize("raw", ORIGINS.values(), ids=ORIGINS.keys())
+def test_a_path_that_only_says_where_the_model_came_from_is_no_danger(raw: dict[str, Any], model: Path) -> None:
+    check(write(model, raw), "pickle")
 
 
 @pytest.mark.parametrize("raw", [*STRICT.values(), *ALWAYS.values()], ids=[*STRICT.keys(), *ALWAYS.keys()])

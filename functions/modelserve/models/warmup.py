@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from modelserve.models.scorers.outputs import RowsMismatch, readable, row_values
 from modelserve.payloads import Limits
 from modelserve.payloads.differences import compare
 from modelserve.payloads.json import mlflow as invocations
+from modelserve.payloads.json.input_example import find_example, read_example
 from modelserve.payloads.predictions import encode
 from modelserve.payloads.tables import from_records
 from modelserve.schema.batch import Batch, take_rows
@@ -50,15 +50,17 @@ def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> B
 
 
 def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
-    """The input example that MLflow saved beside the model as a request body."""
-    saved = directory / "serving_input_example.json"
-    if not saved.is_file():
+    """The input example that MLflow saved beside the model."""
+    file = find_example(directory)
+    if file is None:
         return None
     try:
-        payload = invocations.parse(json.loads(saved.read_bytes()), signature, NO_LIMITS)
+        payload = invocations.parse(read_example(file), signature, NO_LIMITS)
         return check_table(payload.table, signature)
-    except (ServeError, ValueError):
-        logger.warning("the input example does not fit the model's signature; the model is not warmed up")
+    except ServeError as error:
+        logger.warning(
+            "the model is not warmed up, because %s does not fit its signature: %s", file.name, error.message
+        )
         return None
 
 

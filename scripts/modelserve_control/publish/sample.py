@@ -12,15 +12,14 @@ from modelserve.payloads import Limits, Payload, parquet, predictions
 from modelserve.payloads import csv as text_csv
 from modelserve.payloads.json import mlflow as invocations
 from modelserve.payloads.json import records as plain
-from modelserve.payloads.json import strict as strict_json
+from modelserve.payloads.json.input_example import decode, find_example, read_example
 from modelserve.schema.batch import Table
-from modelserve.schema.signature import Signature
+from modelserve.schema.signature import Signature, check_table
 from modelserve.schema.types import MISSING
 
 ROWS = 5  # a warm-up needs one; a few show that the model takes several
 # The publisher is trusted; these limits only prevent that a mistake fills the memory.
 LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64, cells=1_000_000_000)
-EXAMPLE_FILE = "serving_input_example.json"  # the input example as a body of /invocations, written by MLflow 3
 
 
 def read(path: Path, signature: Signature | None) -> Payload:
@@ -33,7 +32,7 @@ def read(path: Path, signature: Signature | None) -> Payload:
         if kind == ".csv":
             return text_csv.parse(data, signature, LIMITS)
         if kind == ".json":
-            return parse(strict_json.decode(data, LIMITS.depth), signature)
+            return parse(decode(data), signature)
     except BadInput as error:
         raise MalformedRequest(f"{path.name} cannot be read as a sample: {error.message}", error.details) from error
     raise BadSetting(f"A sample must be a .parquet, .csv or .json file; {path.name} is none of them.")
@@ -45,10 +44,18 @@ def parse(value: Any, signature: Signature | None) -> Payload:
     return plain.parse(value, signature, LIMITS)
 
 
-def input_example(directory: Path) -> Path | None:
+def input_example(directory: Path, signature: Signature | None) -> Payload | None:
     """The input example of the model, if it has one."""
-    path = directory / EXAMPLE_FILE
-    return path if path.is_file() else None
+    file = find_example(directory)
+    if file is None:
+        return None
+    try:
+        payload = parse(read_example(file), signature)
+        check_table(payload.table, signature)
+    except BadInput as error:
+        message = f"The model's {file.name} is no sample of its input: {error.message} Publish it with --data FILE."
+        raise type(error)(message, error.details) from error
+    return payload
 
 
 def records(table: Table) -> list[dict[str, Any]]:

@@ -67,8 +67,7 @@ def validate(
     if signature is None:
         signature = infer_signature(directory, data)
     runtime = load_runtime(directory, config, signature)
-    chosen = data or sample.input_example(directory)
-    payload = sample.read(chosen, signature) if chosen else None
+    payload = sample.read(data, signature) if data else sample.input_example(directory, signature)
     reason, merges = None, None
     if payload:
         reason = score(runtime, signature, payload)

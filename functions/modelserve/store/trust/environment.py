@@ -36,8 +36,25 @@ PARTS: Final[Mapping[str, int]] = {
     "xgboost": 2,
 }
 
+# Of models that MLflow 1 saved, whose conda.yaml names no version: what the flavors say themselves.
+VERSION_KEYS: Final[Mapping[str, str]] = {
+    "catboost_version": "catboost",
+    "cloudpickle_version": "cloudpickle",
+    "keras_version": "keras",
+    "lgb_version": "lightgbm",
+    "prophet_version": "prophet",
+    "pytorch_version": "torch",
+    "sklearn_version": "scikit-learn",
+    "statsmodels_version": "statsmodels",
+    "xgb_version": "xgboost",
+}
+
 _PINNED = re.compile(
     r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#,*]+)\s*(?:[;#].*|--hash.*|\\)?"
+)
+# A package of conda, or one of pip in the list below it.
+_CONDA = re.compile(
+    r"\s*-\s*['\"]?(?:[\w.-]+::)?([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(={1,3})\s*([0-9][^\s=;#,*'\"]*)(?:=[^\s'\"]*)?['\"]?\s*"
 )
 
 
@@ -108,11 +125,26 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def environment_of(directory: Path) -> dict[str, Any]:
-    """From the files beside MLmodel, in the form of the manifest. Only pinned packages are included."""
-    packages = pins(directory / "requirements.txt")
-    python = _python(directory / "python_env.yaml")
-    return {"python": python, "packages": packages} if python else {"packages": packages}
+def environment_of(directory: Path, flavors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """From the files beside MLmodel and its flavors, in the form of the manifest. Only pinned packages are included."""
+    conda = conda_pins(directory / "conda.yaml")
+    python = _python(directory / "python_env.yaml") or conda.pop("python", None)
+    python = python or flavors.get("python_function", {}).get("python_version")
+    packages = flavor_versions(flavors) | conda | pins(directory / "requirements.txt")
+    return {"python": python, "packages": packages} if isinstance(python, str) else {"packages": packages}
+
+
+def flavor_versions(flavors: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    found = [(VERSION_KEYS.get(key), value) for flavor in flavors.values() for key, value in flavor.items()]
+    return {package: value for package, value in found if package and isinstance(value, str)}
+
+
+def conda_pins(file: Path) -> dict[str, str]:
+    """Versions by normalized name, Python's among them. The file is not parsed: MLflow writes a line for each package."""
+    found = [match for line in _head(file).splitlines() if (match := _CONDA.fullmatch(line))]
+    # conda's single = takes every version that begins so.
+    exact = [match for match in found if match[2] != "=" or match[3].count(".") >= 2 or match[1] == "python"]
+    return {normal(match[1]): match[3] for match in exact}
 
 
 def pins(requirements: Path) -> dict[str, str]:

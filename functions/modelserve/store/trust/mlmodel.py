@@ -20,7 +20,7 @@ PYFUNC = "python_function"
 class ModelConfig:
     """`signature` has inputs, outputs and params as in MLmodel: JSON text or None.
 
-    `environment` is taken from the files beside MLmodel, in the form of the manifest (`python`, `packages`).
+    `environment` is taken from the flavors and the files beside MLmodel, in the form of the manifest (`python`, `packages`).
     """
 
     flavors: Mapping[str, Mapping[str, Any]]
@@ -55,7 +55,7 @@ def parse(data: bytes) -> Any:
         raise VersionRefused("MLmodel is not YAML that MLflow writes.") from error
 
 
-def config(raw: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelConfig:
+def config(raw: Mapping[str, Any]) -> ModelConfig:
     """Raises `VersionRefused` if it does not have MLflow's form."""
     flavors = {
         str(name): _mapping(flavor, f"flavor {name}")
@@ -72,7 +72,6 @@ def config(raw: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelConfi
         predict_fn=_text(pyfunc.get("predict_fn"), "predict_fn") or "predict",
         signature=None if signature is None else _mapping(signature, "signature"),
         run_id=_text(raw.get("run_id"), "run_id"),
-        environment=environment,
     )
 
 

@@ -7,9 +7,10 @@ may load are in `trusted_types`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from posixpath import basename
 from typing import Any, Final, NoReturn
 
 from modelserve.core.errors import VersionRefused
@@ -23,11 +24,13 @@ ADVICE: Final = "If everyone who can write to the bucket may run code here, set 
 
 # Keys whose value is a path in the model's directory, in any flavor that MLflow 2 and 3 write.
 PATH_KEYS: Final = frozenset(
-    {"artifact_path", "code", "conda", "data", "env", "model_code_path", "model_config", "model_data", "model_path"}
+    {"artifact_path", "code", "conda", "data", "env", "model_data", "model_path"}
     | {"path", "pickled_model", "python_model", "saved_model_dir", "serving_input_path", "virtualenv"}
 )
-# Where the model came from; MLflow does not open these when it loads a model.
-ORIGIN_KEYS: Final = frozenset({"uri"})
+# Paths on the machine that saved the model: MLflow opens the file of that name beside MLmodel (mlflow/pyfunc/model.py).
+FILE_NAME_KEYS: Final = frozenset({"model_code_path", "model_config", "config"})
+# Where the model came from, and texts for its prompts; MLflow does not open these when it loads a model.
+ORIGIN_KEYS: Final = frozenset({"uri", "prompt_template"})
 
 # The methods of MLflow's own wrappers (mlflow/sklearn/__init__.py). They have no side effects.
 PREDICT_FNS: Final = frozenset(
@@ -52,7 +55,8 @@ def check(directory: Path, trust: str) -> ModelConfig:
     """
     check_names(name for name, _ in walk(str(directory)))
     raw = read(directory)
-    found = config(raw, environment_of(directory))
+    found = config(raw)
+    found = replace(found, environment=environment_of(directory, found.flavors))
     _check_paths(directory, found, raw)
     _check_onnx(directory, found)
     if trust == "pickle":
@@ -64,18 +68,36 @@ def check(directory: Path, trust: str) -> ModelConfig:
 def _check_paths(directory: Path, found: ModelConfig, raw: Mapping[str, Any]) -> None:
     """They stay in the directory and exist, so that no file can be put there after the check."""
     example = raw.get("saved_input_example_info") or {}
-    for key, text in [*texts(found.flavors), *texts(example)]:
-        hostile = key not in ORIGIN_KEYS and (text.startswith(("/", "~")) or ".." in text.replace("\\", "/").split("/"))
+    for key, text in [*opened_texts(found.flavors), *texts(example)]:
+        hostile = text.startswith(("/", "~")) or ".." in text.replace("\\", "/").split("/")
         if hostile or (
             key in PATH_KEYS and (invalid_reason(text.removesuffix("/")) is not None) and text not in ("", ".")
         ):
             raise VersionRefused(f"In MLmodel, {key} leaves the model's directory ({printable(text)}).")
-    for name in ("data", "model_path"):
-        path = found.flavors[PYFUNC].get(name)
-        if path and not (directory / str(path)).exists():
-            raise VersionRefused(
-                f"In MLmodel, {name} names {printable(str(path))}, which the version does not contain."
-            )
+    for key, path in needed_files(found.flavors):
+        inside = path == "." or invalid_reason(path.removesuffix("/")) is None
+        if not (inside and (directory / path).exists()):
+            raise VersionRefused(f"In MLmodel, {key} names {printable(path)}, which the version does not contain.")
+
+
+def opened_texts(flavors: Mapping[str, Flavor]) -> Iterator[tuple[str, str]]:
+    """Every text of the flavors that may be a path that MLflow opens, with its key."""
+    for name, flavor in flavors.items():
+        ignored = ORIGIN_KEYS | FILE_NAME_KEYS
+        if name == "sentence_transformers" or "model_binary" in flavor:  # the weights are in the version
+            ignored |= {"source_model_name"}
+        opened = {key: value for key, value in flavor.items() if key not in ignored}
+        yield from ((key, text) for key, text in texts(opened) if key not in ORIGIN_KEYS)
+
+
+def needed_files(flavors: Mapping[str, Flavor]) -> Iterator[tuple[str, str]]:
+    for key in ("data", "model_path"):
+        if path := flavors[PYFUNC].get(key):
+            yield key, str(path)
+    for flavor in flavors.values():
+        for key in FILE_NAME_KEYS & flavor.keys():
+            if isinstance(flavor[key], str):  # a configuration may also be a mapping, which MLflow hands to the model
+                yield key, basename(flavor[key])
 
 
 def _check_onnx(directory: Path, found: ModelConfig) -> None:

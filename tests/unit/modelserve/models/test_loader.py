@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
@@ -179,6 +180,20 @@ def test_an_example_that_does_not_fit_is_no_reason_to_refuse(
     logging.getLogger("modelserve").propagate = True
     opened(directory).retire()
     assert "the model is not warmed up" in caplog.text
+
+
+def test_an_example_with_a_missing_number_warms_the_model(
+    models: Library, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = models.copy("optional", tmp_path / "m")
+    row = {"when": "2026-01-02T03:04:05", "until": "NaT", "amount": float("nan"), "note": float("nan")}
+    (directory / "input_example.json").write_text(json.dumps([row, row]))
+    logging.getLogger("modelserve").propagate = True
+    caplog.set_level(logging.INFO)
+    made = opened(directory)
+    made.retire()
+    assert "not warmed up" not in caplog.text
+    assert made.runtime.mergeable
 
 
 def test_a_sample_of_the_manifest_warms_the_model_and_must_fit(models: Library, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelserve.core.errors import BadSetting, MalformedRequest
+from modelserve.core.errors import BadInput, BadSetting, MalformedRequest
 from modelserve.schema.signature import from_mlmodel
 from modelserve_control.publish import sample
 
@@ -52,6 +52,45 @@ def test_only_the_first_rows_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text(json.dumps(ROWS * 100))
     assert records(path) == (ROWS * 3)[: sample.ROWS]
+
+
+SPLIT = {"columns": ["zone", "count", "when"], "data": [["01234", 1, "2026-01-02T03:04:05"], ["5", 2, float("nan")]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("serving_input_example.json", {"dataframe_split": SPLIT}),
+        ("serving_input_example.json", {"dataframe_split": SPLIT | {"data": [SPLIT["data"][0], ["5", 2, "NaT"]]}}),
+        ("input_example.json", SPLIT),
+        ("input_example.json", {"inputs": SPLIT, "params": {"factor": 2.0}}),
+        ("input_example.json", {"data": SPLIT["data"]}),
+        ("input_example.json", {"inputs": ROWS}),
+        ("input_example.json", ROWS),
+    ],
+)
+def test_the_input_example_is_read_as_each_mlflow_writes_it(tmp_path: Path, name: str, example: object) -> None:
+    (tmp_path / name).write_text(json.dumps(example))
+    payload = sample.input_example(tmp_path, SIGNATURE)
+    assert payload is not None
+    assert sample.records(payload.table) == ROWS
+
+
+def test_a_sample_that_pandas_wrote_as_json_may_have_nan(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS).replace("null", "NaN"))
+    assert records(tmp_path / "rows.json") == ROWS
+
+
+@pytest.mark.parametrize(
+    "example",
+    [{"columns": ["zone"], "data": [["5"]]}, {"data": [1.0], "indices": [0], "indptr": [0, 1], "shape": [1, 1]}, {}],
+)
+def test_an_input_example_that_does_not_fit_is_refused_with_the_way_out(tmp_path: Path, example: object) -> None:
+    (tmp_path / "input_example.json").write_text(json.dumps(example))
+    with pytest.raises(
+        BadInput, match=r"input_example\.json is no sample of its input: .* Publish it with --data FILE\."
+    ):
+        sample.input_example(tmp_path, SIGNATURE)
 
 
 def test_an_unreadable_sample_names_the_file(tmp_path: Path) -> None:

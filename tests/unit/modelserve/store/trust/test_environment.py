@@ -73,14 +73,43 @@ def test_the_files_of_a_bare_directory_give_its_environment(tmp_path: Path) -> N
         "mlflow==3.17.2\nScikit_Learn[alldeps]==1.9.1 ; python_version > '3'\nnumpy>=2\n# catboost==1\n-r other.txt\ntorch===2.1+cpu\n"
     )
     (tmp_path / "python_env.yaml").write_text("python: 3.11.7\nbuild_dependencies:\n- pip\n")
-    assert environment_of(tmp_path) == {
+    assert environment_of(tmp_path, {}) == {
         "python": "3.11.7",
         "packages": {"mlflow": "3.17.2", "scikit-learn": "1.9.1", "torch": "2.1+cpu"},
     }
 
 
+CONDA = """
+channels:
+- conda-forge
+dependencies:
+- python=3.6.10
+- conda-forge::scikit-learn=0.22.1
+- numpy=1.18
+- pip
+- pip:
+  - mlflow
+  - cloudpickle==1.3.0
+  - 'lightgbm[dask]==3.1.1'
+name: mlflow-env
+"""
+
+
+def test_a_directory_of_mlflow_1_says_the_same_in_its_conda_file_and_its_flavors(tmp_path: Path) -> None:
+    flavors = {
+        "python_function": {"env": "conda.yaml", "loader_module": "mlflow.sklearn", "python_version": "3.6.10"},
+        "sklearn": {"pickled_model": "model.pkl", "sklearn_version": "0.22.1"},
+    }
+    assert environment_of(tmp_path, flavors) == {"python": "3.6.10", "packages": {"scikit-learn": "0.22.1"}}
+    (tmp_path / "conda.yaml").write_text(CONDA)
+    packages = {"scikit-learn": "0.22.1", "cloudpickle": "1.3.0", "lightgbm": "3.1.1"}
+    assert environment_of(tmp_path, {}) == {"python": "3.6.10", "packages": packages}
+    (tmp_path / "requirements.txt").write_text("scikit-learn==1.9.1\n")
+    assert environment_of(tmp_path, flavors)["packages"] == packages | {"scikit-learn": "1.9.1"}
+
+
 def test_without_those_files_nothing_is_known(tmp_path: Path) -> None:
-    assert environment_of(tmp_path) == {"packages": {}}
+    assert environment_of(tmp_path, {}) == {"packages": {}}
 
 
 def test_a_package_may_be_installed_under_the_name_of_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
