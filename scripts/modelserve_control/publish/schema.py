@@ -152,4 +152,4 @@ def is_row_wise(objects: Objects, manifest: Manifest) -> bool:
     if manifest.runtime["kind"] == "compiled":
         return True
     data, _ = read_object(objects, f"{version_prefix(manifest.name, manifest.version)}/MLmodel", mlmodel.MAX_BYTES)
-    return mlmodel.config(mlmodel.parse(data), {}).loader_module in ROW_WISE
+    return mlmodel.config(mlmodel.parse(data)).loader_module in ROW_WISE
