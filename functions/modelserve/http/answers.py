@@ -32,10 +32,15 @@ async def results(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
 
 async def tensors(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
     methods = [scoring.check_method(loaded, name) for name in payload.outputs or [payload.method]]
-    outputs = await scoring.score(loaded, batch, methods, payload.params)
-    found = await scoring.for_rows(batch.rows, lambda: [oip_v2.tensor_of(name, outputs[name]) for name in methods])
+    outputs = await scoring.score(loaded, batch, methods, payload.params, oip_v2.keep_numbers)
     own = {} if payload.own_id is None else {"id": payload.own_id}
-    return {"model_name": loaded.name, "model_version": loaded.version, "outputs": found, **own}
+    names = {"model_name": loaded.name, "model_version": loaded.version, **own}
+
+    def convert() -> Any:
+        found = [oip_v2.output_of(name, outputs[name]) for name in methods]
+        return oip_v2.answer_of(names, found, payload.binary)
+
+    return await scoring.for_rows(batch.rows, convert)
 
 
 ANSWERS: Final[Mapping[PayloadForm, Callable[[Loaded, Payload, Batch], Awaitable[Any]]]] = {

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelserve.core.errors import MethodNotAllowed, NotFound, UnsupportedMediaType
+from modelserve.core.errors import MalformedRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http import answers, metadata, openapi
@@ -24,13 +24,14 @@ from modelserve.models import scoring
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads import Limits
-from modelserve.payloads.decode import JSON, PARQUET, CheckedBody, Protocol, check_payload
+from modelserve.payloads.decode import JSON, JSON_SIZE, PARQUET, CheckedBody, Protocol, binary_type, check_payload
 from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import encode
 
 logger = logging.getLogger(__name__)
 
+V1_MODEL: Final = re.compile(r"/v1/models/(?P<name>[^/:]+)(?P<action>:predict)?")
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
 # Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
 ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
@@ -62,6 +63,8 @@ class Http(Door):
             "/version": {"GET": self.get_version},
             "/metadata": {"GET": self.get_metadata},
             "/openapi.json": {"GET": self.get_openapi},
+            "/v1/models": {"GET": self.get_v1_models},
+            "/v2": {"GET": self.get_v2},
             "/v2/health/live": {"GET": self.get_v2_live},
             "/v2/health/ready": {"GET": self.get_v2_ready},
         }
@@ -74,7 +77,7 @@ class Http(Door):
         return routes
 
     async def answer(self, request: Request, headers: Headers) -> Response:
-        handlers = self.routes.get(sent_path(request)) or self.v2_handlers(request)
+        handlers = self.routes.get(sent_path(request)) or self.model_handlers(request)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
@@ -85,9 +88,7 @@ class Http(Door):
 
     async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
         async with self.turn() as loaded, Share(self.held) as share:
-            kind = media_type(headers)
-            if protocol is Protocol.V2:
-                check_v2(request, headers, kind, loaded)
+            kind = v2_media_type(request, headers, loaded) if protocol is Protocol.V2 else media_type(headers)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
             data = await read_body(request, headers, self.settings.max_request_bytes, share)
@@ -118,25 +119,39 @@ class Http(Door):
             return reply(value, loaded)
         return await asyncio.to_thread(reply, value, loaded)
 
-    # --- Open Inference Protocol V2 ---
+    # --- KServe's V1, and the Open Inference Protocol V2 ---
 
-    def v2_handlers(self, request: Request) -> dict[str, Handler]:
-        match = match_v2(request)
-        if match is None:
-            raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
-        if match["action"] == "/infer":
-            return {"POST": partial(self.post, protocol=Protocol.V2)}
-        return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
+    def model_handlers(self, request: Request) -> dict[str, Handler]:
+        """Of the addresses that name the model."""
+        if match := match_path(V1_MODEL, request):
+            return {"POST": self.post_v1} if match["action"] else {"GET": self.get_model_ready}
+        if match := match_path(V2_MODEL, request):
+            if match["action"] == "/infer":
+                return {"POST": partial(self.post, protocol=Protocol.V2)}
+            return {"GET": self.get_model_ready if match["action"] else self.get_v2_model}
+        raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
+
+    async def post_v1(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded:
+            check_name(request, loaded)
+        return await self.post(request, headers, Protocol.INVOCATIONS)
+
+    async def get_v1_models(self, request: Request, headers: Headers) -> Response:
+        async with self.turn() as loaded:
+            return reply({"models": [loaded.name]}, loaded)
+
+    async def get_v2(self, request: Request, headers: Headers) -> Response:
+        return Response(encode(metadata.V2_SERVER), media_type=JSON)
 
     async def get_v2_model(self, request: Request, headers: Headers) -> Response:
         async with self.turn() as loaded:
-            check_v2_name(request, loaded)
+            check_name(request, loaded)
             return reply(metadata.v2_document(loaded), loaded)
 
-    async def get_v2_model_ready(self, request: Request, headers: Headers) -> Response:
+    async def get_model_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
         async with self.turn() as loaded:
-            check_v2_name(request, loaded)
+            check_name(request, loaded)
             return reply({"name": loaded.name, "ready": True}, loaded)
 
     async def get_v2_live(self, request: Request, headers: Headers) -> Response:
@@ -169,20 +184,30 @@ class Http(Door):
         return metrics_reply(self.metrics)
 
 
-def match_v2(request: Request) -> re.Match[str] | None:
+def match_path(pattern: re.Pattern[str], request: Request) -> re.Match[str] | None:
     path = sent_path(request)
-    return None if ENCODED_NEEDLESSLY.search(path) else V2_MODEL.fullmatch(path)
+    return None if ENCODED_NEEDLESSLY.search(path) else pattern.fullmatch(path)
 
 
-def check_v2(request: Request, headers: Headers, kind: str, loaded: Loaded) -> None:
-    check_v2_name(request, loaded)
-    if b"inference-header-content-length" in headers or kind != JSON:
-        raise UnsupportedMediaType("Only JSON tensors are taken here; the binary extension is not supported.")
+def v2_media_type(request: Request, headers: Headers, loaded: Loaded) -> str:
+    check_name(request, loaded)
+    size = headers.get(JSON_SIZE)
+    if size is not None:
+        if not re.fullmatch(rb"[0-9]{1,18}", size):
+            raise MalformedRequest("Inference-Header-Content-Length must be the number of bytes of the JSON.")
+        return binary_type(int(size))
+    if media_type(headers) != JSON:
+        raise UnsupportedMediaType(
+            "V2 takes JSON, and JSON with binary tensors behind it whose length Inference-Header-Content-Length says."
+        )
+    return JSON
 
 
-def check_v2_name(request: Request, loaded: Loaded) -> None:
-    match = match_v2(request)
+def check_name(request: Request, loaded: Loaded) -> None:
+    """Raises NotFound unless the address is that of the active version."""
+    match = match_path(V2_MODEL, request) or match_path(V1_MODEL, request)
     if match is None or unquote(match["name"]) != loaded.name:
         raise NotFound(f"This server has the model {loaded.name}.")
-    if match["version"] is not None and unquote(match["version"]) != loaded.version:
+    version = match.groupdict().get("version")
+    if version is not None and unquote(version) != loaded.version:
         raise NotFound(f"This server has version {loaded.version} of the model.")

@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
@@ -23,12 +24,14 @@ from modelserve.http.bodies import Headers
 from modelserve.http.deadline import Turn
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded, header_value
-from modelserve.payloads.decode import JSON
+from modelserve.payloads.binary_tensors import Encoded
+from modelserve.payloads.decode import BINARY, JSON, JSON_SIZE
 from modelserve.payloads.predictions import encode
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = (b"content-type", JSON.encode())
+KSERVE: Final = ("/v1/models", "/v2")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -56,13 +59,13 @@ class Door(ABC):
                 if isinstance(error, ModelFailed):  # what the model raised stands in a line of its scorer's
                     fields = {"request_id": request_id.decode(), "error_code": error.code}
                     logger.warning("%s", error.message, extra={"fields": fields})
-                response = failure(error, request_id)
+                response = failure(error, request_id, sent_path(request))
             except ClientDisconnect:
                 response = Response(status_code=499)  # nobody reads it; nginx's number for a client that went away
             self.sign(response, request_id)
         except Exception as error:
             logger.error("the server failed", exc_info=error, extra={"fields": {"request_id": request_id.decode()}})
-            response = failure(error, request_id)
+            response = failure(error, request_id, sent_path(request))
             with suppress(Exception):  # signing may be what failed
                 self.sign(response, request_id)
         if self.metrics.enabled:
@@ -108,6 +111,11 @@ class Reply(Response):
 
 
 def reply(value: Any, loaded: Loaded) -> Response:
+    if isinstance(value, Encoded):
+        response = Reply(value.body, loaded)
+        response.raw_headers[1] = (b"content-type", BINARY.encode())
+        response.raw_headers.append((JSON_SIZE, b"%d" % value.json_size))
+        return response
     return Reply(encode(value), loaded)
 
 
@@ -119,10 +127,13 @@ def nobody(name: str) -> list[tuple[bytes, bytes]]:
     return [(b"x-model-name", header_value(name)), (b"x-model-version", b"none")]
 
 
-def failure(error: Exception, request_id: bytes) -> Response:
+def failure(error: Exception, request_id: bytes, path: str) -> Response:
     status = error.status if isinstance(error, ServeError) else ServeError.status
     headers = error.headers if isinstance(error, ServeError) else {}
-    return Response(encode(body(error, request_id.decode())), status_code=status, media_type=JSON, headers=headers)
+    content: Mapping[str, Any] = body(error, request_id.decode())
+    if path.startswith(KSERVE):  # their clients read this field alone
+        content = {"error": content["message"], **content}
+    return Response(encode(content), status_code=status, media_type=JSON, headers=headers)
 
 
 def sent_path(request: Request) -> str:

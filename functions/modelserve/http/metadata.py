@@ -7,13 +7,19 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
+from modelserve.models.scorers.outputs import PROBABILITIES, readable
 from modelserve.models.version import Loaded
+from modelserve.payloads.json import oip_v2
+from modelserve.payloads.predictions import jsonable
 from modelserve.schema.signature import Column
 from modelserve.schema.tensors import Tensor
 
 # MLflow types to V2 datatypes; dates and bytes travel as text.
 DATATYPES = {"integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "boolean": "BOOL"}
-TENSOR_DATATYPES = {"f": "FP", "i": "INT", "u": "UINT"}
+TENSOR_DATATYPES = {"f": "FP", "i": "INT", "u": "UINT", "b": "BOOL"}
+V2_SERVER = {"name": "modelserve", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
 
 
 @cache
@@ -60,8 +66,26 @@ def v2_document(loaded: Loaded) -> dict[str, Any]:
         "versions": [loaded.version],
         "platform": f"mlflow_{loaded.runtime.kind}",
         "inputs": [v2_column(column) for column in columns],
-        "outputs": [{"name": method, "datatype": "FP64", "shape": [-1]} for method in loaded.runtime.methods],
+        "outputs": [v2_output(loaded, method) for method in loaded.runtime.methods],
     }
+
+
+def v2_output(loaded: Loaded, method: str) -> dict[str, Any]:
+    """As an answer has it: known from the sample, else from the classes, else from the signature."""
+    classes, outputs = loaded.runtime.classes, loaded.signature.raw.get("outputs") if loaded.signature else None
+    found, shape = oip_v2.output_of(method, [0.0]), [-1]
+    if method in loaded.outputs:
+        found = oip_v2.output_of(method, oip_v2.keep_numbers(readable(loaded.outputs[method])))
+        shape = [-1, *found.shape[1:]]
+    elif classes is not None and method == "predict":
+        found = oip_v2.output_of(method, list(classes))
+    elif classes is not None and method in PROBABILITIES:
+        shape = [-1, len(classes)]
+    elif classes is None and outputs and outputs[0]["type"] == "tensor":
+        tensor = outputs[0]["tensor-spec"]
+        found = oip_v2.output_of(method, jsonable(np.zeros(1, tensor["dtype"])))
+        shape = [-1, *tensor["shape"][1:]]
+    return {"name": method, "datatype": found.datatype, "shape": shape}
 
 
 def v2_column(column: Column) -> dict[str, Any]:

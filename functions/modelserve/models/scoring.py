@@ -58,8 +58,15 @@ async def predict(loaded: Loaded, batch: Batch, params: Mapping[str, Any], metho
     return values
 
 
-async def score(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values per method, in the forms of MLflow. Raises ModelFailed when a row has no answer."""
+async def score(
+    loaded: Loaded,
+    batch: Batch,
+    methods: Sequence[str],
+    params: Mapping[str, Any],
+    convert: Callable[[Any], Any] = jsonable,
+) -> dict[str, Any]:
+    """JSON values per method, in the forms of MLflow, or what `convert` makes of an output. Raises ModelFailed when a row
+    has no answer."""
     try:
         outputs = await raw(loaded, batch, methods, params)
     except RowsMismatch as error:
@@ -67,8 +74,8 @@ async def score(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Ma
         refuse_failed(failed, batch.rows)
         return values
     if batch.rows <= INLINE_ROWS:
-        return {method: jsonable(output) for method, output in outputs.items()}
-    return await asyncio.to_thread(lambda: {method: jsonable(output) for method, output in outputs.items()})
+        return {method: convert(output) for method, output in outputs.items()}
+    return await asyncio.to_thread(lambda: {method: convert(output) for method, output in outputs.items()})
 
 
 async def batch_results(

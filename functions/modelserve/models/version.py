@@ -61,6 +61,7 @@ class LoadedRuntime(TypedDict):
     decoder: BodyDecoder
     environment: Mapping[str, Any]
     run_id: str | None
+    outputs: Mapping[str, Any]
     files: NotRequired[LocalCopy]
 
 
@@ -81,6 +82,8 @@ class Loaded:
     run_id: str | None
     times: Mapping[str, float]
     """Seconds per step: fetch (with its verification), import, load, warm."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What each method gave to the sample, where there is one."""
     files: LocalCopy | None = None
     """None for a version that is held in memory alone."""
     leases: Leases = field(default_factory=Leases)

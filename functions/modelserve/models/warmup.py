@@ -64,15 +64,16 @@ def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
         return None
 
 
-def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> None:
-    """Score the sample with every method: a model's first call is its slowest. Raises VersionUnusable.
+def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> Mapping[str, Any]:
+    """Score the sample with every method, whose outputs are given back: a model's first call is its slowest. Raises
+    VersionUnusable.
 
     `merges` says whether publishing found that rows are independent. If it is None, the sample decides.
     """
     if merges is not None:
         runtime.mergeable = merges
     if batch is None or not batch.rows:
-        return
+        return {}
     with as_version_error("score its own sample"):
         outputs = runtime.score(batch, runtime.methods, {})
     if merges is None and batch.rows > 1:
@@ -80,6 +81,7 @@ def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> N
         runtime.mergeable = reason is None
         if reason is not None:
             logger.warning("requests are not merged: %s", reason)
+    return outputs
 
 
 def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], params: Mapping[str, Any]) -> str | None:

@@ -52,6 +52,8 @@ class Payload(msgspec.Struct, frozen=True):
     """Of tensors: the outputs that were asked for."""
     own_id: str | None = None
     """Of tensors: the caller's name for the request."""
+    binary: tuple[bool, ...] = ()
+    """Of tensors: for each of the outputs, or for the one that is given unasked, whether it goes as bytes."""
 
     def without_cells(self) -> Payload:
         """They take many times the memory of the checked columns. Cells that a decoder has checked belong to the batch."""

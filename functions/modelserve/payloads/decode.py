@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from modelserve.core.errors import MalformedRequest
 from modelserve.payloads import Limits, Payload, tables
+from modelserve.payloads.binary_tensors import split_body
 from modelserve.payloads.json import mlflow as invocations
 from modelserve.payloads.json import oip_v2
 from modelserve.payloads.json import records as plain_records
@@ -24,6 +25,13 @@ from modelserve.schema.signature import Signature, check_table
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 MEDIA_TYPES: Final = (JSON, CSV, PARQUET)
+BINARY: Final = "application/octet-stream"
+JSON_SIZE: Final = b"inference-header-content-length"
+
+
+def binary_type(json_size: int) -> str:
+    """The media type of a V2 body whose JSON has so many bytes, and is followed by those of its tensors."""
+    return f"{BINARY}; json={json_size}"
 
 
 class Protocol(StrEnum):
@@ -112,6 +120,9 @@ def decode_body(
         from modelserve.payloads import parquet
 
         return parquet.parse(data, signature, limits)
+    if media_type.startswith(BINARY):
+        head, buffer = split_body(data, int(media_type.rpartition("=")[2]))
+        return oip_v2.parse(decode_json(head, limits), signature, limits, buffer)
     if not data:
         raise MalformedRequest("The body is empty.")
     return JSON_FORMS[protocol].parse(decode_json(data, limits), signature, limits)

@@ -13,7 +13,7 @@ from modelserve.payloads import Limits, Payload, tables
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns, extra_columns
 from modelserve.schema.signature import Signature
-from modelserve.schema.types import EXACT, Boolean, ColumnType, FloatType, IntegerType, String
+from modelserve.schema.types import Boolean, ColumnType, FloatType, IntegerType, String, is_exact
 from modelserve.schema.words import Words
 
 # A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
@@ -218,13 +218,6 @@ def whole_array(column: Any, kind: ColumnType) -> Sequence[Any] | None:
     ):
         return None
     return kind.of_array(column.to_numpy())  # type: ignore[return-value]
-
-
-def is_exact(values: Sequence[Any]) -> bool:
-    """Whether a double keeps each value."""
-    if not isinstance(values, np.ndarray) or values.dtype.kind != "i":
-        return True
-    return bool(values.min() > -EXACT and values.max() < EXACT)
 
 
 def list_values(arrays: Sequence[Any]) -> list[Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
+import numpy as np
+
 from modelserve.core.errors import MalformedRequest, TooLarge
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Table
@@ -80,9 +82,9 @@ def from_split(names: Sequence[Any], rows: Sequence[Any], signature: Signature |
 
 
 def from_columns(columns: Mapping[str, Any], signature: Signature | None, limits: Limits) -> Table:
-    """An object of columns, each a list of as many values as there are rows."""
+    """An object of columns, each a list, or an array, of as many values as there are rows."""
     check_columns(len(columns), limits)
-    lengths = {len(values) if type(values) is list else -1 for values in columns.values()}
+    lengths = {len(values) if isinstance(values, list | np.ndarray) else -1 for values in columns.values()}
     if len(lengths) != 1 or -1 in lengths:
         raise MalformedRequest("The columns are not lists of one length.")
     rows = lengths.pop()

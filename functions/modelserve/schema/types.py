@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
@@ -43,6 +44,10 @@ class ColumnType:
 
     def fast(self, values: Sequence[Any]) -> Array | None:
         """The whole column at once when every cell has the expected type, else None."""
+        return None
+
+    def of_array(self, values: Array) -> Array | None:
+        """A column that came as an array of one or more values, when all of them plainly fit, else None."""
         return None
 
     def cell(self, value: Any) -> Any:
@@ -99,8 +104,11 @@ class IntegerType(ColumnType):
         return np.array(values, dtype=self.dtype)
 
     def of_array(self, values: Array) -> Array | None:
-        fits = values.dtype.kind in "iu" and self.low <= values.min() and values.max() <= self.high
-        return values.astype(self.dtype) if fits else None
+        if values.dtype.kind not in "iuf" or not self.low <= values.min() <= values.max() <= self.high:
+            return None
+        if values.dtype.kind == "f" and not (np.abs(values).max() < EXACT and (values == np.rint(values)).all()):
+            return None
+        return values.astype(self.dtype, copy=False)
 
     def cell(self, value: Any) -> int:
         if type(value) is float:
@@ -113,7 +121,7 @@ class IntegerType(ColumnType):
 
     def _from_float(self, value: float) -> int:
         if not value.is_integer():
-            raise ValueError(f"has a fraction, needs {self.name}")
+            raise ValueError(not_finite(value) or f"has a fraction, needs {self.name}")
         if abs(value) >= EXACT:  # 2**53 itself is also what 2**53 + 1 was rounded to
             raise ValueError(f"a decimal number too large to be exact, needs {self.name}")
         return int(value)
@@ -155,14 +163,16 @@ class FloatType(ColumnType):
         return array if np.isfinite(array).all() else None
 
     def of_array(self, values: Array) -> Array | None:
+        if values.dtype.kind not in "iuf":
+            return None
         most = self.largest if values.dtype.kind == "f" else self.exact  # a NaN is neither
-        return values.astype(self.dtype) if -most <= values.min() and values.max() <= most else None
+        return values.astype(self.dtype, copy=False) if -most <= values.min() and values.max() <= most else None
 
     def cell(self, value: Any) -> float:
         if type(value) not in (int, float):
             raise ValueError(f"{json_type(value)}, needs {self.name}")
         if not -self.largest <= value <= self.largest:
-            raise ValueError("not a finite number" if value != value else f"out of range for {self.name}")
+            raise ValueError((type(value) is float and not_finite(value)) or f"out of range for {self.name}")
         if type(value) is int and int(self.dtype.type(value)) != value:
             raise ValueError(f"a whole number that {self.name} cannot keep exactly")
         return float(value)
@@ -178,10 +188,25 @@ class FloatType(ColumnType):
             return text
 
 
+def is_exact(values: Sequence[Any]) -> bool:
+    """Whether a double keeps each value."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "i":
+        return True
+    return bool(values.min() > -EXACT and values.max() < EXACT)
+
+
+def not_finite(value: float) -> str:
+    """The reason why NaN and Infinity are refused, else nothing."""
+    return "" if math.isfinite(value) else f"{'NaN' if value != value else 'Infinity'} is not a finite number"
+
+
 class Boolean(ColumnType):
     name = "boolean"
     dtype = np.dtype(bool)
     WORDS: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "": None}
+
+    def of_array(self, values: Array) -> Array | None:
+        return values if values.dtype == self.dtype else None
 
     def fast(self, values: Sequence[Any]) -> Array | None:
         return np.array(values, dtype=bool) if set(map(type, values)) == {bool} else None

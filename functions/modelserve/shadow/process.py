@@ -28,9 +28,11 @@ from modelserve.core.settings import Settings, settings
 from modelserve.events.app import Events
 from modelserve.events.envelopes import Message
 from modelserve.events.outbox import Outbox
-from modelserve.http.app import V2_MODEL, Http
+from modelserve.http.app import V1_MODEL, V2_MODEL, Http
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
+from modelserve.payloads.binary_tensors import decode_answer
+from modelserve.payloads.decode import JSON_SIZE
 from modelserve.payloads.differences import Comparison, compare
 from modelserve.payloads.json import oip_v2
 from modelserve.shadow.report import FINISH_SECONDS, Report
@@ -105,7 +107,7 @@ class Challenger:
         try:
             replay = self.replay_event if sample.event else self.replay
             found = await replay(sample, names)
-            served = msgspec.json.decode(sample.answer)
+            served = decode_answer(sample.answer, sample.answer_json_size)
             comparison = compare_answers(served, found, sample, self.settings.shadow_tolerance)
         except ChallengerFailed as error:
             code = str(error)
@@ -125,16 +127,19 @@ class Challenger:
             return {"type": "http.request", "body": sample.body, "more_body": False}
 
         path, loaded = sample.path, self.active.current
-        if loaded and V2_MODEL.fullmatch(path):  # names the model, and may name its version
+        # The address names the model, and may name its version.
+        if loaded and V2_MODEL.fullmatch(path):
             path = f"/v2/models/{loaded.name}/infer"
-        content_type = [(b"content-type", sample.content_type)] if sample.content_type else []
+        elif loaded and V1_MODEL.fullmatch(path):
+            path = f"/v1/models/{loaded.name}:predict"
+        sent = ((b"content-type", sample.content_type), (JSON_SIZE, sample.json_size))
         scope = {
             "type": "http",
             "method": sample.method,
             "path": path,
-            "raw_path": quote(path).encode(),
+            "raw_path": quote(path, safe="/:").encode(),
             "query_string": sample.query,
-            "headers": [(b"x-request-id", sample.request_id.encode()), *content_type],
+            "headers": [(b"x-request-id", sample.request_id.encode()), *(one for one in sent if one[1])],
             "scheme": "http",
             "server": ("localhost", 80),
         }
@@ -144,7 +149,7 @@ class Challenger:
         for loaded in (before, self.active.current):  # another may have become active
             if loaded and headers.items() >= dict(loaded.headers).items():
                 names.update(version_names(loaded))
-        value = msgspec.json.decode(response.body)
+        value = decode_answer(bytes(response.body), headers.get(JSON_SIZE, b""))
         if response.status_code != 200:
             raise ChallengerFailed(value["error_code"])
         return value

@@ -32,6 +32,7 @@ from modelserve.events.envelopes import Message
 from modelserve.events.results import Result
 from modelserve.http.bodies import Headers
 from modelserve.models.version import Loaded
+from modelserve.payloads.decode import JSON_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,10 @@ class Sample(msgspec.Struct, array_like=True, gc=False):
     request_id: str
     dropped: int = 0
     """Samples that the server has dropped since it started."""
+    json_size: bytes = b""
+    """Of binary tensors: the length of the JSON before them in the body, as its header says."""
+    answer_json_size: bytes = b""
+    """The same of the answer."""
 
 
 encoder = msgspec.msgpack.Encoder()
@@ -262,6 +267,8 @@ def submit_answer(
             model=model,
             version=version,
             request_id=headers[b"x-request-id"].decode(),
+            json_size=headers.get(JSON_SIZE, b""),
+            answer_json_size=dict(response.raw_headers).get(JSON_SIZE, b""),
         )
     )
 

@@ -77,6 +77,7 @@ class Decoded(msgspec.Struct, array_like=True, gc=False):
     form: PayloadForm
     outputs: tuple[str, ...]
     own_id: str | None
+    binary: tuple[bool, ...]
 
 
 class Refusal(msgspec.Struct, array_like=True, gc=False):
@@ -115,6 +116,7 @@ def encode_checked(checked: CheckedBody) -> Decoded:
         payload.form,
         payload.outputs,
         payload.own_id,
+        payload.binary,
     )
 
 
@@ -204,7 +206,7 @@ async def restore_checked(decoded: Decoded) -> CheckedBody:
             columns[column.name] = np.frombuffer(column.data, column.dtype).reshape(column.shape)
     table = Table({}, decoded.rows, ExtraColumns(frozenset(decoded.others)))
     params = cells_decoder.decode(decoded.params)
-    payload = Payload(table, params, decoded.method, decoded.form, decoded.outputs, decoded.own_id)
+    payload = Payload(table, params, decoded.method, decoded.form, decoded.outputs, decoded.own_id, decoded.binary)
     if not decoded.fits:
         return CheckedBody(payload, Batch(columns, decoded.rows))
     batch = Batch.of_cells(columns, decoded.rows, lambda: {name: np.asarray(cells) for name, cells in columns.items()})

@@ -40,10 +40,13 @@ def load_compiled(
         runtime = compiled.load(data, description)
     signature = from_mlmodel(manifest.signature)
     timer.lap("load")
-    warm(runtime, manifest_sample(manifest, signature), merges=True)  # every node of the graph works on each row
+    outputs = warm(
+        runtime, manifest_sample(manifest, signature), merges=True
+    )  # every node of the graph works on each row
     timer.lap("warm")
     return LoadedRuntime(
         runtime=runtime,
+        outputs=outputs,
         scorer=InlineScorer(runtime, settings.max_pending_rows),
         signature=signature,
         decoder=BodyDecoder(signature, Limits.from_settings(settings), runtime.packing.categories()),

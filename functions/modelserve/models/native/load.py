@@ -48,13 +48,14 @@ def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer:
         runtime = load_runtime(files.directory, config, signature)
         timer.lap("load")
         sample = manifest_sample(resolved.manifest, signature) or saved_sample(files.directory, signature)
-        warm(runtime, sample, resolved.manifest.runtime.get("merges") if resolved.manifest else None)
+        outputs = warm(runtime, sample, resolved.manifest.runtime.get("merges") if resolved.manifest else None)
         timer.lap("warm")
     except BaseException:
         files.close()
         raise
     return LoadedRuntime(
         runtime=runtime,
+        outputs=outputs,
         scorer=BatchingScorer(runtime, settings.max_batch_rows, settings.max_pending_rows),
         signature=signature,
         decoder=BodyDecoder(signature, Limits.from_settings(settings)),

@@ -11,6 +11,7 @@ import msgspec
 from modelserve.core.errors import MalformedRequest
 
 _decoder = msgspec.json.Decoder()
+NOT_FINITE = (b"NaN", b"Infinity")
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
@@ -21,7 +22,7 @@ def decode(data: bytes, max_depth: int) -> Any:
     except msgspec.ValidationError as error:
         raise MalformedRequest("A number in the body is out of range.") from error
     except msgspec.DecodeError as error:
-        raise MalformedRequest(f"The body is not valid JSON{place(error)}.") from error
+        raise MalformedRequest(describe(error, data)) from error
     except RecursionError:
         raise MalformedRequest(f"The body is nested deeper than {max_depth} levels.") from None
     except UnicodeDecodeError:
@@ -45,9 +46,14 @@ def most_values(data: bytes) -> int:
     return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
-def place(error: Exception) -> str:
-    _, found, at = str(error).rpartition("(byte ")
-    return f" at byte {at.rstrip(')')}" if found else ""
+def describe(error: Exception, data: bytes) -> str:
+    _, found, end = str(error).rpartition("(byte ")
+    if not found:
+        return "The body is not valid JSON."
+    at = int(end.rstrip(")"))
+    if data.startswith(NOT_FINITE, at):
+        return f"NaN and Infinity, as at byte {at}, are not JSON; send null for a number that is missing."
+    return f"The body is not valid JSON at byte {at}."
 
 
 def measure(value: Any, max_depth: int) -> int:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modelserve.core.settings import Settings
-from modelserve.payloads.json.oip_v2 import tensor_of
+from modelserve.payloads.json.oip_v2 import output_of
 from modelserve.shadow.process import (
     MAX_CONCURRENT,
     MAX_WARNINGS,
@@ -43,7 +43,7 @@ def make_sample(path: str) -> Sample:
 
 
 def v2(**outputs: Any) -> Any:
-    return {"model_name": "tiny", "outputs": [tensor_of(name, values) for name, values in outputs.items()]}
+    return {"model_name": "tiny", "outputs": [output_of(name, values).as_json() for name, values in outputs.items()]}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from modelserve.payloads import Limits, Payload, PayloadForm
-from modelserve.payloads.json.mlflow import split_params
+from modelserve.payloads.json.oip_v2 import BINARY_DEFAULT, request_params
 from modelserve.payloads.json.strict import measure
 from modelserve.payloads.json.typed.cells import INTEGER, Categories, Cells, Unusual, cell_type, check_keys
 from modelserve.schema.signature import Column, Signature
@@ -42,6 +42,7 @@ class Tensors:
     decoder: Final = msgspec.json.Decoder(Request)
 
     def __init__(self, signature: Signature, limits: Limits, categories: Categories) -> None:
+        self.signature = signature
         self.columns = signature.columns
         self.limits = limits
         self.cells = Cells(signature, limits)
@@ -72,9 +73,9 @@ class Tensors:
         outputs = tuple(output.name for output in request.outputs or ())
         keys += len(outputs) + sum(part is not UNSET for part in (request.id, request.outputs, request.parameters))
         check_keys(data, keys + self._count_keys(request.parameters, 1))
-        if len(set(outputs)) < len(outputs):
+        if len(set(outputs)) < len(outputs) or (request.parameters and BINARY_DEFAULT in request.parameters):
             raise Unusual
-        params, method = split_params({"parameters": request.parameters or None})
+        params, method = request_params(request.parameters or None, self.signature)
         own_id = None if request.id is UNSET else request.id
         return Payload(table, params, method, PayloadForm.TENSORS, outputs, own_id)
 

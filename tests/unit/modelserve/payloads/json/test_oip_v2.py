@@ -51,7 +51,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"inputs": [entry(shape=(True,))]}, "The shape of input 0 must be"),
     ({"inputs": [entry(datatype="FP128")]}, "The datatype of input 0 is not one of BOOL, INT8"),
     ({"inputs": [entry(datatype=["secret"])]}, "The datatype of input 0 is not one of"),
-    ({"inputs": [entry(data="secret")]}, "The data of input 0 must be a list; the binary extension is not supported."),
+    ({"inputs": [entry(data="secret")]}, "The data of input 0 must be a list, or stand as bytes behind the JSON."),
     ({"inputs": [entry(data=([1], 2))]}, "The data of input 0 is ragged."),
     ({"inputs": [entry(data=(1, 2, 3))]}, "The data of input 0 has 3 items, its shape needs 2."),
     ({"inputs": [entry(shape=(10**20, 10**20))]}, "The data of input 0 has 2 items"),
@@ -110,7 +110,7 @@ ANSWERS: list[tuple[Any, str, list[int], list[Any]]] = [
 
 @pytest.mark.parametrize(("predictions", "datatype", "shape", "data"), ANSWERS)
 def test_predictions_become_one_tensor(predictions: Any, datatype: str, shape: list[int], data: list[Any]) -> None:
-    made = oip_v2.tensor_of("predict", predictions)
+    made = oip_v2.output_of("predict", predictions).as_json()
     assert made == {"name": "predict", "shape": shape, "datatype": datatype, "data": data}
 
 
