@@ -20,6 +20,7 @@ from modelserve.schema.words import Words
 MAX_UNPACKED = 64 << 20
 # What a number takes as a Python object with the pointer to it.
 CELL_BYTES: Final = 32
+DECIMAL_BYTES: Final = 128
 BATCH_ROWS: Final = 1_024
 # Below these, the exact number of bytes that a batch unpacks to does not matter.
 SMALL_BATCH_BYTES: Final = 1 << 20
@@ -119,7 +120,7 @@ def flat_types() -> tuple[frozenset[int], frozenset[int], int]:
 
     whole = (kind() for sign in ("", "u") for kind in (getattr(pa, f"{sign}int{bits}") for bits in (8, 16, 32, 64)))
     kinds = [pa.bool_(), pa.float16(), pa.float32(), pa.float64(), *whole]
-    texts = frozenset({pa.string().id, pa.binary().id})
+    texts = frozenset({pa.string().id, pa.binary().id, pa.large_string().id, pa.large_binary().id})
     return frozenset(kind.id for kind in kinds), texts, pa.dictionary(pa.int32(), pa.string()).id
 
 
@@ -148,9 +149,10 @@ def check_metadata(metadata: Any, leaves: Sequence[int], flat: bool) -> None:
         width = CELL_BYTES
         if not flat:
             leaf = metadata.schema.column(place)
-            if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "DECIMAL":
+            decimal = leaf.logical_type.type == "DECIMAL"
+            if decimal and leaf.physical_type == "BYTE_ARRAY":
                 raise MalformedRequest("The Parquet file has decimals of no fixed length, which are not taken.")
-            width = max(leaf.length or 0, CELL_BYTES)
+            width = max(leaf.length or 0, DECIMAL_BYTES if decimal else CELL_BYTES)
         size += metadata.num_rows * width
     check_size(size)
 
@@ -176,7 +178,7 @@ def unpacked_size(array: Any) -> int:
     kind = array.type
     if pa.types.is_dictionary(kind):
         words = array.dictionary
-        if not (pa.types.is_string(words.type) or pa.types.is_binary(words.type)):
+        if words.type.id not in flat_types()[1]:
             return int(array.nbytes) + len(array) * CELL_BYTES
         lengths = pc.cast(pc.binary_length(words), pa.int64()).take(array.indices)
         return len(array) * CELL_BYTES + (pc.sum(lengths).as_py() or 0)
@@ -186,7 +188,7 @@ def unpacked_size(array: Any) -> int:
         parts = array.flatten()
         inner = sum(map(unpacked_size, parts)) if pa.types.is_struct(kind) else unpacked_size(parts)
         return inner + len(array) * CELL_BYTES
-    return max(int(array.nbytes), len(array) * CELL_BYTES)
+    return max(int(array.nbytes), len(array) * (DECIMAL_BYTES if pa.types.is_decimal(kind) else CELL_BYTES))
 
 
 def whole_column(arrays: Sequence[Any], kind: ColumnType) -> Sequence[Any] | None:
@@ -206,7 +208,7 @@ def whole_array(column: Any, kind: ColumnType) -> Sequence[Any] | None:
         return None
     if isinstance(column, pa.DictionaryArray):
         words = column.dictionary
-        if not isinstance(kind, String) or words.type != pa.string() or words.null_count:
+        if not isinstance(kind, String) or words.type not in (pa.string(), pa.large_string()) or words.null_count:
             return None
         column.validate(full=True)  # pyarrow reads places beyond the dictionary
         texts = Words(words.to_pylist(), column.indices.to_numpy())

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from modelserve.schema.types import MISSING, SCALARS, Array, ColumnType, FloatType, json_type, objects
+from modelserve.schema.types import MISSING, SCALARS, Array, ColumnType, FloatType, objects
+from modelserve.schema.values import json_type
 
 
 class Nested(ColumnType):

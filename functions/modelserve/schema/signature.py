@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,7 @@ def infer(table: Table) -> Batch:
 
 def infer_type(values: Sequence[Any]) -> ColumnType:
     types = {type(value) for value in values if value is not None and value is not MISSING}
-    if types <= {int, float} and types:
+    if types <= {int, float, Decimal} and types:
         return SCALARS["long" if types == {int} else "double"]
     if types == {bool}:
         return SCALARS["boolean"]

@@ -11,10 +11,14 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from modelserve.schema.values import json_type, nearest_float, whole_decimal
 
 Array = NDArray[Any]
 Report = Callable[[int, str], None]
@@ -28,12 +32,6 @@ class Missing:
 
 
 MISSING: Final = Missing()
-
-WHAT = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "a list", dict: "an object"}
-
-
-def json_type(value: object) -> str:
-    return WHAT.get(type(value), "another type")
 
 
 class ColumnType:
@@ -111,6 +109,7 @@ class IntegerType(ColumnType):
         return values.astype(self.dtype, copy=False)
 
     def cell(self, value: Any) -> int:
+        value = whole_decimal(value)
         if type(value) is float:
             value = self._from_float(value)
         if type(value) is not int:
@@ -166,9 +165,13 @@ class FloatType(ColumnType):
         if values.dtype.kind not in "iuf":
             return None
         most = self.largest if values.dtype.kind == "f" else self.exact  # a NaN is neither
-        return values.astype(self.dtype, copy=False) if -most <= values.min() and values.max() <= most else None
+        fits = -most <= values.min().item() and values.max().item() <= most
+        return values.astype(self.dtype, copy=False) if fits else None
 
     def cell(self, value: Any) -> float:
+        value = whole_decimal(value)
+        if type(value) is Decimal:
+            return nearest_float(value, self.dtype, self.name)
         if type(value) not in (int, float):
             raise ValueError(f"{json_type(value)}, needs {self.name}")
         if not -self.largest <= value <= self.largest:
@@ -271,6 +274,8 @@ class Datetime(ColumnType):
     def cell(self, value: Any) -> np.datetime64:
         if isinstance(value, np.datetime64):
             return value
+        if isinstance(value, date):  # inside a list or an object of Parquet; a datetime is a date too
+            value = value.isoformat()
         if type(value) is not str:
             raise ValueError(f"{json_type(value)}, needs a datetime in ISO 8601")
         match = self.TEXT.fullmatch(value)

@@ -72,9 +72,9 @@ class ParquetFile:
     def chunks(self, size: int) -> Iterator[Chunk]:
         with raise_malformed("Parquet"), pq.ParquetFile(self.path, buffer_size=BUFFER_SIZE) as file:
             for batch in file.iter_batches(size, columns=self.names):
-                yield self.chunk(pa.Table.from_batches([batch]))
+                yield self.chunk(batch)
 
-    def chunk(self, part: Any) -> Chunk:
+    def chunk(self, part: pa.RecordBatch) -> Chunk:
         bad: dict[int, str] = {}
         columns = {name: read_cells(name, part.column(name), bad) for name in self.names}
         table = tables.keep(columns, part.num_rows, self.signature)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -59,9 +59,70 @@ def test_int64_fits_an_integer_column_when_its_values_do() -> None:
     assert bad_cells(lambda: small.check(table)) == [(0, "c", "out of range for integer")]
 
 
-def test_a_decimal_is_no_double() -> None:
-    table = parquet.parse(written({"c": [Decimal("1.10")]}), None, LIMITS).table
-    assert bad_cells(lambda: signature(c="double").check(table)) == [(0, "c", "another type, needs double")]
+CELLS: list[tuple[Any, str, Any]] = [
+    (pa.array([Decimal("1.25"), Decimal("19.99")], pa.decimal128(38, 9)), "double", [1.25, 19.99]),
+    (pa.array([Decimal("0.1"), None], pa.decimal256(76, 38)), "double", [0.1, None]),
+    (pa.array([Decimal("1.5"), Decimal("2.75")]), "float", [1.5, 2.75]),
+    (pa.array([Decimal("3"), Decimal("-4")], pa.decimal128(38, 9)), "long", [3, -4]),
+    (pa.array([Decimal("1.5"), None]).dictionary_encode(), "double", [1.5, None]),
+    (pa.array([1.5, 2.5], pa.float16()), "float", [1.5, 2.5]),
+    (pa.array([3, None]).dictionary_encode(), "double", [3, None]),
+    (pa.array(["a", None], pa.large_string()), "string", ["a", None]),
+    (pa.array(["a", "b"], pa.string_view()), "string", ["a", "b"]),
+    (pa.array(["a", "b"], pa.large_string()).dictionary_encode(), "string", ["a", "b"]),
+    (pa.chunked_array([pa.array(["a", "b"]).dictionary_encode()] * 3), "string", ["a", "b"] * 3),
+    (pa.array([b"a"], pa.large_binary()), "binary", [b"a"]),
+    (pa.array([date(2024, 1, 2)], pa.date64()), "datetime", [np.datetime64("2024-01-02", "ns").item()]),
+]
+
+
+@pytest.mark.parametrize(("cells", "kind", "values"), CELLS, ids=[f"{cells.type}" for cells, *_ in CELLS])
+def test_a_value_that_fits_the_column_is_taken_however_it_is_stored(cells: Any, kind: str, values: list[Any]) -> None:
+    known = signature_of([{"name": "c", "type": kind, "required": False}])
+    array = known.check(parquet.parse(written({"c": cells}), known, LIMITS).table).columns["c"]
+    assert [None if value != value else value for value in array.tolist()] == values
+
+
+NAMED: list[tuple[Any, str, str]] = [
+    (pa.array([Decimal("12345678901234567890.5")]), "double", "a decimal with more digits than double keeps"),
+    (pa.array([Decimal("0.123456789")]), "float", "a decimal with more digits than float keeps"),
+    (pa.array([Decimal(10**60) / 3], pa.decimal256(76, 1)), "float", "out of range for float"),
+    (pa.array([Decimal("1.5")]), "long", "a decimal, needs long"),
+    (pa.array([Decimal(2**63)]), "long", "out of range for long"),
+    (pa.array([Decimal(2**53 + 1)]), "double", "a whole number that double cannot keep exactly"),
+    (pa.array([Decimal("1.5")]), "string", "a decimal, needs string"),
+    (pa.array([date(2024, 1, 2)]), "string", "a datetime, needs string"),
+    (pa.array([time(1, 2)]), "double", "a time of day, needs double"),
+    (pa.array([time(1, 2)], pa.time32("ms")), "string", "a time of day, needs string"),
+    (pa.array([timedelta(1)]), "long", "a duration, needs long"),
+    (pa.array([b"a"]), "string", "bytes, needs string"),
+]
+
+
+@pytest.mark.parametrize(("cells", "kind", "reason"), NAMED, ids=[f"{cells.type}-{kind}" for cells, kind, _ in NAMED])
+def test_a_value_that_does_not_fit_is_refused_by_name(cells: Any, kind: str, reason: str) -> None:
+    known = signature(c=kind)
+    table = parquet.parse(written({"c": cells}), known, LIMITS).table
+    assert bad_cells(lambda: known.check(table)) == [(0, "c", reason)]
+
+
+def test_decimals_without_a_signature_are_numbers() -> None:
+    table = parquet.parse(written({"c": pa.array([Decimal("1.25"), None])}), None, LIMITS).table
+    assert infer(table).columns["c"].tolist()[0] == 1.25
+
+
+@pytest.mark.parametrize("instant", [NOON, NOON.replace(tzinfo=UTC), date(2024, 1, 2)])
+def test_instants_in_a_list_are_taken(instant: Any) -> None:
+    known = signature_of([{"name": "c", "type": "array", "items": {"type": "datetime"}}])
+    table = parquet.parse(written({"c": pa.array([[instant]])}), known, LIMITS).table
+    assert known.check(table).columns["c"].tolist() == [[datetime(*instant.timetuple()[:4])]]
+
+
+def test_decimals_count_with_what_python_holds_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_UNPACKED", 100_000)
+    data = written({"c": pa.array([Decimal("1.25")] * 1_000)})
+    with pytest.raises(TooLarge, match="unpacked Parquet file has more than"):
+        parquet.parse(data, None, Limits(10_000, 50, 32))
 
 
 def test_datetimes_keep_their_type_without_a_signature() -> None:
@@ -133,12 +194,13 @@ LONG = "x" * 20_000  # of which a file holds one, and unpacks a thousand
     "column",
     [
         pa.array([LONG] * 1_000),
+        pa.array([LONG] * 1_000, pa.large_string()),
         pa.array([LONG.encode()] * 1_000),
         pa.array([[LONG] * 10] * 100),
         pa.array([{"k": LONG}] * 1_000),
         pa.array([[(LONG, LONG)] * 5] * 100, pa.map_(pa.string(), pa.string())),
     ],
-    ids=["text", "binary", "list", "object", "map"],
+    ids=["text", "large text", "binary", "list", "object", "map"],
 )
 def test_a_text_that_stands_in_every_row_counts_in_every_row(column: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MAX_UNPACKED", 10_000_000)

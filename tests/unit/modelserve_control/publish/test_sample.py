@@ -55,7 +55,10 @@ def test_only_the_first_rows_are_kept(tmp_path: Path) -> None:
     assert records(path) == (ROWS * 3)[: sample.ROWS]
 
 
-SPLIT: dict[str, Any] = {"columns": ["zone", "count", "when"], "data": [["01234", 1, "2026-01-02T03:04:05"], ["5", 2, float("nan")]]}
+SPLIT: dict[str, Any] = {
+    "columns": ["zone", "count", "when"],
+    "data": [["01234", 1, "2026-01-02T03:04:05"], ["5", 2, float("nan")]],
+}
 
 
 @pytest.mark.parametrize(
