@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,25 @@ def test_only_the_rows_on_which_the_model_raises_fail(batch: Batches, tmp_path: 
     failed = {row: found["error"] for row, found in enumerate(rows) if found["error"]}
     assert failed == dict.fromkeys((7, 40, 99), "The model raised ValueError on these rows.")
     assert [found["prediction"] for found in rows] == [None if row in failed else float(row) for row in range(100)]
+
+
+def test_cells_as_pandas_and_bigquery_store_them_are_scored_or_refused_by_name(batch: Batches, tmp_path: Path) -> None:
+    contracts = pa.array(["one_year", "two_year", "one_year", "one_year"]).dictionary_encode()  # Categorical, in pandas
+    charges = [Decimal("79.85"), Decimal("20.5"), Decimal("123456789012345678.5"), None]  # NUMERIC, in BigQuery
+    columns = {"contract": contracts, "tenure": [41] * 4, "monthlycharges": pa.array(charges, pa.decimal128(38, 9))}
+    assert batch("churn", pa.table(columns), "--batch-rows", 2)["failed"] == 2
+    rows = scored(tmp_path / "out.parquet")
+    assert [row["error"] for row in rows] == [
+        None,
+        None,
+        "monthlycharges: a decimal with more digits than double keeps",
+        "monthlycharges: null in a required column",
+    ]
+    batch("churn", [GOOD, GOOD | {"contract": "two_year", "monthlycharges": 20.5}], "--overwrite")
+    assert scored(tmp_path / "out.parquet") == rows[:2]
+    refused = batch("churn", pa.table(columns | {"contract": pa.array([time(1)] * 4)}), "--overwrite")
+    assert refused["failed"] == 4
+    assert scored(tmp_path / "out.parquet")[0]["error"] == "contract: a time of day, needs string"
 
 
 def test_an_instant_that_the_model_cannot_see_spoils_its_row_only(batch: Batches, tmp_path: Path) -> None:

@@ -40,7 +40,11 @@ class Planted:
         return release(self.directory / "store", "planted", model, runtime="compiled")
 
     def rows(self, count: int, **columns: list[Any]) -> Path:
-        found = {"x": [float(row) for row in range(count)], "place": [PLACES[row % 3] for row in range(count)]}
+        places = pa.array([PLACES[row % 3] for row in range(count)])
+        found = {
+            "x": [float(row) for row in range(count)],
+            "place": places.dictionary_encode(),
+        }  # Categorical, in pandas
         path = self.directory / "rows.parquet"
         pq.write_table(pa.table(found | columns), path)
         return path

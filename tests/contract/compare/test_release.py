@@ -70,7 +70,7 @@ def releases(tmp_path: Path, models: Library) -> Releases:
     for value in (1.0, 2.0, 3.0):
         release(made.store, "m", models.constant(value), runtime="compiled")
     made.command("promote", "m", "1")
-    pq.write_table(pa.table({"x": [1.0, 2.0, 3.0]}), made.rows)
+    pq.write_table(pa.table({"x": pa.array([1.0, 2.0, 3.0]).dictionary_encode()}), made.rows)  # Categorical, in pandas
     (tmp_path / "thresholds.yaml").write_text(yaml.safe_dump({"max_size": 1.0, "schema": "same"}))
     return made
 
