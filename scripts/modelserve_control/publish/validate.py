@@ -25,6 +25,7 @@ from modelserve.schema.batch import Batch, Table, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
 from modelserve.store.trust import policy
 from modelserve.store.trust.environment import differences, installed
+from modelserve.store.trust.mlmodel import ModelConfig
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
 from modelserve_control.publish import sample
 
@@ -38,6 +39,10 @@ READS_NAMES: Final = (
 )
 DROPS_ROWS: Final = (
     "A step drops rows. Fill missing values in its place, for example with SimpleImputer, or drop rows before fitting."
+)
+READS_DICTS: Final = (
+    "A DictVectorizer that is not the first step gets a table. Put FunctionTransformer(to_dict, "
+    'kw_args={"orient": "records"}) before it, with to_dict from pandas.core.methods.to_dict.'
 )
 OTHER_ROWS: Final = "A version must give one answer for each row."
 # Values that a model may get in a column of the type.
@@ -65,7 +70,7 @@ def validate(
     signature = from_mlmodel(config.signature)
     inferred = signature is None
     if signature is None:
-        signature = infer_signature(directory, data)
+        signature = infer_signature(directory, data, config)
     runtime = load_runtime(directory, config, signature)
     payload = sample.read(data, signature) if data else sample.input_example(directory, signature)
     reason, merges = None, None
@@ -153,8 +158,13 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
     except ServeError:
         raise
     except Exception as error:  # a model may raise anything
-        raise ValidationFailed(f"The model does not score its sample: {describe_error(error)}") from error
+        raise sample_error(error) from error
     return dependence(runtime, first, outputs, params) or null_row_dependence(runtime, signature, payload.table, params)
+
+
+def sample_error(error: Exception) -> ValidationFailed:
+    advice = f" {READS_DICTS}" if "'str' object has no attribute 'items'" in str(error) else ""
+    return ValidationFailed(f"The model does not score its sample: {describe_error(error)}{advice}")
 
 
 def row_count_error(error: RowsMismatch, rows: str = "") -> ValidationFailed:
@@ -197,7 +207,7 @@ def null_row_dependence(runtime: Runtime, signature: Signature, table: Table, pa
     return None
 
 
-def infer_signature(directory: Path, data: Path | None) -> Signature:
+def infer_signature(directory: Path, data: Path | None, config: ModelConfig) -> Signature:
     """Infer the signature from the sample and its predictions, and write it to the MLmodel of the copy."""
     if data is None:
         raise NoSignature(
@@ -205,29 +215,28 @@ def infer_signature(directory: Path, data: Path | None) -> Signature:
             "signature=infer_signature(X, y), or publish it with --data FILE, from which one is inferred."
         )
     batch = infer(sample.read(data, None).table)
-    written = write_signature(directory, batch)
+    runtime = load_runtime(directory, config, None)
+    try:
+        predicted = runtime.score(batch, runtime.methods[:1], {})[runtime.methods[0]]
+    except Exception as error:  # a model may raise anything
+        raise sample_error(error) from error
+    written = write_signature(directory, batch, predicted)
     signature = from_mlmodel(written)
     if signature is None:
         raise NoSignature("The sample has no columns from which a signature could be inferred.")
     return signature
 
 
-def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
-    from modelserve_control.common.mlflow_logging import mlflow, silence
+def write_signature(directory: Path, batch: Batch, predicted: Any) -> Mapping[str, Any]:
+    from modelserve_control.common.mlflow_logging import silence
 
     with silence():
-        import mlflow.pyfunc
         import pandas as pd
         from mlflow.models import Model
         from mlflow.models import infer_signature as mlflow_infers
 
-        frame = pd.DataFrame(batch.columns)
-        try:
-            predicted = mlflow.pyfunc.load_model(str(directory)).predict(frame)
-        except Exception as error:
-            raise ValidationFailed(f"The model does not score its sample: {describe_error(error)}") from error
         model = Model.load(str(directory))
-        model.signature = mlflow_infers(frame, predicted)
+        model.signature = mlflow_infers(pd.DataFrame(batch.columns), predicted)
         model.save(str(directory / "MLmodel"))
         return dict(model.signature.to_dict())
 
@@ -235,7 +244,9 @@ def write_signature(directory: Path, batch: Batch) -> Mapping[str, Any]:
 def describe_error(error: BaseException) -> str:
     """The exception and the first line of its message. The publisher owns the model and the sample, so it may see both."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__}."
+    if not lines:
+        return f"{type(error).__name__}."
+    return f"{type(error).__name__}: {lines[0]}{'' if lines[0].endswith(('.', '!', '?')) else '.'}"
 
 
 def full_message(error: ServeError) -> str:
@@ -243,7 +254,8 @@ def full_message(error: ServeError) -> str:
     cause = error.__cause__
     if cause is None or isinstance(cause, ServeError) or type(cause).__name__ not in error.message:
         return error.message
-    return f"{error.message} {describe_error(cause)}"
+    described = describe_error(cause)
+    return error.message if described in error.message else f"{error.message} {described}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

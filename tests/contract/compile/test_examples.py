@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
@@ -47,3 +49,10 @@ def test_dicts_of_columns_are_one_hot_by_name() -> None:
     proof = prove(flight_duration.pipeline(), features, table["air_time"])
     assert proof.report.greatest_difference < 1e-12
     assert np.isfinite(proof.report.greatest_difference)
+
+
+def test_a_model_that_was_fitted_on_dicts_gets_dicts() -> None:
+    table = flight_duration.flights().sample(1_000, random_state=1)
+    features = table[["origin_dest", "distance"]]
+    model = make_pipeline(DictVectorizer(), LinearRegression()).fit(features.to_dict("records"), table["air_time"])
+    assert prove(model, features).report.greatest_difference < 1e-9

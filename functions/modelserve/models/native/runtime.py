@@ -49,6 +49,7 @@ class NativeRuntime:
         self.methods = tuple(sorted(calls, key=lambda name: (name != recipe.predict_fn, METHODS.index(name))))
         self.classes = find_classes(self.estimator)
         self.nullable_texts = nullable_texts(signature)
+        self.takes_dicts = takes_dicts(estimator)
         self.takes_params = {name for name, call in self.calls.items() if accepts_params(call)}
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class NativeRuntime:
         return self.calls[name](data)
 
     def model_input(self, batch: Batch) -> Any:
-        """A DataFrame; for tensor signatures one array, or a dict of them when they are named."""
+        """A DataFrame, or its rows as dicts; for tensor signatures one array, or a dict of them when they are named."""
         signature = self.signature
         if signature is not None and signature.tensors:
             return dict(batch.columns) if signature.named else next(iter(batch.columns.values()))
@@ -72,7 +73,8 @@ class NativeRuntime:
         if nulls:
             columns = {**columns, **{name: text_series(columns[name]) for name in nulls}}
         named = signature is None or signature.named
-        return frame(columns if named else {int(name): column for name, column in columns.items()})
+        made = frame(columns if named else {int(name): column for name, column in columns.items()})
+        return made.to_dict("records") if self.takes_dicts else made
 
 
 def nullable_texts(signature: Signature | None) -> tuple[str, ...]:
@@ -143,6 +145,15 @@ def accepts_params(call: Call) -> bool:
     except (TypeError, ValueError):
         return False
     return found is not None and found.kind is not inspect.Parameter.VAR_KEYWORD
+
+
+def takes_dicts(estimator: Any) -> bool:
+    """Whether it begins with a step that takes a list of dicts and no DataFrame: DictVectorizer or FeatureHasher."""
+    steps = getattr(getattr(estimator, "best_estimator_", estimator), "steps", None)
+    if steps:
+        return takes_dicts(steps[0][1])
+    kind = type(estimator).__name__
+    return kind == "DictVectorizer" or (kind == "FeatureHasher" and estimator.input_type == "dict")
 
 
 def is_pipeline(estimator: Any) -> bool:

@@ -13,7 +13,7 @@ from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, numbers
 from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.registry import transform, transforms
-from modelserve_control.compile.transformers.dicts import makes_dicts, vectorize_columns
+from modelserve_control.compile.transformers.dicts import makes_dicts
 
 
 @transforms(ColumnTransformer)
@@ -76,8 +76,7 @@ def transform_steps(graph: Graph, model: Any, features: Features) -> Features:
 def run_steps(graph: Graph, steps: list[Any], features: Features) -> Features:
     while steps:
         if makes_dicts(steps):
-            features, steps = vectorize_columns(graph, steps[1], features), steps[2:]
-            continue
+            steps = steps[1:]
         if steps[0] not in (None, "passthrough"):
             features = transform(graph, steps[0], features)
         steps = steps[1:]

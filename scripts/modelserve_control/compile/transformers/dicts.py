@@ -1,4 +1,4 @@
-"""`to_dict` of pandas with a DictVectorizer: texts become one-hot columns, numbers stay unchanged, in sorted order."""
+"""A DictVectorizer, alone or behind `to_dict` of pandas: texts become one-hot columns, numbers stay unchanged, in sorted order."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features, Part
 from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.onnx.lookup import Codes, lookup, one_hot_features
+from modelserve_control.compile.registry import transforms
 
 PANDAS: Final = ("pandas.core.methods.to_dict.to_dict", "pandas.core.frame.DataFrame.to_dict")
 
@@ -25,6 +26,7 @@ def makes_dicts(steps: list[Any]) -> bool:
     return name in PANDAS and (steps[0].kw_args or {}) == {"orient": "records"}
 
 
+@transforms(DictVectorizer)
 def vectorize_columns(graph: Graph, model: Any, features: Features) -> Features:
     """Each entry of the vocabulary is a number column, or a category of a text column (`name=value`)."""
     if features.names is None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from modelserve.models.compiled.packing import Input, doubles, own_tensor
 from modelserve.models.compiled.runtime import load
+from modelserve.models.native.runtime import takes_dicts
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import String
@@ -56,6 +57,8 @@ def make_feed(column: Input, values: Array) -> Array:
 def score_original(model: Any, signature: Signature, batch: Batch, methods: list[str]) -> MethodOutputs:
     """With the fitted model."""
     data = model_input(signature, batch)
+    if takes_dicts(model):
+        data = data.to_dict("records")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # logarithms of zero, unknown categories encoded as zeros
         return {name: np.asarray(getattr(model, name)(data)) for name in methods}
