@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from modelserve.schema.values import json_type, nearest_float, whole_decimal
+from modelserve.schema.values import json_type, nearest_float, read_instant, whole_decimal
 
 Array = NDArray[Any]
 Report = Callable[[int, str], None]
@@ -267,9 +267,6 @@ class Datetime(ColumnType):
 
     name = "datetime"
     dtype = np.dtype("datetime64[ns]")
-    TEXT: ClassVar[re.Pattern[str]] = re.compile(
-        r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|z|[+-]\d{2}:?\d{2})?)?"
-    )
 
     def cell(self, value: Any) -> np.datetime64:
         if isinstance(value, np.datetime64):
@@ -278,26 +275,7 @@ class Datetime(ColumnType):
             value = value.isoformat()
         if type(value) is not str:
             raise ValueError(f"{json_type(value)}, needs a datetime in ISO 8601")
-        match = self.TEXT.fullmatch(value)
-        if not match:
-            raise ValueError("not a datetime in ISO 8601 with at most nine decimals")
-        return self._instant(match[1], match[2] or "00:00", match[3] or "Z")
-
-    def _instant(self, day: str, time: str, zone: str) -> np.datetime64:
-        # datetime64[ns] reaches from 1677-09 to 2262-04 and wraps silently beyond.
-        if not 1678 <= int(day[:4]) <= 2261:
-            raise ValueError("out of range for datetime, which reaches from 1678 to 2261")
-        try:
-            local = np.datetime64(f"{day}T{time}", "ns")
-        except ValueError:
-            raise ValueError("no such day or time") from None
-        if zone in "Zz":
-            return local
-        hours, minutes = int(zone[1:3]), int(zone[-2:])
-        if hours > 23 or minutes > 59:
-            raise ValueError("no such day or time")
-        east = hours * 60 + minutes
-        return local - np.timedelta64(east if zone[0] == "+" else -east, "m")
+        return read_instant(value)
 
 
 def objects(values: Sequence[Any]) -> Array:
