@@ -5,6 +5,7 @@ Permanent failures go to the dead letter topic and are acked. All other failures
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -66,7 +67,7 @@ class Events(Door):
         limit = max(int(self.settings.max_request_bytes * ENVELOPE_RATIO), MAX_ENVELOPE)
         async with Budget(self.settings.predict_timeout_seconds):
             body = await read_body(request, headers, limit)
-        return await self.handle(envelopes.parse(request.headers, body))
+        return await self.handle(envelopes.parse(request.headers, body, self.settings.max_rows))
 
     async def get(self, request: Request) -> Response:
         path = sent_path(request)
@@ -80,22 +81,40 @@ class Events(Door):
             return metrics_reply(self.metrics)
         raise MethodNotAllowed(["POST"])
 
-    async def handle(self, message: Message) -> Response:
-        """A response acks, an error asks for redelivery. The ack deadline is unknown here, so both steps share a deadline."""
+    async def handle(self, messages: Sequence[Message]) -> Response:
+        """A response acks, an error asks for redelivery. The ack deadline is unknown here, so both steps share a deadline.
+
+        Of several messages each that can be delivered is, before the error of another asks for all of them again.
+        """
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
         try:
             async with self.turn(seconds) as loaded:
-                scored = await self.score(loaded, message)
-                if self.settings.dry_run:
-                    return dry_run_response(scored, loaded)
-                await self.outbox.deliver(message, scored)
+                scored = await self.handle_each(loaded, messages)
         except Exception as error:
-            self.outbox.report_retry(message, error)
+            for message in messages:
+                self.outbox.report_retry(message, error)
             raise
-        if self.on_prediction is not None:
-            self.loop.call_soon(self.on_prediction, loaded, message, scored.results)
-        answer = {"published": len(scored.results), "dead_lettered": len(scored.rejected)}
-        return reply(answer, loaded)
+        if self.settings.dry_run:
+            return dry_run_response(scored, loaded)
+        published, dead = sum(len(one.results) for one in scored), sum(len(one.rejected) for one in scored)
+        return reply({"published": published, "dead_lettered": dead}, loaded)
+
+    async def handle_each(self, loaded: Loaded, messages: Sequence[Message]) -> list[ScoredMessage]:
+        if len(messages) == 1:  # a task would cost more than the envelope
+            return [await self.handle_one(loaded, messages[0])]
+        outcomes = await asyncio.gather(*(self.handle_one(loaded, one) for one in messages), return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if errors:
+            raise errors[0]
+        return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+    async def handle_one(self, loaded: Loaded, message: Message) -> ScoredMessage:
+        scored = await self.score(loaded, message)
+        if not self.settings.dry_run:
+            await self.outbox.deliver(message, scored)
+            if self.on_prediction is not None:
+                self.loop.call_soon(self.on_prediction, loaded, message, scored.results)
+        return scored
 
     async def score(self, loaded: Loaded, message: Message) -> ScoredMessage:
         """Together with the messages that arrive at the same time. An error asks for redelivery."""
@@ -112,10 +131,11 @@ def measure(message: Message) -> tuple[int, int]:
     return 1, len(message.data)
 
 
-def dry_run_response(scored: ScoredMessage, loaded: Loaded) -> Response:
-    predictions = [strict_json.decode(result.body, 100) for result in scored.results]
+def dry_run_response(messages: Sequence[ScoredMessage], loaded: Loaded) -> Response:
+    predictions = [strict_json.decode(result.body, 100) for scored in messages for result in scored.results]
     dead = [
         {"error_code": one.error.code, "error_message": describe_error(one.error), "place": one.place}
+        for scored in messages
         for one in scored.rejected
     ]
     return reply({"predictions": predictions, "dead_letters": dead}, loaded)

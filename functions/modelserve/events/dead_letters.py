@@ -16,6 +16,10 @@ from modelserve.events.records import RejectedRecord
 MAX_MESSAGE: Final = 9_990_000
 ATTRIBUTE_FRAME: Final = 16  # bytes around each attribute, at most
 TRUNCATED_SIZE: Final = 1_000_000  # bytes that are kept of a dead letter that is too large
+# A dead letter that is published again for another attempt brings these names of its first one.
+OWN_NAMES: Final = frozenset(
+    ("error_code", "error_message", "source_message_id", "record_place", "truncated", "data_bytes", "data_sha256")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class DeadLetter:
 
 
 def make_dead_letter(message: Message, rejected: RejectedRecord) -> DeadLetter:
+    """`source_message_id` and `record_place` are the same at each delivery, so a reader can drop what it has seen."""
     reason = {
         "error_code": rejected.error.code,
         "error_message": describe_error(rejected.error),
@@ -61,7 +66,7 @@ def dead_letter_attributes(attributes: Mapping[str, str], reason: Mapping[str, s
     usable = [
         (key, value)
         for key, value in attributes.items()
-        if key and not key.startswith("goog") and len(key.encode()) <= MAX_NAME
+        if key and key not in OWN_NAMES and not key.startswith("goog") and len(key.encode()) <= MAX_NAME
     ]
     kept = dict(usable[: MAX_ATTRIBUTES - len(reason)])
     return {key: shorten_value(value) for key, value in {**kept, **reason}.items()}

@@ -105,6 +105,8 @@ class MessageScorer:
 
     def _parse(self, loaded: Loaded, message: Message) -> ParsedMessage:
         settings = self.settings
+        if message.error is not None:
+            raise message.error
         if message.published is not None:
             age = (datetime.now(UTC) - message.published).total_seconds()
             if age > settings.event_max_age_seconds:

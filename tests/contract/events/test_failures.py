@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,28 @@ def test_of_many_records_the_good_are_answered_and_only_the_bad_are_kept(rides: 
     assert {seen.event["prediction"]["ride_id"] for seen in topics.predictions(2)} == {156, "c"}
     dead = {one.attributes["record_place"]: json.loads(one.data) for one in topics.dead_letters(3)}
     assert dead == {"1": bad[0], "3": bad[1], "4": bad[2]}
+
+
+def test_the_dead_letters_of_a_message_that_comes_five_times_have_one_id_each(rides: Served, topics: Topics) -> None:
+    """Pub/Sub delivers at least once: a reader drops what it has seen of these two attributes."""
+    poison, mixed = uuid.uuid4().hex, uuid.uuid4().hex
+    for _ in range(5):
+        assert rides.post("/", push_body(b"poison", poison)).json() == {"published": 0, "dead_lettered": 1}
+        assert rides.post("/", push_body([RIDE_EVENT, 7, 8], mixed)).json() == {"published": 1, "dead_lettered": 2}
+    dead = topics.dead_letters(15)
+    ids = Counter((one.attributes["source_message_id"], one.attributes.get("record_place")) for one in dead)
+    assert ids == {(poison, None): 5, (mixed, "1"): 5, (mixed, "2"): 5}
+    assert len({seen.event["prediction_id"] for seen in topics.predictions(5)}) == 1
+
+
+def test_data_that_is_no_string_is_kept_as_it_came(rides: Served, topics: Topics) -> None:
+    message_id = uuid.uuid4().hex
+    body = push_body(RIDE_EVENT, message_id, data=RIDE_EVENT, attributes={"team": "rides"})
+    assert rides.post("/", body).json() == {"published": 0, "dead_lettered": 1}
+    (dead,) = topics.dead_letters(1)
+    assert json.loads(dead.data) == RIDE_EVENT
+    assert dead.attributes["source_message_id"] == message_id
+    assert (dead.attributes["team"], dead.attributes["error_code"]) == ("rides", "MALFORMED_REQUEST")
 
 
 def test_a_message_older_than_the_limit_is_not_scored(functions: Functions, topics: Topics) -> None:

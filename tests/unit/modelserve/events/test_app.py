@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from modelserve.core.errors import DeadlineExceeded, MalformedRequest, PublishFailed, ServeError
+from modelserve.core.errors import DeadlineExceeded, MalformedRequest, ModelFailed, PublishFailed, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.app import Events
@@ -16,8 +16,9 @@ from modelserve.events.dead_letters import DeadLetter
 from modelserve.events.envelopes import Message
 from modelserve.events.outbox import Outbox
 from modelserve.events.results import Result
+from modelserve.schema.batch import Batch
 from signatures import signature
-from tiny import WAIT_SECONDS, Holding, Tiny, loaded
+from tiny import WAIT_SECONDS, Holding, Tiny, double, loaded
 
 
 class RecordingOutbox(Outbox):
@@ -63,7 +64,7 @@ def handle(message: Message, known: Any, outbox: Outbox, **more: str) -> Any:
     with loaded(Tiny(), known) as made:
         active: Any = Holding(made)
         events = Events(Settings.from_environ(more), active, Metrics(enabled=False), outbox)
-        return asyncio.run(events.handle(message)).body
+        return asyncio.run(events.handle([message])).body
 
 
 def test_results_go_out_before_dead_letters() -> None:
@@ -114,7 +115,7 @@ def test_publishing_that_takes_too_long_ends_in_time() -> None:
             active: Any = Holding(made)
             events = Events(Settings.from_environ(short), active, Metrics(enabled=False), NeverConnected())
             try:
-                await events.handle(Message(b'{"x":1.0}', "m1"))
+                await events.handle([Message(b'{"x":1.0}', "m1")])
             finally:
                 gate.set()
 
@@ -130,7 +131,7 @@ def test_messages_that_arrive_together_are_scored_together_and_each_gets_its_own
             active: Any = Holding(made)
             events = Events(Settings.from_environ({}), active, Metrics(enabled=False), outbox)
             bodies = [b'{"x":1}', b"poison", b'[{"x":2},{"x":3}]']
-            answers = await asyncio.gather(*(events.handle(Message(body, f"m{n}")) for n, body in enumerate(bodies)))
+            answers = await asyncio.gather(*(events.handle([Message(body, f"m{n}")]) for n, body in enumerate(bodies)))
             return [bytes(answer.body) for answer in answers]
 
     outbox = RecordingOutbox()
@@ -141,3 +142,35 @@ def test_messages_that_arrive_together_are_scored_together_and_each_gets_its_own
     ]
     assert runtime.sizes == [3]
     assert Counter(one.attributes["source_message_id"] for one in outbox.seen) == {"m0": 1, "m1": 1, "m2": 2}
+
+
+def test_of_a_batch_what_can_be_delivered_is_before_the_batch_is_asked_for_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(batch: Batch) -> Any:
+        if (batch.columns["x"] == 2).any():
+            raise ValueError("two")
+        return double(batch)
+
+    async def push() -> None:
+        with loaded(Tiny(fails), signature(x="double")) as made:
+            active: Any = Holding(made)
+            events = Events(Settings.from_environ({}), active, Metrics(enabled=False), outbox)
+            await events.handle([Message(body, f"m{n}") for n, body in enumerate([b'{"x":1}', b'{"x":2}', b"poison"])])
+
+    outbox = RecordingOutbox()
+    with pytest.raises(ModelFailed):
+        asyncio.run(push())
+    assert {type(one): one.attributes["source_message_id"] for one in outbox.seen} == {Result: "m0", DeadLetter: "m2"}
+    sent_back = [line for line in caplog.records if line.message == "a message is sent back"]
+    assert [line.__dict__["fields"]["message_id"] for line in sent_back] == ["m0", "m1", "m2"]
+
+
+def test_an_empty_batch_is_acked() -> None:
+    async def push() -> bytes:
+        with loaded(Tiny(), signature(x="double")) as made:
+            active: Any = Holding(made)
+            events = Events(Settings.from_environ({}), active, Metrics(enabled=False), RecordingOutbox())
+            return bytes((await events.handle([])).body)
+
+    assert asyncio.run(push()) == b'{"published":0,"dead_lettered":0}'

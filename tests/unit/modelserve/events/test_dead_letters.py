@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from modelserve.events.dead_letters import within_limits
+from modelserve.events.dead_letters import OWN_NAMES, within_limits
 from modelserve.events.publisher import MAX_ATTRIBUTES, MAX_VALUE, Publisher
 from modelserve_control.local import resources
 from pubsub_host import NAMES, host, pull
@@ -30,6 +30,12 @@ def test_a_dead_letter_keeps_its_attributes_within_the_limits_and_tells_why(publ
     assert message.attributes["error_code"] == "BAD"
     assert message.attributes["error_message"] == "é" * (MAX_VALUE // 2)
     assert not {"googclient_x", ""} & set(message.attributes)
+
+
+def test_a_dead_letter_that_was_one_before_says_only_why_it_is_one_now() -> None:
+    before = dict.fromkeys(OWN_NAMES, "before") | {"team": "rides"}
+    made = within_limits(b"data", before, {"error_code": "BAD", "source_message_id": "2"})
+    assert made.attributes == {"team": "rides", "error_code": "BAD", "source_message_id": "2"}
 
 
 def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(publisher: Publisher, host: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.core.errors import ModelFailed, SignatureMismatch
+from modelserve.core.errors import MalformedRequest, ModelFailed, SignatureMismatch
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
@@ -53,6 +53,14 @@ def test_what_is_bad_is_left_out_of_the_call() -> None:
     found = score(runtime, b'{"x":1}', b"poison", b'[{"x":2},{"x":"far"}]', b"[]", b'{"x":3}')
     assert found == [[2.0], ["MALFORMED_REQUEST"], [4.0, "SIGNATURE_MISMATCH"], ["MALFORMED_REQUEST"], [6.0]]
     assert runtime.sizes == [3]
+
+
+def test_a_message_whose_envelope_is_wrong_is_a_dead_letter_whatever_its_data_says() -> None:
+    with loaded(Tiny(), signature(x="double")) as made:
+        messages = MessageScorer(Settings.from_environ({}), Metrics(enabled=False))
+        wrong = Message(b'{"x":1}', "m", error=MalformedRequest("no base64"))
+        (outcome,) = asyncio.run(messages.score(made, [wrong]))
+    assert summarise(outcome) == ["MALFORMED_REQUEST"]
 
 
 def test_a_message_that_the_model_fails_on_spoils_no_other() -> None:

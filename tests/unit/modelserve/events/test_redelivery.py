@@ -77,7 +77,7 @@ class Simulation:
         inner = {"data": base64.b64encode(sent.data).decode(), "messageId": sent.message_id, "publishTime": published}
         body = {"message": inner | {"attributes": dict(sent.attributes)}, "deliveryAttempt": delivery.attempt}
         try:
-            self.runner.run(self.events.handle(parse({}, json.dumps(body).encode())))
+            self.runner.run(self.events.handle(parse({}, json.dumps(body).encode(), 1)))
         except ServeError:
             return False
         return True
