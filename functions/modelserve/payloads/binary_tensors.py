@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from modelserve.core.errors import MalformedRequest
 from modelserve.payloads.predictions import encode
+from modelserve.schema.arrays import fit, is_exact
 from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature
-from modelserve.schema.types import Array, ColumnType, String, is_exact
+from modelserve.schema.types import Array, ColumnType, String
 
 SIZE: Final = "binary_data_size"
 DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
@@ -108,7 +109,7 @@ def fit_arrays(table: Table, signature: Signature | None) -> Table:
 def fit_matrix(matrix: Array, signature: Signature | None) -> Table | None:
     """A table of all columns at once, where they have one type and every number plainly fits."""
     kinds = {column.kind for column in signature.columns} if signature else set()
-    fitting = kinds.pop().of_array(matrix) if len(kinds) == 1 else None
+    fitting = fit(matrix, kinds.pop()) if len(kinds) == 1 else None
     if signature is None or fitting is None:
         return None
     return Table(dict(zip(signature.names, fitting.T, strict=True)), len(matrix), fits=is_exact(fitting))
@@ -117,8 +118,8 @@ def fit_matrix(matrix: Array, signature: Signature | None) -> Table | None:
 def fit_group(kind: ColumnType | None, arrays: Sequence[Array]) -> Iterable[Array | None]:
     if kind is None:
         return [None] * len(arrays)
-    together = kind.of_array(np.array(arrays)) if len(arrays) > 1 else None
-    return map(kind.of_array, arrays) if together is None else together
+    together = fit(np.array(arrays), kind) if len(arrays) > 1 else None
+    return [fit(array, kind) for array in arrays] if together is None else together
 
 
 def is_fitting_cell_column(values: Any) -> bool:

@@ -10,10 +10,11 @@ import numpy as np
 
 from modelserve.core.errors import MalformedRequest, ServeError, TooLarge
 from modelserve.payloads import Limits, Payload, tables
+from modelserve.schema.arrays import fit, is_exact
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns, extra_columns
 from modelserve.schema.signature import Signature
-from modelserve.schema.types import Boolean, ColumnType, FloatType, IntegerType, String, is_exact
+from modelserve.schema.types import Boolean, ColumnType, String
 from modelserve.schema.words import Words
 
 # A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
@@ -215,11 +216,9 @@ def whole_array(column: Any, kind: ColumnType) -> Sequence[Any] | None:
         return texts if len(words) <= MAX_WORDS else np.asarray(texts)  # type: ignore[return-value]
     if isinstance(kind, Boolean) and pa.types.is_boolean(stored):
         return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    if not isinstance(kind, IntegerType | FloatType) or not (
-        pa.types.is_integer(stored) or pa.types.is_floating(stored)
-    ):
+    if not (pa.types.is_integer(stored) or pa.types.is_floating(stored)):
         return None
-    return kind.of_array(column.to_numpy())  # type: ignore[return-value]
+    return fit(column.to_numpy(), kind)  # type: ignore[return-value]
 
 
 def list_values(arrays: Sequence[Any]) -> list[Any]:

@@ -28,10 +28,6 @@ class Tensor(ColumnType):
         array = np.asarray(values) if isinstance(values, np.ndarray) else None
         return array if array is not None and array.dtype == self.dtype and self.fits(array.shape[1:]) else None
 
-    def of_array(self, values: Array) -> Array | None:
-        array = self.item.of_array(values) if self.dtype != object and self.fits(values.shape[1:]) else None
-        return None if array is None else array.astype(self.dtype, copy=False)
-
     def fits(self, shape: tuple[int, ...]) -> bool:
         return len(shape) == len(self.shape) and all(
             want in (-1, have) for want, have in zip(self.shape, shape, strict=True)

@@ -44,10 +44,6 @@ class ColumnType:
         """The whole column at once when every cell has the expected type, else None."""
         return None
 
-    def of_array(self, values: Array) -> Array | None:
-        """A column that came as an array of one or more values, when all of them plainly fit, else None."""
-        return None
-
     def cell(self, value: Any) -> Any:
         """One value that is not null. Raises ValueError with the reason."""
         raise NotImplementedError  # each kind has its own
@@ -100,13 +96,6 @@ class IntegerType(ColumnType):
         if set(map(type, values)) != {int} or min(values) < self.low or max(values) > self.high:
             return None
         return np.array(values, dtype=self.dtype)
-
-    def of_array(self, values: Array) -> Array | None:
-        if values.dtype.kind not in "iuf" or not self.low <= values.min() <= values.max() <= self.high:
-            return None
-        if values.dtype.kind == "f" and not (np.abs(values).max() < EXACT and (values == np.rint(values)).all()):
-            return None
-        return values.astype(self.dtype, copy=False)
 
     def cell(self, value: Any) -> int:
         value = whole_decimal(value)
@@ -161,13 +150,6 @@ class FloatType(ColumnType):
         array = np.array(values, dtype=self.dtype)
         return array if np.isfinite(array).all() else None
 
-    def of_array(self, values: Array) -> Array | None:
-        if values.dtype.kind not in "iuf":
-            return None
-        most = self.largest if values.dtype.kind == "f" else self.exact  # a NaN is neither
-        fits = -most <= values.min().item() and values.max().item() <= most
-        return values.astype(self.dtype, copy=False) if fits else None
-
     def cell(self, value: Any) -> float:
         value = whole_decimal(value)
         if type(value) is Decimal:
@@ -191,13 +173,6 @@ class FloatType(ColumnType):
             return text
 
 
-def is_exact(values: Sequence[Any]) -> bool:
-    """Whether a double keeps each value."""
-    if not isinstance(values, np.ndarray) or values.dtype.kind != "i":
-        return True
-    return bool(values.min() > -EXACT and values.max() < EXACT)
-
-
 def not_finite(value: float) -> str:
     """The reason why NaN and Infinity are refused, else nothing."""
     return "" if math.isfinite(value) else f"{'NaN' if value != value else 'Infinity'} is not a finite number"
@@ -207,9 +182,6 @@ class Boolean(ColumnType):
     name = "boolean"
     dtype = np.dtype(bool)
     WORDS: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "": None}
-
-    def of_array(self, values: Array) -> Array | None:
-        return values if values.dtype == self.dtype else None
 
     def fast(self, values: Sequence[Any]) -> Array | None:
         return np.array(values, dtype=bool) if set(map(type, values)) == {bool} else None

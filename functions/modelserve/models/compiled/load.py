@@ -40,9 +40,8 @@ def load_compiled(
         runtime = compiled.load(data, description)
     signature = from_mlmodel(manifest.signature)
     timer.lap("load")
-    outputs = warm(
-        runtime, manifest_sample(manifest, signature), merges=True
-    )  # every node of the graph works on each row
+    # Every node of the graph works on each row.
+    outputs = warm(runtime, manifest_sample(manifest, signature), merges=True)
     timer.lap("warm")
     return LoadedRuntime(
         runtime=runtime,

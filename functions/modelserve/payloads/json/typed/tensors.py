@@ -73,7 +73,9 @@ class Tensors:
         outputs = tuple(output.name for output in request.outputs or ())
         keys += len(outputs) + sum(part is not UNSET for part in (request.id, request.outputs, request.parameters))
         check_keys(data, keys + self._count_keys(request.parameters, 1))
-        if len(set(outputs)) < len(outputs) or (request.parameters and BINARY_DEFAULT in request.parameters):
+        if len(set(outputs)) < len(outputs):
+            raise Unusual
+        if request.parameters and BINARY_DEFAULT in request.parameters:
             raise Unusual
         params, method = request_params(request.parameters or None, self.signature)
         own_id = None if request.id is UNSET else request.id

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import MalformedRequest
+from modelserve.core.errors import InvalidParams, MalformedRequest
 from modelserve.payloads import Payload
 from modelserve.payloads.json import oip_v2
 from modelserve.schema.signature import Signature
@@ -24,6 +24,7 @@ def parse(*inputs: Any, known: Signature | None = None, **more: Any) -> Payload:
 
 PAIR = signature(a="long", s="string")
 TENSOR = signature_of([tensor("float64", -1, 2, name="t")])
+NUMBERS = signature(a="long", b="double")
 TEXTS = entry("s", (2,), "BYTES", ("x", "y"))
 
 COLUMNS: list[tuple[Signature | None, list[Input], dict[str, list[Any]]]] = [
@@ -37,6 +38,9 @@ COLUMNS: list[tuple[Signature | None, list[Input], dict[str, list[Any]]]] = [
     (TENSOR, [entry("t", (1, 2), "FP64", ([1, 2],))], {"t": [[1, 2]]}),
     (None, [entry("t", (1, 2, 3), "FP64", (1, 2, 3, 4, 5, 6))], {"t": [[[1, 2, 3], [4, 5, 6]]]}),
     (signature_of([tensor("int64", -1, 1, name="t")]), [entry("t", (2, 1))], {"t": [[1], [2]]}),
+    (NUMBERS, [entry("input-0", (2, 2), "FP64", (1, 2, 3, 4.5))], {"a": [1, 3], "b": [2, 4.5]}),
+    (nameless("double", "double"), [entry("x", (1, 2))], {"0": [1], "1": [2]}),
+    (None, [entry("x", (1, 2))], {"0": [1], "1": [2]}),
 ]
 
 REFUSED: list[tuple[Any, str]] = [
@@ -88,6 +92,42 @@ def test_parameters_and_outputs_name_methods() -> None:
         entry(), parameters={"predict_method": "p", "k": 1}, outputs=[{"name": "predict"}, {"name": "predict_proba"}]
     )
     assert (payload.method, payload.params, payload.outputs) == ("p", {"k": 1}, ("predict", "predict_proba"))
+
+
+PARAM = signature_of([{"name": "a", "type": "long"}], [{"name": "timeout", "type": "long", "default": 1}])
+
+
+@pytest.mark.parametrize("name", sorted(oip_v2.IGNORED))
+def test_parameters_of_the_protocol_are_ignored_unless_the_model_has_a_param_of_the_name(name: str) -> None:
+    given = {name: 5, "k": 1}
+    assert parse(entry(), parameters=given).params == {"k": 1}
+    assert parse({**entry(), "parameters": given}, parameters=None).params == {}
+    assert parse(entry(), known=PARAM, parameters={"timeout": 5, "headers": {}}).params == {"timeout": 5}
+
+
+@pytest.mark.parametrize("name", oip_v2.REFUSED)
+def test_parameters_that_ask_for_what_is_not_here_are_named(name: str) -> None:
+    asked = {"parameters": {name: 1}}
+    for body in (
+        {"inputs": [entry()], **asked},
+        {"inputs": [{**entry(), **asked}]},
+        {"inputs": [entry()], "outputs": [{"name": "predict", **asked}]},
+    ):
+        with pytest.raises(InvalidParams, match=f"The parameter {name} is not supported"):
+            oip_v2.parse(body, None, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "parameters", "binary"),
+    [
+        (None, None, ()), (None, {"binary_data_output": True}, (True,)), (None, {"binary_data_output": False}, ()),
+        ([{"name": "a"}, {"name": "b", "parameters": {"binary_data": True}}], None, (False, True)),
+        ([{"name": "a"}, {"name": "b", "parameters": {"binary_data": False}}], {"binary_data_output": True}, (True, False)),
+        ([{"name": "a", "parameters": {"binary_data": False}}], {}, ()),
+    ],
+)  # fmt: skip
+def test_outputs_say_which_of_them_go_as_bytes(outputs: Any, parameters: Any, binary: tuple[bool, ...]) -> None:
+    assert parse(entry(), outputs=outputs, parameters=parameters).binary == binary
 
 
 ANSWERS: list[tuple[Any, str, list[int], list[Any]]] = [

@@ -49,6 +49,7 @@ def take(body: Any) -> CheckedBody | None:
         {**GOOD, "id": "r:1", "parameters": {"predict_method": "predict_proba", "p": [{"q": 1.0}]}},
         {**GOOD, "parameters": {}},
         {**GOOD, "parameters": None},
+        {**GOOD, "parameters": {"content_type": "pd", "timeout": 5}},
         {"inputs": [{**N, "parameters": {"content_type": "a:b", "p": {"q": [[[[[1]]]]]}}}, {**X, "parameters": None}]},
         {**GOOD, "outputs": None},
         {**GOOD, "outputs": []},
