@@ -73,7 +73,7 @@ def read_items(data: memoryview, datatype: str, shape: Sequence[int], place: int
 
 
 def read_texts(data: memoryview, items: int, place: int) -> list[bytes]:
-    found = []
+    found: list[bytes] = []
     at, end = 0, len(data)
     while at + LENGTH.size <= end and len(found) < items:
         start = at + LENGTH.size
@@ -89,7 +89,7 @@ def read_texts(data: memoryview, items: int, place: int) -> list[bytes]:
 def fit_arrays(table: Table, signature: Signature | None) -> Table:
     """With every array in the dtype of its column, or as JSON values where it does not plainly fit."""
     kinds = {column.name: column.kind for column in signature.columns} if signature else {}
-    columns = dict(table.columns)
+    columns: dict[str, Any] = dict(table.columns)
     groups: dict[Any, list[str]] = {}  # arrays alike are looked at together
     for name, values in table.columns.items():
         kind = kinds.get(name)
@@ -129,8 +129,10 @@ def is_fitting_cell_column(values: Any) -> bool:
 
 def json_values(values: Array) -> list[Any]:
     """NaN is a null, as in Parquet."""
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        values = np.where(np.isnan(values), None, values)
+    missing = np.isnan(values) if values.dtype.kind == "f" else np.False_
+    if missing.any():
+        values = values.astype(object)
+        values[missing] = None
     found: list[Any] = values.tolist()
     return found
 

@@ -31,7 +31,7 @@ def fit(values: Array, kind: ColumnType) -> Array | None:
     return values.astype(kind.dtype, copy=False) if fits else None
 
 
-def is_exact(values: Sequence[Any]) -> bool:
+def is_exact(values: Sequence[Any] | Array) -> bool:
     """Whether a double keeps each value."""
     if not isinstance(values, np.ndarray) or values.dtype.kind != "i":
         return True

@@ -24,8 +24,11 @@ def python(peer: str | None) -> Path:
     """The interpreter of the peer's environment, which is created if necessary. Without a peer, this interpreter."""
     if peer is None:
         return Path(sys.executable)
-    home = CACHE / peer / "venv"
-    requirements = PEERS / peer / "requirements.txt"
+    return make(CACHE / peer / "venv", PEERS / peer / "requirements.txt")
+
+
+def make(home: Path, requirements: Path) -> Path:
+    """The interpreter of an environment in `home` with these requirements."""
     stamp = home / "stamp"
     wanted = digest(requirements)
     if not stamp.is_file() or stamp.read_text() != wanted:

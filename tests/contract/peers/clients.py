@@ -1,6 +1,7 @@
-"""Clients of other makers, as they are, against the addresses of the functions given in JSON as the only argument.
+"""Clients of other makers, as they are: `python clients.py CLIENT ADDRESSES ROWS`, the last two in JSON.
 
-Run by the Python of their own environment. Writes a JSON object: what each of CALLS gave, or the text of its error.
+Run by the Python of their own environment, a process for each client: kserve and MLServer register the same messages of
+Protocol Buffers. Writes a JSON object: what each call of the client gave, or the text of its error.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import kserve
 import numpy as np
 import pandas as pd
-import tritonclient.http as triton
-from google.auth.credentials import AnonymousCredentials
-from google.cloud.aiplatform_v1.services.prediction_service import PredictionServiceClient
-from google.cloud.aiplatform_v1.services.prediction_service.transports.rest import PredictionServiceRestTransport
-from mlserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec, StringCodec
-from mlserver.types import InferenceRequest, InferenceResponse, RequestOutput
 
-URLS: dict[str, str] = json.loads(sys.argv[1])
-ROWS: list[dict[str, Any]] = json.loads(sys.argv[2])
+CLIENT = sys.argv[1]
+URLS: dict[str, str] = json.loads(sys.argv[2])
+ROWS: list[dict[str, Any]] = json.loads(sys.argv[3])
+if CLIENT == "triton":
+    import tritonclient.http as triton
+elif CLIENT == "kserve":
+    import kserve
+elif CLIENT == "mlserver":
+    from mlserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec, StringCodec
+    from mlserver.types import InferenceResponse, RequestOutput
+else:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.aiplatform_v1.services.prediction_service import PredictionServiceClient
+    from google.cloud.aiplatform_v1.services.prediction_service.transports.rest import PredictionServiceRestTransport
 NUMBERS = np.eye(2, 10)
 ENDPOINT = "projects/p/locations/l/endpoints/1"
 
@@ -41,8 +47,11 @@ def address(model: str) -> str:
 
 # --- tritonclient ---
 
-server = triton.InferenceServerClient(address("churn"))
 DATATYPES = {"contract": ("BYTES", np.object_), "tenure": ("INT64", np.int64), "monthlycharges": ("FP64", np.float64)}
+
+
+def server(model: str = "churn") -> Any:
+    return triton.InferenceServerClient(address(model))
 
 
 def columns(binary: bool = True) -> list[Any]:
@@ -61,42 +70,42 @@ def texts(array: Any) -> list[str]:
 def matrix(dtype: str, datatype: str) -> Any:
     tensor = triton.InferInput("input-0", list(NUMBERS.shape), datatype)
     tensor.set_data_from_numpy(NUMBERS.astype(dtype))
-    return triton.InferenceServerClient(address("linear10")).infer("linear10", [tensor]).as_numpy("predict").tolist()
+    return server("linear10").infer("linear10", [tensor]).as_numpy("predict").tolist()
 
 
 @call
 def triton_health() -> Any:
-    return [server.is_server_live(), server.is_server_ready(), server.is_model_ready("churn", "1"), server.is_model_ready("other")]  # fmt: skip
+    return [server().is_server_live(), server().is_server_ready(), server().is_model_ready("churn", "1"), server().is_model_ready("other")]  # fmt: skip
 
 
 @call
 def triton_metadata() -> Any:
-    return [server.get_server_metadata(), server.get_model_metadata("churn")]
+    return [server().get_server_metadata(), server().get_model_metadata("churn")]
 
 
 @call
 def triton_infer() -> Any:
     """With the defaults of the client, which are binary both ways."""
-    result = server.infer("churn", columns())
+    result = server().infer("churn", columns())
     return [texts(result.as_numpy("predict")), result.get_response()["model_version"]]
 
 
 @call
 def triton_infer_json() -> Any:
     outputs = [triton.InferRequestedOutput("predict", binary_data=False)]
-    return texts(server.infer("churn", columns(binary=False), outputs=outputs).as_numpy("predict"))
+    return texts(server().infer("churn", columns(binary=False), outputs=outputs).as_numpy("predict"))
 
 
 @call
 def triton_outputs_of_both_kinds() -> Any:
     outputs = [triton.InferRequestedOutput(name, binary_data=name == "predict_proba") for name in ("predict", "predict_proba")]  # fmt: skip
-    result = server.infer("churn", columns(), model_version="1", outputs=outputs)
+    result = server().infer("churn", columns(), model_version="1", outputs=outputs)
     return [texts(result.as_numpy("predict")), result.as_numpy("predict_proba").tolist()]
 
 
 @call
 def triton_parameters() -> Any:
-    result = server.infer(
+    result = server().infer(
         "churn", columns(), request_id="r", sequence_id=5, sequence_start=True, sequence_end=True, priority=1, timeout=9
     )
     return [result.get_response()["id"], texts(result.as_numpy("predict"))]
@@ -104,7 +113,7 @@ def triton_parameters() -> Any:
 
 @call
 def triton_async_infer() -> Any:
-    return texts(server.async_infer("churn", columns()).get_result().as_numpy("predict"))
+    return texts(server().async_infer("churn", columns()).get_result().as_numpy("predict"))
 
 
 @call
@@ -114,50 +123,52 @@ def triton_matrix() -> Any:
 
 @call
 def triton_wrong_datatype() -> Any:
-    return server.infer("churn", [triton.InferInput("tenure", [1], "INT64").set_data_from_numpy(np.array([1]))])
+    return server().infer("churn", [triton.InferInput("tenure", [1], "INT64").set_data_from_numpy(np.array([1]))])
 
 
 @call
 def triton_unknown_model() -> Any:
-    return server.infer("other", columns())
+    return server().infer("other", columns())
 
 
 @call
 def triton_compressed_request() -> Any:
-    return server.infer("churn", columns(), request_compression_algorithm="gzip")
+    return server().infer("churn", columns(), request_compression_algorithm="gzip")
 
 
 @call
 def triton_compressed_response() -> Any:
-    return texts(server.infer("churn", columns(), response_compression_algorithm="gzip").as_numpy("predict"))
+    return texts(server().infer("churn", columns(), response_compression_algorithm="gzip").as_numpy("predict"))
 
 
 @call
 def triton_classification() -> Any:
-    return server.infer("churn", columns(), outputs=[triton.InferRequestedOutput("predict", class_count=2)])
+    return server().infer("churn", columns(), outputs=[triton.InferRequestedOutput("predict", class_count=2)])
 
 
 @call
 def triton_shared_memory() -> Any:
     tensor = triton.InferInput("tenure", [1], "INT64")
     tensor.set_shared_memory("region", 8)
-    return server.infer("churn", [tensor])
+    return server().infer("churn", [tensor])
 
 
 @call
 def triton_config() -> Any:
-    return server.get_model_config("churn")
+    return server().get_model_config("churn")
 
 
 @call
 def triton_repository() -> Any:
-    return server.get_model_repository_index()
+    return server().get_model_repository_index()
 
 
 @call
 def triton_bf16() -> Any:
-    tensor = triton.InferInput("input-0", [2, 10], "BF16").set_data_from_numpy(NUMBERS.astype("f4"))
-    return triton.InferenceServerClient(address("linear10")).infer("linear10", [tensor])
+    import ml_dtypes
+
+    tensor = triton.InferInput("input-0", [2, 10], "BF16").set_data_from_numpy(NUMBERS.astype(ml_dtypes.bfloat16))
+    return server("linear10").infer("linear10", [tensor])
 
 
 # --- kserve ---
@@ -213,7 +224,7 @@ def kserve_explain() -> Any:
 # --- MLServer's codecs ---
 
 
-def mlserver_infer(model: str, request: InferenceRequest) -> InferenceResponse:
+def mlserver_post(model: str, request: Any) -> Any:
     answer = httpx.post(f"{URLS[model]}/v2/models/{model}/infer", content=request.model_dump_json(exclude_none=True))
     answer.raise_for_status()
     return InferenceResponse.model_validate_json(answer.content)
@@ -223,13 +234,13 @@ def mlserver_infer(model: str, request: InferenceRequest) -> InferenceResponse:
 def mlserver_pandas() -> Any:
     request = PandasCodec.encode_request(pd.DataFrame(ROWS))
     request.outputs = [RequestOutput(name="predict"), RequestOutput(name="predict_proba")]
-    response = mlserver_infer("churn", request)
+    response = mlserver_post("churn", request)
     return [StringCodec.decode_output(response.outputs[0]), NumpyCodec.decode_output(response.outputs[1]).tolist()]
 
 
 @call
 def mlserver_numpy() -> Any:
-    response = mlserver_infer("linear10", NumpyRequestCodec.encode_request(NUMBERS))
+    response = mlserver_post("linear10", NumpyRequestCodec.encode_request(NUMBERS))
     return NumpyRequestCodec.decode_response(response).tolist()
 
 
@@ -237,9 +248,8 @@ def mlserver_numpy() -> Any:
 
 
 def vertex(**named: Any) -> Any:
-    transport = PredictionServiceRestTransport(
-        host=address("vertex"), credentials=AnonymousCredentials(), url_scheme="http"
-    )
+    nobody: Any = AnonymousCredentials
+    transport = PredictionServiceRestTransport(host=address("vertex"), credentials=nobody(), url_scheme="http")
     return PredictionServiceClient(transport=transport).predict(endpoint=ENDPOINT, **named)
 
 
@@ -262,6 +272,8 @@ def vertex_error() -> Any:
 def main() -> None:
     found = {}
     for name, function in CALLS.items():
+        if not name.startswith(CLIENT):
+            continue
         try:
             found[name] = {"gave": function()}
         except Exception as error:

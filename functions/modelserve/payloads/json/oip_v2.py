@@ -157,8 +157,8 @@ def to_table(inputs: Sequence[Input], signature: Signature | None, limits: Limit
         if table is not None:
             tables.check_rows(rows, limits)
             return table
-        names = signature.names if signature else map(str, range(width))
-        columns = {name: items[place::width] for place, name in enumerate(names)}
+        known = signature.names if signature else map(str, range(width))
+        columns = {name: items[place::width] for place, name in enumerate(known)}
     else:
         tensors = signature is not None and signature.tensors
         columns = {one.name: rows_of(one.items, one.shape, tensors) for one in inputs}
