@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import grpc
 from google.cloud import pubsub_v1
+from google.pubsub_v1 import SchemaServiceClient
+from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 
 from http_server import WAIT_SECONDS
 from modelserve_control.local import emulators
@@ -58,6 +61,12 @@ class Backend:
     def subscriber(self) -> Any:
         with patch.dict(os.environ, PUBSUB_EMULATOR_HOST=self.host):
             return pubsub_v1.SubscriberClient()
+
+    @cached_property
+    def schemas(self) -> Any:
+        """The only client that does not read the environment."""
+        channel = grpc.insecure_channel(self.host)
+        return SchemaServiceClient(transport=SchemaServiceGrpcTransport(channel=channel))
 
     def make(self, names: Names, **subscription: Any) -> None:
         """The topic and its subscription, and with a dead letter policy those of the dead letters. What is not acked comes
@@ -107,6 +116,7 @@ class Backend:
         self.publisher.stop()
         self.publisher.transport.close()
         self.subscriber.close()
+        self.schemas.transport.close()
 
 
 @contextmanager

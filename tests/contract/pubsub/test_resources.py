@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+from contract.pubsub import differences
 from contract.pubsub.backends import PROJECT, Backend, Names
 
 
@@ -80,3 +82,41 @@ def test_a_subscription_outlives_its_topic(backend: Backend, names: Names) -> No
     backend.make(names)
     backend.publisher.delete_topic(topic=names.topic)
     assert backend.subscriber.get_subscription(subscription=names.subscription).topic == "_deleted-topic_"
+
+
+def test_a_topic_comes_back_as_it_was_made_and_updated(backend: Backend, names: Names) -> None:
+    stream = {"stream_arn": "a", "consumer_arn": "b", "aws_role_arn": "c", "gcp_service_account": "d"}
+    given = {
+        "name": names.topic,
+        "labels": {"team": "ml"},
+        "message_retention_duration": timedelta(days=1),
+        "ingestion_data_source_settings": {"aws_kinesis": stream},
+    }
+    backend.publisher.create_topic(request=given)
+    topic = {"name": names.topic, "message_retention_duration": timedelta(days=2)}
+    mask = {"paths": ["message_retention_duration", "ingestion_data_source_settings"]}
+    backend.publisher.update_topic(request={"topic": topic, "update_mask": mask})
+    got = backend.publisher.get_topic(topic=names.topic)
+    assert (got.labels, got.message_retention_duration) == ({"team": "ml"}, timedelta(days=2))
+    assert not got.ingestion_data_source_settings.aws_kinesis
+    assert got.state.name == differences.expected_value(backend.name, "state of a topic")
+
+
+def test_a_dead_letter_policy_and_a_push_endpoint_are_changed_and_taken_away(backend: Backend, names: Names) -> None:
+    backend.make(names, dead_letter_policy={"dead_letter_topic": names.dead, "max_delivery_attempts": 10})
+    expires = backend.subscriber.get_subscription(subscription=names.subscription).expiration_policy.ttl
+    days = differences.expected_value(backend.name, "days after which an unused subscription expires")
+    assert expires == timedelta(days=days)
+
+    def update(field: str, **fields: object) -> Any:
+        subscription = {"name": names.subscription, **fields}
+        request = {"subscription": subscription, "update_mask": {"paths": [field]}}
+        return backend.subscriber.update_subscription(request=request)
+
+    more = {"dead_letter_topic": names.dead, "max_delivery_attempts": 20}
+    assert update("dead_letter_policy", dead_letter_policy=more).dead_letter_policy.max_delivery_attempts == 20
+    assert update("dead_letter_policy").dead_letter_policy.dead_letter_topic == ""
+    endpoint = {"push_endpoint": "http://127.0.0.1:1/push"}
+    assert update("push_config", push_config=endpoint).push_config.push_endpoint == endpoint["push_endpoint"]
+    listed = backend.subscriber.list_subscriptions(project=PROJECT)
+    assert names.subscription in [one.name for one in listed]

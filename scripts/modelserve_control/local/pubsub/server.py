@@ -1,4 +1,4 @@
-"""The server: both services on one event loop of one thread."""
+"""The server: its services on one event loop of one thread."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import grpc
 import uvloop
 
 from modelserve_control.local.pubsub.api.publisher import Publisher
+from modelserve_control.local.pubsub.api.schemas import SchemaService
 from modelserve_control.local.pubsub.api.subscriber import Subscriber
 from modelserve_control.local.pubsub.push.deliveries import Deliveries
 from modelserve_control.local.pubsub.topics.broker import Broker
@@ -42,7 +43,8 @@ class Server:
         self._server = grpc.aio.server(options=OPTIONS)
         broker = Broker(self._deliveries, clock=asyncio.get_running_loop().time)
         subscriber = Subscriber(broker, self._deliveries.outlet)
-        self._server.add_generic_rpc_handlers((Publisher(broker).handler(), subscriber.handler()))
+        schemas = SchemaService(broker)
+        self._server.add_generic_rpc_handlers((Publisher(broker).handler(), subscriber.handler(), schemas.handler()))
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Returns `host:port` when it answers. Port 0 is any free one."""

@@ -26,7 +26,7 @@ from modelserve.events.results import Result
 from modelserve.schema.batch import Batch
 from modelserve_control.local.pubsub.topics.broker import Broker
 from modelserve_control.local.pubsub.topics.messages import Delivery
-from modelserve_control.local.pubsub.topics.policies import DeadLetterPolicy, RetryPolicy
+from modelserve_control.local.pubsub.topics.policies import DeadLetterPolicy, RetryPolicy, TopicConfig
 from signatures import signature
 from tiny import Holding, Tiny, loaded
 from unit.modelserve_control.local.pubsub.clocks import DEAD, SUBSCRIPTION, TOPIC, Clock, Watcher, config, message
@@ -126,7 +126,7 @@ def simulate(
     began = clock.now
     broker = Broker(Watcher(), clock, lambda: BEGAN + clock.now - began)
     for topic in (TOPIC, DEAD, PREDICTIONS, BURIED):
-        broker.create_topic(topic, {})
+        broker.create_topic(TopicConfig(topic))
         if topic != TOPIC:
             broker.create_subscription(config(name=pull(topic), topic=topic))
     policy = DeadLetterPolicy(BURIED, attempts) if attempts else None

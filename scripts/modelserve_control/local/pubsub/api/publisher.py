@@ -7,9 +7,22 @@ from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
 from modelserve_control.local.pubsub.api import pages, wire
-from modelserve_control.local.pubsub.api.rpc import Context, unary
+from modelserve_control.local.pubsub.api.rpc import NO_SNAPSHOTS, Context, unary, unsupported
 from modelserve_control.local.pubsub.api.wire import Proto
 from modelserve_control.local.pubsub.topics.broker import Broker
+from modelserve_control.local.pubsub.topics.errors import BadInput
+
+# Topic fields that an update may name.
+MUTABLE = frozenset(
+    (
+        "labels",
+        "message_retention_duration",
+        "message_storage_policy",
+        "schema_settings",
+        "ingestion_data_source_settings",
+        "message_transforms",
+    )
+)
 
 
 class Publisher:
@@ -23,13 +36,28 @@ class Publisher:
             "ListTopics": unary("ListTopicsRequest", self.list_topics),
             "ListTopicSubscriptions": unary("ListTopicSubscriptionsRequest", self.list_topic_subscriptions),
             "DeleteTopic": unary("DeleteTopicRequest", self.delete_topic),
+            "UpdateTopic": unary("UpdateTopicRequest", self.update_topic),
+            "DetachSubscription": unsupported(
+                "DetachSubscriptionRequest", "Delete the subscription: this server does not detach one."
+            ),
+            "ListTopicSnapshots": unsupported("ListTopicSnapshotsRequest", NO_SNAPSHOTS),
             "Publish": unary("PublishRequest", self.publish),
         }
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Publisher", methods)
 
     async def create_topic(self, request: Proto, context: Context) -> Proto:
-        self._broker.create_topic(request.name, dict(request.labels))
+        self._broker.create_topic(wire.read_topic(request))
         return self._topic(request.name)
+
+    async def update_topic(self, request: Proto, context: Context) -> Proto:
+        """Fields that are messages are replaced whole."""
+        fields = {path.split(".")[0] for path in request.update_mask.paths}
+        if not fields or not fields <= MUTABLE or not request.update_mask.IsValidForDescriptor(wire.Topic.DESCRIPTOR):
+            raise BadInput(f"update_mask names what changes: {', '.join(sorted(MUTABLE))}, or fields of these.")
+        proto = self._topic(request.topic.name)
+        request.update_mask.MergeMessage(request.topic, proto, replace_message_field=True, replace_repeated_field=True)
+        self._broker.update_topic(wire.read_topic(proto))
+        return self._topic(proto.name)
 
     async def get_topic(self, request: Proto, context: Context) -> Proto:
         return self._topic(request.topic)
@@ -51,4 +79,4 @@ class Publisher:
         return types.PublishResponse.pb()(message_ids=self._broker.publish(request.topic, messages))
 
     def _topic(self, name: str) -> Proto:
-        return wire.Topic(name=name, labels=self._broker.topic(name), state="ACTIVE")
+        return wire.write_topic(self._broker.topic(name))

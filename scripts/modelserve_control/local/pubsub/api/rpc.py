@@ -18,7 +18,10 @@ from modelserve_control.local.pubsub.topics.errors import (
     NotFound,
     Overloaded,
     ServeError,
+    Unsupported,
 )
+
+NO_SNAPSHOTS = "Snapshots are not supported by this server: seek to a time instead."
 
 Context = Any  # grpc ships no types
 Unary = Callable[[Proto, Context], Awaitable[Proto]]
@@ -30,6 +33,7 @@ CODES: tuple[tuple[type[ServeError], grpc.StatusCode], ...] = (
     (AlreadyExists, grpc.StatusCode.ALREADY_EXISTS),
     (AckRefused, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (Unsupported, grpc.StatusCode.UNIMPLEMENTED),
     (BadInput, grpc.StatusCode.INVALID_ARGUMENT),
     (ServeError, grpc.StatusCode.INTERNAL),
 )
@@ -45,6 +49,13 @@ def unary(request: str, method: Unary) -> grpc.RpcMethodHandler:
             await refuse(context, error)
 
     return grpc.unary_unary_rpc_method_handler(handle, _parser(request), _serialize)
+
+
+def unsupported(request: str, reason: str) -> grpc.RpcMethodHandler:
+    async def refuse(proto: Proto, context: Context) -> Proto:
+        raise Unsupported(reason)
+
+    return unary(request, refuse)
 
 
 def stream(request: str, method: Stream) -> grpc.RpcMethodHandler:

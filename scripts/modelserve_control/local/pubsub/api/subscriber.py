@@ -11,15 +11,16 @@ from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
 from modelserve_control.local.pubsub.api import pages, streams, wire
-from modelserve_control.local.pubsub.api.rpc import Context, stream, unary
+from modelserve_control.local.pubsub.api.rpc import NO_SNAPSHOTS, Context, stream, unary, unsupported
 from modelserve_control.local.pubsub.api.wire import Proto
 from modelserve_control.local.pubsub.topics.backlog import Backlog
 from modelserve_control.local.pubsub.topics.broker import Broker
-from modelserve_control.local.pubsub.topics.errors import AckRefused, BadInput
+from modelserve_control.local.pubsub.topics.errors import AckRefused, BadInput, Unsupported
 from modelserve_control.local.pubsub.topics.outlet import Outlet
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 
 MAX_PULL_MESSAGES = 1_000
+SNAPSHOT_VERBS = ("Create", "Get", "Update", "Delete")
 MAX_WAIT_SECONDS = 30.0  # of a pull without messages; the service only says "a bounded time"
 
 # Subscription fields that an update may name, with their names here; the others cannot be changed.
@@ -28,6 +29,7 @@ MUTABLE = {
     "enable_exactly_once_delivery": "exactly_once",
     "ack_deadline_seconds": "ack_deadline",
     "message_retention_duration": "retention",
+    "retain_acked_messages": "retain_acked",
     "labels": "labels",
     "expiration_policy": "expires",
     "dead_letter_policy": "dead_letter",
@@ -54,6 +56,9 @@ class Subscriber:
             "StreamingPull": stream("StreamingPullRequest", self.streaming_pull),
             "Acknowledge": unary("AcknowledgeRequest", self.acknowledge),
             "ModifyAckDeadline": unary("ModifyAckDeadlineRequest", self.modify_ack_deadline),
+            "Seek": unary("SeekRequest", self.seek),
+            **{f"{verb}Snapshot": unsupported(f"{verb}SnapshotRequest", NO_SNAPSHOTS) for verb in SNAPSHOT_VERBS},
+            "ListSnapshots": unsupported("ListSnapshotsRequest", NO_SNAPSHOTS),
         }
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", methods)
 
@@ -115,6 +120,15 @@ class Subscriber:
         return _ack_response(
             backlog, backlog.modify(request.ack_ids, streams.check_deadline(request.ack_deadline_seconds))
         )
+
+    async def seek(self, request: Proto, context: Context) -> Proto:
+        backlog = self._broker.backlog(request.subscription)
+        if request.snapshot:
+            raise Unsupported(NO_SNAPSHOTS)
+        if not request.HasField("time"):
+            raise BadInput("A seek names the time to go to.")
+        backlog.seek(request.time.ToNanoseconds() / 1e9)
+        return types.SeekResponse.pb()()
 
     def _subscription(self, name: str) -> Proto:
         return wire.write_subscription(self._broker.backlog(name).config)

@@ -15,24 +15,69 @@ from modelserve_control.local.pubsub.topics.policies import (
     PushConfig,
     RetryPolicy,
     SubscriptionConfig,
+    TopicConfig,
 )
+from modelserve_control.local.pubsub.topics.schemas import Revision, SchemaSettings
 
 # Protobuf classes are made at run time, so they have no static type.
 Proto = Any
 
 Topic = types.Topic.pb()
+Schema = types.Schema.pb()
 Subscription = types.Subscription.pb()
 PubsubMessage = types.PubsubMessage.pb()
 ReceivedMessage = types.ReceivedMessage.pb()
 
 UNSUPPORTED = {
-    "filter": "Filters are not supported by this server: filter in the subscriber, or use Google's emulator.",
     "bigquery_config": "BigQuery subscriptions are not supported by this server; pull from the topic instead.",
     "cloud_storage_config": "Cloud Storage subscriptions are not supported by this server; pull from the topic instead.",
     "bigtable_config": "Bigtable subscriptions are not supported by this server; pull from the topic instead.",
     "message_transforms": "Message transforms are not supported by this server; transform in the subscriber.",
-    "retain_acked_messages": "This server does not keep acked messages, because it has no seek; leave it off.",
 }
+
+
+def read_topic(proto: Proto) -> TopicConfig:
+    settings = proto.schema_settings
+    return TopicConfig(
+        name=proto.name,
+        retention=_seconds(proto, "message_retention_duration", 0) or None,
+        schema=SchemaSettings(
+            settings.schema, _encoding_name(settings.encoding), settings.first_revision_id, settings.last_revision_id
+        )
+        if proto.HasField("schema_settings")
+        else None,
+        kept=proto,
+    )
+
+
+def write_topic(config: TopicConfig) -> Proto:
+    proto = Topic()
+    proto.CopyFrom(config.kept)
+    proto.state = Topic.State.ACTIVE
+    if config.schema:
+        proto.schema_settings.schema = config.schema.schema
+    return proto
+
+
+def write_schema(revision: Revision, view: int) -> Proto:
+    """`view` is that of the request; without one the whole schema is written."""
+    proto = Schema(
+        name=revision.name,
+        type_=Schema.Type.AVRO,
+        definition="" if view == types.SchemaView.BASIC else revision.definition,
+        revision_id=revision.id,
+    )
+    proto.revision_create_time.FromMicroseconds(int(revision.created * 1_000_000))
+    return proto
+
+
+def schema_kind(proto: Proto) -> str:
+    """The name of its type."""
+    return str(Schema.Type.Name(proto.type_))
+
+
+def _encoding_name(encoding: int) -> str:
+    return str(types.Encoding(encoding).name)
 
 
 def read_message(proto: Proto) -> Message:
@@ -71,6 +116,8 @@ def read_subscription(proto: Proto) -> SubscriptionConfig:
         dead_letter=_read_dead_letter(proto.dead_letter_policy),
         push=read_push(proto.push_config),
         retention=_seconds(proto, "message_retention_duration", 7 * DAY),
+        retain_acked=proto.retain_acked_messages,
+        filter=proto.filter,
         expires=_read_expiry(proto),
         labels=dict(proto.labels),
     )
@@ -85,6 +132,8 @@ def write_subscription(config: SubscriptionConfig) -> Proto:
         enable_exactly_once_delivery=config.exactly_once,
         labels=config.labels,
         message_retention_duration=_duration(config.retention),
+        retain_acked_messages=config.retain_acked,
+        filter=config.filter,
         state="ACTIVE",
     )
     proto.push_config.SetInParent()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelserve_control.local.pubsub.push.push import Pusher
 from modelserve_control.local.pubsub.push.tokens import Tokens
+from modelserve_control.local.pubsub.topics import names
 from modelserve_control.local.pubsub.topics.backlog import Backlog
 from modelserve_control.local.pubsub.topics.errors import NotFound
 from modelserve_control.local.pubsub.topics.outlet import Outlet
@@ -19,6 +20,7 @@ class Deliveries:
 
     def outlet(self, name: str) -> Outlet:
         if name not in self._outlets:
+            names.check_subscription(name)
             raise NotFound(f"The subscription {name} does not exist; create it first.")
         return self._outlets[name]
 

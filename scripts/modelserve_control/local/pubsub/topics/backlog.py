@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from modelserve_control.local.pubsub.topics import filters
 from modelserve_control.local.pubsub.topics.messages import Delivery, Message
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 from modelserve_control.local.pubsub.topics.timers import Timers
@@ -16,13 +17,14 @@ ForwardDeadLetter = Callable[[Message, int], bool]
 
 
 class Entry:
-    """A message with the number of its failures: nacks and expired ack deadlines."""
+    """A message with the number of its failures: nacks and expired ack deadlines. Entries are numbered as they are added."""
 
-    __slots__ = ("added", "failures", "message")
+    __slots__ = ("added", "failures", "message", "number")
 
-    def __init__(self, message: Message, added: float) -> None:
+    def __init__(self, message: Message, added: float, number: int) -> None:
         self.message = message
         self.added = added
+        self.number = number
         self.failures = 0
 
 
@@ -67,6 +69,9 @@ class Backlog:
         self.config = config
         self.on_change: Callable[[], None] = lambda: None
         self.bytes = 0
+        self._matches = filters.parse(config.filter)
+        self._unacked: dict[int, Entry] = {}
+        self._acked: deque[Entry] = deque()  # kept for `seek`, with `retain_acked`
         self._clock = clock
         self._forward_dead_letter = forward_dead_letter
         self._ready: deque[Entry] = deque()
@@ -76,6 +81,7 @@ class Backlog:
         self._delays: Timers[Entry] = Timers()
         self._prefix = secrets.token_hex(4)
         self._count = 0
+        self._added = 0
 
     @property
     def ready(self) -> bool:
@@ -90,8 +96,10 @@ class Backlog:
         now = self._clock()
         self._drop_expired(now)
         for message in messages:
-            self.bytes += message.size
-            self._enqueue(Entry(message, now))
+            if self._matches is None or self._matches(message.attributes):
+                self._added += 1
+                self.bytes += message.size
+                self._enqueue(Entry(message, now, self._added))
         self.on_change()
 
     def lease(self, limit: int, deadline: float | None = None, flow: Flow | None = None) -> list[Delivery]:
@@ -113,11 +121,31 @@ class Backlog:
         late: list[str] = []
         for ack_id in ack_ids:
             if lease := self._end_lease(ack_id):
-                self._remove(lease.entry)
+                self._ack(lease.entry)
             else:
                 late.append(ack_id)
         self.on_change()
         return late
+
+    def seek(self, time: float) -> None:
+        """What was published before `time`, in seconds since 1970, is acked; what is kept of the rest is delivered again."""
+        for ack_id in list(self._leases):
+            self._end_lease(ack_id)
+        entries = sorted([*self._acked, *self._unacked.values()], key=lambda entry: entry.number)
+        for structure in (self._acked, self._unacked, self._ready, self._lanes, self._delays):
+            structure.clear()
+        for entry in entries:
+            entry.failures = 0
+            if entry.message.published < time:
+                self._keep_or_forget(entry)
+            else:
+                self._enqueue(entry)
+        self.on_change()
+
+    def configure(self, config: SubscriptionConfig) -> None:
+        self.config = config
+        while self._acked and not config.retain_acked:
+            self.bytes -= self._acked.popleft().message.size
 
     def modify(self, ack_ids: Iterable[str], seconds: float) -> list[str]:
         """Move the ack deadline to `seconds` from now; 0 is a nack. Returns the ack ids that are unknown or too late."""
@@ -176,6 +204,7 @@ class Backlog:
             self._ready.append(entry)
 
     def _enqueue(self, entry: Entry) -> None:
+        self._unacked[entry.number] = entry
         key = entry.message.ordering_key
         if not (self.config.ordered and key):
             self._ready.append(entry)
@@ -185,9 +214,23 @@ class Backlog:
             self._lanes[key] = deque()
             self._ready.append(entry)
 
+    def _ack(self, entry: Entry) -> None:
+        self._release(entry)
+        self._keep_or_forget(entry)
+
+    def _keep_or_forget(self, entry: Entry) -> None:
+        if self.config.retain_acked:
+            self._acked.append(entry)
+        else:
+            self.bytes -= entry.message.size
+
     def _remove(self, entry: Entry) -> None:
-        """The next message of the same ordering key, if any, becomes ready."""
+        self._release(entry)
         self.bytes -= entry.message.size
+
+    def _release(self, entry: Entry) -> None:
+        """The next message of the same ordering key, if any, becomes ready."""
+        del self._unacked[entry.number]
         lane = self._lanes.get(entry.message.ordering_key)
         if lane:
             self._ready.append(lane.popleft())
@@ -195,5 +238,7 @@ class Backlog:
             del self._lanes[entry.message.ordering_key]
 
     def _drop_expired(self, now: float) -> None:
+        while self._acked and now - self._acked[0].added > self.config.retention:
+            self.bytes -= self._acked.popleft().message.size
         while self._ready and now - self._ready[0].added > self.config.retention:
             self._remove(self._ready.popleft())

@@ -12,12 +12,11 @@ from modelserve_control.local.pubsub.topics import messages, names, policies
 from modelserve_control.local.pubsub.topics.backlog import Backlog, Clock
 from modelserve_control.local.pubsub.topics.errors import AlreadyExists, BacklogFull, BadInput, NotFound
 from modelserve_control.local.pubsub.topics.messages import Message
-from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
+from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig, TopicConfig
+from modelserve_control.local.pubsub.topics.schemas import DELETED_SCHEMA, Schemas, SchemaSettings
 
 # All messages are in memory, so a subscription that nobody pulls from must stop its publishers before it stops the machine.
 MAX_BACKLOG_BYTES = 256 << 20
-
-Labels = dict[str, str]
 
 
 class Watcher(Protocol):
@@ -37,25 +36,33 @@ class Broker:
         self._watcher = watcher
         self._clock = clock
         self._wall = wall
-        self._topics: dict[str, Labels] = {}
+        self.schemas = Schemas(wall)
+        self._topics: dict[str, TopicConfig] = {}
         self._backlogs: dict[str, Backlog] = {}
         # A subscriber that recognises redeliveries by their id must not mistake a message of the next server for one.
         self._ids = count(int(wall() * 1_000_000))
 
     # --- topics ---
 
-    def create_topic(self, name: str, labels: Labels) -> None:
-        if names.check_topic(name) in self._topics:
-            raise AlreadyExists(f"The topic {name} already exists.")
-        self._topics[name] = labels
+    def create_topic(self, config: TopicConfig) -> None:
+        self._check_topic(config)
+        if config.name in self._topics:
+            raise AlreadyExists(f"The topic {config.name} already exists.")
+        self._topics[config.name] = config
 
-    def topic(self, name: str) -> Labels:
-        """Its labels."""
+    def update_topic(self, config: TopicConfig) -> None:
+        self.topic(config.name)
+        self._check_topic(config)
+        self._topics[config.name] = config
+
+    def topic(self, name: str) -> TopicConfig:
         if name not in self._topics:
+            names.check_topic(name)
             raise NotFound(f"The topic {name} does not exist; create it first.")
         return self._topics[name]
 
     def topics(self, project: str) -> list[str]:
+        names.check_project(project)
         return sorted(name for name in self._topics if name.startswith(f"{project}/topics/"))
 
     def topic_subscriptions(self, name: str) -> list[str]:
@@ -71,8 +78,10 @@ class Broker:
 
     def publish(self, name: str, published: Sequence[Message]) -> list[str]:
         """The message ids, in order. Either all messages are accepted or none."""
-        self.topic(name)
+        topic = self.topic(name)
         messages.check(published)
+        if topic.schema:
+            published = [self._with_schema(topic.schema, message) for message in published]
         backlogs = self._backlogs_of(name)
         self._check_room(backlogs, sum(message.size for message in published))
         now = self._wall()
@@ -97,10 +106,12 @@ class Broker:
 
     def backlog(self, name: str) -> Backlog:
         if name not in self._backlogs:
+            names.check_subscription(name)
             raise NotFound(f"The subscription {name} does not exist; create it first.")
         return self._backlogs[name]
 
     def subscriptions(self, project: str) -> list[SubscriptionConfig]:
+        names.check_project(project)
         found = [name for name in self._backlogs if name.startswith(f"{project}/subscriptions/")]
         return [self._backlogs[name].config for name in sorted(found)]
 
@@ -108,7 +119,7 @@ class Broker:
         backlog = self.backlog(config.name)
         policies.check(config)
         self._check_dead_letter(config)
-        backlog.config = config
+        backlog.configure(config)
         self._watcher.on_changed(backlog)
 
     def delete_subscription(self, name: str) -> None:
@@ -116,7 +127,29 @@ class Broker:
         del self._backlogs[name]
         self._watcher.on_deleted(backlog)
 
+    # --- schemas ---
+
+    def delete_schema(self, name: str) -> None:
+        """Its topics take no messages any more."""
+        self.schemas.delete(name)
+        for topic in self._topics.values():
+            if topic.schema and topic.schema.schema == name:
+                deleted = replace(topic.schema, schema=DELETED_SCHEMA)
+                self._topics[topic.name] = replace(topic, schema=deleted)
+
     # --- both ---
+
+    def _check_topic(self, config: TopicConfig) -> None:
+        policies.check_topic(config)
+        if config.schema:
+            self.schemas.check_settings(config.schema)
+
+    def _with_schema(self, settings: SchemaSettings, message: Message) -> Message:
+        if settings.schema == DELETED_SCHEMA:
+            raise NotFound("The schema of the topic was deleted; update the topic's schema_settings.")
+        attributes = {**message.attributes, **self.schemas.attributes_of(settings, message.data)}
+        size = messages.message_size(message.data, attributes, message.ordering_key)
+        return replace(message, attributes=attributes, size=size)
 
     def _backlogs_of(self, topic: str) -> list[Backlog]:
         return [backlog for backlog in self._backlogs.values() if backlog.config.topic == topic]
@@ -129,8 +162,8 @@ class Broker:
         for backlog in backlogs:
             if backlog.bytes + size > MAX_BACKLOG_BYTES:
                 raise BacklogFull(
-                    f"The subscription {backlog.config.name} holds {backlog.bytes >> 20} MiB that nobody has acked; "
-                    "pull from it or delete it."
+                    f"The subscription {backlog.config.name} holds {backlog.bytes >> 20} MiB; pull from it, turn "
+                    "retain_acked_messages off, or delete it."
                 )
 
     def _forward_dead_letter(self, backlog: Backlog, message: Message, attempts: int) -> bool:

@@ -7,7 +7,16 @@ from http import HTTPStatus
 
 from modelserve.core.errors import BadInput, NotFound, Overloaded, ServeError
 
-__all__ = ["AckRefused", "AlreadyExists", "BacklogFull", "BadInput", "NotFound", "Overloaded", "ServeError"]
+__all__ = [
+    "AckRefused",
+    "AlreadyExists",
+    "BacklogFull",
+    "BadInput",
+    "NotFound",
+    "Overloaded",
+    "ServeError",
+    "Unsupported",
+]
 
 
 class AlreadyExists(ServeError):
@@ -30,3 +39,10 @@ class BacklogFull(Overloaded):
     """A subscription holds as many bytes as this server keeps for one. Publishing works again after messages are acked."""
 
     code = "BACKLOG_FULL"
+
+
+class Unsupported(ServeError):
+    """The service has it, and this server does not."""
+
+    code = "UNSUPPORTED"
+    status = HTTPStatus.NOT_IMPLEMENTED

@@ -1,4 +1,4 @@
-"""Resource names: `projects/PROJECT/topics/ID` and `projects/PROJECT/subscriptions/ID`."""
+"""Resource names: `projects/PROJECT/KIND/ID`, where the kind is topics, subscriptions or schemas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from modelserve_control.local.pubsub.topics.errors import BadInput
 DELETED_TOPIC = "_deleted-topic_"
 
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
-NAME = re.compile(r"projects/[^/\s]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9\-._~+%]{2,254}")
+PROJECT = re.compile(r"projects/[^/\s]+")
+NAME = re.compile(r"projects/[^/\s]+/(topics|subscriptions|schemas)/(?!goog)[A-Za-z][A-Za-z0-9\-._~+%]{2,254}")
 
 
 def check_topic(name: str) -> str:
@@ -18,6 +19,16 @@ def check_topic(name: str) -> str:
 
 def check_subscription(name: str) -> str:
     return _check(name, "subscriptions")
+
+
+def check_schema(name: str) -> str:
+    return _check(name, "schemas")
+
+
+def check_project(name: str) -> str:
+    if not PROJECT.fullmatch(name):
+        raise BadInput(f"{name!r} is no project: it must be projects/PROJECT.")
+    return name
 
 
 def project_of(name: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from modelserve_control.local.pubsub.topics import names
+from modelserve_control.local.pubsub.topics import filters, names
 from modelserve_control.local.pubsub.topics.errors import BadInput
+from modelserve_control.local.pubsub.topics.schemas import SchemaSettings
 
 DAY = 86_400.0
 
@@ -47,6 +49,16 @@ class PushConfig:
 
 
 @dataclass(frozen=True)
+class TopicConfig:
+    """`kept` is what the API keeps and no rule reads."""
+
+    name: str
+    retention: float | None = None
+    schema: SchemaSettings | None = None
+    kept: Any = None
+
+
+@dataclass(frozen=True)
 class SubscriptionConfig:
     """`expires` None: never. The rules follow the API reference of google.pubsub.v1.Subscription; an ack deadline under
     10 s, which the service refuses, is allowed as in Google's emulator, so that local tests need not wait."""
@@ -60,6 +72,8 @@ class SubscriptionConfig:
     dead_letter: DeadLetterPolicy | None = None
     push: PushConfig | None = None
     retention: float = 7 * DAY
+    retain_acked: bool = False
+    filter: str = ""
     expires: float | None = 31 * DAY
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,6 +87,7 @@ def check(config: SubscriptionConfig) -> None:
     names.check_subscription(config.name)
     _check_range("ack_deadline_seconds", config.ack_deadline, 0, 600)
     _check_range("message_retention_duration", config.retention, 600, 31 * DAY)
+    filters.parse(config.filter)
     if config.retry:
         _check_range("retry_policy.minimum_backoff", config.retry.minimum, 0, 600)
         _check_range("retry_policy.maximum_backoff", config.retry.maximum, config.retry.minimum, 600)
@@ -83,6 +98,13 @@ def check(config: SubscriptionConfig) -> None:
         if config.exactly_once:
             raise BadInput("enable_exactly_once_delivery is for subscriptions that are pulled, not pushed.")
         _check_endpoint(config.push.endpoint)
+
+
+def check_topic(config: TopicConfig) -> None:
+    """Raises `BadInput`."""
+    names.check_topic(config.name)
+    if config.retention is not None:
+        _check_range("message_retention_duration", config.retention, 600, 31 * DAY)
 
 
 def _check_range(field: str, value: float, low: float, high: float) -> None:

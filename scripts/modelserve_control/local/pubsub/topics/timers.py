@@ -34,6 +34,10 @@ class Timers(Generic[K]):
     def cancel(self, key: K) -> None:
         self._due.pop(key, None)
 
+    def clear(self) -> None:
+        self._due.clear()
+        self._heap.clear()
+
     def next(self) -> float | None:
         while self._heap and not self._is_current(self._heap[0]):
             heappop(self._heap)

@@ -8,7 +8,7 @@ from typing import Any
 from modelserve_control.local.pubsub.topics.backlog import Backlog
 from modelserve_control.local.pubsub.topics.broker import Broker
 from modelserve_control.local.pubsub.topics.messages import Delivery, Message, message_size
-from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
+from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig, TopicConfig
 
 TOPIC = "projects/p/topics/rides"
 DEAD = "projects/p/topics/dead"
@@ -58,8 +58,8 @@ def message(data: str, key: str = "", **attributes: str) -> Message:
 def broker(clock: Clock) -> Broker:
     """With the two topics."""
     made = Broker(Watcher(), clock, lambda: 1_700_000_000.0)
-    made.create_topic(TOPIC, {})
-    made.create_topic(DEAD, {})
+    made.create_topic(TopicConfig(TOPIC))
+    made.create_topic(TopicConfig(DEAD))
     return made
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelserve_control.local.pubsub.topics.backlog import Flow
-from modelserve_control.local.pubsub.topics.policies import RetryPolicy
-from unit.modelserve_control.local.pubsub.clocks import Clock, backlog, ids, message, texts
+from modelserve_control.local.pubsub.topics.messages import Message
+from modelserve_control.local.pubsub.topics.policies import DeadLetterPolicy, RetryPolicy
+from unit.modelserve_control.local.pubsub.clocks import DEAD, Clock, backlog, ids, message, texts
 
 MESSAGES = [message("a"), message("b"), message("c")]
 
@@ -160,3 +163,59 @@ def test_a_waiting_subscriber_learns_of_new_and_returned_messages() -> None:
     leased = held.lease(1)
     held.modify(ids(leased), 0)
     assert seen == [True, False, True]
+
+
+def at(text: str, published: float, key: str = "") -> Message:
+    return replace(message(text, key), published=published)
+
+
+def test_a_seek_ends_leases_and_delays_and_counts_attempts_anew() -> None:
+    clock = Clock()
+    held = backlog(clock, retry=RetryPolicy(10, 60), dead_letter=DeadLetterPolicy(DEAD, 5))
+    held.add([at("a", 1), at("b", 2), at("c", 3)])
+    flow = Flow(max_messages=1)
+    leased = held.lease(1, flow=flow)
+    held.modify(ids(held.lease(1)), 0)
+    held.seek(2)
+    assert flow.has_room()
+    assert [(one.message.data, one.attempt) for one in held.lease(3)] == [(b"b", 1), (b"c", 1)]
+    held.ack(ids(leased))
+    clock.advance(10)
+    assert held.lease(3) == []
+
+
+def test_a_seek_keeps_the_order_of_a_key() -> None:
+    held = backlog(Clock(), ordered=True, retain_acked=True)
+    held.add([at("1", 1, "key"), at("2", 2, "key"), at("3", 3, "key")])
+    held.ack(ids(held.lease(1)))
+    held.lease(1)
+    held.seek(1)
+    seen = []
+    while deliveries := held.lease(3):
+        seen += texts(deliveries)
+        held.ack(ids(deliveries))
+    assert seen == ["1", "2", "3"]
+
+
+def test_what_is_retained_counts_until_it_is_too_old_or_no_longer_retained() -> None:
+    clock = Clock()
+    held = backlog(clock, retain_acked=True, retention=600)
+    held.add([at("a", 1)])
+    clock.advance(300)
+    held.add([at("b", 2)])
+    held.ack(ids(held.lease(2)))
+    assert held.bytes == 2
+    clock.advance(301)
+    held.lease(1)
+    assert held.bytes == 1
+    held.configure(replace(held.config, retain_acked=False))
+    assert held.bytes == 0
+    held.seek(0)
+    assert held.lease(1) == []
+
+
+def test_a_filter_keeps_out_what_it_does_not_match() -> None:
+    held = backlog(Clock(), filter='attributes.colour = "red"')
+    held.add([message("red", colour="red"), message("blue", colour="blue")])
+    assert texts(held.lease(2)) == ["red"]
+    assert held.bytes == message("red", colour="red").size

@@ -12,6 +12,7 @@ from modelserve_control.local.pubsub.topics.policies import (
     PushConfig,
     RetryPolicy,
     SubscriptionConfig,
+    TopicConfig,
 )
 from unit.modelserve_control.local.pubsub.clocks import (
     DEAD,
@@ -39,7 +40,7 @@ def test_every_subscription_of_a_topic_gets_every_message() -> None:
 def test_message_ids_are_unique_also_after_a_restart() -> None:
     before, after = Broker(Watcher(), Clock(), lambda: 1_000.0), Broker(Watcher(), Clock(), lambda: 1_001.0)
     for made in (before, after):
-        made.create_topic(TOPIC, {})
+        made.create_topic(TopicConfig(TOPIC))
     first, second = before.publish(TOPIC, [message("a"), message("b")])
     assert len({first, second, *after.publish(TOPIC, [message("a")])}) == 3
 
@@ -76,7 +77,7 @@ def test_what_exists_is_not_made_again() -> None:
     made = broker(Clock())
     made.create_subscription(config())
     with pytest.raises(AlreadyExists):
-        made.create_topic(TOPIC, {})
+        made.create_topic(TopicConfig(TOPIC))
     with pytest.raises(AlreadyExists):
         made.create_subscription(config())
 
@@ -120,7 +121,7 @@ def test_a_full_backlog_stops_publishing_until_it_is_drained(monkeypatch: pytest
 def test_whoever_watches_is_told_of_made_changed_and_deleted_subscriptions() -> None:
     watcher = Watcher()
     made = Broker(watcher, Clock())
-    made.create_topic(TOPIC, {})
+    made.create_topic(TopicConfig(TOPIC))
     made.create_subscription(config())
     made.update_subscription(replace(config(), ack_deadline=20))
     made.delete_subscription(SUBSCRIPTION)
