@@ -20,10 +20,10 @@ from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.decoder.client import Decoder
 from modelserve.payloads import Limits
-from modelserve.payloads.decode import CSV, JSON, PARQUET, BodyDecoder, CheckedBody, Protocol
+from modelserve.payloads.decode import CSV, JSON, PARQUET, BodyDecoder, CheckedBody, Protocol, binary_type
 from modelserve.schema.batch import Table
 from modelserve.schema.signature import Signature
-from signatures import signature, signature_of, tensor
+from signatures import nameless, signature, signature_of, tensor
 from tiny import WAIT_SECONDS
 
 LIMITS = Limits(rows=20_000, columns=200, depth=16)
@@ -82,6 +82,14 @@ ODD = parquet(
 )
 
 
+BINARY_HEAD = dumped(
+    {
+        "inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "parameters": {"binary_data_size": 16}}],
+        "parameters": {"binary_data_output": True},
+    }
+)
+
+
 BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
     "records": (dumped([ROW, {**ROW, "x": 0}]), JSON, Protocol.PREDICT, KNOWN),
     "one record": (dumped(ROW), JSON, Protocol.PREDICT, KNOWN),
@@ -117,6 +125,13 @@ BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
         Protocol.V2,
         signature(a="long"),
     ),
+    "nameless": (
+        dumped({"dataframe_records": [{"p": 1, "q": "x"}]}),
+        JSON,
+        Protocol.INVOCATIONS,
+        nameless("long", "string"),
+    ),
+    "v2, binary": (BINARY_HEAD + bytes(16), binary_type(len(BINARY_HEAD)), Protocol.V2, signature(a="long")),
     "csv": (b"a,b,c\n1,,x\n2,0.5,y\n", CSV, Protocol.PREDICT, KNOWN),
     "parquet": (
         parquet({"a": [1, 2], "c": ["x", "y"], "b": [0.5, NAN], "d": [True, None]}),
@@ -179,7 +194,7 @@ def shown(checked: CheckedBody) -> Any:
     }
     table = checked.payload.table
     payload = msgspec.structs.replace(checked.payload, table=Table({}, table.rows, table.others))
-    return list(columns), columns, checked.batch.rows, repr(payload.params), payload
+    return list(columns), columns, checked.batch.rows, checked.batch.names, repr(payload.params), payload
 
 
 def outcome(error: ServeError) -> Any:

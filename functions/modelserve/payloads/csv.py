@@ -19,7 +19,7 @@ OTHER_SEPARATORS: Final = frozenset(";\t")
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     """Values are read as the signature's types. Raises MalformedRequest naming the first line of the wrong length."""
-    if signature and signature.tensors:
+    if signature and signature.tensors and not tables.takes_frame(signature):
         raise UnsupportedMediaType("This model takes tensors, which CSV cannot hold; send JSON inputs.")
     lines = read(data, limits)
     if not lines:
@@ -39,9 +39,12 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     columns: dict[str, Sequence[str]] = dict(zip(names, zip(*rows, strict=True) if rows else repeat(()), strict=False))
     if signature is None:
         return Payload(infer_text(columns, len(rows)))
+    if tables.takes_frame(signature):
+        return Payload(tables.to_tensor(infer_text(columns, len(rows)).columns, len(rows), signature))
+    given = tables.given_names(columns, signature)
     columns = dict(tables.by_position(columns, signature))
     known = {name: columns[name] for name in signature.names if name in columns}
-    return Payload(signature.parse_text(known, len(rows), extra_columns(columns, known)))
+    return Payload(signature.parse_text(known, len(rows), extra_columns(columns, known), given))
 
 
 def has_other_separator(names: list[str], signature: Signature) -> bool:

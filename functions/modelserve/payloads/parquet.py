@@ -23,6 +23,7 @@ MAX_UNPACKED = 64 << 20
 CELL_BYTES: Final = 32
 DECIMAL_BYTES: Final = 128
 BATCH_ROWS: Final = 1_024
+INDEX: Final = "__index_level_"  # what pandas calls the columns of its index
 # Below these, the exact number of bytes that a batch unpacks to does not matter.
 SMALL_BATCH_BYTES: Final = 1 << 20
 # The server decodes the words of all columns at once, and other requests wait meanwhile.
@@ -35,6 +36,9 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     """Only the signature's columns are read. Raises MalformedRequest for a file that is not Parquet, TooLarge before more rows
     or bytes than the limits are read."""
     try:
+        if signature and tables.takes_frame(signature):
+            table = read(data, None, limits)
+            return Payload(tables.to_tensor(table.columns, table.rows, signature))
         return Payload(read(data, signature, limits))
     except (ServeError, MemoryError):
         raise
@@ -73,7 +77,8 @@ def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
             raise MalformedRequest("The Parquet file has other rows than it says.")
     if signature is None:
         return Table({name: list_values(arrays) for name, arrays in parts.items()}, rows, others)
-    return whole_table(parts, signature, rows, others)
+    given = (name for name in names if not name.startswith(INDEX))
+    return whole_table(parts, signature, rows, others, tables.given_names(given, signature))
 
 
 def open_file(data: bytes, texts: Collection[int], metadata: Any = None) -> Any:
@@ -96,7 +101,9 @@ def leaves_of(file: Any, wanted: Collection[str]) -> list[int]:
     return [place for place, path in paths if any(".".join(path[:end]) in wanted for end in range(1, len(path) + 1))]
 
 
-def whole_table(parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: ExtraColumns) -> Table:
+def whole_table(
+    parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: ExtraColumns, names: tuple[str, ...]
+) -> Table:
     """With no Python value for each cell of a column that plainly fits its type."""
     columns: dict[str, Sequence[Any]] = {}
     fits = rows > 0
@@ -106,7 +113,7 @@ def whole_table(parts: Mapping[str, list[Any]], signature: Signature, rows: int,
         fits = fits and values is not None and is_exact(values)
         if arrays is not None:
             columns[column.name] = list_values(arrays) if values is None else values
-    return Table(columns, rows, others, fits)
+    return Table(columns, rows, others, fits, names)
 
 
 def is_flat(stored: Any) -> bool:
@@ -129,7 +136,7 @@ def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[
     """The file's column for each column that is wanted, and the others."""
     if signature and tuple(names) == signature.names and len(set(names)) == len(names):
         return dict(zip(names, names, strict=True)), NO_EXTRA_COLUMNS
-    names = [name for name in names if not name.startswith("__index_level_")]
+    names = [name for name in names if not name.startswith(INDEX)]
     if len(set(names)) != len(names):
         raise MalformedRequest("The Parquet file names a column twice.")
     found = {name: name for name in names}

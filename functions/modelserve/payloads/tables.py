@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns, extra_columns
 from modelserve.schema.nested import Nested
 from modelserve.schema.signature import Signature
+from modelserve.schema.tensors import Tensor
 from modelserve.schema.types import MISSING
 
 T = TypeVar("T")
@@ -21,6 +22,11 @@ T = TypeVar("T")
 
 def from_records(records: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
     """A list of objects, one per row."""
+    if records and signature and not signature.named and not takes_values(signature):
+        table = from_records(records, None, limits)
+        if takes_frame(signature):
+            return to_tensor(table.columns, table.rows, signature)
+        return keep(table.columns, table.rows, signature)
     check_rows(len(records), limits)
     for place, record in enumerate(records):
         if type(record) is not dict:
@@ -95,9 +101,31 @@ def from_columns(columns: Mapping[str, Any], signature: Signature | None, limits
 def keep(columns: Mapping[str, Sequence[Any]], rows: int, signature: Signature | None) -> Table:
     if signature is None:
         return Table(columns, rows)
-    columns = by_position(columns, signature)
-    known = {name: columns[name] for name in signature.names if name in columns}
-    return Table(known, rows, extra_columns(columns, known))
+    placed = by_position(columns, signature)
+    known = {name: placed[name] for name in signature.names if name in placed}
+    return Table(known, rows, extra_columns(placed, known), names=given_names(columns, signature))
+
+
+def given_names(columns: Iterable[str], signature: Signature) -> tuple[str, ...]:
+    """What a model that does not know its columns by name is to see them called, where that is something else."""
+    if signature.named or signature.tensors:
+        return ()
+    names = tuple(islice(columns, len(signature.names)))
+    return names if len(names) == len(signature.names) and set(names).isdisjoint(signature.names) else ()
+
+
+def takes_frame(signature: Signature | None) -> bool:
+    """A model of one nameless tensor takes the columns of a frame as its rows, whatever they are called."""
+    return signature is not None and signature.tensors and not signature.named and len(signature.columns) == 1
+
+
+def to_tensor(columns: Mapping[str, Sequence[Any]], rows: int, signature: Signature) -> Table:
+    """A frame of one column may also have a whole row of the tensor in each cell."""
+    (column,) = signature.columns
+    first, *more = columns.values() or [[]]
+    has_rows = isinstance(column.kind, Tensor) and (not column.kind.shape or list in map(type, first))
+    items = list(first) if has_rows and not more else [list(row) for row in zip(first, *more, strict=True)]
+    return Table({column.name: items}, rows)
 
 
 def by_position(columns: Mapping[str, T], signature: Signature) -> Mapping[str, T]:

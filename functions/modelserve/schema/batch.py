@@ -25,6 +25,8 @@ class Table(msgspec.Struct, frozen=True):
     """The columns that the signature does not have; they were left out."""
     fits: bool = False
     """Whether the decoder has checked every cell: all columns are there, in the signature's order."""
+    names: tuple[str, ...] = ()
+    """What the caller calls the columns of a model that does not know them by name, in their order."""
 
     @property
     def extra(self) -> int:
@@ -34,9 +36,11 @@ class Table(msgspec.Struct, frozen=True):
 class Batch:
     """What a scorer takes: one array of `rows` items per column, in the signature's order."""
 
-    __slots__ = ("_columns", "_make_columns", "cells", "rows")
+    __slots__ = ("_columns", "_make_columns", "cells", "names", "rows")
 
-    def __init__(self, columns: Mapping[str, Array], rows: int) -> None:
+    def __init__(self, columns: Mapping[str, Array], rows: int, names: tuple[str, ...] = ()) -> None:
+        self.names = names
+        """As in the table; only batches with the same names are scored together."""
         self._columns: Mapping[str, Array] | None = columns
         self._make_columns: Callable[[], Mapping[str, Array]] = dict
         self.rows = rows
@@ -68,7 +72,7 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     if len(cells) == len(batches):
         joined = {name: list(chain.from_iterable(one[name] for one in cells)) for name in cells[0]}
         return Batch.of_cells(joined, rows, lambda: concatenate_columns(batches))
-    return Batch(concatenate_columns(batches), rows)
+    return Batch(concatenate_columns(batches), rows, batches[0].names)
 
 
 def concatenate_columns(batches: Sequence[Batch]) -> Mapping[str, Array]:
@@ -79,20 +83,20 @@ def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:
     """The rows of a batch as batches of these sizes, in order."""
     ends = list(accumulate(sizes))
     return [
-        Batch({name: column[end - size : end] for name, column in batch.columns.items()}, size)
+        Batch({name: column[end - size : end] for name, column in batch.columns.items()}, size, batch.names)
         for size, end in zip(sizes, ends, strict=True)
     ]
 
 
 def select_rows(table: Table, rows: Sequence[int]) -> Table:
     columns = {name: [values[row] for row in rows] for name, values in table.columns.items()}
-    return Table(columns, len(rows), table.others)
+    return Table(columns, len(rows), table.others, names=table.names)
 
 
 def take_rows(batch: Batch, rows: Sequence[int]) -> Batch:
     places = list(rows)
-    return Batch({name: column[places] for name, column in batch.columns.items()}, len(places))
+    return Batch({name: column[places] for name, column in batch.columns.items()}, len(places), batch.names)
 
 
 def one_row(batch: Batch, row: int) -> Batch:
-    return Batch({name: column[row : row + 1] for name, column in batch.columns.items()}, 1)
+    return Batch({name: column[row : row + 1] for name, column in batch.columns.items()}, 1, batch.names)

@@ -81,6 +81,11 @@ def within(part: str, place: object, kind: ColumnType, value: Any, required: boo
         cell = kind._cell_or_null(value, required)
     except ValueError as error:
         raise ValueError(f"{part}{place}: {error}") from None
+    return python_value(cell)
+
+
+def python_value(cell: Any) -> Any:
+    """What stands in no column of its own: a datetime is Python's there."""
     return cell.astype("datetime64[us]").item() if isinstance(cell, np.datetime64) else cell
 
 

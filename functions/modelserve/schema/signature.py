@@ -13,7 +13,7 @@ import numpy as np
 from modelserve.core.errors import Detail, InvalidParams, SignatureMismatch, VersionUnusable
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import ExtraColumns
-from modelserve.schema.nested import AnyType, column_type
+from modelserve.schema.nested import AnyType, column_type, python_value
 from modelserve.schema.tensors import Tensor
 from modelserve.schema.texts import read_column
 from modelserve.schema.types import MISSING, SCALARS, ColumnType
@@ -73,9 +73,11 @@ class Signature:
             bad.name = column.name
             columns[column.name] = column.kind.check(values, column.required, bad)
         bad.raise_any()
-        return Batch(columns, table.rows)
+        return Batch(columns, table.rows, table.names)
 
-    def parse_text(self, texts: Mapping[str, Sequence[str]], rows: int, others: ExtraColumns) -> Table:
+    def parse_text(
+        self, texts: Mapping[str, Sequence[str]], rows: int, others: ExtraColumns, names: tuple[str, ...] = ()
+    ) -> Table:
         """A table of texts (CSV, query) as values of each column's type, still to be checked unless all fit."""
         table: dict[str, Sequence[Any]] = {}
         fits = True
@@ -85,7 +87,7 @@ class Signature:
             fits = fits and values is not None
             if cells is not None:
                 table[column.name] = [column.kind.text(text) for text in cells] if values is None else values
-        return Table(table, rows, others, fits)
+        return Table(table, rows, others, fits, names)
 
     def check_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The params with their defaults. Raises InvalidParams naming those the model has."""
@@ -134,10 +136,10 @@ def param_value(param: Param, value: Any) -> Any:
                 raise ValueError("is null")
             return None
         if not param.is_list:
-            return param.kind.cell(value)
+            return python_value(param.kind.cell(value))
         if type(value) is not list:
             raise ValueError("needs an array")
-        return [param.kind.cell(item) for item in value]
+        return [python_value(param.kind.cell(item)) for item in value]
     except ValueError as error:
         raise InvalidParams(f"The param {param.name} does not fit: {error}.") from None
 

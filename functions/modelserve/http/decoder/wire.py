@@ -78,6 +78,7 @@ class Decoded(msgspec.Struct, array_like=True, gc=False):
     outputs: tuple[str, ...]
     own_id: str | None
     binary: tuple[bool, ...]
+    names: tuple[str, ...]
 
 
 class Refusal(msgspec.Struct, array_like=True, gc=False):
@@ -117,6 +118,7 @@ def encode_checked(checked: CheckedBody) -> Decoded:
         payload.outputs,
         payload.own_id,
         payload.binary,
+        batch.names,
     )
 
 
@@ -208,7 +210,7 @@ async def restore_checked(decoded: Decoded) -> CheckedBody:
     params = cells_decoder.decode(decoded.params)
     payload = Payload(table, params, decoded.method, decoded.form, decoded.outputs, decoded.own_id, decoded.binary)
     if not decoded.fits:
-        return CheckedBody(payload, Batch(columns, decoded.rows))
+        return CheckedBody(payload, Batch(columns, decoded.rows, decoded.names))
     batch = Batch.of_cells(columns, decoded.rows, lambda: {name: np.asarray(cells) for name, cells in columns.items()})
     return CheckedBody(payload, batch)
 

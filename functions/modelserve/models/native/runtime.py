@@ -8,7 +8,7 @@ sees is what pyfunc would have made of valid input. Models with type hints are c
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -73,7 +73,8 @@ class NativeRuntime:
         if nulls:
             columns = {**columns, **{name: text_series(columns[name]) for name in nulls}}
         named = signature is None or signature.named
-        made = frame(columns if named else {int(name): column for name, column in columns.items()})
+        names: Iterable[Any] = batch.names or (columns if named else map(int, columns))
+        made = frame(dict(zip(names, columns.values(), strict=True)))
         return made.to_dict("records") if self.takes_dicts else made
 
 
@@ -132,10 +133,10 @@ class TypeHinted:
 
     def __init__(self, pyfunc: Any) -> None:
         self.pyfunc = pyfunc
+        self.nameless = not pyfunc.metadata.get_input_schema().has_input_names()
 
     def __call__(self, data: Any, params: Mapping[str, Any]) -> Any:
-        nameless = list(data.columns) == [0]
-        return self.pyfunc.predict(data[0].tolist() if nameless else data, params=dict(params) or None)
+        return self.pyfunc.predict(data.iloc[:, 0].tolist() if self.nameless else data, params=dict(params) or None)
 
 
 def accepts_params(call: Call) -> bool:

@@ -89,7 +89,7 @@ class BatchingScorer:
     async def _submit(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
         loop = asyncio.get_running_loop()
         dtypes = tuple((name, column.dtype, column.shape[1:]) for name, column in batch.columns.items())
-        key = (methods, repr(params) if params else "", dtypes)
+        key = (methods, repr(params) if params else "", dtypes, batch.names)
         job = Job(batch, methods, params, key, loop.create_future(), loop)
         with self._wake:
             if self._pending_rows and self._pending_rows + batch.rows > self.max_pending_rows:

@@ -12,6 +12,7 @@ from modelserve.schema.nested import Nested
 from modelserve.schema.signature import Signature
 
 FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
+CHAT: Final = ("messages", "prompt", "input")  # bodies of language models, which MLflow passes on as they are
 OPTIONS: Final = frozenset({"params", "parameters"})
 METHOD: Final = "predict_method"
 
@@ -27,6 +28,9 @@ def is_form(value: Any, signature: Signature | None) -> bool:
 def parse(value: Any, signature: Signature | None, limits: Limits) -> Payload:
     """Raises MalformedRequest unless exactly one of the forms is there, with nothing unknown beside it."""
     found = [form for form in FORMS if form in value] if type(value) is dict else []
+    chat = [name for name in CHAT if name in value] if type(value) is dict and not found else []
+    if chat:
+        raise MalformedRequest(f"A body with {chat[0]} alone is not taken here; post it to /predict as a record.")
     if len(found) != 1:
         raise MalformedRequest(
             f"The body must be an object with exactly one of {', '.join(FORMS)}; it has {len(found)}."
@@ -62,6 +66,9 @@ def parse_split(value: Any, signature: Signature | None, limits: Limits) -> Tabl
         )
     if value.keys() - {"columns", "index", "data"}:
         raise MalformedRequest("dataframe_split takes columns, index and data.")
+    index = value.get("index")
+    if index is not None and (type(index) is not list or len(index) != len(value["data"])):
+        raise MalformedRequest("The index of dataframe_split must be a list with one entry for each row of data.")
     names = value.get("columns")
     if names is None and signature is not None and tables.takes_values(signature):
         names = signature.names
@@ -69,6 +76,9 @@ def parse_split(value: Any, signature: Signature | None, limits: Limits) -> Tabl
         return tables.from_rows(value["data"], signature, limits)
     elif type(names) is not list or not all(type(name) in (str, int) for name in names):
         raise MalformedRequest("The columns of dataframe_split must be a list of names.")
+    if signature is not None and tables.takes_frame(signature):
+        table = tables.from_split(names, value["data"], None, limits)
+        return tables.to_tensor(table.columns, table.rows, signature)
     return tables.from_split(names, value["data"], signature, limits)
 
 
@@ -79,8 +89,10 @@ def parse_records(value: Any, signature: Signature | None, limits: Limits) -> Ta
 
 
 def parse_instances(value: Any, signature: Signature | None, limits: Limits) -> Table:
+    if type(value) is dict and not tables.takes_values(signature):
+        return parse_inputs(value, signature, limits)
     if type(value) is not list:
-        raise MalformedRequest("instances must be a list, one item per row.")
+        raise MalformedRequest("instances must be a list, one item per row, or an object of columns.")
     if value and type(value[0]) is dict and not tables.takes_values(signature):
         return tables.from_records(value, signature, limits)
     return tables.from_rows(value, signature, limits)

@@ -72,7 +72,7 @@ REFUSED: list[tuple[Any, type[ServeError], str]] = [
     ({"dataframe_split": {"columns": ["a", "b"], "data": []}}, MalformedRequest, "The message has no records."),
     (b"{", MalformedRequest, "The body is not valid JSON."),
     (b'{"a":1,"a":2}', MalformedRequest, "An object in the body has the same key twice."),
-    ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row."),
+    ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row, or an object of columns."),
     ([GOOD] * 101, TooLarge, "The request has more than 100 rows"),
     ([5] * 101, TooLarge, "The request has more than 100 rows"),
     ({str(n): 0 for n in range(51)}, TooLarge, "A row has more than 50 columns"),

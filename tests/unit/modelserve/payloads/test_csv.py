@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modelserve.core.errors import MalformedRequest, ServeError, TooLarge, UnsupportedMediaType
 from modelserve.payloads import csv as text_csv
+from modelserve.schema.batch import Table
 from signatures import LIMITS, nameless, signature, signature_of, tensor
 
 PAIR = signature(a="long", s="string?")
@@ -82,7 +83,16 @@ def test_without_a_signature_the_texts_decide() -> None:
 
 def test_tensors_do_not_fit_in_csv() -> None:
     with pytest.raises(UnsupportedMediaType, match="send JSON inputs"):
-        text_csv.parse(b"a\n1\n", signature_of([tensor("float64", -1, 2)]), LIMITS)
+        text_csv.parse(b"a\n1\n", signature_of([tensor("float64", -1, 2, name="t")]), LIMITS)
+
+
+def test_the_columns_of_csv_are_the_rows_of_a_nameless_tensor() -> None:
+    parsed = text_csv.parse(b"a,b\n1,2.5\n3,4\n", signature_of([tensor("float64", -1, 2)]), LIMITS)
+    assert parsed.table == Table({"0": [[1, 2.5], [3, 4.0]]}, 2)
+
+
+def test_a_nameless_model_keeps_the_names_of_the_header() -> None:
+    assert text_csv.parse(b"p,q\n1,x\n", nameless("long", "string"), LIMITS).table.names == ("p", "q")
 
 
 @given(data=st.text(st.sampled_from('ab1,,\n\n\r\t ;"é\0\x0b\x85\u2028\ufeff'), max_size=24).map(str.encode))

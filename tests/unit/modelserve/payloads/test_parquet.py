@@ -15,7 +15,7 @@ from modelserve.payloads import Limits, parquet
 from modelserve.schema.signature import Signature, infer
 from modelserve.schema.words import Words
 from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
-from signatures import LIMITS, bad_cells, nameless, signature, signature_of
+from signatures import LIMITS, bad_cells, nameless, signature, signature_of, tensor
 
 
 def written(columns: dict[str, Any], **options: Any) -> bytes:
@@ -315,3 +315,14 @@ def test_many_rows_come_whole_and_in_order() -> None:
     data = written({"n": numbers, "s": [str(n % 7) for n in numbers]}, row_group_size=1_500)
     columns = parquet.parse(data, None, Limits(10_000, 50, 32)).table.columns
     assert columns == {"n": numbers, "s": [str(n % 7) for n in numbers]}
+
+
+def test_the_columns_of_a_file_are_the_rows_of_a_nameless_tensor() -> None:
+    data = written({"a": [1, 3], "b": [2.5, 4.0]})
+    table = parquet.parse(data, signature_of([tensor("float64", -1, 2)]), LIMITS).table
+    assert (table.columns, table.rows) == ({"0": [[1, 2.5], [3, 4.0]]}, 2)
+
+
+def test_a_nameless_model_keeps_the_names_of_the_file() -> None:
+    data = written({"p": [1], "q": ["x"], "__index_level_0__": [7]})
+    assert parquet.parse(data, nameless("long", "string"), LIMITS).table.names == ("p", "q")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -68,15 +69,23 @@ PARAMS: list[dict[str, Any]] = [
     {"name": "stops", "type": "string", "default": ["."], "shape": [-1]},
     {"name": "seed", "type": "long", "default": None, "shape": None},
     {"name": "odd", "type": "object", "default": {}, "properties": {}},
+    {"name": "since", "type": "datetime", "default": "2024-01-02T03:04:05", "shape": None},
+    {"name": "days", "type": "datetime", "default": [], "shape": [-1]},
 ]
+
+
+DATES = {"since": datetime(2024, 1, 2, 3, 4, 5), "days": []}
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"factor": 2.0, "stops": ["."], "seed": None, "odd": {}}),
-        ({"factor": 3, "stops": ["a", "b"], "seed": 7}, {"factor": 3.0, "stops": ["a", "b"], "seed": 7, "odd": {}}),
-        ({"seed": None, "odd": [1]}, {"factor": 2.0, "stops": ["."], "seed": None, "odd": [1]}),
+        ({}, {"factor": 2.0, "stops": ["."], "seed": None, "odd": {}, **DATES}),
+        (
+            {"factor": 3, "stops": ["a", "b"], "seed": 7},
+            {"factor": 3.0, "stops": ["a", "b"], "seed": 7, "odd": {}, **DATES},
+        ),
+        ({"seed": None, "odd": [1]}, {"factor": 2.0, "stops": ["."], "seed": None, "odd": [1], **DATES}),
     ],
 )
 def test_params_are_checked_and_get_their_defaults(given: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -92,13 +101,20 @@ def test_params_are_checked_and_get_their_defaults(given: dict[str, Any], expect
         ({"factor": None}, "The param factor does not fit: is null."),
         ({"stops": None}, "The param stops does not fit: is null."),
         ({"stops": ["a", 1]}, "The param stops does not fit: an integer, needs string."),
-        ({"secret": 1}, "1 params are not in the model's signature; it has factor, stops, seed, odd."),
+        ({"secret": 1}, "1 params are not in the model's signature; it has factor, stops, seed, odd, since, days."),
     ],
 )
 def test_a_param_that_does_not_fit_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidParams) as raised:
         signature_of([{"name": "x", "type": "long"}], PARAMS).check_params(given)
     assert raised.value.message == message
+
+
+def test_datetime_params_are_those_of_python() -> None:
+    given = {"since": "2024-05-01T12:00:00+02:00", "days": ["2024-05-01"]}
+    found = signature_of([{"name": "x", "type": "long"}], PARAMS).check_params(given)
+    assert (found["since"], found["days"]) == (datetime(2024, 5, 1, 10), [datetime(2024, 5, 1)])
+    assert type(found["since"]) is datetime
 
 
 def test_a_model_without_params_says_so() -> None:

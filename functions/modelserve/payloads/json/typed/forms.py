@@ -166,6 +166,8 @@ class Forms:
             layout = Layout(given, self.columns, self.limits, self.categories)
             self.layouts = {given: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
         rows = layout.decoder.decode(split.data)
+        if split.index is not UNSET and len(split.index) != len(rows):
+            raise Unusual
         return self.cells.table(layout.columns(rows), len(rows), layout.others), 2 if split.index is UNSET else 3
 
 

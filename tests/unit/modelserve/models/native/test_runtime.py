@@ -13,10 +13,10 @@ from modelserve.models.native import runtime as native
 from modelserve.models.native.load import recipe
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.payloads.tables import from_records
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch, Table, concatenate, one_row, split, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
 from modelserve.store.trust.policy import check
-from signatures import LIMITS, signature, signature_of
+from signatures import LIMITS, nameless, signature, signature_of
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -103,6 +103,17 @@ def test_a_tensor_model_gets_its_array(models: Library) -> None:
     rows = batch(known, {"0": [1.0, 0.2]}, {"0": [6.5, 2.4]})
     assert isinstance(runtime.model_input(rows), np.ndarray)
     assert runtime.score(rows, ["predict"], {})["predict"].tolist() == [0, 2]
+
+
+def test_a_model_without_names_sees_those_that_came(models: Library) -> None:
+    runtime, _ = load(models.path("ride_duration"))
+    runtime.signature = known = nameless("long", "string")
+    rows = batch(known, {"p": 1, "q": "x"}, {"q": "y", "p": 2})
+    assert runtime.model_input(rows).to_dict("list") == {"p": [1, 2], "q": ["x", "y"]}
+    parts = [one_row(rows, 1), take_rows(rows, [1]), split(rows, [1, 1])[1]]
+    assert [list(runtime.model_input(part).columns) for part in parts] == [["p", "q"]] * 3
+    assert concatenate([rows, rows]).names == ("p", "q")
+    assert list(runtime.model_input(batch(known, {"0": 1, "1": "x"})).columns) == [0, 1]
 
 
 def test_a_model_that_names_another_method_has_it_first(models: Library) -> None:

@@ -42,6 +42,13 @@ SAME: list[tuple[Signature | None, Any, dict[str, list[Any]]]] = [
     (None, {"dataframe_split": {"columns": ["a"], "data": [[1]]}}, {"a": [1]}),
     (TENSOR, {"inputs": [[1, 2], [3, 4]]}, {"0": [[1, 2], [3, 4]]}),
     (TENSOR, {"instances": [[1, 2]]}, {"0": [[1, 2]]}),
+    (TENSOR, {"dataframe_split": {"columns": [0, 1], "index": [0], "data": [[1, 2]]}}, {"0": [[1, 2]]}),
+    (TENSOR, {"dataframe_records": [{"b": 1, "a": 2}, {"a": 4, "b": 3}]}, {"0": [[1, 2], [3, 4]]}),
+    (TENSOR, {"instances": [{"b": 1, "a": 2}]}, {"0": [[1, 2]]}),
+    (signature_of([tensor("float64", -1)]), {"dataframe_records": [{"b": 1}, {"b": 2}]}, {"0": [1, 2]}),
+    (nameless("long", "string"), {"dataframe_records": [{"p": 1, "q": "x"}, {"q": "y", "p": 2}]}, {"0": [1, 2], "1": ["x", "y"]}),
+    (PAIR, {"instances": ROWS}, ROWS),
+    (PAIR, {"instances": {"a": 1, "s": "x"}}, {"a": [1], "s": ["x"]}),
     (NAMED, {"inputs": {"t": [[1, 2]], "n": [5]}}, {"t": [[1, 2]], "n": [5]}),
     (NAMED, {"instances": [{"t": [1, 2], "n": 5}]}, {"t": [[1, 2]], "n": [5]}),
     (ARRAYS, {"inputs": [[1, 2], [3]]}, {"0": [[1, 2], [3]]}),
@@ -71,7 +78,9 @@ REFUSED: list[tuple[Any, type[ServeError], str]] = [
     ({"instances": [], "params": 0}, InvalidParams, "params must be an object."),
     ({"instances": [], "parameters": ""}, InvalidParams, "parameters must be an object."),
     ({"instances": [], "parameters": {"predict_method": 5}}, InvalidParams, "predict_method must be a string."),
-    ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row."),
+    ({"instances": 5}, MalformedRequest, "instances must be a list, one item per row, or an object of columns."),
+    *(({name: [], "temperature": 1}, MalformedRequest, f"A body with {name} alone is not taken here; post it to /predict as a record.") for name in ("messages", "prompt", "input")),
+    *(({"dataframe_split": {"columns": ["a", "s"], "index": index, "data": [[1, "x"]]}}, MalformedRequest, "The index of dataframe_split must be a list with one entry for each row of data.") for index in ([], [1, 2], 0, "a")),
     ({"instances": [1]}, MalformedRequest, "Row 0 is not a list of 2 values, one per column."),
     ({"instances": [[1, "x"], [1]]}, MalformedRequest, "Row 1 is not a list of 2 values, one per column."),
     ({"instances": [{"a": 1}, 5]}, MalformedRequest, "Record 1 is not an object."),
@@ -150,3 +159,23 @@ def test_a_record_with_a_column_of_a_forms_name_is_a_record() -> None:
 
 def test_the_limits_are_inclusive() -> None:
     assert invocations.parse({"instances": [1] * 3}, None, Limits(3, 1, 9)).table.rows == 3
+
+
+NAMELESS = nameless("long", "string")
+
+
+@pytest.mark.parametrize(
+    ("known", "body", "names"),
+    [
+        (NAMELESS, {"dataframe_records": [{"p": 1, "q": "x"}]}, ("p", "q")),
+        (NAMELESS, {"dataframe_split": {"columns": ["p", "q", "r"], "data": [[1, "x", 2]]}}, ("p", "q")),
+        (NAMELESS, {"inputs": {"p": [1], "q": ["x"]}}, ("p", "q")),
+        (NAMELESS, {"dataframe_split": {"columns": [0, 1], "data": [[1, "x"]]}}, ()),
+        (NAMELESS, {"dataframe_records": [{"p": 1}]}, ()),
+        (NAMELESS, {"instances": [[1, "x"]]}, ()),
+        (TENSOR, {"dataframe_records": [{"p": 1, "q": 2}]}, ()),
+        (PAIR, {"dataframe_records": RECORDS}, ()),
+    ],
+)
+def test_names_that_a_model_does_not_have_are_kept_for_it(known: Signature, body: Any, names: tuple[str, ...]) -> None:
+    assert invocations.parse(body, known, LIMITS).table.names == names
