@@ -22,7 +22,7 @@ from http_server import GONE, Answer, Handler, Headers, http_server, passed
 class Fault:
     """What happens to the next `times` requests whose decoded method and target match `where`.
 
-    kind: return-N (that status), reset (close without an answer), break-after-N (N bytes of the body, then close),
+    kind: return-N (that status), reset (close without an answer), half-headers (a few headers, then close), break-after-N (N bytes of the body, then close),
     stall-after-N (N bytes, then silence until the proxy stops), corrupt (first byte of the body), corrupt-resume
     (the same, but only when the request has a Range that does not start at 0), no-hash (without X-Goog-Hash),
     drip-after-N (N bytes, then one every twentieth of a second, for ten seconds: `dripped` when somebody took all of them),
@@ -123,6 +123,10 @@ class Proxy:
                 return GONE if self.kind == "drop-answer" else (status, headers, content)
 
             def reply(self, status: int, headers: Headers, body: bytes, sent: int | None = None) -> None:
+                if self.kind == "half-headers":
+                    self.close_connection = True
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nx-goog-generation: 1\r\nx-goog-ha")
+                    return
                 cut = re.fullmatch(r"(break|stall|drip)-after-(\d+)", self.kind)
                 super().reply(status, headers, body, int(cut[2]) if cut else None)
                 if cut and cut[1] == "stall":

@@ -10,7 +10,6 @@ from modelserve.core.settings import Settings
 from modelserve.models.loader import load
 from modelserve.models.version import Loaded
 from modelserve.store.buckets.objects import Objects
-from modelserve.store.buckets.open import open_objects
 from modelserve.store.names import locations
 from modelserve.store.names.locations import Location
 from modelserve.store.versions.resolve import Resolved, resolve
@@ -24,7 +23,7 @@ def load_model(uri: str, trust: str, progress: Progress) -> Iterator[Loaded]:
     progress.say(f"loading {uri}")
     settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust})
     location = locations.parse(settings.model_uri)
-    with closing(open_objects(location)) as objects:
+    with closing(catalog.open_location(location)) as objects:
         loaded = load(resolve_version(location, objects), objects, settings)
     try:
         yield loaded

@@ -15,12 +15,12 @@ from tempfile import TemporaryDirectory
 from modelserve.core.errors import ArtifactMissing, BadSetting, NotFound, PreconditionFailed, StoreUnavailable
 from modelserve.schema.signature import Signature
 from modelserve.store.buckets.objects import Objects
-from modelserve.store.buckets.open import open_objects
 from modelserve.store.download.transfer import FileSpec, download
 from modelserve.store.names.locations import Location, parse
 from modelserve_control.batch.chunks import CsvFile, ParquetFile, TableFile
 from modelserve_control.batch.json_lines import JsonLinesFile
 from modelserve_control.common.progress import Progress
+from modelserve_control.registry import catalog
 
 PARQUET, CSV, JSON_LINES = ".parquet", ".csv", ".jsonl"
 BUCKET = "gs://"
@@ -73,7 +73,7 @@ def fetch(address: str, progress: Progress) -> Iterator[Path]:
         return
     location = object_at(address)
     with TemporaryDirectory(prefix="modelserve-") as scratch:
-        with closing(open_objects(location)) as objects:
+        with closing(catalog.open_location(location)) as objects:
             info = objects.stat(location.prefix)
             if info is None:
                 raise NotFound(f"There is no object {address}, or no such bucket.")
@@ -94,7 +94,7 @@ def create(address: str, overwrite: bool, progress: Progress) -> Iterator[Path]:
             yield path
         return
     location = object_at(address)
-    with closing(open_objects(location)) as objects, TemporaryDirectory(prefix="modelserve-") as scratch:
+    with closing(catalog.open_location(location)) as objects, TemporaryDirectory(prefix="modelserve-") as scratch:
         generation = generation_to_replace(objects, location, address, overwrite)
         path = Path(scratch, "output.parquet")
         yield path

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelserve.core.errors import ServeError
-from modelserve.store.buckets.open import open_objects
 from modelserve.store.download.fetch import fetch as fetch_version
 from modelserve.store.names.locations import MANIFEST, parse
 from modelserve.store.names.paths import check_names, walk
 from modelserve.store.versions.resolve import resolve
 from modelserve_control.common.errors import SourceUnusable
+from modelserve_control.registry import catalog
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
@@ -58,7 +58,7 @@ def fetch_from_store(source: str, scratch: Path) -> Path:
     """The download verifies a version against its manifest."""
     location = parse(source)
     try:
-        with closing(open_objects(location)) as objects:
+        with closing(catalog.open_location(location)) as objects:
             found = fetch_version(resolve(location, objects), objects, scratch / "download")
         return Path(shutil.copytree(found, scratch / "model", symlinks=True))
     except ServeError as error:

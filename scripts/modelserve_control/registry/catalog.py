@@ -16,6 +16,7 @@ from modelserve.store.versions.alias import Alias, read_alias
 from modelserve.store.versions.manifest import Manifest
 from modelserve.store.versions.resolve import read_manifest
 
+REACH_SECONDS = 4.0
 NUMBERED = re.compile(r"models/[^/]+/versions/([1-9][0-9]{0,17})/(.+)", re.DOTALL)
 
 
@@ -37,10 +38,15 @@ class Entry:
         return sum(info.size for info in self.objects)
 
 
+def open_location(location: Location) -> Objects:
+    """Raises StoreUnavailable at once if the store cannot be reached: somebody waits at the command line."""
+    return open_objects(location, REACH_SECONDS)
+
+
 @contextmanager
 def open_store(store: str, new: bool = False) -> Iterator[Objects]:
     """`new`: the directory may be missing, but its parent must exist."""
-    objects = open_objects(locate_store(store, new))
+    objects = open_location(locate_store(store, new))
     try:
         yield objects
     finally:

@@ -42,10 +42,33 @@ def test_corrupt_bytes_are_refused_and_leave_nothing(
     if bare:
         remove(direct, f"models/churn/versions/1/{MANIFEST}")
     resolved = resolve(BARE if bare else VERSION, objects)
-    proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
+    again = Fault("corrupt", rf"{BODY}.*bytes=0-")  # the second download, from its beginning
+    proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in [*faults, again]])
     with pytest.raises(ArtifactCorrupt):
         fetch(resolved, objects, cache)
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("faults", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
+@pytest.mark.parametrize("bare", [False, True], ids=["with manifest", "bare directory"])
+def test_one_corrupt_download_is_tried_again_within_the_load(
+    bare: bool, faults: list[Fault], proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
+) -> None:
+    publish(direct, "churn", "1")
+    if bare:
+        remove(direct, f"models/churn/versions/1/{MANIFEST}")
+    resolved = resolve(BARE if bare else VERSION, objects)
+    proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
+    found = tree(fetch(resolved, objects, cache))
+    assert {name: data for name, data in found.items() if name != MANIFEST} == FILES
+
+
+def test_one_file_that_arrives_corrupt_is_read_again(proxy: Proxy, direct: GcsObjects, objects: GcsObjects) -> None:
+    publish(direct, "churn", "1")
+    resolved = resolve(VERSION, objects)
+    proxy.script([Fault("no-hash", BODY)])
+    assert read_file(resolved, objects, "model.skops") == FILES["model.skops"]
+    assert proxy.count(BODY) == 2
 
 
 @pytest.mark.parametrize(("what", "other"), [("size", 6), ("crc32c", 1), ("sha256", "0" * 64)])
@@ -62,7 +85,7 @@ def test_more_bytes_than_a_file_has_are_not_kept(
 ) -> None:
     publish(direct, "churn", "1")
     resolved = resolve(VERSION, objects)
-    proxy.script([Fault("surplus", BODY)])
+    proxy.script([Fault("surplus", BODY, times=2)])
     with pytest.raises(ArtifactCorrupt, match="sent more bytes than the file has"):
         fetch(resolved, objects, cache)
 
@@ -110,7 +133,7 @@ def test_a_listing_without_checksums_leaves_those_of_the_manifest(
 ) -> None:
     publish(direct, "churn", "1")
     resolved = resolve(VERSION, objects)
-    proxy.script([Fault("no-crc32c", r"/o\?.*prefix="), Fault("corrupt", BODY)])
+    proxy.script([Fault("no-crc32c", r"/o\?.*prefix="), Fault("corrupt", BODY, times=2)])
     with pytest.raises(ArtifactCorrupt, match=r"does not have its crc32c and sha256"):
         fetch(resolved, objects, cache)
     assert list(cache.iterdir()) == []

@@ -25,6 +25,9 @@ HEALS = {
     "stream broken twice": [Fault("break-after-262144", r"model\.skops.*alt=media", times=2)],
     "listing 503": [Fault("return-503", r"/o\?.*prefix=")],
     "listing reset": [Fault("reset", r"/o\?.*prefix=")],
+    "listing closed inside the headers": [Fault("half-headers", r"/o\?.*prefix=")],
+    "manifest closed inside the headers": [Fault("half-headers", "manifest.json")],
+    "file closed inside the headers": [Fault("half-headers", r"model\.skops.*alt=media", times=2)],
 }
 
 
@@ -122,8 +125,28 @@ def test_attempts_end_with_their_time() -> None:
         Deadline(Timing(total=0.05, initial_backoff=0.0005, max_backoff=0.0005)).run(fail)
 
 
-def test_a_write_whose_answer_was_lost_is_not_a_lost_race(proxy: Proxy, objects: GcsObjects) -> None:
-    proxy.script([Fault("drop-answer", "^POST /upload")])
+def test_a_refusal_advises_a_role_that_allows_what_was_asked(
+    proxy: Proxy, direct: GcsObjects, objects: GcsObjects, tmp_path: Path
+) -> None:
+    """roles/storage.objectViewer may not write, and objectCreator may not replace an alias."""
+    written = direct.write("note.json", b"{}", 0)
+    proxy.script([Fault("return-403", times=1_000)])
+    with pytest.raises(StoreUnavailable, match=r"refused access \(403\): grant .* roles/storage.objectViewer on"):
+        objects.read("note.json", 10)
+    proxy.faults.clear()
+    proxy.script([Fault("return-403", "^(POST|DELETE) ", times=3)])
+    for write in (
+        lambda: objects.write("note.json", b"[]", written.generation),
+        lambda: objects.create("file", Path(__file__)),
+        lambda: objects.delete("note.json", written.generation),
+    ):
+        with pytest.raises(StoreUnavailable, match=r"refused access \(403\): grant .* roles/storage.objectUser on"):
+            write()
+
+
+@pytest.mark.parametrize("fault", ["drop-answer", "half-headers"])
+def test_a_write_whose_answer_was_lost_is_not_a_lost_race(proxy: Proxy, objects: GcsObjects, fault: str) -> None:
+    proxy.script([Fault(fault, "^POST /upload")])
     info = objects.write("note.json", b"{}", 0)
     assert objects.read("note.json", 10) == (b"{}", info)
 

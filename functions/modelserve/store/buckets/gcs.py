@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed
 from modelserve.store.buckets.gcs_read import GcsReader, error_of
@@ -20,6 +20,8 @@ from modelserve.store.buckets.retry import Deadline, Transient
 from modelserve.store.names import checksums
 
 T = TypeVar("T")
+
+WRITER: Final = "roles/storage.objectUser"  # creates, replaces and reads; objectCreator may not replace an alias
 
 # By default the client reads the bucket's metadata for its traces, which takes a request and a permission that is not
 # needed otherwise. It reads this variable at every call.
@@ -114,6 +116,7 @@ def call(attempt: Callable[[], T], bucket: str) -> T:
         requests.Timeout,
         requests.exceptions.ChunkedEncodingError,
         requests.exceptions.ContentDecodingError,
+        requests.exceptions.JSONDecodeError,  # the headers or the answer ended early
         urllib3.exceptions.HTTPError,
         ConnectionError,
         TransportError,
@@ -124,7 +127,7 @@ def call(attempt: Callable[[], T], bucket: str) -> T:
         except broken as error:
             raise Transient("the connection broke") from error
         except GoogleAPICallError as error:
-            raise error_of(int(error.code or 0), bucket) from error
+            raise error_of(int(error.code or 0), bucket, WRITER) from error
 
 
 def _info(blob: Any) -> ObjectInfo:

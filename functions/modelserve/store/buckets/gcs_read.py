@@ -34,8 +34,8 @@ class GcsReader:
     def __init__(self, bucket: str, timing: Timing | None = None) -> None:
         self.bucket = bucket
         self._timing = timing or Timing()
-        self._emulator = google_variable("STORAGE_EMULATOR_HOST").rstrip("/")
-        self._connections = Connections(self._emulator or CLOUD, self._timing)
+        self._emulator = emulator_address()
+        self._connections = Connections(store_address(), self._timing)
         self._credentials: Any = None if self._emulator else make_credentials()
         self._objects_path = f"/storage/v1/b/{quote(bucket, safe='')}/o"
 
@@ -126,13 +126,22 @@ class GcsReader:
             yield response
 
 
+def emulator_address() -> str:
+    return google_variable("STORAGE_EMULATOR_HOST").rstrip("/")
+
+
+def store_address() -> str:
+    return emulator_address() or CLOUD
+
+
 def make_credentials() -> Any:
     from modelserve.store.buckets.credentials import Credentials
 
     return Credentials()
 
 
-def error_of(status: int, bucket: str) -> Exception:
+def error_of(status: int, bucket: str, role: str = "roles/storage.objectViewer") -> Exception:
+    """`role` allows what was asked."""
     if status in RETRYABLE_STATUS:
         return Transient(f"it answered {status}")
     if status == 404:
@@ -141,7 +150,7 @@ def error_of(status: int, bucket: str) -> Exception:
         return PreconditionFailed()
     if status in (401, 403):
         return StoreUnavailable(
-            f"The store refused access ({status}): grant the service account roles/storage.objectViewer on the bucket {bucket}."
+            f"The store refused access ({status}): grant the service account {role} on the bucket {bucket}."
         )
     return StoreUnavailable(f"The store refused the request ({status}).")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from modelserve.core.errors import StoreUnavailable
@@ -19,6 +21,34 @@ def as_transient() -> Iterator[None]:
         yield
     except (OSError, http.client.HTTPException) as error:
         raise Transient("the connection broke") from error
+
+
+class CompleteHeaders(http.client.HTTPResponse):
+    """The library takes a connection that is closed inside the headers for the end of the headers."""
+
+    def begin(self) -> None:
+        body: Any = self.fp
+        lines: Any = HeaderLines(body)
+        self.fp = lines
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:
+                self.fp = body
+        if not lines.complete:
+            raise http.client.RemoteDisconnected("closed inside the headers")
+
+
+class HeaderLines:
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self.complete = False
+        self.close = sock.close
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._sock.readline(limit)
+        self.complete = line in (b"\r\n", b"\n")
+        return line
 
 
 class Response:
@@ -85,6 +115,33 @@ class Connections:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        if self._context is not None:
-            return http.client.HTTPSConnection(self._host, timeout=self._timing.read, context=self._context)
-        return http.client.HTTPConnection(self._host, timeout=self._timing.read)
+        connection = (
+            http.client.HTTPConnection(self._host, timeout=self._timing.read)
+            if self._context is None
+            else http.client.HTTPSConnection(self._host, timeout=self._timing.read, context=self._context)
+        )
+        connection.response_class = CompleteHeaders
+        return connection
+
+
+def reach(base: str, seconds: float) -> None:
+    """Raises StoreUnavailable, which names the address, unless it takes a connection in time."""
+    parts = urlsplit(base)
+    outcome: list[OSError | None] = []
+
+    def connect() -> None:
+        try:
+            address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            socket.create_connection(address, seconds).close()
+            outcome.append(None)
+        except OSError as error:
+            outcome.append(error)
+
+    # On a thread, since nothing bounds how long a name is looked up.
+    thread = threading.Thread(target=connect, name="reach", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    error = outcome[0] if outcome else TimeoutError()
+    if error is not None:
+        reason = error.strerror or f"no connection within {seconds:g} s"
+        raise StoreUnavailable(f"The store at {base} cannot be reached: {reason}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ from modelserve.store.download.transfer import FileSpec, check, download
 from modelserve.store.names.checksums import of_bytes, of_file
 from modelserve.store.names.locations import MANIFEST
 from modelserve.store.names.paths import check_names, printable, walk
-from modelserve.store.versions.manifest import Manifest
+from modelserve.store.versions.manifest import FileEntry, Manifest
 from modelserve.store.versions.resolve import Resolved, directory_prefix, resolve, without_folders
+
+logger = logging.getLogger(__name__)
 
 
 def fetch(resolved: Resolved, objects: Objects, cache_dir: Path) -> Path:
@@ -57,8 +60,17 @@ def read_file(resolved: Resolved, objects: Objects, path: str) -> bytes:
     entry = entries.get(path)
     if entry is None:
         raise ArtifactMissing(f"The manifest of this version has no file {printable(path)}; publish it again.")
-    data, info = read_object(objects, f"{directory_prefix(resolved.prefix)}{path}", entry.size)
-    check(FileSpec(info, path, entry.size, entry.crc32c, entry.sha256), of_bytes(data))
+    name = f"{directory_prefix(resolved.prefix)}{path}"
+    try:
+        return _read_file(objects, name, entry)
+    except ArtifactCorrupt as error:
+        logger.warning("a download was corrupt and is tried once more", exc_info=error)
+        return _read_file(objects, name, entry)
+
+
+def _read_file(objects: Objects, name: str, entry: FileEntry) -> bytes:
+    data, info = read_object(objects, name, entry.size)
+    check(FileSpec(info, entry.path, entry.size, entry.crc32c, entry.sha256), of_bytes(data))
     return data
 
 
@@ -78,13 +90,21 @@ def _find_or_download(resolved: Resolved, objects: Objects, cache: Path) -> Path
     with one_at_a_time(cache / f"{PREFIX}lock-{final.name}"):
         if final.is_dir() and _is_reusable(final, files):
             return final
-        with incoming(cache) as directory:
-            download(files, objects, directory)
-            if resolved.manifest:
-                (directory / MANIFEST).write_bytes(resolved.manifest.to_bytes())
-            if not install(directory, final):
-                verify(final, files)
+        try:
+            _download(resolved, objects, files, final)
+        except ArtifactCorrupt as error:
+            logger.warning("a download was corrupt and is tried once more", exc_info=error)
+            _download(resolved, objects, files, final)
     return final
+
+
+def _download(resolved: Resolved, objects: Objects, files: Sequence[FileSpec], final: Path) -> None:
+    with incoming(final.parent) as directory:
+        download(files, objects, directory)
+        if resolved.manifest:
+            (directory / MANIFEST).write_bytes(resolved.manifest.to_bytes())
+        if not install(directory, final):
+            verify(final, files)
 
 
 def _is_reusable(final: Path, files: Sequence[FileSpec]) -> bool:
