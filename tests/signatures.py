@@ -42,7 +42,7 @@ def table(**columns: Sequence[Any]) -> Table:
     return Table(columns, len(next(iter(columns.values()))))
 
 
-def bad_cells(call: Callable[[], Any]) -> list[tuple[int | None, str, str]]:
+def bad_cells(call: Callable[[], Any]) -> list[tuple[int | None, str | None, str]]:
     """(row, column, reason) of every cell that is refused."""
     with pytest.raises(SignatureMismatch) as raised:
         call()

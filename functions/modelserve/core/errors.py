@@ -238,3 +238,8 @@ def body(error: BaseException, request_id: str) -> Body:
         "details": error.details,
         "request_id": request_id,
     }
+
+
+def join_reasons(details: Sequence[Detail]) -> str:
+    """Each as `column: reason`; a reason of a whole row has no column."""
+    return "; ".join(": ".join(filter(None, (detail["column"], detail["reason"]))) for detail in details)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import ServeError, join_reasons
 from modelserve.events.envelopes import Message
 from modelserve.events.publisher import MAX_ATTRIBUTES, MAX_NAME, shorten_value
 from modelserve.events.records import RejectedRecord
@@ -48,7 +48,7 @@ def make_dead_letter(message: Message, rejected: RejectedRecord) -> DeadLetter:
 
 def describe_error(error: ServeError) -> str:
     """The message and the bad cells: which column, and why."""
-    cells = "; ".join(f"{detail['column']}: {detail['reason']}" for detail in error.details)
+    cells = join_reasons(error.details)
     return f"{error.message} {cells}" if cells else error.message
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from modelserve.schema.nested import AnyType, column_type, python_value
 from modelserve.schema.tensors import Tensor
 from modelserve.schema.texts import read_column
 from modelserve.schema.types import MISSING, SCALARS, ColumnType
+
+logger = logging.getLogger(__name__)
 
 # One answer names at most this many bad cells, and counts the others: 10,000 rows can hold millions.
 MAX_DETAILS = 1_000
@@ -62,18 +66,31 @@ class Signature:
 
     def _check(self, table: Table) -> Batch:
         bad = CellErrors()
+        empty = [] if any(column.required for column in self.columns) else self._empty_rows(table)
+        for row in empty:
+            bad.nothing(row)
         columns = {}
         for column in self.columns:
             values = table.columns.get(column.name)
             if values is None or (table.rows and all(value is MISSING for value in values)):
-                if column.required:
-                    bad.missing(column.name, table.others)
+                if column.required or (empty and table.others.like(column.name)):
+                    bad.missing(column.name, table.others, column.required)
                     continue
+                if table.others.like(column.name):
+                    warn_of_similar(column.name)
                 values = [None] * table.rows
             bad.name = column.name
             columns[column.name] = column.kind.check(values, column.required, bad)
         bad.raise_any()
         return Batch(columns, table.rows, table.names)
+
+    def _empty_rows(self, table: Table) -> Sequence[int | None]:
+        """The rows that have none of the columns; None for all of them."""
+        given = [table.columns[name] for name in self.names if name in table.columns]
+        rows: Sequence[int] = range(table.rows)
+        for values in given:
+            rows = [row for row in rows if values[row] is MISSING] if type(values) is list else ()
+        return rows if given else [None]
 
     def parse_text(
         self, texts: Mapping[str, Sequence[str]], rows: int, others: ExtraColumns, names: tuple[str, ...] = ()
@@ -110,11 +127,16 @@ class CellErrors:
     def __call__(self, row: int, reason: str) -> None:
         self._add({"row": row, "column": self.name, "reason": reason})
 
-    def missing(self, name: str, others: ExtraColumns) -> None:
+    def missing(self, name: str, others: ExtraColumns, required: bool = True) -> None:
         # The other name is the caller's own text, which no answer repeats: it is not hard to find.
         alike = self.count < MAX_DETAILS and others.like(name)
-        reason = "a required column is missing" + ("; one with a similar name is there" if alike else "")
-        self._add({"row": None, "column": name, "reason": reason})
+        reason = f"{'a required' if required else 'an optional'} column is missing"
+        self._add(
+            {"row": None, "column": name, "reason": reason + ("; one with a similar name is there" if alike else "")}
+        )
+
+    def nothing(self, row: int | None) -> None:
+        self._add({"row": row, "column": None, "reason": "none of the model's columns is there"})
 
     def _add(self, detail: Detail) -> None:
         self.count += 1
@@ -126,6 +148,12 @@ class CellErrors:
             more = f"; the first {MAX_DETAILS} are listed" if self.count > MAX_DETAILS else ""
             cells = "cell does" if self.count == 1 else "cells do"
             raise SignatureMismatch(f"{self.count} {cells} not fit the model's signature{more}.", self.details)
+
+
+@cache
+def warn_of_similar(name: str) -> None:
+    """Once, since the column is optional: it may have been left out."""
+    logger.warning("the optional column %s is missing, and one with a similar name is there, which is ignored", name)
 
 
 def param_value(param: Param, value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from modelserve.core.errors import Detail, ModelFailed, ServeError, SignatureMismatch
+from modelserve.core.errors import ModelFailed, ServeError, SignatureMismatch, join_reasons
 from modelserve.models import scoring
 from modelserve.models.scoring import RowResult
 from modelserve.models.version import Loaded
@@ -102,8 +102,3 @@ class RowScorer(RowChecker):
 
 def slice_batch(batch: Batch, start: int, end: int) -> Batch:
     return Batch({name: column[start:end] for name, column in batch.columns.items()}, end - start)
-
-
-def join_reasons(details: Sequence[Detail]) -> str:
-    """A row that the model failed on has a reason and no column."""
-    return "; ".join(": ".join(filter(None, (detail["column"], detail["reason"]))) for detail in details)

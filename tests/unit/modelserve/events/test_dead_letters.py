@@ -5,7 +5,8 @@ import hashlib
 
 import pytest
 
-from modelserve.events.dead_letters import OWN_NAMES, within_limits
+from modelserve.core.errors import SignatureMismatch
+from modelserve.events.dead_letters import OWN_NAMES, describe_error, within_limits
 from modelserve.events.publisher import MAX_ATTRIBUTES, MAX_VALUE, Publisher
 from modelserve_control.local import resources
 from pubsub_host import NAMES, host, pull
@@ -36,6 +37,13 @@ def test_a_dead_letter_that_was_one_before_says_only_why_it_is_one_now() -> None
     before = dict.fromkeys(OWN_NAMES, "before") | {"team": "rides"}
     made = within_limits(b"data", before, {"error_code": "BAD", "source_message_id": "2"})
     assert made.attributes == {"team": "rides", "error_code": "BAD", "source_message_id": "2"}
+
+
+def test_a_reason_of_a_whole_record_has_no_column() -> None:
+    cells = [{"row": 0, "column": None, "reason": "nothing is there"}, {"row": 0, "column": "x", "reason": "missing"}]
+    assert describe_error(SignatureMismatch("It does not fit.", cells)) == (
+        "It does not fit. nothing is there; x: missing"
+    )
 
 
 def test_a_dead_letter_too_large_for_pubsub_says_what_it_was(publisher: Publisher, host: str) -> None:

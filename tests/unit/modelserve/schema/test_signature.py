@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from modelserve.core.errors import InvalidParams, SignatureMismatch, VersionUnusable
 from modelserve.schema.batch import Batch, Table, concatenate, one_row
 from modelserve.schema.extra_columns import ExtraColumns
-from modelserve.schema.signature import MAX_DETAILS, from_mlmodel, infer, infer_text
+from modelserve.schema.signature import MAX_DETAILS, from_mlmodel, infer, infer_text, warn_of_similar
 from modelserve.schema.types import MISSING
 from signatures import bad_cells, nameless, signature, signature_of, table, tensor
 
@@ -46,6 +47,35 @@ def test_a_cell_that_only_some_records_lack_is_missing_there() -> None:
     assert bad_cells(lambda: signature(x="long").check(table(x=[MISSING, MISSING]))) == [
         (None, "x", "a required column is missing")
     ]
+
+
+OPTIONAL = signature_of([{"name": name, "type": "double", "required": False} for name in ("trip_distance", "fare")])
+NOTHING = "none of the model's columns is there"
+
+
+def test_a_row_without_any_column_of_the_model_is_refused_even_if_all_are_optional() -> None:
+    rows = table(trip_distance=[1.5, MISSING, MISSING], fare=[MISSING, MISSING, None])
+    assert bad_cells(lambda: OPTIONAL.check(rows)) == [(1, None, NOTHING)]
+    assert bad_cells(lambda: OPTIONAL.check(Table({}, 2))) == [(None, None, NOTHING)]
+    assert bad_cells(lambda: OPTIONAL.check(Table({}, 0))) == [(None, None, NOTHING)]
+    null = OPTIONAL.check(table(fare=[None]))
+    assert [array.tolist() for array in null.columns.values()] == [[pytest.approx(np.nan, nan_ok=True)]] * 2
+
+
+def test_a_misspelt_optional_column_is_hinted_at_as_a_required_one_is(caplog: pytest.LogCaptureFixture) -> None:
+    others = ExtraColumns(frozenset({"tripDistance"}))
+    hint = "an optional column is missing; one with a similar name is there"
+    nothing = Table({}, 1, others)
+    assert bad_cells(lambda: OPTIONAL.check(nothing)) == [(None, None, NOTHING), (None, "trip_distance", hint)]
+    logging.getLogger("modelserve").propagate = True
+    warn_of_similar.cache_clear()
+    for _ in range(2):
+        OPTIONAL.check(Table({"fare": [1.0]}, 1, others))
+    assert [record.message for record in caplog.records] == [
+        "the optional column trip_distance is missing, and one with a similar name is there, which is ignored"
+    ]
+    OPTIONAL.check(Table({"fare": [1.0]}, 1, ExtraColumns(frozenset({"tip"}))))
+    assert len(caplog.records) == 1
 
 
 def test_columns_come_in_the_order_of_the_signature() -> None:

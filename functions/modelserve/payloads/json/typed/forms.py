@@ -50,6 +50,7 @@ class Forms:
         self.layouts: dict[tuple[str, ...], Layout] = {}
         # The places of cells that a record may lack.
         self.optional = [place for place, column in enumerate(signature.columns) if not column.required]
+        self.required = len(signature.columns) - len(self.optional)
         self.optional += range(len(self.names), len(self.names) + len(extra))
         cells = [cell_type(column, categories) for column in signature.columns]
         record = self._struct("Record", [*cells, *[Scalar] * len(extra)])
@@ -147,6 +148,8 @@ class Forms:
     def _table(self, columns: Sequence[Sequence[Any]], rows: int) -> tuple[Table, int]:
         """`columns` are those of the signature, then the extra ones; absent cells are UNSET. Also says how many are."""
         known = dict(zip(self.names, columns, strict=False))
+        if not self.required and (UNSET,) * len(known) in zip(*known.values(), strict=True):
+            raise Unusual
         extra, absent = [], 0
         for place in self.optional:
             values = columns[place]
@@ -180,7 +183,10 @@ class Layout:
         places = {name: place for place, name in enumerate(given)}
         if len(places) < len(given) or len(given) > min(MAX_COLUMNS, limits.columns):
             raise Unusual
-        if any(column.required and name not in places for name, column in columns.items()):
+        if (
+            any(column.required and name not in places for name, column in columns.items())
+            or not places.keys() & columns
+        ):
             raise Unusual
         types = [cell_type(columns[name], categories) if name in columns else Scalar for name in given]
         self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[tuple[tuple(types)]])  # type: ignore[misc]

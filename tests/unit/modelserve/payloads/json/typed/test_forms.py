@@ -8,6 +8,7 @@ import pytest
 from modelserve.payloads import Limits, PayloadForm
 from modelserve.payloads.decode import CheckedBody, Protocol
 from modelserve.payloads.json.typed.forms import MAX_COLUMNS, MAX_LAYOUTS
+from modelserve.schema.extra_columns import ExtraColumns
 from signatures import signature
 from two_decoders import TwoDecoders, as_bytes
 
@@ -198,3 +199,17 @@ def test_no_more_columns_in_a_split_than_the_limit() -> None:
     two = TwoDecoders(signature(n="long"), Limits(rows=9, columns=2, depth=9))
     assert take(split(["n", "a"], [[1, 2]]), two)
     assert take(split(["n", "a", "b"], [[1, 2, 3]]), two) is None
+
+
+ALL_OPTIONAL = TwoDecoders(signature(a="double?", b="string?"))
+
+
+@pytest.mark.parametrize("body", [{"a": 1.5}, [{"a": None}, {"b": "x"}], split(["b", "c"], [["x", 1]])])
+def test_one_column_of_a_model_without_required_ones_is_enough(body: Any) -> None:
+    assert take(body, ALL_OPTIONAL) is not None
+
+
+@pytest.mark.parametrize("body", [{}, {"c": 1}, [{"a": 1.5}, {}], {"inputs": [{"c": 1}]}, split(["c"], [[1]])])
+def test_a_row_without_any_column_is_left_to_the_reporting_decoder(body: Any) -> None:
+    ALL_OPTIONAL.typed.learn(ExtraColumns(frozenset({"c"})))
+    assert take(body, ALL_OPTIONAL) is None
