@@ -22,8 +22,8 @@ from modelserve.events.messages import MessageScorer
 from modelserve.events.outbox import Outbox, ScoredMessage
 from modelserve.events.results import Result
 from modelserve.http.bodies import INLINE_BYTES, Headers, read_body
-from modelserve.http.deadline import Budget
-from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
+from modelserve.http.deadline import Deadline
+from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import JSON
@@ -37,11 +37,10 @@ MAX_ENVELOPE: Final = 14 << 20  # bytes
 # Messages and bytes of a group: what is decoded on the event loop, so that no message waits for a thread.
 LIMITS: Final = 100, INLINE_BYTES
 
-
 OnPrediction = Callable[[Loaded, Message, Sequence[Result]], None]
 
 
-class Events(Door):
+class Events(Endpoint):
     """`on_prediction` is called after the results of a message are published."""
 
     def __init__(
@@ -64,7 +63,7 @@ class Events(Door):
         if request.method != "POST":
             raise MethodNotAllowed(["POST"])
         limit = max(int(self.settings.max_request_bytes * ENVELOPE_RATIO), MAX_ENVELOPE)
-        async with Budget(self.settings.predict_timeout_seconds):
+        async with Deadline(self.settings.predict_timeout_seconds):
             body = await read_body(request, headers, limit)
         return await self.handle(envelopes.parse(request.headers, body))
 
@@ -84,7 +83,7 @@ class Events(Door):
         """A response acks, an error asks for redelivery. The ack deadline is unknown here, so both steps share a deadline."""
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
         try:
-            async with self.turn(seconds) as loaded:
+            async with self.lease(seconds) as loaded:
                 scored = await self.score(loaded, message)
                 if self.settings.dry_run:
                     return dry_run_response(scored, loaded)
@@ -102,7 +101,7 @@ class Events(Door):
         return await self.groups.submit(loaded, message)
 
     async def _score_group(self, loaded: Loaded, group: Sequence[Pending[Message, ScoredMessage]]) -> None:
-        async with Budget(self.settings.predict_timeout_seconds):
+        async with Deadline(self.settings.predict_timeout_seconds):
             outcomes = await self.scorer.score(loaded, [pending.item for pending in group])
         for pending, outcome in zip(group, outcomes, strict=True):
             pending.settle(outcome)

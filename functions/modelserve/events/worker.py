@@ -18,7 +18,7 @@ from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
 from modelserve.events.messages import MessageScorer, Outcome
 from modelserve.events.outbox import Outbox
-from modelserve.http.deadline import Turn
+from modelserve.http.deadline import ModelLease
 from modelserve.models.active import ActiveModel
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ class Worker:
         messages = [to_message(one) for one in pulled]
         outcomes: Sequence[Outcome]
         try:
-            async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
+            async with ModelLease(
+                self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()
+            ) as loaded:
                 outcomes = await self.scorer.score(loaded, messages)
         except DeadlineExceeded as error:
             if len(pulled) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,9 +16,9 @@ from modelserve.core.errors import MethodNotAllowed, NotFound, UnsupportedMediaT
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http import answers, metadata, openapi
-from modelserve.http.bodies import Headers, Held, Share, media_type, read_body
+from modelserve.http.bodies import BodyMemory, Headers, MemoryShare, media_type, read_body
 from modelserve.http.decoder.client import Decoder
-from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
+from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
 from modelserve.models import scoring
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
@@ -29,24 +28,26 @@ from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import encode
 
-logger = logging.getLogger(__name__)
-
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
 # Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
 ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
 
+OnPrediction = Callable[[Request, Headers, bytes, Loaded, Response], None]
 Handler = Callable[[Request, Headers], Awaitable[Response]]
 
 
-class Http(Door):
-    def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
+class Http(Endpoint):
+    """`on_prediction` is called with each request that a model has answered, and its response."""
+
+    def __init__(
+        self, settings: Settings, active: ActiveModel, metrics: Metrics, on_prediction: OnPrediction | None = None
+    ) -> None:
         super().__init__(settings, active, metrics)
         self.limits = Limits.from_settings(settings)
         self.decoder = Decoder(settings, self.limits, metrics)
-        self.held = Held(settings.max_held_bytes)
+        self.body_memory = BodyMemory(settings.max_held_bytes)
         self.routes = self._routes()
-        self.answered: Callable[[Request, Headers, bytes, Loaded, Response], None] | None = None
-        """Told of each prediction when it is made, with the body that was asked, when somebody wants to know."""
+        self.on_prediction = on_prediction
 
     def _routes(self) -> dict[str, dict[str, Handler]]:
         predict: dict[str, Handler] = {"POST": partial(self.post, protocol=Protocol.PREDICT), "GET": self.get_predict}
@@ -84,7 +85,7 @@ class Http(Door):
     # --- predictions ---
 
     async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
-        async with self.turn() as loaded, Share(self.held) as share:
+        async with self.lease() as loaded, MemoryShare(self.body_memory) as share:
             kind = media_type(headers)
             if protocol is Protocol.V2:
                 check_v2(request, headers, kind, loaded)
@@ -95,28 +96,27 @@ class Http(Door):
             if request.scope["query_string"]:
                 payload = checked.payload.with_default_method(request.query_params.get(METHOD))
                 checked = CheckedBody(payload, checked.batch)
-            return self.told(request, headers, data, loaded, await self.answer_checked(loaded, checked))
+            return await self.answer_checked(request, headers, data, loaded, checked)
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             pairs = request.query_params.multi_items()
             payload = plain_records.parse_query(pairs, loaded.signature, self.limits)
-            response = await self.answer_checked(loaded, check_payload(payload, loaded.signature))
-            return self.told(request, headers, b"", loaded, response)
+            checked = check_payload(payload, loaded.signature)
+            return await self.answer_checked(request, headers, b"", loaded, checked)
 
-    def told(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response) -> Response:
-        if self.answered is not None:
-            self.answered(request, headers, body, loaded, response)
-        return response
-
-    async def answer_checked(self, loaded: Loaded, checked: CheckedBody) -> Response:
+    async def answer_checked(
+        self, request: Request, headers: Headers, data: bytes, loaded: Loaded, checked: CheckedBody
+    ) -> Response:
         value = await answers.answer(loaded, checked)
         if self.metrics.enabled:
             self.metrics.count("extra_columns", checked.payload.table.extra)
             self.metrics.count("rows", checked.batch.rows)
-        if checked.batch.rows <= scoring.INLINE_ROWS:
-            return reply(value, loaded)
-        return await asyncio.to_thread(reply, value, loaded)
+        few = checked.batch.rows <= scoring.INLINE_ROWS
+        response = reply(value, loaded) if few else await asyncio.to_thread(reply, value, loaded)
+        if self.on_prediction is not None:
+            self.on_prediction(request, headers, data, loaded, response)
+        return response
 
     # --- Open Inference Protocol V2 ---
 
@@ -129,13 +129,13 @@ class Http(Door):
         return {"GET": self.get_v2_model_ready if match["action"] else self.get_v2_model}
 
     async def get_v2_model(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             check_v2_name(request, loaded)
             return reply(metadata.v2_document(loaded), loaded)
 
     async def get_v2_model_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             check_v2_name(request, loaded)
             return reply({"name": loaded.name, "ready": True}, loaded)
 
@@ -158,11 +158,11 @@ class Http(Door):
         return Response(metadata.mlflow_version(), media_type="text/plain")
 
     async def get_metadata(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             return reply(metadata.document(loaded), loaded)
 
     async def get_openapi(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             return reply(openapi.document(loaded), loaded)
 
     async def get_metrics(self, request: Request, headers: Headers) -> Response:

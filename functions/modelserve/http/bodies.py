@@ -44,7 +44,7 @@ def media_type(headers: Headers) -> str:
     return kind
 
 
-class Held:
+class BodyMemory:
     """The bytes of large bodies that are in memory. One body always fits."""
 
     def __init__(self, most: int) -> None:
@@ -52,13 +52,13 @@ class Held:
         self.bytes = 0
 
 
-class Share:
+class MemoryShare:
     """What one request has of them, until its `async with` ends."""
 
-    __slots__ = ("_bytes", "_held")
+    __slots__ = ("_bytes", "_memory")
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, memory: BodyMemory) -> None:
+        self._memory = memory
         self._bytes = 0
 
     def grow(self, size: int) -> None:
@@ -66,22 +66,22 @@ class Share:
         more = size - self._bytes
         if more <= 0 or size <= INLINE_BYTES:
             return
-        others = self._held.bytes - self._bytes
-        if others and others + size > self._held.most:
+        others = self._memory.bytes - self._bytes
+        if others and others + size > self._memory.most:
             raise Overloaded(
-                f"The bodies of other requests take most of the {self._held.most} bytes there are for them."
+                f"The bodies of other requests take most of the {self._memory.most} bytes there are for them."
             )
-        self._held.bytes += more
+        self._memory.bytes += more
         self._bytes = size
 
-    async def __aenter__(self) -> Share:
+    async def __aenter__(self) -> MemoryShare:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._held.bytes -= self._bytes
+        self._memory.bytes -= self._bytes
 
 
-async def read_body(request: Request, headers: Headers, limit: int, share: Share | None = None) -> bytes:
+async def read_body(request: Request, headers: Headers, limit: int, share: MemoryShare | None = None) -> bytes:
     """Raises TooLarge as soon as the length is known, and before more than the limit is kept; Overloaded when the others
     leave no room for it; UnsupportedMediaType for a compressed body, which could unpack to any length."""
     if header(headers, b"content-encoding").strip().lower() not in ("identity", ""):

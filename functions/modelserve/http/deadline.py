@@ -9,7 +9,7 @@ from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 
 
-class Budget:
+class Deadline:
     """A deadline of so many seconds, as our own error.
 
     As `asyncio.timeout`, which asks for the running loop, and so for the process id, three times in every request.
@@ -46,21 +46,21 @@ class Budget:
         self.stop(kind)
 
 
-class Turn:
+class ModelLease:
     """`async with` gives the active version, which stays until the block ends, and gives the block its deadline."""
 
-    __slots__ = ("_active", "_budget", "_loaded", "_loop")
+    __slots__ = ("_active", "_deadline", "_loaded", "_loop")
 
     def __init__(self, active: ActiveModel, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self._active = active
-        self._budget = Budget(seconds)
+        self._deadline = Deadline(seconds)
         self._loop = loop
 
     async def __aenter__(self) -> Loaded:
         self._loaded = await self._active.lease()
-        self._budget.start(self._loop)
+        self._deadline.start(self._loop)
         return self._loaded
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._loaded.leases.leave()
-        self._budget.stop(kind)
+        self._deadline.stop(kind)

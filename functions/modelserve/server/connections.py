@@ -218,7 +218,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():  # it comes once more
             return
         self.in_head = False
-        if error := heads.fault(self.parser.get_http_version(), self.url, self.headers):
+        if error := heads.find_error(self.parser.get_http_version(), self.url, self.headers):
             self.refuse(error)
             return
         if len(self.pipeline) == MAX_AHEAD:

@@ -132,11 +132,11 @@ async def serve(server: Server, process: Process, drain: Step, work: Step | None
 
 async def until_signal(tasks: Sequence[asyncio.Future[None]]) -> None:
     """Raises what ends one of the tasks first; none may end by itself."""
-    told = asyncio.Event()
+    signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)
-    waiting: asyncio.Future[Any] = asyncio.create_task(told.wait())
+        loop.add_signal_handler(name, signalled.set)
+    waiting: asyncio.Future[Any] = asyncio.create_task(signalled.wait())
     await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         if task.done():

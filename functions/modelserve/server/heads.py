@@ -24,7 +24,7 @@ TARGET: Final = re.compile(rb"(?:https?://[^/?#@\\]+)?/[^#]*|\*", re.IGNORECASE)
 HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
 
 
-def fault(version: str, target: bytes, headers: Headers) -> MalformedRequest | None:
+def find_error(version: str, target: bytes, headers: Headers) -> MalformedRequest | None:
     """What a proxy in front may read in another way."""
     if version not in ("1.0", "1.1"):
         return MalformedRequest("This version of HTTP is not taken; use HTTP/1.1.")

@@ -69,12 +69,12 @@ class Process:
         from modelserve.http.app import Http
 
         self.start()
-        made = Http(self.settings, self.active, self.metrics)
+        on_prediction = None
         if self.shadow is not None:
             from modelserve.shadow.sender import submit_answer
 
-            made.answered = partial(submit_answer, self.shadow)
-        return made
+            on_prediction = partial(submit_answer, self.shadow)
+        return Http(self.settings, self.active, self.metrics, on_prediction)
 
     @cached_property
     def events(self) -> Events:

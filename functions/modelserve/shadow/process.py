@@ -152,7 +152,7 @@ class Challenger:
     async def replay_event(self, sample: Sample, names: dict[str, str]) -> Any:
         """The prediction events that the challenger would publish. Raises ChallengerFailed."""
         try:
-            async with self.events.turn() as loaded:
+            async with self.events.lease() as loaded:
                 names.update(version_names(loaded))
                 scored = await self.events.score(loaded, Message(sample.body, sample.request_id))
         except ServeError as error:

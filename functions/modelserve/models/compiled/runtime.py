@@ -62,17 +62,17 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
 
     A call runs every node of its graph, whatever it is asked for, so the methods asked for most may have smaller ones.
     """
-    session = opened(data)
+    session = open_session(data)
     metadata = session.get_modelmeta().custom_metadata_map
     smaller = {
-        tuple(one["methods"]): opened(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
+        tuple(one["methods"]): open_session(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
     }
     drop_registration_pages()
     methods = [output["name"] for output in description["outputs"]]
     return CompiledRuntime(session, smaller, Packing(Plan.decode(metadata[PLAN])), methods, description.get("classes"))
 
 
-def opened(data: bytes) -> Any:
+def open_session(data: bytes) -> Any:
     """A session. Bytes may name files as well, so they are looked through before. One thread per call: an instance serves
     on one processor."""
     refuse_external_data(data)

@@ -94,7 +94,7 @@ class DirectoryObjects:
         return self._replace(name, lambda file: file.write(data), if_generation_match)
 
     def delete(self, name: str, if_generation_match: int) -> None:
-        with self._locked():
+        with self._lock():
             found = self.stat(name)
             if found is None:
                 return
@@ -117,7 +117,7 @@ class DirectoryObjects:
                 Path(temporary).unlink(missing_ok=True)
 
     def _install(self, name: str, path: Path, temporary: str, generation: int) -> ObjectInfo:
-        with self._locked():
+        with self._lock():
             found = self.stat(name)
             _check(found, generation)
             # Two writes within one tick of the clock must have different generations.
@@ -137,7 +137,7 @@ class DirectoryObjects:
         yield path
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         with self._private() as private, (private / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file closes, and when the process dies
             yield

@@ -47,7 +47,7 @@ def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
     Returns warnings. Raises `EnvironmentMismatch`, which names both sides, for a serious difference of a native model. For
     a compiled one it is a warning, because nothing is unpickled.
     """
-    found = differences(environment, platform.python_version(), installed)
+    found = differences(environment, platform.python_version(), find_installed)
     serious = [str(one) for one in found if one.serious]
     slight = [str(one) for one in found if not one.serious]
     if kind == "compiled" or not serious:
@@ -95,12 +95,12 @@ def _agree(made: str, here: str, parts: int) -> bool:
 TWINS: Final[dict[str, str]] = {"xgboost": "xgboost-cpu"}
 
 
-def installed(name: str) -> str | None:
+def find_installed(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         twin = TWINS.get(normal(name))
-        return installed(twin) if twin else None
+        return find_installed(twin) if twin else None
 
 
 def normal(name: str) -> str:

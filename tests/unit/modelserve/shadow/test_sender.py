@@ -42,8 +42,8 @@ def ask(receiver: Receiver, method: str, path: str, body: bytes = b"", query: by
 
     async def main(made: Loaded) -> tuple[int, bytes]:
         holding: Any = Holding(made)
-        http = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
-        http.answered = partial(submit_answer, receiver.shadow)
+        on_prediction = partial(submit_answer, receiver.shadow)
+        http = Http(Settings.from_environ({}), holding, Metrics(enabled=False), on_prediction)
         response = await http(Request(scope, receive))
         assert receiver.messages() == []  # not before the host has the answer
         return response.status_code, bytes(response.body)

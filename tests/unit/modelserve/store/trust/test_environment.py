@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelserve.core.errors import EnvironmentMismatch
-from modelserve.store.trust.environment import TWINS, check_environment, environment_of, installed
+from modelserve.store.trust.environment import TWINS, check_environment, environment_of, find_installed
 
 HERE = platform.python_version()
 SKLEARN = version("scikit-learn")
@@ -86,5 +86,5 @@ def test_without_those_files_nothing_is_known(tmp_path: Path) -> None:
 def test_a_package_may_be_installed_under_the_name_of_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where only xgboost-cpu is installed: MLflow writes both names into requirements."""
     monkeypatch.setitem(TWINS, "no-such-package", "numpy")
-    assert (installed("No_Such_Package"), installed("nor-this")) == (version("numpy"), None)
+    assert (find_installed("No_Such_Package"), find_installed("nor-this")) == (version("numpy"), None)
     assert TWINS["xgboost"] == "xgboost-cpu"
