@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+
+import msgspec
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, BadSetting, PreconditionFailed
 from modelserve.store.buckets.objects import NotModified, Objects, read_object
 from modelserve.store.names.locations import alias_name, check_version
 from modelserve.store.versions import documents
+from modelserve.store.versions.manifest import Digest
 
 MAX_BYTES = 64 * 1024  # bytes; a document is about 500
 
@@ -19,7 +21,7 @@ class Alias:
     """`updated_at` is RFC 3339 in UTC. A rollback returns to the previous version, which is None at first."""
 
     version: str
-    manifest_sha256: str
+    manifest_sha256: Digest
     previous_version: str | None = None
     previous_manifest_sha256: str | None = None
     updated_by: str = ""
@@ -34,39 +36,18 @@ class Alias:
         """Unknown keys are ignored. Raises `ArtifactCorrupt`."""
         try:
             raw = documents.parse(data)
-            values = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
-            alias = cls(**values)
-            _check(alias)
-        except documents.Unreadable as error:
-            raise _corrupt(f"it {error}") from error
-        except (ValueError, TypeError, BadSetting) as error:
-            raise _corrupt("a field is missing or has a wrong value") from error
+            alias = msgspec.convert(raw, cls)
+            check_version(alias.version)
+            if alias.previous_version is not None:
+                check_version(alias.previous_version)
+                msgspec.convert(alias.previous_manifest_sha256, Digest)
+        except (ValueError, BadSetting) as error:
+            unreadable = isinstance(error, documents.Unreadable)
+            reason = f"it {error}" if unreadable else "a field is missing or has a wrong value"
+            raise ArtifactCorrupt(
+                f"The alias is not a document of this kit ({reason}); promote a version to replace it."
+            ) from error
         return alias
-
-
-def _corrupt(reason: str) -> ArtifactCorrupt:
-    return ArtifactCorrupt(f"The alias is not a document of this kit ({reason}); promote a version to replace it.")
-
-
-def _check(alias: Alias) -> None:
-    check_version(_text(alias.version))
-    _digest(alias.manifest_sha256)
-    if alias.previous_version is not None:
-        check_version(_text(alias.previous_version))
-        _digest(alias.previous_manifest_sha256)
-    for text in (alias.updated_by, alias.updated_at, alias.reason):
-        _text(text)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("text")
-    return value
-
-
-def _digest(value: Any) -> None:
-    if len(_text(value)) != 64 or set(value) - set("0123456789abcdef"):
-        raise ValueError("a SHA-256 in lower-case hex")
 
 
 def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | None:
