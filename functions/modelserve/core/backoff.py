@@ -18,7 +18,6 @@ class Backoff:
         self.reset()
 
     def reset(self) -> None:
-        """After a success."""
         self.failures = 0
         self._delay = self.initial
 

@@ -95,12 +95,10 @@ class Coalescer(Generic[K, T, R]):
         return future
 
     def clear(self) -> None:
-        """Forget what waits."""
         for lane in self._lanes.values():
             lane.waiting.clear()
 
     def cancel(self) -> None:
-        """Forget what waits and stop what is being handled."""
         self.clear()
         for task in self._tasks:
             task.cancel()

@@ -47,8 +47,6 @@ class BadInput(ServeError):
 
 
 class MalformedRequest(BadInput):
-    """It cannot be decoded: broken JSON, a duplicate key, an unknown form."""
-
     code = "MALFORMED_REQUEST"
 
 
@@ -89,8 +87,6 @@ class MethodNotAllowed(BadInput):
 
 
 class TooLarge(BadInput):
-    """Answered with 413. Every limit has the same text, which `over_limit` writes."""
-
     code = "TOO_LARGE"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 

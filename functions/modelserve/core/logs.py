@@ -35,7 +35,6 @@ class JsonFormatter(logging.Formatter):
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """The type, our own message if it is ours, and where it came from: file names without folders, no values."""
     known = {"code": error.code, "message": error.message} if isinstance(error, ServeError) else {}
     if logging.getLogger("modelserve").isEnabledFor(logging.DEBUG):
         known["text"] = str(error)

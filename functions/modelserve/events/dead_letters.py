@@ -25,7 +25,6 @@ class DeadLetter:
 
     @property
     def size(self) -> int:
-        """Bytes of the message, at most."""
         texts = (len(key.encode()) + len(value.encode()) + ATTRIBUTE_FRAME for key, value in self.attributes.items())
         return len(self.data) + sum(texts) + ATTRIBUTE_FRAME
 
@@ -42,7 +41,6 @@ def make_dead_letter(message: Message, rejected: RejectedRecord) -> DeadLetter:
 
 
 def describe_error(error: ServeError) -> str:
-    """The message and the bad cells: which column, and why."""
     cells = "; ".join(f"{detail['column']}: {detail['reason']}" for detail in error.details)
     return f"{error.message} {cells}" if cells else error.message
 

@@ -39,8 +39,6 @@ class EventTooOld(BadInput):
 
 @dataclass(slots=True)
 class ParsedMessage:
-    """The records of a message, and their batches once they are checked."""
-
     message: Message
     records: Records
     batches: list[Batch] = field(default_factory=list)
@@ -190,12 +188,10 @@ class MessageScorer:
 
 
 def reject(loaded: Loaded, message: Message, error: ServeError) -> ScoredMessage:
-    """The whole message."""
     return ScoredMessage(loaded.name, [], [RejectedRecord(None, message.data, error)])
 
 
 def batch_key(job: Job) -> Any:
-    """Batches with the same key can be concatenated."""
     dtypes = tuple((name, column.dtype, column.shape[1:]) for name, column in job.batch.columns.items())
     return dtypes, repr(job.records.params), job.records.method
 

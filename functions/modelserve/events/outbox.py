@@ -55,7 +55,6 @@ class Outbox:
             self.connected = True
 
     async def ready(self) -> None:
-        """Raises BadSetting."""
         if not self.connected:
             await asyncio.to_thread(self.connect)
 
@@ -76,7 +75,6 @@ class Outbox:
             self.metrics.count("events", outcome="published")
 
     def report_retry(self, message: Message, error: Exception) -> None:
-        """The message is to be delivered again."""
         self.metrics.count("events", outcome="retry")
         logger.warning("a message is sent back", exc_info=error, extra={"fields": log_fields(message, error)})
 

@@ -88,7 +88,6 @@ class Publisher:
         await (self._ordered if key else self._unordered).submit((topic, key), wires)
 
     def _connect(self) -> None:
-        """A channel belongs to the loop that it was made on."""
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
@@ -177,7 +176,6 @@ def reason(error: BaseException) -> str:
 
 
 def status_name(error: BaseException | None) -> str | None:
-    """The name of the status that Pub/Sub answered with; None when it did not answer."""
     code = getattr(error, "code", None)
     return str(code().name) if callable(code) else None
 
@@ -193,7 +191,6 @@ def topic_path(topic: str, project: str, setting: str) -> str:
 
 
 def shorten_value(value: str) -> str:
-    """An attribute's value within its limit."""
     if value.isascii() and len(value) <= MAX_VALUE:
         return value
     return value.encode()[:MAX_VALUE].decode(errors="ignore")

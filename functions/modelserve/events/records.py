@@ -95,7 +95,6 @@ def parse_form(value: Any, signature: Signature | None, limits: Limits, features
 
 
 def unwrap(item: Any, features_field: str, id_field: str) -> tuple[Any, Any]:
-    """The features and the id of one record, which may stand in a field of their own."""
     if type(item) is not dict:
         raise MalformedRequest("A record must be an object.")
     features = item.get(features_field, item) if features_field else item

@@ -21,8 +21,6 @@ MAX_STORED_RESULT: Final = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One prediction event."""
-
     body: bytes
     prediction_id: str
     ordering_key: str
@@ -49,7 +47,6 @@ def make_result(
 
 
 def shorten_key(key: str) -> str:
-    """A key beyond Pub/Sub's limit is replaced by its digest, which orders just as well."""
     data = key.encode()
     return key if len(data) <= MAX_KEY else hashlib.sha256(data).hexdigest()
 

@@ -37,11 +37,9 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
 
     @property
     def queue(self) -> queue.Queue[Any]:
-        """Of acks and nacks, for the client."""
         return self._requests
 
     def schedule(self, callback: Callable[..., Any], *args: Pulled, **_: Any) -> None:
-        """On the thread of the stream."""
         (message,) = args
         with self._changed:
             self._open[message.ack_id] = message
@@ -94,7 +92,6 @@ class Stream:
         await self.ended.wait()
 
     def _end(self, future: Any) -> None:
-        """On a thread of the client."""
         self.error = future.exception()
         self._client.close()
         self._loop.call_soon_threadsafe(self.ended.set)

@@ -39,7 +39,6 @@ INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
 
 def subscription_path(settings: Settings) -> str:
-    """Raises BadSetting."""
     name = settings.subscription
     if settings.dry_run:
         raise BadSetting("DRY_RUN is for predict_event, which answers: a worker would ack what it never published.")
@@ -167,7 +166,6 @@ class Worker:
         self.finish(pulled)
 
     def report_refused_ack(self, message: Message, error: BaseException | None) -> None:
-        """On a thread of the client. The message is redelivered, and its predictions have the same `prediction_id`."""
         if error is not None:
             self.outbox.metrics.count("events", outcome="ack_refused")
             more = {"fields": {"message_id": message.message_id}}

@@ -53,8 +53,6 @@ class BodyMemory:
 
 
 class MemoryShare:
-    """What one request has of them, until its `async with` ends."""
-
     __slots__ = ("_bytes", "_memory")
 
     def __init__(self, memory: BodyMemory) -> None:

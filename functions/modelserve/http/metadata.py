@@ -27,7 +27,6 @@ def mlflow_version() -> str:
 
 
 def document(loaded: Loaded) -> dict[str, Any]:
-    """Times in seconds."""
     runtime = loaded.runtime
     return {
         "name": loaded.name,

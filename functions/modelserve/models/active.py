@@ -67,13 +67,11 @@ class ActiveModel:
 
     @property
     def name(self) -> str:
-        """The name of the model before a version is loaded."""
         uri = self.settings.model_uri
         return self.settings.model_name or uri.rstrip("/").rsplit("/", 1)[-1].partition("@")[0] or "none"
 
     @property
     def reason(self) -> str:
-        """Why the model is not ready."""
         if self.draining:
             return "This process is about to end."
         return not_ready(self.error).message
@@ -118,13 +116,11 @@ class ActiveModel:
             self._wake.wait(self._seconds_to_wait())
 
     def _on_done(self, attempt: LoadAttempt) -> None:
-        """Called on the attempt's thread."""
         if self._stopped.is_set():
             attempt.discard()
         self._wake.set()
 
     def _seconds_to_wait(self) -> float:
-        """Until the alias is read again, a failed version is tried again, or an attempt reaches its deadline."""
         now = time.monotonic()
         waits = [self.settings.model_refresh_seconds]
         if self.current is None:
@@ -135,7 +131,6 @@ class ActiveModel:
         return max(0.01, min(waits))
 
     def _collect(self) -> None:
-        """Take the results of attempts that are done, and give up those whose time is up."""
         wanted = self._attempt_at_target()
         for attempt in [one for one in self._attempts if one.done]:
             self._attempts.remove(attempt)

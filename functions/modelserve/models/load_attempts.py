@@ -25,14 +25,12 @@ class Target:
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """The same for two targets that are the same version."""
         return (self.alias.version, self.alias.manifest_sha256) if self.alias else None
 
     def is_served_by(self, loaded: Loaded) -> bool:
         return self.key is None or self.key == (loaded.version, loaded.digest)
 
     def load(self, objects: Objects, settings: Settings) -> Loaded:
-        """Raises as `loader.load` and `resolve` do."""
         if self.alias is None:
             return load(resolve(self.location, objects), objects, settings)
         return load(resolve_alias(self.location, objects, self.alias), objects, settings)

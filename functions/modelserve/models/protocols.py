@@ -31,8 +31,6 @@ class Runtime(Protocol):
 
 
 class Scorer(Protocol):
-    """How requests reach a runtime."""
-
     async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> dict[str, Any]:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
 

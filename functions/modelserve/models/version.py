@@ -45,7 +45,6 @@ class Leases:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait for the last lease to end, then give no more."""
         with self._lock:
             self._is_awaited = True
             self._changed.wait_for(lambda: self._count == 0)
@@ -66,8 +65,6 @@ class LoadedRuntime(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One version, ready to answer."""
-
     name: str
     version: str
     alias: str | None
@@ -88,12 +85,10 @@ class Loaded:
 
     @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Of every response of this version."""
         return [(b"x-model-name", header_value(self.name)), (b"x-model-version", header_value(self.version))]
 
     @cached_property
     def names(self) -> tuple[str, str]:
-        """Of the model and of the version, as in the headers."""
         return header_value(self.name).decode(), header_value(self.version).decode()
 
     def retire(self) -> None:
@@ -112,8 +107,6 @@ def header_value(text: str) -> bytes:
 
 
 class StepTimer:
-    """Seconds per step, for `/metadata` and the log."""
-
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()

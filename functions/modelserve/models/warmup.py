@@ -107,7 +107,6 @@ def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], param
 def score_parts(
     runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
-    """JSON values per method, in the order of the parts."""
     found: dict[str, list[Any]] = {method: [] for method in runtime.methods}
     for part in parts:
         rows = take_rows(batch, part)

@@ -28,8 +28,6 @@ class Limits:
 
 
 class PayloadForm(Enum):
-    """What came, which decides how it is answered."""
-
     RECORD = "record"
     """One plain record: one result object."""
     RECORDS = "records"
@@ -41,8 +39,6 @@ class PayloadForm(Enum):
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """One decoded request."""
-
     table: Table
     params: Mapping[str, Any] = msgspec.field(default_factory=dict)
     method: str | None = None

@@ -45,7 +45,6 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
 
 
 def has_other_separator(names: list[str], signature: Signature) -> bool:
-    """Whether it looks so; a column may still be called like that."""
     return (
         signature.named
         and len(names) == 1

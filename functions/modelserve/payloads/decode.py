@@ -27,8 +27,6 @@ MEDIA_TYPES: Final = (JSON, CSV, PARQUET)
 
 
 class Protocol(StrEnum):
-    """What an address speaks."""
-
     PREDICT = "predict"
     """Plain records, and all of MLflow's forms."""
     INVOCATIONS = "invocations"
@@ -66,13 +64,10 @@ class CheckedBody(NamedTuple):
 
 
 def check_payload(payload: Payload, signature: Signature | None) -> CheckedBody:
-    """Raises SignatureMismatch."""
     return CheckedBody(payload.without_cells(), check_table(payload.table, signature))
 
 
 class BodyDecoder:
-    """Decodes and checks for one version."""
-
     def __init__(self, signature: Signature | None, limits: Limits, categories: Categories | None = None) -> None:
         self.signature = signature
         self.limits = limits
@@ -82,7 +77,6 @@ class BodyDecoder:
                 self.typed = TypedDecoder(signature, limits, categories or {})
 
     def decode(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
-        """Raises BadInput."""
         return self.decode_typed(data, media_type, protocol) or self.decode_reporting(data, media_type, protocol)
 
     def decode_typed(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody | None:
@@ -93,7 +87,6 @@ class BodyDecoder:
         return None if payload is None else check_payload(payload, self.signature)
 
     def decode_reporting(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
-        """Raises BadInput."""
         checked = check_payload(decode_body(data, media_type, protocol, self.signature, self.limits), self.signature)
         if self.typed and checked.payload.table.extra:
             self.typed.learn(checked.payload.table.others)
@@ -103,7 +96,6 @@ class BodyDecoder:
 def decode_body(
     data: bytes, media_type: str, protocol: Protocol, signature: Signature | None, limits: Limits
 ) -> Payload:
-    """Raises BadInput."""
     if media_type == CSV:
         from modelserve.payloads import csv as text_csv
 

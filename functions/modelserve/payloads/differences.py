@@ -48,12 +48,10 @@ class Comparison:
 
     @property
     def rows(self) -> int:
-        """Rows with a label, counted in the output that has the most."""
         return max(self.labels.values(), default=0)
 
     @property
     def flipped(self) -> int:
-        """Rows that flip, counted in the output in which the most do."""
         return max(self.flips.values(), default=0)
 
     def add(self, place: str, kind: str, served: Any, shadow: Any) -> None:

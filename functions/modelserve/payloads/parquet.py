@@ -95,7 +95,6 @@ def leaves_of(file: Any, wanted: Collection[str]) -> list[int]:
 
 
 def whole_table(parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: ExtraColumns) -> Table:
-    """With no Python value for each cell of a column that plainly fits its type."""
     columns: dict[str, Sequence[Any]] = {}
     fits = rows > 0
     for column in signature.columns:
@@ -124,7 +123,6 @@ def flat_types() -> tuple[frozenset[int], frozenset[int], int]:
 
 
 def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[str, str], ExtraColumns]:
-    """The file's column for each column that is wanted, and the others."""
     if signature and tuple(names) == signature.names and len(set(names)) == len(names):
         return dict(zip(names, names, strict=True)), NO_EXTRA_COLUMNS
     names = [name for name in names if not name.startswith("__index_level_")]

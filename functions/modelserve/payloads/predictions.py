@@ -25,8 +25,6 @@ def encode(value: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a plain result names its answer, chosen when the version was published."""
-
     positive_class: str | None = None
     threshold: float = 0.5
     label: str | None = None
@@ -71,7 +69,6 @@ def by_row(output: Any) -> list[Any]:
 
 
 def is_sparse(output: Any) -> bool:
-    """A matrix of scipy's, known without importing it."""
     return hasattr(output, "toarray") and hasattr(output, "nnz")
 
 
@@ -84,7 +81,6 @@ def dense(matrix: Any) -> Any:
 
 
 def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
-    """Python values without numpy's and pandas' own types."""
     if array is not None and array.dtype.kind == "M":
         texts = np.datetime_as_string(array).astype(object)
         texts[np.isnat(array)] = None
@@ -137,5 +133,4 @@ def results(
 
 
 def label_text(label: Any) -> str:
-    """A class label as a JSON key: true and false as JSON has them."""
     return str(label).lower() if isinstance(label, bool) else str(label)

@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 
 def from_records(records: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
-    """A list of objects, one per row."""
     check_rows(len(records), limits)
     for place, record in enumerate(records):
         if type(record) is not dict:
@@ -64,7 +63,6 @@ def one_column(rows: Sequence[Any], signature: Signature) -> Table:
 
 
 def from_split(names: Sequence[Any], rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
-    """Values by position under the given names."""
     check_rows(len(rows), limits)
     check_columns(len(names), limits)
     width = len(names)

@@ -47,7 +47,6 @@ class Batch:
     def of_cells(
         cls, cells: Mapping[str, Sequence[Any]], rows: int, make_columns: Callable[[], Mapping[str, Array]]
     ) -> Batch:
-        """The arrays are made when they are asked for: a compiled model takes the cells."""
         batch = cls({}, rows)
         batch.cells, batch._columns, batch._make_columns = cells, None, make_columns
         return batch
@@ -76,7 +75,6 @@ def concatenate_columns(batches: Sequence[Batch]) -> Mapping[str, Array]:
 
 
 def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:
-    """The rows of a batch as batches of these sizes, in order."""
     ends = list(accumulate(sizes))
     return [
         Batch({name: column[end - size : end] for name, column in batch.columns.items()}, size)

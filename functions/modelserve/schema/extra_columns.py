@@ -42,7 +42,6 @@ NO_EXTRA_COLUMNS: Final = ExtraColumns()
 
 
 def extra_columns(given: Mapping[str, Any], known: Iterable[str]) -> ExtraColumns:
-    """What of the `given` columns is not `known`."""
     unknown = frozenset(given).difference(known)
     return ExtraColumns(unknown) if unknown else NO_EXTRA_COLUMNS
 

@@ -87,7 +87,6 @@ class Signature:
         return Table(table, rows, others, fits)
 
     def check_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The params with their defaults. Raises InvalidParams naming those the model has."""
         known = {param.name: param for param in self.params}
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -97,8 +96,6 @@ class Signature:
 
 
 class CellErrors:
-    """Collects bad cells. Called with (row, reason) for the column `name`."""
-
     def __init__(self) -> None:
         self.name = ""
         self.details: list[Detail] = []
@@ -180,7 +177,6 @@ def param_of(spec: Mapping[str, Any]) -> Param:
 
 
 def check_table(table: Table, signature: Signature | None) -> Batch:
-    """Raises SignatureMismatch."""
     return signature.check(table) if signature else infer(table)
 
 

@@ -36,8 +36,6 @@ def json_type(value: object) -> str:
 
 
 class ColumnType:
-    """One column type. `dtype` is what the model sees when no cell is null."""
-
     name: str
     dtype: np.dtype[Any]
 
@@ -84,8 +82,6 @@ class ColumnType:
 
 
 class IntegerType(ColumnType):
-    """`integer` (32 bits) and `long` (64 bits)."""
-
     TEXT: ClassVar[re.Pattern[str]] = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")  # a double has at most 309
 
     def __init__(self, name: str, bits: int) -> None:
@@ -136,8 +132,6 @@ EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps e
 
 
 class FloatType(ColumnType):
-    """`float` (32 bits) and `double` (64 bits). Whole numbers fit when they can be kept exactly."""
-
     NULLS: ClassVar[frozenset[str]] = frozenset({"", "nan", "null"})
 
     def __init__(self, name: str, bits: int) -> None:
@@ -215,8 +209,6 @@ class String(ColumnType):
 
 
 class Binary(ColumnType):
-    """JSON and text carry bytes as base64, as MLflow does."""
-
     name = "binary"
     dtype = np.dtype(object)
 

@@ -31,8 +31,6 @@ QUIET_SECONDS: Final = 0.25
 
 
 class Bounds(ServerState):
-    """What all connections of a server share."""
-
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.header_bytes = settings.max_header_bytes
@@ -62,7 +60,6 @@ class Bounds(ServerState):
         return sum(one.refused for one in self.open) >= self.most
 
     def sweep(self) -> None:
-        """End whatever has taken too long; called every now and then."""
         for connection in self.open:
             connection.check()
 
@@ -149,7 +146,6 @@ class Connection(HttpToolsProtocol):
                 self.refuse(heads.too_large(self.url, self.bounds.header_bytes))
 
     def check(self) -> None:
-        """Let go of a client that takes too long."""
         seconds = self.loop.time() - self.since
         if seconds <= self.bounds.client_seconds:
             return
@@ -185,7 +181,6 @@ class Connection(HttpToolsProtocol):
         return self.loop.time() - self.since >= QUIET_SECONDS and not self.has_unread_bytes()
 
     def has_unread_bytes(self) -> bool:
-        """Whether the system has received what this process has not read."""
         descriptor: int = self.transport.get_extra_info("socket").fileno()
         return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
 

@@ -89,7 +89,6 @@ class Server(uvicorn.Server):
 
 
 def run_function(kind: str) -> None:
-    """`http` or `events`."""
     from functions_framework import aio
 
     import main

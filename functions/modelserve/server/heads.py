@@ -46,14 +46,12 @@ def too_large(target: bytes, limit: int) -> ServeError:
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """That of a request which asked for another protocol, without asking."""
     line = b"%b %b HTTP/%b" % (method, target, version.encode())
     lines = [line, *(b"%b: %b" % header for header in headers if header[0] != b"upgrade")]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def refusal(error: ServeError) -> bytes:
-    """The answer in the one shape of every failure, on a connection that ends with it."""
     content = encode(body(error, uuid.uuid4().hex))
     status = HTTPStatus(error.status)
     named = {"content-type": JSON, "content-length": str(len(content)), "connection": "close", **error.headers}

@@ -118,7 +118,6 @@ class Process:
             staging.remove_stale_private()
 
     def stop(self) -> None:
-        """After the last answer: remove what was downloaded."""
         self.active.stop()
         if "http" in self.__dict__:
             self.http.decoder.stop()

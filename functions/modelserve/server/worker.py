@@ -37,8 +37,6 @@ def run_worker() -> None:
 
 
 class Health(Endpoint):
-    """The only addresses of a worker: liveness, readiness and metrics."""
-
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics, worker: Worker) -> None:
         super().__init__(settings, active, metrics)
         self.worker = worker

@@ -100,7 +100,6 @@ class Challenger:
         return await asyncio.get_running_loop().sock_recv(self.sock, MAX_MESSAGE_BYTES)
 
     async def compare(self, sample: Sample) -> bool:
-        """Whether the challenger exceeded the deadline."""
         names = {"shadow_model": self.active.name, "shadow_version": "none", "shadow_manifest_sha256": ""}
         try:
             replay = self.replay_event if sample.event else self.replay
@@ -150,7 +149,6 @@ class Challenger:
         return value
 
     async def replay_event(self, sample: Sample, names: dict[str, str]) -> Any:
-        """The prediction events that the challenger would publish. Raises ChallengerFailed."""
         try:
             async with self.events.lease() as loaded:
                 names.update(version_names(loaded))
@@ -168,7 +166,6 @@ def is_closed(sock: socket.socket) -> bool:
 
 
 def version_names(loaded: Loaded) -> dict[str, str]:
-    """A directory without a manifest has no digest."""
     model, version = loaded.names
     return {"shadow_model": model, "shadow_version": version, "shadow_manifest_sha256": loaded.digest or ""}
 
@@ -181,7 +178,6 @@ def compare_answers(served: Any, shadow: Any, sample: Sample, tolerance: float) 
 
 
 def comparable_part(answer: Any, sample: Sample) -> Any:
-    """Without the names of the model and its version, which differ."""
     if sample.event:
         return [event["prediction"] for event in answer]
     if V2_MODEL.fullmatch(sample.path):

@@ -42,8 +42,6 @@ class Counts(msgspec.Struct):
 
 
 class Pair(msgspec.Struct):
-    """A served version and a challenger."""
-
     names: Mapping[str, str]
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
     """Of these counts; a process that starts to count anew has another."""
@@ -76,7 +74,6 @@ class Report:
         self._pair(sample, {})
 
     def add_comparison(self, sample: Sample, shadow: Mapping[str, str], comparison: Comparison) -> None:
-        """`shadow` has the names of the challenger."""
         pair = self._pair(sample, shadow)
         pair.tally.add(comparison)
         if comparison.counts:
@@ -119,7 +116,6 @@ class Report:
         self._send_summaries()
 
     def _log_summaries(self) -> None:
-        """One line for each pair with new samples."""
         changed = [pair for pair in self.pairs.values() if pair.tally.seen > pair.logged]
         if not changed and self.counts.early > self._early:
             changed = [self.last]

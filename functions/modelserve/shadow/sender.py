@@ -139,7 +139,6 @@ class Shadow:
             self._flush_later()
 
     def flush(self) -> None:
-        """Send the message that waits for room, or else what was collected."""
         if not self._message and not self._collected:
             return
         try:
@@ -232,7 +231,6 @@ class Shadow:
         return process.wait()
 
     def _watch(self, ours: socket.socket) -> None:
-        """Until the process or the server ends, or the process hangs."""
         poll = select.poll()
         poll.register(ours, 0)  # always reports that an end was closed
         sent, full = self.sent, self._full

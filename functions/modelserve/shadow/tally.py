@@ -51,7 +51,6 @@ class Tally(msgspec.Struct, kw_only=True):
         self.merge(Tally(errors={code: 1}))
 
     def merge(self, other: Tally) -> None:
-        """With another's counts."""
         for name in ("compared", "differing", "flips", "rows", "flipped", "forms"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.greatest = max(self.greatest, other.greatest)

@@ -60,8 +60,6 @@ class DecoderFailed(Exception):
 
 
 class Child:
-    """One process and our end of its socket."""
-
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
@@ -107,7 +105,6 @@ class Child:
 
     @property
     def start_overdue(self) -> bool:
-        """Whether it has not started for longer than any machine takes."""
         starting = self._start is not None and not self._start.done()
         return starting and time.monotonic() - self._began > START_SECONDS
 
@@ -170,7 +167,6 @@ class Child:
             self._answer.set_result(None)
 
     def end(self) -> int:
-        """Its status."""
         self.socket.close()
         self.process.kill()
         return self.process.wait()
@@ -184,8 +180,6 @@ def quiet_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
 
 
 class Decoder:
-    """For one event loop."""
-
     def __init__(self, settings: Settings, limits: Limits, metrics: Metrics) -> None:
         self.settings = settings
         self.limits = limits

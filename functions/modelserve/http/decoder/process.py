@@ -68,7 +68,6 @@ class Decoder:
                 memory.trim_malloc()
 
     def receive(self, first: bytes) -> bytearray:
-        """A whole request, of which the first bytes are there. Raises ConnectionError when the server's end is closed."""
         found = bytearray(first)
         while len(found) < ASK.size:
             found += self.socket.recv(ASK.size - len(found)) or raise_server_gone()
@@ -138,7 +137,6 @@ def lower_priority() -> None:
 
 
 def add_process_name(record: logging.LogRecord) -> bool:
-    """Its lines stand among the server's."""
     fields: dict[str, Any] = getattr(record, "fields", {})
     record.fields = {"process": "decoder", **fields}
     return True

@@ -130,7 +130,6 @@ def look_up(code: Callable[[Any], int], cells: Iterable[Any]) -> Iterable[int]:
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:
-    """(rows, 1) of texts."""
     if column.nullable or column.lower:
         texts = [NULL_TEXT if text is None else text.lower() if column.lower else text for text in texts]
     return np.array(texts, dtype=object).reshape(-1, 1)
@@ -145,7 +144,6 @@ def doubles(column: Input, values: Array) -> Array:
 
 
 def refuse_inexact(column: Input, values: Array) -> None:
-    """A double keeps whole numbers up to 2**53 only, and a compiled model is fed doubles."""
     if values.min(initial=0) >= -EXACT and values.max(initial=0) <= EXACT:
         return
     rows = np.unique(np.nonzero((values > EXACT) | (values < -EXACT))[0])

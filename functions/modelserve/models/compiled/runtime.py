@@ -45,7 +45,6 @@ class CompiledRuntime:
         return dict(zip(methods, self.run(methods, self.packing.of_batch(batch)), strict=True))
 
     def run(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
-        """The output of each method. Raises what ONNX Runtime raises."""
         session = self.smaller.get(tuple(methods), self.session)
         outputs: list[Array] = session.run(methods, feeds, OPTIONS)
         return outputs

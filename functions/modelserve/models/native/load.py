@@ -65,7 +65,6 @@ def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer:
 
 
 def preload(packages: Mapping[str, Any]) -> None:
-    """A package that is missing is reported by the load step."""
     if not packages:
         return
     try:
@@ -75,7 +74,6 @@ def preload(packages: Mapping[str, Any]) -> None:
 
 
 def load_runtime(directory: Path, config: ModelConfig, signature: Signature | None) -> Runtime:
-    """Raises VersionRefused if the policy is strict and the loaded model reads files."""
     with as_version_error("load"):
         runtime = native.load(directory, recipe(config), signature)
     if config.strict and config.loader_module in SKOPS:

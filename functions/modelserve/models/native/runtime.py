@@ -76,7 +76,6 @@ class NativeRuntime:
 
 
 def nullable_texts(signature: Signature | None) -> tuple[str, ...]:
-    """The text columns that can hold a null."""
     columns = signature.columns if signature is not None else ()
     return tuple(column.name for column in columns if isinstance(column.kind, String) and not column.required)
 
@@ -95,7 +94,6 @@ def frame(columns: Mapping[Any, Any]) -> Any:
 
 
 def find_calls(pyfunc: Any, loader_module: str, predict_fn: str) -> tuple[dict[str, Call], Any]:
-    """The callables behind each predict_method, and the estimator if the model has one."""
     model = pyfunc._model_impl  # what PyFuncModel.predict calls once it has enforced the signature
     if has_type_hints(pyfunc):
         return {"predict": TypeHinted(pyfunc)}, None
@@ -170,7 +168,6 @@ def preload(packages: Container[str]) -> None:
 
 
 def load(directory: Path, recipe: Recipe, signature: Signature | None) -> NativeRuntime:
-    """Raises whatever the flavor raises; the caller names the version."""
     if recipe.skops_file is not None:
         import skops.io
 

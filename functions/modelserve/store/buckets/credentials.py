@@ -41,7 +41,6 @@ class Credentials:
 
 @contextmanager
 def as_store_errors() -> Iterator[None]:
-    """Raise Transient or StoreUnavailable for the errors of google.auth."""
     try:
         yield
     except google.auth.exceptions.DefaultCredentialsError as error:
@@ -56,8 +55,6 @@ def as_store_errors() -> Iterator[None]:
 
 
 class TokenRequest(google.auth.transport.Request):
-    """The transport by which google.auth fetches tokens."""
-
     def __call__(
         self, url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: Any = None, **_: Any
     ) -> TokenResponse:

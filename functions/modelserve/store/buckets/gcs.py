@@ -101,7 +101,6 @@ class GcsObjects(GcsReader):
 
 
 def call(attempt: Callable[[], T], bucket: str) -> T:
-    """Raises our own errors for those of Google's client."""
     import requests
     import urllib3
     from google.api_core.exceptions import GoogleAPICallError

@@ -193,7 +193,6 @@ def skip(response: Response, start: int, deadline: Deadline) -> None:
 def with_generation(
     name: str, data: bytes, response: Response, known: int | None
 ) -> tuple[bytes, ObjectInfo] | NotModified:
-    """Takes the generation from the headers, and checks the CRC32C that is there."""
     generation = response.headers.get("x-goog-generation")
     if generation is None:
         raise ArtifactCorrupt("The store did not say which generation it sent.")

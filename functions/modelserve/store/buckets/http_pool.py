@@ -30,7 +30,6 @@ class Response:
         self.headers = response.headers
 
     def read(self) -> bytes:
-        """The rest of the body."""
         with as_transient():
             return self._response.read()
 

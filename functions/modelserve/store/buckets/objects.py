@@ -82,7 +82,6 @@ class Objects(Protocol):
 
 
 def read_object(objects: Objects, name: str, limit: int) -> tuple[bytes, ObjectInfo]:
-    """`Objects.read` without a condition."""
     found = objects.read(name, limit)
     if isinstance(found, NotModified):
         raise ArtifactCorrupt("The store answered a condition that it was not given.")

@@ -9,7 +9,6 @@ from modelserve.store.names.locations import Location
 
 
 def open_objects(location: Location) -> Objects:
-    """Imports the Cloud Storage client only for `gs://`."""
     if location.scheme == "file":
         from modelserve.store.buckets.local import DirectoryObjects
 

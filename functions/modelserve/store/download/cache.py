@@ -32,8 +32,6 @@ class LocalCopy:
 
 
 class PrivateCopy(LocalCopy):
-    """Below `root`, which this process has locked and removes."""
-
     def __init__(self, directory: Path, root: Path, handle: int) -> None:
         super().__init__(directory)
         self.root = root

@@ -88,7 +88,6 @@ def _find_or_download(resolved: Resolved, objects: Objects, cache: Path) -> Path
 
 
 def _is_reusable(final: Path, files: Sequence[FileSpec]) -> bool:
-    """False if it had to be removed."""
     if final.is_symlink():  # not made here; its target is left alone
         final.unlink()
         return False

@@ -55,7 +55,6 @@ def _remove_unless_locked(path: Path) -> bool:
 
 @contextmanager
 def incoming(cache: Path) -> Iterator[Path]:
-    """A new directory with mode 0o700, which is removed at the end unless it was renamed."""
     path, handle = create(cache)
     try:
         yield path

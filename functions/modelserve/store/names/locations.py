@@ -69,7 +69,6 @@ def _check(pattern: re.Pattern[str], text: str, what: str, rule: str) -> str:
 
 
 def version_prefix(name: str, version: str) -> str:
-    """Without a slash at the end."""
     return f"models/{check_model_name(name)}/versions/{check_version(version)}"
 
 
@@ -97,7 +96,6 @@ def parse(uri: str) -> Location:
 
 
 def parse_store(uri: str) -> Location:
-    """A bucket (`gs://B`) or a local directory with the same layout."""
     scheme, bucket, path = _split(uri)
     if scheme == "gs" and path:
         raise BadSetting(f"A store is a whole bucket, like gs://{bucket}.")

@@ -104,7 +104,6 @@ def find_installed(name: str) -> str | None:
 
 
 def normal(name: str) -> str:
-    """PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -53,7 +53,6 @@ def refuse_external_data(data: Any) -> None:
 
 
 def refuse_external_file(path: Path) -> None:
-    """The same for a file. An empty file cannot be mapped."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             return

@@ -46,7 +46,6 @@ def read(directory: Path) -> dict[str, Any]:
 
 
 def parse(data: bytes) -> Any:
-    """Raises `VersionRefused` for YAML with anything but plain mappings, lists and scalars."""
     try:
         return strict_yaml.load(data)
     except strict_yaml.Refused as error:
@@ -56,7 +55,6 @@ def parse(data: bytes) -> Any:
 
 
 def config(raw: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelConfig:
-    """Raises `VersionRefused` if it does not have MLflow's form."""
     flavors = {
         str(name): _mapping(flavor, f"flavor {name}")
         for name, flavor in _mapping(raw.get("flavors"), "flavors").items()

@@ -79,7 +79,6 @@ def _check_paths(directory: Path, found: ModelConfig, raw: Mapping[str, Any]) ->
 
 
 def _check_onnx(directory: Path, found: ModelConfig) -> None:
-    """The model's ONNX file must not name other files."""
     pyfunc = found.flavors[PYFUNC] if found.loader_module == "mlflow.onnx" else {}
     for path in {pyfunc.get("data"), pyfunc.get("model_path"), found.flavors.get("onnx", {}).get("data")}:
         if path and (directory / str(path)).is_file():

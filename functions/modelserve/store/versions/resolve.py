@@ -46,7 +46,6 @@ def resolve(location: Location, objects: Objects) -> Resolved:
 
 
 def resolve_alias(location: Location, objects: Objects, alias: Alias) -> Resolved:
-    """The version that the alias document names."""
     resolved = _version(location, objects, str(location.name), alias.version)
     if resolved.manifest_sha256 != alias.manifest_sha256:
         raise ArtifactCorrupt(
@@ -70,7 +69,6 @@ def _version(location: Location, objects: Objects, name: str, version: str) -> R
 
 
 def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
-    """A manifest and the SHA-256 of its bytes."""
     data, _ = read_object(objects, name, MAX_BYTES)
     try:
         return Manifest.from_bytes(data), of_bytes(data).sha256
