@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -88,8 +89,13 @@ class Packing:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.codes = [Codes(lookup) for lookup in plan.lookups]
+        # As plain dicts, if a byte holds every code.
+        self._known = [dict(codes) for codes in self.codes] if self._fit_bytes() else None
         self._get_codes = [codes.__getitem__ for codes in self.codes]
         self._columns = [lookup.column.name for lookup in plan.lookups]
+
+    def _fit_bytes(self) -> bool:
+        return all(0 <= code < 256 for codes in self.codes for code in codes.values())
 
     def categories(self) -> dict[str, list[str]]:
         """The texts that are looked up, by column; of a column with too many none."""
@@ -111,11 +117,19 @@ class Packing:
         elif plan.numbers:
             feeds[NUMBERS] = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64).T
         if plan.lookups:
-            cells = [columns[name] for name in self._columns]
-            plain = PLAIN.issuperset(map(type, cells))
-            found = chain.from_iterable(map(map if plain else look_up, self._get_codes, cells))
-            feeds[CODES] = np.fromiter(found, np.int64, len(self.codes) * batch.rows).reshape(-1, batch.rows).T
+            feeds[CODES] = self._codes([columns[name] for name in self._columns], batch.rows)
         return feeds
+
+    def _codes(self, columns: Sequence[Any], rows: int) -> Array:
+        plain = PLAIN.issuperset(map(type, columns))
+        if plain and self._known and rows > 1:
+            try:  # three times as fast, for categories that are all known
+                found = [bytes(itemgetter(*cells)(codes)) for cells, codes in zip(columns, self._known, strict=True)]
+                return np.frombuffer(b"".join(found), np.uint8).astype(np.int64).reshape(-1, rows).T
+            except KeyError:
+                pass
+        codes = chain.from_iterable(map(map if plain else look_up, self._get_codes, columns))
+        return np.fromiter(codes, np.int64, len(columns) * rows).reshape(-1, rows).T
 
 
 def is_text(key: Any) -> bool:
