@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +269,7 @@ def worker() -> None:
     show_default=True,
     help="The type of the ids.",
 )
-@prints_result(messages.format_json)
+@prints_result(partial(json.dumps, indent=2))
 def schema(what: str, store: str, part: str, **fields: Any) -> Any:
     """Print an Avro schema for a Pub/Sub topic.
 

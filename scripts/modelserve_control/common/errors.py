@@ -8,14 +8,10 @@ from modelserve.core.errors import NotFound, PreconditionFailed, ServeError, Ver
 
 
 class SourceUnusable(NotFound):
-    """SOURCE is not an MLflow directory."""
-
     code = "SOURCE_UNUSABLE"
 
 
 class NoSignature(VersionUnusable):
-    """Without a signature requests cannot be checked."""
-
     code = "NO_SIGNATURE"
     status = HTTPStatus.BAD_REQUEST
 
@@ -34,21 +30,15 @@ class UploadCorrupt(VersionUnusable):
 
 
 class VersionInUse(PreconditionFailed):
-    """An alias names the version, or would be rolled back to it."""
-
     code = "VERSION_IN_USE"
 
 
 class NotCompiled(VersionUnusable):
-    """Only with --compile require."""
-
     code = "NOT_COMPILED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NotMerged(VersionUnusable):
-    """Only with --merge require."""
-
     code = "NOT_MERGED"
     status = HTTPStatus.BAD_REQUEST
 
@@ -61,15 +51,11 @@ class NotPackaged(ServeError):
 
 
 class NoCheckout(ServeError):
-    """The command needs the source tree, and runs from an installed package."""
-
     code = "NO_CHECKOUT"
     status = HTTPStatus.BAD_REQUEST
 
 
 class PackagesMissing(ServeError):
-    """The command needs an extra of the package that is not installed."""
-
     code = "PACKAGES_MISSING"
     status = HTTPStatus.BAD_REQUEST
 
@@ -82,8 +68,6 @@ class NoAvroForm(VersionUnusable):
 
 
 class NoIdentity(ServeError):
-    """There is no identity token to call the service with."""
-
     code = "NO_IDENTITY"
     status = HTTPStatus.UNAUTHORIZED
 
@@ -104,8 +88,6 @@ class ServiceUnreachable(ServiceUnusable):
 
 
 class NothingCompared(ServeError):
-    """No row was scored by both sides."""
-
     code = "NOTHING_COMPARED"
     status = HTTPStatus.BAD_REQUEST
 
@@ -118,8 +100,6 @@ class BeyondThresholds(ServeError):
 
 
 class NothingShadowed(ServeError):
-    """The shadows compared too few answers."""
-
     code = "NOTHING_SHADOWED"
     status = HTTPStatus.CONFLICT
 

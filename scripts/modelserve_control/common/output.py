@@ -60,7 +60,6 @@ def prints_result(
 
 
 def check_installed(extras: tuple[str, ...]) -> None:
-    """Raises PackagesMissing naming the packages of these extras that this environment does not have."""
     missing = []
     for requirement in (requires("modelserve-kit") or []) if extras else []:
         wanted, _, marker = requirement.partition(";")

@@ -66,7 +66,6 @@ class Child:
             raise ProcessFailed(f"{self.name} ended with status {self.returncode}. {self.tail()}")
 
     def first_line(self) -> str:
-        """Empty until the first line is complete."""
         line, end, _ = self.log.read_text(errors="replace").partition("\n")
         return line if end else ""
 
@@ -87,7 +86,6 @@ class Child:
         self._process.wait()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -146,7 +144,6 @@ def stop(children: Iterable[Child], grace: float = GRACE) -> None:
 def run_child(
     name: str, command: Sequence[str], log: Path, ready: Probe, environ: Mapping[str, str] | None = None
 ) -> Iterator[Child]:
-    """A child that is ready, and is stopped at the end."""
     child = start(name, command, log, environ)
     try:
         child.wait_until(ready)
@@ -231,7 +228,6 @@ def port_probe(host: str) -> Probe:
 
 
 def http_probe(url: str) -> Probe:
-    """Whether GET `url` gives 200."""
     from modelserve_control.common.errors import ServiceUnreachable
     from modelserve_control.common.services.client import ServiceClient  # httpx takes 0.1 s to import
 

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, Final
 
 import onnx
@@ -24,6 +25,7 @@ from modelserve_control.compile.onnx.heads import class_labels
 from modelserve_control.compile.onnx.packing import pack
 from modelserve_control.compile.registry import predict
 
+LIBRARY_MODULES: Final = {"xgboost": "models.trees.xgb", "lightgbm": "models.trees.lgbm"}
 ESTIMATOR_MODULES: Final = (
     "transformers.encoders",
     "transformers.imputers",
@@ -33,7 +35,6 @@ ESTIMATOR_MODULES: Final = (
     "models.linear",
     "models.trees.forests",
     "models.trees.boosting",
-    "models.trees.libraries",
     "models.trees.adaboost",
     "models.bayes",
     "models.calibration",
@@ -42,6 +43,7 @@ ESTIMATOR_MODULES: Final = (
     "models.neighbors",
     "models.networks",
     "models.vectors",
+    *(module for library, module in LIBRARY_MODULES.items() if find_spec(library)),
 )
 NUMPY_TYPES: Final = {"O": "string", "i": "int64", "f": "double", "b": "bool"}
 
@@ -63,12 +65,10 @@ class CompiledModel:
 
     @cached_property
     def packed_model(self) -> bytes:
-        """The packed graph, which this kit serves."""
         packed = pack(self.model, self.inputs, {output.name: output.kind for output in self.outputs})
         return packed.SerializeToString()
 
     def metadata(self) -> Mapping[str, Any]:
-        """For the manifest."""
         return {
             "inputs": [asdict(column) for column in self.inputs],
             "outputs": [asdict(output) for output in self.outputs],
@@ -102,18 +102,14 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
 def make_input(column: Column) -> Input:
     kind, nullable = column.kind, not column.required
     if isinstance(kind, Tensor):
-        return make_tensor_input(column, kind)
+        if len(kind.shape) != 1 or kind.shape[0] < 1 or kind.dtype.kind not in "fiub":
+            raise CannotCompile(f"The tensor {column.name} is not a table of numbers with a fixed number of columns.")
+        return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
     if isinstance(kind, String):
         return Input(column.name, "string", nullable=nullable)
     if isinstance(kind, (IntegerType, FloatType, Boolean)):
         return Input(column.name, "double", nullable=nullable, exact_integers=is_long(kind))
     raise CannotCompile(f"The column {column.name} has the type {kind.name}, which has no compiled form.")
-
-
-def make_tensor_input(column: Column, kind: Tensor) -> Input:
-    if len(kind.shape) != 1 or kind.shape[0] < 1 or kind.dtype.kind not in "fiub":
-        raise CannotCompile(f"The tensor {column.name} is not a table of numbers with a fixed number of columns.")
-    return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
 
 
 def is_long(kind: ColumnType) -> bool:
@@ -140,17 +136,13 @@ def check_names(model: Any, features: Features) -> None:
 
 
 def make_outputs(model: Any, methods: Methods) -> tuple[Output, ...]:
-    """Raises CannotCompile if a method of the model is missing."""
     expected = [name for name in METHODS if hasattr(model, name)]
     absent = [name for name in expected if name not in methods]
     if absent or "predict" not in expected:
         raise refuse(last_step(model), f"has no compiled {absent[0] if absent else 'predict'}")
-    return tuple(Output(name, output_kind(model, name)) for name in expected)
-
-
-def output_kind(model: Any, method: str) -> str:
-    classifies = method == "predict" and getattr(model, "classes_", None) is not None
-    return NUMPY_TYPES[class_labels(last_step(model)).dtype.kind] if classifies else "double"
+    classifies = getattr(model, "classes_", None) is not None
+    labels = NUMPY_TYPES[class_labels(last_step(model)).dtype.kind] if classifies else "double"
+    return tuple(Output(name, labels if name == "predict" else "double") for name in expected)
 
 
 def last_step(model: Any) -> Any:

@@ -26,7 +26,9 @@ def doctor(objects: Objects, what: str, root: Path | None = None) -> dict[str, A
     manifest = version_ref.manifest(objects, what)
     kind = manifest.runtime["kind"]
     requirements = REQUIREMENTS[kind]
-    pinned = read_pins(root / "functions" / requirements)
+    pinned = pins(root / "functions" / requirements)
+    if not pinned:
+        raise NotPackaged(f"functions/{requirements} pins nothing; scripts/lock makes it.")
     python = python_version(root)
     found = differences(manifest.environment, python, lambda name: pinned.get(normal(name)) or pinned.get(twin(name)))
     if kind == "compiled":  # it is not unpickled, so the function may lack the packages that it was made with
@@ -45,26 +47,17 @@ def doctor(objects: Objects, what: str, root: Path | None = None) -> dict[str, A
     }
 
 
-def read_pins(requirements: Path) -> dict[str, str]:
-    found = pins(requirements)
-    if not found:
-        raise NotPackaged(f"functions/{requirements.name} pins nothing; scripts/lock makes it.")
-    return found
-
-
 def twin(name: str) -> str:
     return TWINS.get(normal(name), "")
 
 
 def compared_packages(manifest: Manifest, pinned: dict[str, str]) -> list[str]:
-    """Those that the version pins and the functions have. Without any of them nothing is compared."""
     packages = manifest.environment.get("packages") or {}
     known = [name for name in packages if normal(name) in PARTS and (normal(name) in pinned or twin(name) in pinned)]
     return ["Python", *known] if manifest.environment.get("python") else known
 
 
 def detail(one: Difference) -> dict[str, Any]:
-    """`change` is the pin with which both would agree."""
     change = python_change(one) if one.package == "Python" else f"{one.package}=={one.made}"
     return {"package": one.package, "version_has": one.made, "functions_have": one.here, "change": change}
 

@@ -37,11 +37,9 @@ class Journal:
         return outcome
 
     def step(self, name: str) -> dict[str, Any] | None:
-        """What was recorded of a step; None while it is not done."""
         return next((entry for entry in self.document["steps"] if entry["step"] == name), None)
 
     def add(self, step: str, **evidence: Any) -> None:
-        """Records that a step is done."""
         self.write(self._with_step(step, evidence))
 
     def update(self, **fields: Any) -> None:
@@ -69,7 +67,6 @@ class Journal:
         self.document = document
 
     def taken_over_error(self) -> PreconditionFailed:
-        """The error when another process has written."""
         return PreconditionFailed(f"Another process continues {self.name}; this one stops.")
 
     def _with_step(self, step: str, evidence: dict[str, Any]) -> Document:

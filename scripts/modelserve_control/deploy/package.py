@@ -83,7 +83,6 @@ def python_version(root: Path) -> str:
 
 
 def select_files(directory: Path, runtime: str) -> dict[str, Path]:
-    """By name in the archive, sorted, with the requirements of `runtime` only."""
     requirements = REQUIREMENTS[runtime]
     found = {name: path for name, path in walk(directory) if not fnmatchcase(name, "requirements*")}
     if (directory / requirements).is_file():
@@ -120,7 +119,6 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write the whole file or nothing; the same archive replaces itself."""
     with NamedTemporaryFile(dir=path.parent, prefix=".modelserve-", delete=False) as file:
         try:
             file.write(data)

@@ -38,7 +38,6 @@ CHURN = ["--positive-class", "yes", "--threshold", "0.5", "--label", "churn"]
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Prints one line with the duration."""
     click.echo(f"{what} ", nl=False)
     started = time.monotonic()
     yield
@@ -55,7 +54,6 @@ def show(*lines: str) -> None:
 
 
 def train(commands: Commands, example: str) -> dict[str, Any]:
-    """The result of an example, cached by the content of its file."""
     script = EXAMPLES / f"{example}.py"
     cached = CACHE / f"{example}-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}.json"
     if not cached.exists():
@@ -94,7 +92,6 @@ def describe_compilation(published: Mapping[str, Any]) -> str:
 
 @contextmanager
 def stack(keep: bool) -> Iterator[dict[str, Any]]:
-    """Yields the addresses of a stack whose functions both serve churn."""
     settings = {"MODEL_REFRESH_SECONDS": "0.5"}
     if keep:
         options = ["--model=churn", "--event-model=churn", *(f"--env={key}={value}" for key, value in settings.items())]
@@ -126,7 +123,6 @@ def wait_until_active(url: str) -> None:
 
 @contextmanager
 def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
-    """The event function with another model, in a dry run."""
     from modelserve_control.local.stack import FUNCTIONS
 
     port = processes.free_port()

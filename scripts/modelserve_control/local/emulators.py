@@ -77,7 +77,6 @@ def official_pubsub(directory: Path) -> Iterator[str]:
 
 
 def official_command() -> list[str]:
-    """Raise `EmulatorMissing` unless gcloud, its Pub/Sub emulator and Java are installed."""
     gcloud, java = shutil.which("gcloud"), shutil.which("java")
     if gcloud is None:
         raise EmulatorMissing("Google's Pub/Sub emulator comes with the Google Cloud CLI: gcloud is not on the PATH.")

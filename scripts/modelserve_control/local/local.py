@@ -57,7 +57,10 @@ def up(keep: bool, as_json: bool, **given: Any) -> None:
         processes.checkout()
         _check_options(**given)
         if keep:
-            _start_in_background(as_json, given)
+            from modelserve_control.local import background
+
+            addresses = background.start(_arguments(**given))
+            click.echo(json.dumps(addresses) if as_json else _format_addresses(addresses, "modelserve local down"))
         else:
             _run_in_foreground(as_json, _options(**given))
     except ServeError as error:
@@ -71,13 +74,6 @@ def down() -> Any:
     from modelserve_control.local import background
 
     return background.stop()
-
-
-def _start_in_background(as_json: bool, given: Mapping[str, Any]) -> None:
-    from modelserve_control.local import background
-
-    addresses = background.start(_arguments(**given))
-    click.echo(json.dumps(addresses) if as_json else _format_addresses(addresses, "modelserve local down"))
 
 
 def _run_in_foreground(as_json: bool, options: Options) -> None:
@@ -115,7 +111,6 @@ def _options(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, 
 
 
 def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> list[str]:
-    """The same options for the command line of another process."""
     options = [f"--pubsub={pubsub}", f"--model={model}", f"--event-model={event_model}", f"--bucket={bucket}"]
     return [*options, *(["--gke"] if gke else []), *(f"--env={text}" for text in env)]
 

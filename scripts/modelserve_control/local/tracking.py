@@ -60,7 +60,6 @@ def register(
     sample: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, float],
 ) -> TrainedModel:
-    """Registers the model as `name` and writes the sample beside the artifacts of the run."""
     with redirect_stderr(StringIO()):  # MLflow reports it there
         mlflow.register_model(model_uri, name)
     directory = Path(active.info.artifact_uri.removeprefix("file://"))

@@ -33,7 +33,6 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Total bytes."""
         return sum(info.size for info in self.objects)
 
 
@@ -66,7 +65,6 @@ def locate_store(store: str, new: bool = False) -> Location:
 
 
 def entries(objects: Objects, name: str) -> dict[int, Entry]:
-    """By number, in order."""
     found: dict[int, list[ObjectInfo]] = {}
     for info in objects.list(f"models/{check_model_name(name)}/versions/"):
         if match := NUMBERED.fullmatch(info.name):
@@ -117,6 +115,5 @@ def format_versions(objects: Objects, name: str) -> str:
 
 
 def format_names(found: Mapping[str, object]) -> str:
-    """The last ten names."""
     names = list(found)[-10:]
     return (("..., " if len(found) > len(names) else "") + ", ".join(names)) or "none"

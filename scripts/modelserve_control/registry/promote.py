@@ -52,7 +52,6 @@ def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[
 
 
 def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
-    """The next document of the alias. Its current version becomes the previous version."""
     return Alias(
         version=version,
         manifest_sha256=digest,

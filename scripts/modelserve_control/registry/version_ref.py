@@ -28,14 +28,12 @@ class VersionRef(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Relative to the store."""
         if self.version is not None:
             return version_prefix(self.name, self.version)
         return f"models/{self.name}@{self.alias or CHAMPION}"
 
 
 def parse(text: str) -> VersionRef:
-    """Raises BadSetting."""
     name, at, alias = text.partition("@")
     if at:
         return VersionRef(check_model_name(name), alias=check_alias(alias))
@@ -46,7 +44,6 @@ def parse(text: str) -> VersionRef:
 
 
 def manifest(objects: Objects, what: str) -> Manifest:
-    """The manifest of one version. Raises NotFound; its message lists what exists."""
     name, alias, version = parse(what)
     if version is None:
         version = catalog.alias(objects, name, alias or CHAMPION)[0].version

@@ -33,7 +33,6 @@ class Identity:
         self._expires = 0.0
 
     def headers(self) -> dict[str, str]:
-        """Raises NoIdentity."""
         if time.monotonic() >= self._expires:
             self._token = self._source(self.audience)
             self._expires = time.monotonic() + CACHE_SECONDS
@@ -41,7 +40,6 @@ class Identity:
 
 
 def token_source(command: str | None, default: TokenSource) -> TokenSource:
-    """The user's command if there is one. Raises BadSetting."""
     return command_output(command) if command else default
 
 
@@ -84,7 +82,6 @@ def service_account(audience: str) -> str | None:
 
 
 def required_service_account(audience: str) -> str:
-    """Raises NoIdentity."""
     if token := service_account(audience):
         return token
     raise NoIdentity(

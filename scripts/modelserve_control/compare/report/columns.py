@@ -103,7 +103,6 @@ LATENCY: Final = [
 
 
 def segments(labels: Iterable[str], numbers: Iterable[str]) -> list[Column]:
-    """Counts, a column for each output, latencies."""
     return [
         field("segment", "value"),
         field("rows"),

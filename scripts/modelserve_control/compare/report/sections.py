@@ -31,8 +31,6 @@ class Bars:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Bars of start, end and rows; the axis of the rows is logarithmic."""
-
     title: str
     bars: Sequence[tuple[float, float, int]]
 
@@ -143,7 +141,6 @@ def segments(result: Result) -> Section:
 def values(
     found: Sequence[Mapping[str, Any]], kind: str, name: str, key: str, factor: float = 1
 ) -> list[tuple[str, float]]:
-    """Of each segment that has a finite one."""
     pairs = ((one["value"], one[kind].get(name, {}).get(key)) for one in found)
     return [(segment, factor * value) for segment, value in pairs if value is not None and math.isfinite(value)]
 

@@ -68,7 +68,6 @@ class Service(Subject):
         return self.signature.check(table) if self.signature else infer(table)
 
     def time_row(self, row: Table) -> float:
-        """Including the network."""
         body = encode(self.records(self.check(row)))
         started = time.perf_counter()
         if self.send(body).status_code != HTTPStatus.OK:

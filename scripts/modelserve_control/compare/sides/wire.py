@@ -81,7 +81,6 @@ class Channel:
             rest = rest[os.write(self.outgoing, rest) :]
 
     def receive(self, kind: Any) -> Any:
-        """A message of this type, or of a type of this union."""
         size = int.from_bytes(self.read_exactly(LENGTH), "big")
         return msgspec.msgpack.decode(self.read_exactly(size), type=kind)
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ def open_subject(begin: Begin) -> AbstractContextManager[Subject]:
     return load_model(begin.address, begin.trust, begin.method)
 
 
+@dataclass
 class Timer:
     """Scores some rows of each chunk alone, up to the limits above."""
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.rows = MAX_ROWS
-        self.seconds = MAX_SECONDS
+    subject: Subject
+    rows: int = MAX_ROWS
+    seconds: float = MAX_SECONDS
 
     def time_rows(self, chunk: Chunk, outcomes: list[Outcome]) -> dict[int, float]:
         decoded = [row for row in range(chunk.rows) if row not in chunk.bad]

@@ -89,7 +89,6 @@ def describe(spec: Mapping[str, Any]) -> str:
 
 
 def spec_text(spec: Mapping[str, Any]) -> str:
-    """The name of the type where there is nothing else."""
     return (
         str(spec["type"]) if set(spec) == {"type"} else encode({k: v for k, v in spec.items() if k != "name"}).decode()
     )

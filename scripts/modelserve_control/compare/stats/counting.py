@@ -62,7 +62,7 @@ def count_rows(
     """Raises NothingCompared, and the error of a side that fails."""
     labels = method in (None, "predict") and any(side.classes is not None for side in known)
     count = Count(labels)
-    with progress.rows(known[0].file_rows) as advance:
+    with progress.count("rows", known[0].file_rows) as advance:
         for scored in score_chunks(sides):
             count.add(scored, segments.next())
             advance(len(scored[0].outcomes))

@@ -26,7 +26,6 @@ class Segments:
     """Without a column there are no segments."""
 
     def __init__(self, source: Path, column: str | None, size: int) -> None:
-        """Raises BadSetting when the file has no such column."""
         self.column = column
         self.known: set[str] = set()
         self.chunks: Iterator[Chunk] = iter(())
@@ -37,7 +36,6 @@ class Segments:
             self.chunks = file.chunks(size)
 
     def next(self) -> dict[str, Mask]:
-        """The segments of the next chunk, with a mask of their rows."""
         chunk = next(self.chunks, None)
         if self.column is None or chunk is None:
             return {}

@@ -46,7 +46,6 @@ class Sketch:
         return [*below, *([(0.0, self.zeros)] if self.zeros else []), *above]
 
     def sizes(self) -> list[tuple[float, int]]:
-        """The same without signs."""
         both = self.above + self.below
         head = [(0.0, self.zeros)] if self.zeros else []
         return head + [(middle(place), both[place]) for place in sorted(both)]

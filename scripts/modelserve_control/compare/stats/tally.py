@@ -100,8 +100,6 @@ class LabelTally:
 
 
 class Tally:
-    """Of all rows, or of one segment."""
-
     def __init__(self) -> None:
         self.rows = self.compared = self.refused_a = self.refused_b = self.refused_both = 0
         self.numbers: dict[str, NumberTally] = {}

@@ -66,7 +66,10 @@ def read(path: Path | None, by: str | None) -> Thresholds | None:
 
 
 def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:
-    found = [*check_schema(limits, result["schema"]), *check_rows(limits, result, None)]
+    found = list(check_rows(limits, result, None))
+    changes = [change["what"] for change in result["schema"] if limits.schema == "same" or change["breaking"]]
+    if limits.schema != "any" and changes:
+        found.insert(0, breach(None, None, "schema", limits.schema, ", ".join(changes)))
     for name, own in limits.outputs.items():
         if name not in result["labels"] and name not in result["numbers"]:
             found.append(breach(None, name, "outputs", "an output of this name", "none"))
@@ -79,12 +82,6 @@ def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]
 
 def breach(segment: str | None, output: str | None, limit: str, allowed: Any, found: Any) -> Breach:
     return {"segment": segment, "output": output, "limit": limit, "allowed": allowed, "found": found}
-
-
-def check_schema(limits: Thresholds, changes: list[dict[str, Any]]) -> Iterator[Breach]:
-    counted = [change for change in changes if limits.schema == "same" or change["breaking"]]
-    if limits.schema != "any" and counted:
-        yield breach(None, None, "schema", limits.schema, ", ".join(change["what"] for change in counted))
 
 
 def check_rows(limits: RowLimits, result: Mapping[str, Any], segment: str | None) -> Iterator[Breach]:

@@ -70,7 +70,6 @@ def vote_value(graph: Graph, model: Any, features: Features) -> Methods:
 
 
 def members(graph: Graph, model: Any, features: Features) -> list[Methods]:
-    """The estimators of a bag, each with its own columns."""
     return [
         predict(graph, one, features.select(graph, [int(place) for place in places]))
         for one, places in zip(model.estimators_, model.estimators_features_, strict=True)

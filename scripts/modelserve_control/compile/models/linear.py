@@ -18,6 +18,7 @@ from modelserve_control.compile.onnx.heads import (
     normalize_rows,
     pair,
     sigmoid,
+    value_by_link,
     with_log,
 )
 from modelserve_control.compile.registry import predicts
@@ -42,11 +43,7 @@ def regress(graph: Graph, model: Any, features: Features) -> Methods:
 
 @predicts(lm.PoissonRegressor, lm.GammaRegressor, lm.TweedieRegressor)
 def with_link(graph: Graph, model: Any, features: Features) -> Methods:
-    value = graph.flat(scores(graph, model, features))
-    link = type(model._base_loss.link).__name__
-    if link not in ("LogLink", "IdentityLink"):
-        raise refuse(model, f"has the link {link}")
-    return {"predict": graph.op("Exp", value) if link == "LogLink" else value}
+    return value_by_link(graph, model, graph.flat(scores(graph, model, features)), model._base_loss.link)
 
 
 @predicts(*CLASSIFIERS)
@@ -79,14 +76,9 @@ def discriminant(graph: Graph, model: Any, features: Features) -> Methods:
 def sgd(graph: Graph, model: Any, features: Features) -> Methods:
     methods = classify(graph, model, features)
     if model.loss == "log_loss":
-        return with_log(graph, methods | {"predict_proba": one_against_rest(graph, model, features)})
+        each, classes = sigmoid(graph, scores(graph, model, features)), len(model.classes_)
+        shares = pair(graph, each) if classes == 2 else normalize_rows(graph, each, classes)
+        return with_log(graph, methods | {"predict_proba": shares})
     if model.loss == "modified_huber":
         raise refuse(model, "has the loss modified_huber, whose probabilities have no compiled form")
     return methods
-
-
-def one_against_rest(graph: Graph, model: Any, features: Features) -> str:
-    each = sigmoid(graph, scores(graph, model, features))
-    if len(model.classes_) == 2:
-        return pair(graph, each)
-    return normalize_rows(graph, each, len(model.classes_))

@@ -98,15 +98,11 @@ def select_columns(graph: Graph, part: Part, places: list[int]) -> Part:
     if places == list(range(part.width)):
         return part
     if part.hot and len(set(places)) == len(places):
-        return select_hot(graph, part, places)
+        moved = np.full(part.width + 1, len(places))
+        moved[places] = np.arange(len(places))
+        return replace(part, tensor=graph.op("Gather", moved, part.tensor, axis=0), width=len(places))
     tensor = graph.op("Gather", part.dense(graph), np.array(places), axis=1)
     return Part(tensor, len(places), part.text, part.nullable)
-
-
-def select_hot(graph: Graph, part: Part, places: list[int]) -> Part:
-    moved = np.full(part.width + 1, len(places))
-    moved[places] = np.arange(len(places))
-    return replace(part, tensor=graph.op("Gather", moved, part.tensor, axis=0), width=len(places))
 
 
 def stop_at_nan(graph: Graph, part: Part) -> Part:

@@ -39,7 +39,8 @@ class Graph:
     def op(self, kind: str, *inputs: Value, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         """The names of further outputs are the first name with the suffixes _1, _2 and so on."""
         names = tuple(map(self.name, inputs))
-        key = (kind, domain, names, repr(sorted(attributes.items())) if are_scalars(attributes) else len(self.nodes))
+        are_scalars = all(isinstance(value, (int, float, str)) for value in attributes.values())
+        key = (kind, domain, names, repr(sorted(attributes.items())) if are_scalars else len(self.nodes))
         if key not in self._shared:
             first = self._shared[key] = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
             made = [first, *(f"{first}_{place}" for place in range(1, outputs))]
@@ -88,7 +89,6 @@ class Graph:
         return self.op("Add", value, self.op("Gather", np.zeros(1), self.cast(bad, "int64"), axis=0))
 
     def model(self, inputs: Iterable[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, str]]) -> onnx.ModelProto:
-        """`outputs`: name to (tensor, type)."""
         for name, (tensor, _) in outputs.items():
             self._name_output(tensor, name)
         infos = [helper.make_tensor_value_info(name, TYPES[kind], None) for name, (_, kind) in outputs.items()]
@@ -112,17 +112,12 @@ class Graph:
 
 
 def needed_nodes(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that the wanted tensors depend on, and all tensors of these nodes."""
     used, kept = set(wanted), []
     for node in reversed(nodes):
         if used & set(node.output):
             used |= set(node.input)
             kept.append(node)
     return kept[::-1], used
-
-
-def are_scalars(attributes: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, (int, float, str)) for value in attributes.values())
 
 
 def tensor(values: Any, dtype: Any = np.float64) -> onnx.TensorProto:

@@ -48,6 +48,13 @@ def label_by_mask(graph: Graph, model: Any, second: str) -> str:
     return graph.op("Where", second, classes[1:], classes[:1])
 
 
+def value_by_link(graph: Graph, model: Any, value: str, link: Any) -> Methods:
+    kind = type(link).__name__
+    if kind not in ("LogLink", "IdentityLink"):
+        raise refuse(model, f"has the link {kind}")
+    return {"predict": graph.op("Exp", value) if kind == "LogLink" else value}
+
+
 def sigmoid(graph: Graph, score: str) -> str:
     """1 / (1 + exp(-score)). ONNX Runtime's Sigmoid has no digits below 1e-16, which logarithms would reveal."""
     return graph.op("Reciprocal", graph.op("Add", graph.op("Exp", graph.op("Neg", score)), 1.0))

@@ -45,7 +45,7 @@ def text_flags(features: Features) -> list[bool]:
 def lookup_one_type(graph: Graph, features: Features, columns: Sequence[Codes]) -> str:
     values = graph.concat(part.dense(graph) for part in features.parts)
     text = features.parts[0].text
-    keys = vocabulary(columns)
+    keys = list(dict.fromkeys(key for codes in columns for key in codes.known))
     if len(columns) == 1:
         return encode(graph, values, keys, [columns[0].known[key] for key in keys], columns[0].other, text)
     if len(columns) * (len(keys) + 1) > MAX_CELLS:
@@ -55,10 +55,6 @@ def lookup_one_type(graph: Graph, features: Features, columns: Sequence[Codes]) 
     table = np.array([[codes.known.get(key, codes.other) for key in keys] + [codes.other] for codes in columns])
     place = graph.op("Add", numbered, np.arange(len(columns))[None, :] * (len(keys) + 1))
     return graph.op("Gather", table.ravel(), place, axis=0)
-
-
-def vocabulary(columns: Sequence[Codes]) -> list[Any]:
-    return list(dict.fromkeys(key for codes in columns for key in codes.known))
 
 
 def encode(graph: Graph, values: str, keys: Sequence[Any], codes: Sequence[int], other: int, text: bool) -> str:

@@ -31,8 +31,6 @@ def pack(model: onnx.ModelProto, inputs: Sequence[Input], kinds: Mapping[str, st
 
 
 class SourceGraph:
-    """A compiled graph, and the origin of its tensors."""
-
     def __init__(self, model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
         self.nodes = list(model.graph.node)
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -125,7 +123,6 @@ def recode(lookup: Lookup, new: Callable[[int], int]) -> Lookup:
 
 
 def require_encodable(lookups: list[Lookup] | None) -> list[Lookup] | None:
-    """None if one of the lookups is not possible outside of the graph."""
     for lookup in lookups or ():
         if not all(0 <= code <= LARGEST_CODE for code in (*lookup.codes, lookup.other)):
             return None
@@ -162,16 +159,14 @@ class Packer:
         return made
 
     def _remaining_nodes(self, wanted: set[str]) -> list[onnx.NodeProto]:
-        """The nodes that the outputs still need."""
         kept = []
         for node in reversed(self.original.nodes):
-            if wanted & set(node.output) and not self._is_replaced(node.output[0]):
+            made = node.output[0]
+            is_replaced = self._number_columns(made) is not None or self.original.lookups_of(made) is not None
+            if wanted & set(node.output) and not is_replaced:
                 wanted |= set(node.input)
                 kept.append(node)
         return kept[::-1]
-
-    def _is_replaced(self, tensor: str) -> bool:
-        return self._number_columns(tensor) is not None or self.original.lookups_of(tensor) is not None
 
     def _number_columns(self, tensor: str) -> list[Input] | None:
         columns = self.original.columns_of(tensor)

@@ -23,7 +23,6 @@ MAX_BYTES: Final = 64 << 10  # bytes
 
 
 def add_smaller_graphs(model: onnx.ModelProto, plan: str) -> None:
-    """Write the smaller graphs and the plan of the inputs into the metadata."""
     found: list[dict[str, Any]] = [
         {"methods": methods, "graph": b64encode(graph).decode()} for methods, graph in smaller_graphs(model)
     ]

@@ -54,7 +54,6 @@ def encode_values(graph: Graph, model: Any, features: Features) -> Features:
 
 
 def add_row(rows: list[Any], row: Any) -> int:
-    """Append the row to the table and return its index."""
     if row is None:
         return STOP
     rows.append(row)

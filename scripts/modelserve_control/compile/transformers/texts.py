@@ -43,13 +43,10 @@ def count(graph: Graph, model: Any, features: Features) -> Features:
     counts = tally(graph, places, len(model.vocabulary_))
     counts = graph.op("Min", counts, 1.0) if model.binary else counts
     if features.nullable:
-        counts = graph.stop_where(null_mask(graph, features), counts)
+        # The vectorizer raises for a row without a document.
+        absent = graph.op("Equal", features.parts[0].tensor, np.array([NULL_TEXT], dtype=object))
+        counts = graph.stop_where(absent, counts)
     return replace(numbers(counts, len(model.vocabulary_)), sparse=True)
-
-
-def null_mask(graph: Graph, features: Features) -> str:
-    """(rows, 1) bool: rows without a document, for which the vectorizer raises."""
-    return graph.op("Equal", features.parts[0].tensor, np.array([NULL_TEXT], dtype=object))
 
 
 def vocabulary(model: Any) -> tuple[list[str], list[int]]:

@@ -36,10 +36,6 @@ class Report:
     mismatch: str | None = None
     tolerance: float = TOLERANCE
 
-    @property
-    def is_verified(self) -> bool:
-        return self.mismatch is None
-
 
 @dataclass(slots=True)
 class Comparison:
@@ -51,7 +47,6 @@ class Comparison:
     methods: list[str] = field(default_factory=list)
 
     def compare(self, batch: Batch, what: str) -> None:
-        """Compare row by row if one of the forms does not score the batch."""
         native, made = self._score_original(batch), attempt(self.session.score, batch)
         if not are_identical(made, attempt(self.session.score_by_column, batch)):
             self._refuse(f"{what}: the packed graph and its source graph give different answers.")
@@ -85,7 +80,7 @@ class Comparison:
                 self._refuse(
                     f"{what}: {method} gives an array of shape {list(made[method].shape)} compiled and of {list(native[method].shape)} in the model."
                 )
-            elif is_labels(native[method]):
+            elif native[method].dtype.kind in "OUiub":
                 self._compare_labels(native, made, method, what)
             else:
                 self._compare_numbers(native[method], made[method], method, what)
@@ -128,10 +123,6 @@ def are_identical(one: MethodOutputs | None, other: MethodOutputs | None) -> boo
         np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f")
         for name in one.keys() | other.keys()
     )
-
-
-def is_labels(values: Array) -> bool:
-    return values.dtype.kind in "OUiub"
 
 
 def differences(native: Array, made: Array) -> Array:

@@ -74,7 +74,6 @@ class Balancer:
         return Reading(found.fingerprint, shared, services, action)
 
     def added_headers(self, service: str) -> dict[str, str]:
-        """The headers that the load balancer adds to every request for a backend service."""
         with translate_errors(f"the backend service {service}"):
             found = self._services.get(project=self.project, backend_service=service, retry=RETRY, timeout=CALL_SECONDS)
         pairs = (header.partition(":") for header in found.custom_request_headers)
@@ -94,7 +93,7 @@ class Balancer:
                 return None
             if not now.weights.equals(seen.weights):
                 raise PreconditionFailed(
-                    f"Somebody else moved the weights meanwhile: from {seen.weights} to {now.weights}. SideState at them, and decide again."
+                    f"Somebody else moved the weights meanwhile: from {seen.weights} to {now.weights}. Look at them, and decide again."
                 )
             seen = now
         raise PreconditionFailed(
@@ -132,7 +131,6 @@ class Balancer:
 
 
 def backend_services(url_map: str, services: Sequence[str]) -> dict[Name, str]:
-    """Their names by side."""
     found = {side: name for side, ending in NAME_ENDINGS.items() for name in services if name.endswith(ending)}
     if len(found) != len(NAMES) or len(services) != len(NAMES):
         raise NotShared(

@@ -6,6 +6,7 @@ import time
 from http import HTTPStatus
 from typing import Final
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.progress import Progress
 from modelserve_control.deploy.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
 from modelserve_control.deploy.failover.sides import CLOSED, Side, SideState
@@ -21,6 +22,7 @@ def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool,
     """
     end = time.monotonic() + seconds
     outage = 0
+    refusal: ServeError
     last_message = ""
     while True:
         found = target.state()
@@ -31,17 +33,16 @@ def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool,
         if against and outage >= MIN_OUTAGE:
             progress.say(f"{other.name} does not answer, so the models were not compared: {against.reason}")
             return False
-        refusal = version_error(target, found, other, against) if against else not_ready_error(target, found)
+        if against:
+            refusal = version_error(target, found, other, against)
+        else:
+            refusal = SideNotReady(f"{target.name} is not ready: {found.reason}. Nothing was moved.")
         if time.monotonic() >= end and not outage:
             raise refusal
         if refusal.message != last_message:
             last_message = refusal.message
             progress.say(last_message)
         time.sleep(POLL_SECONDS)
-
-
-def not_ready_error(target: Side, found: SideState) -> SideNotReady:
-    return SideNotReady(f"{target.name} is not ready: {found.reason}. Nothing was moved.")
 
 
 def version_error(target: Side, found: SideState, other: Side, against: SideState) -> VersionsDiffer:

@@ -118,16 +118,12 @@ def failover(
     added = balancer.added_headers(seen.services["gke"])
     identity = Identity(service_account_or_user, functions_url)
     body = request.read_bytes() if request else None
+    if not gke_url and "Host" not in added:
+        raise BadSetting("--gke-url is needed: the backend service of the cluster names no host.")
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),
-        "gke": Side("gke", gke_url or gateway_origin(added), identity, added, body),
+        "gke": Side("gke", gke_url or f"https://{added['Host']}", identity, added, body),
     }
     if to is None:
         return status(balancer, seen, sides)
     return switch(balancer, seen, sides, SwitchOptions(to, **order), progress())
-
-
-def gateway_origin(added: Mapping[str, str]) -> str:
-    if "Host" in added:
-        return f"https://{added['Host']}"
-    raise BadSetting("--gke-url is needed: the backend service of the cluster names no host.")

@@ -8,8 +8,6 @@ from modelserve.core.errors import PreconditionFailed, ServeError, Unavailable
 
 
 class ComputeFailed(ServeError):
-    """The compute API refused, did not answer, or an operation of it failed."""
-
     code = "COMPUTE_FAILED"
     status = HTTPStatus.BAD_GATEWAY
 
@@ -22,14 +20,10 @@ class NotShared(ServeError):
 
 
 class SideNotReady(Unavailable):
-    """The side that would get more requests does not answer as it must."""
-
     code = "SIDE_NOT_READY"
 
 
 class VersionsDiffer(PreconditionFailed):
-    """The sides serve different models, or it is not known which."""
-
     code = "VERSIONS_DIFFER"
 
 

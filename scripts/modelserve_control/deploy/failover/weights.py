@@ -43,7 +43,6 @@ class Weights:
         return self.gke * other.total == other.gke * self.total
 
     def gaining_side(self, now: Weights) -> Name:
-        """The side that gets more with these weights than it has `now`."""
         return "gke" if self.gke * now.total > now.gke * self.total else "functions"
 
     def __str__(self) -> str:

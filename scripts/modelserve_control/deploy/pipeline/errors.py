@@ -8,8 +8,6 @@ from modelserve.core.errors import ServeError
 
 
 class PlanTooWide(ServeError):
-    """Terraform's plan would change more than new code does."""
-
     code = "PLAN_TOO_WIDE"
     status = HTTPStatus.CONFLICT
 
@@ -29,7 +27,5 @@ class TokenRefused(ServeError):
 
 
 class ArchiveTooSmall(ServeError):
-    """The source archive lacks packages that the version needs."""
-
     code = "ARCHIVE_TOO_SMALL"
     status = HTTPStatus.CONFLICT

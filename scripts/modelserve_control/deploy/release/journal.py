@@ -52,7 +52,6 @@ def create(objects: Objects, name: str, version: str, **fields: Any) -> ReleaseJ
 
 
 def find_unfinished(objects: Objects, name: str, version: str, alias: str) -> ReleaseJournal | None:
-    """The last release of this version to this alias, if it has not ended."""
     prefix = f"releases/models/{name}/"
     ids = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
     for id in reversed([id for id in ids if id.split("-")[1:2] == [version]]):

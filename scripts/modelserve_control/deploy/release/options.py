@@ -39,7 +39,6 @@ class ReleaseOptions:
     shadow_answers: int = 100
 
     def check(self) -> None:
-        """Raises BadSetting before anything is started."""
         if check_alias(self.alias) == CHALLENGER:
             raise BadSetting(f"A release uses the alias {CHALLENGER} itself; name another one with --alias.")
         self.limits()

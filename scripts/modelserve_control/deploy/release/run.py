@@ -43,7 +43,6 @@ def release(objects: Objects, options: ReleaseOptions, progress: Progress, root:
 
 
 def begin(objects: Objects, options: ReleaseOptions, manifest: Manifest) -> ReleaseJournal:
-    """The journal has the alias as it is now, so that a later change by somebody else is noticed."""
     found = read_alias(objects, options.name, options.alias)
     if found and (found[0].version, found[0].manifest_sha256) == (manifest.version, manifest.digest):
         raise PreconditionFailed(

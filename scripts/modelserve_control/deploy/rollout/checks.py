@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -62,7 +62,6 @@ class Trial:
 
 
 def check_model(trial: Trial) -> Evidence:
-    """It is ready, and serves the expected model and version."""
     options, name = trial.options, trial.new.name
     model, version = model_of(trial.new.wait_until_ready(trial.ready))
     if options.model is not None and model != options.model:
@@ -75,7 +74,6 @@ def check_model(trial: Trial) -> Evidence:
 
 
 def check_golden(trial: Trial) -> Evidence:
-    """It answers each golden request as expected."""
     for number, golden in enumerate(trial.golden, 1):
         response = trial.new.post(golden)
         what = f"{trial.new.name} answers golden request {number}"
@@ -87,7 +85,6 @@ def check_golden(trial: Trial) -> Evidence:
 
 
 def check_latency(trial: Trial) -> Evidence:
-    """It answers the golden requests about as fast as the revision in use."""
     if not trial.golden:
         return {}
     trial.old.seconds(trial.golden[0])  # the first request may start an instance; the candidate's is running
@@ -141,14 +138,14 @@ DURING_SHARES: Final[tuple[Callable[[Trial], Evidence], ...]] = (check_model, ch
 OF_CALLERS: Final[tuple[Callable[[Callers], None], ...]] = (check_errors, check_caller_latency)
 
 
+@dataclass(frozen=True)
 class Checker:
     """Runs the checks. Every method raises CandidateRejected."""
 
-    def __init__(self, options: RolloutOptions, monitoring: Monitoring, identity: Callable[[str], Identity]) -> None:
-        self.options = options
-        self.monitoring = monitoring
-        self.identity = identity
-        self.usual_p95: dict[str, float] = {}  # milliseconds of the pinned revision, by service
+    options: RolloutOptions
+    monitoring: Monitoring
+    identity: Callable[[str], Identity]
+    usual_p95: dict[str, float] = field(default_factory=dict)  # milliseconds of the pinned revision, by service
 
     def smoke(self, candidate: Candidate) -> Evidence:
         if not candidate.reachable:

@@ -16,14 +16,10 @@ class CandidateRejected(Exception):
 
 
 class RolloutUnderWay(PreconditionFailed):
-    """Another rollout has locked one of the services."""
-
     code = "ROLLOUT_UNDER_WAY"
 
 
 class NoRollout(NotFound):
-    """There is nothing to resume or to abort."""
-
     code = "NO_ROLLOUT"
 
 
@@ -50,8 +46,6 @@ class NothingToPin(PreconditionFailed):
 
 
 class CloudFailed(ServeError):
-    """Google Cloud did not answer in time, or refused."""
-
     code = "CLOUD_FAILED"
     status = HTTPStatus.BAD_GATEWAY
     retryable = True

@@ -33,7 +33,6 @@ class Golden:
 
 
 def read_golden(path: Path) -> tuple[Golden, ...]:
-    """JSON lines. Raises BadSetting, naming the line."""
     found = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.strip():

@@ -44,7 +44,6 @@ class Probe:
         self._client.__exit__()
 
     def wait_until_ready(self, seconds: float) -> Response:
-        """Returns the answer of /health/ready, once its model is active."""
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
             response = self._request("/health/ready")
             if response.status_code == HTTPStatus.OK:
@@ -61,7 +60,6 @@ class Probe:
         return self._request(golden.path, json.dumps(golden.request).encode())
 
     def seconds(self, golden: Golden) -> float:
-        """Until the whole answer has arrived."""
         started = time.perf_counter()
         self.post(golden)
         return time.perf_counter() - started

@@ -72,7 +72,6 @@ def resume(objects: Objects, options: RolloutOptions, progress: Progress) -> dic
 
 
 def abort(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
-    """Puts the traffic back. Raises NoRollout, TrafficMoved, TakenOver, CloudFailed."""
     with connect(options, progress) as (_, _, make):
         journal = find_rollout(objects, options)
         if journal.outcome is None:
@@ -88,7 +87,6 @@ def abort(objects: Objects, options: RolloutOptions, progress: Progress) -> dict
 
 
 def finish(objects: Objects, journal: RolloutJournal, make: MakeRollout) -> dict[str, Any]:
-    """Runs the rollout unless it has ended, and releases its locks when it has."""
     try:
         if journal.outcome is None:
             make(journal).run()

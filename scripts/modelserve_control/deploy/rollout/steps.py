@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -30,20 +31,13 @@ PINNED, DEPLOYED, ROLLING_BACK = "pinned", "deployed", "going back"
 UNUSABLE: Final = (StoreUnavailable, ArtifactCorrupt)
 
 
+@dataclass(frozen=True)
 class Rollout:
-    def __init__(
-        self,
-        options: RolloutOptions,
-        journal: RolloutJournal,
-        services: Mapping[str, Service],
-        checker: Checker,
-        progress: Progress,
-    ) -> None:
-        self.options = options
-        self.journal = journal
-        self.services = services
-        self.checker = checker
-        self.progress = progress
+    options: RolloutOptions
+    journal: RolloutJournal
+    services: Mapping[str, Service]
+    checker: Checker
+    progress: Progress
 
     def run(self) -> None:
         """From the first step that is not in the journal to the end. Raises RolledBack, TrafficMoved, TakenOver."""
@@ -79,7 +73,6 @@ class Rollout:
         return {"traffic": {name: self.split(name, 0) for name in self.services}}
 
     def deploy(self) -> Evidence:
-        """Runs the command, and finds the revisions that it created."""
         command = self.journal.document["deploy"]
         if command:
             self.progress.say(f"Deploy: {' '.join(command)}")
@@ -130,7 +123,6 @@ class Rollout:
         return {"traffic": {name: self.split(name, 100) for name in self.candidates}}
 
     def resume_roll_back(self) -> ServeError | None:
-        """Continues a rollback that was begun. Returns the error to raise."""
         begun = self.journal.step(ROLLING_BACK)
         return self.roll_back(begun["outcome"], begun["why"], begun["left"]) if begun else None
 
@@ -192,7 +184,6 @@ class Rollout:
 
     @property
     def candidates(self) -> list[str]:
-        """The services that have a new revision."""
         return [name for name in self.services if self.journal.service(name)["candidate"]]
 
     def split(self, name: str, share: int) -> Split:
@@ -209,7 +200,6 @@ class Rollout:
         self.services[name].move(split, tag, self.tag_name, lambda now: now.split in allowed, self.journal.check)
 
     def check_unmoved(self, share: int) -> None:
-        """Raises TrafficMoved."""
         for name in self.candidates:
             now = self.services[name].read()
             if now.split != self.split(name, share):

@@ -14,7 +14,15 @@ from modelserve_control.compile.models.trees.histograms import raw_scores
 from modelserve_control.compile.onnx.ensembles import ensemble
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import label_by_argmax, label_by_mask, label_by_sign, pair, sigmoid, with_log
+from modelserve_control.compile.onnx.heads import (
+    label_by_argmax,
+    label_by_mask,
+    label_by_sign,
+    pair,
+    sigmoid,
+    value_by_link,
+    with_log,
+)
 from modelserve_control.compile.registry import predicts
 
 
@@ -57,11 +65,7 @@ def many_classes(graph: Graph, model: Any, score: str) -> Methods:
 
 @predicts(en.HistGradientBoostingRegressor)
 def hist_regress(graph: Graph, model: Any, features: Features) -> Methods:
-    value = graph.flat(raw_scores(graph, model, features))
-    link = type(model._loss.link).__name__
-    if link not in ("LogLink", "IdentityLink"):
-        raise refuse(model, f"has the link {link}")
-    return {"predict": graph.op("Exp", value) if link == "LogLink" else value}
+    return value_by_link(graph, model, graph.flat(raw_scores(graph, model, features)), model._loss.link)
 
 
 @predicts(en.HistGradientBoostingClassifier)

@@ -58,5 +58,4 @@ def make_tree(predictor: Any, known: Array, index: Array, target: int) -> Tree:
 
 
 def set_bits(words: Array) -> set[int]:
-    """The set bits of eight 32-bit words, lowest first."""
     return {32 * place + bit for place, word in enumerate(words) for bit in range(32) if int(word) >> bit & 1}

@@ -33,8 +33,6 @@ def scores(graph: Graph, model: Any, booster: Any, features: Features) -> tuple[
 
 
 class Reader:
-    """Converts a nested dump to arrays."""
-
     def __init__(self, model: Any) -> None:
         self.model = model
         self.rows: list[list[Any]] = []

@@ -19,7 +19,6 @@ SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
 def endpoint(api: str) -> str:
-    """The address without a trailing slash; gcloud's own variable overrides it."""
     override = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}")
     return (override or f"https://{api}.googleapis.com").rstrip("/")
 

@@ -61,8 +61,6 @@ class State:
 
 
 class Clients:
-    """Google's clients, over REST."""
-
     def __init__(self) -> None:
         address = api.endpoint("run")
         parts = urlsplit(address)
@@ -84,11 +82,9 @@ class Service:
         self.short_name = short_name(name)
 
     def read(self) -> State:
-        """Raises NotFound, CloudFailed."""
         return parse_state(self._call(self._clients.services.get_service, name=self.name))
 
     def wait_until_settled(self, seconds: float) -> State:
-        """Raises CandidateRejected."""
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
             if (found := self.read()).settled:
                 return found
@@ -119,7 +115,6 @@ class Service:
         return TrafficMoved(message, self.short_name)
 
     def wait_until_ready(self, revision: str, seconds: float) -> None:
-        """Raises CandidateRejected when it fails or takes too long."""
         name = f"{self.name}/revisions/{revision}"
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
             found = self._call(self._clients.revisions.get_revision, name=name)
