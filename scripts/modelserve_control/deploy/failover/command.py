@@ -34,7 +34,6 @@ def format_result(result: Mapping[str, Any]) -> str:
     "--weight",
     type=click.IntRange(0, 100),
     default=100,
-    show_default=True,
     help="How many of 100 requests --to gets; the other side gets the rest.",
 )
 @click.option("--status", "only_status", is_flag=True, help="Show how requests are shared out, and move none.")
@@ -44,7 +43,6 @@ def format_result(result: Mapping[str, Any]) -> str:
     envvar="MODELSERVE_URL_MAP",
     show_envvar=True,
     default="modelserve",
-    show_default=True,
     help="Terraform's variable `name`.",
 )
 @click.option(
@@ -65,20 +63,8 @@ def format_result(result: Mapping[str, Any]) -> str:
     type=options.FILE,
     help="A JSON body for POST /predict, sent with every probe.",
 )
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 600),
-    default=60,
-    show_default=True,
-    help="Seconds until the side must be ready and serve the same version.",
-)
-@click.option(
-    "--watch",
-    type=click.FloatRange(0, 3600),
-    default=60,
-    show_default=True,
-    help="Seconds to probe the side afterwards.",
-)
+@options.number("--wait", 0, 600, 60, "Seconds until the side must be ready and serve the same version.")
+@options.number("--watch", 0, 3600, 60, "Seconds to probe the side afterwards.")
 @click.option(
     "--allow-different-versions", "any_version", is_flag=True, help="Do not compare the models of both sides."
 )
