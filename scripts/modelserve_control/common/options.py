@@ -14,7 +14,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def store(what: str = "", required: bool = True) -> Callable[[Command], Command]:
-    """`what` is appended to the help text."""
     return click.option(
         "--store",
         envvar="MODELSERVE_STORE",

@@ -48,7 +48,6 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs."""
         return self._process.poll()
 
     def wait_until(self, ready: Probe, seconds: float = 60.0) -> None:
@@ -94,7 +93,6 @@ class Child:
 
 
 def checkout() -> Path:
-    """The root of the source tree. Raises NoCheckout where only the package is installed."""
     if not (SOURCES / "functions").is_dir():
         raise NoCheckout(
             "This command needs the source tree of modelserve, but runs from an installed package: run it in a "
@@ -214,7 +212,6 @@ def free_port() -> int:
 
 
 def port_probe(host: str) -> Probe:
-    """Whether something listens at `host`, which is `address:port`."""
     address, _, port = host.rpartition(":")
 
     def probe() -> bool:

@@ -76,8 +76,7 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
         result |= {"breaches": breaches, "within": not breaches if limits else None}
         for path, render in reports:
             path.write_text(render(result), encoding="utf-8")
-    values: dict[str, Any] = msgspec.json.decode(encode(result))
-    return values
+    return msgspec.json.decode(encode(result), type=dict[str, Any])
 
 
 @contextmanager

@@ -58,16 +58,14 @@ def compared_packages(manifest: Manifest, pinned: dict[str, str]) -> list[str]:
 
 
 def detail(one: Difference) -> dict[str, Any]:
-    change = python_change(one) if one.package == "Python" else f"{one.package}=={one.made}"
+    change = f"{one.package}=={one.made}"
+    if one.package == "Python":
+        made = [int(part) for part in one.made.split(".")[:2]]
+        change = f"{made[0]}.{made[1]} in .python-version"
+        # The functions do not run on an older Python.
+        if one.here is not None and made < [int(part) for part in one.here.split(".")[:2]]:
+            change = f"publish from Python {one.here}"
     return {"package": one.package, "version_has": one.made, "functions_have": one.here, "change": change}
-
-
-def python_change(one: Difference) -> str:
-    """The functions do not run on an older Python."""
-    made = [int(part) for part in one.made.split(".")[:2]]
-    if one.here is not None and made < [int(part) for part in one.here.split(".")[:2]]:
-        return f"publish from Python {one.here}"
-    return f"{made[0]}.{made[1]} in .python-version"
 
 
 def refusal(manifest: Manifest, requirements: str, serious: Sequence[Difference]) -> str:

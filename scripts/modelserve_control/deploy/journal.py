@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from modelserve.core.errors import PreconditionFailed
 from modelserve.store.buckets.objects import Objects
@@ -33,8 +33,7 @@ class Journal:
     @property
     def outcome(self) -> str | None:
         """None until the operation has ended."""
-        outcome: str | None = self.document["outcome"]
-        return outcome
+        return cast(str | None, self.document["outcome"])
 
     def step(self, name: str) -> dict[str, Any] | None:
         return next((entry for entry in self.document["steps"] if entry["step"] == name), None)

@@ -67,7 +67,7 @@ def package(runtime: str, out: Path, progress: Progress, root: Path | None = Non
         write(path, data)
     except OSError as error:
         raise NotPackaged(f"The archive cannot be made: {error.strerror}; see to {error.filename or out}.") from error
-    result: dict[str, Any] = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
+    result = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
     return result | {"python": python, "files": len(sources), "commit": commit, "changed": changed}
 
 

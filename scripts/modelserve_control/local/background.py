@@ -74,17 +74,15 @@ def start(arguments: Sequence[str]) -> dict[str, Any]:
         if isinstance(error, ProcessFailed):
             raise ProcessFailed(_error_message(log) or error.message) from None
         raise
-    addresses: dict[str, Any] = json.loads(child.first_line())
-    return addresses
+    return dict(json.loads(child.first_line()))
 
 
 def _error_message(log: Path) -> str | None:
     text = log.read_text(errors="replace")
     try:
-        message: str = json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"]
+        return str(json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"])
     except (ValueError, KeyError):
         return None
-    return message
 
 
 def stop() -> dict[str, Any]:

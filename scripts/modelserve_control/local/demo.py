@@ -50,9 +50,6 @@ def show(*lines: str) -> None:
         click.echo(f"    {line}")
 
 
-# --- the models ---
-
-
 def train(commands: Commands, example: str) -> dict[str, Any]:
     script = EXAMPLES / f"{example}.py"
     cached = CACHE / f"{example}-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}.json"
@@ -62,8 +59,7 @@ def train(commands: Commands, example: str) -> dict[str, Any]:
             raise click.ClickException(f"{script.name} failed.\n{err}")
         CACHE.mkdir(parents=True, exist_ok=True)
         cached.write_text(out[out.index("{") :])
-    trained: dict[str, Any] = json.loads(cached.read_text())
-    return trained
+    return dict(json.loads(cached.read_text()))
 
 
 def publish(
@@ -75,8 +71,7 @@ def publish(
     code, out, err = commands.run(words, environ)
     if code:
         raise click.ClickException(f"publishing {name} failed.\n{out}{err}")
-    published: dict[str, Any] = json.loads(out)
-    return published
+    return dict(json.loads(out))
 
 
 def describe_compilation(published: Mapping[str, Any]) -> str:
@@ -85,9 +80,6 @@ def describe_compilation(published: Mapping[str, Any]) -> str:
         return f"{published['name']}: {published['not_compiled']}"
     rows, difference = verified["rows"], verified["greatest_difference"]
     return f"{published['name']} is compiled: {rows:,} rows give what scikit-learn gives, within {difference:.1e}"
-
-
-# --- the stack ---
 
 
 @contextmanager
@@ -115,12 +107,6 @@ def client_environ(addresses: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def wait_until_active(url: str) -> None:
-    ready = processes.http_probe(f"{url}/health/ready")
-    if not any(ready() for _ in poll(120.0, 0.1)):
-        raise click.ClickException(f"{url} has no active model after two minutes.")
-
-
 @contextmanager
 def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
     from modelserve_control.local.stack import FUNCTIONS
@@ -137,9 +123,6 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
         ready = processes.http_probe(f"{url}/health/ready")
         with processes.run_child("the flight function", command, Path(directory) / "log", ready, environ):
             yield url
-
-
-# --- calls ---
 
 
 def call(url: str, value: Any = None) -> tuple[int, Any]:
@@ -234,7 +217,9 @@ def run(keep: bool) -> None:
             show(*(describe_compilation(one) for one in published))
             with step("Wait until both functions have verified and loaded churn"):
                 for target in ("predict", "predict_event"):
-                    wait_until_active(addresses[target])
+                    ready = processes.http_probe(f"{addresses[target]}/health/ready")
+                    if not any(ready() for _ in poll(120.0, 0.1)):
+                        raise click.ClickException(f"{addresses[target]} has no active model after two minutes.")
             show_answers(addresses, published[1])
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. ", nl=False)
     if not keep:

@@ -142,7 +142,6 @@ class Stack:
         self.function(target).wait_until(processes.http_probe(f"{self._urls[target]}/health/ready"), seconds)
 
     def watch(self) -> NoReturn:
-        """Raises `ProcessFailed` as soon as a function has ended."""
         while True:
             for child in self._functions.values():
                 child.check()

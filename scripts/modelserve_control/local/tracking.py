@@ -33,7 +33,6 @@ class TrainedModel:
 
 
 def requirements() -> list[str]:
-    """The pins that a server must match. To infer them MLflow would load the model in another process."""
     return [f"{name}=={version(name)}" for name in PINNED]
 
 

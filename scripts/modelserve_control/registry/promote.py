@@ -36,7 +36,6 @@ def read_current(objects: Objects, name: str, alias: str) -> tuple[Alias | None,
 
 
 def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[str, Any]:
-    """Swap the current and the previous version, so that a second rollback undoes the first."""
     now, generation = catalog.alias(objects, name, alias)
     if now.previous_version is None or now.previous_manifest_sha256 is None:
         raise NotFound(

@@ -34,7 +34,6 @@ class Side:
         return self._receive(Description)
 
     def score_next(self) -> ScoredChunk:
-        """Raises ServeError when this side cannot score the next chunk."""
         try:
             self.channel.send(NextChunk())
         except OSError as error:

@@ -20,8 +20,6 @@ Sides = tuple[Side, Side]
 
 
 class Count:
-    """`classifies`: see `build_pairs`."""
-
     def __init__(self, classifies: bool) -> None:
         self.classifies = classifies
         self.total = Tally()

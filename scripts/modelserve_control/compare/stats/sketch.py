@@ -21,8 +21,6 @@ Floats = NDArray[np.float64]
 
 
 class Sketch:
-    """Of finite numbers, positive, negative and zero."""
-
     def __init__(self) -> None:
         self.above: Counter[int] = Counter()
         self.below: Counter[int] = Counter()
@@ -40,7 +38,6 @@ class Sketch:
                 side[place] += count
 
     def buckets(self) -> list[tuple[float, int]]:
-        """The value of each bucket and its count, in order."""
         below = [(-middle(place), self.below[place]) for place in sorted(self.below, reverse=True)]
         above = [(middle(place), self.above[place]) for place in sorted(self.above)]
         return [*below, *([(0.0, self.zeros)] if self.zeros else []), *above]

@@ -114,7 +114,6 @@ class Tally:
         self.refused_both += int((mask & refused_a & refused_b).sum())
 
     def add(self, pair: pairs.Pair, rows: NDArray[np.int64], mask: Mask) -> None:
-        """`rows` are the row numbers of the pair, `mask` selects those that belong here."""
         if isinstance(pair, pairs.Numbers):
             self.numbers.setdefault(pair.name, NumberTally()).add(pair, rows, mask)
         else:
@@ -132,8 +131,6 @@ class Tally:
 
 
 class Reasons:
-    """Why one side refuses rows: all reasons counted, the first rows named."""
-
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.named: list[dict[str, Any]] = []

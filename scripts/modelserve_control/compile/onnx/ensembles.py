@@ -37,8 +37,6 @@ class Tree:
 
 
 class Writer:
-    """Collects the attributes. Inner nodes and leaves have separate numbers."""
-
     def __init__(self, keeps_nulls: bool, dtype: type = np.float64) -> None:
         self.keeps_nulls = keeps_nulls
         self.dtype = dtype

@@ -48,11 +48,11 @@ def draw(signature: Signature, pools: dict[str, Array], random: np.random.Genera
     for column in signature.columns:
         known = pools[column.name]
         drawn = known[random.integers(len(known), size=rows)]
-        columns[column.name] = spread(column, drawn, random)
+        columns[column.name] = spread(drawn, random)
     return Batch(columns, rows)
 
 
-def spread(column: Column, drawn: Array, random: np.random.Generator) -> Array:
+def spread(drawn: Array, random: np.random.Generator) -> Array:
     if drawn.dtype.kind == "f":
         noise = random.normal(0.0, float(np.nanstd(drawn)) or 1.0, drawn.shape)
         moved = np.where(random.random(drawn.shape) < 0.5, drawn, drawn + noise)

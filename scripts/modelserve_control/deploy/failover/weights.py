@@ -17,8 +17,6 @@ def other_side(name: Name) -> Name:
 
 @dataclass(frozen=True)
 class Weights:
-    """Those of the URL map: the share of a side is its weight divided by the sum."""
-
     functions: int
     gke: int
 

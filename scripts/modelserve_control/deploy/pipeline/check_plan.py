@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.output import prints_result
-from modelserve_control.deploy.pipeline.errors import PlanTooWide, PlanUnusable
 
 FUNCTION: Final = "google_cloudfunctions2_function"
 # A new archive is a new object, which replaces the old one.
@@ -28,6 +29,18 @@ NO_CHANGES: Final = (["no-op"], ["read"])
 MODEL_URI: Final = re.compile(r"gs://[^/]+/models/([^/@]+@[^/@]+)")
 
 Plan = Mapping[str, Any]
+
+
+class PlanTooWide(ServeError):
+    code = "PLAN_TOO_WIDE"
+    status = HTTPStatus.CONFLICT
+
+
+class PlanUnusable(ServeError):
+    """The plan does not name the model that the functions will serve."""
+
+    code = "PLAN_UNUSABLE"
+    status = HTTPStatus.BAD_REQUEST
 
 
 @click.command()

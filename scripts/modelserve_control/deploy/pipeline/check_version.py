@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.output import prints_result
 from modelserve_control.deploy.package import REQUIREMENTS
-from modelserve_control.deploy.pipeline.errors import ArchiveTooSmall
+
+
+class ArchiveTooSmall(ServeError):
+    code = "ARCHIVE_TOO_SMALL"
+    status = HTTPStatus.CONFLICT
 
 
 @click.command()

@@ -7,13 +7,19 @@ https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.service
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.output import prints_result
-from modelserve_control.deploy.pipeline.errors import TokenRefused
 from modelserve_control.deploy.rollout.cloud.api import TIMEOUT_SECONDS, credentials, endpoint
+
+
+class TokenRefused(ServeError):
+    code = "TOKEN_REFUSED"
+    status = HTTPStatus.FORBIDDEN
 
 
 @click.command()

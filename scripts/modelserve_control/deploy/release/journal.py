@@ -23,8 +23,6 @@ class Shadowing(TypedDict):
 
 
 class Document(TypedDict):
-    """The fields that a resumed release reads."""
-
     id: str
     name: str
     version: str

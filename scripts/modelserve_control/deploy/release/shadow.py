@@ -79,7 +79,6 @@ class ShadowCounts:
         return {shadow: msgspec.structs.asdict(tally) for shadow, tally in self.shadows.items()}
 
     def add(self, criteria: ShadowCriteria, data: bytes, published: float) -> bool:
-        """Whether the message adds something."""
         try:
             message = msgspec.json.decode(data, type=ShadowMessage)
         except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from msgspec.structs import asdict
 
@@ -71,8 +71,7 @@ class Release:
     @property
     def before(self) -> str | None:
         """The version that the alias named when the release began."""
-        version: str | None = self.journal.document["before"]["version"]
-        return version
+        return cast(str | None, self.journal.document["before"]["version"])
 
     @property
     def reason(self) -> str:

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from modelserve_control.common.services.client import decode, model_of
+from modelserve_control.common.services.client import ServiceClient, decode, model_of
 from modelserve_control.common.services.identity import Identity
 from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.rollout.cloud.monitoring import Counts, Monitoring
 from modelserve_control.deploy.rollout.errors import CandidateRejected
 from modelserve_control.deploy.rollout.golden import Golden
 from modelserve_control.deploy.rollout.options import PREDICT, RolloutOptions
-from modelserve_control.deploy.rollout.probe import Probe, compare_latencies, error_code
+from modelserve_control.deploy.rollout.probe import TIMEOUT_SECONDS, Probe, compare_latencies, error_code
 
 Evidence = dict[str, Any]
 
@@ -186,9 +187,9 @@ class Checker:
     @contextmanager
     def trial(self, candidate: Candidate, ready: float) -> Iterator[Trial]:
         identity = self.identity(candidate.url)
-        new, old = (candidate.revision, candidate.tagged), (candidate.pinned, candidate.url)
-        with Probe(*new, identity) as new_probe, Probe(*old, identity) as old_probe:
-            yield Trial(self.options, candidate, new_probe, old_probe, ready)
+        connect = partial(ServiceClient, identity=identity, timeout=TIMEOUT_SECONDS)
+        with connect(candidate.tagged) as new, connect(candidate.url) as old:
+            yield Trial(self.options, candidate, Probe(candidate.revision, new), Probe(candidate.pinned, old), ready)
 
 
 def check_permission(monitoring: Monitoring, services: Mapping[str, str]) -> None:

@@ -8,11 +8,7 @@ from modelserve.core.errors import NotFound, PreconditionFailed, ServeError
 
 
 class CandidateRejected(Exception):
-    """A new revision failed a check; `reason` is one sentence."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """A new revision failed a check; the message is one sentence."""
 
 
 class RolloutUnderWay(PreconditionFailed):

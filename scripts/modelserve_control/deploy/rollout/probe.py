@@ -6,14 +6,14 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Final
 
 from httpx import Response
 
 from modelserve_control.common.errors import ServiceUnreachable
 from modelserve_control.common.services.client import UNAUTHORIZED, ServiceClient, decode
-from modelserve_control.common.services.identity import Identity
 from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.rollout.cloud.api import MAX_PAUSE, MIN_PAUSE
 from modelserve_control.deploy.rollout.errors import CandidateRejected
@@ -30,18 +30,12 @@ STARTING: Final = (
 )
 
 
+@dataclass(frozen=True)
 class Probe:
     """`name` is the revision, for messages. Every method raises CandidateRejected."""
 
-    def __init__(self, name: str, url: str, identity: Identity) -> None:
-        self.name = name
-        self._client = ServiceClient(url, identity, timeout=TIMEOUT_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.__exit__()
+    name: str
+    client: ServiceClient
 
     def wait_until_ready(self, seconds: float) -> Response:
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
@@ -66,7 +60,7 @@ class Probe:
 
     def _request(self, path: str, body: bytes | None = None) -> Response:
         try:
-            return self._client.get(path) if body is None else self._client.post(path, body)
+            return self.client.get(path) if body is None else self.client.post(path, body)
         except ServiceUnreachable as error:
             raise CandidateRejected(f"{self.name} gives {error.reason} to {path}.") from error
 

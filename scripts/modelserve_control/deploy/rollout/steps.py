@@ -7,7 +7,9 @@ back wherever this one was killed.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +19,6 @@ from modelserve.core.errors import ArtifactCorrupt, ServeError, StoreUnavailable
 from modelserve_control.common.errors import RolledBack
 from modelserve_control.common.progress import Progress
 from modelserve_control.deploy.rollout.checks import Candidate, Checker, Evidence
-from modelserve_control.deploy.rollout.cloud.deploy import run_deploy
 from modelserve_control.deploy.rollout.cloud.service import Service, State
 from modelserve_control.deploy.rollout.cloud.traffic import Split, Tag
 from modelserve_control.deploy.rollout.errors import CandidateRejected, CloudFailed, TakenOver, TrafficMoved
@@ -163,7 +164,6 @@ class Rollout:
         return RolledBack(f"The traffic is back where it was: {why}")
 
     def restore(self, name: str) -> None:
-        """Undoes what this rollout or its deploy command has done to the traffic. Raises TrafficMoved."""
         known = self.journal.service(name)
         deploying = self.journal.step(PINNED) and not self.journal.step(DEPLOYED)
 
@@ -217,9 +217,23 @@ class Rollout:
         return found
 
 
+def run_deploy(command: Sequence[str]) -> int:
+    """The exit status. The command's output goes to stderr. Raises CandidateRejected when it does not start."""
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    except OSError as error:
+        raise CandidateRejected(f"The deploy command does not start: {error.strerror}.") from error
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()  # Terraform then ends cleanly and releases its lock
+        process.wait()
+        raise
+
+
 def reason(error: BaseException) -> str:
     if isinstance(error, CandidateRejected):
-        return error.reason
+        return str(error)
     if isinstance(error, ServeError):
         return error.message
     if isinstance(error, KeyboardInterrupt):

@@ -54,9 +54,8 @@ def with_retries(call: Callable[[], T], what: str) -> T:
 
     retry = Retry(is_retryable, initial=MIN_PAUSE, maximum=MAX_PAUSE, timeout=CALL_SECONDS)
     try:
-        found: T = retry(call)()
+        return retry(call)()
     except RetryError as error:
         raise CloudFailed(f"{what} did not answer within {CALL_SECONDS:g} s.") from error
     except GoogleAuthError as error:
         raise CloudFailed("The credentials were refused when an access token was requested.") from error
-    return found

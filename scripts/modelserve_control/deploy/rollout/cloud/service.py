@@ -74,8 +74,6 @@ class Clients:
 
 
 class Service:
-    """`name` is the full name: projects/P/locations/R/services/S."""
-
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
         self.name = name
