@@ -1,5 +1,3 @@
-"""The `modelserve` command."""
-
 from __future__ import annotations
 
 import json
@@ -61,7 +59,6 @@ main.add_command(release)
 @options.trust
 @click.option(
     "--compile",
-    "mode",
     type=click.Choice(["auto", "require", "never"]),
     default="auto",
     help="Add a compiled form, verified against the model; with auto a model that does not compile is published native.",
@@ -73,17 +70,7 @@ main.add_command(release)
     help="A model whose answers depend on the other rows: auto scores each request by itself, require refuses it.",
 )
 @prints_result(messages.format_publish, extras=("publish",))
-def publish(
-    source: str,
-    name: str,
-    store: str,
-    alias: str | None,
-    data: Path | None,
-    trust: str,
-    mode: str,
-    merge: str,
-    **presented: Any,
-) -> Any:
+def publish(store: str, positive_class: str | None, threshold: float | None, label: str | None, **given: Any) -> Any:
     """Upload SOURCE as a new version.
 
     SOURCE is a directory, runs:/..., models:/..., gs://..., or any other address that MLflow resolves. The model must
@@ -92,7 +79,7 @@ def publish(
     from modelserve_control.publish.publish import PublishOptions
     from modelserve_control.publish.publish import publish as run
 
-    publish_options = PublishOptions(source, name, alias, data, trust, presentation(**presented), mode, merge)
+    publish_options = PublishOptions(presentation=presentation(positive_class, threshold, label), **given)
     with catalog.open_store(store, new=True) as objects:
         return run(objects, publish_options, progress())
 

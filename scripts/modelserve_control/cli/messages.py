@@ -1,5 +1,3 @@
-"""The results of the commands as text."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -44,8 +44,6 @@ class NotMerged(VersionUnusable):
 
 
 class NotPackaged(ServeError):
-    """functions/ cannot be uploaded, or the archive cannot be written."""
-
     code = "NOT_PACKAGED"
     status = HTTPStatus.BAD_REQUEST
 
@@ -61,8 +59,6 @@ class PackagesMissing(ServeError):
 
 
 class NoAvroForm(VersionUnusable):
-    """The inputs or outputs of the version have no Avro type, or the manifest does not name them."""
-
     code = "NO_AVRO_FORM"
     status = HTTPStatus.BAD_REQUEST
 

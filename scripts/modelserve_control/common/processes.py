@@ -51,7 +51,6 @@ class Child:
         return self._process.poll()
 
     def wait_until(self, ready: Probe, seconds: float = 60.0) -> None:
-        """Raises `ProcessFailed` when the process ends or the time is over before `ready` is true."""
         for _ in poll(seconds, POLL):
             if ready():
                 return
@@ -59,7 +58,6 @@ class Child:
         raise ProcessFailed(f"{self.name} did not answer within {seconds:g} s. {self.tail()}")
 
     def check(self) -> None:
-        """Raises `ProcessFailed` if it has ended, and kills the processes it left behind."""
         if self.returncode is not None:
             self.kill()
             raise ProcessFailed(f"{self.name} ended with status {self.returncode}. {self.tail()}")
@@ -102,7 +100,6 @@ def checkout() -> Path:
 
 
 def launcher() -> list[str]:
-    """A prefix that makes a command end with this process."""
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
 
 

@@ -22,8 +22,6 @@ class Progress(Protocol):
 
 
 class Lines:
-    """For a log: one line for each fifth."""
-
     STEPS = 5
 
     def __init__(self, stream: TextIO | None = None) -> None:

@@ -81,7 +81,6 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
 
 @contextmanager
 def create_reports(options: CompareOptions, progress: Progress) -> Iterator[list[tuple[Path, Any]]]:
-    """The path and the renderer of each report. The files exist only if the block ends without an error."""
     renderers = ((options.markdown, markdown.render), (options.html, page.render))
     with ExitStack() as stack:
         yield [

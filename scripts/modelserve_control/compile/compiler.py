@@ -35,7 +35,6 @@ ESTIMATOR_MODULES: Final = (
     "models.linear",
     "models.trees.forests",
     "models.trees.boosting",
-    "models.trees.adaboost",
     "models.bayes",
     "models.calibration",
     "models.combinations",

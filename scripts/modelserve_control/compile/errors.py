@@ -1,5 +1,3 @@
-"""The reason why a model stays native."""
-
 from __future__ import annotations
 
 

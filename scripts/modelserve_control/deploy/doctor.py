@@ -36,25 +36,25 @@ def doctor(objects: Objects, what: str, root: Path | None = None) -> dict[str, A
     serious = [one for one in found if one.serious]
     if kind != "compiled" and serious:
         raise EnvironmentMismatch(refusal(manifest, requirements, serious), [detail(one) for one in serious])
+    # Without any of these packages nothing is compared.
+    packages = manifest.environment.get("packages") or {}
+    compared = ["Python"] if manifest.environment.get("python") else []
+    compared += [
+        name for name in packages if normal(name) in PARTS and (normal(name) in pinned or twin(name) in pinned)
+    ]
     return {
         "name": manifest.name,
         "version": manifest.version,
         "runtime": kind,
         "requirements": f"functions/{requirements}",
         "python": python,
-        "compared": compared_packages(manifest, pinned),
+        "compared": compared,
         "differences": [detail(one) for one in found],
     }
 
 
 def twin(name: str) -> str:
     return TWINS.get(normal(name), "")
-
-
-def compared_packages(manifest: Manifest, pinned: dict[str, str]) -> list[str]:
-    packages = manifest.environment.get("packages") or {}
-    known = [name for name in packages if normal(name) in PARTS and (normal(name) in pinned or twin(name) in pinned)]
-    return ["Python", *known] if manifest.environment.get("python") else known
 
 
 def detail(one: Difference) -> dict[str, Any]:

@@ -32,7 +32,6 @@ class Journal:
 
     @property
     def outcome(self) -> str | None:
-        """None until the operation has ended."""
         return cast(str | None, self.document["outcome"])
 
     def step(self, name: str) -> dict[str, Any] | None:
@@ -50,7 +49,6 @@ class Journal:
         self.write({**document, "outcome": outcome, "why": why, "ended_at": provenance.now()})
 
     def check(self) -> None:
-        """Raises what `taken_over_error` returns when another process has written."""
         info = self._objects.stat(self.name)
         if info is None or info.generation != self._generation:
             raise self.taken_over_error()

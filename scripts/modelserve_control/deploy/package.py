@@ -72,7 +72,6 @@ def package(runtime: str, out: Path, progress: Progress, root: Path | None = Non
 
 
 def python_version(root: Path) -> str:
-    """The Python of the functions, for example 3.11, for which their requirements are locked."""
     path = root / ".python-version"
     found = path.read_text().strip() if path.is_file() else ""
     if not re.fullmatch(r"3\.\d+", found):

@@ -110,7 +110,6 @@ def stop() -> dict[str, Any]:
 
 
 def _try_lock() -> int | None:
-    """The descriptor of the lock, or None when a running stack holds it."""
     lock = os.open(directory() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

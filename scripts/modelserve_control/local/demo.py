@@ -126,7 +126,6 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
 
 
 def call(url: str, value: Any = None) -> tuple[int, Any]:
-    """Status and decoded body; a GET without a value."""
     with ServiceClient(url) as client:
         response = client.get("") if value is None else client.post("", json.dumps(value).encode())
     return response.status_code, response.json()

@@ -55,7 +55,6 @@ def storage_binary() -> Path:
 
 @contextmanager
 def pubsub(directory: Path) -> Iterator[str]:
-    """Our own server; yields its `host:port`, the value of PUBSUB_EMULATOR_HOST."""
     command = processes.module("modelserve_control.local.pubsub")
     child = processes.start("the Pub/Sub server", command, directory / "pubsub.log", processes.with_sources(os.environ))
     try:
@@ -67,7 +66,6 @@ def pubsub(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def official_pubsub(directory: Path) -> Iterator[str]:
-    """Google's emulator; yields its `host:port`."""
     host = f"127.0.0.1:{processes.free_port()}"
     # The emulator's launcher is a shell script that runs this command; without it there is one process to stop.
     command = [*official_command(), "--host=127.0.0.1", f"--port={host.rpartition(':')[2]}"]

@@ -88,7 +88,6 @@ def make_topics(host: str, names: Names) -> None:
 
 
 def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> None:
-    """Push events to `endpoint`; an existing subscription is given the new endpoint."""
     push_config = {
         "push_endpoint": endpoint,
         "oidc_token": {"service_account_email": names.push_account, "audience": endpoint},

@@ -111,7 +111,6 @@ class Stack:
 
     @property
     def client_environ(self) -> dict[str, str]:
-        """With it Google's clients and the `modelserve` command find this stack."""
         return {
             "STORAGE_EMULATOR_HOST": self.storage,
             "PUBSUB_EMULATOR_HOST": self.pubsub,
@@ -167,7 +166,16 @@ class Stack:
     def _launch(self, target: str, function: Function) -> None:
         port = processes.free_port()
         self._urls[target] = f"http://127.0.0.1:{port}"
-        command, settings = self._launch_command(target)
+        if target in CONTAINER:
+            command = processes.module("modelserve", target)
+            settings = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
+        else:
+            command = processes.module("functions_framework")
+            settings = {
+                "FUNCTION_TARGET": target,
+                "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
+                "FUNCTION_USE_ASGI": "true",
+            }
         environ = {
             **REFRESH,
             "SHADOW_TOPIC": self.names.shadow,
@@ -183,14 +191,3 @@ class Stack:
             topics = {"PREDICTIONS_TOPIC": self.names.predictions, "DEAD_LETTER_TOPIC": self.names.dead_letter}
             environ = {**topics, **environ}
         self._functions[target] = processes.start(target, command, self.directory / f"{target}.log", environ)
-
-    def _launch_command(self, target: str) -> tuple[list[str], dict[str, str]]:
-        if target in CONTAINER:
-            environ = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
-            return processes.module("modelserve", target), environ
-        environ = {
-            "FUNCTION_TARGET": target,
-            "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
-            "FUNCTION_USE_ASGI": "true",
-        }
-        return processes.module("functions_framework"), environ

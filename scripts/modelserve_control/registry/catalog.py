@@ -47,7 +47,6 @@ def open_store(store: str, new: bool = False) -> Iterator[Objects]:
 
 
 def locate_store(store: str, new: bool = False) -> Location:
-    """Raises BadSetting for an invalid address, and NotFound for a missing directory."""
     try:
         location = parse_store(store)
     except BadSetting:

@@ -34,7 +34,6 @@ def delete(objects: Objects, name: str, version: str, incomplete: bool = False) 
 
 
 def withdraw(objects: Objects, name: str, version: str, generation: int) -> None:
-    """Delete the manifest, and restore it if an alias was moved to the version at the same time."""
     kept: Manifest = catalog.manifest(objects, name, version)
     objects.delete(manifest_name(name, version), generation)
     try:

@@ -63,7 +63,6 @@ def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Ali
 
 
 def move(objects: Objects, name: str, alias: str, moved: Alias, generation: int) -> dict[str, Any]:
-    """Write the alias. If its version was deleted in the meantime, undo the write."""
     written = write_alias(objects, name, alias, moved, generation)
     if objects.stat(manifest_name(name, moved.version)) is None:
         undo(objects, name, alias, moved, written)

@@ -1,5 +1,3 @@
-"""The results of the commands `versions` and `show`."""
-
 from __future__ import annotations
 
 import json

@@ -51,7 +51,6 @@ def manifest(objects: Objects, what: str) -> Manifest:
 
 
 def model_uri(model: str, store: str | None) -> str:
-    """The MODEL_URI of a version of the store. Directories and other addresses stay unchanged."""
     if model.startswith(MLFLOW_SCHEMES):
         raise BadSetting(f"{model} is an address of MLflow: publish the model, then refer to it as {METAVAR}.")
     if not SHORT_FORM.fullmatch(model) or Path(model).is_dir():
@@ -64,6 +63,5 @@ def model_uri(model: str, store: str | None) -> str:
 
 
 def version_uri(what: str, store: str) -> str:
-    """The MODEL_URI of a version. Raises BadSetting or NotFound for an invalid store."""
     catalog.locate_store(store)
     return f"{store.rstrip('/')}/{parse(what).address}"

@@ -40,11 +40,10 @@ class Identity:
 
 
 def token_source(command: str | None, default: TokenSource) -> TokenSource:
-    return command_output(command) if command else default
-
-
-def command_output(command: str) -> TokenSource:
-    """Runs the command with `{audience}` replaced. Its stderr is the user's to read; the token is never printed."""
+    """Runs the user's command, if there is one, with `{audience}` replaced. Its stderr is the user's to read; the token is
+    never printed. Raises BadSetting."""
+    if not command:
+        return default
     try:
         words = shlex.split(command)
     except ValueError as error:

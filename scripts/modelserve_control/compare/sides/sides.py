@@ -56,7 +56,6 @@ class Side:
 
 
 def resolve_subject(name: str | None, subject: str, store: str | None) -> tuple[str, bool]:
-    """The address of a model or of a running service, and whether it is a service."""
     if subject.startswith(SERVICES):
         return subject, True
     if name is None or "/" in subject or "@" in subject:

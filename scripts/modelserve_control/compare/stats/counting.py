@@ -29,7 +29,9 @@ class Count:
 
     def add(self, scored: Sequence[ScoredChunk], segments: Mapping[str, Mask]) -> None:
         start, rows = self.total.rows, len(scored[0].outcomes)
-        refused = [refusals(side) for side in scored]
+        refused = [
+            {row: outcome for row, outcome in enumerate(side.outcomes) if isinstance(outcome, str)} for side in scored
+        ]
         for reasons, found in zip(self.reasons, refused, strict=True):
             reasons.add({start + row: reason for row, reason in found.items()})
         masks = [np.isin(np.arange(rows), list(found)) for found in refused]
@@ -45,7 +47,6 @@ class Count:
         self.seconds = [before + side.seconds for before, side in zip(self.seconds, scored, strict=True)]
 
     def check(self) -> None:
-        """Raises NothingCompared, because no answers are not equal answers."""
         if self.total.compared and not (self.total.labels or self.total.numbers):
             raise NothingCompared("The answers of A and B have nothing in common.")
         if not self.total.compared:
@@ -57,7 +58,6 @@ class Count:
 def count_rows(
     known: tuple[Description, Description], sides: Sides, segments: Segments, method: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """Raises NothingCompared, and the error of a side that fails."""
     labels = method in (None, "predict") and any(side.classes is not None for side in known)
     count = Count(labels)
     with progress.count("rows", known[0].file_rows) as advance:
@@ -100,7 +100,3 @@ def describe(side: Description, count: Count, place: int) -> dict[str, Any]:
 
 def results(side: ScoredChunk, rows: Iterable[int]) -> list[dict[str, Any]]:
     return [outcome for row in rows if not isinstance(outcome := side.outcomes[row], str)]
-
-
-def refusals(side: ScoredChunk) -> dict[int, str]:
-    return {row: outcome for row, outcome in enumerate(side.outcomes) if isinstance(outcome, str)}

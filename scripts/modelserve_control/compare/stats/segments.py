@@ -23,8 +23,6 @@ MISSING: Final = "(none)"
 
 
 class Segments:
-    """Without a column there are no segments."""
-
     def __init__(self, source: Path, column: str | None, size: int) -> None:
         self.column = column
         self.known: set[str] = set()

@@ -54,7 +54,6 @@ def middle(place: int) -> float:
 
 
 def quantile(buckets: Sequence[tuple[float, int]], share: float) -> float | None:
-    """The value below which at most `share` of all lie; None where there are none."""
     rank = share * (sum(count for _, count in buckets) - 1)
     seen = 0
     for value, count in buckets:

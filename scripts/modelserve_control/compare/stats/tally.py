@@ -155,7 +155,6 @@ def count(counts: Counter[Any], key: Any, others: Any) -> None:
 
 
 def text(value: Any, limit: int = MAX_TEXT) -> str:
-    """Strings as they are, other values as JSON, shortened to `limit` characters."""
     found = value if isinstance(value, str) else encode(value).decode()
     return found if len(found) <= limit else f"{found[: limit - 3]}..."
 

@@ -33,8 +33,6 @@ class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RowLimits(OutputLimits, forbid_unknown_fields=True, kw_only=True):
-    """Of all rows, or of one segment."""
-
     min_rows: Count | None = None
     max_refused_ratio: Share | None = None
     max_latency_ratio: Size | None = None
@@ -120,6 +118,5 @@ def check_output(limits: OutputLimits, result: Mapping[str, Any], name: str, seg
 def check_limit(
     allowed: float | None, found: float | None, where: tuple[str | None, str | None, str]
 ) -> Iterator[Breach]:
-    """A limit without a value is kept."""
     if allowed is not None and found is not None and not found <= allowed:
         yield breach(*where, allowed, found)

@@ -1,5 +1,3 @@
-"""Calibrated classifiers."""
-
 from __future__ import annotations
 
 from typing import Any

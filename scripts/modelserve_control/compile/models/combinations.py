@@ -94,7 +94,6 @@ def bag(graph: Graph, model: Any, features: Features) -> Methods:
 
 
 def stack_features(graph: Graph, model: Any, features: Features) -> Features:
-    """The outputs of the members; with `passthrough`, followed by the features."""
     parts: list[Part] = []
     for one, method in zip(model.estimators_, model.stack_method_, strict=True):
         parts.append(stack_part(graph, one, method, predict(graph, one, features)[method]))

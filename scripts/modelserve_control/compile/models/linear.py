@@ -1,5 +1,3 @@
-"""Linear models."""
-
 from __future__ import annotations
 
 from typing import Any

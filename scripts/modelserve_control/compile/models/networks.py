@@ -1,5 +1,3 @@
-"""Multilayer perceptrons."""
-
 from __future__ import annotations
 
 from typing import Any, Final

@@ -100,7 +100,6 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="modelserve")
 
     def _name_output(self, tensor: str, name: str) -> None:
-        """Rename the tensor. A second name for the same tensor needs an Identity node."""
         made = next((node for node in self.nodes if tensor in node.output), None)
         if made is None or tensor in self._published:
             self.nodes.append(helper.make_node("Identity", [self._published.get(tensor, tensor)], [name]))

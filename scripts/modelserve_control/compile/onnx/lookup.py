@@ -19,8 +19,6 @@ MAX_CELLS: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """For one column: the code of each known category (a text or a number), and of any other value."""
-
     known: Mapping[Any, int]
     other: int
 
@@ -70,7 +68,6 @@ def encode(graph: Graph, values: str, keys: Sequence[Any], codes: Sequence[int],
 
 
 def one_hot_features(codes: str, width: int) -> Features:
-    """Codes as one-hot columns; the code `width` gives a row of zeros."""
     return Features((Part(codes, width, hot=True),))
 
 

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from modelserve.models.compiled.packing import CODES, NUMBERS, Input, Lookup, Plan
-from modelserve_control.compile.onnx.graph import TYPES, Array, Graph
+from modelserve_control.compile.onnx.graph import TYPES, Array, Graph, needed_nodes
 from modelserve_control.compile.onnx.lookup import STOP
 from modelserve_control.compile.onnx.smaller import add_smaller_graphs
 
@@ -143,7 +143,7 @@ class Packer:
         self.renamed: dict[str, str] = {}
 
     def pack(self, kinds: Mapping[str, str]) -> onnx.ModelProto:
-        kept = self._remaining_nodes(set(kinds))
+        kept, _ = needed_nodes([node for node in self.original.nodes if not self._is_replaced(node.output[0])], kinds)
         used = dict.fromkeys(name for node in kept for name in node.input)
         for name in sorted(used, key=lambda name: -len(self.original.columns_of(name) or ())):
             self._place(name)
@@ -158,22 +158,14 @@ class Packer:
         add_smaller_graphs(made, Plan(self.numbers, self.lookups, self.texts).encode())
         return made
 
-    def _remaining_nodes(self, wanted: set[str]) -> list[onnx.NodeProto]:
-        kept = []
-        for node in reversed(self.original.nodes):
-            made = node.output[0]
-            is_replaced = self._number_columns(made) is not None or self.original.lookups_of(made) is not None
-            if wanted & set(node.output) and not is_replaced:
-                wanted |= set(node.input)
-                kept.append(node)
-        return kept[::-1]
+    def _is_replaced(self, tensor: str) -> bool:
+        return self._number_columns(tensor) is not None or self.original.lookups_of(tensor) is not None
 
     def _number_columns(self, tensor: str) -> list[Input] | None:
         columns = self.original.columns_of(tensor)
         return columns if columns and all(column.kind == "double" for column in columns) else None
 
     def _place(self, name: str) -> None:
-        """Give adjacent places to number columns that the graph concatenates."""
         self.numbers += [column for column in self._number_columns(name) or () if column not in self.numbers]
         self.lookups += self.original.lookups_of(name) or ()
 

@@ -1,5 +1,3 @@
-"""Encoders of categories."""
-
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,5 +1,3 @@
-"""Imputers."""
-
 from __future__ import annotations
 
 from typing import Any

@@ -31,7 +31,6 @@ PLAIN: Final[dict[str, Any]] = {
 
 @transforms(CountVectorizer)
 def count(graph: Graph, model: Any, features: Features) -> Features:
-    """Stop words need no special case, because only words of the vocabulary count."""
     for name, plain in PLAIN.items():
         if getattr(model, name) != plain:
             raise refuse(

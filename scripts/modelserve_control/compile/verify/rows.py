@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
@@ -29,7 +29,6 @@ EXTREMES: Final = (0.0, -0.0, 1.0, -1.0, 0.5, -1e-300, 1e-300, 1e9, -1e9)
 def generate_batches(
     signature: Signature, compiled: CompiledModel, sample: Batch | None, rows: int = ROWS, seed: int = 0
 ) -> Iterator[tuple[str, Batch]]:
-    """Named batches: random rows, nulls in optional columns, unseen categories, extremes, neighbours of thresholds."""
     random = np.random.default_rng(seed)
     pools = {column.name: pool(column, compiled, sample) for column in signature.columns}
     base = draw(signature, pools, random, rows)
@@ -61,7 +60,6 @@ def spread(drawn: Array, random: np.random.Generator) -> Array:
 
 
 def pool(column: Column, compiled: CompiledModel, sample: Batch | None) -> Array:
-    """Values for a column, without nulls: from the sample, and from the graph if the sample is small."""
     kept = drop_nulls(sample.columns[column.name]) if sample is not None else None
     if kept is not None and (len(kept) >= MIN_SAMPLE_ROWS or isinstance(column.kind, (Tensor, Boolean))):
         return kept
@@ -186,9 +184,6 @@ def texts(model: onnx.ModelProto) -> list[str]:
     tables = [
         held for node in model.graph.node if node.op_type == "LabelEncoder" for held in attribute(node, "keys_tensor")
     ]
-    found = [text for table in tables if table.dtype.kind in "OU" for text in map(as_text, table)]
+    values = [value for table in tables if table.dtype.kind in "OU" for value in table]
+    found = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     return [text for text in found if "\uffff" not in text]
-
-
-def as_text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -47,7 +47,8 @@ class Comparison:
     methods: list[str] = field(default_factory=list)
 
     def compare(self, batch: Batch, what: str) -> None:
-        native, made = self._score_original(batch), attempt(self.session.score, batch)
+        native = attempt(lambda rows: score_original(self.model, self.signature, rows, self.methods), batch)
+        made = attempt(self.session.score, batch)
         if not are_identical(made, attempt(self.session.score_by_column, batch)):
             self._refuse(f"{what}: the packed graph and its source graph give different answers.")
         for methods in self.session.served.smaller:
@@ -66,12 +67,6 @@ class Comparison:
             self._refuse(
                 f"{what}: the {'compiled form' if native is None else 'model'} gives an answer and the other form raises."
             )
-
-    def _score_original(self, batch: Batch) -> MethodOutputs | None:
-        try:
-            return score_original(self.model, self.signature, batch, self.methods)
-        except Exception:  # a model may raise anything; the compiled form must raise too
-            return None
 
     def _compare_outputs(self, native: MethodOutputs, made: MethodOutputs, batch: Batch, what: str) -> None:
         self.report.rows += batch.rows
@@ -111,7 +106,7 @@ class Comparison:
 def attempt(score: Callable[[Batch], MethodOutputs], batch: Batch) -> MethodOutputs | None:
     try:
         return score(batch)
-    except Exception:  # ONNX Runtime's errors share no base class
+    except Exception:  # a model may raise anything, and the errors of ONNX Runtime share no base class
         return None
 
 

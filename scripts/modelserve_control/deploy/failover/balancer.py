@@ -38,8 +38,6 @@ RETRY: Final = Retry(is_transient, initial=0.2, maximum=5.0, timeout=60.0)
 
 @dataclass(frozen=True)
 class Reading:
-    """The URL map at the time of its fingerprint. `services` are the names of the backend services."""
-
     fingerprint: str
     weights: Weights
     services: Mapping[Name, str]

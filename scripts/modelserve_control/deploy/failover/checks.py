@@ -1,5 +1,3 @@
-"""Checks before a side gets more requests."""
-
 from __future__ import annotations
 
 import time

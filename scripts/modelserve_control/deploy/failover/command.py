@@ -1,5 +1,3 @@
-"""`modelserve failover`, the command itself."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

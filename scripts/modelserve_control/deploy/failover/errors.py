@@ -1,5 +1,3 @@
-"""Errors before requests are moved, and after."""
-
 from __future__ import annotations
 
 from http import HTTPStatus

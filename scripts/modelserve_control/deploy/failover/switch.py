@@ -89,7 +89,6 @@ def watch(side: Side, seconds: float) -> tuple[int, int, str | None]:
 
 
 def put_back(balancer: Balancer, before: Weights, written: Weights, other: Side) -> str:
-    """A sentence that says what was done: nothing when the other side is down too, or somebody else has moved requests."""
     if (found := other.probe()).down:
         return f"{other.name} does not answer either ({found.reason}), so the weights stay: {written}."
     try:

@@ -32,7 +32,6 @@ def identity_token(account: str, audience: str) -> dict[str, Any]:
 
 
 def token(account: str, audience: str) -> str:
-    """Raises TokenRefused, and CloudFailed without credentials."""
     import requests
     from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.requests import AuthorizedSession

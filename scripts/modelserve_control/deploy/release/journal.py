@@ -37,7 +37,6 @@ class Document(TypedDict):
 class ReleaseJournal(Journal):
     @property
     def reason(self) -> str:
-        """Every alias that this release moves gives it as its reason."""
         return f"release {self.id}"
 
     def taken_over_error(self) -> PreconditionFailed:

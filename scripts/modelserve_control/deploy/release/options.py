@@ -1,5 +1,3 @@
-"""What a release is asked to do."""
-
 from __future__ import annotations
 
 import re

@@ -70,7 +70,6 @@ class Release:
 
     @property
     def before(self) -> str | None:
-        """The version that the alias named when the release began."""
         return cast(str | None, self.journal.document["before"]["version"])
 
     @property

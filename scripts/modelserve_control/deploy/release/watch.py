@@ -41,7 +41,6 @@ class Watch:
         self.bodies = sample_bodies(manifest)
 
     def run(self, arrive: float, seconds: float, max_error_ratio: float) -> Watched:
-        """Waits at most `arrive` seconds for the version, then watches its answers for `seconds`."""
         started = time.monotonic()
         version = self.manifest.version
         pause = INTERVAL_SECONDS / ANSWERS_IN_A_ROW

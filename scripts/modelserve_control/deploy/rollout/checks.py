@@ -193,6 +193,5 @@ class Checker:
 
 
 def check_permission(monitoring: Monitoring, services: Mapping[str, str]) -> None:
-    """Raises CloudFailed before anything is changed."""
     for full_name in services.values():
         monitoring.count(full_name, datetime.now(UTC))

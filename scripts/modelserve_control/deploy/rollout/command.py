@@ -1,5 +1,3 @@
-"""The options of `modelserve rollout`."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -1,5 +1,3 @@
-"""Why a rollout refuses, stops or rolls back."""
-
 from __future__ import annotations
 
 from http import HTTPStatus
@@ -20,8 +18,6 @@ class NoRollout(NotFound):
 
 
 class TakenOver(PreconditionFailed):
-    """Another process has resumed or aborted this rollout."""
-
     code = "ROLLOUT_TAKEN_OVER"
 
 
@@ -36,8 +32,6 @@ class TrafficMoved(PreconditionFailed):
 
 
 class NothingToPin(PreconditionFailed):
-    """No revision has all of the traffic, so there is none to roll back to."""
-
     code = "NOTHING_TO_PIN"
 
 

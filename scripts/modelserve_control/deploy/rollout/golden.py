@@ -24,7 +24,6 @@ class Golden:
     tolerance: float = TOLERANCE
 
     def difference(self, answer: Any) -> str | None:
-        """The first one, in words. Keys that are not expected are ignored."""
         found = compare(self.expected, answer, self.tolerance, partial=True).differences
         if not found:
             return None

@@ -1,5 +1,3 @@
-"""A revision, asked at an address of its own."""
-
 from __future__ import annotations
 
 import json

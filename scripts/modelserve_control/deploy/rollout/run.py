@@ -1,5 +1,3 @@
-"""Start, resume or abort a rollout."""
-
 from __future__ import annotations
 
 import signal

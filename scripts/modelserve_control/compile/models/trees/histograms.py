@@ -27,15 +27,10 @@ def preprocess(graph: Graph, model: Any, features: Features) -> Features:
     own = model._preprocessor
     if own is None:
         return features
-    places = categorical_places(model)
+    places = [int(place) for place in np.arange(model.n_features_in_)[own.transformers_[0][2]]]
     encoded = transform(graph, own.named_transformers_["encoder"], features.select(graph, places))
     rest = [place for place in range(features.width) if place not in places]
     return Features((*encoded.parts, *features.select(graph, rest).parts)) if rest else encoded
-
-
-def categorical_places(model: Any) -> list[int]:
-    columns = model._preprocessor.transformers_[0][2]
-    return [int(place) for place in np.arange(model.n_features_in_)[columns]]
 
 
 def make_tree(predictor: Any, known: Array, index: Array, target: int) -> Tree:

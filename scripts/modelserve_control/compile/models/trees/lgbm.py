@@ -49,14 +49,13 @@ class Reader:
             self.rows.append([0, 0.0, -1, -1, node["leaf_value"], False])
             return place
         self.rows.append([])
-        split = self._categories(place, node) if node["decision_type"] == "==" else float(node["threshold"])
+        if node["decision_type"] == "==":
+            split, self.members[place] = 0.0, list(map(float, str(node["threshold"]).split("||")))
+        else:
+            split = float(node["threshold"])
         left, right = self._visit(node["left_child"]), self._visit(node["right_child"])
         self.rows[place] = [node["split_feature"], split, left, right, 0.0, self._nulls_left(node)]
         return place
-
-    def _categories(self, place: int, node: Any) -> float:
-        self.members[place] = [float(category) for category in str(node["threshold"]).split("||")]
-        return 0.0
 
     def _nulls_left(self, node: Any) -> bool:
         """A null counts as 0 if the training data had none (missing_type None); include/LightGBM/tree.h, NumericalDecision."""

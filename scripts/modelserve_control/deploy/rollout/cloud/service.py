@@ -127,7 +127,13 @@ class Service:
 
     def _update(self, etag: str, targets: list[Target]) -> None:
         """Does nothing when somebody else has changed the service since it was read."""
-        service = run_v2.Service(name=self.name, etag=etag, traffic=[as_target(target) for target in targets])
+        traffic = [
+            run_v2.TrafficTarget(
+                type_=BY_NAME if one.revision else LATEST, revision=one.revision, percent=one.percent, tag=one.tag
+            )
+            for one in targets
+        ]
+        service = run_v2.Service(name=self.name, etag=etag, traffic=traffic)
         request = run_v2.UpdateServiceRequest(service=service, update_mask="traffic")
         with suppress(Conflict, PreconditionFailed):
             self._call(self._clients.services.update_service, request=request)
@@ -177,12 +183,6 @@ def parse_state(found: Any) -> State:
 
 def parse_target(one: Any) -> Target:
     return Target(None if one.type_ == LATEST else short_name(one.revision), one.percent, one.tag)
-
-
-def as_target(one: Target) -> run_v2.TrafficTarget:
-    if one.revision is None:
-        return run_v2.TrafficTarget(type_=LATEST, percent=one.percent, tag=one.tag)
-    return run_v2.TrafficTarget(type_=BY_NAME, revision=one.revision, percent=one.percent, tag=one.tag)
 
 
 def short_name(name: str) -> str:
