@@ -12,19 +12,10 @@ from sklearn.tree import DecisionTreeClassifier
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.models.trees.forests import accepts_nulls, make_tree, round_to_float32
 from modelserve_control.compile.models.trees.histograms import raw_scores
+from modelserve_control.compile.onnx import heads
 from modelserve_control.compile.onnx.ensembles import ensemble
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Array, Graph, Methods
-from modelserve_control.compile.onnx.heads import (
-    class_labels,
-    label_by_argmax,
-    label_by_mask,
-    label_by_sign,
-    pair,
-    sigmoid,
-    value_by_link,
-    with_log,
-)
 from modelserve_control.compile.registry import predicts
 
 
@@ -56,18 +47,21 @@ def classify(graph: Graph, model: Any, features: Features) -> Methods:
         return many_classes(graph, model, score)
     twice = graph.op("Mul", score, 2.0) if model.loss == "exponential" else score
     flat = graph.flat(score)
-    methods = {"predict": label_by_mask(graph, model, graph.op("GreaterOrEqual", flat, 0.0)), "decision_function": flat}
-    return with_log(graph, methods | {"predict_proba": pair(graph, sigmoid(graph, twice))})
+    methods = {
+        "predict": heads.label_by_mask(graph, model, graph.op("GreaterOrEqual", flat, 0.0)),
+        "decision_function": flat,
+    }
+    return heads.with_log(graph, methods | {"predict_proba": heads.pair(graph, heads.sigmoid(graph, twice))})
 
 
 def many_classes(graph: Graph, model: Any, score: str) -> Methods:
-    methods = {"predict": label_by_argmax(graph, model, score), "decision_function": score}
-    return with_log(graph, methods | {"predict_proba": graph.op("Softmax", score, axis=1)})
+    methods = {"predict": heads.label_by_argmax(graph, model, score), "decision_function": score}
+    return heads.with_log(graph, methods | {"predict_proba": graph.op("Softmax", score, axis=1)})
 
 
 @predicts(en.HistGradientBoostingRegressor)
 def hist_regress(graph: Graph, model: Any, features: Features) -> Methods:
-    return value_by_link(graph, model, graph.flat(raw_scores(graph, model, features)), model._loss.link)
+    return heads.value_by_link(graph, model, graph.flat(raw_scores(graph, model, features)), model._loss.link)
 
 
 @predicts(en.HistGradientBoostingClassifier)
@@ -77,9 +71,9 @@ def hist_classify(graph: Graph, model: Any, features: Features) -> Methods:
         return many_classes(graph, model, score)
     flat = graph.flat(score)
     return {
-        "predict": label_by_sign(graph, model, flat),
+        "predict": heads.label_by_sign(graph, model, flat),
         "decision_function": flat,
-        "predict_proba": pair(graph, graph.op("Sigmoid", score)),
+        "predict_proba": heads.pair(graph, graph.op("Sigmoid", score)),
     }
 
 
@@ -87,7 +81,7 @@ def hist_classify(graph: Graph, model: Any, features: Features) -> Methods:
 def adaboost_classify(graph: Graph, model: Any, features: Features) -> Methods:
     if any(type(one) is not DecisionTreeClassifier for one in model.estimators_):
         raise refuse(model, f"boosts {type(model.estimators_[0]).__name__}, not trees")
-    classes = len(class_labels(model))
+    classes = len(heads.class_labels(model))
     x = round_to_float32(graph, features, accepts_nulls(model))
     trees = [
         make_tree(one.tree_, leaf_votes(one, float(weight), classes)[:, place], place)
@@ -109,9 +103,9 @@ def adaboost_methods(graph: Graph, model: Any, votes: str, classes: int) -> Meth
     if classes == 2:
         score = graph.total(graph.op("Mul", votes, np.array([[-1.0, 1.0]])))
         halves = graph.op("Div", graph.op("Mul", graph.column(score), np.array([[-1.0, 1.0]])), 2.0)
-        label = label_by_sign(graph, model, score)
+        label = heads.label_by_sign(graph, model, score)
     else:
         score, halves = votes, graph.op("Div", votes, float(classes - 1))
-        label = label_by_argmax(graph, model, votes)
+        label = heads.label_by_argmax(graph, model, votes)
     shares = graph.op("Softmax", halves, axis=1)
-    return with_log(graph, {"predict": label, "decision_function": score, "predict_proba": shares})
+    return heads.with_log(graph, {"predict": label, "decision_function": score, "predict_proba": shares})
