@@ -93,7 +93,11 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
     outputs = make_outputs(model, methods)
     infos = [helper.make_tensor_value_info(i.name, TYPES[i.kind], [None, i.width]) for i in inputs]
     inputs = tuple(replace(column, lower=column.name in graph.lowered) for column in inputs)
-    check_lowered(graph)
+    for name in graph.lowered:
+        if {node.op_type for node in graph.nodes if name in node.input} - {"Reshape", "Equal"}:
+            raise CannotCompile(
+                f"A vectorizer uses the column {name} in lower case, but another step uses it unchanged."
+            )
     made = graph.model(infos, {output.name: (methods[output.name], output.kind) for output in outputs})
     return CompiledModel(made, inputs, outputs)
 
@@ -113,15 +117,6 @@ def make_input(column: Column) -> Input:
 
 def is_long(kind: ColumnType) -> bool:
     return isinstance(kind, IntegerType) and kind.high > 1 << 53
-
-
-def check_lowered(graph: Graph) -> None:
-    for name in graph.lowered:
-        users = {node.op_type for node in graph.nodes if name in node.input}
-        if users - {"Reshape", "Equal"}:
-            raise CannotCompile(
-                f"A vectorizer uses the column {name} in lower case, but another step uses it unchanged."
-            )
 
 
 def check_names(model: Any, features: Features) -> None:

@@ -51,7 +51,9 @@ class Count:
             raise NothingCompared("The answers of A and B have nothing in common.")
         if not self.total.compared:
             sides = zip("AB", self.reasons, strict=True)
-            why = [f" {letter} refuses with: {side.most_common}." for letter, side in sides if side.counts]
+            why = [
+                f" {letter} refuses with: {side.counts.most_common(1)[0][0]}." for letter, side in sides if side.counts
+            ]
             raise NothingCompared(f"Of {self.total.rows} rows none was scored by both.{''.join(why)}")
 
 

@@ -141,10 +141,6 @@ class Reasons:
             if len(self.named) < MAX_KINDS:
                 self.named.append({"row": row, "reason": text(reason, MAX_REASON)})
 
-    @property
-    def most_common(self) -> str:
-        return self.counts.most_common(1)[0][0]
-
     def result(self) -> dict[str, Any]:
         found = [{"reason": reason, "rows": rows} for reason, rows in self.counts.most_common()]
         return {"reasons": found, "named": self.named}

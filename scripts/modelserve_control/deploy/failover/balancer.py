@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from google.api_core import exceptions
@@ -15,8 +16,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import compute_v1
 
-from modelserve.core.errors import NotFound, PreconditionFailed
-from modelserve_control.deploy.failover.errors import ComputeFailed, NotShared
+from modelserve.core.errors import NotFound, PreconditionFailed, ServeError
 from modelserve_control.deploy.failover.weights import NAMES, Name, Weights
 
 # How terraform/modules/fallback ends the names of the two backend services.
@@ -26,6 +26,18 @@ MAX_ATTEMPTS: Final = 5  # writes; somebody else may change another part of the 
 CALL_SECONDS: Final = 30.0
 WAIT_SECONDS: Final = 150.0  # the API holds a wait for up to two minutes
 OPERATION_SECONDS: Final = 180.0
+
+
+class ComputeFailed(ServeError):
+    code = "COMPUTE_FAILED"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class NotShared(ServeError):
+    """The URL map does not share requests between the two backend services that Terraform's fallback makes."""
+
+    code = "NOT_SHARED"
+    status = HTTPStatus.CONFLICT
 
 
 def is_transient(error: Exception) -> bool:

@@ -4,13 +4,27 @@ import time
 from http import HTTPStatus
 from typing import Final
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import PreconditionFailed, ServeError, Unavailable
 from modelserve_control.common.progress import Progress
-from modelserve_control.deploy.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
 from modelserve_control.deploy.failover.sides import CLOSED, Side, SideState
 
 POLL_SECONDS: Final = 1.0
 MIN_OUTAGE: Final = 3  # failed checks in a row: a single lost answer is no outage
+
+
+class SideNotReady(Unavailable):
+    code = "SIDE_NOT_READY"
+
+
+class VersionsDiffer(PreconditionFailed):
+    code = "VERSIONS_DIFFER"
+
+
+class OpenToAnybody(ServeError):
+    """The cluster answers callers that the function would refuse."""
+
+    code = "OPEN_TO_ANYBODY"
+    status = HTTPStatus.FORBIDDEN
 
 
 def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool, progress: Progress) -> bool:

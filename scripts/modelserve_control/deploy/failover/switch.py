@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from modelserve.core.errors import ServeError
@@ -12,7 +13,6 @@ from modelserve_control.common.progress import Progress
 from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.failover.balancer import Balancer, Reading
 from modelserve_control.deploy.failover.checks import check_callers, wait_until_fit
-from modelserve_control.deploy.failover.errors import SideFailed
 from modelserve_control.deploy.failover.sides import Side
 from modelserve_control.deploy.failover.weights import NAMES, Name, Weights, other_side
 
@@ -21,6 +21,13 @@ WINDOW: Final = 10  # probes
 MAX_FAILED: Final = 3  # of the window, from which on a side has failed; a single lost answer is no failure
 
 Sides = Mapping[Name, Side]
+
+
+class SideFailed(ServeError):
+    """The side failed after it got more requests; the message says how they are shared out now."""
+
+    code = "SIDE_FAILED"
+    status = HTTPStatus.BAD_GATEWAY
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,6 @@ class TokenRefused(ServeError):
 @prints_result(lambda found: str(found["token"]))
 def identity_token(account: str, audience: str) -> dict[str, Any]:
     """Print an identity token of ACCOUNT for AUDIENCE, the address of a service."""
-    return {"token": token(account, audience)}
-
-
-def token(account: str, audience: str) -> str:
     import requests
     from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.requests import AuthorizedSession
@@ -51,7 +47,7 @@ def token(account: str, audience: str) -> str:
             f"IAM answered {answer.status_code} when asked for an identity token of {account}: "
             "the account needs roles/iam.serviceAccountOpenIdTokenCreator on itself."
         )
-    return str(answer.json()["token"])
+    return {"token": answer.json()["token"]}
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ MIN_PROBES: Final = 10  # below, an error ratio says nothing
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchResult:
     """`other` counts good answers of another version. `reason` is None when all is well."""
 
     seconds_to_arrive: float | None
@@ -40,7 +40,7 @@ class Watch:
         self.manifest = manifest
         self.bodies = sample_bodies(manifest)
 
-    def run(self, arrive: float, seconds: float, max_error_ratio: float) -> Watched:
+    def run(self, arrive: float, seconds: float, max_error_ratio: float) -> WatchResult:
         started = time.monotonic()
         version = self.manifest.version
         pause = INTERVAL_SECONDS / ANSWERS_IN_A_ROW
@@ -53,9 +53,9 @@ class Watch:
                 return self.count(round(time.monotonic() - started, 1), seconds, max_error_ratio)
             if not good and time.monotonic() - started > arrive:
                 break
-        return Watched(None, reason=f"version {version} did not arrive within {arrive:g} s: {last}")
+        return WatchResult(None, reason=f"version {version} did not arrive within {arrive:g} s: {last}")
 
-    def count(self, arrived: float, seconds: float, max_error_ratio: float) -> Watched:
+    def count(self, arrived: float, seconds: float, max_error_ratio: float) -> WatchResult:
         probes = failed = other = 0
         last = None
         for _ in poll(seconds, INTERVAL_SECONDS):
@@ -69,7 +69,7 @@ class Watch:
                 break
         bad = failed / probes > max_error_ratio
         why = f"{failed} of {probes} answers failed, the last one: {last}" if bad else None
-        return Watched(arrived, probes, failed, other, why)
+        return WatchResult(arrived, probes, failed, other, why)
 
     def probe(self) -> tuple[str | None, str | None]:
         """The version that answers, and why the answer is bad; None for a good one."""
