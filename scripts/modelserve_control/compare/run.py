@@ -58,18 +58,9 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
         start_side("B") as b,
     ):
         segments = Segments(source, options.by, options.batch_rows)
+        how = (str(source), options.batch_rows, options.method, options.trust, options.token_command)
         for side, (address, is_service) in zip((a, b), subjects, strict=True):
-            side.channel.send(
-                Begin(
-                    address,
-                    str(source),
-                    options.batch_rows,
-                    options.method,
-                    options.trust,
-                    options.token_command,
-                    is_service,
-                )
-            )
+            side.channel.send(Begin(address, is_service, *how))
         descriptions = a.receive_description(), b.receive_description()
         result = count_rows(descriptions, (a, b), segments, options.method, progress)
         breaches = thresholds.find_breaches(limits, result) if limits else []

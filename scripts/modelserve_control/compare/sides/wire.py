@@ -26,12 +26,12 @@ class Begin(Message):
     """`address` is a MODEL_URI, or the address of a running service. `source` is a local file."""
 
     address: str
+    is_service: bool
     source: str
     rows: int
     method: str | None
     trust: str
     token_command: str | None
-    is_service: bool
 
 
 class Description(Message):

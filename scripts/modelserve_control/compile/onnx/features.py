@@ -27,11 +27,7 @@ class Part:
         """(rows, width) double."""
         if not self.hot:
             return self.tensor
-        rows = graph.op("Shape", self.tensor, start=0, end=1)
-        zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([self.width + 1]), axis=0))
-        ones = graph.op("Expand", np.ones(1), graph.op("Shape", self.tensor))
-        spread = graph.op("ScatterElements", zeros, self.tensor, ones, axis=1)
-        return graph.op("Slice", spread, np.array([0]), np.array([self.width]), np.array([1]))
+        return graph.ones_at(self.tensor, self.width)
 
     def dot(self, graph: Graph, weights: Array) -> str:
         """(rows, outputs). For one-hot columns, the product is a sum of rows of `weights`."""

@@ -81,6 +81,14 @@ class Graph:
     def total(self, value: Value, axis: int = 1, keep: bool = False) -> str:
         return self.op("ReduceSum", value, np.array([axis]), keepdims=int(keep))
 
+    def ones_at(self, places: str, width: int, **attributes: Any) -> str:
+        """(rows, width) double with ones at `places` (rows, k); the place `width` is dropped."""
+        rows = self.op("Shape", places, start=0, end=1)
+        zeros = self.op("Expand", np.zeros(1), self.op("Concat", rows, np.array([width + 1]), axis=0))
+        ones = self.op("Expand", np.ones(1), self.op("Shape", places))
+        spread = self.op("ScatterElements", zeros, places, ones, axis=1, **attributes)
+        return self.op("Slice", spread, np.array([0]), np.array([width]), np.array([1]))
+
     def stop_where(self, bad: str, value: str) -> str:
         """`value`, but scoring fails if any of `bad` (bool, of the same shape) is true.
 

@@ -39,7 +39,7 @@ def count(graph: Graph, model: Any, features: Features) -> Features:
     if features.width != 1 or not features.parts[0].text:
         raise refuse(model, "does not get exactly one text column")
     places = encode(graph, tokens(graph, model, features), *vocabulary(model), len(model.vocabulary_), text=True)
-    counts = tally(graph, places, len(model.vocabulary_))
+    counts = graph.ones_at(places, len(model.vocabulary_), reduction="add")
     counts = graph.op("Min", counts, 1.0) if model.binary else counts
     if features.nullable:
         # The vectorizer raises for a row without a document.
@@ -59,15 +59,6 @@ def tokens(graph: Graph, model: Any, features: Features) -> str:
     if model.lowercase:
         graph.lowered.add(text)
     return graph.op("Tokenizer", graph.flat(text), domain="com.microsoft", mark=0, mincharnum=1, pad_value=PADDING, tokenexp=WORDS)  # fmt: skip
-
-
-def tally(graph: Graph, places: str, width: int) -> str:
-    """(rows, width): the count of each index; the index `width` is dropped."""
-    rows = graph.op("Shape", places, start=0, end=1)
-    zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([width + 1]), axis=0))
-    ones = graph.op("Expand", np.ones(1), graph.op("Shape", places))
-    counted = graph.op("ScatterElements", zeros, places, ones, axis=1, reduction="add")
-    return graph.op("Slice", counted, np.array([0]), np.array([width]), np.array([1]))
 
 
 @transforms(TfidfTransformer)
