@@ -1,7 +1,5 @@
 """The errors of the command. Each is a ServeError, so that `--json` prints the same error body as the functions."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from modelserve.core.errors import NotFound, PreconditionFailed, ServeError, VersionUnusable

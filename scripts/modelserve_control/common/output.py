@@ -1,7 +1,5 @@
 """How a command ends: stdout holds only the result, and the exit code says whether it succeeded."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re

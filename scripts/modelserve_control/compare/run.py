@@ -1,7 +1,5 @@
 """`modelserve compare`: both sides score the file chunk by chunk; their answers are paired, counted and checked."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

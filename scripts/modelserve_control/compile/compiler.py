@@ -1,7 +1,5 @@
 """Compile a fitted model to one ONNX graph with one input tensor per column and one output tensor per method."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace

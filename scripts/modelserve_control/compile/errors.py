@@ -1,6 +1,3 @@
-from __future__ import annotations
-
-
 class CannotCompile(Exception):
     """The message is one sentence that names the estimator or the column."""
 

@@ -1,7 +1,5 @@
 """The compile function of each estimator class. Subclasses do not count, because they may override anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeVar

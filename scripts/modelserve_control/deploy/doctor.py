@@ -1,7 +1,5 @@
 """`modelserve doctor`: whether the functions would activate a version, from their pins, before they are built."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A journal: one document in the store that records the steps of an operation, so that another process can resume it."""
 
-from __future__ import annotations
-
 from typing import Any, TypedDict, cast
 
 from modelserve.core.errors import PreconditionFailed

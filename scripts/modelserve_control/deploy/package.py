@@ -5,8 +5,6 @@ owner of the machine that made it. Nothing is compressed, since versions of zlib
 what they write.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

@@ -3,8 +3,6 @@
 It holds a file lock until it ends, so whether it runs is never guessed from a process id.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

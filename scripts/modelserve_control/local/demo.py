@@ -1,7 +1,5 @@
 """`scripts/demo`: train, publish, serve and score two real tables on this machine, and show every answer."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The two services of the local stack: Cloud Storage, and Pub/Sub as our own server or as Google's emulator."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,7 +1,5 @@
 """The bucket, topics and subscriptions of the local stack, as Terraform makes them in the cloud."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

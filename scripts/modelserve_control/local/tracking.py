@@ -1,7 +1,5 @@
 """A local MLflow tracking store, and the result of a training script."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import warnings

@@ -1,7 +1,5 @@
 """The contents of a store: versions, numbers without a manifest, and aliases."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

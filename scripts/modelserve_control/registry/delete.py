@@ -1,7 +1,5 @@
 """Delete a version that no alias names. Its MLmodel remains without a manifest, so that the number is never used again."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from modelserve.core.errors import NotFound

@@ -1,7 +1,5 @@
 """Move an alias with one compare-and-swap write. The error of a lost race names the winner."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from modelserve.core.errors import ArtifactCorrupt, NotFound, PreconditionFailed

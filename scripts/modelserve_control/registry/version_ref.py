@@ -1,7 +1,5 @@
 """References to versions on the command line: NAME, NAME@ALIAS, NAME/N or NAME/versions/N."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """The client of a running service of this kit, which shows it an identity token."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -3,8 +3,6 @@
 The audience of a token is the service's own address, also where the service is reached through a tag or a load balancer.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

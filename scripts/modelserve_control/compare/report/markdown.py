@@ -1,7 +1,5 @@
 """The report as Markdown. Text from a model or from its data is escaped."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

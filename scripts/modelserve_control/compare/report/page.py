@@ -1,7 +1,5 @@
 """The report as one HTML file that loads and runs nothing."""
 
-from __future__ import annotations
-
 import html
 from collections.abc import Mapping
 from typing import Any

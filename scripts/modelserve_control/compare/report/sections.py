@@ -3,8 +3,6 @@
 Titles and cells may come from a model or from its data, so the renderer escapes them.
 """
 
-from __future__ import annotations
-
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence

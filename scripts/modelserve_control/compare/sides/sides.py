@@ -1,7 +1,5 @@
 """The processes that score: one for each side."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 MessagePack, because JSON has no infinity.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import time

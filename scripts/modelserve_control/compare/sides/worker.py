@@ -4,8 +4,6 @@ Each model has its own process, so that a crash or a leak does not affect the ot
 of a function.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

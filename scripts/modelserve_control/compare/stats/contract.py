@@ -1,7 +1,5 @@
 """How the inputs and outputs of the two sides differ, and which of it breaks callers of A."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pairs the chunks of both sides, and counts them for all rows and for each segment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 It compares whole columns, because a file has millions of rows; `modelserve.payloads.differences` compares one answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

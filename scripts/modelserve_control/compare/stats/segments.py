@@ -1,7 +1,5 @@
 """The segments of the rows: the values of one column, chunk by chunk as the sides read the file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final

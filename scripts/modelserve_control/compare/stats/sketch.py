@@ -3,8 +3,6 @@
 Each bucket ends at `GROWTH` times its start, so that a quantile is off by at most one per cent of itself.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections import Counter

@@ -1,7 +1,5 @@
 """Counts of pairs of answers, in the same memory for ten million rows as for ten."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

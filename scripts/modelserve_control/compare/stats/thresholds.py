@@ -1,7 +1,5 @@
 """How much B may differ from A: a YAML file of limits, and the limits that a comparison exceeds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """Estimators that combine other estimators."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Trees as one `TreeEnsemble` node (ai.onnx.ml 5) with double thresholds and leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final

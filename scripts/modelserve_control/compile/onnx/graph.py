@@ -1,7 +1,5 @@
 """A builder of ONNX graphs that shares equal nodes and drops unused ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 

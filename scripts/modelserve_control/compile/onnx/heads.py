@@ -1,7 +1,5 @@
 """From scores to labels and probabilities."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

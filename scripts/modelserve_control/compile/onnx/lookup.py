@@ -1,7 +1,5 @@
 """Encode categories with one lookup for all columns of the same type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -4,8 +4,6 @@ Nodes that only gather columns or look up categories are removed. `modelserve.mo
 time than it takes to pass a text to ONNX Runtime. The other nodes stay unchanged, so both graphs give identical results.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -3,8 +3,6 @@
 ONNX Runtime runs every node of a graph, whichever outputs are requested. A label of the churn example needs 12 of 19 nodes.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from typing import Final

@@ -1,7 +1,5 @@
 """Composite transformers: ColumnTransformer, FeatureUnion, Pipeline, FunctionTransformer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`to_dict` of pandas with a DictVectorizer: texts become one-hot columns, numbers stay unchanged, in sorted order."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from sklearn.feature_extraction import DictVectorizer

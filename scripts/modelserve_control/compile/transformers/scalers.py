@@ -1,7 +1,5 @@
 """Scalers and other functions of single numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Transformers that choose, combine or rotate columns."""
 
-from __future__ import annotations
-
 from itertools import chain
 from typing import Any
 

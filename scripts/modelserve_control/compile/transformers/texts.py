@@ -1,7 +1,5 @@
 """Bags of words: counts and weights of tokens by the default pattern of scikit-learn."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, Final
 

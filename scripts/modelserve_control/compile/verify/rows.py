@@ -1,7 +1,5 @@
 """Rows for the verification, generated from the signature and the graph to cover what the sample lacks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Score batches with the compiled model and with the fitted model."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any

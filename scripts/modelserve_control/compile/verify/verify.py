@@ -1,7 +1,5 @@
 """Compare both forms of a model on the same rows, and refuse the compiled form if a difference is too great."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial

@@ -1,7 +1,5 @@
 """The load balancer's URL map and the backend services that it names, through the compute API."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

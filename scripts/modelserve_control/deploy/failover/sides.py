@@ -1,7 +1,5 @@
 """The functions and the cluster, asked directly and not through the load balancer."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

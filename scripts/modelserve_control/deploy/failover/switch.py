@@ -1,7 +1,5 @@
 """Move requests: check before, watch after, and move them back when the side fails."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

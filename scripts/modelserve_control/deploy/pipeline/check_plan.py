@@ -5,8 +5,6 @@ is refused before anything is applied.
 https://developer.hashicorp.com/terraform/internals/json-format
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Check that the source archive can serve a version, from the result of `modelserve doctor --json`."""
 
-from __future__ import annotations
-
 import json
 from http import HTTPStatus
 from pathlib import Path

@@ -5,8 +5,6 @@ itself, which needs roles/iam.serviceAccountOpenIdTokenCreator on itself.
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken
 """
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from typing import Any
 

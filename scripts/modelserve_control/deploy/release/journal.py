@@ -1,7 +1,5 @@
 """The journal of a release: one object in the store, from which the same command resumes."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import UTC, datetime
 from typing import Any, NotRequired, TypedDict

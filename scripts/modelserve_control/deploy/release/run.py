@@ -1,7 +1,5 @@
 """`modelserve release`: start or resume the release of a version to an alias."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ Each message has the counts of its shadow since it started, so only the largest 
 message counts once, and a lost one is replaced by the next. Counts are in the journal before their messages are acked.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The steps of a release, in order. Each is in the journal once it is done, and is then not repeated."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Whether a service activates a version and answers well with it, asked with the version's own sample rows."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Add a check to BEFORE_TRAFFIC to run it before the revision gets any traffic, to
 with each share of the traffic, and to OF_CALLERS to judge what Cloud Monitoring counts of the callers meanwhile.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field

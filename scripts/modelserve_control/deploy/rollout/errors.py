@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from modelserve.core.errors import NotFound, PreconditionFailed, ServeError

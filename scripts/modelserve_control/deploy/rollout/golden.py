@@ -1,7 +1,5 @@
 """Golden requests: what is sent, and what must be answered."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

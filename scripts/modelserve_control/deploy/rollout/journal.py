@@ -4,8 +4,6 @@ Resuming or aborting a rollout writes its journal. A process that was only belie
 stops before it touches the traffic again.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ What was done is in the journal, and the traffic is read from Cloud Run each tim
 back wherever this one was killed.
 """
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

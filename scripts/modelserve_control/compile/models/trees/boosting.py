@@ -1,7 +1,5 @@
 """AdaBoost with trees, a weighted vote, and both implementations of gradient boosting in scikit-learn."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

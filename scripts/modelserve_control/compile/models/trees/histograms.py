@@ -1,7 +1,5 @@
 """The trees of histogram gradient boosting: double thresholds, a default side for nulls, sets of categories."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

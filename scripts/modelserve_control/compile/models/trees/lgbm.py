@@ -1,7 +1,5 @@
 """The trees of LightGBM: double values, `<=`, sets of categories, and three ways to treat a null."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import lightgbm

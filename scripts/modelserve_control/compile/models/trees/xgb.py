@@ -1,7 +1,5 @@
 """The trees of XGBoost: float32 values, `<`, a default side for nulls, and float32 sums that start with the base score."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Calls of Google's APIs: address, credentials and retries."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar

@@ -1,7 +1,5 @@
 """What the callers of each revision got, counted by Cloud Monitoring."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A Cloud Run service: its state, and changes of its traffic that do not overwrite the changes of others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
