@@ -19,7 +19,7 @@ Breach = dict[str, Any]
 
 
 class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Of one output. None: no limit."""
+    """The limits of one output; None is no limit."""
 
     max_flip_ratio: Share | None = None
     max_mean_difference: Size | None = None

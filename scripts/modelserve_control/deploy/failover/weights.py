@@ -33,7 +33,7 @@ class Weights:
         return self.functions + self.gke
 
     def percent(self, name: Name) -> float:
-        """Of all requests, to a tenth."""
+        """The percentage of all requests, to a tenth."""
         return round(100 * self.of(name) / self.total, 1)
 
     def equals(self, other: Weights) -> bool:

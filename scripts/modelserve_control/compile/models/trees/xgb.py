@@ -31,8 +31,8 @@ def margins(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
     ):
         raise refuse(model, "has trees with categories or with vectors as leaves")
     # After early stopping, the model predicts with the best iterations only.
-    best = learner.get("attributes", {}).get("best_iteration", -2)
-    used = booster["model"]["iteration_indptr"][int(best) + 1]
+    best, ends = learner.get("attributes", {}).get("best_iteration"), booster["model"]["iteration_indptr"]
+    used = ends[-1] if best is None else ends[int(best) + 1]
     first = base_scores(param["base_score"], objective, outputs)
     trees = [
         make_tree(tree, target, first[target] if place < outputs else np.float32(0))

@@ -22,7 +22,7 @@ def endpoint(api: str) -> str:
 
 
 def credentials(address: str) -> Any:
-    """Those of the environment; none for a server without TLS, which must not see a token."""
+    """The credentials of the environment. A server without TLS gets none, because it must not see a token."""
     import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import DefaultCredentialsError

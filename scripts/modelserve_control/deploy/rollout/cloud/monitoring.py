@@ -20,7 +20,7 @@ COUNT, LATENCY = "run.googleapis.com/request_count", "run.googleapis.com/request
 
 @dataclass
 class Counts:
-    """Of one revision: requests, 5xx answers, and the 95th percentile of the latency in milliseconds."""
+    """The requests, 5xx answers and 95th percentile latency (milliseconds) of one revision."""
 
     requests: int = 0
     errors: int = 0
