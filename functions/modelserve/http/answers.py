@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -13,27 +14,31 @@ from modelserve.payloads.json import oip_v2
 from modelserve.schema.batch import Batch
 
 
-async def answer(loaded: Loaded, checked: CheckedBody) -> Any:
+def answer(loaded: Loaded, checked: CheckedBody) -> Awaitable[Any]:
     """Raises what the caller turns into the one error shape."""
-    return await ANSWERS[checked.payload.form](loaded, *checked)
+    return ANSWERS[checked.payload.form](loaded, *checked)
 
 
 async def predictions(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
-    return {"predictions": await scoring.predict(loaded, batch, payload.params, payload.method)}
+    method = scoring.check_method(loaded, payload.method)
+    return {"predictions": (await scoring.score(loaded, batch, [method], payload.params))[method]}
 
 
 async def result(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
-    return (await results(loaded, payload, batch))[0]
+    return (await scoring.batch_results(loaded, batch, payload.params, payload.method))[0]
 
 
-async def results(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
-    return await scoring.batch_results(loaded, batch, payload.params, payload.method)
+def results(loaded: Loaded, payload: Payload, batch: Batch) -> Awaitable[Any]:
+    return scoring.batch_results(loaded, batch, payload.params, payload.method)
 
 
 async def tensors(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
     methods = [scoring.check_method(loaded, name) for name in payload.outputs or [payload.method]]
     outputs = await scoring.score(loaded, batch, methods, payload.params)
-    found = await scoring.for_rows(batch.rows, lambda: [oip_v2.tensor_of(name, outputs[name]) for name in methods])
+    if batch.rows <= scoring.INLINE_ROWS:
+        found = [oip_v2.tensor_of(name, outputs[name]) for name in methods]
+    else:
+        found = await asyncio.to_thread(lambda: [oip_v2.tensor_of(name, outputs[name]) for name in methods])
     own = {} if payload.own_id is None else {"id": payload.own_id}
     return {"model_name": loaded.name, "model_version": loaded.version, "outputs": found, **own}
 

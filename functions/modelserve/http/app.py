@@ -74,29 +74,32 @@ class Http(Endpoint):
             routes[self.settings.aip_predict_route] = predict
         return routes
 
-    async def answer(self, request: Request, headers: Headers) -> Response:
+    def answer(self, request: Request, headers: Headers) -> Awaitable[Response]:
         handlers = self.routes.get(sent_path(request)) or self.v2_handlers(request)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(sorted(handlers))
-        return await handler(request, headers)
+        return handler(request, headers)
 
     # --- predictions ---
 
     async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
-        async with self.lease() as loaded, MemoryShare(self.body_memory) as share:
+        async with self.lease() as loaded:
             kind = media_type(headers)
             if protocol is Protocol.V2:
                 check_v2(request, headers, kind, loaded)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
-            data = await read_body(request, headers, self.settings.max_request_bytes, share)
-            checked = await self.decoder.check(data, kind, protocol, loaded.decoder)
-            if request.scope["query_string"]:
-                payload = checked.payload.with_default_method(request.query_params.get(METHOD))
-                checked = CheckedBody(payload, checked.batch)
-            return await self.answer_checked(request, headers, data, loaded, checked)
+            with MemoryShare(self.body_memory) as share:
+                data = await read_body(request, headers, self.settings.max_request_bytes, share)
+                checked = self.decoder.check_typed(data, kind, protocol, loaded.decoder)
+                if checked is None:
+                    checked = await self.decoder.check(data, kind, protocol, loaded.decoder)
+                if request.scope["query_string"]:
+                    payload = checked.payload.with_default_method(request.query_params.get(METHOD))
+                    checked = CheckedBody(payload, checked.batch)
+                return await self.answer_checked(request, headers, data, loaded, checked)
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
         async with self.lease() as loaded:

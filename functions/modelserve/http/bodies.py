@@ -72,17 +72,17 @@ class MemoryShare:
         self._memory.bytes += more
         self._bytes = size
 
-    async def __aenter__(self) -> MemoryShare:
+    def __enter__(self) -> MemoryShare:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self._memory.bytes -= self._bytes
 
 
 async def read_body(request: Request, headers: Headers, limit: int, share: MemoryShare | None = None) -> bytes:
     """Raises TooLarge as soon as the length is known, and before more than the limit is kept; Overloaded when the others
     leave no room for it; UnsupportedMediaType for a compressed body, which could unpack to any length."""
-    if header(headers, b"content-encoding").strip().lower() not in ("identity", ""):
+    if headers.get(b"content-encoding", b"").strip().lower() not in (b"identity", b""):
         raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:

@@ -57,7 +57,7 @@ class ModelLease:
         self._loop = loop
 
     async def __aenter__(self) -> Loaded:
-        self._loaded = await self._active.lease()
+        self._loaded = self._active.try_lease() or await self._active.lease()
         self._deadline.start(self._loop)
         return self._loaded
 

@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
@@ -79,7 +80,7 @@ class Endpoint(ABC):
         return asyncio.get_running_loop()
 
     @abstractmethod
-    async def answer(self, request: Request, headers: Headers) -> Response:
+    def answer(self, request: Request, headers: Headers) -> Awaitable[Response]:
         """Raises a ServeError for whatever cannot be answered."""
 
     def add_response_headers(self, response: Response, request_id: bytes) -> None:

@@ -78,10 +78,14 @@ class ActiveModel:
 
     async def lease(self) -> Loaded:
         """The active version, which is not freed before its `leases.leave()`."""
-        loaded = self.current or await self.get()
-        while not loaded.leases.enter():
-            loaded = await self.get()
+        while (loaded := self.try_lease()) is None:
+            await self.get()
         return loaded
+
+    def try_lease(self) -> Loaded | None:
+        """None before the first version is active, or while it is being replaced."""
+        loaded = self.current
+        return loaded if loaded is not None and loaded.leases.enter() else None
 
     async def get(self) -> Loaded:
         """Waits for the first version at most LOAD_WAIT_SECONDS. Raises ModelNotReady."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelserve.schema.batch import Batch
@@ -31,7 +31,7 @@ class Runtime(Protocol):
 
 
 class Scorer(Protocol):
-    async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> dict[str, Any]:
+    def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Awaitable[dict[str, Any]]:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
 
     def retire(self) -> None:

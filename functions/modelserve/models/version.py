@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from modelserve.core import memory
 from modelserve.models.protocols import Runtime, Scorer
 from modelserve.payloads.decode import BodyDecoder
-from modelserve.payloads.predictions import Presentation
+from modelserve.payloads.predictions import Presentation, label_text
 from modelserve.schema.signature import Signature
 from modelserve.store.download.cache import LocalCopy
 
@@ -86,6 +86,19 @@ class Loaded:
     @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
         return [(b"x-model-name", header_value(self.name)), (b"x-model-version", header_value(self.version))]
+
+    @cached_property
+    def result_methods(self) -> Sequence[str]:
+        """The methods whose outputs a plain result shows: of a classifier its label and its probabilities."""
+        methods = self.runtime.methods
+        both = ("predict", "predict_proba")
+        return both if self.runtime.classes is not None and set(both) <= set(methods) else methods[:1]
+
+    @cached_property
+    def class_names(self) -> Sequence[str] | None:
+        """The labels of a classifier as the keys of its probabilities."""
+        classes = self.runtime.classes
+        return None if classes is None else [label_text(label) for label in classes]
 
     @cached_property
     def names(self) -> tuple[str, str]:

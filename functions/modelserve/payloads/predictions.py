@@ -107,24 +107,23 @@ def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
 def results(
     predicted: Sequence[Any],
     probabilities: Sequence[Sequence[float]] | None,
-    classes: Sequence[Any] | None,
+    class_names: Sequence[str] | None,
     presentation: Presentation,
 ) -> list[dict[str, Any]]:
     """One result object per row: labels and probabilities of a classifier, else the prediction under its label."""
-    if probabilities is None or classes is None:
+    if probabilities is None or class_names is None:
         name = presentation.label or "prediction"
         return [{name: value} for value in predicted]
-    names = [label_text(label) for label in classes]
     rows = zip(predicted, probabilities, strict=True)
-    if presentation.positive_class not in names:
-        return [{"prediction": label, "probabilities": dict(zip(names, row, strict=True))} for label, row in rows]
-    place, threshold = names.index(presentation.positive_class), presentation.threshold
+    if presentation.positive_class not in class_names:
+        return [{"prediction": label, "probabilities": dict(zip(class_names, row, strict=True))} for label, row in rows]
+    place, threshold = class_names.index(presentation.positive_class), presentation.threshold
     name = presentation.label or str(presentation.positive_class)
     probability = f"{name}_probability"
     return [
         {
             "prediction": label,
-            "probabilities": dict(zip(names, row, strict=True)),
+            "probabilities": dict(zip(class_names, row, strict=True)),
             probability: row[place],
             name: row[place] >= threshold,
         }

@@ -65,7 +65,8 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     rows = sum(batch.rows for batch in batches)
     cells = [batch.cells for batch in batches if batch.cells is not None]
     if len(cells) == len(batches):
-        joined = {name: list(chain.from_iterable(one[name] for one in cells)) for name in cells[0]}
+        columns = zip(*(one.values() for one in cells), strict=True)
+        joined = {name: list(chain.from_iterable(parts)) for name, parts in zip(cells[0], columns, strict=True)}
         return Batch.of_cells(joined, rows, lambda: concatenate_columns(batches))
     return Batch(concatenate_columns(batches), rows)
 

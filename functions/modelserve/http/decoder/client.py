@@ -192,13 +192,14 @@ class Decoder:
     def pid(self) -> int | None:
         return self._child.process.pid if self._child else None
 
+    def check_typed(self, data: bytes, kind: str, protocol: Protocol, decoder: BodyDecoder) -> CheckedBody | None:
+        """None where `check` has to look."""
+        return decoder.decode_typed(data, kind, protocol) if len(data) <= MAX_INLINE_BYTES else None
+
     async def check(self, data: bytes, kind: str, protocol: Protocol, decoder: BodyDecoder) -> CheckedBody:
         """From bytes to checked columns. Raises BadInput, or Unavailable when the decoder was killed."""
         if kind != PARQUET and len(data) <= MAX_INLINE_BYTES:
-            checked = decoder.decode_typed(data, kind, protocol)
-            if checked is None:
-                checked = await off_loop(len(data), lambda: decoder.decode_reporting(data, kind, protocol))
-            return checked
+            return await off_loop(len(data), lambda: decoder.decode_reporting(data, kind, protocol))
         async with self._lock:
             outcome = await self._ask(data, kind, protocol, decoder.signature)
         if outcome.decoded is not None:

@@ -134,17 +134,13 @@ def test_two_large_bodies_are_decoded_at_once_and_no_third() -> None:
 
 def test_large_bodies_share_what_there_is_and_give_it_back() -> None:
     held = bodies.BodyMemory(100_000)
-
-    async def two() -> None:
-        async with bodies.MemoryShare(held) as first, bodies.MemoryShare(held) as second:
-            first.grow(40_000)
-            first.grow(60_000)
-            with pytest.raises(Overloaded, match="100000 bytes"):
-                second.grow(40_001)
-            second.grow(40_000)
-            assert held.bytes == 100_000
-
-    asyncio.run(two())
+    with bodies.MemoryShare(held) as first, bodies.MemoryShare(held) as second:
+        first.grow(40_000)
+        first.grow(60_000)
+        with pytest.raises(Overloaded, match="100000 bytes"):
+            second.grow(40_001)
+        second.grow(40_000)
+        assert held.bytes == 100_000
     assert held.bytes == 0
 
 
