@@ -129,25 +129,17 @@ def call(url: str, value: Any = None) -> tuple[int, Any]:
     return response.status_code, response.json()
 
 
-class Events:
-    def __init__(self, addresses: Mapping[str, Any], exit: ExitStack) -> None:
-        from modelserve_control.local import resources
+def publish_event(addresses: Mapping[str, Any], data: bytes, subscription: str) -> Any:
+    """The next message of the subscription."""
+    from modelserve_control.local import resources
 
-        self.topics, self.subscriptions = addresses["topics"], addresses["subscriptions"]
-        self.publisher = exit.enter_context(resources.publisher(addresses["pubsub"]))
-        self.subscriber = exit.enter_context(resources.subscriber(addresses["pubsub"]))
-
-    def publish(self, data: bytes) -> None:
-        request = {"topic": self.topics["events"], "messages": [{"data": data}]}
-        self.publisher.publish(request=request)
-
-    def next(self, subscription: str) -> Any:
-        path = self.subscriptions[subscription]
-        while True:
-            found = self.subscriber.pull(subscription=path, max_messages=1, timeout=30).received_messages
-            if found:
-                self.subscriber.acknowledge(subscription=path, ack_ids=[found[0].ack_id])
-                return found[0].message
+    host, path = addresses["pubsub"], addresses["subscriptions"][subscription]
+    with resources.publisher(host) as publisher, resources.subscriber(host) as subscriber:
+        publisher.publish(request={"topic": addresses["topics"]["events"], "messages": [{"data": data}]})
+        while not (found := subscriber.pull(subscription=path, max_messages=1, timeout=30).received_messages):
+            pass
+        subscriber.acknowledge(subscription=path, ack_ids=[found[0].ack_id])
+    return found[0].message
 
 
 def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> None:
@@ -160,17 +152,12 @@ def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> No
     status, error = call(f"{predict}/predict", CUSTOMER | {"tenure": 41.5, "seniorcitizen": "false"})
     show(f"{status} {error['error_code']}: {error['message']}")
     show(*(f"row {cell['row']}, {cell['column']}: {cell['reason']}" for cell in error["details"]))
-    with ExitStack() as exit:
-        events = Events(addresses, exit)
-        click.echo("\nThe same customer over Pub/Sub: published to events, read from predictions")
-        events.publish(json.dumps(CUSTOMER).encode())
-        message = events.next("predictions_pull")
-        event = json.loads(message.data)
-        show(json.dumps(event), f"the same answer as over HTTP: {event['prediction'] == answer}")
-        click.echo("\nA message that can never be scored, read from dead-letter")
-        events.publish(b'{"tenure": "a while"}')
-        dead = events.next("dead_letter_pull")
-        show(dead.data.decode(), f"{dead.attributes['error_code']}: {dead.attributes['error_message'][:90]}...")
+    click.echo("\nThe same customer over Pub/Sub: published to events, read from predictions")
+    event = json.loads(publish_event(addresses, json.dumps(CUSTOMER).encode(), "predictions_pull").data)
+    show(json.dumps(event), f"the same answer as over HTTP: {event['prediction'] == answer}")
+    click.echo("\nA message that can never be scored, read from dead-letter")
+    dead = publish_event(addresses, b'{"tenure": "a while"}', "dead_letter_pull")
+    show(dead.data.decode(), f"{dead.attributes['error_code']}: {dead.attributes['error_message'][:90]}...")
     click.echo("\nAnother model behind the same event function, in a dry run")
     with flight_function(addresses) as url:
         _, scored = call(url, FLIGHT)
