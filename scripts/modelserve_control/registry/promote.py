@@ -86,9 +86,5 @@ def undo(objects: Objects, name: str, alias: str, moved: Alias, generation: int)
 
 def describe_alias(name: str, alias: str, now: Alias, changed: bool) -> dict[str, Any]:
     result = {"name": name, "alias": alias, "version": now.version, "previous_version": now.previous_version}
-    return result | {
-        "changed": changed,
-        "updated_by": now.updated_by,
-        "updated_at": now.updated_at,
-        "reason": now.reason,
-    }
+    written = {"updated_by": now.updated_by, "updated_at": now.updated_at, "reason": now.reason}
+    return result | {"changed": changed} | written

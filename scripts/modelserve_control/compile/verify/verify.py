@@ -1,7 +1,7 @@
 """Compare both forms of a model on the same rows, and refuse the compiled form if a difference is too great."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ class Comparison:
     compiled: CompiledModel
     session: Session
     report: Report
-    methods: list[str] = field(default_factory=list)
+    methods: list[str]
 
     def compare(self, batch: Batch, what: str) -> None:
         native = attempt(lambda rows: score_original(self.model, self.signature, rows, self.methods), batch)
