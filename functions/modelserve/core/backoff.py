@@ -6,10 +6,8 @@ import random
 
 
 class Backoff:
-    """Delays in seconds: `initial` first, then twice as long after each failure, up to `maximum`.
-
-    With `jitter` each is drawn between 0 and that, so that instances that failed together do not return together.
-    """
+    """Delays in seconds: `initial`, then doubled after each failure up to `maximum`. `jitter` draws each between 0 and
+    that."""
 
     def __init__(self, initial: float, maximum: float, jitter: bool = False) -> None:
         self.initial = initial
@@ -22,7 +20,6 @@ class Backoff:
         self._delay = self.initial
 
     def next_delay(self) -> float:
-        """After a failure: seconds until the next attempt."""
         self.failures += 1
         delay, self._delay = self._delay, min(2 * self._delay, self.maximum)
         return random.uniform(0, delay) if self.jitter else delay  # noqa: S311 - spreads load, guards nothing

@@ -39,7 +39,7 @@ class Pending(Generic[T, R]):
 
     @property
     def abandoned(self) -> bool:
-        """Also when it is settled: nobody waits for an outcome."""
+        """Whether nobody waits for an outcome, which is also so once it is settled."""
         return self.future.done()
 
     def settle(self, outcome: R | Exception) -> None:
@@ -61,12 +61,9 @@ class Lane(Generic[T, R]):
 
 
 class Coalescer(Generic[K, T, R]):
-    """Groups the items of one key that are submitted in the same turn of the event loop. While `at_once` groups of the
-    key are being handled, further items wait and form the next group.
-
-    `handle` settles each item of a group; if it raises, that is the outcome of those that it has not settled. Belongs
-    to one event loop.
-    """
+    """Groups the items of one key that are submitted in the same turn of the event loop. While `at_once` groups of a
+    key are being handled, its items wait and form the next group. `handle` settles the items of a group; if it raises,
+    the error settles those that are left. For one event loop."""
 
     def __init__(
         self,

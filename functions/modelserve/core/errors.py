@@ -17,10 +17,8 @@ class Body(TypedDict):
 
 
 class ServeError(Exception):
-    """The base. `message` is one sentence that says what to do. It never contains input values, paths or stacks.
-
-    `retryable` says whether the same request can succeed later.
-    """
+    """`message` is one sentence that says what to do, without input values, paths or stacks. `retryable` says
+    whether the same request can succeed later."""
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -34,9 +32,6 @@ class ServeError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         return {}
-
-
-# --- errors of the caller ---
 
 
 class BadInput(ServeError):
@@ -112,9 +107,6 @@ class HeadersTooLarge(BadInput):
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-# --- errors that may pass ---
-
-
 class Unavailable(ServeError):
     """The request is good: send it again after `retry_after` seconds."""
 
@@ -165,9 +157,6 @@ class StoreUnavailable(Unavailable):
 
 class PublishFailed(Unavailable):
     code = "PUBLISH_FAILED"
-
-
-# --- errors of the model or its version ---
 
 
 class ModelFailed(ServeError):
@@ -225,7 +214,7 @@ class BadSetting(ServeError):
 
 
 def body(error: BaseException, request_id: str) -> Body:
-    """The response body of every error. An error that is not a `ServeError` is a bug, and its text is not shown."""
+    """The response body of an error. The text of an error that is not a `ServeError` is not shown."""
     if not isinstance(error, ServeError):
         error = ServeError("The server failed; its log names this request id.")
     return {

@@ -37,7 +37,6 @@ class Metrics:
     def text(self) -> bytes:
         from prometheus_client import generate_latest
 
-        collectors()
         return generate_latest()
 
 

@@ -1,6 +1,6 @@
-"""The event function: a pushed message in, one prediction event per record out, and an ack once Pub/Sub has them.
+"""The event function: it acks a pushed message once Pub/Sub has accepted a prediction event for each of its records.
 
-Permanent failures go to the dead letter topic and are acked. All other failures ask for redelivery.
+A permanent failure goes to the dead letter topic and is acked. Any other failure asks for redelivery.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Events(Endpoint):
         self.scorer = MessageScorer(settings, metrics)
         self.outbox = outbox
         self.on_prediction = on_prediction
-        self.groups = Coalescer[Loaded, Message, ScoredMessage](self._score_group, measure, LIMITS)
+        self.groups = Coalescer[Loaded, Message, ScoredMessage](
+            self._score_group, lambda message: (1, len(message.data)), LIMITS
+        )
 
     async def answer(self, request: Request, headers: Headers) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -80,7 +82,8 @@ class Events(Endpoint):
         raise MethodNotAllowed(["POST"])
 
     async def handle(self, message: Message) -> Response:
-        """A response acks, an error asks for redelivery. The ack deadline is unknown here, so both steps share a deadline."""
+        """A response acks, an error asks for redelivery. Scoring and publishing share a deadline, as the ack deadline
+        is unknown."""
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
         try:
             async with self.lease(seconds) as loaded:
@@ -97,7 +100,6 @@ class Events(Endpoint):
         return reply(answer, loaded)
 
     async def score(self, loaded: Loaded, message: Message) -> ScoredMessage:
-        """Together with the messages that arrive at the same time. An error asks for redelivery."""
         return await self.groups.submit(loaded, message)
 
     async def _score_group(self, loaded: Loaded, group: Sequence[Pending[Message, ScoredMessage]]) -> None:
@@ -105,10 +107,6 @@ class Events(Endpoint):
             outcomes = await self.scorer.score(loaded, [pending.item for pending in group])
         for pending, outcome in zip(group, outcomes, strict=True):
             pending.settle(outcome)
-
-
-def measure(message: Message) -> tuple[int, int]:
-    return 1, len(message.data)
 
 
 def dry_run_response(scored: ScoredMessage, loaded: Loaded) -> Response:

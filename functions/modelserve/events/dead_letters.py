@@ -55,7 +55,7 @@ def within_limits(data: bytes, attributes: Mapping[str, str], reason: Mapping[st
 
 
 def dead_letter_attributes(attributes: Mapping[str, str], reason: Mapping[str, str]) -> dict[str, str]:
-    """The reason, and of the original attributes those that Pub/Sub accepts: names that start with goog are reserved."""
+    """The reason, and those of the original attributes that Pub/Sub accepts: names that start with goog are reserved."""
     usable = [
         (key, value)
         for key, value in attributes.items()

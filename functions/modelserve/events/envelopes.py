@@ -1,7 +1,7 @@
-"""From a request to its message: a Pub/Sub push body, a CloudEvent in binary or structured mode, or a push without wrapper.
+"""From a request to its message: a Pub/Sub push body, a CloudEvent in binary or structured mode, or an unwrapped push.
 
-The host's own conversion crashes on some bodies, so the envelope is read here. Shapes: https://cloud.google.com/pubsub/docs/push, https://cloud.google.com/pubsub/docs/payload-unwrapping
-and https://cloud.google.com/eventarc/docs/cloudevents.
+The host's own conversion crashes on some bodies. See https://cloud.google.com/pubsub/docs/push and payload-unwrapping
+there, and https://cloud.google.com/eventarc/docs/cloudevents.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Message:
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Message:
-    """Never fails: what is not an envelope is itself the data of a message."""
+    """Never fails: a body that is not an envelope is itself the data of a message."""
     try:
         if headers.get("content-type", "").startswith("application/cloudevents+json"):
             return read_structured(strict_json.decode(body, DEPTH), body)
@@ -103,7 +103,7 @@ def first_text(message: Mapping[str, Any], *names: str) -> str:
 
 
 def decode_base64(data: str) -> bytes:
-    """What is not base64 is kept unchanged: it cannot be scored, but must reach the dead letter topic."""
+    """Data that is not base64 is kept unchanged: it cannot be scored, but must reach the dead letter topic."""
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):

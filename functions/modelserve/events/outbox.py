@@ -23,15 +23,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ScoredMessage:
-    """`model` is the name of the model that made the results."""
-
     model: str
     results: Sequence[Result]
     rejected: Sequence[RejectedRecord]
 
 
 class Outbox:
-    """Connects when the first message needs it, or when `connect` is called: the client takes half a second to make."""
+    """Connects with the first message, or when `connect` is called, because making the client takes half a second."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
@@ -59,11 +57,8 @@ class Outbox:
             await asyncio.to_thread(self.connect)
 
     async def deliver(self, message: Message, scored: ScoredMessage) -> None:
-        """Returns when Pub/Sub has accepted everything; raises if the message must be redelivered.
-
-        Prediction events are published first: a redelivery repeats them under the same id, but a repeated dead letter would
-        be another one.
-        """
+        """Returns when Pub/Sub has accepted everything; raises if the message must be redelivered. Prediction events go
+        first, because a redelivery repeats them under the same id, whereas a repeated dead letter would be a new one."""
         if not scored.results and not scored.rejected:
             raise ServeError("The message came to nothing; it must not be acked.")
         await self.ready()

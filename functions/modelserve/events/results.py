@@ -11,7 +11,7 @@ from typing import Any, Final
 from modelserve.core.errors import PreconditionFailed
 from modelserve.events.publisher import MAX_KEY, shorten_value
 from modelserve.payloads.predictions import encode
-from modelserve.store.buckets.objects import NotModified, Objects
+from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 
@@ -58,7 +58,7 @@ class ResultsBucket:
         self._objects: Objects = open_objects(parse_store(bucket if "/" in bucket else f"gs://{bucket}"))
 
     async def keep(self, name: str, result: Result) -> Result:
-        """The result that counts: this one, or the one that an earlier delivery of the same message has stored."""
+        """This result, or the one that an earlier delivery of the same message has stored."""
         stored = await asyncio.to_thread(self._keep, f"results/{name}/{result.prediction_id}.json", result.body)
         return replace(result, body=stored)
 
@@ -67,5 +67,5 @@ class ResultsBucket:
             self._objects.write(name, body, if_generation_match=0)
         except PreconditionFailed:
             found = self._objects.read(name, MAX_STORED_RESULT)
-            return body if isinstance(found, NotModified) else found[0]
+            return body if found is None else found[0]
         return body

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -59,11 +59,11 @@ class Http(Endpoint):
             "/ping": health,
             "/health": health,
             "/health/ready": health,
-            "/health/live": {"GET": self.get_live},
+            "/health/live": {"GET": partial(self.get_constant, value={"status": "ok"})},
             "/version": {"GET": self.get_version},
-            "/metadata": {"GET": self.get_metadata},
-            "/openapi.json": {"GET": self.get_openapi},
-            "/v2/health/live": {"GET": self.get_v2_live},
+            "/metadata": {"GET": partial(self.get_document, build=metadata.document)},
+            "/openapi.json": {"GET": partial(self.get_document, build=openapi.document)},
+            "/v2/health/live": {"GET": partial(self.get_constant, value={"live": True})},
             "/v2/health/ready": {"GET": self.get_v2_ready},
         }
         if self.settings.metrics:
@@ -81,8 +81,6 @@ class Http(Endpoint):
         if handler is None:
             raise MethodNotAllowed(sorted(handlers))
         return handler(request, headers)
-
-    # --- predictions ---
 
     async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
         async with self.lease() as loaded:
@@ -113,15 +111,13 @@ class Http(Endpoint):
     ) -> Response:
         value = await answers.answer(loaded, checked)
         if self.metrics.enabled:
-            self.metrics.count("extra_columns", checked.payload.table.extra)
+            self.metrics.count("extra_columns", len(checked.payload.table.others))
             self.metrics.count("rows", checked.batch.rows)
         few = checked.batch.rows <= scoring.INLINE_ROWS
         response = reply(value, loaded) if few else await asyncio.to_thread(reply, value, loaded)
         if self.on_prediction is not None:
             self.on_prediction(request, headers, data, loaded, response)
         return response
-
-    # --- Open Inference Protocol V2 ---
 
     def v2_handlers(self, request: Request) -> dict[str, Handler]:
         match = match_v2(request)
@@ -142,17 +138,12 @@ class Http(Endpoint):
             check_v2_name(request, loaded)
             return reply({"name": loaded.name, "ready": True}, loaded)
 
-    async def get_v2_live(self, request: Request, headers: Headers) -> Response:
-        return Response(encode({"live": True}), media_type=JSON)
-
     async def get_v2_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
         return Response(encode({"ready": True}), media_type=JSON)
 
-    # --- about the server ---
-
-    async def get_live(self, request: Request, headers: Headers) -> Response:
-        return Response(encode({"status": "ok"}), media_type=JSON)
+    async def get_constant(self, request: Request, headers: Headers, value: Any) -> Response:
+        return Response(encode(value), media_type=JSON)
 
     async def get_health(self, request: Request, headers: Headers) -> Response:
         return self.health()
@@ -160,13 +151,9 @@ class Http(Endpoint):
     async def get_version(self, request: Request, headers: Headers) -> Response:
         return Response(metadata.mlflow_version(), media_type="text/plain")
 
-    async def get_metadata(self, request: Request, headers: Headers) -> Response:
+    async def get_document(self, request: Request, headers: Headers, build: Callable[[Loaded], Any]) -> Response:
         async with self.lease() as loaded:
-            return reply(metadata.document(loaded), loaded)
-
-    async def get_openapi(self, request: Request, headers: Headers) -> Response:
-        async with self.lease() as loaded:
-            return reply(openapi.document(loaded), loaded)
+            return reply(build(loaded), loaded)
 
     async def get_metrics(self, request: Request, headers: Headers) -> Response:
         return metrics_reply(self.metrics)

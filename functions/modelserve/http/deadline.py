@@ -10,10 +10,8 @@ from modelserve.models.version import Loaded
 
 
 class Deadline:
-    """A deadline of so many seconds, as our own error.
-
-    As `asyncio.timeout`, which asks for the running loop, and so for the process id, three times in every request.
-    """
+    """Like `asyncio.timeout`, with our own error, and without asking for the running loop three times in every
+    request."""
 
     __slots__ = ("_cancelling", "_expired", "_task", "_timer", "seconds")
 
@@ -34,7 +32,7 @@ class Deadline:
         self._task.cancel()
 
     def stop(self, raised: type[BaseException] | None) -> None:
-        """Raises DeadlineExceeded when the time is what ended the block; somebody else's cancellation goes on."""
+        """Raises DeadlineExceeded if the timer ended the block. Any other cancellation is passed on."""
         self._timer.cancel()
         if self._expired and self._task.uncancel() <= self._cancelling and raised is asyncio.CancelledError:
             raise DeadlineExceeded(f"The request took longer than its budget of {self.seconds:g} s.") from None

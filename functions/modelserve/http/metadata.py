@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from modelserve.models.version import Loaded
 from modelserve.schema.signature import Column
 from modelserve.schema.tensors import Tensor
+from modelserve.store.trust.environment import find_installed
 
 # MLflow types to V2 datatypes; dates and bytes travel as text.
 DATATYPES = {"integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "boolean": "BOOL"}
@@ -18,12 +19,7 @@ TENSOR_DATATYPES = {"f": "FP", "i": "INT", "u": "UINT"}
 
 @cache
 def mlflow_version() -> str:
-    for name in ("mlflow-skinny", "mlflow"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "none"
+    return find_installed("mlflow-skinny") or find_installed("mlflow") or "none"
 
 
 def document(loaded: Loaded) -> dict[str, Any]:
@@ -37,11 +33,7 @@ def document(loaded: Loaded) -> dict[str, Any]:
         "predict_methods": list(runtime.methods),
         "classes": list(runtime.classes) if runtime.classes else None,
         "signature": loaded.signature.raw if loaded.signature else None,
-        "presentation": {
-            "positive_class": loaded.presentation.positive_class,
-            "threshold": loaded.presentation.threshold,
-            "label": loaded.presentation.label,
-        },
+        "presentation": asdict(loaded.presentation),
         "run_id": loaded.run_id,
         "loaded_at": loaded.loaded_at,
         "load_seconds": dict(loaded.times),

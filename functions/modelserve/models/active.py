@@ -1,8 +1,7 @@
-"""The active version: loaded and replaced in the background, while requests use the one that is there.
+"""The active version: it is loaded and replaced in the background, while requests use the current one.
 
-How long an alias is cached, when a failed version is tried again, and how a version becomes active are decided here. One
-thread reads the alias and never loads. Each load has a thread of its own (`load_attempts`), so an alias that moves away
-from a version that hangs is followed.
+One thread reads the alias and decides what to load and when to retry. Each load has a thread of its own (`load_attempts`),
+so that an alias that moves away from a hanging version is followed.
 """
 
 from __future__ import annotations
@@ -59,7 +58,6 @@ class ActiveModel:
         self._thread.start()
 
     def stop(self) -> None:
-        """Called after the last response: stop loading and remove temporary files."""
         self._stopped.set()
         self._wake.set()
         if self.current is not None and self.current.files is not None:
@@ -99,16 +97,15 @@ class ActiveModel:
             raise not_ready(self.error) from None
 
     def _first_version(self) -> asyncio.Future[Loaded]:
-        """One future for all requests of a loop. A future for each request would stay until a version is active, even if
-        its request has given up."""
+        """One future for all requests of a loop: a future for each would stay until a version is active, even if its
+        request gave up."""
         first, loop = self._first, asyncio.get_running_loop()
         if self._waiting is None or self._waiting[0] is not first or self._waiting[1].get_loop() is not loop:
             self._waiting = first, asyncio.wrap_future(first)
         return self._waiting[1]
 
-    # --- on the loader's thread ---
-
     def _run(self) -> None:
+        """On the loader's thread, with all that it calls."""
         while not self._stopped.is_set():
             self._wake.clear()
             try:
@@ -136,7 +133,7 @@ class ActiveModel:
 
     def _collect(self) -> None:
         wanted = self._attempt_at_target()
-        for attempt in [one for one in self._attempts if one.done]:
+        for attempt in [one for one in self._attempts if one.loaded.done()]:
             self._attempts.remove(attempt)
             if attempt is not wanted or attempt.timed_out:
                 attempt.discard()
@@ -144,8 +141,8 @@ class ActiveModel:
             attempt.timed_out |= time.monotonic() >= attempt.deadline
         if wanted is None:
             return
-        if wanted.done and not wanted.timed_out:
-            self._activate(wanted.result())
+        if wanted.loaded.done() and not wanted.timed_out:
+            self._activate(wanted.loaded.result())
         elif wanted.timed_out and not wanted.reported:
             wanted.reported = True
             raise LoadTimeout(
@@ -157,7 +154,6 @@ class ActiveModel:
         return next((one for one in self._attempts if self._target and one.target.key == self._target.key), None)
 
     def _refresh(self) -> None:
-        """Read the alias, and start to load the version that it names unless that is active or being loaded."""
         is_due = time.monotonic() >= self._retry_at
         try:
             location, objects, moved = self._poll()

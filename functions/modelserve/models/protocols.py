@@ -23,8 +23,7 @@ class Runtime(Protocol):
     def classes(self) -> tuple[Any, ...] | None:
         """The labels of a classifier, in the order of `predict_proba`'s columns."""
 
-    mergeable: bool
-    """Whether one row's prediction cannot depend on the other rows of a batch."""
+    mergeable: bool  # whether one row's prediction cannot depend on the other rows of a batch
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
         """The output of each method for all rows, exactly as the model gives it. Raises what the model raises."""

@@ -22,8 +22,6 @@ UNVERSIONED = "unversioned"  # a directory without a manifest
 
 
 class Leases:
-    """Counts the requests that use a version, so that it is freed after the last one."""
-
     def __init__(self) -> None:
         self._count = 0
         self._is_awaited = self._is_closed = False
@@ -31,7 +29,6 @@ class Leases:
         self._changed = threading.Condition(self._lock)
 
     def enter(self) -> bool:
-        """False once the version is freed: its successor is active by then."""
         with self._lock:
             if self._is_closed:
                 return False
@@ -76,10 +73,8 @@ class Loaded:
     scorer: Scorer
     environment: Mapping[str, Any]
     run_id: str | None
-    times: Mapping[str, float]
-    """Seconds per step: fetch (with its verification), import, load, warm."""
-    files: LocalCopy | None = None
-    """None for a version that is held in memory alone."""
+    times: Mapping[str, float]  # seconds per step: fetch (with its verification), import, load, warm
+    files: LocalCopy | None = None  # None for a version that is held in memory alone
     leases: Leases = field(default_factory=Leases)
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
@@ -105,7 +100,6 @@ class Loaded:
         return header_value(self.name).decode(), header_value(self.version).decode()
 
     def retire(self) -> None:
-        """Wait for the last request, then free the model and its files."""
         self.leases.close()
         self.scorer.retire()
         self.scorer.join(timeout=60)

@@ -50,7 +50,6 @@ def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> B
 
 
 def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
-    """The input example that MLflow saved beside the model as a request body."""
     saved = directory / "serving_input_example.json"
     if not saved.is_file():
         return None
@@ -63,10 +62,8 @@ def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
 
 
 def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> None:
-    """Score the sample with every method: a model's first call is its slowest. Raises VersionUnusable.
-
-    `merges` says whether publishing found that rows are independent. If it is None, the sample decides.
-    """
+    """Score the sample with every method, since the first call is the slowest. Raises VersionUnusable. `merges` says
+    whether publishing found that rows are independent; if it is None, the sample decides."""
     if merges is not None:
         runtime.mergeable = merges
     if batch is None or not batch.rows:
@@ -81,8 +78,8 @@ def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> N
 
 
 def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], params: Mapping[str, Any]) -> str | None:
-    """Why requests must not be merged: the rows were scored together with `outputs`, and differ when they are scored
-    reversed, in halves or one by one. None if each prediction depends on its own row alone."""
+    """Why requests must not be merged, or None: `outputs` of all rows together differ from those of the rows reversed,
+    in halves or one by one."""
     rows = range(batch.rows)
     orders = {
         "reversed": [rows[::-1]],
@@ -116,5 +113,4 @@ def score_parts(
 
 
 def as_json(values: list[Any]) -> Any:
-    """As a client reads them, so that two missing values are equal."""
     return msgspec.json.decode(encode(values))

@@ -1,7 +1,6 @@
 """From the bytes of a request to its table, whatever its media type and form.
 
-JSON is read by the signature's own types first (`typed`). Whatever they do not take goes to the decoder that reports what
-is wrong, or finds that it is right.
+JSON is first read by the types of the signature (`typed`). What they refuse goes to the decoder that reports errors.
 """
 
 from __future__ import annotations
@@ -27,12 +26,9 @@ MEDIA_TYPES: Final = (JSON, CSV, PARQUET)
 
 
 class Protocol(StrEnum):
-    PREDICT = "predict"
-    """Plain records, and all of MLflow's forms."""
-    INVOCATIONS = "invocations"
-    """MLflow's forms."""
-    V2 = "v2"
-    """The Open Inference Protocol."""
+    PREDICT = "predict"  # plain records, and all of MLflow's forms
+    INVOCATIONS = "invocations"  # MLflow's forms
+    V2 = "v2"  # the Open Inference Protocol
 
 
 def parse_predict(value: Any, signature: Signature | None, limits: Limits) -> Payload:
@@ -58,8 +54,7 @@ JSON_FORMS: Final[Mapping[Protocol, JsonForms]] = {
 
 
 class CheckedBody(NamedTuple):
-    payload: Payload
-    """Without its cells, which take many times the memory of the checked columns."""
+    payload: Payload  # without its cells, which take many times the memory of the checked columns
     batch: Batch
 
 
@@ -80,7 +75,6 @@ class BodyDecoder:
         return self.decode_typed(data, media_type, protocol) or self.decode_reporting(data, media_type, protocol)
 
     def decode_typed(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody | None:
-        """None where the other decoder has to look."""
         if self.typed is None or media_type != JSON:
             return None
         payload = JSON_FORMS[protocol].read(self.typed, data)
@@ -88,7 +82,7 @@ class BodyDecoder:
 
     def decode_reporting(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
         checked = check_payload(decode_body(data, media_type, protocol, self.signature, self.limits), self.signature)
-        if self.typed and checked.payload.table.extra:
+        if self.typed and checked.payload.table.others:
             self.typed.learn(checked.payload.table.others)
         return checked
 

@@ -37,10 +37,8 @@ class Presentation:
 
 
 def jsonable(output: Any) -> Any:
-    """A model's output as JSON values, in the forms of MLflow's scoring server.
-
-    Arrays become nested lists; a DataFrame, and a Series as its only column, a list of records.
-    """
+    """A model's output as JSON values, in the forms of MLflow's scoring server: arrays as nested lists, a DataFrame or
+    a Series as a list of records."""
     if is_sparse(output):
         output = dense(output)
     if isinstance(output, np.ndarray):
@@ -56,8 +54,7 @@ def jsonable(output: Any) -> Any:
 
 
 def by_row(output: Any) -> list[Any]:
-    """An output that has rows as one JSON value per row: what is named by columns becomes an object, unless there is but
-    one column, whose values are the answers."""
+    """One JSON value per row of an output that has rows: an object for several named columns, the value itself for one."""
     if isinstance(output, Mapping):
         names = [key if type(key) in (str, int) else str(key) for key in output]
         columns = [by_row(column) for column in output.values()]

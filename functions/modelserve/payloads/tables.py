@@ -41,7 +41,9 @@ def from_rows(rows: Sequence[Any], signature: Signature | None, limits: Limits) 
     """A list of lists (values by position), of single values (one column), or of tensor rows."""
     check_rows(len(rows), limits)
     if signature and (signature.tensors or takes_values(signature)):
-        return one_column(rows, signature)
+        if len(signature.columns) != 1:
+            raise MalformedRequest(f"The model takes named tensors: {', '.join(signature.names)}.")
+        return Table({signature.names[0]: rows}, len(rows))
     if not any(type(row) is list for row in rows) and (signature is None or len(signature.columns) == 1):
         return Table({signature.names[0] if signature else "0": list(rows)}, len(rows))
     width = len(rows[0]) if rows and type(rows[0]) is list else 0
@@ -54,12 +56,6 @@ def takes_values(signature: Signature | None) -> bool:
     if signature is None or signature.named or len(signature.columns) != 1:
         return False
     return isinstance(signature.columns[0].kind, Nested)
-
-
-def one_column(rows: Sequence[Any], signature: Signature) -> Table:
-    if len(signature.columns) != 1:
-        raise MalformedRequest(f"The model takes named tensors: {', '.join(signature.names)}.")
-    return Table({signature.names[0]: rows}, len(rows))
 
 
 def from_split(names: Sequence[Any], rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:

@@ -14,21 +14,13 @@ from modelserve.schema.types import Array
 
 
 class Table(msgspec.Struct, frozen=True):
-    """What a decoder hands over: lists of `rows` values each, not yet checked. Absent cells are MISSING.
-
-    An array stands for a column of which the decoder has seen that it fits: it is what the check would make of it.
-    """
+    """What a decoder returns: lists of `rows` values, not yet checked. Absent cells are MISSING. An array is a column
+    that the decoder has checked."""
 
     columns: Mapping[str, Sequence[Any]]
     rows: int
-    others: ExtraColumns = NO_EXTRA_COLUMNS
-    """The columns that the signature does not have; they were left out."""
-    fits: bool = False
-    """Whether the decoder has checked every cell: all columns are there, in the signature's order."""
-
-    @property
-    def extra(self) -> int:
-        return len(self.others)
+    others: ExtraColumns = NO_EXTRA_COLUMNS  # the columns that the signature does not have; they were left out
+    fits: bool = False  # whether the decoder has checked every cell: all columns are there, in the signature's order
 
 
 class Batch:

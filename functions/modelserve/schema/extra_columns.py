@@ -25,8 +25,8 @@ class ExtraColumns:
         return len(self.names)
 
     def like(self, name: str) -> bool:
-        """Whether one of them may be `name` misspelt: with other capitals or punctuation, or with one letter missing, too many,
-        wrong or in its neighbour's place."""
+        """Whether one of them may be `name` misspelt: other capitals or punctuation, or one letter missing, extra,
+        wrong or moved."""
         if not 0 < len(self.names) <= MOST_NAMES:
             return False
         if name not in self._told:  # asked again for every row of a message

@@ -1,7 +1,5 @@
-"""Columns whose cells are arrays, objects, maps or anything: MLflow's `Array`, `Object`, `Map` and `AnyType`.
-
-The model sees Python lists and dicts, in a (rows,) array of objects.
-"""
+"""Columns of arrays, objects, maps or anything (MLflow's `Array`, `Object`, `Map` and `AnyType`): (rows,) Python
+objects."""
 
 from __future__ import annotations
 
@@ -10,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from modelserve.schema.types import MISSING, SCALARS, Array, ColumnType, FloatType, json_type, objects
+from modelserve.schema.types import MISSING, SCALARS, ColumnType, FloatType, json_type
 
 
 class Nested(ColumnType):
     dtype = np.dtype(object)
-
-    def pack(self, cells: list[Any]) -> Array:
-        return objects(cells)
 
 
 class ArrayType(Nested):

@@ -40,8 +40,7 @@ class Param:
 class Signature:
     columns: tuple[Column, ...]
     params: tuple[Param, ...] = ()
-    named: bool = True
-    """Whether the model knows its columns by name; otherwise they are called "0", "1" and so on here."""
+    named: bool = True  # whether the model knows its columns by name; otherwise they are called "0", "1" and so on here
     raw: Mapping[str, Any] = field(default_factory=dict)
     """The signature as the MLmodel has it, decoded: {"inputs": [...], "outputs": [...], "params": [...]}."""
 
@@ -139,10 +138,8 @@ def param_value(param: Param, value: Any) -> Any:
 
 
 def from_mlmodel(raw: Mapping[str, Any] | None) -> Signature | None:
-    """`raw` is the `signature` mapping of an MLmodel file, with JSON texts or decoded. None when there is no signature.
-
-    Raises VersionUnusable for a signature of a form that this server does not know.
-    """
+    """`raw` is the `signature` mapping of an MLmodel file, with JSON texts or decoded. None if there is no signature.
+    Raises VersionUnusable for an unknown form."""
     if not raw:
         return None
     texts = {key: raw.get(key) for key in ("inputs", "outputs", "params")}
@@ -180,14 +177,9 @@ def check_table(table: Table, signature: Signature | None) -> Batch:
     return signature.check(table) if signature else infer(table)
 
 
-# --- models without a signature ---
-
-
 def infer(table: Table) -> Batch:
-    """Columns as they come: one type per column, decided by its values; of several types, Python objects.
-
-    Raises SignatureMismatch for whole numbers that the column's type cannot keep.
-    """
+    """Each column gets the type of its values, or Python objects if there are several types. Raises SignatureMismatch
+    for whole numbers that the column's type cannot keep."""
     bad = CellErrors()
     columns = {}
     for place, (name, values) in enumerate(table.columns.items()):

@@ -12,8 +12,7 @@ from modelserve.core.errors import AddressTooLong, HeadersTooLarge, MalformedReq
 from modelserve.payloads.decode import JSON
 from modelserve.payloads.predictions import encode
 
-Headers = Sequence[tuple[bytes, bytes]]
-"""Their names are in lower case."""
+Headers = Sequence[tuple[bytes, bytes]]  # their names are in lower case
 
 # A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
 MAX_HEADERS: Final = 100
@@ -25,7 +24,7 @@ HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
 
 
 def find_error(version: str, target: bytes, headers: Headers) -> MalformedRequest | None:
-    """What a proxy in front may read in another way."""
+    """Refuses what a proxy in front may read differently."""
     if version not in ("1.0", "1.1"):
         return MalformedRequest("This version of HTTP is not taken; use HTTP/1.1.")
     if not TARGET.fullmatch(target):

@@ -1,7 +1,7 @@
 """Counts the comparisons, logs them and publishes them to a topic, without any value of a request.
 
-Every message has all counts of its two versions since the process started, so a lost, late or repeated message does no harm:
-a reader keeps the largest counts of each `shadow_id`.
+Every message has all counts since the process started, so that lost, late or repeated messages do no harm: a reader keeps
+the largest counts of each `shadow_id`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,8 @@ class Pair(msgspec.Struct):
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
     """Of these counts; a process that starts to count anew has another."""
     tally: Tally = msgspec.field(default_factory=Tally)
-    logged: int = 0
-    """Samples in the last logged summary."""
-    published: int = 0
-    """Samples in the last published summary."""
+    logged: int = 0  # samples in the last logged summary
+    published: int = 0  # samples in the last published summary
 
 
 class Report:
@@ -66,8 +64,6 @@ class Report:
         self._publishing: set[asyncio.Task[None]] = set()
         self._lines = 0
         self._early = 0  # in the last summary
-
-    # --- samples ---
 
     def add_early(self, sample: Sample) -> None:
         self.counts.early += 1
@@ -97,10 +93,7 @@ class Report:
             del self.pairs[next(iter(self.pairs))]
         return self.last
 
-    # --- the log ---
-
     def _log_difference(self, sample: Sample, found: Mapping[str, Any]) -> None:
-        """Without values, which are only for the topic."""
         if self._lines < MAX_LINES:
             self._lines += 1
             fields = {"request_id": sample.request_id, **self.last.names, **found}
@@ -124,8 +117,6 @@ class Report:
             counts = msgspec.structs.asdict(pair.tally) | msgspec.structs.asdict(self.counts)
             logger.info("shadow summary", extra={"fields": {**pair.names, **counts}})
         self._early, self._lines = self.counts.early, 0
-
-    # --- the topic ---
 
     def _send_summaries(self) -> None:
         """Repeats a summary until the topic has accepted it."""

@@ -1,8 +1,7 @@
-"""The server's side of the shadow: sampled answers go to a separate process, and the server never waits for it.
+"""The server's side of the shadow: it sends sampled answers to a separate process and never waits for it.
 
-Samples are collected for some milliseconds and sent as one message on a non-blocking socket, since a send costs many
-times as much as the bytes of one sample. What does not fit is dropped and counted. `process` has the other side, which
-may crash, hang or be slow without effect on any answer.
+Samples are sent together every few milliseconds, since a send costs much more than the bytes of a sample. What does not
+fit the socket is dropped and counted. The process (`process`) may crash, hang or be slow.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ START: Final = (
 
 
 class Sample(msgspec.Struct, array_like=True, gc=False):
-    """One request and its answer. Of an `event` the body is the data of the message, and the answer a list of its prediction
+    """One request and its answer. Of an `event`, `body` is the data of the message and `answer` a list of prediction
     events."""
 
     event: bool
@@ -71,19 +70,16 @@ class Sample(msgspec.Struct, array_like=True, gc=False):
     model: str
     version: str
     request_id: str
-    dropped: int = 0
-    """Samples that the server has dropped since it started."""
+    dropped: int = 0  # samples that the server has dropped since it started
 
 
 encoder = msgspec.msgpack.Encoder()
 
 
 class Shadow:
-    """`submit` is called on the server's loop. The first sample starts a thread, which starts the process and restarts it
-    whenever it ends: an instance that starts does not wait for the challenger.
-
-    A message is a list of samples. While one waits for room in the socket, further samples are dropped.
-    """
+    """`submit_answer` and `submit_event` are called on the server's loop. The first sample starts a thread, which
+    starts the process and restarts it whenever it ends. While a message waits for room in the socket, further samples
+    are dropped."""
 
     def __init__(self, settings: Settings, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
         self.share = settings.shadow_percent / 100
@@ -104,6 +100,47 @@ class Shadow:
 
     def is_sampled(self) -> bool:
         return random.random() < self.share  # noqa: S311 - a sample, not a secret
+
+    def submit_answer(
+        self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
+    ) -> None:
+        scope = request.scope
+        if scope["method"] == "HEAD" or not self.is_sampled():
+            return
+        model, version = loaded.names
+        self.submit(
+            Sample(
+                event=False,
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"],
+                content_type=headers.get(b"content-type", b""),
+                body=body,
+                answer=bytes(response.body),
+                model=model,
+                version=version,
+                request_id=headers[b"x-request-id"].decode(),
+            )
+        )
+
+    def submit_event(self, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
+        if not results or not self.is_sampled():
+            return
+        model, version = loaded.names
+        self.submit(
+            Sample(
+                event=True,
+                method="",
+                path="",
+                query=b"",
+                content_type=b"",
+                body=message.data,
+                answer=b"[" + b",".join(result.body for result in results) + b"]",
+                model=model,
+                version=version,
+                request_id=message.message_id.encode(errors="replace").decode(),
+            )
+        )
 
     def submit(self, sample: Sample) -> None:
         """Never raises, since the answer is not sent yet."""
@@ -188,9 +225,8 @@ class Shadow:
                     self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(GRACE_SECONDS + 1)
 
-    # --- on the thread ---
-
     def _supervise(self) -> None:
+        """On the shadow's thread, with all that it calls."""
         backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         while not self._stopped.is_set():
             began = time.monotonic()
@@ -208,7 +244,6 @@ class Shadow:
             self._stopped.wait(delay)
 
     def _run(self) -> int:
-        """One process from its start to its end. Returns its exit status."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours.setblocking(False)
@@ -239,46 +274,3 @@ class Shadow:
                 logger.error("the shadow hangs: it receives no samples")
                 return
             sent, full = self.sent, self._full
-
-
-def submit_answer(
-    shadow: Shadow, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
-) -> None:
-    scope = request.scope
-    if scope["method"] == "HEAD" or not shadow.is_sampled():
-        return
-    model, version = loaded.names
-    shadow.submit(
-        Sample(
-            event=False,
-            method=scope["method"],
-            path=scope["path"],
-            query=scope["query_string"],
-            content_type=headers.get(b"content-type", b""),
-            body=body,
-            answer=bytes(response.body),
-            model=model,
-            version=version,
-            request_id=headers[b"x-request-id"].decode(),
-        )
-    )
-
-
-def submit_event(shadow: Shadow, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
-    if not results or not shadow.is_sampled():
-        return
-    model, version = loaded.names
-    shadow.submit(
-        Sample(
-            event=True,
-            method="",
-            path="",
-            query=b"",
-            content_type=b"",
-            body=message.data,
-            answer=b"[" + b",".join(result.body for result in results) + b"]",
-            model=model,
-            version=version,
-            request_id=message.message_id.encode(errors="replace").decode(),
-        )
-    )

@@ -1,7 +1,7 @@
-"""What a compiled graph is fed: every number in one tensor, every known category as a code in another.
+"""The inputs of a compiled graph: all numbers in one tensor, and the codes of known categories in another.
 
-A call of ONNX Runtime costs about a microsecond per input and some fifty nanoseconds per text, so texts that are only
-looked up are looked up here, and the graph takes their codes. `modelserve_control.compile.onnx.packing` writes such graphs.
+ONNX Runtime takes about a microsecond per input and 50 ns per text, so texts that the graph would only look up are looked
+up here. `modelserve_control.compile.onnx.packing` writes such graphs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 from modelserve.core.errors import SignatureMismatch
 from modelserve.schema.batch import Batch
+from modelserve.schema.texts import Words
 from modelserve.schema.types import EXACT, Array
-from modelserve.schema.words import Words
 
 # What a null text is fed as. U+FFFF and U+FFFE are noncharacters: legal in UTF-8, and never part of a text that anyone
 # interchanges (Unicode 23.7).
@@ -54,13 +54,12 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which columns go where. `numbers` has the columns of the tensor (rows, sum of widths) in order, `lookups` those of
-    the tensor (rows, lookups) of codes, and `texts` those that are a (rows, 1) tensor of their own."""
+    """The columns of each input: `numbers` is one tensor (rows, sum of widths), `lookups` one of codes (rows, lookups),
+    and each of `texts` has a (rows, 1) tensor of its own."""
 
     numbers: Sequence[Input]
     lookups: Sequence[Lookup]
-    texts: Mapping[str, Input]
-    """By the name of the tensor."""
+    texts: Mapping[str, Input]  # by the name of the tensor
 
     def encode(self) -> str:
         return json.dumps(asdict(self))
@@ -74,8 +73,6 @@ class Plan:
 
 
 class Codes(dict[Any, int]):
-    """Category to code. None is a category of its own, or one of the others."""
-
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(zip(lookup.keys, lookup.codes, strict=True))
         self.other = lookup.other
@@ -98,7 +95,7 @@ class Packing:
         return all(0 <= code < 256 for codes in self.codes for code in codes.values())
 
     def categories(self) -> dict[str, list[str]]:
-        """The texts that are looked up, by column; of a column with too many none."""
+        """The known texts of each column; none for a column with too many."""
         found: dict[str, dict[str, None]] = {}
         for lookup in self.plan.lookups:
             if lookup.column.kind == "string":
@@ -133,7 +130,7 @@ class Packing:
 
 
 def is_text(key: Any) -> bool:
-    """Whether a body can hold it: half of a surrogate pair is no text of Unicode."""
+    """Whether a body can contain it: half of a surrogate pair is not valid Unicode."""
     return type(key) is str and key != NULL_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
 

@@ -20,14 +20,8 @@ def private_path() -> Path:
     return Path(tempfile.gettempdir()) / f"modelserve-{os.getuid()}"
 
 
-def remove_stale_private() -> None:
-    """Called at exit, so it imports nothing."""
-    with suppress(OSError):
-        remove_stale(private_path())
-
-
 def remove_stale(cache: Path) -> int:
-    """Remove what ended processes left; returns how many. A living process holds a lock on its own."""
+    """Remove what ended processes left; returns how many. A living process holds a lock on its directory."""
     if not cache.is_dir():
         return 0
     with _lock(cache):

@@ -27,21 +27,13 @@ class FileSpec:
     info: ObjectInfo
     path: str
     size: int
-    crc32c: int | None
-    sha256: str | None
+    crc32c: int | None = None
+    sha256: str | None = None
 
 
 def check(spec: FileSpec, found: Checksums) -> None:
-    """Raises `ArtifactCorrupt` naming the file and what differs."""
-    differs = [
-        name
-        for name, ours, theirs in (
-            ("size", spec.size, found.size),
-            ("crc32c", spec.crc32c, found.crc32c),
-            ("sha256", spec.sha256, found.sha256),
-        )
-        if ours is not None and ours != theirs
-    ]
+    names = ("size", "crc32c", "sha256")
+    differs = [name for name in names if getattr(spec, name) not in (None, getattr(found, name))]
     if differs:
         again = "; publish the version again" if spec.sha256 else ""
         raise ArtifactCorrupt(
@@ -104,8 +96,8 @@ class PartialFile:
 
 
 def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
-    """Raises the first error. No thread runs afterwards. Unlike those of a pool, the threads are daemons, so that a process
-    can exit without waiting for a slow store."""
+    """Raises the first error, when no thread runs any more. The threads are daemons, unlike those of a pool, so that a
+    process can exit without waiting for a slow store."""
     errors: list[BaseException] = []
 
     def work() -> None:

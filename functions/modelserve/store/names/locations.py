@@ -25,11 +25,8 @@ _IN_STORE = re.compile(
 
 @dataclass(frozen=True)
 class Location:
-    """A model in a bucket, or in a local directory whose path is then `bucket`.
-
-    `prefix` has no slash at either end. With `name` it is a model of a store, by `version` or `alias`; without, any
-    directory that contains an MLmodel.
-    """
+    """A model in a bucket, or in a local directory whose path is then `bucket`. `prefix` has no slash at either end. A
+    model of a store has a `name`, and a `version` or `alias`; any other is a directory with an MLmodel."""
 
     scheme: str
     bucket: str
@@ -86,7 +83,11 @@ def parse(uri: str) -> Location:
     # In Cloud Storage a store is a whole bucket; on a disk it can be any directory.
     in_store = _IN_STORE.fullmatch(path)
     if in_store is None or (scheme == "gs" and in_store["root"]):
-        return _directory(scheme, bucket, path)
+        if scheme == "file":
+            return Location(scheme, os.path.abspath(path))
+        if path and (reason := invalid_reason(path)):
+            raise BadSetting(f"The model's address {reason}.")
+        return Location(scheme, bucket, path)
     root = bucket if scheme == "gs" else os.path.abspath(in_store["root"] or ".")
     name = check_model_name(in_store["name"])
     if in_store["version"] is None:
@@ -100,14 +101,6 @@ def parse_store(uri: str) -> Location:
     if scheme == "gs" and path:
         raise BadSetting(f"A store is a whole bucket, like gs://{bucket}.")
     return Location(scheme, bucket) if scheme == "gs" else Location(scheme, os.path.abspath(path))
-
-
-def _directory(scheme: str, bucket: str, path: str) -> Location:
-    if scheme == "file":
-        return Location(scheme, os.path.abspath(path))
-    if path and (reason := invalid_reason(path)):
-        raise BadSetting(f"The model's address {reason}.")
-    return Location(scheme, bucket, path)
 
 
 def _split(uri: str) -> tuple[str, str, str]:

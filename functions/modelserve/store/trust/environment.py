@@ -39,14 +39,12 @@ PARTS: Final[Mapping[str, int]] = {
 _PINNED = re.compile(
     r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#,*]+)\s*(?:[;#].*|--hash.*|\\)?"
 )
+_PYTHON = re.compile(r"^python:\s*['\"]?([0-9]+(?:\.[0-9]+)+)['\"]?\s*$", re.MULTILINE)
 
 
 def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
-    """`environment` is the manifest's `{"python": "3.11.7", "packages": {name: version}}`.
-
-    Returns warnings. Raises `EnvironmentMismatch`, which names both sides, for a serious difference of a native model. For
-    a compiled one it is a warning, because nothing is unpickled.
-    """
+    """`environment` is the manifest's `{"python": "3.11.7", "packages": {name: version}}`. Returns warnings. Raises
+    `EnvironmentMismatch` for a serious difference of a native model; a compiled one unpickles nothing."""
     found = differences(environment, platform.python_version(), find_installed)
     serious = [str(one) for one in found if one.serious]
     slight = [str(one) for one in found if not one.serious]
@@ -110,8 +108,9 @@ def normal(name: str) -> str:
 def environment_of(directory: Path) -> dict[str, Any]:
     """From the files beside MLmodel, in the form of the manifest. Only pinned packages are included."""
     packages = pins(directory / "requirements.txt")
-    python = _python(directory / "python_env.yaml")
-    return {"python": python, "packages": packages} if python else {"packages": packages}
+    # Only one line is read, so that the rest of a hostile file is not parsed.
+    python = _PYTHON.search(_head(directory / "python_env.yaml"))
+    return {"python": python[1], "packages": packages} if python else {"packages": packages}
 
 
 def pins(requirements: Path) -> dict[str, str]:
@@ -126,9 +125,3 @@ def _head(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return file.read(MAX_BYTES).decode(errors="replace")
-
-
-def _python(path: Path) -> str | None:
-    # Only one line is read, so that the rest of a hostile file is not parsed.
-    found = re.search(r"^python:\s*['\"]?([0-9]+(?:\.[0-9]+)+)['\"]?\s*$", _head(path), re.MULTILINE)
-    return found[1] if found else None

@@ -18,10 +18,8 @@ PYFUNC = "python_function"
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`signature` has inputs, outputs and params as in MLmodel: JSON text or None.
-
-    `environment` is taken from the files beside MLmodel, in the form of the manifest (`python`, `packages`).
-    """
+    """`signature` has inputs, outputs and params as in MLmodel: JSON text or None. `environment` is read from the files
+    beside MLmodel, in the form of the manifest."""
 
     flavors: Mapping[str, Mapping[str, Any]]
     loader_module: str
@@ -29,8 +27,7 @@ class ModelConfig:
     signature: Mapping[str, Any] | None = None
     run_id: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
-    strict: bool = False
-    """Whether it was checked under MODEL_TRUST=strict, so that the loaded model is checked too."""
+    strict: bool = False  # whether it was checked under MODEL_TRUST=strict, so that the loaded model is checked too
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -87,7 +84,6 @@ def _text(value: Any, what: str) -> str | None:
 
 
 def texts(value: Any, key: str = "") -> Sequence[tuple[str, str]]:
-    """Every text below, with its key."""
     if isinstance(value, str):
         return [(key, value)]
     if isinstance(value, dict):

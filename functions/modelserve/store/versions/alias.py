@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import msgspec
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, BadSetting, PreconditionFailed
-from modelserve.store.buckets.objects import NotModified, Objects, read_object
+from modelserve.store.buckets.objects import Objects, read_object
 from modelserve.store.names.locations import alias_name, check_version
 from modelserve.store.versions import documents
 from modelserve.store.versions.manifest import Digest
@@ -51,7 +51,6 @@ class Alias:
 
 
 def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | None:
-    """The document and its generation, or None if there is no such alias."""
     try:
         data, info = read_object(objects, alias_name(name, alias), MAX_BYTES)
     except ArtifactMissing:
@@ -60,12 +59,10 @@ def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | N
 
 
 def poll_alias(objects: Objects, name: str, alias: str, generation: int | None) -> tuple[Alias, int] | None:
-    """The document and its generation, or None if it still has `generation`. Takes one request.
-
-    Raises `ArtifactMissing` if the alias was deleted.
-    """
+    """The document and its generation, or None if it still has `generation`. Takes one request. Raises
+    `ArtifactMissing`."""
     found = objects.read(alias_name(name, alias), MAX_BYTES, if_generation_not_match=generation)
-    if isinstance(found, NotModified):
+    if found is None:
         return None
     data, info = found
     return _parse(info.name, data), info.generation
@@ -79,20 +76,15 @@ def _parse(place: str, data: bytes) -> Alias:
 
 
 def write_alias(objects: Objects, name: str, alias: str, doc: Alias, if_generation_match: int) -> int:
-    """The new generation. `if_generation_match` is the one that `read_alias` gave, or 0 for a new alias.
-
-    Raises `PreconditionFailed`, which says who was first.
-    """
+    """The new generation. `if_generation_match` is that of `read_alias`, or 0 for a new alias. Raises
+    `PreconditionFailed`, which says who was first."""
     try:
         return objects.write(alias_name(name, alias), doc.to_bytes(), if_generation_match).generation
     except PreconditionFailed as error:
-        raise PreconditionFailed(_describe_winner(objects, name, alias)) from error
-
-
-def _describe_winner(objects: Objects, name: str, alias: str) -> str:
-    winner = read_alias(objects, name, alias)
-    if winner is None:
-        return f"The alias {alias} of {name} was deleted meanwhile; check it before you promote again."
-    now = winner[0]
-    who, when = now.updated_by or "someone", now.updated_at or "a moment ago"
-    return f"The alias {alias} of {name} was moved to version {now.version} by {who} at {when}; check it before you try again."
+        winner = read_alias(objects, name, alias)
+        if winner is None:
+            reason = "deleted meanwhile; check it before you promote again"
+        else:
+            who, when = winner[0].updated_by or "someone", winner[0].updated_at or "a moment ago"
+            reason = f"moved to version {winner[0].version} by {who} at {when}; check it before you try again"
+        raise PreconditionFailed(f"The alias {alias} of {name} was {reason}.") from error

@@ -41,12 +41,9 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Unknown keys are kept in `extra`, so that a copy loses nothing.
-
-    `signature` is the MLmodel's; `runtime` has a `kind`, native or compiled; `environment` is
-    `{"python": "3.11.7", "packages": {"scikit-learn": "1.9.1"}}`; `presentation` has positive_class, threshold and
-    label; `sample` are the records that warm up a loaded version.
-    """
+    """`signature` is the MLmodel's; `runtime` has a `kind`, native or compiled; `environment` is `{"python": "3.11.7",
+    "packages": {"scikit-learn": "1.9.1"}}`; `sample` are the records that warm up a loaded version; `extra` keeps
+    unknown keys, so that a copy loses nothing."""
 
     name: str
     version: str
@@ -77,7 +74,6 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """Raises `ArtifactCorrupt`, which says what is wrong."""
         try:
             raw = documents.parse(data)
         except documents.Unreadable as error:

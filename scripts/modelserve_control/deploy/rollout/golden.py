@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modelserve.core.errors import BadSetting
-from modelserve.payloads.differences import MISSING, compare
+from modelserve.payloads.differences import compare
+from modelserve.schema.types import MISSING
 
 KEYS = {"request", "expected", "path", "tolerance"}
 TOLERANCE = 1e-6  # relative, or absolute near zero: a float32 has about seven digits

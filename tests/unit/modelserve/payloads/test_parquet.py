@@ -13,7 +13,7 @@ import pytest
 from modelserve.core.errors import MalformedRequest, TooLarge
 from modelserve.payloads import Limits, parquet
 from modelserve.schema.signature import Signature, infer
-from modelserve.schema.words import Words
+from modelserve.schema.texts import Words
 from security.hostile_parquet import decimals_of_no_fixed_length, footer_of
 from signatures import LIMITS, bad_cells, nameless, signature, signature_of
 
@@ -72,7 +72,7 @@ def test_datetimes_keep_their_type_without_a_signature() -> None:
 def test_the_index_of_pandas_is_no_column_and_others_are_counted() -> None:
     data = written({"__index_level_0__": [9], "a": [1], "m": [0]})
     table = parquet.parse(data, signature(a="long"), LIMITS).table
-    assert (table.columns, table.rows, table.extra) == ({"a": [1]}, 1, 1)
+    assert (table.columns, table.rows, len(table.others)) == ({"a": [1]}, 1, 1)
     assert parquet.parse(data, nameless("long"), LIMITS).table.columns == {"0": [1]}
 
 
@@ -182,11 +182,11 @@ def test_columns_that_the_signature_does_not_have_are_not_read() -> None:
     days = pa.array([{"d": 2**31 - 1}], pa.struct([("d", pa.date32())]))
     data = written({"a": [1], "days": days, "far": pa.array([2**62], pa.timestamp("us")), "b.c": ["x"]})
     table = parquet.parse(data, signature(a="long"), LIMITS).table
-    assert (table.columns, table.extra) == ({"a": [1]}, 3)
+    assert (table.columns, len(table.others)) == ({"a": [1]}, 3)
     dotted = parquet.parse(data, signature(**{"b.c": "string"}), LIMITS).table.columns
     assert list(dotted["b.c"]) == ["x"]
     none = parquet.parse(data, signature(z="long"), LIMITS).table
-    assert (none.columns, none.rows, none.extra) == ({}, 1, 4)
+    assert (none.columns, none.rows, len(none.others)) == ({}, 1, 4)
 
 
 def test_a_column_with_dots_in_its_name_is_read_with_what_is_nested_in_it() -> None:
