@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,11 +16,7 @@ from modelserve.core.errors import ModelFailed
 JSON_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 MAX_DENSE_CELLS: Final = 10_000_000  # 80 MB of doubles
 
-_encoder = msgspec.json.Encoder()  # writes non-finite numbers as null
-
-
-def encode(value: Any) -> bytes:
-    return _encoder.encode(value)
+encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode  # writes non-finite numbers as null
 
 
 @dataclass(frozen=True, slots=True)

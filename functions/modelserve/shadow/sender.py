@@ -126,21 +126,10 @@ class Shadow:
     def submit_event(self, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
         if not results or not self.is_sampled():
             return
-        model, version = loaded.names
-        self.submit(
-            Sample(
-                event=True,
-                method="",
-                path="",
-                query=b"",
-                content_type=b"",
-                body=message.data,
-                answer=b"[" + b",".join(result.body for result in results) + b"]",
-                model=model,
-                version=version,
-                request_id=message.message_id.encode(errors="replace").decode(),
-            )
-        )
+        answer = b"[" + b",".join(result.body for result in results) + b"]"
+        request_id = message.message_id.encode(errors="replace").decode()
+        # It has no method, path, query and content type.
+        self.submit(Sample(True, "", "", b"", b"", message.data, answer, *loaded.names, request_id))
 
     def submit(self, sample: Sample) -> None:
         """Never raises, since the answer is not sent yet."""

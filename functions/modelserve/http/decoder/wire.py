@@ -144,13 +144,9 @@ def to_msgpack(value: Any) -> Any:
     raise TypeError(f"a cell of the type {kind.__name__}")
 
 
-def write_int(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-
-
 # By code; the first type that fits counts.
 EXTENSIONS: Final[Mapping[int, tuple[type, Any, Any]]] = {
-    1: (int, write_int, lambda data: int.from_bytes(data, "little", signed=True)),
+    1: (int, lambda value: value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True), lambda data: int.from_bytes(data, "little", signed=True)),
     2: (tuple, lambda value: encoder.encode(list(map(to_msgpack, value))), lambda data: tuple(cells_decoder.decode(data))),
     3: (Decimal, lambda value: str(value).encode(), lambda data: Decimal(data.decode())),
     4: (datetime, lambda value: value.isoformat().encode(), lambda data: datetime.fromisoformat(data.decode())),
@@ -161,11 +157,9 @@ EXTENSIONS: Final[Mapping[int, tuple[type, Any, Any]]] = {
 }  # fmt: skip
 
 
-def read_extension(code: int, data: memoryview) -> Any:
-    return EXTENSIONS[code][2](bytes(data))
-
-
-cells_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(ext_hook=read_extension)
+cells_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(
+    ext_hook=lambda code, data: EXTENSIONS[code][2](bytes(data))
+)
 outcome_decoder: Final = msgspec.msgpack.Decoder(Outcome)
 
 

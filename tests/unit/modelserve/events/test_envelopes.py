@@ -22,7 +22,7 @@ EVENT = {"specversion": "1.0", "id": "e1", "type": "com.example", "time": "2024-
 META = "x-goog-pubsub-"
 
 
-def dumped(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
@@ -31,13 +31,13 @@ def own(data: bytes = RIDE, message_id: str = "e1") -> Message:
 
 
 MODES: dict[str, tuple[dict[str, str], bytes, Message]] = {
-    "push": ({}, dumped(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "push": ({}, dump(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
     "push of older fields": (
         {},
-        dumped({"message": {"data": ENCODED, "message_id": 7, "publish_time": "2024-01-02T12:00:00.123456789Z"}}),
+        dump({"message": {"data": ENCODED, "message_id": 7, "publish_time": "2024-01-02T12:00:00.123456789Z"}}),
         Message(RIDE, "7", {}, NOON.replace(microsecond=123456)),
     ),
-    "push of attributes only": ({}, dumped({"message": {"attributes": {"k": "v"}, "messageId": "7"}}), Message(b"", "7", {"k": "v"})),
+    "push of attributes only": ({}, dump({"message": {"attributes": {"k": "v"}, "messageId": "7"}}), Message(b"", "7", {"k": "v"})),
     "unwrapped with metadata": (
         {META + "message-id": "7", META + "publish-time": "2024-01-02T12:00:00", META + "ordering-key": "o"},
         RIDE,
@@ -46,15 +46,15 @@ MODES: dict[str, tuple[dict[str, str], bytes, Message]] = {
     "unwrapped without an id": ({META + "message-id": ""}, RIDE, Message(RIDE, content_id(RIDE))),
     "unwrapped without metadata": ({}, RIDE, Message(RIDE, content_id(RIDE))),
     "binary": (CE, RIDE, own()),
-    "binary of Pub/Sub": (CE | {"ce-type": PUBSUB}, dumped(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
-    "binary of Pub/Sub without an id": (CE | {"ce-type": PUBSUB}, dumped({"message": {"data": ENCODED}}), Message(RIDE, "e1")),
+    "binary of Pub/Sub": (CE | {"ce-type": PUBSUB}, dump(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "binary of Pub/Sub without an id": (CE | {"ce-type": PUBSUB}, dump({"message": {"data": ENCODED}}), Message(RIDE, "e1")),
     "binary of Pub/Sub without a push body": (CE | {"ce-type": PUBSUB}, RIDE, own()),
     "binary without an id": ({"ce-specversion": "1.0"}, RIDE, Message(RIDE, content_id(RIDE))),
-    "structured": (CLOUD_EVENT, dumped(EVENT | {"data": {"ride_id": 1}}), own(b'{"ride_id":1}')),
-    "structured base64": (CLOUD_EVENT, dumped(EVENT | {"data_base64": ENCODED}), own()),
-    "structured without data": (CLOUD_EVENT, dumped(EVENT), own(b"")),
-    "structured of Pub/Sub": (CLOUD_EVENT, dumped(EVENT | {"type": PUBSUB, "data": PUSH}), Message(RIDE, "7", {"k": "v"}, NOON)),
-    "structured without an id": (CLOUD_EVENT, dumped({"data_base64": ENCODED}), Message(RIDE, content_id(dumped({"data_base64": ENCODED})))),
+    "structured": (CLOUD_EVENT, dump(EVENT | {"data": {"ride_id": 1}}), own(b'{"ride_id":1}')),
+    "structured base64": (CLOUD_EVENT, dump(EVENT | {"data_base64": ENCODED}), own()),
+    "structured without data": (CLOUD_EVENT, dump(EVENT), own(b"")),
+    "structured of Pub/Sub": (CLOUD_EVENT, dump(EVENT | {"type": PUBSUB, "data": PUSH}), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "structured without an id": (CLOUD_EVENT, dump({"data_base64": ENCODED}), Message(RIDE, content_id(dump({"data_base64": ENCODED})))),
 }  # fmt: skip
 
 
@@ -84,16 +84,16 @@ def test_what_is_no_envelope_is_the_message_itself(headers: dict[str, str], body
 
 @pytest.mark.parametrize(("data", "kept"), [("%%%", b"%%%"), ("é", "é".encode()), (5, b""), (None, b"")])
 def test_data_that_is_not_base64_is_kept_for_the_dead_letter(data: Any, kept: bytes) -> None:
-    assert parse({}, dumped({"message": {"data": data, "messageId": "7"}})).data == kept
+    assert parse({}, dump({"message": {"data": data, "messageId": "7"}})).data == kept
 
 
 @pytest.mark.parametrize("field", [{"attributes": [1]}, {"attributes": 5}, {"publishTime": "soon"}, {"publishTime": 5}])
 def test_fields_of_another_type_are_left_out(field: dict[str, Any]) -> None:
-    assert parse({}, dumped({"message": {"data": ENCODED, "messageId": "7"} | field})) == Message(RIDE, "7")
+    assert parse({}, dump({"message": {"data": ENCODED, "messageId": "7"} | field})) == Message(RIDE, "7")
 
 
 def test_attributes_are_texts() -> None:
-    assert parse({}, dumped({"message": {"attributes": {"k": 5}, "messageId": "7"}})).attributes == {"k": "5"}
+    assert parse({}, dump({"message": {"attributes": {"k": 5}, "messageId": "7"}})).attributes == {"k": "5"}
 
 
 def test_integers_of_a_structured_event_keep_every_digit() -> None:
@@ -115,7 +115,7 @@ HEADERS = st.sampled_from([{}, CE, CE | {"ce-type": PUBSUB}, CLOUD_EVENT, {META 
 
 
 @settings(max_examples=300)
-@given(HEADERS, st.binary(max_size=50) | VALUES.map(dumped) | VALUES.map(lambda v: dumped({"message": v})))
+@given(HEADERS, st.binary(max_size=50) | VALUES.map(dump) | VALUES.map(lambda v: dump({"message": v})))
 def test_garbage_never_raises(headers: dict[str, str], body: bytes) -> None:
     message = parse(headers, body)
     assert isinstance(message.data, bytes)

@@ -72,7 +72,7 @@ def test_what_was_downloaded_is_removed_when_the_version_is_retired_and_when_it_
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("private")
     for name in ("churn", "churn_pickle"):
-        uploaded(store, name, models.path(name))
+        upload(store, name, models.path(name))
     made = load_version(f"{store}/models/churn@champion")
     assert len(list(tmp_path.rglob("model.skops"))) == 1
     made.retire()
@@ -87,7 +87,7 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("swept")
-    uploaded(store, "churn", models.path("churn"))
+    upload(store, "churn", models.path("churn"))
     living, handle = create(private_parent())
     dead, lock = create(private_parent())
     os.close(lock)
@@ -119,7 +119,7 @@ def test_a_version_in_a_cache_directory_goes_when_its_last_user_retires_it(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("kept")
-    uploaded(store, "churn", models.path("churn"))
+    upload(store, "churn", models.path("churn"))
     uri = f"{store}/models/churn@champion"
     first, second = (load_version(uri, MODEL_CACHE_DIR=str(tmp_path)) for _ in range(2))
     first.retire()
@@ -131,7 +131,7 @@ def test_a_version_in_a_cache_directory_goes_when_its_last_user_retires_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def uploaded(store: str, name: str, directory: Path) -> None:
+def upload(store: str, name: str, directory: Path) -> None:
     with closing(open_objects(locations.parse_store(store))) as objects:
         promote(objects, name, put(objects, name, directory), "champion")
 

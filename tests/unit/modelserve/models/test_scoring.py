@@ -238,18 +238,18 @@ def test_a_checked_payload_keeps_no_cells() -> None:
     assert batch.columns["x"].tolist() == [1.0, 2.0]
 
 
-def doubled(batch: Batch) -> Any:
+def double(batch: Batch) -> Any:
     return batch.columns["x"] * 2
 
 
 @pytest.mark.parametrize(
     "output",
     [
-        lambda batch: pd.Categorical(doubled(batch)),
-        lambda batch: pd.Index(doubled(batch)),
-        lambda batch: pd.Series(doubled(batch)).astype("Float64").array,
-        lambda batch: pa.array(doubled(batch)),
-        lambda batch: pa.table({"y": doubled(batch)}),
+        lambda batch: pd.Categorical(double(batch)),
+        lambda batch: pd.Index(double(batch)),
+        lambda batch: pd.Series(double(batch)).astype("Float64").array,
+        lambda batch: pa.array(double(batch)),
+        lambda batch: pa.table({"y": double(batch)}),
     ],
 )
 @pytest.mark.parametrize("rows", [1, 3])
@@ -267,7 +267,7 @@ def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
         "index": pd.Index,
         "frame": lambda x: pd.DataFrame({"a": x, "b": x}),
     }
-    with loaded(Tiny(answer=lambda batch: {name: make(doubled(batch)) for name, make in parts.items()})) as one:
+    with loaded(Tiny(answer=lambda batch: {name: make(double(batch)) for name, make in parts.items()})) as one:
         found: Any = run(score_method(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
     assert found == {"series": [0.0, 2.0], "index": [0.0, 2.0], "frame": [{"a": 0.0, "b": 0.0}, {"a": 2.0, "b": 2.0}]}
 
@@ -275,14 +275,14 @@ def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
 @pytest.mark.parametrize("make", [iter, set, memoryview, lambda values: (value for value in values)])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_what_has_no_items_to_look_at_is_no_answer(make: Callable[[Any], Any], rows: int) -> None:
-    with loaded(Tiny(answer=lambda batch: make(doubled(batch)))) as one:
+    with loaded(Tiny(answer=lambda batch: make(double(batch)))) as one:
         for ask in (score_method, scoring.batch_results):
             with pytest.raises(ModelFailed, match="The model gave a value of the type"):
                 run(ask(one, Batch({"x": np.arange(float(rows))}, rows), {}, None))
 
 
 def test_few_calls_find_the_rows_that_a_model_drops() -> None:
-    runtime = Tiny(answer=lambda batch: doubled(batch)[batch.columns["x"] % 700 != 5])
+    runtime = Tiny(answer=lambda batch: double(batch)[batch.columns["x"] % 700 != 5])
     with loaded(runtime) as one:
         found = run(scoring.row_results(one, Batch({"x": np.arange(1000.0)}, 1000), {}, None))
     assert [row for row, result in enumerate(found) if isinstance(result, ModelFailed)] == [5, 705]
@@ -294,7 +294,7 @@ def test_few_calls_find_the_rows_that_a_model_drops() -> None:
 
 @pytest.mark.parametrize("items", [1, 2, 4, 9])
 def test_halves_of_a_model_that_answers_the_same_number_always_are_not_believed(items: int) -> None:
-    runtime = Tiny(answer=lambda batch: [float(doubled(batch).sum())] * items)
+    runtime = Tiny(answer=lambda batch: [float(double(batch).sum())] * items)
     with loaded(runtime) as one:
         found = run(scoring.row_results(one, Batch({"x": np.arange(8.0)}, 8), {}, None))
     whole = [2.0 * row for row in range(8)]
