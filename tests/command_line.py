@@ -52,7 +52,7 @@ class CommandLine:
         command = [MODELSERVE, *map(str, words)]
         pipe = subprocess.PIPE
         packages = () if self.cold else SLOW_IMPORTS.get(str(words[0]), ())
-        start = popen(warm(packages)) if packages else subprocess.Popen
+        start = popen(warm(packages), nested=True) if packages else subprocess.Popen
         with start(command, text=True, stdout=pipe, stderr=pipe, env=environment) as process:
             hanging = threading.Timer(TIMEOUT_SECONDS, process.kill)
             hanging.daemon = True

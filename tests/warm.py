@@ -34,6 +34,14 @@ MODELS: Final = (
     "rich.progress",
     "skops.io",
 )
+SERVERS: Final = (
+    "functions_framework",
+    "google.cloud.pubsub_v1",
+    "gunicorn.app.base",
+    "mlflow.sklearn",
+    "skops.io",
+    "uvicorn",
+)
 CLOUD: Final = ("google.cloud.compute_v1", "google.cloud.pubsub_v1", "google.cloud.run_v2", "httpx", "rich.progress")
 # No thread may be started by an import, because a fork has only the thread that forks. Therefore onnxruntime is no package
 # of the list.
@@ -90,9 +98,10 @@ def warm(packages: tuple[str, ...]) -> Warm:
 
 
 class Popen(subprocess.Popen[Any]):
-    """A fork of `warm`, if the command is a script of this environment or a module."""
+    """A fork of `warm`, if the command is a script of this environment or a module. `nested`: so is what it starts in turn."""
 
     warm: ClassVar[Warm]
+    nested: ClassVar[bool]
 
     def _execute_child(self, args: Any, *given: Any) -> None:
         _, _, _, passed, directory, environ, _, _, shell, *more = given
@@ -102,7 +111,12 @@ class Popen(subprocess.Popen[Any]):
             return
         pipes, session = more[:6], more[-2]
         environ = dict(os.environ if environ is None else environ)
-        asked = program | {"session": session, "directory": str(directory or os.getcwd()), "environ": environ}
+        asked = program | {
+            "session": session,
+            "nested": self.nested,
+            "directory": str(directory or os.getcwd()),
+            "environ": environ,
+        }
         ends = (pipes[0], pipes[3], pipes[5])
         self.pid = self.warm.fork(asked, [own if end == -1 else end for own, end in enumerate(ends)])
         self._child_created = True
@@ -115,17 +129,18 @@ def python_program(args: Any) -> dict[str, Any] | None:
     starter = None
     if words[1:3] == ["-I", "-S"] and words[3].endswith("launcher.py"):
         starter, words = int(words[4]), words[5:]
-    if words[0] == sys.executable and words[1:3] == ["-P", "-m"]:
-        return {"module": words[3], "arguments": words[4:], "starter": starter}
+    if words[0] == sys.executable and "-m" in words[1:3]:
+        name, *arguments = words[words.index("-m") + 1 :]
+        return {"module": name, "arguments": arguments, "safe": words[1] == "-P", "starter": starter}
     if os.path.dirname(words[0]) == SCRIPTS and words[0] != sys.executable:
         return {"script": words[0], "arguments": words[1:], "starter": starter}
     return None
 
 
 @cache
-def popen(warm: Warm) -> type[Popen]:
+def popen(warm: Warm, nested: bool = False) -> type[Popen]:
     """The class of what this warm process forks."""
-    return type("Popen", (Popen,), {"warm": warm})
+    return type("Popen", (Popen,), {"warm": warm, "nested": nested})
 
 
 # --- the process that forks ---
@@ -179,6 +194,8 @@ def run(asked: Mapping[str, Any]) -> int:
     try:
         if "module" in asked:
             sys.argv = ["", *asked["arguments"]]
+            if not asked["safe"]:
+                sys.path.insert(0, os.getcwd())
             runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         else:
             sys.argv = [asked["script"], *asked["arguments"]]
@@ -210,11 +227,13 @@ def main(channel: socket.socket, packages: Sequence[str]) -> None:
     gc.collect()
     gc.freeze()
     asked, descriptors = serve(channel)
-    while True:  # before it runs anything, each fork makes the one that will fork for it and ends with it
+    forking = 0
+    while asked["nested"]:  # before it runs anything, it makes the one that will fork for it and ends with it
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         starter = os.getpid()
-        if forks := os.fork():
+        if forking := os.fork():
             theirs.close()
+            subprocess.Popen = popen(Warm(ours))  # type: ignore[misc]
             break
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != starter:
@@ -224,10 +243,10 @@ def main(channel: socket.socket, packages: Sequence[str]) -> None:
             os.close(descriptor)
         asked, descriptors = serve(theirs)
     become(asked, descriptors)
-    subprocess.Popen = popen(Warm(ours))  # type: ignore[misc]
     code = run(asked)
-    ours.close()
-    os.waitpid(forks, 0)
+    if forking:
+        os.kill(forking, signal.SIGKILL)
+        os.waitpid(forking, 0)
     os._exit(code)
 
 

@@ -33,7 +33,10 @@ print("for stderr", file=sys.stderr)
 sys.exit(3)
 """
 Start = Callable[..., subprocess.Popen[str]]
-KINDS: Final[dict[str, Callable[[], Any]]] = {"cold": lambda: subprocess.Popen, "warm": lambda: popen(warm(("numpy",)))}
+KINDS: Final[dict[str, Callable[[], Any]]] = {
+    "cold": lambda: subprocess.Popen,
+    "warm": lambda: popen(warm(("numpy",)), nested=True),
+}
 
 
 @pytest.fixture(params=KINDS)
