@@ -1,7 +1,5 @@
 """How long to wait before the next attempt, where `google.api_core.retry` is too heavy to import."""
 
-from __future__ import annotations
-
 import random
 
 

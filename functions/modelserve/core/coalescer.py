@@ -1,7 +1,5 @@
 """What comes together is handled together: fewer requests, and fewer calls of the model."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import deque

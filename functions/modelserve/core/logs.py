@@ -3,8 +3,6 @@
 Input values are never logged: of an exception only the type and the places, and its text only at DEBUG.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import traceback

@@ -1,7 +1,5 @@
 """What a process returns to the system of its memory, and what it keeps."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from pathlib import Path

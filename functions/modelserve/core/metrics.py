@@ -1,7 +1,5 @@
 """Counters and one histogram for `GET /metrics`. Without METRICS nothing is imported and nothing is counted."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Final
 

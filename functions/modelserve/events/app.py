@@ -3,8 +3,6 @@
 A permanent failure goes to the dead letter topic and is acked. Any other failure asks for redelivery.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Final
 

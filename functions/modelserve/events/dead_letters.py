@@ -1,7 +1,5 @@
 """What a dead letter carries: the data and attributes that came, and in further attributes why it is one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The host's own conversion crashes on some bodies. See https://cloud.google.com/p
 there, and https://cloud.google.com/eventarc/docs/cloudevents.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -1,8 +1,6 @@
 """From messages to their results and rejected records. Messages share one call of the model if its rows are
 independent."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What goes out for a message: its prediction events, then its dead letters."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

@@ -4,8 +4,6 @@ google-cloud-pubsub's publisher starts a thread for each request, and a request 
 (https://cloud.google.com/pubsub/docs/ordering): with a key for each event, that is a thread for each event.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain

@@ -1,7 +1,5 @@
 """The payload of a message as records with their ids. What is not a record is rejected with its reason."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field

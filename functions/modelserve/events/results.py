@@ -1,7 +1,5 @@
 """Prediction events: their ids, bodies and attributes, and the bucket that keeps the first result of each."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import Mapping

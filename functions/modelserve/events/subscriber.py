@@ -4,8 +4,6 @@ The client's own scheduler calls back on a pool thread for each message. This on
 When the stream is closed, it waits for open messages and nacks the rest.
 """
 
-from __future__ import annotations
-
 import asyncio
 import queue
 import threading

@@ -1,7 +1,5 @@
 """The HTTP function: addresses to answers. Every answer names the model, the version and the request."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,5 @@
 """The time that a request may take, and the version that answers it meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 
 from modelserve.core.errors import DeadlineExceeded

@@ -1,7 +1,5 @@
 """What a server says about its model: `/metadata`, V2 metadata, and the version text of MLflow's protocol."""
 
-from __future__ import annotations
-
 import platform
 from dataclasses import asdict
 from functools import cache

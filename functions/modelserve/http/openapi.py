@@ -1,7 +1,5 @@
 """OpenAPI 3.1 made from the model's own signature."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from modelserve.models.version import Loaded

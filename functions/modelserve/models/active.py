@@ -4,8 +4,6 @@ One thread reads the alias and decides what to load and when to retry. Each load
 so that an alias that moves away from a hanging version is followed.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

@@ -3,8 +3,6 @@
 A version's imports happen when it needs them: a compiled one imports no YAML, no pandas and no mlflow.
 """
 
-from __future__ import annotations
-
 from modelserve.core.settings import Settings
 from modelserve.models.version import UNVERSIONED, Loaded, StepTimer
 from modelserve.payloads.predictions import Presentation

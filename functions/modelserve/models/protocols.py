@@ -1,7 +1,5 @@
 """Runtimes: what turns a batch of columns into predictions. A version says which one serves it."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """A loaded version: its runtime, the leases of its requests, and how long each step of loading took."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping, Sequence

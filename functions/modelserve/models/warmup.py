@@ -1,7 +1,5 @@
 """The sample that warms up a loaded version, and shows whether each row has a prediction of its own."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """CSV in: a header line, then one line per row, as RFC 4180 has it. An empty field is null."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from io import StringIO

@@ -3,8 +3,6 @@
 JSON is first read by the types of the signature (`typed`). What they refuse goes to the decoder that reports errors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The differences between two answers to one request: flipped labels, numbers beyond the tolerance, values of another form."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping

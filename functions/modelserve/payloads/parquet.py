@@ -1,7 +1,5 @@
 """Parquet in, read by pyarrow: only in a process that may end, because a damaged file can crash pyarrow."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final

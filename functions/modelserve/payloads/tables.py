@@ -1,7 +1,5 @@
 """Records, rows and columns of decoded values brought into one table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar

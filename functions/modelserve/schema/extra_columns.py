@@ -1,7 +1,5 @@
 """The columns of a request that the model does not have: ignored, counted, and looked through when one of its own is missing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,8 +1,6 @@
 """Columns of arrays, objects, maps or anything (MLflow's `Array`, `Object`, `Map` and `AnyType`): (rows,) Python
 objects."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

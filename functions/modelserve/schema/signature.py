@@ -1,7 +1,5 @@
 """An MLflow signature, and the check that brings a table of decoded values into its columns without loss."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Columns that are numpy tensors: MLflow's `TensorSpec`, with the rows in the first dimension."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Sequence
 from itertools import chain

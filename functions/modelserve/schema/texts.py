@@ -1,7 +1,5 @@
 """Columns of texts: `Words`, and columns of CSV or a query that are read whole if every text has the column's type."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 

@@ -3,8 +3,6 @@
 Each type turns a list of decoded values into one numpy array. Reasons never repeat a value.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

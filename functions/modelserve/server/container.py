@@ -3,8 +3,6 @@
 `http` and `events` serve the application that functions-framework makes, so that clients cannot tell the hosts apart.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """Heads of requests: which are refused although the parser lets them pass, and what a refused client is sent."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The pull worker as a process: its subscription, its health, and its end."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.requests import Request

@@ -3,8 +3,6 @@
 `sender` starts it. It ends when the server closes its end of the socket.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math

@@ -4,8 +4,6 @@ Every message has all counts since the process started, so that lost, late or re
 the largest counts of each `shadow_id`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import uuid

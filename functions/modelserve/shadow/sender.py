@@ -4,8 +4,6 @@ Samples are sent together every few milliseconds, since a send costs much more t
 fit the socket is dropped and counted. The process (`process`) may crash, hang or be slow.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

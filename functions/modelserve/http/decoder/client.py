@@ -3,8 +3,6 @@
 None of them can delay other requests, take the server's memory or end it. The first one starts the process.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal

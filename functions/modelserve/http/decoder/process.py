@@ -4,8 +4,6 @@ A body that takes long, exhausts the memory or crashes a library affects its own
 and it ends when the server closes its end of the socket.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import resource

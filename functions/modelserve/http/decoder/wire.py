@@ -3,8 +3,6 @@
 Numbers are sent as the bytes of arrays, other cells as msgpack, which cannot contain code.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta

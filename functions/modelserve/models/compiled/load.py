@@ -1,7 +1,5 @@
 """Loading for the compiled runtime: one file of the version, straight into ONNX Runtime."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from importlib import import_module

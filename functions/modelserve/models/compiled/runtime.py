@@ -4,8 +4,6 @@ Its graph was made and verified when the version was published (`modelserve_cont
 scikit-learn, pandas, scipy or pickle.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Loading for the native runtime: download the directory, apply the policy, check the environment, load the flavor."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from pathlib import Path

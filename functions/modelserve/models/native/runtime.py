@@ -5,8 +5,6 @@ checked, so the model is called without pyfunc's lossy enforcement, on the same 
 Models with type hints are called through pyfunc, which converts.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress

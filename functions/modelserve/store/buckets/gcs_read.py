@@ -4,8 +4,6 @@ library.
 A start takes four small requests, which is less time than importing Google's client.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """GET over keep-alive connections, which is all that reading a bucket needs."""
 
-from __future__ import annotations
-
 import http.client
 import ssl
 import threading

@@ -3,8 +3,6 @@
 The generation of a file is its modification time in nanoseconds, which every write increases.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

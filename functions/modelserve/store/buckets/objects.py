@@ -1,7 +1,5 @@
 """The interface to a bucket, which a Cloud Storage bucket and a local directory implement."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """When a request to the store is tried again, and for how long."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The local copy of a version while it is in use: read in place, in a private directory, or in MODEL_CACHE_DIR."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

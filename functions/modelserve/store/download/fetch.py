@@ -1,7 +1,5 @@
 """A version as a local directory: complete and verified, or not at all."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A private directory, locked by its process, that becomes a version's directory by one rename."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import secrets

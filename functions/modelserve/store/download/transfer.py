@@ -1,7 +1,5 @@
 """Downloads pinned generations: several files at once, large ones in chunks, each file hashed when it is finished."""
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Callable, Sequence

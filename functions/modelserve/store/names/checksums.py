@@ -3,8 +3,6 @@
 google-cloud-storage does not check a resumed download (`_media/requests/download.py` skips every 206).
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

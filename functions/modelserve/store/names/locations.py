@@ -1,7 +1,5 @@
 """Where a model is: `MODEL_URI`, and the object names of a store."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass

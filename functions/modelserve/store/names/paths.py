@@ -4,8 +4,6 @@ Published vulnerabilities: `..` and absolute names (CVE-2023-1177), backslashes 
 decoding turns into `..` (CVE-2024-1560), symlinks (kserve #5714).
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

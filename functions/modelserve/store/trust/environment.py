@@ -1,7 +1,5 @@
 """Whether this process can unpickle what another one pickled, decided before a version gets traffic."""
 
-from __future__ import annotations
-
 import platform
 import re
 from collections.abc import Callable, Mapping

@@ -4,8 +4,6 @@ A `CountVectorizer(input="filename")` opens every file that a caller names, and 
 joblib loads (scikit-learn 1.9; not all of its other estimators were searched).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from types import MethodType
 from typing import Any, Final

@@ -5,8 +5,6 @@ directory; no option forbids that. The bytes are walked by the field numbers of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Fields that cannot contain a tensor are skipped and not copied.
 """
 
-from __future__ import annotations
-
 import mmap
 import re
 from collections.abc import Mapping

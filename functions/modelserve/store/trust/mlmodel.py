@@ -1,7 +1,5 @@
 """Strict reading of an MLmodel file: bounded in size, and without tags, aliases and duplicate keys."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -4,8 +4,6 @@ MLflow imports the module that `loader_module` names, adds `code` to sys.path, j
 list of trusted types from the model itself (GHSA-w582-9x45-8mpx). Its own setting prevents only some of this.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -9,8 +9,6 @@ A crafted tree or index can still crash the process, because these types do not 
 the manifest protect against that. A test compares the types of the usual scikit-learn models with this list.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {

@@ -1,7 +1,5 @@
 """Strict reading of a store's JSON documents, so that two readers of a document cannot find different content."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Final, NoReturn
 

@@ -1,7 +1,5 @@
 """From a location to exactly one version: its manifest, or the generations of its files."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
