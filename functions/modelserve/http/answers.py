@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -35,10 +34,7 @@ def results(loaded: Loaded, payload: Payload, batch: Batch) -> Awaitable[Any]:
 async def tensors(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
     methods = [scoring.check_method(loaded, name) for name in payload.outputs or [payload.method]]
     outputs = await scoring.score(loaded, batch, methods, payload.params)
-    if batch.rows <= scoring.INLINE_ROWS:
-        found = [oip_v2.tensor_of(name, outputs[name]) for name in methods]
-    else:
-        found = await asyncio.to_thread(lambda: [oip_v2.tensor_of(name, outputs[name]) for name in methods])
+    found = await scoring.for_rows(batch.rows, lambda: [oip_v2.tensor_of(name, outputs[name]) for name in methods])
     own = {} if payload.own_id is None else {"id": payload.own_id}
     return {"model_name": loaded.name, "model_version": loaded.version, "outputs": found, **own}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch, UnknownMethod
 from modelserve.models.scorers.inline import ready
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 # So many results become JSON in about a millisecond; more would keep other requests waiting.
 INLINE_ROWS: Final = 1_000
 
+T = TypeVar("T")
 RowError = ModelFailed | SignatureMismatch
 Scores = tuple[dict[str, list[Any]], dict[int, RowError]]
 """JSON values per method, one for each row that has an answer, and why the other rows have none."""
@@ -80,10 +81,7 @@ async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], m
     """The plain form. Raises ModelFailed when the model raises on all of them together."""
     methods = result_methods(loaded, method)
     values, failed = await score_by_row(loaded, batch, methods, params)
-    if batch.rows <= INLINE_ROWS:
-        found = iter(make_results(loaded, values, methods, method))
-    else:
-        found = iter(await asyncio.to_thread(make_results, loaded, values, methods, method))
+    found = iter(await for_rows(batch.rows, lambda: make_results(loaded, values, methods, method)))
     return [failed[row] if row in failed else next(found) for row in range(batch.rows)]
 
 
@@ -218,3 +216,8 @@ def call(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[s
     if batch.rows == 0:
         return ready({method: [] for method in methods})
     return loaded.scorer.score(batch, tuple(dict.fromkeys(methods)), checked)
+
+
+async def for_rows(rows: int, convert: Callable[[], T]) -> T:
+    """Convert results here when they are few, else on another thread."""
+    return convert() if rows <= INLINE_ROWS else await asyncio.to_thread(convert)

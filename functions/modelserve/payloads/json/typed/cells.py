@@ -23,6 +23,12 @@ CONVERTED: Final = frozenset({"float", "datetime", "binary"})
 FEW_BYTES, FEW_KEYS = 2_000, 200
 KEY_END: Final = re.compile(rb'"[ \t\r\n]*:')
 COLON, QUOTE, SPACE = b':" '
+MAX_LAYOUTS: Final = 8  # of one form: orders of columns that were seen last
+# msgspec looks for a key among all fields when it does not stand at its place, and makes a type of each column of a layout:
+# with many that takes long.
+MAX_COLUMNS: Final = 256
+
+Scalar = str | int | float | bool | None
 
 Categories = Mapping[str, Sequence[str]]
 """Texts of a column, by its name, that the model knows."""
