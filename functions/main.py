@@ -1,7 +1,5 @@
 """Entry points of the two functions. Run them with functions-framework and FUNCTION_USE_ASGI=true."""
 
-from __future__ import annotations
-
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response

@@ -13,9 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from warm import CLOUD, MODELS, popen, warm
+
 MODELSERVE = str(Path(sys.executable).with_name("modelserve"))
 TIMEOUT_SECONDS = 300.0  # of a command that hangs: on a busy machine one takes many times as long
 SEEN_BY_COMMAND = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Commands that a warm process starts. At least one test of each starts it cold.
+SLOW_IMPORTS = {
+    "publish": MODELS,
+    "score": MODELS,
+    "compare": MODELS,
+    "release": MODELS,
+    "rollout": CLOUD,
+    "failover": CLOUD,
+}
 
 
 @dataclass(frozen=True)
@@ -27,10 +38,11 @@ class Done:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """`store` is a store's address; `environment` is added to a clean one."""
+    """`store` is a store's address; `environment` is added to a clean one. `cold`: with all imports, as a person starts it."""
 
     store: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    cold: bool = False
 
     @contextmanager
     def started(self, *words: object) -> Iterator[subprocess.Popen[str]]:
@@ -39,7 +51,9 @@ class CommandLine:
         environment = clean | {"MODELSERVE_STORE": self.store} | dict(self.environment)
         command = [MODELSERVE, *map(str, words)]
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, text=True, stdout=pipe, stderr=pipe, env=environment) as process:
+        packages = () if self.cold else SLOW_IMPORTS.get(str(words[0]), ())
+        start = popen(warm(packages), nested=True) if packages else subprocess.Popen
+        with start(command, text=True, stdout=pipe, stderr=pipe, env=environment) as process:
             hanging = threading.Timer(TIMEOUT_SECONDS, process.kill)
             hanging.daemon = True
             hanging.start()

@@ -62,7 +62,7 @@ def parquet(columns: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def dumped(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
@@ -82,7 +82,7 @@ ODD = parquet(
 )
 
 
-BINARY_HEAD = dumped(
+BINARY_HEAD = dump(
     {
         "inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "parameters": {"binary_data_size": 16}}],
         "parameters": {"binary_data_output": True},
@@ -91,30 +91,30 @@ BINARY_HEAD = dumped(
 
 
 BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
-    "records": (dumped([ROW, {**ROW, "x": 0}]), JSON, Protocol.PREDICT, KNOWN),
-    "one record": (dumped(ROW), JSON, Protocol.PREDICT, KNOWN),
+    "records": (dump([ROW, {**ROW, "x": 0}]), JSON, Protocol.PREDICT, KNOWN),
+    "one record": (dump(ROW), JSON, Protocol.PREDICT, KNOWN),
     "form": (
-        dumped({"inputs": [ROW], "params": {"predict_method": "p", "n": [10**30]}}),
+        dump({"inputs": [ROW], "params": {"predict_method": "p", "n": [10**30]}}),
         JSON,
         Protocol.INVOCATIONS,
         KNOWN,
     ),
     "no signature": (
-        dumped([{"a": 1, "b": [1, {"k": [10**30, -(10**30)]}]}, {"a": "x"}]),
+        dump([{"a": 1, "b": [1, {"k": [10**30, -(10**30)]}]}, {"a": "x"}]),
         JSON,
         Protocol.PREDICT,
         None,
     ),
-    "no rows": (dumped({"dataframe_split": {"columns": ["a", "c"], "data": []}}), JSON, Protocol.INVOCATIONS, KNOWN),
-    "nested": (dumped([{"a": [1, 2], "b": {"a": "2024-01-01"}, "c": [1, 2**63]}]), JSON, Protocol.PREDICT, NESTED),
+    "no rows": (dump({"dataframe_split": {"columns": ["a", "c"], "data": []}}), JSON, Protocol.INVOCATIONS, KNOWN),
+    "nested": (dump([{"a": [1, 2], "b": {"a": "2024-01-01"}, "c": [1, 2**63]}]), JSON, Protocol.PREDICT, NESTED),
     "tensors": (
-        dumped({"inputs": {"a": [[1, 2], [3, 4]], "b": [["x", "y"], ["z", ""]]}}),
+        dump({"inputs": {"a": [[1, 2], [3, 4]], "b": [["x", "y"], ["z", ""]]}}),
         JSON,
         Protocol.INVOCATIONS,
         TENSORS,
     ),
     "v2": (
-        dumped(
+        dump(
             {
                 "id": "i",
                 "inputs": [{"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]}],
@@ -126,7 +126,7 @@ BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
         signature(a="long"),
     ),
     "nameless": (
-        dumped({"dataframe_records": [{"p": 1, "q": "x"}]}),
+        dump({"dataframe_records": [{"p": 1, "q": "x"}]}),
         JSON,
         Protocol.INVOCATIONS,
         nameless("long", "string"),
@@ -170,9 +170,9 @@ BODIES: dict[str, tuple[bytes, str, Protocol, Signature | None]] = {
         KNOWN,
     ),
     "broken": (b'[{"a": 1', JSON, Protocol.PREDICT, KNOWN),
-    "bad cells": (dumped([{**ROW, "a": 1.5}, {**ROW, "C": 1}]), JSON, Protocol.PREDICT, KNOWN),
-    "too many rows": (dumped([{}] * 20_001), JSON, Protocol.PREDICT, KNOWN),
-    "bad params": (dumped({"inputs": [ROW], "params": 1}), JSON, Protocol.INVOCATIONS, KNOWN),
+    "bad cells": (dump([{**ROW, "a": 1.5}, {**ROW, "C": 1}]), JSON, Protocol.PREDICT, KNOWN),
+    "too many rows": (dump([{}] * 20_001), JSON, Protocol.PREDICT, KNOWN),
+    "bad params": (dump({"inputs": [ROW], "params": 1}), JSON, Protocol.INVOCATIONS, KNOWN),
     "csv of tensors": (b"a\n1\n", CSV, Protocol.PREDICT, TENSORS),
     "parquet, no file": (b"PAR1" * 3, PARQUET, Protocol.PREDICT, KNOWN),
     "parquet, too large a number": (parquet({"a": [1], "c": ["x"], "h": [2**40]}), PARQUET, Protocol.PREDICT, KNOWN),

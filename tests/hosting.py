@@ -17,8 +17,8 @@ from contract.events.topics import Topics
 from modelserve_control.common import processes
 from modelserve_control.common.processes import SOURCES
 from modelserve_control.local import resources
-from modelserve_control.local.pubsub import server
 from modelserve_control.local.resources import Names
+from pubsub_host import serve_in_thread
 from serving import CLEAN, PATIENT, Served, release
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Pulls(Topics):
 @contextmanager
 def pulled(name: str = "worker", **subscription: Any) -> Iterator[Pulls]:
     """On a Pub/Sub server of its own. `subscription` are fields of the one that is pulled."""
-    with server.serve_in_thread() as host:
+    with serve_in_thread() as host:
         names = Names(name, name)
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:

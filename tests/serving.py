@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from modelserve_control.common.processes import SOURCES, Child
 from modelserve_control.common.progress import Lines
 from modelserve_control.publish.publish import file_entries, upload
 from modelserve_control.registry.promote import promote
+from warm import SERVERS, popen, warm
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -48,10 +50,29 @@ class Served:
 
 
 @contextmanager
+def run_child(
+    name: str, command: Sequence[str], log: Path, ready: processes.Probe, environ: Mapping[str, str]
+) -> Iterator[Child]:
+    """As `processes.run_child`, from a warm process."""
+    nowhere, errors = subprocess.DEVNULL, subprocess.STDOUT
+    start = popen(warm(SERVERS))
+    words = [*processes.launcher(), *command]
+    with log.open("wb") as out:
+        process = start(words, stdin=nowhere, stdout=out, stderr=errors, env=environ, start_new_session=True)
+    child = Child(name, process, log)
+    try:
+        child.wait_until(ready)
+        yield child
+    finally:
+        processes.stop([child])
+
+
+@contextmanager
 def serving(
-    log: Path, settings: Mapping[str, str], target: str = "predict", ready: str = "/health"
+    log: Path, settings: Mapping[str, str], target: str = "predict", ready: str = "/health", cold: bool = True
 ) -> Iterator[Served]:
-    """One function with exactly these settings, once `ready` answers 200."""
+    """One function with exactly these settings, once `ready` answers 200. `cold`: with all imports, as elsewhere."""
+    run = processes.run_child if cold else run_child
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
     environ = {name: os.environ[name] for name in CLEAN if name in os.environ} | {
@@ -65,14 +86,17 @@ def serving(
     }
     command = [sys.executable, "-m", "functions_framework"]
     with (
-        processes.run_child(target, command, log, processes.http_probe(url + ready), environ) as child,
+        run(target, command, log, processes.http_probe(url + ready), environ) as child,
         httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
     ):
         yield Served(url, client, child)
 
 
 class Functions:
-    """Starts a function once per distinct settings and keeps it for the session."""
+    """Starts a function once per distinct settings and keeps it for the session.
+
+    Cold are compiled ones, which run without the packages of the warm process, and the first native one of each target.
+    """
 
     def __init__(self, models: Library, directory: Path, runtime: str = "native") -> None:
         self.models = models
@@ -90,7 +114,8 @@ class Functions:
             uri = {"MODEL_URI": f"{store}/models/{model}@champion", "MODEL_TRUST": "pickle", **PATIENT}
             ready = "/health" if target == "predict" else "/health/ready"
             log = self.directory / f"{target}-{len(self._running)}.log"
-            self._running[key] = self._exit.enter_context(serving(log, uri | settings, target, ready))
+            cold = self.runtime == "compiled" or target not in {other for _, other, *_ in self._running}
+            self._running[key] = self._exit.enter_context(serving(log, uri | settings, target, ready, cold))
         return self._running[key]
 
     def close(self) -> None:

@@ -104,7 +104,10 @@ class Holding:
         self.current = current
         self.name = name
 
-    async def lease(self) -> Loaded:
+    def try_lease(self) -> Loaded:
         assert self.current is not None
         assert self.current.leases.enter()
         return self.current
+
+    async def lease(self) -> Loaded:
+        return self.try_lease()

@@ -1,7 +1,5 @@
 """The one command of the image: `python -m modelserve http|events|worker`. It is in the directory that holds `main.py`."""
 
-from __future__ import annotations
-
 import sys
 
 USAGE = "usage: python -m modelserve http|events|worker"

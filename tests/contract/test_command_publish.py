@@ -49,7 +49,7 @@ def test_a_version_can_be_published_again_from_its_alias(
 
 
 def test_stdout_holds_only_the_result_and_progress_goes_to_stderr(tmp_path: Path, models: Library) -> None:
-    done = CommandLine(str(tmp_path))("publish", models.path("linear10"), "--name", "ten")
+    done = CommandLine(str(tmp_path), cold=True)("publish", models.path("linear10"), "--name", "ten")
     assert done.out == f"ten version 1: 7 files, {done.out.split()[5]} bytes\n"
     assert "fetching" in done.err
     assert "uploaded" in done.err

@@ -77,7 +77,7 @@ def test_misuse_exits_with_2(tmp_path: Path, models: Library) -> None:
 def test_the_counts_are_said_to_a_person_and_progress_goes_to_stderr(tmp_path: Path, models: Library) -> None:
     (tmp_path / "in.csv").write_text("x,marked\n1,false\n2,true\n")
     words = ("score", models.path("raising"), tmp_path / "in.csv", tmp_path / "out.parquet", "--trust", "pickle")
-    done = CommandLine(str(tmp_path))(*words)
+    done = CommandLine(str(tmp_path), cold=True)(*words)
     assert done.out.startswith("raising version unversioned: 2 rows, 1 scored, 1 failed in ")
     assert "scored 2 of 2 rows" in done.err
     assert "secret" not in done.out + done.err

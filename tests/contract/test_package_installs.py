@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import pytest
 
 from command_line import CommandLine
-from modelserve.store.trust.environment import installed
+from modelserve.store.trust.environment import find_installed
 from modelserve_control.common.processes import SOURCES
 from serving import serving
 
@@ -91,7 +91,7 @@ def test_the_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
 
 
 def test_a_model_is_published_where_it_was_trained_and_served_from_here(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    assert installed("scikit-learn") != SKLEARN
+    assert find_installed("scikit-learn") != SKLEARN
     words = ("publish", elsewhere.model, "--name", "churn", "--alias", "champion", "--compile", "require")
     assert elsewhere.modelserve(*words)["runtime"] == "compiled"
     shown = elsewhere.modelserve("show", "churn@champion")
@@ -102,7 +102,7 @@ def test_a_model_is_published_where_it_was_trained_and_served_from_here(elsewher
         results = served.post("/predict", elsewhere.trained["rows"]).json()
     found = [list(result["probabilities"].values()) for result in results]
     assert found == [pytest.approx(row) for row in elsewhere.trained["probabilities"]]
-    assert f"made with scikit-learn {SKLEARN}, this server has {installed('scikit-learn')}" in log.read_text()
+    assert f"made with scikit-learn {SKLEARN}, this server has {find_installed('scikit-learn')}" in log.read_text()
 
 
 def test_a_model_from_another_environment_is_refused_with_the_way_out(elsewhere: Elsewhere, tmp_path: Path) -> None:

@@ -35,14 +35,14 @@ def rewrite(store: Path, version: str, **changes: Any) -> str:
     return manifest.digest
 
 
-def told(served: Served) -> list[dict[str, Any]]:
+def read_failures(served: Served) -> list[dict[str, Any]]:
     """Every failure of the loader since there was a version to serve."""
     lines = [json.loads(line) for line in served.child.log.read_text().splitlines() if line.startswith("{")]
     return [line for line in lines if line.get("still_serving") == "1"]
 
 
 def is_told(served: Served, code: str) -> bool:
-    return code in {line["error_code"] for line in told(served)}
+    return code in {line["error_code"] for line in read_failures(served)}
 
 
 def test_no_version_that_cannot_serve_takes_the_place_of_one_that_does(functions: Functions, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_no_version_that_cannot_serve_takes_the_place_of_one_that_does(functions
         promote(objects, "constant", "2", "champion")
         served.child.wait_until(lambda: served.client.get("/health").headers["x-model-version"] == "2")
         took = time.monotonic() - began
-    lines = told(served)
+    lines = read_failures(served)
     assert [line["attempt"] for line in lines] == list(range(1, len(lines) + 1)), "each is told once"
     # What was tried again unmoved waited for its backoff, which doubles with each failure.
     again = [

@@ -14,8 +14,8 @@ from google.pubsub_v1 import PubsubMessage
 
 from contract.events.topics import Topics, push_body
 from modelserve_control.local import resources
-from modelserve_control.local.pubsub import server
 from modelserve_control.local.resources import Delivery, Names
+from pubsub_host import serve_in_thread
 from serving import PATIENT, Functions, Served, release, serving
 
 MESSAGES = 1_000
@@ -34,7 +34,7 @@ def test_a_thousand_messages_delivered_one_to_five_times(functions: Functions, t
     bodies = [push_body({"x": float(number)}, f"m{number}") for number in range(MESSAGES)]
     deliveries = [body for body in bodies for _ in range(dice.randint(1, 5))]
     dice.shuffle(deliveries)
-    with server.serve_in_thread() as host:
+    with serve_in_thread() as host:
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)
@@ -71,7 +71,7 @@ def deliver(body: object, served: Served) -> int:
 def test_poison_is_pushed_once_and_kept_once(functions: Functions, tmp_path: Path) -> None:
     """Through the push subscription itself: published, pushed, judged and acked."""
     names = Names("poison", "poison")
-    with server.serve_in_thread() as host:
+    with serve_in_thread() as host:
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             topics = Topics(host, names, subscriber, publisher)

@@ -12,8 +12,14 @@ from click.testing import CliRunner
 from infra.conftest import NEWEST
 from infra.conftest import providers as providers
 from infra.terraform import Workspace
-from modelserve_control.deploy.pipeline.check_plan import changes, check_plan, manifests, model
-from modelserve_control.deploy.pipeline.errors import PlanTooWide, PlanUnusable
+from modelserve_control.deploy.pipeline.check_plan import (
+    PlanTooWide,
+    PlanUnusable,
+    changes,
+    check_plan,
+    manifests,
+    model,
+)
 from pipeline.plans import Plan, plans
 
 BOTH = ['google_cloudfunctions2_function.this["predict"]', 'google_cloudfunctions2_function.this["predict_event"]']

@@ -19,7 +19,7 @@ from command_line import CommandLine
 from models import external
 from models.external import CANARY, CONTENT, PLACES, SECRET, VALUES
 from modelserve.core.errors import VersionRefused
-from modelserve.models.compiled.runtime import PLAN, SMALLER, load, opened
+from modelserve.models.compiled.runtime import PLAN, SMALLER, load, open_session
 from modelserve.store.trust.external_data import TENSORS_BELOW, refuse_external_data
 from modelserve.store.trust.policy import check
 
@@ -40,7 +40,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_place_for_a_tensor_is_overlooked(place: str) -> None:
     data = PLACES[place]().SerializeToString()
     with pytest.raises(VersionRefused, match=REFUSED):
-        opened(data)
+        open_session(data)
 
 
 @pytest.mark.parametrize("place", PLACES.keys() - NEVER_READ - {"indices of a sparse initializer"})

@@ -12,8 +12,8 @@ import pytest
 
 from contract.events.topics import Topics, push_body
 from modelserve_control.local import resources
-from modelserve_control.local.pubsub import server
 from modelserve_control.local.resources import Names
+from pubsub_host import serve_in_thread
 from serving import JSON, PATIENT, Functions, Served, serving
 
 SECRET: Final = "s3cr3t-of-the-environment"
@@ -90,7 +90,7 @@ def test_no_answer_and_no_line_of_its_log_repeats_anything(http: Served) -> None
 @pytest.fixture
 def topics() -> Iterator[Topics]:
     names = Names("hygiene", "hygiene")
-    with server.serve_in_thread() as host:
+    with serve_in_thread() as host:
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:
             yield Topics(host, names, subscriber, publisher)

@@ -1,15 +1,11 @@
 """How long to wait before the next attempt, where `google.api_core.retry` is too heavy to import."""
 
-from __future__ import annotations
-
 import random
 
 
 class Backoff:
-    """Delays in seconds: `initial` first, then twice as long after each failure, up to `maximum`.
-
-    With `jitter` each is drawn between 0 and that, so that instances that failed together do not return together.
-    """
+    """Delays in seconds: `initial`, then doubled after each failure up to `maximum`. `jitter` draws each between 0 and
+    that."""
 
     def __init__(self, initial: float, maximum: float, jitter: bool = False) -> None:
         self.initial = initial
@@ -18,12 +14,10 @@ class Backoff:
         self.reset()
 
     def reset(self) -> None:
-        """After a success."""
         self.failures = 0
         self._delay = self.initial
 
     def next_delay(self) -> float:
-        """After a failure: seconds until the next attempt."""
         self.failures += 1
         delay, self._delay = self._delay, min(2 * self._delay, self.maximum)
         return random.uniform(0, delay) if self.jitter else delay  # noqa: S311 - spreads load, guards nothing

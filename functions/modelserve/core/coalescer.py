@@ -1,7 +1,5 @@
 """What comes together is handled together: fewer requests, and fewer calls of the model."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import deque
@@ -39,7 +37,7 @@ class Pending(Generic[T, R]):
 
     @property
     def abandoned(self) -> bool:
-        """Also when it is settled: nobody waits for an outcome."""
+        """Whether nobody waits for an outcome, which is also so once it is settled."""
         return self.future.done()
 
     def settle(self, outcome: R | Exception) -> None:
@@ -61,12 +59,9 @@ class Lane(Generic[T, R]):
 
 
 class Coalescer(Generic[K, T, R]):
-    """Groups the items of one key that are submitted in the same turn of the event loop. While `at_once` groups of the
-    key are being handled, further items wait and form the next group.
-
-    `handle` settles each item of a group; if it raises, that is the outcome of those that it has not settled. Belongs
-    to one event loop.
-    """
+    """Groups the items of one key that are submitted in the same turn of the event loop. While `at_once` groups of a
+    key are being handled, its items wait and form the next group. `handle` settles the items of a group; if it raises,
+    the error settles those that are left. For one event loop."""
 
     def __init__(
         self,
@@ -95,12 +90,10 @@ class Coalescer(Generic[K, T, R]):
         return future
 
     def clear(self) -> None:
-        """Forget what waits."""
         for lane in self._lanes.values():
             lane.waiting.clear()
 
     def cancel(self) -> None:
-        """Forget what waits and stop what is being handled."""
         self.clear()
         for task in self._tasks:
             task.cancel()

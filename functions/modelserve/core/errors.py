@@ -17,10 +17,8 @@ class Body(TypedDict):
 
 
 class ServeError(Exception):
-    """The base. `message` is one sentence that says what to do. It never contains input values, paths or stacks.
-
-    `retryable` says whether the same request can succeed later.
-    """
+    """`message` is one sentence that says what to do, without input values, paths or stacks. `retryable` says
+    whether the same request can succeed later."""
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -36,9 +34,6 @@ class ServeError(Exception):
         return {}
 
 
-# --- errors of the caller ---
-
-
 class BadInput(ServeError):
     """The request can never succeed without being changed."""
 
@@ -47,8 +42,6 @@ class BadInput(ServeError):
 
 
 class MalformedRequest(BadInput):
-    """It cannot be decoded: broken JSON, a duplicate key, an unknown form."""
-
     code = "MALFORMED_REQUEST"
 
 
@@ -89,8 +82,6 @@ class MethodNotAllowed(BadInput):
 
 
 class TooLarge(BadInput):
-    """Answered with 413. Every limit has the same text, which `over_limit` writes."""
-
     code = "TOO_LARGE"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -114,9 +105,6 @@ class AddressTooLong(BadInput):
 class HeadersTooLarge(BadInput):
     code = "HEADERS_TOO_LARGE"
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-
-
-# --- errors that may pass ---
 
 
 class Unavailable(ServeError):
@@ -169,9 +157,6 @@ class StoreUnavailable(Unavailable):
 
 class PublishFailed(Unavailable):
     code = "PUBLISH_FAILED"
-
-
-# --- errors of the model or its version ---
 
 
 class ModelFailed(ServeError):
@@ -229,7 +214,7 @@ class BadSetting(ServeError):
 
 
 def body(error: BaseException, request_id: str) -> Body:
-    """The response body of every error. An error that is not a `ServeError` is a bug, and its text is not shown."""
+    """The response body of an error. The text of an error that is not a `ServeError` is not shown."""
     if not isinstance(error, ServeError):
         error = ServeError("The server failed; its log names this request id.")
     return {

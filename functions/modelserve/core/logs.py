@@ -1,10 +1,7 @@
-"""One JSON object per log line, in the fields that Cloud Logging reads.
+"""One JSON object per log line, as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging.
 
-https://cloud.google.com/logging/docs/structured-logging. Input values never reach a line: of an exception only its
-type and the places it passed are written, and its text only at DEBUG.
+Input values are never logged: of an exception only the type and the places, and its text only at DEBUG.
 """
-
-from __future__ import annotations
 
 import logging
 import sys
@@ -21,6 +18,10 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class JsonFormatter(logging.Formatter):
+    def __init__(self, **fields: str) -> None:
+        super().__init__()
+        self.fields = fields
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "severity": record.levelname,
@@ -28,14 +29,13 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line.update(getattr(record, "fields", {}))
+        line.update(self.fields | getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = describe(record.exc_info[1])
         return _encoder.encode(line).decode()
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """The type, our own message if it is ours, and where it came from: file names without folders, no values."""
     known = {"code": error.code, "message": error.message} if isinstance(error, ServeError) else {}
     if logging.getLogger("modelserve").isEnabledFor(logging.DEBUG):
         known["text"] = str(error)
@@ -53,18 +53,18 @@ def places(trace: TracebackType | None) -> list[str]:
     return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-def configure(level: str) -> None:
+def configure(level: str, **fields: str) -> None:
     """Our own loggers write to standard output; those of libraries are left to the host."""
     logger = logging.getLogger("modelserve")
-    logger.handlers[:] = [json_lines()]
+    logger.handlers[:] = [json_lines(**fields)]
     logger.setLevel(level)
     logger.propagate = False
 
 
 def configure_host() -> None:
-    """Those of libraries too, where we are the host. uvicorn warns of every request that it cannot parse, which is for
-    a caller to decide: only its errors are written, as by functions-framework. Google's clients keep their lines from the
-    root, see google.api_core.client_logging."""
+    """Configure the loggers of libraries too, where we are the host. uvicorn warns of every request that it cannot
+    parse, so only its errors are logged. Google's clients do not propagate to the root logger:
+    google.api_core.client_logging."""
     logging.getLogger().handlers[:] = [json_lines()]
     google = logging.getLogger("google")
     google.handlers[:] = [json_lines()]
@@ -72,7 +72,7 @@ def configure_host() -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
-def json_lines() -> logging.Handler:
+def json_lines(**fields: str) -> logging.Handler:
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(**fields))
     return handler

@@ -1,7 +1,5 @@
 """What a process returns to the system of its memory, and what it keeps."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from pathlib import Path
@@ -15,10 +13,10 @@ CODE: Final = "r-xp"  # read-only and executable: the pages are the file's and c
 
 
 def drop_code_pages(library: str) -> int:
-    """Drop the code pages of the loaded libraries whose file name contains `library`; returns the bytes they span.
+    """Drop the code pages of loaded libraries whose file name contains `library`; returns the bytes they span. Linux only.
 
-    ONNX Runtime registers a thousand operators when it creates its first session, which reads most of its 20 MiB of code.
-    A model then uses a dozen operators, whose pages come back from the page cache. Does nothing outside Linux.
+    Creating its first session, ONNX Runtime reads most of its 20 MiB of code to register a thousand operators. A model
+    uses a dozen of them, whose pages come back from the page cache.
     """
     if sys.platform != "linux":
         return 0
@@ -41,10 +39,9 @@ def trim_malloc() -> None:
 
 
 def tune_malloc() -> None:
-    """Keep up to 8 MiB of freed memory for the next requests, including blocks of up to 4 MiB.
+    """Keep up to 8 MiB of freed memory for the next requests, in blocks of up to 4 MiB.
 
-    By default glibc returns what is free at the end of the heap beyond 128 KiB. The host copies a body of 45 KB three times,
-    so memory was returned and requested again every few requests, with a page fault for every 4 KiB.
+    By default glibc returns free memory beyond 128 KiB, so a body of 45 KB caused page faults at every few requests.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc only

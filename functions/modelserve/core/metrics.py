@@ -1,7 +1,5 @@
 """Counters and one histogram for `GET /metrics`. Without METRICS nothing is imported and nothing is counted."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Final
 
@@ -37,7 +35,6 @@ class Metrics:
     def text(self) -> bytes:
         from prometheus_client import generate_latest
 
-        collectors()
         return generate_latest()
 
 

@@ -16,7 +16,6 @@ MIB = 1 << 20
 
 
 def setting(default: Any, help: str, range: tuple[float, float] | None = None, choices: tuple[str, ...] = ()) -> Any:
-    """A field. Its type is that of `default`; `help` says what it does and why the default is what it is."""
     return field(default=default, metadata={"help": help, "range": range, "choices": choices})
 
 

@@ -1,9 +1,7 @@
-"""The event function: a pushed message in, one prediction event per record out, and an ack once Pub/Sub has them.
+"""The event function: it acks a pushed message once Pub/Sub has accepted a prediction event for each of its records.
 
-Permanent failures go to the dead letter topic and are acked. All other failures ask for redelivery.
+A permanent failure goes to the dead letter topic and is acked. Any other failure asks for redelivery.
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -23,8 +21,8 @@ from modelserve.events.messages import MessageScorer
 from modelserve.events.outbox import Outbox, ScoredMessage
 from modelserve.events.results import Result
 from modelserve.http.bodies import INLINE_BYTES, Headers, read_body
-from modelserve.http.deadline import Budget
-from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
+from modelserve.http.deadline import Deadline
+from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import JSON
@@ -38,11 +36,10 @@ MAX_ENVELOPE: Final = 14 << 20  # bytes
 # Messages and bytes of a group: what is decoded on the event loop, so that no message waits for a thread.
 LIMITS: Final = 100, INLINE_BYTES
 
-
 OnPrediction = Callable[[Loaded, Message, Sequence[Result]], None]
 
 
-class Events(Door):
+class Events(Endpoint):
     """`on_prediction` is called after the results of a message are published."""
 
     def __init__(
@@ -57,7 +54,9 @@ class Events(Door):
         self.scorer = MessageScorer(settings, metrics)
         self.outbox = outbox
         self.on_prediction = on_prediction
-        self.groups = Coalescer[Loaded, Message, ScoredMessage](self._score_group, measure, LIMITS)
+        self.groups = Coalescer[Loaded, Message, ScoredMessage](
+            self._score_group, lambda message: (1, len(message.data)), LIMITS
+        )
 
     async def answer(self, request: Request, headers: Headers) -> Response:
         if request.method in ("GET", "HEAD"):
@@ -65,7 +64,7 @@ class Events(Door):
         if request.method != "POST":
             raise MethodNotAllowed(["POST"])
         limit = max(int(self.settings.max_request_bytes * ENVELOPE_RATIO), MAX_ENVELOPE)
-        async with Budget(self.settings.predict_timeout_seconds):
+        async with Deadline(self.settings.predict_timeout_seconds):
             body = await read_body(request, headers, limit)
         return await self.handle(envelopes.parse(request.headers, body, self.settings.max_rows))
 
@@ -82,13 +81,11 @@ class Events(Door):
         raise MethodNotAllowed(["POST"])
 
     async def handle(self, messages: Sequence[Message]) -> Response:
-        """A response acks, an error asks for redelivery. The ack deadline is unknown here, so both steps share a deadline.
-
-        Of several messages each that can be delivered is, before the error of another asks for all of them again.
-        """
+        """A response acks, an error asks for redelivery. Scoring and publishing share a deadline, as the ack deadline
+        is unknown. Of several messages each that can be delivered is, before the error of another asks for all again."""
         seconds = self.settings.predict_timeout_seconds + self.settings.publish_timeout_seconds
         try:
-            async with self.turn(seconds) as loaded:
+            async with self.lease(seconds) as loaded:
                 scored = await self.handle_each(loaded, messages)
         except Exception as error:
             for message in messages:
@@ -117,18 +114,13 @@ class Events(Door):
         return scored
 
     async def score(self, loaded: Loaded, message: Message) -> ScoredMessage:
-        """Together with the messages that arrive at the same time. An error asks for redelivery."""
         return await self.groups.submit(loaded, message)
 
     async def _score_group(self, loaded: Loaded, group: Sequence[Pending[Message, ScoredMessage]]) -> None:
-        async with Budget(self.settings.predict_timeout_seconds):
+        async with Deadline(self.settings.predict_timeout_seconds):
             outcomes = await self.scorer.score(loaded, [pending.item for pending in group])
         for pending, outcome in zip(group, outcomes, strict=True):
             pending.settle(outcome)
-
-
-def measure(message: Message) -> tuple[int, int]:
-    return 1, len(message.data)
 
 
 def dry_run_response(messages: Sequence[ScoredMessage], loaded: Loaded) -> Response:

@@ -1,7 +1,5 @@
 """What a dead letter carries: the data and attributes that came, and in further attributes why it is one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +27,6 @@ class DeadLetter:
 
     @property
     def size(self) -> int:
-        """Bytes of the message, at most."""
         texts = (len(key.encode()) + len(value.encode()) + ATTRIBUTE_FRAME for key, value in self.attributes.items())
         return len(self.data) + sum(texts) + ATTRIBUTE_FRAME
 
@@ -47,7 +44,6 @@ def make_dead_letter(message: Message, rejected: RejectedRecord) -> DeadLetter:
 
 
 def describe_error(error: ServeError) -> str:
-    """The message and the bad cells: which column, and why."""
     cells = join_reasons(error.details)
     return f"{error.message} {cells}" if cells else error.message
 
@@ -62,7 +58,7 @@ def within_limits(data: bytes, attributes: Mapping[str, str], reason: Mapping[st
 
 
 def dead_letter_attributes(attributes: Mapping[str, str], reason: Mapping[str, str]) -> dict[str, str]:
-    """The reason, and of the original attributes those that Pub/Sub accepts: names that start with goog are reserved."""
+    """The reason, and those of the original attributes that Pub/Sub accepts: names that start with goog are reserved."""
     usable = [
         (key, value)
         for key, value in attributes.items()

@@ -1,11 +1,10 @@
-"""From a request to its messages: a Pub/Sub push body, a CloudEvent in binary or structured mode, a batch of CloudEvents, or a
-push without wrapper.
+"""From a request to its messages: a Pub/Sub push body, a CloudEvent in binary or structured mode, a batch of CloudEvents,
+or an unwrapped push.
 
-The host's own conversion crashes on some bodies, so the envelope is read here. Shapes: https://cloud.google.com/pubsub/docs/push, https://cloud.google.com/pubsub/docs/payload-unwrapping,
-https://cloud.google.com/eventarc/docs/cloudevents and https://github.com/cloudevents/spec, http-protocol-binding.md and json-format.md.
+The host's own conversion crashes on some bodies. See https://cloud.google.com/pubsub/docs/push and payload-unwrapping
+there, https://cloud.google.com/eventarc/docs/cloudevents, and http-protocol-binding.md and json-format.md in
+https://github.com/cloudevents/spec.
 """
-
-from __future__ import annotations
 
 import base64
 import binascii
@@ -40,7 +39,7 @@ class Message:
 
 
 def parse(headers: Mapping[str, str], body: bytes, max_events: int) -> list[Message]:
-    """Never fails: what is not an envelope is itself the data of a message. Empty only for an empty batch."""
+    """Never fails: a body that is not an envelope is itself the data of a message. Empty only for an empty batch."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         if media == BATCH:
@@ -150,7 +149,7 @@ def first_text(message: Mapping[str, Any], *names: str) -> str:
 
 
 def read_base64(name: str, data: Any) -> tuple[bytes, BadInput | None]:
-    """What is not base64 is kept unchanged: it cannot be scored, but must reach the dead letter topic."""
+    """Data that is not base64 is kept unchanged: it cannot be scored, but must reach the dead letter topic."""
     if data is None:
         return b"", None
     if type(data) is not str:

@@ -1,9 +1,5 @@
-"""From messages to their results and rejected records, however the messages came.
-
-Messages that are scored together share one call of the model if its rows are independent.
-"""
-
-from __future__ import annotations
+"""From messages to their results and rejected records. Messages share one call of the model if its rows are
+independent."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -29,21 +25,11 @@ from modelserve.models.version import Loaded
 from modelserve.payloads import Limits
 from modelserve.schema.batch import Batch, concatenate, split
 
-Outcome = ScoredMessage | Exception
-"""An exception asks for redelivery: a ServeError, or too little memory here."""
+Outcome = ScoredMessage | Exception  # an exception asks for redelivery: a ServeError, or too little memory here
 
 
 class EventTooOld(BadInput):
     code = "EVENT_TOO_OLD"
-
-
-@dataclass(slots=True)
-class ParsedMessage:
-    """The records of a message, and their batches once they are checked."""
-
-    message: Message
-    records: Records
-    batches: list[Batch] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -53,6 +39,13 @@ class Job:
     batch: Batch
     records: Records
     rows: Sequence[RowResult] | Exception = ()
+
+
+@dataclass(slots=True)
+class ParsedMessage:
+    message: Message
+    records: Records
+    jobs: list[Job] = field(default_factory=list)  # once the records are checked
 
 
 class MessageScorer:
@@ -69,12 +62,10 @@ class MessageScorer:
         outcomes = iter(scored or await self._score_jobs(loaded, parsed, one_by_one=merged is not None))
         return [next(outcomes) if isinstance(one, ParsedMessage) else one for one in found]
 
-    # --- decode and check ---
-
     def _decode(
         self, loaded: Loaded, messages: Sequence[Message]
     ) -> tuple[list[ParsedMessage | Outcome], Batch | None]:
-        """Also all rows as one batch where possible: to check the rows of each message costs far more."""
+        """Also returns all rows as one batch if possible, since checking the rows of each message costs far more."""
         found = [self._attempt(loaded, message, partial(self._parse, loaded, message)) for message in messages]
         parsed = [one for one in found if isinstance(one, ParsedMessage)]
         if len(parsed) > 1 and loaded.runtime.mergeable:
@@ -119,10 +110,8 @@ class MessageScorer:
         return ParsedMessage(message, found)
 
     def _check(self, loaded: Loaded, parsed: ParsedMessage) -> ParsedMessage:
-        parsed.batches = records.check(parsed.records, loaded.signature)
+        parsed.jobs = [Job(batch, parsed.records) for batch in records.check(parsed.records, loaded.signature)]
         return parsed
-
-    # --- score ---
 
     async def _score_merged(
         self, loaded: Loaded, parsed: Sequence[ParsedMessage], merged: Batch
@@ -133,28 +122,26 @@ class MessageScorer:
             rows = await scoring.row_results(loaded, merged, {}, None)
         except Exception:
             for one, batch in zip(parsed, split(merged, sizes), strict=True):
-                one.batches = [batch]
+                one.jobs = [Job(batch, one.records)]
             return None
         return [
             self._make_outcome(loaded, one, part) for one, part in zip(parsed, scoring.deal(rows, sizes), strict=True)
         ]
 
     async def _score_jobs(self, loaded: Loaded, parsed: Sequence[ParsedMessage], one_by_one: bool) -> list[Outcome]:
-        """`one_by_one`: each batch in a call of its own, since all of them together have failed."""
         one_by_one = one_by_one or not loaded.runtime.mergeable
-        jobs = [[Job(batch, one.records) for batch in one.batches] for one in parsed]
         groups: dict[Any, list[Job]] = {}
-        for job in chain.from_iterable(jobs):
+        for job in chain.from_iterable(one.jobs for one in parsed):
             groups.setdefault(id(job) if one_by_one else batch_key(job), []).append(job)
         calls = chain.from_iterable(
             chunks(group, lambda job: (job.batch.rows,), (self.settings.max_batch_rows,)) for group in groups.values()
         )
         await asyncio.gather(*(score_together(loaded, call) for call in calls))
-        return [self._join_jobs(loaded, one, own) for one, own in zip(parsed, jobs, strict=True)]
+        return [self._join_jobs(loaded, one) for one in parsed]
 
-    def _join_jobs(self, loaded: Loaded, parsed: ParsedMessage, jobs: Sequence[Job]) -> Outcome:
+    def _join_jobs(self, loaded: Loaded, parsed: ParsedMessage) -> Outcome:
         rows: list[RowResult] = []
-        for job in jobs:
+        for job in parsed.jobs:
             if isinstance(job.rows, BadInput):
                 return reject(loaded, parsed.message, job.rows)
             if isinstance(job.rows, Exception):
@@ -163,8 +150,8 @@ class MessageScorer:
         return self._make_outcome(loaded, parsed, rows)
 
     def _make_outcome(self, loaded: Loaded, parsed: ParsedMessage, rows: Sequence[RowResult]) -> Outcome:
-        """If only some records have no answer, they are rejected. If none has one, the model may be at fault, so the message is
-        redelivered."""
+        """If all records fail, the model may be at fault and the message is redelivered; otherwise the failed ones
+        are rejected."""
         found = parsed.records
         failed = {row: one for row, one in enumerate(rows) if isinstance(one, ServeError)}
         if len(failed) == len(rows) and (errors := [one for one in failed.values() if one.retryable]):
@@ -192,18 +179,15 @@ class MessageScorer:
 
 
 def reject(loaded: Loaded, message: Message, error: ServeError) -> ScoredMessage:
-    """The whole message."""
     return ScoredMessage(loaded.name, [], [RejectedRecord(None, message.data, error)])
 
 
 def batch_key(job: Job) -> Any:
-    """Batches with the same key can be concatenated."""
     dtypes = tuple((name, column.dtype, column.shape[1:]) for name, column in job.batch.columns.items())
     return dtypes, repr(job.records.params), job.records.method
 
 
 async def score_together(loaded: Loaded, jobs: Sequence[Job]) -> None:
-    """In one call of the model; if it fails, each job in its own, so that one at fault does not affect the others."""
     try:
         first = jobs[0].records
         batch = concatenate([job.batch for job in jobs])

@@ -1,7 +1,5 @@
 """What goes out for a message: its prediction events, then its dead letters."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading
@@ -23,15 +21,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ScoredMessage:
-    """`model` is the name of the model that made the results."""
-
     model: str
     results: Sequence[Result]
     rejected: Sequence[RejectedRecord]
 
 
 class Outbox:
-    """Connects when the first message needs it, or when `connect` is called: the client takes half a second to make."""
+    """Connects with the first message, or when `connect` is called, because making the client takes half a second."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
@@ -55,16 +51,12 @@ class Outbox:
             self.connected = True
 
     async def ready(self) -> None:
-        """Raises BadSetting."""
         if not self.connected:
             await asyncio.to_thread(self.connect)
 
     async def deliver(self, message: Message, scored: ScoredMessage) -> None:
-        """Returns when Pub/Sub has accepted everything; raises if the message must be redelivered.
-
-        Prediction events are published first: a redelivery repeats them under the same id, but a repeated dead letter would
-        be another one.
-        """
+        """Returns when Pub/Sub has accepted everything; raises if the message must be redelivered. Prediction events go
+        first, because a redelivery repeats them under the same id, whereas a repeated dead letter would be a new one."""
         if not scored.results and not scored.rejected:
             raise ServeError("The message came to nothing; it must not be acked.")
         await self.ready()
@@ -76,7 +68,6 @@ class Outbox:
             self.metrics.count("events", outcome="published")
 
     def report_retry(self, message: Message, error: Exception) -> None:
-        """The message is to be delivered again."""
         self.metrics.count("events", outcome="retry")
         logger.warning("a message is sent back", exc_info=error, extra={"fields": log_fields(message, error)})
 

@@ -1,11 +1,8 @@
 """Publishing from an event loop, without a thread for each request.
 
-`google-cloud-pubsub`'s own publisher starts a thread for every request, and a request holds messages of one ordering key
-only: https://cloud.google.com/pubsub/docs/ordering. Where each event has a key of its own, that is a thread an event. So
-the requests are made here, on a channel as the library's own, and what waits for the same key goes in one.
+google-cloud-pubsub's publisher starts a thread for each request, and a request holds messages of one ordering key only
+(https://cloud.google.com/pubsub/docs/ordering): with a key for each event, that is a thread for each event.
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,16 +44,14 @@ MAX_NAME, MAX_VALUE, MAX_KEY, MAX_ATTRIBUTES = 256, 1_024, 1_024, 100
 
 Wire = Any  # a google.pubsub.v1.PubsubMessage; protobuf ships no types
 
-Outgoing = tuple[bytes, Mapping[str, str]]
-"""The data of a message and its attributes."""
-Lane = tuple[str, str]
-"""A topic and an ordering key; the key may be empty."""
+Outgoing = tuple[bytes, Mapping[str, str]]  # the data of a message and its attributes
+Lane = tuple[str, str]  # a topic and an ordering key; the key may be empty
 Group = Sequence[Pending[Sequence[Wire], None]]
 
 
 class Publisher:
-    """Made on any thread, which may take half a second for the credentials; used from one event loop at a time.
-    `timeout` in seconds."""
+    """Can be made on any thread, which may take half a second; used from one event loop at a time. `timeout` in
+    seconds."""
 
     def __init__(self, timeout: float) -> None:
         from google.api_core.gapic_v1 import routing_header
@@ -76,10 +71,8 @@ class Publisher:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def publish(self, topic: str, messages: Iterable[Outgoing], key: str = "") -> None:
-        """Returns when Pub/Sub has all messages; raises PublishFailed.
-
-        Messages with the same key are sent in the order of the calls, and a failure blocks none that come later.
-        """
+        """Returns when Pub/Sub has accepted all messages; raises PublishFailed. Messages with the same key are sent in
+        the order of the calls, and a failure does not block later ones."""
         self._connect()
         try:
             wires = [self._message(data=data, ordering_key=key, attributes=more) for data, more in messages]
@@ -88,19 +81,18 @@ class Publisher:
         await (self._ordered if key else self._unordered).submit((topic, key), wires)
 
     def _connect(self) -> None:
-        """A channel belongs to the loop that it was made on."""
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
         self._loop = loop
         self._free = asyncio.Semaphore(AT_ONCE)
         self._call = self._make_call()
-        self._unordered = Coalescer(self._send_group, measure_all, LIMITS)
-        self._ordered = Coalescer(self._send_group, measure_all, LIMITS, at_once=1)
+        self._unordered = Coalescer(self._send_group, measure, LIMITS)
+        self._ordered = Coalescer(self._send_group, measure, LIMITS, at_once=1)
 
     def _make_call(self) -> Any:
-        """Sends a request with its metadata until `end`, a time of the loop, and retries as the library's own publisher does:
-        https://github.com/googleapis/googleapis, pubsub_grpc_service_config.json."""
+        """Returns a function that sends a request until `end`, a time of the loop, with the retries of the library's
+        publisher: https://github.com/googleapis/googleapis, pubsub_grpc_service_config.json."""
         import grpc
         from google.api_core.retry import AsyncRetry
 
@@ -136,9 +128,10 @@ class Publisher:
 
     async def _try_group(self, topic: str, group: Group) -> PublishFailed | None:
         """In one request, unless a single caller has more than that takes."""
+        messages = chain.from_iterable(pending.item for pending in group)
         try:
-            for messages in chunks(chain.from_iterable(pending.item for pending in group), measure, LIMITS):
-                await self._send(topic, messages, group)
+            for request in chunks(messages, lambda message: measure([message]), LIMITS):
+                await self._send(topic, request, group)
         except PublishFailed as error:
             return error
         return None
@@ -157,16 +150,11 @@ class Publisher:
             raise PublishFailed(f"Pub/Sub did not accept the messages{reason(error)}.") from error
 
 
-def measure(message: Wire) -> tuple[int, int]:
-    return 1, message.ByteSize() + FRAME
-
-
-def measure_all(messages: Sequence[Wire]) -> tuple[int, int]:
+def measure(messages: Sequence[Wire]) -> tuple[int, int]:
     return len(messages), sum(message.ByteSize() + FRAME for message in messages)
 
 
 def is_refused(error: PublishFailed | None) -> bool:
-    """Whether Pub/Sub will never take one of the messages."""
     return error is not None and status_name(error.__cause__) == "INVALID_ARGUMENT"
 
 
@@ -177,23 +165,26 @@ def reason(error: BaseException) -> str:
 
 
 def status_name(error: BaseException | None) -> str | None:
-    """The name of the status that Pub/Sub answered with; None when it did not answer."""
     code = getattr(error, "code", None)
     return str(code().name) if callable(code) else None
 
 
 def topic_path(topic: str, project: str, setting: str) -> str:
-    if topic.startswith("projects/"):
-        return topic
-    if not topic:
-        raise BadSetting(f"{setting} is not set; it says which topic to publish to.")
+    return resource_path("topics", topic, project, setting, "which topic to publish to")
+
+
+def resource_path(kind: str, name: str, project: str, setting: str, purpose: str) -> str:
+    """Raises BadSetting."""
+    if name.startswith("projects/"):
+        return name
+    if not name:
+        raise BadSetting(f"{setting} is not set; it says {purpose}.")
     if not project:
         raise BadSetting(f"{setting} names no project and GOOGLE_CLOUD_PROJECT is not set.")
-    return f"projects/{project}/topics/{topic}"
+    return f"projects/{project}/{kind}/{name}"
 
 
 def shorten_value(value: str) -> str:
-    """An attribute's value within its limit."""
     if value.isascii() and len(value) <= MAX_VALUE:
         return value
     return value.encode()[:MAX_VALUE].decode(errors="ignore")

@@ -1,7 +1,5 @@
 """The payload of a message as records with their ids. What is not a record is rejected with its reason."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,10 +30,8 @@ class RejectedRecord:
 
 @dataclass(slots=True)
 class Records:
-    """`table` has one row per usable record; `places` and `ids` belong to its rows.
-
-    `whole` has the bytes of a message that is one record, for a dead letter with the original data.
-    """
+    """`table` has one row per usable record, to which `places` and `ids` belong. `whole` has the bytes of a message
+    that is one record, for a dead letter with the original data."""
 
     table: Table
     places: list[int]
@@ -48,7 +44,6 @@ class Records:
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits, features_field: str, id_field: str) -> Records:
-    """Raises BadInput when there are no records to tell apart."""
     if not data:
         raise MalformedRequest("The message has no data.")
     value = decode_json(data, limits)
@@ -95,7 +90,6 @@ def parse_form(value: Any, signature: Signature | None, limits: Limits, features
 
 
 def unwrap(item: Any, features_field: str, id_field: str) -> tuple[Any, Any]:
-    """The features and the id of one record, which may stand in a field of their own."""
     if type(item) is not dict:
         raise MalformedRequest("A record must be an object.")
     features = item.get(features_field, item) if features_field else item
@@ -115,10 +109,8 @@ def id_bytes(own: str | float) -> int:
 
 
 def check(records: Records, signature: Signature | None) -> list[Batch]:
-    """The rows that fit the signature, in order; the others move to `records.rejected`.
-
-    One batch, unless rows fit alone that do not fit together, as a number and a text do where no signature decides.
-    """
+    """The rows that fit the signature; the others move to `records.rejected`. Usually one batch: without a signature,
+    rows may fit only separately, such as a number and a text in one column."""
     batches: list[Batch] = []
     good: list[int] = []
     waiting = [range(records.table.rows)]
@@ -144,11 +136,8 @@ def check(records: Records, signature: Signature | None) -> list[Batch]:
 
 
 def check_merged(every: Sequence[Records], signature: Signature | None, max_rows: int) -> Batch | None:
-    """All rows of several messages in one batch, or None if each message must be checked by itself.
-
-    A row must have the values that it has alone. Without a signature the other rows decide its types, and beside a null an
-    integer becomes a double.
-    """
+    """All rows of several messages in one batch, or None if each message must be checked by itself. A row must keep its
+    own values: without a signature other rows decide its types, and beside a null an integer becomes a double."""
     rows = sum(one.table.rows for one in every)
     if signature is None or rows > max_rows or any(one.params or one.method or not one.table.rows for one in every):
         return None

@@ -1,7 +1,5 @@
 """Prediction events: their ids, bodies and attributes, and the bucket that keeps the first result of each."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from typing import Any, Final
 from modelserve.core.errors import PreconditionFailed
 from modelserve.events.publisher import MAX_KEY, shorten_value
 from modelserve.payloads.predictions import encode
-from modelserve.store.buckets.objects import NotModified, Objects
+from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 
@@ -21,8 +19,6 @@ MAX_STORED_RESULT: Final = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One prediction event."""
-
     body: bytes
     prediction_id: str
     ordering_key: str
@@ -49,7 +45,6 @@ def make_result(
 
 
 def shorten_key(key: str) -> str:
-    """A key beyond Pub/Sub's limit is replaced by its digest, which orders just as well."""
     data = key.encode()
     return key if len(data) <= MAX_KEY else hashlib.sha256(data).hexdigest()
 
@@ -61,7 +56,7 @@ class ResultsBucket:
         self._objects: Objects = open_objects(parse_store(bucket if "/" in bucket else f"gs://{bucket}"))
 
     async def keep(self, name: str, result: Result) -> Result:
-        """The result that counts: this one, or the one that an earlier delivery of the same message has stored."""
+        """This result, or the one that an earlier delivery of the same message has stored."""
         stored = await asyncio.to_thread(self._keep, f"results/{name}/{result.prediction_id}.json", result.body)
         return replace(result, body=stored)
 
@@ -70,5 +65,5 @@ class ResultsBucket:
             self._objects.write(name, body, if_generation_match=0)
         except PreconditionFailed:
             found = self._objects.read(name, MAX_STORED_RESULT)
-            return body if isinstance(found, NotModified) else found[0]
+            return body if found is None else found[0]
         return body

@@ -1,10 +1,8 @@
-"""Messages from a streaming pull to an event loop. `google-cloud-pubsub` manages the stream, the leases and the acks.
+"""Passes messages from a streaming pull to an event loop. google-cloud-pubsub manages the stream, leases and acks.
 
-By default the client calls back on a thread of a pool for each message. This scheduler passes all messages that have
-arrived to the loop at once. When the stream is closed it waits until they are finished; the rest are nacked.
+The client's own scheduler calls back on a pool thread for each message. This one passes all that have arrived at once.
+When the stream is closed, it waits for open messages and nacks the rest.
 """
-
-from __future__ import annotations
 
 import asyncio
 import queue
@@ -23,8 +21,8 @@ Receive = Callable[[list[Pulled]], None]
 
 
 class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
-    """Calls `receive` on the loop, which calls `finish` for every message. `timeout` in seconds, for the messages that are
-    open when the stream is closed."""
+    """Calls `receive` on the loop, which calls `finish` for every message. `timeout` in seconds bounds the wait at the
+    end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, timeout: float) -> None:
         self._loop = loop
@@ -37,11 +35,9 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
 
     @property
     def queue(self) -> queue.Queue[Any]:
-        """Of acks and nacks, for the client."""
         return self._requests
 
     def schedule(self, callback: Callable[..., Any], *args: Pulled, **_: Any) -> None:
-        """On the thread of the stream."""
         (message,) = args
         with self._changed:
             self._open[message.ack_id] = message
@@ -50,7 +46,7 @@ class Inbox(Scheduler):  # type: ignore[misc] # the library ships no types
                 self._loop.call_soon_threadsafe(self._hand_over)
 
     def shutdown(self, await_msg_callbacks: bool = False) -> list[Pulled]:
-        """Returns what is not finished in time, for the client to nack. Called on a thread of the client when the stream is closed."""
+        """Returns the messages that are not finished in time, which the client nacks. Called on a thread of the client."""
         with self._changed:
             self._changed.wait_for(lambda: not self._open, self._timeout)
             return list(self._open.values())
@@ -89,19 +85,16 @@ class Stream:
         return not self._future.done()
 
     async def close(self) -> None:
-        """Stop pulling, wait for the open messages, and send the last acks and nacks."""
         self._future.cancel()
         await self.ended.wait()
 
     def _end(self, future: Any) -> None:
-        """On a thread of the client."""
         self.error = future.exception()
         self._client.close()
         self._loop.call_soon_threadsafe(self.ended.set)
 
 
 async def make_client() -> Any:
-    """For one stream. On another thread, since finding credentials can take a second."""
     return await asyncio.to_thread(pubsub_v1.SubscriberClient)
 
 

@@ -1,7 +1,7 @@
-"""The pull worker does with the messages of SUBSCRIPTION what `predict_event` does with pushed ones.
+"""The pull worker: it does with the messages of SUBSCRIPTION what `predict_event` does with pushed ones.
 
-A message is acked when Pub/Sub has its predictions or its dead letter. Other failures are nacked; the backoff and the
-dead letter policy of the subscription bound how often. Messages that arrive together are scored together.
+A message is acked when Pub/Sub has its predictions or its dead letter, and nacked after any other failure. The
+subscription's backoff and dead letter policy bound the retries.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from modelserve.core.settings import Settings
 from modelserve.events.envelopes import Message
 from modelserve.events.messages import MessageScorer, Outcome
 from modelserve.events.outbox import Outbox
-from modelserve.http.deadline import Turn
+from modelserve.events.publisher import resource_path
+from modelserve.http.deadline import ModelLease
 from modelserve.models.active import ActiveModel
 
 if TYPE_CHECKING:
@@ -39,17 +40,10 @@ INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 60.0  # seconds between attempts to pull
 
 
 def subscription_path(settings: Settings) -> str:
-    """Raises BadSetting."""
-    name = settings.subscription
     if settings.dry_run:
         raise BadSetting("DRY_RUN is for predict_event, which answers: a worker would ack what it never published.")
-    if not name:
-        raise BadSetting("SUBSCRIPTION is not set; it says what the worker pulls from.")
-    if name.startswith("projects/"):
-        return name
-    if not settings.google_cloud_project:
-        raise BadSetting("SUBSCRIPTION names no project and GOOGLE_CLOUD_PROJECT is not set.")
-    return f"projects/{settings.google_cloud_project}/subscriptions/{name}"
+    project = settings.google_cloud_project
+    return resource_path("subscriptions", settings.subscription, project, "SUBSCRIPTION", "what the worker pulls from")
 
 
 class Worker:
@@ -62,7 +56,9 @@ class Worker:
         self.scorer = scorer
         self.outbox = outbox
         self.stream: Stream | None = None
-        self._groups = Coalescer[None, "Pulled", None](self._work_on, measure, LIMITS, at_once=MAX_GROUPS)
+        self._groups = Coalescer[None, "Pulled", None](
+            self._work_on, lambda pulled: (1, pulled.size), LIMITS, at_once=MAX_GROUPS
+        )
         self._stopping = False
 
     @property
@@ -106,8 +102,6 @@ class Worker:
             await self.stream.close()
         self._groups.cancel()
 
-    # --- on the loop ---
-
     def receive(self, pulled: list[Pulled]) -> None:
         """A message that waits is leased; its deadline has not begun."""
         for one in pulled:
@@ -117,14 +111,16 @@ class Worker:
         await self.work([pending.item for pending in group])
 
     async def work(self, pulled: Sequence[Pulled]) -> bool:
-        """Whether the messages were scored within the deadline of one request. Publishing is bounded by the deadline of each
-        publish request; the client extends the leases meanwhile."""
+        """Whether the messages were scored within the deadline of a request. Publishing has deadlines of its own, and
+        the client extends the leases meanwhile."""
         from modelserve.events.subscriber import to_message
 
         messages = [to_message(one) for one in pulled]
         outcomes: Sequence[Outcome]
         try:
-            async with Turn(self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()) as loaded:
+            async with ModelLease(
+                self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()
+            ) as loaded:
                 outcomes = await self.scorer.score(loaded, messages)
         except DeadlineExceeded as error:
             if len(pulled) > 1:
@@ -139,7 +135,6 @@ class Worker:
     async def work_one_by_one(
         self, pulled: Sequence[Pulled], messages: Sequence[Message], error: DeadlineExceeded
     ) -> None:
-        """One slow message used up the deadline of all, so each gets its own."""
         slow = 0
         for one, message in zip(pulled, messages, strict=True):
             if slow == MAX_SLOW:
@@ -165,7 +160,6 @@ class Worker:
         self.finish(pulled)
 
     def report_refused_ack(self, message: Message, error: BaseException | None) -> None:
-        """On a thread of the client. The message is redelivered, and its predictions have the same `prediction_id`."""
         if error is not None:
             self.outbox.metrics.count("events", outcome="ack_refused")
             more = {"fields": {"message_id": message.message_id}}
@@ -179,7 +173,3 @@ class Worker:
     def finish(self, pulled: Pulled) -> None:
         if self.stream is not None:
             self.stream.inbox.finish(pulled)
-
-
-def measure(pulled: Pulled) -> tuple[int, int]:
-    return 1, pulled.size

@@ -13,21 +13,22 @@ from modelserve.payloads.json import oip_v2
 from modelserve.schema.batch import Batch
 
 
-async def answer(loaded: Loaded, checked: CheckedBody) -> Any:
+def answer(loaded: Loaded, checked: CheckedBody) -> Awaitable[Any]:
     """Raises what the caller turns into the one error shape."""
-    return await ANSWERS[checked.payload.form](loaded, *checked)
+    return ANSWERS[checked.payload.form](loaded, *checked)
 
 
 async def predictions(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
-    return {"predictions": await scoring.predict(loaded, batch, payload.params, payload.method)}
+    method = scoring.check_method(loaded, payload.method)
+    return {"predictions": (await scoring.score(loaded, batch, [method], payload.params))[method]}
 
 
 async def result(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
-    return (await results(loaded, payload, batch))[0]
+    return (await scoring.batch_results(loaded, batch, payload.params, payload.method))[0]
 
 
-async def results(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
-    return await scoring.batch_results(loaded, batch, payload.params, payload.method)
+def results(loaded: Loaded, payload: Payload, batch: Batch) -> Awaitable[Any]:
+    return scoring.batch_results(loaded, batch, payload.params, payload.method)
 
 
 async def tensors(loaded: Loaded, payload: Payload, batch: Batch) -> Any:

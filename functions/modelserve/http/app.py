@@ -1,13 +1,10 @@
 """The HTTP function: addresses to answers. Every answer names the model, the version and the request."""
 
-from __future__ import annotations
-
 import asyncio
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -17,9 +14,9 @@ from modelserve.core.errors import MalformedRequest, MethodNotAllowed, NotFound,
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http import answers, metadata, openapi
-from modelserve.http.bodies import Headers, Held, Share, media_type, read_body
+from modelserve.http.bodies import BodyMemory, Headers, MemoryShare, media_type, read_body
 from modelserve.http.decoder.client import Decoder
-from modelserve.http.endpoint import Door, metrics_reply, reply, sent_path
+from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
 from modelserve.models import scoring
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
@@ -29,25 +26,27 @@ from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import encode
 
-logger = logging.getLogger(__name__)
-
 V1_MODEL: Final = re.compile(r"/v1/models/(?P<name>[^/:]+)(?P<action>:predict)?")
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
 # Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
 ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
 
+OnPrediction = Callable[[Request, Headers, bytes, Loaded, Response], None]
 Handler = Callable[[Request, Headers], Awaitable[Response]]
 
 
-class Http(Door):
-    def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
+class Http(Endpoint):
+    """`on_prediction` is called with each request that a model has answered, and its response."""
+
+    def __init__(
+        self, settings: Settings, active: ActiveModel, metrics: Metrics, on_prediction: OnPrediction | None = None
+    ) -> None:
         super().__init__(settings, active, metrics)
         self.limits = Limits.from_settings(settings)
         self.decoder = Decoder(settings, self.limits, metrics)
-        self.held = Held(settings.max_held_bytes)
+        self.body_memory = BodyMemory(settings.max_held_bytes)
         self.routes = self._routes()
-        self.answered: Callable[[Request, Headers, bytes, Loaded, Response], None] | None = None
-        """Told of each prediction when it is made, with the body that was asked, when somebody wants to know."""
+        self.on_prediction = on_prediction
 
     def _routes(self) -> dict[str, dict[str, Handler]]:
         predict: dict[str, Handler] = {"POST": partial(self.post, protocol=Protocol.PREDICT), "GET": self.get_predict}
@@ -59,13 +58,13 @@ class Http(Door):
             "/ping": health,
             "/health": health,
             "/health/ready": health,
-            "/health/live": {"GET": self.get_live},
+            "/health/live": {"GET": partial(self.get_constant, value={"status": "ok"})},
             "/version": {"GET": self.get_version},
-            "/metadata": {"GET": self.get_metadata},
-            "/openapi.json": {"GET": self.get_openapi},
+            "/metadata": {"GET": partial(self.get_document, build=metadata.document)},
+            "/openapi.json": {"GET": partial(self.get_document, build=openapi.document)},
             "/v1/models": {"GET": self.get_v1_models},
-            "/v2": {"GET": self.get_v2},
-            "/v2/health/live": {"GET": self.get_v2_live},
+            "/v2": {"GET": partial(self.get_constant, value=metadata.V2_SERVER)},
+            "/v2/health/live": {"GET": partial(self.get_constant, value={"live": True})},
             "/v2/health/ready": {"GET": self.get_v2_ready},
         }
         if self.settings.metrics:
@@ -76,50 +75,48 @@ class Http(Door):
             routes[self.settings.aip_predict_route] = predict
         return routes
 
-    async def answer(self, request: Request, headers: Headers) -> Response:
+    def answer(self, request: Request, headers: Headers) -> Awaitable[Response]:
         handlers = self.routes.get(sent_path(request)) or self.model_handlers(request)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
             raise MethodNotAllowed(sorted(handlers))
-        return await handler(request, headers)
-
-    # --- predictions ---
+        return handler(request, headers)
 
     async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
-        async with self.turn() as loaded, Share(self.held) as share:
+        async with self.lease() as loaded:
             kind = v2_media_type(request, headers, loaded) if protocol is Protocol.V2 else media_type(headers)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
-            data = await read_body(request, headers, self.settings.max_request_bytes, share)
-            checked = await self.decoder.check(data, kind, protocol, loaded.decoder)
-            if request.scope["query_string"]:
-                payload = checked.payload.with_default_method(request.query_params.get(METHOD))
-                checked = CheckedBody(payload, checked.batch)
-            return self.told(request, headers, data, loaded, await self.answer_checked(loaded, checked))
+            with MemoryShare(self.body_memory) as share:
+                data = await read_body(request, headers, self.settings.max_request_bytes, share)
+                checked = self.decoder.check_typed(data, kind, protocol, loaded.decoder)
+                if checked is None:
+                    checked = await self.decoder.check(data, kind, protocol, loaded.decoder)
+                if request.scope["query_string"]:
+                    payload = checked.payload.with_default_method(request.query_params.get(METHOD))
+                    checked = CheckedBody(payload, checked.batch)
+                return await self.answer_checked(request, headers, data, loaded, checked)
 
     async def get_predict(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             pairs = request.query_params.multi_items()
             payload = plain_records.parse_query(pairs, loaded.signature, self.limits)
-            response = await self.answer_checked(loaded, check_payload(payload, loaded.signature))
-            return self.told(request, headers, b"", loaded, response)
+            checked = check_payload(payload, loaded.signature)
+            return await self.answer_checked(request, headers, b"", loaded, checked)
 
-    def told(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response) -> Response:
-        if self.answered is not None:
-            self.answered(request, headers, body, loaded, response)
-        return response
-
-    async def answer_checked(self, loaded: Loaded, checked: CheckedBody) -> Response:
+    async def answer_checked(
+        self, request: Request, headers: Headers, data: bytes, loaded: Loaded, checked: CheckedBody
+    ) -> Response:
         value = await answers.answer(loaded, checked)
         if self.metrics.enabled:
-            self.metrics.count("extra_columns", checked.payload.table.extra)
+            self.metrics.count("extra_columns", len(checked.payload.table.others))
             self.metrics.count("rows", checked.batch.rows)
-        if checked.batch.rows <= scoring.INLINE_ROWS:
-            return reply(value, loaded)
-        return await asyncio.to_thread(reply, value, loaded)
-
-    # --- KServe's V1, and the Open Inference Protocol V2 ---
+        few = checked.batch.rows <= scoring.INLINE_ROWS
+        response = reply(value, loaded) if few else await asyncio.to_thread(reply, value, loaded)
+        if self.on_prediction is not None:
+            self.on_prediction(request, headers, data, loaded, response)
+        return response
 
     def model_handlers(self, request: Request) -> dict[str, Handler]:
         """Of the addresses that name the model."""
@@ -132,39 +129,31 @@ class Http(Door):
         raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
 
     async def post_v1(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             check_name(request, loaded)
         return await self.post(request, headers, Protocol.INVOCATIONS)
 
     async def get_v1_models(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             return reply({"models": [loaded.name]}, loaded)
 
-    async def get_v2(self, request: Request, headers: Headers) -> Response:
-        return Response(encode(metadata.V2_SERVER), media_type=JSON)
-
     async def get_v2_model(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             check_name(request, loaded)
             return reply(metadata.v2_document(loaded), loaded)
 
     async def get_model_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
-        async with self.turn() as loaded:
+        async with self.lease() as loaded:
             check_name(request, loaded)
             return reply({"name": loaded.name, "ready": True}, loaded)
-
-    async def get_v2_live(self, request: Request, headers: Headers) -> Response:
-        return Response(encode({"live": True}), media_type=JSON)
 
     async def get_v2_ready(self, request: Request, headers: Headers) -> Response:
         self.health()
         return Response(encode({"ready": True}), media_type=JSON)
 
-    # --- about the server ---
-
-    async def get_live(self, request: Request, headers: Headers) -> Response:
-        return Response(encode({"status": "ok"}), media_type=JSON)
+    async def get_constant(self, request: Request, headers: Headers, value: Any) -> Response:
+        return Response(encode(value), media_type=JSON)
 
     async def get_health(self, request: Request, headers: Headers) -> Response:
         return self.health()
@@ -172,13 +161,9 @@ class Http(Door):
     async def get_version(self, request: Request, headers: Headers) -> Response:
         return Response(metadata.mlflow_version(), media_type="text/plain")
 
-    async def get_metadata(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
-            return reply(metadata.document(loaded), loaded)
-
-    async def get_openapi(self, request: Request, headers: Headers) -> Response:
-        async with self.turn() as loaded:
-            return reply(openapi.document(loaded), loaded)
+    async def get_document(self, request: Request, headers: Headers, build: Callable[[Loaded], Any]) -> Response:
+        async with self.lease() as loaded:
+            return reply(build(loaded), loaded)
 
     async def get_metrics(self, request: Request, headers: Headers) -> Response:
         return metrics_reply(self.metrics)

@@ -18,20 +18,15 @@ INLINE_BYTES: Final = 32 << 10
 # Of what is decoded here, two at a time: each takes up to 20 times its size in memory. Threads rather than a semaphore,
 # because a request that ran out of time leaves its thread at work.
 DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
+JSON_BYTES: Final = JSON.encode()
 
 T = TypeVar("T")
-Headers = Mapping[bytes, bytes]
-"""By their names in lower case, as the host gives them."""
-
-
-def header(headers: Headers, name: bytes, otherwise: str = "") -> str:
-    value = headers.get(name)
-    return otherwise if value is None else str(value, "latin-1")
+Headers = Mapping[bytes, bytes]  # by their names in lower case, as the host gives them
 
 
 def media_type(headers: Headers) -> str:
     """Without its parameters; JSON when the header is missing. Raises UnsupportedMediaType."""
-    given = header(headers, b"content-type", JSON)
+    given = str(headers.get(b"content-type", JSON_BYTES), "latin-1")
     if given == JSON:
         return JSON
     kind, _, parameters = given.partition(";")
@@ -44,7 +39,7 @@ def media_type(headers: Headers) -> str:
     return kind
 
 
-class Held:
+class BodyMemory:
     """The bytes of large bodies that are in memory. One body always fits."""
 
     def __init__(self, most: int) -> None:
@@ -52,39 +47,36 @@ class Held:
         self.bytes = 0
 
 
-class Share:
-    """What one request has of them, until its `async with` ends."""
+class MemoryShare:
+    __slots__ = ("_bytes", "_memory")
 
-    __slots__ = ("_bytes", "_held")
-
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, memory: BodyMemory) -> None:
+        self._memory = memory
         self._bytes = 0
 
     def grow(self, size: int) -> None:
-        """To at least `size`. Raises Overloaded."""
         more = size - self._bytes
         if more <= 0 or size <= INLINE_BYTES:
             return
-        others = self._held.bytes - self._bytes
-        if others and others + size > self._held.most:
+        others = self._memory.bytes - self._bytes
+        if others and others + size > self._memory.most:
             raise Overloaded(
-                f"The bodies of other requests take most of the {self._held.most} bytes there are for them."
+                f"The bodies of other requests take most of the {self._memory.most} bytes there are for them."
             )
-        self._held.bytes += more
+        self._memory.bytes += more
         self._bytes = size
 
-    async def __aenter__(self) -> Share:
+    def __enter__(self) -> MemoryShare:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._held.bytes -= self._bytes
+    def __exit__(self, *_: object) -> None:
+        self._memory.bytes -= self._bytes
 
 
-async def read_body(request: Request, headers: Headers, limit: int, share: Share | None = None) -> bytes:
-    """Raises TooLarge as soon as the length is known, and before more than the limit is kept; Overloaded when the others
-    leave no room for it; UnsupportedMediaType for a compressed body, which could unpack to any length."""
-    if header(headers, b"content-encoding").strip().lower() not in ("identity", ""):
+async def read_body(request: Request, headers: Headers, limit: int, share: MemoryShare | None = None) -> bytes:
+    """Raises TooLarge before more than the limit is kept, Overloaded when other bodies leave no room, and
+    UnsupportedMediaType for a compressed body, which could unpack to any length."""
+    if headers.get(b"content-encoding", b"").strip().lower() not in (b"identity", b""):
         raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:
@@ -116,8 +108,8 @@ def too_large(limit: int) -> TooLarge:
 
 
 async def off_loop(size: int, decode: Callable[[], T]) -> T:
-    """Decode here when it is quick, else on one of a few other threads. A request that is given up leaves their queue,
-    and while one is decoded the others keep no more than their bytes."""
+    """Decode small bodies here, others on one of a few threads. A cancelled request leaves their queue, and one that
+    waits takes no more memory than its bytes."""
     if size <= INLINE_BYTES:
         return decode()
     return await asyncio.get_running_loop().run_in_executor(DECODERS, decode)

@@ -1,7 +1,5 @@
 """The time that a request may take, and the version that answers it meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 
 from modelserve.core.errors import DeadlineExceeded
@@ -9,11 +7,9 @@ from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 
 
-class Budget:
-    """A deadline of so many seconds, as our own error.
-
-    As `asyncio.timeout`, which asks for the running loop, and so for the process id, three times in every request.
-    """
+class Deadline:
+    """Like `asyncio.timeout`, with our own error, and without asking for the running loop three times in every
+    request."""
 
     __slots__ = ("_cancelling", "_expired", "_task", "_timer", "seconds")
 
@@ -34,7 +30,7 @@ class Budget:
         self._task.cancel()
 
     def stop(self, raised: type[BaseException] | None) -> None:
-        """Raises DeadlineExceeded when the time is what ended the block; somebody else's cancellation goes on."""
+        """Raises DeadlineExceeded if the timer ended the block. Any other cancellation is passed on."""
         self._timer.cancel()
         if self._expired and self._task.uncancel() <= self._cancelling and raised is asyncio.CancelledError:
             raise DeadlineExceeded(f"The request took longer than its budget of {self.seconds:g} s.") from None
@@ -46,21 +42,21 @@ class Budget:
         self.stop(kind)
 
 
-class Turn:
+class ModelLease:
     """`async with` gives the active version, which stays until the block ends, and gives the block its deadline."""
 
-    __slots__ = ("_active", "_budget", "_loaded", "_loop")
+    __slots__ = ("_active", "_deadline", "_loaded", "_loop")
 
     def __init__(self, active: ActiveModel, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self._active = active
-        self._budget = Budget(seconds)
+        self._deadline = Deadline(seconds)
         self._loop = loop
 
     async def __aenter__(self) -> Loaded:
-        self._loaded = await self._active.lease()
-        self._budget.start(self._loop)
+        self._loaded = self._active.try_lease() or await self._active.lease()
+        self._deadline.start(self._loop)
         return self._loaded
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._loaded.leases.leave()
-        self._budget.stop(kind)
+        self._deadline.stop(kind)

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
@@ -21,7 +21,7 @@ from modelserve.core.errors import ModelFailed, ModelNotReady, ServeError, body
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http.bodies import Headers
-from modelserve.http.deadline import Turn
+from modelserve.http.deadline import ModelLease
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded, header_value
 from modelserve.payloads.binary_tensors import Encoded
@@ -35,7 +35,7 @@ KSERVE: Final = ("/v1/models", "/v2")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
-class Door(ABC):
+class Endpoint(ABC):
     """What both functions share: the request id, the headers, the clock and the shape of every failure."""
 
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
@@ -62,35 +62,35 @@ class Door(ABC):
                 response = failure(error, request_id, sent_path(request))
             except ClientDisconnect:
                 response = Response(status_code=499)  # nobody reads it; nginx's number for a client that went away
-            self.sign(response, request_id)
+            self.add_response_headers(response, request_id)
         except Exception as error:
             logger.error("the server failed", exc_info=error, extra={"fields": {"request_id": request_id.decode()}})
             response = failure(error, request_id, sent_path(request))
             with suppress(Exception):  # signing may be what failed
-                self.sign(response, request_id)
+                self.add_response_headers(response, request_id)
         if self.metrics.enabled:
             route = route_name(sent_path(request))
             self.metrics.count("requests", route=route, status=str(response.status_code))
             self.metrics.observe(time.perf_counter() - started, route)
         return response
 
-    def turn(self, seconds: float | None = None) -> Turn:
-        return Turn(self.active, seconds or self.settings.predict_timeout_seconds, self.loop)
+    def lease(self, seconds: float | None = None) -> ModelLease:
+        return ModelLease(self.active, seconds or self.settings.predict_timeout_seconds, self.loop)
 
     @cached_property
     def loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
     @abstractmethod
-    async def answer(self, request: Request, headers: Headers) -> Response:
+    def answer(self, request: Request, headers: Headers) -> Awaitable[Response]:
         """Raises a ServeError for whatever cannot be answered."""
 
-    def sign(self, response: Response, request_id: bytes) -> None:
+    def add_response_headers(self, response: Response, request_id: bytes) -> None:
         response.raw_headers.append((b"x-request-id", request_id))
         if isinstance(response, Reply):
             return
         loaded = self.active.current
-        response.raw_headers += loaded.headers if loaded else nobody(self.active.name)
+        response.raw_headers += loaded.headers if loaded else no_model_headers(self.active.name)
 
     def health(self) -> Response:
         """503 until a version is active, and once the process is to end. Between them always 200: a version that fails
@@ -123,7 +123,7 @@ def metrics_reply(metrics: Metrics) -> Response:
     return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-def nobody(name: str) -> list[tuple[bytes, bytes]]:
+def no_model_headers(name: str) -> list[tuple[bytes, bytes]]:
     return [(b"x-model-name", header_value(name)), (b"x-model-version", b"none")]
 
 

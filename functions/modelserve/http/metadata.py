@@ -1,10 +1,8 @@
 """What a server says about its model: `/metadata`, V2 metadata, and the version text of MLflow's protocol."""
 
-from __future__ import annotations
-
 import platform
+from dataclasses import asdict
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from modelserve.payloads.json import oip_v2
 from modelserve.payloads.predictions import jsonable
 from modelserve.schema.signature import Column
 from modelserve.schema.tensors import Tensor
+from modelserve.store.trust.environment import find_installed
 
 # MLflow types to V2 datatypes; dates and bytes travel as text.
 DATATYPES = {"integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "boolean": "BOOL"}
@@ -24,16 +23,10 @@ V2_SERVER = {"name": "modelserve", "version": "0.1.0", "extensions": ["binary_te
 
 @cache
 def mlflow_version() -> str:
-    for name in ("mlflow-skinny", "mlflow"):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "none"
+    return find_installed("mlflow-skinny") or find_installed("mlflow") or "none"
 
 
 def document(loaded: Loaded) -> dict[str, Any]:
-    """Times in seconds."""
     runtime = loaded.runtime
     return {
         "name": loaded.name,
@@ -44,11 +37,7 @@ def document(loaded: Loaded) -> dict[str, Any]:
         "predict_methods": list(runtime.methods),
         "classes": list(runtime.classes) if runtime.classes else None,
         "signature": loaded.signature.raw if loaded.signature else None,
-        "presentation": {
-            "positive_class": loaded.presentation.positive_class,
-            "threshold": loaded.presentation.threshold,
-            "label": loaded.presentation.label,
-        },
+        "presentation": asdict(loaded.presentation),
         "run_id": loaded.run_id,
         "loaded_at": loaded.loaded_at,
         "load_seconds": dict(loaded.times),

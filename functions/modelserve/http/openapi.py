@@ -1,16 +1,13 @@
 """OpenAPI 3.1 made from the model's own signature."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from modelserve.models.version import Loaded
+from modelserve.payloads.decode import JSON
 from modelserve.schema.nested import AnyType, ArrayType, MapType, ObjectType
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.tensors import Tensor
 from modelserve.schema.types import ColumnType
-
-JSON: Final = "application/json"
 
 SCALARS: Final[dict[str, dict[str, Any]]] = {
     "integer": {"type": "integer", "minimum": -(1 << 31), "maximum": (1 << 31) - 1},
@@ -23,6 +20,9 @@ SCALARS: Final[dict[str, dict[str, Any]]] = {
     "datetime": {"type": "string", "format": "date-time"},
 }
 
+OBJECT: Final[dict[str, Any]] = {"type": "object"}
+TEXT: Final[dict[str, Any]] = {"type": "string"}
+ERROR: Final = {"error_code": TEXT, "message": TEXT, "details": {"type": "array", "items": OBJECT}, "request_id": TEXT}
 ERRORS: Final = {
     "400": "The input is malformed or does not fit the signature; details name every bad cell.",
     "413": "The body, the rows or the columns exceed a limit.",
@@ -35,51 +35,50 @@ ERRORS: Final = {
 
 
 def document(loaded: Loaded) -> dict[str, Any]:
-    record = record_schema(loaded.signature)
+    record, result, invocation, predictions = map(ref, ("Record", "Result", "Invocation", "Predictions"))
+    plain = {"oneOf": [record, array(record), invocation]}
+    answer = {"oneOf": [result, array(result), predictions]}
     methods = {"type": "string", "enum": list(loaded.runtime.methods)}
-    ref = {"$ref": "#/components/schemas/Record"}
-    results = {"$ref": "#/components/schemas/Result"}
-    plain = {"oneOf": [ref, {"type": "array", "items": ref}, {"$ref": "#/components/schemas/Invocation"}]}
-    answer = {"oneOf": [results, {"type": "array", "items": results}, {"$ref": "#/components/schemas/Predictions"}]}
     method = {"name": "predict_method", "in": "query", "required": False, "schema": methods}
+    queried = "Score one record given as a query."
     return {
         "openapi": "3.1.0",
         "info": {"title": loaded.name, "version": loaded.version},
         "paths": {
             "/predict": {
                 "post": operation("predict", "Score one record, or a list of them.", plain, answer, [method]),
-                "get": operation(
-                    "predictQuery", "Score one record given as a query.", None, results, query(loaded, method)
-                ),
+                "get": operation("predictQuery", queried, None, result, query(loaded, method)),
             },
             "/invocations": {
-                "post": operation(
-                    "invocations",
-                    "MLflow's scoring protocol.",
-                    {"$ref": "#/components/schemas/Invocation"},
-                    {"$ref": "#/components/schemas/Predictions"},
-                    [method],
-                )
+                "post": operation("invocations", "MLflow's scoring protocol.", invocation, predictions, [method])
             },
-            "/health": {"get": operation("health", "200 when a model is active.", None, {"type": "object"}, [])},
-            "/metadata": {"get": operation("metadata", "The model that is active.", None, {"type": "object"}, [])},
+            "/health": {"get": operation("health", "200 when a model is active.", None, OBJECT, [])},
+            "/metadata": {"get": operation("metadata", "The model that is active.", None, OBJECT, [])},
         },
         "components": {
             "schemas": {
-                "Record": record,
+                "Record": record_schema(loaded.signature),
                 "Invocation": invocation_schema(methods),
                 "Predictions": {"type": "object", "required": ["predictions"], "properties": {"predictions": {}}},
-                "Result": {"type": "object"},
-                "Error": error_schema(),
+                "Result": OBJECT,
+                "Error": {"type": "object", "required": list(ERROR), "properties": ERROR},
             }
         },
     }
 
 
+def ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
 def operation(
     name: str, summary: str, body: dict[str, Any] | None, answer: dict[str, Any], parameters: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = {JSON: {"schema": ref("Error")}}
     responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {JSON: {"schema": answer}}}}
     responses |= {status: {"description": text, "content": error} for status, text in ERRORS.items()}
     result: dict[str, Any] = {"operationId": name, "summary": summary, "responses": responses}
@@ -102,7 +101,7 @@ def query(loaded: Loaded, method: dict[str, Any]) -> list[dict[str, Any]]:
 
 def record_schema(signature: Signature | None) -> dict[str, Any]:
     if signature is None:
-        return {"type": "object"}
+        return OBJECT
     return {
         "type": "object",
         "properties": {column.name: nullable(column) for column in signature.columns},
@@ -119,10 +118,10 @@ def schema_of(kind: ColumnType) -> dict[str, Any]:
     if isinstance(kind, Tensor):
         schema = SCALARS.get(kind.item.name, {"type": "number"})
         for _ in kind.shape:
-            schema = {"type": "array", "items": schema}
+            schema = array(schema)
         return schema
     if isinstance(kind, ArrayType):
-        return {"type": "array", "items": schema_of(kind.items)}
+        return array(schema_of(kind.items))
     if isinstance(kind, MapType):
         return {"type": "object", "additionalProperties": schema_of(kind.values)}
     if isinstance(kind, ObjectType):
@@ -131,14 +130,14 @@ def schema_of(kind: ColumnType) -> dict[str, Any]:
 
 
 def invocation_schema(methods: dict[str, Any]) -> dict[str, Any]:
-    records = {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}
+    records = array(ref("Record"))
     split = {
         "type": "object",
         "required": ["data"],
         "properties": {
-            "columns": {"type": "array", "items": {"type": "string"}},
+            "columns": array(TEXT),
             "index": {"type": "array"},
-            "data": {"type": "array", "items": {"type": "array"}},
+            "data": array({"type": "array"}),
         },
     }
     forms = {"dataframe_records": records, "dataframe_split": split, "instances": {"type": "array"}, "inputs": {}}
@@ -147,17 +146,4 @@ def invocation_schema(methods: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "properties": {**forms, "params": params, "parameters": params},
         "oneOf": [{"required": [form]} for form in forms],
-    }
-
-
-def error_schema() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": ["error_code", "message", "details", "request_id"],
-        "properties": {
-            "error_code": {"type": "string"},
-            "message": {"type": "string"},
-            "details": {"type": "array", "items": {"type": "object"}},
-            "request_id": {"type": "string"},
-        },
     }

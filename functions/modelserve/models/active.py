@@ -1,11 +1,8 @@
-"""The active version: loaded and replaced in the background, while requests use the one that is there.
+"""The active version: it is loaded and replaced in the background, while requests use the current one.
 
-How long an alias is cached, when a failed version is tried again, and how a version becomes active are decided here. One
-thread reads the alias and never loads. Each load has a thread of its own (`load_attempts`), so an alias that moves away
-from a version that hangs is followed.
+One thread reads the alias and decides what to load and when to retry. Each load has a thread of its own (`load_attempts`),
+so that an alias that moves away from a hanging version is followed.
 """
-
-from __future__ import annotations
 
 import asyncio
 import logging
@@ -59,7 +56,6 @@ class ActiveModel:
         self._thread.start()
 
     def stop(self) -> None:
-        """Called after the last response: stop loading and remove temporary files."""
         self._stopped.set()
         self._wake.set()
         if self.current is not None and self.current.files is not None:
@@ -67,23 +63,25 @@ class ActiveModel:
 
     @property
     def name(self) -> str:
-        """The name of the model before a version is loaded."""
         uri = self.settings.model_uri
         return self.settings.model_name or uri.rstrip("/").rsplit("/", 1)[-1].partition("@")[0] or "none"
 
     @property
     def reason(self) -> str:
-        """Why the model is not ready."""
         if self.draining:
             return "This process is about to end."
         return not_ready(self.error).message
 
     async def lease(self) -> Loaded:
         """The active version, which is not freed before its `leases.leave()`."""
-        loaded = self.current or await self.get()
-        while not loaded.leases.enter():
-            loaded = await self.get()
+        while (loaded := self.try_lease()) is None:
+            await self.get()
         return loaded
+
+    def try_lease(self) -> Loaded | None:
+        """None before the first version is active, or while it is being replaced."""
+        loaded = self.current
+        return loaded if loaded is not None and loaded.leases.enter() else None
 
     async def get(self) -> Loaded:
         """Waits for the first version at most LOAD_WAIT_SECONDS. Raises ModelNotReady."""
@@ -97,16 +95,15 @@ class ActiveModel:
             raise not_ready(self.error) from None
 
     def _first_version(self) -> asyncio.Future[Loaded]:
-        """One future for all requests of a loop. A future for each request would stay until a version is active, even if
-        its request has given up."""
+        """One future for all requests of a loop: a future for each would stay until a version is active, even if its
+        request gave up."""
         first, loop = self._first, asyncio.get_running_loop()
         if self._waiting is None or self._waiting[0] is not first or self._waiting[1].get_loop() is not loop:
             self._waiting = first, asyncio.wrap_future(first)
         return self._waiting[1]
 
-    # --- on the loader's thread ---
-
     def _run(self) -> None:
+        """On the loader's thread, with all that it calls."""
         while not self._stopped.is_set():
             self._wake.clear()
             try:
@@ -118,13 +115,11 @@ class ActiveModel:
             self._wake.wait(self._seconds_to_wait())
 
     def _on_done(self, attempt: LoadAttempt) -> None:
-        """Called on the attempt's thread."""
         if self._stopped.is_set():
             attempt.discard()
         self._wake.set()
 
     def _seconds_to_wait(self) -> float:
-        """Until the alias is read again, a failed version is tried again, or an attempt reaches its deadline."""
         now = time.monotonic()
         waits = [self.settings.model_refresh_seconds]
         if self.current is None:
@@ -135,9 +130,8 @@ class ActiveModel:
         return max(0.01, min(waits))
 
     def _collect(self) -> None:
-        """Take the results of attempts that are done, and give up those whose time is up."""
         wanted = self._attempt_at_target()
-        for attempt in [one for one in self._attempts if one.done]:
+        for attempt in [one for one in self._attempts if one.loaded.done()]:
             self._attempts.remove(attempt)
             if attempt is not wanted or attempt.timed_out:
                 attempt.discard()
@@ -145,8 +139,8 @@ class ActiveModel:
             attempt.timed_out |= time.monotonic() >= attempt.deadline
         if wanted is None:
             return
-        if wanted.done and not wanted.timed_out:
-            self._activate(wanted.result())
+        if wanted.loaded.done() and not wanted.timed_out:
+            self._activate(wanted.loaded.result())
         elif wanted.timed_out and not wanted.reported:
             wanted.reported = True
             raise LoadTimeout(
@@ -158,7 +152,6 @@ class ActiveModel:
         return next((one for one in self._attempts if self._target and one.target.key == self._target.key), None)
 
     def _refresh(self) -> None:
-        """Read the alias, and start to load the version that it names unless that is active or being loaded."""
         is_due = time.monotonic() >= self._retry_at
         try:
             location, objects, moved = self._poll()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from modelserve.core.settings import Settings
@@ -25,17 +26,15 @@ class Target:
 
     @property
     def key(self) -> tuple[str, str] | None:
-        """The same for two targets that are the same version."""
         return (self.alias.version, self.alias.manifest_sha256) if self.alias else None
 
     def is_served_by(self, loaded: Loaded) -> bool:
         return self.key is None or self.key == (loaded.version, loaded.digest)
 
     def load(self, objects: Objects, settings: Settings) -> Loaded:
-        """Raises as `loader.load` and `resolve` do."""
-        if self.alias is None:
-            return load(resolve(self.location, objects), objects, settings)
-        return load(resolve_alias(self.location, objects, self.alias), objects, settings)
+        location, alias = self.location, self.alias
+        resolved = resolve_alias(location, objects, alias) if alias else resolve(location, objects)
+        return load(resolved, objects, settings)
 
 
 class LoadAttempt:
@@ -48,29 +47,19 @@ class LoadAttempt:
         self.deadline = time.monotonic() + settings.load_timeout_seconds
         self.timed_out = False  # its result will be discarded
         self.reported = False  # the timeout was logged
-        self.done = False
+        self.loaded: Future[Loaded] = Future()
         self._objects = objects
         self._settings = settings
         self._on_done = on_done
-        self._loaded: Loaded | None = None
-        self._error: BaseException | None = None
         threading.Thread(target=self._run, name="load", daemon=True).start()
 
-    def result(self) -> Loaded:
-        """To be called once it is done. Raises the error that loading raised."""
-        if self._loaded is None:
-            raise self._error or RuntimeError("the attempt is not done")
-        return self._loaded
-
     def discard(self) -> None:
-        """To be called once it is done: free the model and its files."""
-        if self._loaded is not None:
-            threading.Thread(target=self._loaded.retire, name="retire", daemon=True).start()
+        if self.loaded.exception() is None:
+            threading.Thread(target=self.loaded.result().retire, name="retire", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._loaded = self.target.load(self._objects, self._settings)
+            self.loaded.set_result(self.target.load(self._objects, self._settings))
         except BaseException as error:  # sys.exit() or a panic in Rust is an error of the version, too
-            self._error = error
-        self.done = True
+            self.loaded.set_exception(error)
         self._on_done(self)

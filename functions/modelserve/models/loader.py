@@ -1,10 +1,7 @@
 """From a resolved version to a model that has scored its own sample: fetch, check, load, warm.
 
-Nothing here touches the active version. A version's imports happen when it is known to need them: a compiled one imports
-no YAML, no pandas and no mlflow.
+A version's imports happen when it needs them: a compiled one imports no YAML, no pandas and no mlflow.
 """
-
-from __future__ import annotations
 
 from modelserve.core.settings import Settings
 from modelserve.models.version import UNVERSIONED, Loaded, StepTimer

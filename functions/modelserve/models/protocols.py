@@ -1,8 +1,6 @@
 """Runtimes: what turns a batch of columns into predictions. A version says which one serves it."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelserve.schema.batch import Batch
@@ -23,17 +21,14 @@ class Runtime(Protocol):
     def classes(self) -> tuple[Any, ...] | None:
         """The labels of a classifier, in the order of `predict_proba`'s columns."""
 
-    mergeable: bool
-    """Whether one row's prediction cannot depend on the other rows of a batch."""
+    mergeable: bool  # whether one row's prediction cannot depend on the other rows of a batch
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
         """The output of each method for all rows, exactly as the model gives it. Raises what the model raises."""
 
 
 class Scorer(Protocol):
-    """How requests reach a runtime."""
-
-    async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> dict[str, Any]:
+    def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Awaitable[dict[str, Any]]:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
 
     def retire(self) -> None:

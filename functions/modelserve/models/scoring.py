@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch, UnknownMethod
+from modelserve.models.scorers.inline import ready
 from modelserve.models.scorers.outputs import RowsMismatch, row_values
 from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import jsonable, results
@@ -50,14 +51,6 @@ def check_method(loaded: Loaded, method: str | None) -> str:
     return method
 
 
-async def predict(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[Any]:
-    """JSON values of one method, one item per row for models that score rows; whatever else the model gives."""
-    name = check_method(loaded, method)
-    outputs = await score(loaded, batch, [name], params)
-    values: list[Any] = outputs[name]
-    return values
-
-
 async def score(
     loaded: Loaded,
     batch: Batch,
@@ -65,10 +58,10 @@ async def score(
     params: Mapping[str, Any],
     convert: Callable[[Any], Any] = jsonable,
 ) -> dict[str, Any]:
-    """JSON values per method, in the forms of MLflow, or what `convert` makes of an output. Raises ModelFailed when a row
-    has no answer."""
+    """JSON values per method, in the forms of MLflow, or what `convert` makes of an output: one item per row for models
+    that score rows, or whatever else the model gives. Raises ModelFailed when a row has no answer."""
     try:
-        outputs = await raw(loaded, batch, methods, params)
+        outputs = await call(loaded, batch, methods, params)
     except RowsMismatch as error:
         values, failed = await score_each(loaded, batch, methods, params, error)
         refuse_failed(failed, batch.rows)
@@ -82,50 +75,51 @@ async def batch_results(
     loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
 ) -> list[dict[str, Any]]:
     """The plain form: one result object per row. Raises ModelFailed when a row has none."""
-    found, failed = await results_and_failures(loaded, batch, params, method)
+    methods = result_methods(loaded, method)
+    values, failed = await score_by_row(loaded, batch, methods, params)
     refuse_failed(failed, batch.rows)
-    return found
+    if batch.rows <= INLINE_ROWS:
+        return make_results(loaded, values, methods, method)
+    return await asyncio.to_thread(make_results, loaded, values, methods, method)
 
 
 async def row_results(loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> list[RowResult]:
     """The plain form. Raises ModelFailed when the model raises on all of them together."""
-    found, failed = await results_and_failures(loaded, batch, params, method)
-    answered = iter(found)
-    return [failed[row] if row in failed else next(answered) for row in range(batch.rows)]
-
-
-async def results_and_failures(
-    loaded: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None
-) -> tuple[list[dict[str, Any]], dict[int, RowError]]:
-    """The results of the rows that have one, and why the others have none."""
-    runtime = loaded.runtime
-    both = method is None and runtime.classes is not None and {"predict", "predict_proba"} <= set(runtime.methods)
-    methods = ["predict", "predict_proba"] if both else [check_method(loaded, method)]
+    methods = result_methods(loaded, method)
     values, failed = await score_by_row(loaded, batch, methods, params)
+    found = iter(await for_rows(batch.rows, lambda: make_results(loaded, values, methods, method)))
+    return [failed[row] if row in failed else next(found) for row in range(batch.rows)]
 
-    def to_results() -> list[dict[str, Any]]:
-        if both:
-            return results(values["predict"], values["predict_proba"], runtime.classes, loaded.presentation)
-        if method is not None:
-            return [{"prediction": value} for value in values[method]]
-        return results(values[methods[0]], None, None, loaded.presentation)
 
-    return await for_rows(batch.rows, to_results), failed
+def result_methods(loaded: Loaded, method: str | None) -> Sequence[str]:
+    """The methods that the plain form shows."""
+    return [check_method(loaded, method)] if method is not None else loaded.result_methods
+
+
+def make_results(
+    loaded: Loaded, values: Mapping[str, list[Any]], methods: Sequence[str], method: str | None
+) -> list[dict[str, Any]]:
+    if method is not None:
+        return [{"prediction": value} for value in values[method]]
+    predicted, *probabilities = [values[name] for name in methods]
+    return results(predicted, probabilities[0] if probabilities else None, loaded.class_names, loaded.presentation)
 
 
 async def score_by_row(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Scores:
     """See `Scores`."""
     try:
-        outputs = await raw(loaded, batch, methods, params)
-        values = await for_rows(
-            batch.rows,
-            lambda: {method: row_values(output, batch.rows, method) for method, output in outputs.items()},
-        )
+        outputs = await call(loaded, batch, methods, params)
+        if batch.rows <= INLINE_ROWS:
+            return take_apart(outputs, batch.rows), {}
+        return await asyncio.to_thread(take_apart, outputs, batch.rows), {}
     except RowsMismatch as error:
         return await score_each(loaded, batch, methods, params, error)
     except SignatureMismatch as error:
         return await score_others(loaded, batch, methods, params, error)
-    return values, {}
+
+
+def take_apart(outputs: Mapping[str, Any], rows: int) -> dict[str, list[Any]]:
+    return {method: row_values(output, rows, method) for method, output in outputs.items()}
 
 
 async def score_others(
@@ -161,8 +155,8 @@ async def score_halves(
     found: list[Scores | int] = []
     for half in halves if missing is not None and missing > 0 and batch.rows > 2 else []:
         try:
-            outputs = await raw(loaded, half, methods, params)
-            found.append(({name: row_values(output, half.rows, name) for name, output in outputs.items()}, {}))
+            outputs = await call(loaded, half, methods, params)
+            found.append((take_apart(outputs, half.rows), {}))
         except ModelFailed as error:
             short = error.missing if isinstance(error, RowsMismatch) else None
             if short is None:
@@ -187,8 +181,8 @@ async def score_rows_apart(loaded: Loaded, batch: Batch, methods: Sequence[str],
     failed: dict[int, RowError] = {}
     for row in range(batch.rows):
         try:
-            outputs = await raw(loaded, one_row(batch, row), methods, params)
-            found = {method: row_values(output, 1, method) for method, output in outputs.items()}
+            outputs = await call(loaded, one_row(batch, row), methods, params)
+            found = take_apart(outputs, 1)
         except ModelFailed as reason:
             failed[row] = reason
             continue
@@ -222,12 +216,12 @@ def refuse_failed(failed: Mapping[int, RowError], rows: int) -> None:
     raise ModelFailed(f"The model has no answer for {len(failed)} of {rows} rows.", details[:MAX_DETAILS])
 
 
-async def raw(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+def call(loaded: Loaded, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> Awaitable[dict[str, Any]]:
     """What the model gives per method, each asked for once. Raises RowsMismatch for another number of rows."""
     checked = check_params(loaded, params)
     if batch.rows == 0:
-        return {method: [] for method in methods}
-    return await loaded.scorer.score(batch, tuple(dict.fromkeys(methods)), checked)
+        return ready({method: [] for method in methods})
+    return loaded.scorer.score(batch, tuple(dict.fromkeys(methods)), checked)
 
 
 async def for_rows(rows: int, convert: Callable[[], T]) -> T:

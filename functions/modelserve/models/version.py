@@ -1,10 +1,8 @@
 """A loaded version: its runtime, the leases of its requests, and how long each step of loading took."""
 
-from __future__ import annotations
-
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +12,7 @@ from urllib.parse import quote
 from modelserve.core import memory
 from modelserve.models.protocols import Runtime, Scorer
 from modelserve.payloads.decode import BodyDecoder
-from modelserve.payloads.predictions import Presentation
+from modelserve.payloads.predictions import Presentation, label_text
 from modelserve.schema.signature import Signature
 from modelserve.store.download.cache import LocalCopy
 
@@ -22,8 +20,6 @@ UNVERSIONED = "unversioned"  # a directory without a manifest
 
 
 class Leases:
-    """Counts the requests that use a version, so that it is freed after the last one."""
-
     def __init__(self) -> None:
         self._count = 0
         self._is_awaited = self._is_closed = False
@@ -31,7 +27,6 @@ class Leases:
         self._changed = threading.Condition(self._lock)
 
     def enter(self) -> bool:
-        """False once the version is freed: its successor is active by then."""
         with self._lock:
             if self._is_closed:
                 return False
@@ -45,7 +40,6 @@ class Leases:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait for the last lease to end, then give no more."""
         with self._lock:
             self._is_awaited = True
             self._changed.wait_for(lambda: self._count == 0)
@@ -67,8 +61,6 @@ class LoadedRuntime(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """One version, ready to answer."""
-
     name: str
     version: str
     alias: str | None
@@ -80,27 +72,34 @@ class Loaded:
     scorer: Scorer
     environment: Mapping[str, Any]
     run_id: str | None
-    times: Mapping[str, float]
-    """Seconds per step: fetch (with its verification), import, load, warm."""
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    """What each method gave to the sample, where there is one."""
-    files: LocalCopy | None = None
-    """None for a version that is held in memory alone."""
+    times: Mapping[str, float]  # seconds per step: fetch (with its verification), import, load, warm
+    outputs: Mapping[str, Any] = field(default_factory=dict)  # what each method gave to the sample, where there is one
+    files: LocalCopy | None = None  # None for a version that is held in memory alone
     leases: Leases = field(default_factory=Leases)
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Of every response of this version."""
         return [(b"x-model-name", header_value(self.name)), (b"x-model-version", header_value(self.version))]
 
     @cached_property
+    def result_methods(self) -> Sequence[str]:
+        """The methods whose outputs a plain result shows: of a classifier its label and its probabilities."""
+        methods = self.runtime.methods
+        both = ("predict", "predict_proba")
+        return both if self.runtime.classes is not None and set(both) <= set(methods) else methods[:1]
+
+    @cached_property
+    def class_names(self) -> Sequence[str] | None:
+        """The labels of a classifier as the keys of its probabilities."""
+        classes = self.runtime.classes
+        return None if classes is None else [label_text(label) for label in classes]
+
+    @cached_property
     def names(self) -> tuple[str, str]:
-        """Of the model and of the version, as in the headers."""
         return header_value(self.name).decode(), header_value(self.version).decode()
 
     def retire(self) -> None:
-        """Wait for the last request, then free the model and its files."""
         self.leases.close()
         self.scorer.retire()
         self.scorer.join(timeout=60)
@@ -115,8 +114,6 @@ def header_value(text: str) -> bytes:
 
 
 class StepTimer:
-    """Seconds per step, for `/metadata` and the log."""
-
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()

@@ -1,7 +1,5 @@
 """The sample that warms up a loaded version, and shows whether each row has a prediction of its own."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,7 +48,6 @@ def manifest_sample(manifest: Manifest | None, signature: Signature | None) -> B
 
 
 def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
-    """The input example that MLflow saved beside the model."""
     file = find_example(directory)
     if file is None:
         return None
@@ -65,11 +62,9 @@ def saved_sample(directory: Path, signature: Signature | None) -> Batch | None:
 
 
 def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> Mapping[str, Any]:
-    """Score the sample with every method, whose outputs are given back: a model's first call is its slowest. Raises
-    VersionUnusable.
-
-    `merges` says whether publishing found that rows are independent. If it is None, the sample decides.
-    """
+    """Score the sample with every method, since the first call is the slowest, and return the outputs. Raises
+    VersionUnusable. `merges` says whether publishing found that rows are independent; if it is None, the sample
+    decides."""
     if merges is not None:
         runtime.mergeable = merges
     if batch is None or not batch.rows:
@@ -85,8 +80,8 @@ def warm(runtime: Runtime, batch: Batch | None, merges: bool | None = None) -> M
 
 
 def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], params: Mapping[str, Any]) -> str | None:
-    """Why requests must not be merged: the rows were scored together with `outputs`, and differ when they are scored
-    reversed, in halves or one by one. None if each prediction depends on its own row alone."""
+    """Why requests must not be merged, or None: `outputs` of all rows together differ from those of the rows reversed,
+    in halves or one by one."""
     rows = range(batch.rows)
     orders = {
         "reversed": [rows[::-1]],
@@ -111,7 +106,6 @@ def dependence(runtime: Runtime, batch: Batch, outputs: Mapping[str, Any], param
 def score_parts(
     runtime: Runtime, batch: Batch, parts: Sequence[range], params: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
-    """JSON values per method, in the order of the parts."""
     found: dict[str, list[Any]] = {method: [] for method in runtime.methods}
     for part in parts:
         rows = take_rows(batch, part)
@@ -121,5 +115,4 @@ def score_parts(
 
 
 def as_json(values: list[Any]) -> Any:
-    """As a client reads them, so that two missing values are equal."""
     return msgspec.json.decode(encode(values))

@@ -28,32 +28,21 @@ class Limits:
 
 
 class PayloadForm(Enum):
-    """What came, which decides how it is answered."""
-
-    RECORD = "record"
-    """One plain record: one result object."""
-    RECORDS = "records"
-    """A list of plain records: a list of result objects."""
-    INVOCATION = "invocation"
-    """A form that names itself, CSV or Parquet: `{"predictions": ...}`."""
-    TENSORS = "tensors"
-    """The Open Inference Protocol: one tensor for each output."""
+    RECORD = "record"  # one plain record: one result object
+    RECORDS = "records"  # a list of plain records: a list of result objects
+    INVOCATION = "invocation"  # a form that names itself, CSV or Parquet: `{"predictions": ...}`
+    TENSORS = "tensors"  # the Open Inference Protocol: one tensor for each output
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """One decoded request."""
-
     table: Table
     params: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    method: str | None = None
-    """The predict_method that was asked for, if any."""
+    method: str | None = None  # the predict_method that was asked for, if any
     form: PayloadForm = PayloadForm.INVOCATION
-    outputs: tuple[str, ...] = ()
-    """Of tensors: the outputs that were asked for."""
-    own_id: str | None = None
-    """Of tensors: the caller's name for the request."""
+    outputs: tuple[str, ...] = ()  # of tensors: the outputs that were asked for
+    own_id: str | None = None  # of tensors: the caller's name for the request
+    # of tensors: for each of the outputs, or for the one that is given unasked, whether it goes as bytes
     binary: tuple[bool, ...] = ()
-    """Of tensors: for each of the outputs, or for the one that is given unasked, whether it goes as bytes."""
 
     def without_cells(self) -> Payload:
         """They take many times the memory of the checked columns. Cells that a decoder has checked belong to the batch."""
@@ -62,5 +51,4 @@ class Payload(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, table=Table({}, self.table.rows, self.table.others))
 
     def with_default_method(self, method: str | None) -> Payload:
-        """With this predict_method unless it names one itself."""
         return self if method is None or self.method is not None else msgspec.structs.replace(self, method=method)

@@ -1,7 +1,5 @@
 """CSV in: a header line, then one line per row, as RFC 4180 has it. An empty field is null."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from io import StringIO
@@ -18,10 +16,11 @@ OTHER_SEPARATORS: Final = frozenset(";\t")
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
-    """Values are read as the signature's types. Raises MalformedRequest naming the first line of the wrong length."""
+    """Reads values as the types of the signature. Raises MalformedRequest, which names the first line of the wrong
+    length."""
     if signature and signature.tensors and not tables.takes_frame(signature):
         raise UnsupportedMediaType("This model takes tensors, which CSV cannot hold; send JSON inputs.")
-    lines = read(data, limits)
+    lines = read_unquoted(data, limits) or read_quoted(data, limits)
     if not lines:
         raise MalformedRequest("The CSV body is empty; its first line must name the columns.")
     names, rows = lines[0], lines[1:]
@@ -29,7 +28,8 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     tables.check_columns(len(names), limits)
     if len(set(names)) != len(names):
         raise MalformedRequest("The CSV header names a column twice.")
-    if signature and has_other_separator(names, signature):
+    only = names[0] if len(names) == 1 else ""
+    if signature and signature.named and only not in signature.names and not OTHER_SEPARATORS.isdisjoint(only):
         raise MalformedRequest(
             "The CSV header is one field, with semicolons or tabs in it; fields must be separated by commas."
         )
@@ -47,22 +47,7 @@ def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
     return Payload(signature.parse_text(known, len(rows), extra_columns(columns, known), given))
 
 
-def has_other_separator(names: list[str], signature: Signature) -> bool:
-    """Whether it looks so; a column may still be called like that."""
-    return (
-        signature.named
-        and len(names) == 1
-        and names[0] not in signature.names
-        and not OTHER_SEPARATORS.isdisjoint(names[0])
-    )
-
-
-def read(data: bytes, limits: Limits) -> list[list[str]]:
-    return read_unquoted(data, limits) or read_quoted(data, limits)
-
-
 def read_unquoted(data: bytes, limits: Limits) -> list[list[str]] | None:
-    """None for what has quotation marks or empty lines, is no UTF-8, or goes beyond a limit."""
     if b'"' in data:
         return None
     lines = data.splitlines()

@@ -1,10 +1,7 @@
 """From the bytes of a request to its table, whatever its media type and form.
 
-JSON is read by the signature's own types first (`typed`). Whatever they do not take goes to the decoder that reports what
-is wrong, or finds that it is right.
+JSON is first read by the types of the signature (`typed`). What they refuse goes to the decoder that reports errors.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -35,14 +32,9 @@ def binary_type(json_size: int) -> str:
 
 
 class Protocol(StrEnum):
-    """What an address speaks."""
-
-    PREDICT = "predict"
-    """Plain records, and all of MLflow's forms."""
-    INVOCATIONS = "invocations"
-    """MLflow's forms."""
-    V2 = "v2"
-    """The Open Inference Protocol."""
+    PREDICT = "predict"  # plain records, and all of MLflow's forms
+    INVOCATIONS = "invocations"  # MLflow's forms
+    V2 = "v2"  # the Open Inference Protocol
 
 
 def parse_predict(value: Any, signature: Signature | None, limits: Limits) -> Payload:
@@ -68,19 +60,15 @@ JSON_FORMS: Final[Mapping[Protocol, JsonForms]] = {
 
 
 class CheckedBody(NamedTuple):
-    payload: Payload
-    """Without its cells, which take many times the memory of the checked columns."""
+    payload: Payload  # without its cells, which take many times the memory of the checked columns
     batch: Batch
 
 
 def check_payload(payload: Payload, signature: Signature | None) -> CheckedBody:
-    """Raises SignatureMismatch."""
     return CheckedBody(payload.without_cells(), check_table(payload.table, signature))
 
 
 class BodyDecoder:
-    """Decodes and checks for one version."""
-
     def __init__(self, signature: Signature | None, limits: Limits, categories: Categories | None = None) -> None:
         self.signature = signature
         self.limits = limits
@@ -90,20 +78,17 @@ class BodyDecoder:
                 self.typed = TypedDecoder(signature, limits, categories or {})
 
     def decode(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
-        """Raises BadInput."""
         return self.decode_typed(data, media_type, protocol) or self.decode_reporting(data, media_type, protocol)
 
     def decode_typed(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody | None:
-        """None where the other decoder has to look."""
         if self.typed is None or media_type != JSON:
             return None
         payload = JSON_FORMS[protocol].read(self.typed, data)
         return None if payload is None else check_payload(payload, self.signature)
 
     def decode_reporting(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
-        """Raises BadInput."""
         checked = check_payload(decode_body(data, media_type, protocol, self.signature, self.limits), self.signature)
-        if self.typed and checked.payload.table.extra:
+        if self.typed and checked.payload.table.others:
             self.typed.learn(checked.payload.table.others)
         return checked
 
@@ -111,7 +96,6 @@ class BodyDecoder:
 def decode_body(
     data: bytes, media_type: str, protocol: Protocol, signature: Signature | None, limits: Limits
 ) -> Payload:
-    """Raises BadInput."""
     if media_type == CSV:
         from modelserve.payloads import csv as text_csv
 

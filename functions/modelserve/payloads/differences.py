@@ -1,29 +1,22 @@
 """The differences between two answers to one request: flipped labels, numbers beyond the tolerance, values of another form."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from modelserve.schema.types import MISSING
+
 # FORM is another type, another length, or a key that only one side has.
 FLIP, NUMBER, FORM = "flip", "number", "form"
 MAX_KEPT: Final = 20  # differences of one answer; all are counted
 
 
-class Missing:
-    """In place of a value that only the other side has."""
-
-
-MISSING: Final = Missing()
-
-
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`place` is a JSON pointer into the answer (RFC 6901). For FORM, `served` and `shadow` name types, such as
-    `list of 3`; in a partial comparison they are the values."""
+    """`place` is a JSON pointer into the answer (RFC 6901). For FORM, `served` and `shadow` name types, such as `list
+    of 3`; in a partial comparison they are the values."""
 
     place: str
     kind: str
@@ -41,19 +34,15 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     greatest: float = 0.0
-    labels: Counter[str] = field(default_factory=Counter)
-    """By output: how many labels both sides have."""
-    flips: Counter[str] = field(default_factory=Counter)
-    """By output: how many labels differ."""
+    labels: Counter[str] = field(default_factory=Counter)  # by output: how many labels both sides have
+    flips: Counter[str] = field(default_factory=Counter)  # by output: how many labels differ
 
     @property
     def rows(self) -> int:
-        """Rows with a label, counted in the output that has the most."""
         return max(self.labels.values(), default=0)
 
     @property
     def flipped(self) -> int:
-        """Rows that flip, counted in the output in which the most do."""
         return max(self.flips.values(), default=0)
 
     def add(self, place: str, kind: str, served: Any, shadow: Any) -> None:
@@ -113,11 +102,9 @@ class Comparison:
 
 
 def compare(served: Any, shadow: Any, tolerance: float, one_row: bool = False, partial: bool = False) -> Comparison:
-    """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or relative to the greater one.
-
-    `one_row`: the answer is to one row, so that no list in it has rows. `partial`: `served` is what a person expects; only
-    its keys are compared, and whole numbers are numbers like any other.
-    """
+    """Both as decoded from JSON. Numbers may differ by `tolerance`, absolutely or relative to the greater one. With
+    `one_row` no list in the answer has rows. `partial`: `served` is what a person expects; only its keys are compared,
+    and whole numbers are numbers like any other."""
     found = Comparison(tolerance, partial)
     found.values(served, shadow, "", "", in_row=one_row)
     return found

@@ -1,7 +1,5 @@
 """Parquet in, read by pyarrow: only in a process that may end, because a damaged file can crash pyarrow."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -14,8 +12,8 @@ from modelserve.schema.arrays import fit, is_exact
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns, extra_columns
 from modelserve.schema.signature import Signature
+from modelserve.schema.texts import Words
 from modelserve.schema.types import Boolean, ColumnType, String
-from modelserve.schema.words import Words
 
 # A small file can unpack to gigabytes: this is how far one request may grow, in bytes.
 MAX_UNPACKED = 64 << 20
@@ -33,8 +31,8 @@ FIRST_COLUMNS: Final = 64
 
 
 def parse(data: bytes, signature: Signature | None, limits: Limits) -> Payload:
-    """Only the signature's columns are read. Raises MalformedRequest for a file that is not Parquet, TooLarge before more rows
-    or bytes than the limits are read."""
+    """Reads only the signature's columns. Raises MalformedRequest if it is not Parquet, and TooLarge before a limit is
+    passed."""
     try:
         if signature and tables.takes_frame(signature):
             table = read(data, None, limits)
@@ -82,10 +80,8 @@ def read(data: bytes, signature: Signature | None, limits: Limits) -> Table:
 
 
 def open_file(data: bytes, texts: Collection[int], metadata: Any = None) -> Any:
-    """A reader of pyarrow's, without what `ParquetFile` adds to it, which takes as long as reading some columns.
-
-    The `texts` among these columns are read as places in their dictionary, so that one long text in every row is held once.
-    """
+    """pyarrow's reader, without `ParquetFile`, whose additions take as long as reading some columns. The `texts` among
+    these columns are read as places in a dictionary, so that a long text in every row is held once."""
     import pyarrow as pa
     from pyarrow.parquet.core import ParquetReader
 
@@ -104,7 +100,6 @@ def leaves_of(file: Any, wanted: Collection[str]) -> list[int]:
 def whole_table(
     parts: Mapping[str, list[Any]], signature: Signature, rows: int, others: ExtraColumns, names: tuple[str, ...]
 ) -> Table:
-    """With no Python value for each cell of a column that plainly fits its type."""
     columns: dict[str, Sequence[Any]] = {}
     fits = rows > 0
     for column in signature.columns:
@@ -133,7 +128,6 @@ def flat_types() -> tuple[frozenset[int], frozenset[int], int]:
 
 
 def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[str, str], ExtraColumns]:
-    """The file's column for each column that is wanted, and the others."""
     if signature and tuple(names) == signature.names and len(set(names)) == len(names):
         return dict(zip(names, names, strict=True)), NO_EXTRA_COLUMNS
     names = [name for name in names if not name.startswith(INDEX)]
@@ -148,10 +142,8 @@ def choose_columns(names: list[str], signature: Signature | None) -> tuple[dict[
 
 
 def check_metadata(metadata: Any, leaves: Sequence[int], flat: bool) -> None:
-    """Refuses what says itself that it is too large, before any page is unpacked.
-
-    What the footer says of each column would tell more, but of a damaged file pyarrow 25 ends the process when asked.
-    """
+    """Raises TooLarge before any page is unpacked, if the file says itself that it is too large. The footer has more
+    about each column, but pyarrow 25 crashes when asked for it in a damaged file."""
     size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     for place in leaves:
         width = CELL_BYTES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,17 +16,11 @@ from modelserve.core.errors import ModelFailed
 JSON_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 MAX_DENSE_CELLS: Final = 10_000_000  # 80 MB of doubles
 
-_encoder = msgspec.json.Encoder()  # writes non-finite numbers as null
-
-
-def encode(value: Any) -> bytes:
-    return _encoder.encode(value)
+encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode  # writes non-finite numbers as null
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How a plain result names its answer, chosen when the version was published."""
-
     positive_class: str | None = None
     threshold: float = 0.5
     label: str | None = None
@@ -39,10 +33,8 @@ class Presentation:
 
 
 def jsonable(output: Any) -> Any:
-    """A model's output as JSON values, in the forms of MLflow's scoring server.
-
-    Arrays become nested lists; a DataFrame, and a Series as its only column, a list of records.
-    """
+    """A model's output as JSON values, in the forms of MLflow's scoring server: arrays as nested lists, a DataFrame or
+    a Series as a list of records."""
     if is_sparse(output):
         output = dense(output)
     if isinstance(output, np.ndarray):
@@ -58,8 +50,7 @@ def jsonable(output: Any) -> Any:
 
 
 def by_row(output: Any) -> list[Any]:
-    """An output that has rows as one JSON value per row: what is named by columns becomes an object, unless there is but
-    one column, whose values are the answers."""
+    """One JSON value per row of an output that has rows: an object for several named columns, the value itself for one."""
     if isinstance(output, Mapping):
         names = [key if type(key) in (str, int) else str(key) for key in output]
         columns = [by_row(column) for column in output.values()]
@@ -71,7 +62,6 @@ def by_row(output: Any) -> list[Any]:
 
 
 def is_sparse(output: Any) -> bool:
-    """A matrix of scipy's, known without importing it."""
     return hasattr(output, "toarray") and hasattr(output, "nnz")
 
 
@@ -84,7 +74,6 @@ def dense(matrix: Any) -> Any:
 
 
 def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
-    """Python values without numpy's and pandas' own types."""
     if array is not None and array.dtype.kind == "M":
         texts = np.datetime_as_string(array).astype(object)
         texts[np.isnat(array)] = None
@@ -111,24 +100,23 @@ def plain(value: Any, array: np.ndarray[Any, Any] | None = None) -> Any:
 def results(
     predicted: Sequence[Any],
     probabilities: Sequence[Sequence[float]] | None,
-    classes: Sequence[Any] | None,
+    class_names: Sequence[str] | None,
     presentation: Presentation,
 ) -> list[dict[str, Any]]:
     """One result object per row: labels and probabilities of a classifier, else the prediction under its label."""
-    if probabilities is None or classes is None:
+    if probabilities is None or class_names is None:
         name = presentation.label or "prediction"
         return [{name: value} for value in predicted]
-    names = [label_text(label) for label in classes]
     rows = zip(predicted, probabilities, strict=True)
-    if presentation.positive_class not in names:
-        return [{"prediction": label, "probabilities": dict(zip(names, row, strict=True))} for label, row in rows]
-    place, threshold = names.index(presentation.positive_class), presentation.threshold
+    if presentation.positive_class not in class_names:
+        return [{"prediction": label, "probabilities": dict(zip(class_names, row, strict=True))} for label, row in rows]
+    place, threshold = class_names.index(presentation.positive_class), presentation.threshold
     name = presentation.label or str(presentation.positive_class)
     probability = f"{name}_probability"
     return [
         {
             "prediction": label,
-            "probabilities": dict(zip(names, row, strict=True)),
+            "probabilities": dict(zip(class_names, row, strict=True)),
             probability: row[place],
             name: row[place] >= threshold,
         }
@@ -137,5 +125,4 @@ def results(
 
 
 def label_text(label: Any) -> str:
-    """A class label as a JSON key: true and false as JSON has them."""
     return str(label).lower() if isinstance(label, bool) else str(label)

@@ -1,7 +1,5 @@
 """Records, rows and columns of decoded values brought into one table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -21,7 +19,6 @@ T = TypeVar("T")
 
 
 def from_records(records: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
-    """A list of objects, one per row."""
     if records and signature and not signature.named and not takes_values(signature):
         table = from_records(records, None, limits)
         if takes_frame(signature):
@@ -50,7 +47,9 @@ def from_rows(rows: Sequence[Any], signature: Signature | None, limits: Limits) 
     """A list of lists (values by position), of single values (one column), or of tensor rows."""
     check_rows(len(rows), limits)
     if signature and (signature.tensors or takes_values(signature)):
-        return one_column(rows, signature)
+        if len(signature.columns) != 1:
+            raise MalformedRequest(f"The model takes named tensors: {', '.join(signature.names)}.")
+        return Table({signature.names[0]: rows}, len(rows))
     if not any(type(row) is list for row in rows) and (signature is None or len(signature.columns) == 1):
         return Table({signature.names[0] if signature else "0": list(rows)}, len(rows))
     width = len(rows[0]) if rows and type(rows[0]) is list else 0
@@ -65,14 +64,7 @@ def takes_values(signature: Signature | None) -> bool:
     return isinstance(signature.columns[0].kind, Nested)
 
 
-def one_column(rows: Sequence[Any], signature: Signature) -> Table:
-    if len(signature.columns) != 1:
-        raise MalformedRequest(f"The model takes named tensors: {', '.join(signature.names)}.")
-    return Table({signature.names[0]: rows}, len(rows))
-
-
 def from_split(names: Sequence[Any], rows: Sequence[Any], signature: Signature | None, limits: Limits) -> Table:
-    """Values by position under the given names."""
     check_rows(len(rows), limits)
     check_columns(len(names), limits)
     width = len(names)

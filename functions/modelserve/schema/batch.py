@@ -14,23 +14,15 @@ from modelserve.schema.types import Array
 
 
 class Table(msgspec.Struct, frozen=True):
-    """What a decoder hands over: lists of `rows` values each, not yet checked. Absent cells are MISSING.
-
-    An array stands for a column of which the decoder has seen that it fits: it is what the check would make of it.
-    """
+    """What a decoder returns: lists of `rows` values, not yet checked. Absent cells are MISSING. An array is a column
+    that the decoder has checked."""
 
     columns: Mapping[str, Sequence[Any]]
     rows: int
-    others: ExtraColumns = NO_EXTRA_COLUMNS
-    """The columns that the signature does not have; they were left out."""
-    fits: bool = False
-    """Whether the decoder has checked every cell: all columns are there, in the signature's order."""
+    others: ExtraColumns = NO_EXTRA_COLUMNS  # the columns that the signature does not have; they were left out
+    fits: bool = False  # whether the decoder has checked every cell: all columns are there, in the signature's order
+    # what the caller calls the columns of a model that does not know them by name, in their order
     names: tuple[str, ...] = ()
-    """What the caller calls the columns of a model that does not know them by name, in their order."""
-
-    @property
-    def extra(self) -> int:
-        return len(self.others)
 
 
 class Batch:
@@ -51,7 +43,6 @@ class Batch:
     def of_cells(
         cls, cells: Mapping[str, Sequence[Any]], rows: int, make_columns: Callable[[], Mapping[str, Array]]
     ) -> Batch:
-        """The arrays are made when they are asked for: a compiled model takes the cells."""
         batch = cls({}, rows)
         batch.cells, batch._columns, batch._make_columns = cells, None, make_columns
         return batch
@@ -70,7 +61,8 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     rows = sum(batch.rows for batch in batches)
     cells = [batch.cells for batch in batches if batch.cells is not None]
     if len(cells) == len(batches):
-        joined = {name: list(chain.from_iterable(one[name] for one in cells)) for name in cells[0]}
+        columns = zip(*(one.values() for one in cells), strict=True)
+        joined = {name: list(chain.from_iterable(parts)) for name, parts in zip(cells[0], columns, strict=True)}
         return Batch.of_cells(joined, rows, lambda: concatenate_columns(batches))
     return Batch(concatenate_columns(batches), rows, batches[0].names)
 
@@ -80,7 +72,6 @@ def concatenate_columns(batches: Sequence[Batch]) -> Mapping[str, Array]:
 
 
 def split(batch: Batch, sizes: Sequence[int]) -> list[Batch]:
-    """The rows of a batch as batches of these sizes, in order."""
     ends = list(accumulate(sizes))
     return [
         Batch({name: column[end - size : end] for name, column in batch.columns.items()}, size, batch.names)

@@ -1,7 +1,5 @@
 """The columns of a request that the model does not have: ignored, counted, and looked through when one of its own is missing."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,8 +23,8 @@ class ExtraColumns:
         return len(self.names)
 
     def like(self, name: str) -> bool:
-        """Whether one of them may be `name` misspelt: with other capitals or punctuation, or with one letter missing, too many,
-        wrong or in its neighbour's place."""
+        """Whether one of them may be `name` misspelt: other capitals or punctuation, or one letter missing, extra,
+        wrong or moved."""
         if not 0 < len(self.names) <= MOST_NAMES:
             return False
         if name not in self._told:  # asked again for every row of a message
@@ -42,7 +40,6 @@ NO_EXTRA_COLUMNS: Final = ExtraColumns()
 
 
 def extra_columns(given: Mapping[str, Any], known: Iterable[str]) -> ExtraColumns:
-    """What of the `given` columns is not `known`."""
     unknown = frozenset(given).difference(known)
     return ExtraColumns(unknown) if unknown else NO_EXTRA_COLUMNS
 

@@ -1,24 +1,17 @@
-"""Columns whose cells are arrays, objects, maps or anything: MLflow's `Array`, `Object`, `Map` and `AnyType`.
-
-The model sees Python lists and dicts, in a (rows,) array of objects.
-"""
-
-from __future__ import annotations
+"""Columns of arrays, objects, maps or anything (MLflow's `Array`, `Object`, `Map` and `AnyType`): (rows,) Python
+objects."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from modelserve.schema.types import MISSING, SCALARS, Array, ColumnType, FloatType, objects
+from modelserve.schema.types import MISSING, SCALARS, ColumnType, FloatType
 from modelserve.schema.values import json_type
 
 
 class Nested(ColumnType):
     dtype = np.dtype(object)
-
-    def pack(self, cells: list[Any]) -> Array:
-        return objects(cells)
 
 
 class ArrayType(Nested):

@@ -1,7 +1,5 @@
 """An MLflow signature, and the check that brings a table of decoded values into its columns without loss."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -45,8 +43,7 @@ class Param:
 class Signature:
     columns: tuple[Column, ...]
     params: tuple[Param, ...] = ()
-    named: bool = True
-    """Whether the model knows its columns by name; otherwise they are called "0", "1" and so on here."""
+    named: bool = True  # whether the model knows its columns by name; otherwise they are called "0", "1" and so on here
     raw: Mapping[str, Any] = field(default_factory=dict)
     """The signature as the MLmodel has it, decoded: {"inputs": [...], "outputs": [...], "params": [...]}."""
 
@@ -107,7 +104,6 @@ class Signature:
         return Table(table, rows, others, fits, names)
 
     def check_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The params with their defaults. Raises InvalidParams naming those the model has."""
         known = {param.name: param for param in self.params}
         unknown = [name for name in given if name not in known]
         if unknown:
@@ -117,8 +113,6 @@ class Signature:
 
 
 class CellErrors:
-    """Collects bad cells. Called with (row, reason) for the column `name`."""
-
     def __init__(self) -> None:
         self.name = ""
         self.details: list[Detail] = []
@@ -173,10 +167,8 @@ def param_value(param: Param, value: Any) -> Any:
 
 
 def from_mlmodel(raw: Mapping[str, Any] | None) -> Signature | None:
-    """`raw` is the `signature` mapping of an MLmodel file, with JSON texts or decoded. None when there is no signature.
-
-    Raises VersionUnusable for a signature of a form that this server does not know.
-    """
+    """`raw` is the `signature` mapping of an MLmodel file, with JSON texts or decoded. None if there is no signature.
+    Raises VersionUnusable for an unknown form."""
     if not raw:
         return None
     texts = {key: raw.get(key) for key in ("inputs", "outputs", "params")}
@@ -211,18 +203,12 @@ def param_of(spec: Mapping[str, Any]) -> Param:
 
 
 def check_table(table: Table, signature: Signature | None) -> Batch:
-    """Raises SignatureMismatch."""
     return signature.check(table) if signature else infer(table)
 
 
-# --- models without a signature ---
-
-
 def infer(table: Table) -> Batch:
-    """Columns as they come: one type per column, decided by its values; of several types, Python objects.
-
-    Raises SignatureMismatch for whole numbers that the column's type cannot keep.
-    """
+    """Each column gets the type of its values, or Python objects if there are several types. Raises SignatureMismatch
+    for whole numbers that the column's type cannot keep."""
     bad = CellErrors()
     columns = {}
     for place, (name, values) in enumerate(table.columns.items()):

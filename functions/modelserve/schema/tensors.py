@@ -1,7 +1,5 @@
 """Columns that are numpy tensors: MLflow's `TensorSpec`, with the rows in the first dimension."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Sequence
 from itertools import chain
@@ -9,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve.schema.types import SCALARS, Array, ColumnType, FloatType, IntegerType, Report, objects
+from modelserve.schema.types import SCALARS, Array, ColumnType, FloatType, IntegerType, Report
 
 
 class Tensor(ColumnType):
@@ -56,8 +54,7 @@ class Tensor(ColumnType):
         if array is not None:
             return array.astype(self.dtype, copy=False).reshape(shape)
         cells = [self.item._cell_or_null(item, required=True) for item in items]
-        packed = objects(cells) if self.dtype == object else np.array(cells, dtype=self.dtype)
-        return packed.reshape(shape)
+        return self.pack(cells).reshape(shape)
 
 
 ITEMS: Final = {"b": "boolean", "U": "string", "O": "string", "S": "binary", "M": "datetime"}

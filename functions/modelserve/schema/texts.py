@@ -1,16 +1,37 @@
-"""Columns of texts (CSV, query) read whole where each text is plainly a value of the column's type."""
+"""Columns of texts: `Words`, and columns of CSV or a query that are read whole if every text has the column's type."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from modelserve.schema.types import EXACT, Boolean, ColumnType, FloatType, IntegerType, String
+from modelserve.schema.types import EXACT, Array, Boolean, ColumnType, FloatType, IntegerType, String, objects
 
 FLOATS: Final = msgspec.json.Decoder(list[float])
+
+
+class Words(Sequence[str]):
+    """A column that holds each text once. `places` are (rows,) whole numbers: where the text of each row stands among the words."""
+
+    __slots__ = ("places", "words")
+
+    def __init__(self, words: list[str], places: Array) -> None:
+        self.words = words
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.words[self.places[row]]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.words.__getitem__, self.places.tolist())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array: Array = objects(self.words)[self.places]
+        return array
 
 
 def read_column(texts: Sequence[str], kind: ColumnType, required: bool) -> Sequence[Any] | None:
@@ -29,12 +50,7 @@ def read_column(texts: Sequence[str], kind: ColumnType, required: bool) -> Seque
     return [next(found) if text else None for text in texts]
 
 
-def read_strings(texts: Sequence[str], kind: ColumnType) -> Sequence[str]:
-    return texts
-
-
 def read_integers(texts: Sequence[str], kind: IntegerType) -> list[int] | None:
-    """Those that a double keeps too. Raises ValueError."""
     digits = "".join(texts).replace("-", "")
     if not (digits.isascii() and digits.isdigit()):  # int() takes more: spaces, underscores, digits of other scripts
         return None
@@ -44,7 +60,6 @@ def read_integers(texts: Sequence[str], kind: IntegerType) -> list[int] | None:
 
 
 def read_floats(texts: Sequence[str], kind: FloatType) -> list[float] | None:
-    """Those below the whole numbers that the type may have rounded. Raises ValueError."""
     try:
         values = FLOATS.decode(f"[{','.join(texts)}]")  # several times as fast as float(), and takes less
     except msgspec.MsgspecError:
@@ -67,7 +82,7 @@ def read_booleans(texts: Sequence[str], kind: Boolean) -> list[bool] | None:
 
 
 READERS: Final[Mapping[type[ColumnType], Callable[[Sequence[str], Any], Sequence[Any] | None]]] = {
-    String: read_strings,
+    String: lambda texts, kind: texts,
     IntegerType: read_integers,
     FloatType: read_floats,
     Boolean: read_booleans,

@@ -1,10 +1,7 @@
-"""Single values checked against MLflow's column types: a value fits without loss, or the cell is bad.
+"""MLflow's column types (`mlflow.types.DataType`): a value fits without loss, or the cell is bad.
 
-The types are MLflow's (`mlflow.types.DataType`). Each kind turns a list of decoded values (JSON, CSV, Parquet, query)
-into one numpy array of its own dtype. Reasons never repeat a value.
+Each type turns a list of decoded values into one numpy array. Reasons never repeat a value.
 """
-
-from __future__ import annotations
 
 import base64
 import binascii
@@ -35,10 +32,9 @@ MISSING: Final = Missing()
 
 
 class ColumnType:
-    """One column type. `dtype` is what the model sees when no cell is null."""
-
     name: str
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any]  # what the model sees when no cell is null
+    python_type: type = object  # of a cell that needs no conversion
 
     def fast(self, values: Sequence[Any]) -> Array | None:
         """The whole column at once when every cell has the expected type, else None."""
@@ -46,14 +42,16 @@ class ColumnType:
 
     def cell(self, value: Any) -> Any:
         """One value that is not null. Raises ValueError with the reason."""
-        raise NotImplementedError  # each kind has its own
+        if type(value) is not self.python_type:
+            raise ValueError(f"{json_type(value)}, needs {self.name}")
+        return value
 
     def text(self, text: str) -> Any:
         """A value from a query or a CSV field, to be checked by `cell`; empty means null."""
         return text if text else None
 
     def pack(self, cells: list[Any]) -> Array:
-        return np.array(cells, dtype=self.dtype)
+        return objects(cells) if self.dtype == object else np.array(cells, dtype=self.dtype)
 
     def check(self, values: Sequence[Any], required: bool, report: Report) -> Array:
         """(rows,) array. Every bad cell is reported with its row."""
@@ -83,8 +81,6 @@ class ColumnType:
 
 
 class IntegerType(ColumnType):
-    """`integer` (32 bits) and `long` (64 bits)."""
-
     TEXT: ClassVar[re.Pattern[str]] = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")  # a double has at most 309
 
     def __init__(self, name: str, bits: int) -> None:
@@ -100,19 +96,16 @@ class IntegerType(ColumnType):
     def cell(self, value: Any) -> int:
         value = whole_decimal(value)
         if type(value) is float:
-            value = self._from_float(value)
+            if not value.is_integer():
+                raise ValueError(not_finite(value) or f"has a fraction, needs {self.name}")
+            if abs(value) >= EXACT:  # 2**53 itself is also what 2**53 + 1 was rounded to
+                raise ValueError(f"a decimal number too large to be exact, needs {self.name}")
+            value = int(value)
         if type(value) is not int:
             raise ValueError(f"{json_type(value)}, needs {self.name}")
         if not self.low <= value <= self.high:
             raise ValueError(f"out of range for {self.name}")
         return value
-
-    def _from_float(self, value: float) -> int:
-        if not value.is_integer():
-            raise ValueError(not_finite(value) or f"has a fraction, needs {self.name}")
-        if abs(value) >= EXACT:  # 2**53 itself is also what 2**53 + 1 was rounded to
-            raise ValueError(f"a decimal number too large to be exact, needs {self.name}")
-        return int(value)
 
     def text(self, text: str) -> Any:
         if not self.TEXT.fullmatch(text):
@@ -132,8 +125,6 @@ EXACT: Final = 1 << 53  # the greatest whole number up to which a double keeps e
 
 
 class FloatType(ColumnType):
-    """`float` (32 bits) and `double` (64 bits). Whole numbers fit when they can be kept exactly."""
-
     NULLS: ClassVar[frozenset[str]] = frozenset({"", "nan", "null"})
 
     def __init__(self, name: str, bits: int) -> None:
@@ -181,15 +172,11 @@ def not_finite(value: float) -> str:
 class Boolean(ColumnType):
     name = "boolean"
     dtype = np.dtype(bool)
+    python_type = bool
     WORDS: ClassVar[dict[str, bool | None]] = {"true": True, "false": False, "": None}
 
     def fast(self, values: Sequence[Any]) -> Array | None:
         return np.array(values, dtype=bool) if set(map(type, values)) == {bool} else None
-
-    def cell(self, value: Any) -> bool:
-        if type(value) is not bool:
-            raise ValueError(f"{json_type(value)}, needs {self.name}")
-        return value
 
     def text(self, text: str) -> Any:
         return self.WORDS.get(text.lower(), text)
@@ -201,22 +188,13 @@ class Boolean(ColumnType):
 class String(ColumnType):
     name = "string"
     dtype = np.dtype(object)
+    python_type = str
 
     def fast(self, values: Sequence[Any]) -> Array | None:
         return objects(values) if set(map(type, values)) == {str} else None
 
-    def cell(self, value: Any) -> str:
-        if type(value) is not str:
-            raise ValueError(f"{json_type(value)}, needs {self.name}")
-        return value
-
-    def pack(self, cells: list[Any]) -> Array:
-        return objects(cells)
-
 
 class Binary(ColumnType):
-    """JSON and text carry bytes as base64, as MLflow does."""
-
     name = "binary"
     dtype = np.dtype(object)
 
@@ -229,9 +207,6 @@ class Binary(ColumnType):
             return base64.b64decode(value.replace("\n", ""), validate=True)  # MLflow breaks it into lines
         except (binascii.Error, ValueError):
             raise ValueError("not base64") from None
-
-    def pack(self, cells: list[Any]) -> Array:
-        return objects(cells)
 
 
 class Datetime(ColumnType):

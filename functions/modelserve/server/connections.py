@@ -1,8 +1,7 @@
-"""The bounds of one connection, which Cloud Run's front end sets for a function and nobody else sets in a cluster.
+"""The bounds of one connection. Cloud Run's front end sets them for a function; in a cluster this server does.
 
-uvicorn parses and answers; here a request is refused that is too long to be kept, a client is let go that takes too
-long, and the longest idle connection makes room for a new one. A connection is in one of three states: idle, receiving
-a request, or answering one; `since` says how long.
+A request that is too long is refused, a client that is too slow is disconnected, and the longest idle connection makes
+room for a new one. `since` is the start of the current phase.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ QUIET_SECONDS: Final = 0.25
 
 
 class Bounds(ServerState):
-    """What all connections of a server share."""
-
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.header_bytes = settings.max_header_bytes
@@ -46,23 +43,22 @@ class Bounds(ServerState):
         return cast(list[Connection], list(self.connections))
 
     def make_room(self) -> bool:
-        """Whether one more may come: when there are too many, the longest idle one goes."""
+        """Whether one more connection is accepted. If there are too many, the longest idle one is closed."""
         taken = [one for one in self.open if not one.refused]  # who was refused has no place to give up
         if len(taken) < self.most:
             return True
         idle = [one for one in taken if one.phase is Phase.IDLE and not one.transport.is_closing()]
         if not idle:
             return False
-        min(idle, key=lambda connection: connection.since).end()
+        min(idle, key=lambda connection: connection.since).transport.close()
         return True
 
     @property
     def overrun(self) -> bool:
-        """Whether as many have been refused and are still open as there are places: each costs a descriptor, too."""
+        """Whether the refused connections that are still open reach the limit, since each costs a descriptor."""
         return sum(one.refused for one in self.open) >= self.most
 
     def sweep(self) -> None:
-        """End whatever has taken too long; called every now and then."""
         for connection in self.open:
             connection.check()
 
@@ -74,10 +70,10 @@ class Phase(Enum):
 
 
 class Parser(httptools.HttpRequestParser):
-    """Answers who asks for another protocol in this one, which RFC 9110, 7.8 leaves to the server.
+    """Serves a request that asks for another protocol in this one, as RFC 9110, 7.8 allows.
 
-    httptools takes such a request to end with its head and gives up what comes behind it, so that its body would pass for
-    the next request. Java's own client asks for HTTP/2 with the first request of each connection.
+    httptools ends such a request with its head, so that its body would be read as the next request. Java's client asks for
+    HTTP/2 in the first request of each connection.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -127,8 +123,6 @@ class Connection(HttpToolsProtocol):
         self.phase = phase
         self.since = self.loop.time()
 
-    # --- as a client of the socket ---
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it alike
         welcome = self.bounds.make_room()
         super().connection_made(transport)
@@ -149,7 +143,6 @@ class Connection(HttpToolsProtocol):
                 self.refuse(heads.too_large(self.url, self.bounds.header_bytes))
 
     def check(self) -> None:
-        """Let go of a client that takes too long."""
         seconds = self.loop.time() - self.since
         if seconds <= self.bounds.client_seconds:
             return
@@ -161,35 +154,27 @@ class Connection(HttpToolsProtocol):
         elif self.phase is Phase.IDLE and not self.received_whole:
             self.transport.abort()  # it goes on sending what was answered
         elif self.phase is Phase.IDLE and seconds > self.bounds.idle_seconds:
-            self.end()
-
-    def end(self) -> None:
-        self.transport.close()
+            self.transport.close()
 
     def shutdown(self) -> None:
-        """Close unless a request is to be answered. Called again and again at the end of a drain.
-
-        uvicorn's own also closes a connection whose request has arrived and was not read yet, and the client is reset.
-        """
+        """Close unless a request is to be answered. Called repeatedly at the end of a drain. uvicorn's own also closes
+        a connection with a request that was not read yet, and resets the client."""
         if self.transport.is_closing():
             return
         if self.refused and self.phase is not Phase.ANSWERING:
-            self.end()
+            self.transport.close()
         elif self.phase is Phase.IDLE:
             if not self.received_whole or self.is_quiet():
-                self.end()
+                self.transport.close()
         elif self.cycle is not None:  # None while the head of the first request arrives
             self.cycle.keep_alive = False
 
     def is_quiet(self) -> bool:
-        return self.loop.time() - self.since >= QUIET_SECONDS and not self.has_unread_bytes()
-
-    def has_unread_bytes(self) -> bool:
-        """Whether the system has received what this process has not read."""
+        if self.loop.time() - self.since < QUIET_SECONDS:
+            return False
+        # Whether the system has received what this process has not read.
         descriptor: int = self.transport.get_extra_info("socket").fileno()
-        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
-
-    # --- as a client of the parser ---
+        return fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)) == bytes(4)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -218,7 +203,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():  # it comes once more
             return
         self.in_head = False
-        if error := heads.fault(self.parser.get_http_version(), self.url, self.headers):
+        if error := heads.find_error(self.parser.get_http_version(), self.url, self.headers):
             self.refuse(error)
             return
         if len(self.pipeline) == MAX_AHEAD:
@@ -247,13 +232,11 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) == 1 and self.pipeline[0][0].more_body:
             self.enter(Phase.RECEIVING)
             if self.refused:  # that one was wrong, and its body never comes
-                self.end()
+                self.transport.close()
         else:
             # A client that still sends the body of an answered request has as long as any other to end it.
             self.enter(Phase.IDLE if not self.pipeline else Phase.ANSWERING)
         super().on_response_complete()
-
-    # --- what is refused ---
 
     def too_slow(self) -> None:
         if self.in_head or not self.cycle.response_started:
@@ -262,8 +245,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def answers_first(self) -> bool:
-        """Whether requests still wait for their answers. These end the connection then, and nothing is said of what came
-        behind them: it would be taken for the answer to the first."""
+        """Whether earlier requests wait for answers. The connection then ends after these, without an answer to what
+        followed, which the client would take for the first of theirs."""
         if self.phase is not Phase.ANSWERING:
             return False
         self.refused = True
@@ -275,10 +258,9 @@ class Connection(HttpToolsProtocol):
             self.refuse(MalformedRequest("This is not a valid HTTP request."))
         else:  # the body of a request that has its answer
             self.refused = True
-            self.end()
+            self.transport.close()
 
     def refuse(self, error: ServeError) -> None:
-        """Answer in the one shape of every failure, and close once the client has read it."""
         if self.answers_first():
             return
         self.refused = True

@@ -1,10 +1,7 @@
-"""One server of a container: an application behind bounded connections, until SIGTERM and the drain that follows it.
+"""The server of a container: an application behind bounded connections, until SIGTERM and the drain that follows it.
 
-The application of `http` and `events` is the one that functions-framework makes of the two functions, so that no client
-can tell which of the hosts it talks to.
+`http` and `events` serve the application that functions-framework makes, so that clients cannot tell the hosts apart.
 """
-
-from __future__ import annotations
 
 import asyncio
 import logging
@@ -37,8 +34,7 @@ LOOKS: Final = 0.02  # seconds between two looks at who is still to be answered 
 
 
 class Server(uvicorn.Server):
-    """Ended by `should_exit` alone: uvicorn would raise the signal again at its end, so that the process would seem to
-    have been killed."""
+    """Ends by `should_exit`. uvicorn would raise the signal again, as if the process had been killed."""
 
     def __init__(self, app: Application, settings: Settings) -> None:
         super().__init__(
@@ -62,17 +58,19 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer whatever was sent before this process closes; uvicorn's own resets clients that it has not read."""
+        """Answer what was sent before this process closes. uvicorn would reset connections that it has not read."""
         for connection in self.stop_listening():
             with suppress(OSError):  # its client has gone
-                await asyncio.get_running_loop().connect_accepted_socket(self.make_connection, connection)
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: Connection(self.config, self.server_state, self.lifespan.state), connection
+                )
         while self.bounds.connections or self.bounds.tasks:
             for one in self.bounds.open:
                 one.shutdown()
             await asyncio.sleep(LOOKS)
 
     def stop_listening(self) -> list[socket.socket]:
-        """The connections that nobody has accepted yet: closing their listener would reset them."""
+        """Connections that are not accepted yet. Closing their listener would reset them."""
         listeners = [socket.socket(fileno=os.dup(one.fileno())) for server in self.servers for one in server.sockets]
         for server in self.servers:
             server.close()
@@ -84,12 +82,8 @@ class Server(uvicorn.Server):
                     waiting.append(listener.accept()[0])
         return waiting
 
-    def make_connection(self) -> Connection:
-        return Connection(self.config, self.server_state, self.lifespan.state)
-
 
 def run_function(kind: str) -> None:
-    """`http` or `events`."""
     from functions_framework import aio
 
     import main
@@ -101,10 +95,7 @@ def run_function(kind: str) -> None:
 
 
 def run(app: Application, process: Process, drain: Step, work: Step | None = None) -> None:
-    """Serve and `work` until SIGTERM, then `drain`, answer what was accepted, and return.
-
-    Exits with 1 when time runs out first.
-    """
+    """Serve and `work` until SIGTERM, `drain`, and answer what was accepted. Exits with 1 if time runs out."""
     logs.configure_host()
     server = Server(app, process.settings)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
@@ -118,7 +109,10 @@ async def serve(server: Server, process: Process, drain: Step, work: Step | None
     if work is not None:
         tasks.append(asyncio.ensure_future(work()))
     await until_signal(tasks)
-    end_within(settings.drain_seconds + settings.predict_timeout_seconds + ENDING)
+    # However long a model holds one of the threads that the interpreter would wait for.
+    timer = threading.Timer(settings.drain_seconds + settings.predict_timeout_seconds + ENDING, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
     process.active.draining = server.bounds.draining = True
     await drain()
     server.should_exit = True
@@ -131,12 +125,11 @@ async def serve(server: Server, process: Process, drain: Step, work: Step | None
 
 
 async def until_signal(tasks: Sequence[asyncio.Future[None]]) -> None:
-    """Raises what ends one of the tasks first; none may end by itself."""
-    told = asyncio.Event()
+    signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told.set)
-    waiting: asyncio.Future[Any] = asyncio.create_task(told.wait())
+        loop.add_signal_handler(name, signalled.set)
+    waiting: asyncio.Future[Any] = asyncio.create_task(signalled.wait())
     await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         if task.done():
@@ -148,10 +141,3 @@ async def sweep(bounds: Bounds) -> None:
     while True:
         await asyncio.sleep(bounds.client_seconds / SWEEPS)
         bounds.sweep()
-
-
-def end_within(seconds: float) -> None:
-    """However long a model holds one of the threads that the interpreter would wait for."""
-    timer = threading.Timer(seconds, os._exit, (1,))
-    timer.daemon = True
-    timer.start()

@@ -1,7 +1,5 @@
 """Heads of requests: which are refused although the parser lets them pass, and what a refused client is sent."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Sequence
@@ -12,8 +10,7 @@ from modelserve.core.errors import AddressTooLong, HeadersTooLarge, MalformedReq
 from modelserve.payloads.decode import JSON
 from modelserve.payloads.predictions import encode
 
-Headers = Sequence[tuple[bytes, bytes]]
-"""Their names are in lower case."""
+Headers = Sequence[tuple[bytes, bytes]]  # their names are in lower case
 
 # A header costs memory beside its bytes. Clients and proxies send twenty or thirty; gunicorn's own limit is the same.
 MAX_HEADERS: Final = 100
@@ -24,8 +21,8 @@ TARGET: Final = re.compile(rb"(?:https?://[^/?#@\\]+)?/[^#]*|\*", re.IGNORECASE)
 HOST: Final = re.compile(rb"[\w.~%!$&'()*+,;=:\[\]-]*", re.ASCII)
 
 
-def fault(version: str, target: bytes, headers: Headers) -> MalformedRequest | None:
-    """What a proxy in front may read in another way."""
+def find_error(version: str, target: bytes, headers: Headers) -> MalformedRequest | None:
+    """Refuses what a proxy in front may read differently."""
     if version not in ("1.0", "1.1"):
         return MalformedRequest("This version of HTTP is not taken; use HTTP/1.1.")
     if not TARGET.fullmatch(target):
@@ -46,14 +43,12 @@ def too_large(target: bytes, limit: int) -> ServeError:
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """That of a request which asked for another protocol, without asking."""
     line = b"%b %b HTTP/%b" % (method, target, version.encode())
     lines = [line, *(b"%b: %b" % header for header in headers if header[0] != b"upgrade")]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def refusal(error: ServeError) -> bytes:
-    """The answer in the one shape of every failure, on a connection that ends with it."""
     content = encode(body(error, uuid.uuid4().hex))
     status = HTTPStatus(error.status)
     named = {"content-type": JSON, "content-length": str(len(content)), "connection": "close", **error.headers}

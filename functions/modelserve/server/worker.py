@@ -1,7 +1,5 @@
 """The pull worker as a process: its subscription, its health, and its end."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +11,7 @@ from modelserve.core.settings import Settings
 from modelserve.events.messages import MessageScorer
 from modelserve.events.worker import Worker, subscription_path
 from modelserve.http.bodies import Headers
-from modelserve.http.endpoint import Door, metrics_reply, sent_path
+from modelserve.http.endpoint import Endpoint, metrics_reply, sent_path
 from modelserve.models.active import ActiveModel
 from modelserve.payloads.decode import JSON
 from modelserve.payloads.predictions import encode
@@ -36,9 +34,7 @@ def run_worker() -> None:
     container.run(health.application, process, worker.stop, worker.run)
 
 
-class Health(Door):
-    """The only addresses of a worker: liveness, readiness and metrics."""
-
+class Health(Endpoint):
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics, worker: Worker) -> None:
         super().__init__(settings, active, metrics)
         self.worker = worker

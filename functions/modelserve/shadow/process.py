@@ -1,9 +1,7 @@
-"""The process of the shadow: it sends the sampled requests to the challenger, through the same code, at idle CPU priority.
+"""The shadow's process: it replays sampled requests to the challenger, through the same code, at idle CPU priority.
 
 `sender` starts it. It ends when the server closes its end of the socket.
 """
-
-from __future__ import annotations
 
 import asyncio
 import logging
@@ -88,7 +86,6 @@ class Challenger:
         return self._timeouts < MAX_TIMEOUTS
 
     async def receive_samples(self) -> list[Sample]:
-        """At least one; none if the server has closed its end."""
         if not self._received:
             data = await self._receive_message()
             self._received = decoder.decode(data) if data else []
@@ -102,7 +99,6 @@ class Challenger:
         return await asyncio.get_running_loop().sock_recv(self.sock, MAX_MESSAGE_BYTES)
 
     async def compare(self, sample: Sample) -> bool:
-        """Whether the challenger exceeded the deadline."""
         names = {"shadow_model": self.active.name, "shadow_version": "none", "shadow_manifest_sha256": ""}
         try:
             replay = self.replay_event if sample.event else self.replay
@@ -121,8 +117,6 @@ class Challenger:
         return False
 
     async def replay(self, sample: Sample, names: dict[str, str]) -> Any:
-        """The decoded answer of the challenger to the same request. Raises ChallengerFailed."""
-
         async def receive() -> Any:
             return {"type": "http.request", "body": sample.body, "more_body": False}
 
@@ -155,9 +149,8 @@ class Challenger:
         return value
 
     async def replay_event(self, sample: Sample, names: dict[str, str]) -> Any:
-        """The prediction events that the challenger would publish. Raises ChallengerFailed."""
         try:
-            async with self.events.turn() as loaded:
+            async with self.events.lease() as loaded:
                 names.update(version_names(loaded))
                 scored = await self.events.score(loaded, Message(sample.body, sample.request_id))
         except ServeError as error:
@@ -166,38 +159,34 @@ class Challenger:
 
 
 def is_closed(sock: socket.socket) -> bool:
-    """Whether the server has closed its end; messages may still be there."""
     poll = select.poll()
     poll.register(sock, 0)
     return bool(poll.poll(0))
 
 
 def version_names(loaded: Loaded) -> dict[str, str]:
-    """A directory without a manifest has no digest."""
     model, version = loaded.names
     return {"shadow_model": model, "shadow_version": version, "shadow_manifest_sha256": loaded.digest or ""}
 
 
 def compare_answers(served: Any, shadow: Any, sample: Sample, tolerance: float) -> Comparison:
-    """Only a plain record is answered by one result, without a list of rows."""
+    """A plain record is answered by one result, any other form by a list of rows."""
     plain = not sample.event and not V2_MODEL.fullmatch(sample.path)
     one_row = plain and type(served) is dict and "predictions" not in served
     return compare(comparable_part(served, sample), comparable_part(shadow, sample), tolerance, one_row)
 
 
 def comparable_part(answer: Any, sample: Sample) -> Any:
-    """Without the names of the model and its version, which differ."""
     if sample.event:
         return [event["prediction"] for event in answer]
     if V2_MODEL.fullmatch(sample.path):
-        return {str(place): {"data": v2_rows(output)} for place, output in enumerate(answer["outputs"])}
+        # V2 has the items of all rows in one list.
+        data = [
+            oip_v2.rows_of(output["data"], output["shape"], tensors=True) if output["data"] else []
+            for output in answer["outputs"]
+        ]
+        return {str(place): {"data": rows} for place, rows in enumerate(data)}
     return answer
-
-
-def v2_rows(tensor: Any) -> list[Any]:
-    """V2 has the items of all rows in one list."""
-    items: list[Any] = tensor["data"]
-    return oip_v2.rows_of(items, tensor["shape"], tensors=True) if items else items
 
 
 def lower_priority() -> None:
@@ -211,13 +200,10 @@ def lower_priority() -> None:
 
 
 class ShadowLogFilter:
-    """Marks the lines, which are in the log of the server, and bounds the warnings of a model that always raises."""
-
     def __init__(self) -> None:
         self._minute = self._warnings = 0
 
     def __call__(self, record: logging.LogRecord) -> bool:
-        record.fields = {"process": "shadow", **getattr(record, "fields", {})}
         if record.levelno < logging.WARNING:
             return True
         minute = int(record.created // 60)
@@ -242,7 +228,7 @@ def main(handle: int) -> int:
     lower_priority()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it is for the server
     found = settings()
-    logs.configure(found.log_level)
+    logs.configure(found.log_level, process="shadow")
     logging.getLogger("modelserve").handlers[0].addFilter(ShadowLogFilter())
     sock = socket.socket(fileno=handle)
     sock.setblocking(False)

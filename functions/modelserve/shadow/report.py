@@ -1,10 +1,8 @@
 """Counts the comparisons, logs them and publishes them to a topic, without any value of a request.
 
-Every message has all counts of its two versions since the process started, so a lost, late or repeated message does no harm:
-a reader keeps the largest counts of each `shadow_id`.
+Every message has all counts since the process started, so that lost, late or repeated messages do no harm: a reader keeps
+the largest counts of each `shadow_id`.
 """
-
-from __future__ import annotations
 
 import asyncio
 import logging
@@ -42,16 +40,12 @@ class Counts(msgspec.Struct):
 
 
 class Pair(msgspec.Struct):
-    """A served version and a challenger."""
-
     names: Mapping[str, str]
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
     """Of these counts; a process that starts to count anew has another."""
     tally: Tally = msgspec.field(default_factory=Tally)
-    logged: int = 0
-    """Samples in the last logged summary."""
-    published: int = 0
-    """Samples in the last published summary."""
+    logged: int = 0  # samples in the last logged summary
+    published: int = 0  # samples in the last published summary
 
 
 class Report:
@@ -69,14 +63,11 @@ class Report:
         self._lines = 0
         self._early = 0  # in the last summary
 
-    # --- samples ---
-
     def add_early(self, sample: Sample) -> None:
         self.counts.early += 1
         self._pair(sample, {})
 
     def add_comparison(self, sample: Sample, shadow: Mapping[str, str], comparison: Comparison) -> None:
-        """`shadow` has the names of the challenger."""
         pair = self._pair(sample, shadow)
         pair.tally.add(comparison)
         if comparison.counts:
@@ -100,10 +91,7 @@ class Report:
             del self.pairs[next(iter(self.pairs))]
         return self.last
 
-    # --- the log ---
-
     def _log_difference(self, sample: Sample, found: Mapping[str, Any]) -> None:
-        """Without values, which are only for the topic."""
         if self._lines < MAX_LINES:
             self._lines += 1
             fields = {"request_id": sample.request_id, **self.last.names, **found}
@@ -119,7 +107,6 @@ class Report:
         self._send_summaries()
 
     def _log_summaries(self) -> None:
-        """One line for each pair with new samples."""
         changed = [pair for pair in self.pairs.values() if pair.tally.seen > pair.logged]
         if not changed and self.counts.early > self._early:
             changed = [self.last]
@@ -128,8 +115,6 @@ class Report:
             counts = msgspec.structs.asdict(pair.tally) | msgspec.structs.asdict(self.counts)
             logger.info("shadow summary", extra={"fields": {**pair.names, **counts}})
         self._early, self._lines = self.counts.early, 0
-
-    # --- the topic ---
 
     def _send_summaries(self) -> None:
         """Repeats a summary until the topic has accepted it."""

@@ -1,11 +1,8 @@
-"""The server's side of the shadow: sampled answers go to a separate process, and the server never waits for it.
+"""The server's side of the shadow: it sends sampled answers to a separate process and never waits for it.
 
-Samples are collected for some milliseconds and sent as one message on a non-blocking socket, since a send costs many
-times as much as the bytes of one sample. What does not fit is dropped and counted. `process` has the other side, which
-may crash, hang or be slow without effect on any answer.
+Samples are sent together every few milliseconds, since a send costs much more than the bytes of a sample. What does not
+fit the socket is dropped and counted. The process (`process`) may crash, hang or be slow.
 """
-
-from __future__ import annotations
 
 import asyncio
 import logging
@@ -59,7 +56,7 @@ START: Final = (
 
 
 class Sample(msgspec.Struct, array_like=True, gc=False):
-    """One request and its answer. Of an `event` the body is the data of the message, and the answer a list of its prediction
+    """One request and its answer. Of an `event`, `body` is the data of the message and `answer` a list of prediction
     events."""
 
     event: bool
@@ -72,23 +69,18 @@ class Sample(msgspec.Struct, array_like=True, gc=False):
     model: str
     version: str
     request_id: str
-    dropped: int = 0
-    """Samples that the server has dropped since it started."""
-    json_size: bytes = b""
-    """Of binary tensors: the length of the JSON before them in the body, as its header says."""
-    answer_json_size: bytes = b""
-    """The same of the answer."""
+    dropped: int = 0  # samples that the server has dropped since it started
+    json_size: bytes = b""  # of binary tensors: the length of the JSON before them in the body, as its header says
+    answer_json_size: bytes = b""  # the same of the answer
 
 
 encoder = msgspec.msgpack.Encoder()
 
 
 class Shadow:
-    """`submit` is called on the server's loop. The first sample starts a thread, which starts the process and restarts it
-    whenever it ends: an instance that starts does not wait for the challenger.
-
-    A message is a list of samples. While one waits for room in the socket, further samples are dropped.
-    """
+    """`submit_answer` and `submit_event` are called on the server's loop. The first sample starts a thread, which
+    starts the process and restarts it whenever it ends. While a message waits for room in the socket, further samples
+    are dropped."""
 
     def __init__(self, settings: Settings, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
         self.share = settings.shadow_percent / 100
@@ -109,6 +101,38 @@ class Shadow:
 
     def is_sampled(self) -> bool:
         return random.random() < self.share  # noqa: S311 - a sample, not a secret
+
+    def submit_answer(
+        self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
+    ) -> None:
+        scope = request.scope
+        if scope["method"] == "HEAD" or not self.is_sampled():
+            return
+        model, version = loaded.names
+        self.submit(
+            Sample(
+                event=False,
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"],
+                content_type=headers.get(b"content-type", b""),
+                body=body,
+                answer=bytes(response.body),
+                model=model,
+                version=version,
+                request_id=headers[b"x-request-id"].decode(),
+                json_size=headers.get(JSON_SIZE, b""),
+                answer_json_size=dict(response.raw_headers).get(JSON_SIZE, b""),
+            )
+        )
+
+    def submit_event(self, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
+        if not results or not self.is_sampled():
+            return
+        answer = b"[" + b",".join(result.body for result in results) + b"]"
+        request_id = message.message_id.encode(errors="replace").decode()
+        # It has no method, path, query and content type.
+        self.submit(Sample(True, "", "", b"", b"", message.data, answer, *loaded.names, request_id))
 
     def submit(self, sample: Sample) -> None:
         """Never raises, since the answer is not sent yet."""
@@ -144,7 +168,6 @@ class Shadow:
             self._flush_later()
 
     def flush(self) -> None:
-        """Send the message that waits for room, or else what was collected."""
         if not self._message and not self._collected:
             return
         try:
@@ -194,9 +217,8 @@ class Shadow:
                     self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(GRACE_SECONDS + 1)
 
-    # --- on the thread ---
-
     def _supervise(self) -> None:
+        """On the shadow's thread, with all that it calls."""
         backoff = Backoff(INITIAL_BACKOFF, MAX_BACKOFF)
         while not self._stopped.is_set():
             began = time.monotonic()
@@ -214,7 +236,6 @@ class Shadow:
             self._stopped.wait(delay)
 
     def _run(self) -> int:
-        """One process from its start to its end. Returns its exit status."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours.setblocking(False)
@@ -237,7 +258,6 @@ class Shadow:
         return process.wait()
 
     def _watch(self, ours: socket.socket) -> None:
-        """Until the process or the server ends, or the process hangs."""
         poll = select.poll()
         poll.register(ours, 0)  # always reports that an end was closed
         sent, full = self.sent, self._full
@@ -246,48 +266,3 @@ class Shadow:
                 logger.error("the shadow hangs: it receives no samples")
                 return
             sent, full = self.sent, self._full
-
-
-def submit_answer(
-    shadow: Shadow, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
-) -> None:
-    scope = request.scope
-    if scope["method"] == "HEAD" or not shadow.is_sampled():
-        return
-    model, version = loaded.names
-    shadow.submit(
-        Sample(
-            event=False,
-            method=scope["method"],
-            path=scope["path"],
-            query=scope["query_string"],
-            content_type=headers.get(b"content-type", b""),
-            body=body,
-            answer=bytes(response.body),
-            model=model,
-            version=version,
-            request_id=headers[b"x-request-id"].decode(),
-            json_size=headers.get(JSON_SIZE, b""),
-            answer_json_size=dict(response.raw_headers).get(JSON_SIZE, b""),
-        )
-    )
-
-
-def submit_event(shadow: Shadow, loaded: Loaded, message: Message, results: Sequence[Result]) -> None:
-    if not results or not shadow.is_sampled():
-        return
-    model, version = loaded.names
-    shadow.submit(
-        Sample(
-            event=True,
-            method="",
-            path="",
-            query=b"",
-            content_type=b"",
-            body=message.data,
-            answer=b"[" + b",".join(result.body for result in results) + b"]",
-            model=model,
-            version=version,
-            request_id=message.message_id.encode(errors="replace").decode(),
-        )
-    )

@@ -14,18 +14,12 @@ class Tally(msgspec.Struct, kw_only=True):
 
     compared: int = 0
     differing: int = 0
-    flips: int = 0
-    """Labels; a row may have several."""
-    greatest: float = 0.0
-    """The greatest distance of two numbers that are no labels."""
-    rows: int = 0
-    """With a label."""
-    flipped: int = 0
-    """Rows."""
-    forms: int = 0
-    """Answers of another form."""
-    errors: dict[str, int] = msgspec.field(default_factory=dict)
-    """Answers that the challenger did not give, by code."""
+    flips: int = 0  # labels; a row may have several
+    greatest: float = 0.0  # the greatest distance of two numbers that are no labels
+    rows: int = 0  # with a label
+    flipped: int = 0  # rows
+    forms: int = 0  # answers of another form
+    errors: dict[str, int] = msgspec.field(default_factory=dict)  # answers that the challenger did not give, by code
 
     @property
     def failed(self) -> int:
@@ -36,22 +30,18 @@ class Tally(msgspec.Struct, kw_only=True):
         return self.compared + self.failed
 
     def add(self, found: Comparison) -> None:
-        own = Tally(
-            compared=1,
-            differing=int(bool(found.counts)),
-            flips=found.counts[FLIP],
-            greatest=min(found.greatest, sys.float_info.max),  # JSON has no infinity
-            rows=found.rows,
-            flipped=found.flipped,
-            forms=int(bool(found.counts[FORM])),
-        )
-        self.merge(own)
+        self.compared += 1
+        self.differing += bool(found.counts)
+        self.flips += found.counts[FLIP]
+        self.greatest = max(self.greatest, min(found.greatest, sys.float_info.max))  # JSON has no infinity
+        self.rows += found.rows
+        self.flipped += found.flipped
+        self.forms += bool(found.counts[FORM])
 
     def fail(self, code: str) -> None:
-        self.merge(Tally(errors={code: 1}))
+        self.errors[code] = self.errors.get(code, 0) + 1
 
     def merge(self, other: Tally) -> None:
-        """With another's counts."""
         for name in ("compared", "differing", "flips", "rows", "flipped", "forms"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.greatest = max(self.greatest, other.greatest)

@@ -93,13 +93,12 @@ def flatten(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def classifies(loaded: Loaded, method: str | None) -> bool:
     """Whether results have labels and probabilities, as in `scoring.batch_results`."""
-    runtime = loaded.runtime
-    return method is None and runtime.classes is not None and {"predict", "predict_proba"} <= set(runtime.methods)
+    return method is None and len(loaded.result_methods) > 1
 
 
 def classifier_columns(loaded: Loaded) -> dict[str, pa.DataType]:
     classes = plain(loaded.runtime.classes)
-    made = results(classes, [[0.0] * len(classes)] * len(classes), classes, loaded.presentation)
+    made = results(classes, [[0.0] * len(classes)] * len(classes), loaded.class_names, loaded.presentation)
     rows = [flatten(result) for result in made]
     return {name: pa.array([row[name] for row in rows]).type for name in rows[0]}
 

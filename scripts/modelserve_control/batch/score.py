@@ -79,7 +79,7 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
 def run(file: TableFile, scorer: RowScorer, path: Path, options: ScoreOptions, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
     columns = decide_columns(file, scorer)
-    with pq.ParquetWriter(path, columns.schema) as writer, progress.rows(file.count()) as advance:
+    with pq.ParquetWriter(path, columns.schema) as writer, progress.count("rows", file.count()) as advance:
         rows, failed = write(writer, score_chunks(file, scorer, columns, options), advance)
     seconds = time.perf_counter() - started
     speed = round(rows / seconds) if seconds else 0

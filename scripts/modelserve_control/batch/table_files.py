@@ -98,7 +98,7 @@ def create(address: str, overwrite: bool, progress: Progress) -> Iterator[Path]:
         generation = generation_to_replace(objects, location, address, overwrite)
         path = Path(scratch, "output.parquet")
         yield path
-        with progress.upload(path.stat().st_size) as advance:
+        with progress.count("bytes", path.stat().st_size) as advance:
             if generation:
                 # Only `write` can replace a given generation.
                 objects.write(location.prefix, path.read_bytes(), generation)

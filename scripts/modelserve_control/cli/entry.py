@@ -1,7 +1,5 @@
 """The entry point of the `modelserve` command: it handles Ctrl-C before the slow imports begin."""
 
-from __future__ import annotations
-
 import signal
 
 

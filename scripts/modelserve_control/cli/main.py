@@ -1,9 +1,7 @@
-"""The `modelserve` command."""
-
-from __future__ import annotations
-
+import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +11,21 @@ from modelserve.core.errors import BadSetting
 from modelserve_control.cli import messages
 from modelserve_control.common import options, processes
 from modelserve_control.common.output import prints_result
+from modelserve_control.common.progress import progress
 from modelserve_control.compare.command import compare
 from modelserve_control.deploy.failover.command import failover
 from modelserve_control.deploy.release.command import release
 from modelserve_control.deploy.rollout.command import rollout
 from modelserve_control.local.local import local
-from modelserve_control.registry import version_ref
+from modelserve_control.registry import catalog, version_ref
+from modelserve_control.registry import delete as deletion
+from modelserve_control.registry import promote as promotion
+from modelserve_control.registry import show as listing
 
 SCORE_SUMMARY = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
 @click.version_option(package_name="modelserve-kit", prog_name="modelserve")
 def main() -> None:
     """Publish MLflow models to a bucket, and move the alias that is served."""
@@ -55,42 +57,27 @@ main.add_command(release)
 @options.trust
 @click.option(
     "--compile",
-    "mode",
     type=click.Choice(["auto", "require", "never"]),
     default="auto",
-    show_default=True,
     help="Add a compiled form, verified against the model; with auto a model that does not compile is published native.",
 )
 @click.option(
     "--merge",
     type=click.Choice(["auto", "require"]),
     default="auto",
-    show_default=True,
     help="A model whose answers depend on the other rows: auto scores each request by itself, require refuses it.",
 )
 @prints_result(messages.format_publish, extras=("publish",))
-def publish(
-    source: str,
-    name: str,
-    store: str,
-    alias: str | None,
-    data: Path | None,
-    trust: str,
-    mode: str,
-    merge: str,
-    **presented: Any,
-) -> Any:
+def publish(store: str, positive_class: str | None, threshold: float | None, label: str | None, **given: Any) -> Any:
     """Upload SOURCE as a new version.
 
     SOURCE is a directory, runs:/..., models:/..., gs://..., or any other address that MLflow resolves. The model must
     load and score its sample first. Publishing the same bytes twice makes two versions.
     """
-    from modelserve_control.common.progress import progress
     from modelserve_control.publish.publish import PublishOptions
     from modelserve_control.publish.publish import publish as run
-    from modelserve_control.registry import catalog
 
-    publish_options = PublishOptions(source, name, alias, data, trust, presentation(**presented), mode, merge)
+    publish_options = PublishOptions(presentation=presentation(positive_class, threshold, label), **given)
     with catalog.open_store(store, new=True) as objects:
         return run(objects, publish_options, progress())
 
@@ -123,11 +110,8 @@ def check_label(label: str) -> None:
 @prints_result(messages.format_move)
 def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME to VERSION."""
-    from modelserve_control.registry import catalog
-    from modelserve_control.registry.promote import promote as run
-
     with catalog.open_store(store) as objects:
-        return run(objects, name, version, alias, reason)
+        return promotion.promote(objects, name, version, alias, reason)
 
 
 @main.command()
@@ -138,11 +122,8 @@ def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any
 @prints_result(messages.format_move)
 def rollback(name: str, store: str, alias: str, reason: str) -> Any:
     """Move an alias of NAME back to the version it named before."""
-    from modelserve_control.registry import catalog
-    from modelserve_control.registry.promote import rollback as run
-
     with catalog.open_store(store) as objects:
-        return run(objects, name, alias, reason)
+        return promotion.rollback(objects, name, alias, reason)
 
 
 @main.command()
@@ -151,11 +132,8 @@ def rollback(name: str, store: str, alias: str, reason: str) -> Any:
 @prints_result(messages.format_versions)
 def versions(name: str, store: str) -> Any:
     """List the versions of NAME and their aliases."""
-    from modelserve_control.registry import catalog
-    from modelserve_control.registry.show import versions as run
-
     with catalog.open_store(store) as objects:
-        return run(objects, name)
+        return listing.versions(objects, name)
 
 
 @main.command()
@@ -164,11 +142,8 @@ def versions(name: str, store: str) -> Any:
 @prints_result(messages.format_show)
 def show(what: str, store: str) -> Any:
     """Show a model, or the manifest of one version."""
-    from modelserve_control.registry import catalog
-    from modelserve_control.registry.show import show as run
-
     with catalog.open_store(store) as objects:
-        return run(objects, what)
+        return listing.show(objects, what)
 
 
 @main.command()
@@ -183,11 +158,8 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
 
     An alias needs the version that it names and the one to which it would be rolled back.
     """
-    from modelserve_control.registry import catalog
-    from modelserve_control.registry.delete import delete as run
-
     with catalog.open_store(store) as objects:
-        return run(objects, name, version, incomplete)
+        return deletion.delete(objects, name, version, incomplete)
 
 
 @main.command()
@@ -210,7 +182,6 @@ def score(**given: Any) -> Any:
     """
     from modelserve_control.batch.score import ScoreOptions
     from modelserve_control.batch.score import score as run
-    from modelserve_control.common.progress import progress
 
     return run(ScoreOptions(**given), progress())
 
@@ -229,7 +200,6 @@ def package(runtime: str, out: Path) -> Any:
 
     Cloud Functions builds the functions from it. Its name contains its digest, and the same files give the same bytes.
     """
-    from modelserve_control.common.progress import progress
     from modelserve_control.deploy.package import package as run
 
     return run(runtime, out, progress())
@@ -255,7 +225,6 @@ def worker() -> None:
     "part",
     type=click.Choice(["predictions", "input"]),
     default="predictions",
-    show_default=True,
     help="The prediction events, or the records that the event function takes.",
 )
 @click.option("--features-field", help="The EVENT_FEATURES_FIELD of the event function.")
@@ -264,19 +233,16 @@ def worker() -> None:
     "--id-type",
     type=click.Choice(["string", "long", "double"]),
     default="string",
-    show_default=True,
     help="The type of the ids.",
 )
-@prints_result(messages.format_json)
+@prints_result(partial(json.dumps, indent=2))
 def schema(what: str, store: str, part: str, **fields: Any) -> Any:
     """Print an Avro schema for a Pub/Sub topic.
 
     The schema follows from the version's signature. NAME alone is NAME@champion.
     """
-    from modelserve_control.common.progress import progress
     from modelserve_control.publish.schema import EventFields
     from modelserve_control.publish.schema import schema as run
-    from modelserve_control.registry import catalog
 
     with catalog.open_store(store) as objects:
         return run(objects, what, part, EventFields(**fields), progress())
@@ -293,7 +259,6 @@ def doctor(what: str, store: str) -> Any:
     and the exit status is 1.
     """
     from modelserve_control.deploy.doctor import doctor as run
-    from modelserve_control.registry import catalog
 
     with catalog.open_store(store) as objects:
         return run(objects, what)

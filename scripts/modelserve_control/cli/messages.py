@@ -1,8 +1,3 @@
-"""The results of the commands as text."""
-
-from __future__ import annotations
-
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,14 +52,14 @@ def format_show(result: Result) -> str:
     signature = from_mlmodel(manifest["signature"])  # MLflow's form is JSON text, that of a manifest is decoded
     columns = signature.raw["inputs"] if signature else []
     lines += format_section(
-        "inputs", {column.get("name", place): format_type(column) for place, column in enumerate(columns)}
+        "inputs",
+        {
+            column.get("name", place): f"{column['type']}{'' if column.get('required', True) else ', may be null'}"
+            for place, column in enumerate(columns)
+        },
     )
     lines += format_section("files", {entry["path"]: f"{entry['size']:,} bytes" for entry in manifest["files"]})
     return "\n".join(lines)
-
-
-def format_type(column: Mapping[str, Any]) -> str:
-    return f"{column['type']}{'' if column.get('required', True) else ', may be null'}"
 
 
 def format_section(title: str, content: Any) -> list[str]:
@@ -86,14 +81,8 @@ def format_doctor(result: Result) -> str:
     if not result["compared"]:
         return f"{subject} says nothing about its Python and packages, so there is nothing to compare"
     lines = [f"{subject} fits Python {result['python']} and {result['requirements']}: {', '.join(result['compared'])}"]
-    return "\n".join(
-        lines
-        + [
-            f"  {one['package']}: made with {one['version_has']}, the functions have {one['functions_have']}"
-            for one in result["differences"]
-        ]
-    )
-
-
-def format_json(result: Result) -> str:
-    return json.dumps(result, indent=2)
+    lines += [
+        f"  {one['package']}: made with {one['version_has']}, the functions have {one['functions_have']}"
+        for one in result["differences"]
+    ]
+    return "\n".join(lines)

@@ -1,21 +1,15 @@
 """The errors of the command. Each is a ServeError, so that `--json` prints the same error body as the functions."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from modelserve.core.errors import NotFound, PreconditionFailed, ServeError, VersionUnusable
 
 
 class SourceUnusable(NotFound):
-    """SOURCE is not an MLflow directory."""
-
     code = "SOURCE_UNUSABLE"
 
 
 class NoSignature(VersionUnusable):
-    """Without a signature requests cannot be checked."""
-
     code = "NO_SIGNATURE"
     status = HTTPStatus.BAD_REQUEST
 
@@ -34,56 +28,40 @@ class UploadCorrupt(VersionUnusable):
 
 
 class VersionInUse(PreconditionFailed):
-    """An alias names the version, or would be rolled back to it."""
-
     code = "VERSION_IN_USE"
 
 
 class NotCompiled(VersionUnusable):
-    """Only with --compile require."""
-
     code = "NOT_COMPILED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NotMerged(VersionUnusable):
-    """Only with --merge require."""
-
     code = "NOT_MERGED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NotPackaged(ServeError):
-    """functions/ cannot be uploaded, or the archive cannot be written."""
-
     code = "NOT_PACKAGED"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NoCheckout(ServeError):
-    """The command needs the source tree, and runs from an installed package."""
-
     code = "NO_CHECKOUT"
     status = HTTPStatus.BAD_REQUEST
 
 
 class PackagesMissing(ServeError):
-    """The command needs an extra of the package that is not installed."""
-
     code = "PACKAGES_MISSING"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NoAvroForm(VersionUnusable):
-    """The inputs or outputs of the version have no Avro type, or the manifest does not name them."""
-
     code = "NO_AVRO_FORM"
     status = HTTPStatus.BAD_REQUEST
 
 
 class NoIdentity(ServeError):
-    """There is no identity token to call the service with."""
-
     code = "NO_IDENTITY"
     status = HTTPStatus.UNAUTHORIZED
 
@@ -104,8 +82,6 @@ class ServiceUnreachable(ServiceUnusable):
 
 
 class NothingCompared(ServeError):
-    """No row was scored by both sides."""
-
     code = "NOTHING_COMPARED"
     status = HTTPStatus.BAD_REQUEST
 
@@ -118,8 +94,6 @@ class BeyondThresholds(ServeError):
 
 
 class NothingShadowed(ServeError):
-    """The shadows compared too few answers."""
-
     code = "NOTHING_SHADOWED"
     status = HTTPStatus.CONFLICT
 

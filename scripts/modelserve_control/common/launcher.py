@@ -4,8 +4,6 @@ It is a plain script, because importing the package would slow down every proces
 program when the thread that started it ends in any way; elsewhere only an orderly end of the starter stops it.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """Import MLflow from this module, which sets its environment first and hides the warnings of its imports."""
 
-from __future__ import annotations
-
 import warnings
 
 from modelserve_control.common.mlflow_settings import silence

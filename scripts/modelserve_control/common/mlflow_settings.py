@@ -3,8 +3,6 @@
 MLflow reads these variables when it is first imported. This module does not import it, because that takes two seconds.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

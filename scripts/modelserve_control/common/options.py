@@ -1,7 +1,5 @@
 """The options and arguments that several commands share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,11 +9,9 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-"""An existing file."""
 
 
 def store(what: str = "", required: bool = True) -> Callable[[Command], Command]:
-    """`what` is appended to the help text."""
     return click.option(
         "--store",
         envvar="MODELSERVE_STORE",
@@ -23,6 +19,10 @@ def store(what: str = "", required: bool = True) -> Callable[[Command], Command]
         show_envvar=True,
         help=f"The bucket (gs://B), or a directory laid out like one{what}.",
     )
+
+
+def number(name: str, low: float, high: float | None, default: float | None, help: str) -> Callable[[Command], Command]:
+    return click.option(name, type=click.FloatRange(low, high), default=default, help=help)
 
 
 def _parse_version(context: click.Context, _: click.Parameter, words: tuple[str, ...]) -> None:
@@ -38,10 +38,8 @@ def _parse_version(context: click.Context, _: click.Parameter, words: tuple[str,
 version = click.argument(
     "words", metavar="NAME VERSION|NAME/VERSION", nargs=-1, required=True, callback=_parse_version, expose_value=False
 )
-alias = click.option("--alias", default="champion", show_default=True, help="The alias that moves.")
-batch_rows = click.option(
-    "--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Rows per call."
-)
+alias = click.option("--alias", default="champion", help="The alias that moves.")
+batch_rows = click.option("--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, help="Rows per call.")
 by = click.option("--by", metavar="COLUMN", help="Also compare by the values of this column.")
 data = click.option(
     "--data", required=True, metavar="FILE", help="The rows to compare on (.parquet, .csv, .jsonl), a path or gs://."
@@ -54,7 +52,7 @@ project = click.option(
     show_envvar=True,
     help="The id of the Google Cloud project.",
 )
-reason = click.option("--reason", default="", help="The reason, for the record.")
+reason = click.option("--reason", default="", show_default=False, help="The reason, for the record.")
 token_command = click.option(
     "--token-command",
     metavar="COMMAND",
@@ -65,7 +63,6 @@ trust = click.option(
     type=click.Choice(["strict", "pickle"]),
     envvar="MODEL_TRUST",
     default="strict",
-    show_default=True,
     show_envvar=True,
     help="Which models may be loaded: the MODEL_TRUST of the functions that serve them.",
 )

@@ -1,7 +1,5 @@
 """How a command ends: stdout holds only the result, and the exit code says whether it succeeded."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re
@@ -60,7 +58,6 @@ def prints_result(
 
 
 def check_installed(extras: tuple[str, ...]) -> None:
-    """Raises PackagesMissing naming the packages of these extras that this environment does not have."""
     missing = []
     for requirement in (requires("modelserve-kit") or []) if extras else []:
         wanted, _, marker = requirement.partition(";")

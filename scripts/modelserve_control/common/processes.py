@@ -48,11 +48,9 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs."""
         return self._process.poll()
 
     def wait_until(self, ready: Probe, seconds: float = 60.0) -> None:
-        """Raises `ProcessFailed` when the process ends or the time is over before `ready` is true."""
         for _ in poll(seconds, POLL):
             if ready():
                 return
@@ -60,13 +58,11 @@ class Child:
         raise ProcessFailed(f"{self.name} did not answer within {seconds:g} s. {self.tail()}")
 
     def check(self) -> None:
-        """Raises `ProcessFailed` if it has ended, and kills the processes it left behind."""
         if self.returncode is not None:
             self.kill()
             raise ProcessFailed(f"{self.name} ended with status {self.returncode}. {self.tail()}")
 
     def first_line(self) -> str:
-        """Empty until the first line is complete."""
         line, end, _ = self.log.read_text(errors="replace").partition("\n")
         return line if end else ""
 
@@ -87,7 +83,6 @@ class Child:
         self._process.wait()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -96,7 +91,6 @@ class Child:
 
 
 def checkout() -> Path:
-    """The root of the source tree. Raises NoCheckout where only the package is installed."""
     if not (SOURCES / "functions").is_dir():
         raise NoCheckout(
             "This command needs the source tree of modelserve, but runs from an installed package: run it in a "
@@ -106,7 +100,6 @@ def checkout() -> Path:
 
 
 def launcher() -> list[str]:
-    """A prefix that makes a command end with this process."""
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
 
 
@@ -146,7 +139,6 @@ def stop(children: Iterable[Child], grace: float = GRACE) -> None:
 def run_child(
     name: str, command: Sequence[str], log: Path, ready: Probe, environ: Mapping[str, str] | None = None
 ) -> Iterator[Child]:
-    """A child that is ready, and is stopped at the end."""
     child = start(name, command, log, environ)
     try:
         child.wait_until(ready)
@@ -217,7 +209,6 @@ def free_port() -> int:
 
 
 def port_probe(host: str) -> Probe:
-    """Whether something listens at `host`, which is `address:port`."""
     address, _, port = host.rpartition(":")
 
     def probe() -> bool:
@@ -231,7 +222,6 @@ def port_probe(host: str) -> Probe:
 
 
 def http_probe(url: str) -> Probe:
-    """Whether GET `url` gives 200."""
     from modelserve_control.common.errors import ServiceUnreachable
     from modelserve_control.common.services.client import ServiceClient  # httpx takes 0.1 s to import
 

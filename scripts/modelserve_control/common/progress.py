@@ -1,32 +1,25 @@
 """Progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import Literal, Protocol, TextIO
 
 Advance = Callable[[int], object]
+Counted = Literal["bytes", "rows"]
 
 
 class Progress(Protocol):
     def say(self, text: str) -> None: ...
 
     @contextmanager
-    def upload(self, total: int) -> Iterator[Advance]:
-        """Yields a function to call with the bytes sent since the last call; negative when they are sent again."""
-        ...
-
-    @contextmanager
-    def rows(self, total: int) -> Iterator[Advance]:
-        """Yields a function to call with the rows scored since the last call."""
+    def count(self, what: Counted, total: int) -> Iterator[Advance]:
+        """Yields a function to call with the bytes sent or rows scored since the last call; negative when bytes are sent
+        again."""
         ...
 
 
 class Lines:
-    """For a log: one line for each fifth."""
-
     STEPS = 5
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -36,15 +29,9 @@ class Lines:
         print(text, file=self.stream, flush=True)
 
     @contextmanager
-    def upload(self, total: int) -> Iterator[Advance]:
-        yield self._fifths(total, "uploaded {:,} of {:,} bytes")
-
-    @contextmanager
-    def rows(self, total: int) -> Iterator[Advance]:
-        yield self._fifths(total, "scored {:,} of {:,} rows")
-
-    def _fifths(self, total: int, text: str) -> Advance:
+    def count(self, what: Counted, total: int) -> Iterator[Advance]:
         done = last_step = 0
+        verb = "uploaded" if what == "bytes" else "scored"
 
         def advance(size: int) -> None:
             nonlocal done, last_step
@@ -52,9 +39,9 @@ class Lines:
             step = done * self.STEPS // max(total, 1)
             if step > last_step:
                 last_step = step
-                self.say(text.format(min(done, total), total))
+                self.say(f"{verb} {min(done, total):,} of {total:,} {what}")
 
-        return advance
+        yield advance
 
 
 class Bar:
@@ -69,25 +56,13 @@ class Bar:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def upload(self, total: int) -> Iterator[Advance]:
-        from rich.progress import DownloadColumn, TransferSpeedColumn
+    def count(self, what: Counted, total: int) -> Iterator[Advance]:
+        from rich import progress as rich
 
-        with self._bar("uploading", total, DownloadColumn(), TransferSpeedColumn()) as advance:
-            yield advance
-
-    @contextmanager
-    def rows(self, total: int) -> Iterator[Advance]:
-        from rich.progress import MofNCompleteColumn
-
-        with self._bar("scoring", total, MofNCompleteColumn()) as advance:
-            yield advance
-
-    @contextmanager
-    def _bar(self, name: str, total: int, *columns: Any) -> Iterator[Advance]:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        shown = (TextColumn(name), BarColumn(), *columns, TimeRemainingColumn())
-        with Progress(*shown, console=self.console) as bar:
+        name = "uploading" if what == "bytes" else "scoring"
+        sizes = (rich.DownloadColumn(), rich.TransferSpeedColumn()) if what == "bytes" else (rich.MofNCompleteColumn(),)
+        columns = (rich.TextColumn(name), rich.BarColumn(), *sizes, rich.TimeRemainingColumn())
+        with rich.Progress(*columns, console=self.console) as bar:
             task = bar.add_task(name, total=total)
             yield lambda size: bar.advance(task, size)
 

@@ -1,7 +1,5 @@
 """Who made something, when, and from which commit."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import socket

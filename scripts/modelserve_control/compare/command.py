@@ -1,7 +1,3 @@
-"""The options of `modelserve compare`."""
-
-from __future__ import annotations
-
 from typing import Any
 
 import click

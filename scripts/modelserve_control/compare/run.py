@@ -1,7 +1,5 @@
 """`modelserve compare`: both sides score the file chunk by chunk; their answers are paired, counted and checked."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -58,31 +56,20 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
         start_side("B") as b,
     ):
         segments = Segments(source, options.by, options.batch_rows)
+        how = (str(source), options.batch_rows, options.method, options.trust, options.token_command)
         for side, (address, is_service) in zip((a, b), subjects, strict=True):
-            side.channel.send(
-                Begin(
-                    address,
-                    str(source),
-                    options.batch_rows,
-                    options.method,
-                    options.trust,
-                    options.token_command,
-                    is_service,
-                )
-            )
+            side.channel.send(Begin(address, is_service, *how))
         descriptions = a.receive_description(), b.receive_description()
         result = count_rows(descriptions, (a, b), segments, options.method, progress)
         breaches = thresholds.find_breaches(limits, result) if limits else []
         result |= {"breaches": breaches, "within": not breaches if limits else None}
         for path, render in reports:
             path.write_text(render(result), encoding="utf-8")
-    values: dict[str, Any] = msgspec.json.decode(encode(result))
-    return values
+    return msgspec.json.decode(encode(result), type=dict[str, Any])
 
 
 @contextmanager
 def create_reports(options: CompareOptions, progress: Progress) -> Iterator[list[tuple[Path, Any]]]:
-    """The path and the renderer of each report. The files exist only if the block ends without an error."""
     renderers = ((options.markdown, markdown.render), (options.html, page.render))
     with ExitStack() as stack:
         yield [

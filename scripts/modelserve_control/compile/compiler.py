@@ -1,11 +1,10 @@
 """Compile a fitted model to one ONNX graph with one input tensor per column and one output tensor per method."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, Final
 
 import onnx
@@ -24,6 +23,7 @@ from modelserve_control.compile.onnx.heads import class_labels
 from modelserve_control.compile.onnx.packing import pack
 from modelserve_control.compile.registry import predict
 
+LIBRARY_MODULES: Final = {"xgboost": "models.trees.xgb", "lightgbm": "models.trees.lgbm"}
 ESTIMATOR_MODULES: Final = (
     "transformers.encoders",
     "transformers.imputers",
@@ -33,8 +33,6 @@ ESTIMATOR_MODULES: Final = (
     "models.linear",
     "models.trees.forests",
     "models.trees.boosting",
-    "models.trees.libraries",
-    "models.trees.adaboost",
     "models.bayes",
     "models.calibration",
     "models.combinations",
@@ -42,6 +40,7 @@ ESTIMATOR_MODULES: Final = (
     "models.neighbors",
     "models.networks",
     "models.vectors",
+    *(module for library, module in LIBRARY_MODULES.items() if find_spec(library)),
 )
 NUMPY_TYPES: Final = {"O": "string", "i": "int64", "f": "double", "b": "bool"}
 
@@ -63,12 +62,10 @@ class CompiledModel:
 
     @cached_property
     def packed_model(self) -> bytes:
-        """The packed graph, which this kit serves."""
         packed = pack(self.model, self.inputs, {output.name: output.kind for output in self.outputs})
         return packed.SerializeToString()
 
     def metadata(self) -> Mapping[str, Any]:
-        """For the manifest."""
         return {
             "inputs": [asdict(column) for column in self.inputs],
             "outputs": [asdict(output) for output in self.outputs],
@@ -94,7 +91,11 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
     outputs = make_outputs(model, methods)
     infos = [helper.make_tensor_value_info(i.name, TYPES[i.kind], [None, i.width]) for i in inputs]
     inputs = tuple(replace(column, lower=column.name in graph.lowered) for column in inputs)
-    check_lowered(graph)
+    for name in graph.lowered:
+        if {node.op_type for node in graph.nodes if name in node.input} - {"Reshape", "Equal"}:
+            raise CannotCompile(
+                f"A vectorizer uses the column {name} in lower case, but another step uses it unchanged."
+            )
     made = graph.model(infos, {output.name: (methods[output.name], output.kind) for output in outputs})
     return CompiledModel(made, inputs, outputs)
 
@@ -102,7 +103,9 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
 def make_input(column: Column) -> Input:
     kind, nullable = column.kind, not column.required
     if isinstance(kind, Tensor):
-        return make_tensor_input(column, kind)
+        if len(kind.shape) != 1 or kind.shape[0] < 1 or kind.dtype.kind not in "fiub":
+            raise CannotCompile(f"The tensor {column.name} is not a table of numbers with a fixed number of columns.")
+        return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
     if isinstance(kind, String):
         return Input(column.name, "string", nullable=nullable)
     if isinstance(kind, (IntegerType, FloatType, Boolean)):
@@ -110,23 +113,8 @@ def make_input(column: Column) -> Input:
     raise CannotCompile(f"The column {column.name} has the type {kind.name}, which has no compiled form.")
 
 
-def make_tensor_input(column: Column, kind: Tensor) -> Input:
-    if len(kind.shape) != 1 or kind.shape[0] < 1 or kind.dtype.kind not in "fiub":
-        raise CannotCompile(f"The tensor {column.name} is not a table of numbers with a fixed number of columns.")
-    return Input(column.name, "double", kind.shape[0], exact_integers=is_long(kind.item))
-
-
 def is_long(kind: ColumnType) -> bool:
     return isinstance(kind, IntegerType) and kind.high > 1 << 53
-
-
-def check_lowered(graph: Graph) -> None:
-    for name in graph.lowered:
-        users = {node.op_type for node in graph.nodes if name in node.input}
-        if users - {"Reshape", "Equal"}:
-            raise CannotCompile(
-                f"A vectorizer uses the column {name} in lower case, but another step uses it unchanged."
-            )
 
 
 def check_names(model: Any, features: Features) -> None:
@@ -140,17 +128,13 @@ def check_names(model: Any, features: Features) -> None:
 
 
 def make_outputs(model: Any, methods: Methods) -> tuple[Output, ...]:
-    """Raises CannotCompile if a method of the model is missing."""
     expected = [name for name in METHODS if hasattr(model, name)]
     absent = [name for name in expected if name not in methods]
     if absent or "predict" not in expected:
         raise refuse(last_step(model), f"has no compiled {absent[0] if absent else 'predict'}")
-    return tuple(Output(name, output_kind(model, name)) for name in expected)
-
-
-def output_kind(model: Any, method: str) -> str:
-    classifies = method == "predict" and getattr(model, "classes_", None) is not None
-    return NUMPY_TYPES[class_labels(last_step(model)).dtype.kind] if classifies else "double"
+    classifies = getattr(model, "classes_", None) is not None
+    labels = NUMPY_TYPES[class_labels(last_step(model)).dtype.kind] if classifies else "double"
+    return tuple(Output(name, labels if name == "predict" else "double") for name in expected)
 
 
 def last_step(model: Any) -> Any:

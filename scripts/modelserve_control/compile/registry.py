@@ -1,9 +1,8 @@
 """The compile function of each estimator class. Subclasses do not count, because they may override anything."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from modelserve_control.compile.errors import refuse
 from modelserve_control.compile.onnx.features import Features
@@ -11,35 +10,31 @@ from modelserve_control.compile.onnx.graph import Graph, Methods
 
 Transform = Callable[[Graph, Any, Features], Features]
 Predict = Callable[[Graph, Any, Features], Methods]
+Write = TypeVar("Write")
 TRANSFORMS: Final[dict[type, Transform]] = {}
 PREDICTORS: Final[dict[type, Predict]] = {}
 
 
-def transforms(*kinds: type) -> Callable[[Transform], Transform]:
-    def register(write: Transform) -> Transform:
-        TRANSFORMS.update(dict.fromkeys(kinds, write))
-        return write
+def register(table: dict[type, Write], kinds: tuple[type, ...], write: Write) -> Write:
+    table.update(dict.fromkeys(kinds, write))
+    return write
 
-    return register
+
+def transforms(*kinds: type) -> Callable[[Transform], Transform]:
+    return partial(register, TRANSFORMS, kinds)
 
 
 def predicts(*kinds: type) -> Callable[[Predict], Predict]:
-    def register(write: Predict) -> Predict:
-        PREDICTORS.update(dict.fromkeys(kinds, write))
-        return write
-
-    return register
+    return partial(register, PREDICTORS, kinds)
 
 
 def transform(graph: Graph, model: Any, features: Features) -> Features:
-    """The output of a fitted transformer. Raises CannotCompile."""
     if type(model) not in TRANSFORMS:
         raise refuse(model, "has no compiled form")
     return TRANSFORMS[type(model)](graph, model, features)
 
 
 def predict(graph: Graph, model: Any, features: Features) -> Methods:
-    """The tensors of a fitted predictor's methods. Raises CannotCompile."""
     if type(model) not in PREDICTORS:
         raise refuse(model, "has no compiled form")
     expected = getattr(model, "n_features_in_", features.width)

@@ -1,7 +1,5 @@
 """`modelserve doctor`: whether the functions would activate a version, from their pins, before they are built."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,9 @@ def doctor(objects: Objects, what: str, root: Path | None = None) -> dict[str, A
     manifest = version_ref.manifest(objects, what)
     kind = manifest.runtime["kind"]
     requirements = REQUIREMENTS[kind]
-    pinned = read_pins(root / "functions" / requirements)
+    pinned = pins(root / "functions" / requirements)
+    if not pinned:
+        raise NotPackaged(f"functions/{requirements} pins nothing; scripts/lock makes it.")
     python = python_version(root)
     found = differences(manifest.environment, python, lambda name: pinned.get(normal(name)) or pinned.get(twin(name)))
     if kind == "compiled":  # it is not unpickled, so the function may lack the packages that it was made with
@@ -34,47 +34,36 @@ def doctor(objects: Objects, what: str, root: Path | None = None) -> dict[str, A
     serious = [one for one in found if one.serious]
     if kind != "compiled" and serious:
         raise EnvironmentMismatch(refusal(manifest, requirements, serious), [detail(one) for one in serious])
+    # Without any of these packages nothing is compared.
+    packages = manifest.environment.get("packages") or {}
+    compared = ["Python"] if manifest.environment.get("python") else []
+    compared += [
+        name for name in packages if normal(name) in PARTS and (normal(name) in pinned or twin(name) in pinned)
+    ]
     return {
         "name": manifest.name,
         "version": manifest.version,
         "runtime": kind,
         "requirements": f"functions/{requirements}",
         "python": python,
-        "compared": compared_packages(manifest, pinned),
+        "compared": compared,
         "differences": [detail(one) for one in found],
     }
-
-
-def read_pins(requirements: Path) -> dict[str, str]:
-    found = pins(requirements)
-    if not found:
-        raise NotPackaged(f"functions/{requirements.name} pins nothing; scripts/lock makes it.")
-    return found
 
 
 def twin(name: str) -> str:
     return TWINS.get(normal(name), "")
 
 
-def compared_packages(manifest: Manifest, pinned: dict[str, str]) -> list[str]:
-    """Those that the version pins and the functions have. Without any of them nothing is compared."""
-    packages = manifest.environment.get("packages") or {}
-    known = [name for name in packages if normal(name) in PARTS and (normal(name) in pinned or twin(name) in pinned)]
-    return ["Python", *known] if manifest.environment.get("python") else known
-
-
 def detail(one: Difference) -> dict[str, Any]:
-    """`change` is the pin with which both would agree."""
-    change = python_change(one) if one.package == "Python" else f"{one.package}=={one.made}"
+    change = f"{one.package}=={one.made}"
+    if one.package == "Python":
+        made = [int(part) for part in one.made.split(".")[:2]]
+        change = f"{made[0]}.{made[1]} in .python-version"
+        # The functions do not run on an older Python.
+        if one.here is not None and made < [int(part) for part in one.here.split(".")[:2]]:
+            change = f"publish from Python {one.here}"
     return {"package": one.package, "version_has": one.made, "functions_have": one.here, "change": change}
-
-
-def python_change(one: Difference) -> str:
-    """The functions do not run on an older Python."""
-    made = [int(part) for part in one.made.split(".")[:2]]
-    if one.here is not None and made < [int(part) for part in one.here.split(".")[:2]]:
-        return f"publish from Python {one.here}"
-    return f"{made[0]}.{made[1]} in .python-version"
 
 
 def refusal(manifest: Manifest, requirements: str, serious: Sequence[Difference]) -> str:

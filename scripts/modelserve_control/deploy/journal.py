@@ -1,8 +1,6 @@
 """A journal: one document in the store that records the steps of an operation, so that another process can resume it."""
 
-from __future__ import annotations
-
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from modelserve.core.errors import PreconditionFailed
 from modelserve.store.buckets.objects import Objects
@@ -32,16 +30,12 @@ class Journal:
 
     @property
     def outcome(self) -> str | None:
-        """None until the operation has ended."""
-        outcome: str | None = self.document["outcome"]
-        return outcome
+        return cast(str | None, self.document["outcome"])
 
     def step(self, name: str) -> dict[str, Any] | None:
-        """What was recorded of a step; None while it is not done."""
         return next((entry for entry in self.document["steps"] if entry["step"] == name), None)
 
     def add(self, step: str, **evidence: Any) -> None:
-        """Records that a step is done."""
         self.write(self._with_step(step, evidence))
 
     def update(self, **fields: Any) -> None:
@@ -53,7 +47,6 @@ class Journal:
         self.write({**document, "outcome": outcome, "why": why, "ended_at": provenance.now()})
 
     def check(self) -> None:
-        """Raises what `taken_over_error` returns when another process has written."""
         info = self._objects.stat(self.name)
         if info is None or info.generation != self._generation:
             raise self.taken_over_error()
@@ -69,7 +62,6 @@ class Journal:
         self.document = document
 
     def taken_over_error(self) -> PreconditionFailed:
-        """The error when another process has written."""
         return PreconditionFailed(f"Another process continues {self.name}; this one stops.")
 
     def _with_step(self, step: str, evidence: dict[str, Any]) -> Document:

@@ -5,8 +5,6 @@ owner of the machine that made it. Nothing is compressed, since versions of zlib
 what they write.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os
@@ -67,12 +65,11 @@ def package(runtime: str, out: Path, progress: Progress, root: Path | None = Non
         write(path, data)
     except OSError as error:
         raise NotPackaged(f"The archive cannot be made: {error.strerror}; see to {error.filename or out}.") from error
-    result: dict[str, Any] = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
+    result = {"path": str(path), "sha256": sha256, "size": len(data), "runtime": runtime}
     return result | {"python": python, "files": len(sources), "commit": commit, "changed": changed}
 
 
 def python_version(root: Path) -> str:
-    """The Python of the functions, for example 3.11, for which their requirements are locked."""
     path = root / ".python-version"
     found = path.read_text().strip() if path.is_file() else ""
     if not re.fullmatch(r"3\.\d+", found):
@@ -83,7 +80,6 @@ def python_version(root: Path) -> str:
 
 
 def select_files(directory: Path, runtime: str) -> dict[str, Path]:
-    """By name in the archive, sorted, with the requirements of `runtime` only."""
     requirements = REQUIREMENTS[runtime]
     found = {name: path for name, path in walk(directory) if not fnmatchcase(name, "requirements*")}
     if (directory / requirements).is_file():
@@ -120,7 +116,6 @@ def archive(contents: Mapping[str, bytes]) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write the whole file or nothing; the same archive replaces itself."""
     with NamedTemporaryFile(dir=path.parent, prefix=".modelserve-", delete=False) as file:
         try:
             file.write(data)

@@ -3,8 +3,6 @@
 It holds a file lock until it ends, so whether it runs is never guessed from a process id.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -32,7 +30,6 @@ class AlreadyRunning(ServeError):
 
 
 def directory() -> Path:
-    """In the temporary directory, private to this user."""
     path = Path(tempfile.gettempdir()) / f"modelserve-local-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_uid != os.getuid():
@@ -62,28 +59,28 @@ def start(arguments: Sequence[str]) -> dict[str, Any]:
             pass_fds=[lock],
         )
     child = Child("the local stack", process, log)
-    _write_pid(child.pid)
+    pid = directory() / "pid"
+    # A reader sees the whole number or no file.
+    pid.with_suffix(".new").write_text(str(child.pid))
+    pid.with_suffix(".new").replace(pid)
     try:
         # An error has several lines, so its first line alone is not JSON.
         child.wait_until(lambda: child.first_line().endswith("}"), START_SECONDS)
     except BaseException as error:
         processes.stop([child], STOP_SECONDS)
-        (directory() / "pid").unlink(missing_ok=True)
+        pid.unlink(missing_ok=True)
         if isinstance(error, ProcessFailed):
             raise ProcessFailed(_error_message(log) or error.message) from None
         raise
-    addresses: dict[str, Any] = json.loads(child.first_line())
-    return addresses
+    return dict(json.loads(child.first_line()))
 
 
 def _error_message(log: Path) -> str | None:
-    """Of the error that `modelserve local up --json` printed, if any."""
     text = log.read_text(errors="replace")
     try:
-        message: str = json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"]
+        return str(json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"])
     except (ValueError, KeyError):
         return None
-    return message
 
 
 def stop() -> dict[str, Any]:
@@ -102,20 +99,15 @@ def stop() -> dict[str, Any]:
             os.kill(int(pid.read_text()), signal.SIGTERM)
     except (OSError, ValueError):
         raise ProcessFailed(f"A local stack is running, but {pid} does not say which process it is: end it.") from None
-    os.close(_await_lock())
-    pid.unlink(missing_ok=True)
-    return {"stopped": True}
-
-
-def _await_lock() -> int:
     for _ in poll(STOP_SECONDS, processes.POLL):
         if (lock := _try_lock()) is not None:
-            return lock
+            os.close(lock)
+            pid.unlink(missing_ok=True)
+            return {"stopped": True}
     raise ProcessFailed(f"The local stack did not stop within {STOP_SECONDS:g} s; see {directory() / 'log'}.")
 
 
 def _try_lock() -> int | None:
-    """The descriptor of the lock, or None when a running stack holds it."""
     lock = os.open(directory() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,10 +115,3 @@ def _try_lock() -> int | None:
         os.close(lock)
         return None
     return lock
-
-
-def _write_pid(pid: int) -> None:
-    path = directory() / "pid"
-    # A reader sees the whole number or no file.
-    path.with_suffix(".new").write_text(str(pid))
-    path.with_suffix(".new").replace(path)

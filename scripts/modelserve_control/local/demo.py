@@ -1,7 +1,5 @@
 """`scripts/demo`: train, publish, serve and score two real tables on this machine, and show every answer."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -38,7 +36,6 @@ CHURN = ["--positive-class", "yes", "--threshold", "0.5", "--label", "churn"]
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Prints one line with the duration."""
     click.echo(f"{what} ", nl=False)
     started = time.monotonic()
     yield
@@ -51,11 +48,7 @@ def show(*lines: str) -> None:
         click.echo(f"    {line}")
 
 
-# --- the models ---
-
-
 def train(commands: Commands, example: str) -> dict[str, Any]:
-    """The result of an example, cached by the content of its file."""
     script = EXAMPLES / f"{example}.py"
     cached = CACHE / f"{example}-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}.json"
     if not cached.exists():
@@ -64,8 +57,7 @@ def train(commands: Commands, example: str) -> dict[str, Any]:
             raise click.ClickException(f"{script.name} failed.\n{err}")
         CACHE.mkdir(parents=True, exist_ok=True)
         cached.write_text(out[out.index("{") :])
-    trained: dict[str, Any] = json.loads(cached.read_text())
-    return trained
+    return dict(json.loads(cached.read_text()))
 
 
 def publish(
@@ -77,8 +69,7 @@ def publish(
     code, out, err = commands.run(words, environ)
     if code:
         raise click.ClickException(f"publishing {name} failed.\n{out}{err}")
-    published: dict[str, Any] = json.loads(out)
-    return published
+    return dict(json.loads(out))
 
 
 def describe_compilation(published: Mapping[str, Any]) -> str:
@@ -89,12 +80,8 @@ def describe_compilation(published: Mapping[str, Any]) -> str:
     return f"{published['name']} is compiled: {rows:,} rows give what scikit-learn gives, within {difference:.1e}"
 
 
-# --- the stack ---
-
-
 @contextmanager
 def stack(keep: bool) -> Iterator[dict[str, Any]]:
-    """Yields the addresses of a stack whose functions both serve churn."""
     settings = {"MODEL_REFRESH_SECONDS": "0.5"}
     if keep:
         options = ["--model=churn", "--event-model=churn", *(f"--env={key}={value}" for key, value in settings.items())]
@@ -118,15 +105,8 @@ def client_environ(addresses: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def wait_until_active(url: str) -> None:
-    ready = processes.http_probe(f"{url}/health/ready")
-    if not any(ready() for _ in poll(120.0, 0.1)):
-        raise click.ClickException(f"{url} has no active model after two minutes.")
-
-
 @contextmanager
 def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
-    """The event function with another model, in a dry run."""
     from modelserve_control.local.stack import FUNCTIONS
 
     port = processes.free_port()
@@ -143,35 +123,23 @@ def flight_function(addresses: Mapping[str, Any]) -> Iterator[str]:
             yield url
 
 
-# --- calls ---
-
-
 def call(url: str, value: Any = None) -> tuple[int, Any]:
-    """Status and decoded body; a GET without a value."""
     with ServiceClient(url) as client:
         response = client.get("") if value is None else client.post("", json.dumps(value).encode())
     return response.status_code, response.json()
 
 
-class Events:
-    def __init__(self, addresses: Mapping[str, Any], exit: ExitStack) -> None:
-        from modelserve_control.local import resources
+def publish_event(addresses: Mapping[str, Any], data: bytes, subscription: str) -> Any:
+    """The next message of the subscription."""
+    from modelserve_control.local import resources
 
-        self.topics, self.subscriptions = addresses["topics"], addresses["subscriptions"]
-        self.publisher = exit.enter_context(resources.publisher(addresses["pubsub"]))
-        self.subscriber = exit.enter_context(resources.subscriber(addresses["pubsub"]))
-
-    def publish(self, data: bytes) -> None:
-        request = {"topic": self.topics["events"], "messages": [{"data": data}]}
-        self.publisher.publish(request=request)
-
-    def next(self, subscription: str) -> Any:
-        path = self.subscriptions[subscription]
-        while True:
-            found = self.subscriber.pull(subscription=path, max_messages=1, timeout=30).received_messages
-            if found:
-                self.subscriber.acknowledge(subscription=path, ack_ids=[found[0].ack_id])
-                return found[0].message
+    host, path = addresses["pubsub"], addresses["subscriptions"][subscription]
+    with resources.publisher(host) as publisher, resources.subscriber(host) as subscriber:
+        publisher.publish(request={"topic": addresses["topics"]["events"], "messages": [{"data": data}]})
+        while not (found := subscriber.pull(subscription=path, max_messages=1, timeout=30).received_messages):
+            pass
+        subscriber.acknowledge(subscription=path, ack_ids=[found[0].ack_id])
+    return found[0].message
 
 
 def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> None:
@@ -184,17 +152,12 @@ def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> No
     status, error = call(f"{predict}/predict", CUSTOMER | {"tenure": 41.5, "seniorcitizen": "false"})
     show(f"{status} {error['error_code']}: {error['message']}")
     show(*(f"row {cell['row']}, {cell['column']}: {cell['reason']}" for cell in error["details"]))
-    with ExitStack() as exit:
-        events = Events(addresses, exit)
-        click.echo("\nThe same customer over Pub/Sub: published to events, read from predictions")
-        events.publish(json.dumps(CUSTOMER).encode())
-        message = events.next("predictions_pull")
-        event = json.loads(message.data)
-        show(json.dumps(event), f"the same answer as over HTTP: {event['prediction'] == answer}")
-        click.echo("\nA message that can never be scored, read from dead-letter")
-        events.publish(b'{"tenure": "a while"}')
-        dead = events.next("dead_letter_pull")
-        show(dead.data.decode(), f"{dead.attributes['error_code']}: {dead.attributes['error_message'][:90]}...")
+    click.echo("\nThe same customer over Pub/Sub: published to events, read from predictions")
+    event = json.loads(publish_event(addresses, json.dumps(CUSTOMER).encode(), "predictions_pull").data)
+    show(json.dumps(event), f"the same answer as over HTTP: {event['prediction'] == answer}")
+    click.echo("\nA message that can never be scored, read from dead-letter")
+    dead = publish_event(addresses, b'{"tenure": "a while"}', "dead_letter_pull")
+    show(dead.data.decode(), f"{dead.attributes['error_code']}: {dead.attributes['error_message'][:90]}...")
     click.echo("\nAnother model behind the same event function, in a dry run")
     with flight_function(addresses) as url:
         _, scored = call(url, FLIGHT)
@@ -238,7 +201,9 @@ def run(keep: bool) -> None:
             show(*(describe_compilation(one) for one in published))
             with step("Wait until both functions have verified and loaded churn"):
                 for target in ("predict", "predict_event"):
-                    wait_until_active(addresses[target])
+                    ready = processes.http_probe(f"{addresses[target]}/health/ready")
+                    if not any(ready() for _ in poll(120.0, 0.1)):
+                        raise click.ClickException(f"{addresses[target]} has no active model after two minutes.")
             show_answers(addresses, published[1])
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. ", nl=False)
     if not keep:

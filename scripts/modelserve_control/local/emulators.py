@@ -1,7 +1,5 @@
 """The two services of the local stack: Cloud Storage, and Pub/Sub as our own server or as Google's emulator."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
@@ -55,7 +53,6 @@ def storage_binary() -> Path:
 
 @contextmanager
 def pubsub(directory: Path) -> Iterator[str]:
-    """Our own server; yields its `host:port`, the value of PUBSUB_EMULATOR_HOST."""
     command = processes.module("modelserve_control.local.pubsub")
     child = processes.start("the Pub/Sub server", command, directory / "pubsub.log", processes.with_sources(os.environ))
     try:
@@ -67,7 +64,6 @@ def pubsub(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def official_pubsub(directory: Path) -> Iterator[str]:
-    """Google's emulator; yields its `host:port`."""
     host = f"127.0.0.1:{processes.free_port()}"
     # The emulator's launcher is a shell script that runs this command; without it there is one process to stop.
     command = [*official_command(), "--host=127.0.0.1", f"--port={host.rpartition(':')[2]}"]
@@ -77,7 +73,6 @@ def official_pubsub(directory: Path) -> Iterator[str]:
 
 
 def official_command() -> list[str]:
-    """Raise `EmulatorMissing` unless gcloud, its Pub/Sub emulator and Java are installed."""
     gcloud, java = shutil.which("gcloud"), shutil.which("java")
     if gcloud is None:
         raise EmulatorMissing("Google's Pub/Sub emulator comes with the Google Cloud CLI: gcloud is not on the PATH.")

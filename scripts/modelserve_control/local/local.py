@@ -28,7 +28,7 @@ def _format_stop(result: Mapping[str, Any]) -> str:
     return "No local stack was kept running."
 
 
-@click.group()
+@click.group(context_settings={"show_default": True})
 def local() -> None:
     """Storage, Pub/Sub and both functions on this machine."""
     os.environ.update(processes.without_proxy(os.environ))
@@ -39,12 +39,10 @@ def local() -> None:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, on one line, with all addresses and names."
 )
-@click.option("--pubsub", type=click.Choice(["embedded", "official"]), default="embedded", show_default=True)
-@click.option(
-    "--model", default="churn", show_default=True, help="The model of `predict`: NAME[@ALIAS|/VERSION], or a MODEL_URI."
-)
-@click.option("--event-model", default="flights", show_default=True, help="The same for `predict_event`.")
-@click.option("--bucket", default="modelserve-local", show_default=True, help="The bucket that holds the models.")
+@click.option("--pubsub", type=click.Choice(["embedded", "official"]), default="embedded")
+@click.option("--model", default="churn", help="The model of `predict`: NAME[@ALIAS|/VERSION], or a MODEL_URI.")
+@click.option("--event-model", default="flights", help="The same for `predict_event`.")
+@click.option("--bucket", default="modelserve-local", help="The bucket that holds the models.")
 @click.option("--gke", is_flag=True, help="Also start the container's entry points: http, events and worker.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="A setting of every process; may be repeated.")
 def up(keep: bool, as_json: bool, **given: Any) -> None:
@@ -57,7 +55,10 @@ def up(keep: bool, as_json: bool, **given: Any) -> None:
         processes.checkout()
         _check_options(**given)
         if keep:
-            _start_in_background(as_json, given)
+            from modelserve_control.local import background
+
+            addresses = background.start(_arguments(**given))
+            click.echo(json.dumps(addresses) if as_json else _format_addresses(addresses, "modelserve local down"))
         else:
             _run_in_foreground(as_json, _options(**given))
     except ServeError as error:
@@ -71,13 +72,6 @@ def down() -> Any:
     from modelserve_control.local import background
 
     return background.stop()
-
-
-def _start_in_background(as_json: bool, given: Mapping[str, Any]) -> None:
-    from modelserve_control.local import background
-
-    addresses = background.start(_arguments(**given))
-    click.echo(json.dumps(addresses) if as_json else _format_addresses(addresses, "modelserve local down"))
 
 
 def _run_in_foreground(as_json: bool, options: Options) -> None:
@@ -115,7 +109,6 @@ def _options(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, 
 
 
 def _arguments(pubsub: str, model: str, event_model: str, bucket: str, gke: bool, env: Sequence[str]) -> list[str]:
-    """The same options for the command line of another process."""
     options = [f"--pubsub={pubsub}", f"--model={model}", f"--event-model={event_model}", f"--bucket={bucket}"]
     return [*options, *(["--gke"] if gke else []), *(f"--env={text}" for text in env)]
 

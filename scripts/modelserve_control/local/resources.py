@@ -1,7 +1,5 @@
 """The bucket, topics and subscriptions of the local stack, as Terraform makes them in the cloud."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,56 +27,22 @@ class Names:
     project: str
     bucket: str
 
+    events = property(lambda self: self.topic("events"))
+    predictions = property(lambda self: self.topic("predictions"))
+    dead_letter = property(lambda self: self.topic("dead-letter"))
+    shadow = property(lambda self: self.topic("shadow"))
+    events_push = property(lambda self: self.subscription("events-push"))
+    events_pull = property(lambda self: self.subscription("events-pull"))  # of the worker
+    predictions_pull = property(lambda self: self.subscription("predictions-pull"))
+    dead_letter_pull = property(lambda self: self.subscription("dead-letter-pull"))
+    shadow_release = property(lambda self: self.subscription("shadow-release"))  # for a release with --shadow
+    push_account = property(lambda self: f"pubsub-push@{self.project}.iam.gserviceaccount.com")
+
     def topic(self, name: str) -> str:
         return f"projects/{self.project}/topics/{name}"
 
     def subscription(self, name: str) -> str:
         return f"projects/{self.project}/subscriptions/{name}"
-
-    @property
-    def events(self) -> str:
-        """The input topic."""
-        return self.topic("events")
-
-    @property
-    def predictions(self) -> str:
-        return self.topic("predictions")
-
-    @property
-    def dead_letter(self) -> str:
-        return self.topic("dead-letter")
-
-    @property
-    def shadow(self) -> str:
-        """For the differences and counts of a challenger."""
-        return self.topic("shadow")
-
-    @property
-    def events_push(self) -> str:
-        """The push subscription of the event function."""
-        return self.subscription("events-push")
-
-    @property
-    def events_pull(self) -> str:
-        """The subscription of the worker."""
-        return self.subscription("events-pull")
-
-    @property
-    def predictions_pull(self) -> str:
-        return self.subscription("predictions-pull")
-
-    @property
-    def dead_letter_pull(self) -> str:
-        return self.subscription("dead-letter-pull")
-
-    @property
-    def shadow_release(self) -> str:
-        """Only for a release with --shadow."""
-        return self.subscription("shadow-release")
-
-    @property
-    def push_account(self) -> str:
-        return f"pubsub-push@{self.project}.iam.gserviceaccount.com"
 
 
 @dataclass(frozen=True)
@@ -122,7 +86,6 @@ def make_topics(host: str, names: Names) -> None:
 
 
 def make_push(host: str, names: Names, endpoint: str, delivery: Delivery) -> None:
-    """Push events to `endpoint`; an existing subscription is given the new endpoint."""
     push_config = {
         "push_endpoint": endpoint,
         "oidc_token": {"service_account_email": names.push_account, "audience": endpoint},
@@ -170,7 +133,6 @@ def _channel(host: str) -> grpc.Channel:
 
 
 def _create(create: Callable[..., Any], request: dict[str, Any]) -> bool:
-    """Whether it did not exist before."""
     try:
         create(request=request)
     except AlreadyExists:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn
 
 from modelserve_control.common import processes
@@ -25,12 +24,12 @@ FUNCTIONS = processes.SOURCES / "functions"
 # Each entry point of the container serves the model of the function that it replaces.
 CONTAINER = {"http": "predict", "events": "predict_event", "worker": "predict_event"}
 PUBLISHERS = ("predict_event", "events", "worker")
+TOPICS = ("events", "predictions", "dead_letter", "shadow")
+SUBSCRIPTIONS = ("events_push", "events_pull", "predictions_pull", "dead_letter_pull", "shadow_release")
 
 
 @dataclass(frozen=True)
 class Function:
-    """`environ` is added to the settings of the stack."""
-
     model_uri: str
     environ: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,8 +54,6 @@ class Options:
 
 @dataclass(frozen=True)
 class Addresses:
-    """For clients. A process that was not started has no URL."""
-
     storage: str
     pubsub: str
     project: str
@@ -92,23 +89,25 @@ class Stack:
     def __enter__(self) -> Stack:
         with ExitStack() as entered:
             self.directory = Path(entered.enter_context(tempfile.TemporaryDirectory(prefix="modelserve-")))
-            self.storage = self._start_storage(entered)
-            self.pubsub = self._start_pubsub(entered)
+            given = self.options.environ
+            pubsub = emulators.official_pubsub if self.options.pubsub == "official" else emulators.pubsub
+            self.storage = given.get("STORAGE_EMULATOR_HOST") or entered.enter_context(
+                emulators.storage(self.directory)
+            )
+            self.pubsub = given.get("PUBSUB_EMULATOR_HOST") or entered.enter_context(pubsub(self.directory))
             resources.make_bucket(self.storage, self.names)
             resources.make_topics(self.pubsub, self.names)
-            entered.callback(self._stop_functions)
+            # Before Pub/Sub and storage, to which they still write.
+            entered.callback(lambda: processes.stop(self._functions.values()))
             self._start_functions()
             self._exit = entered.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._exit.close()
 
     @property
     def client_environ(self) -> dict[str, str]:
-        """With it Google's clients and the `modelserve` command find this stack."""
         return {
             "STORAGE_EMULATOR_HOST": self.storage,
             "PUBSUB_EMULATOR_HOST": self.pubsub,
@@ -126,24 +125,9 @@ class Stack:
             pubsub=self.pubsub,
             project=names.project,
             bucket=names.bucket,
-            predict=self._urls.get("predict"),
-            predict_event=self._urls.get("predict_event"),
-            http=self._urls.get("http"),
-            events=self._urls.get("events"),
-            worker=self._urls.get("worker"),
-            topics={
-                "events": names.events,
-                "predictions": names.predictions,
-                "dead_letter": names.dead_letter,
-                "shadow": names.shadow,
-            },
-            subscriptions={
-                "events_push": names.events_push,
-                "events_pull": names.events_pull,
-                "predictions_pull": names.predictions_pull,
-                "dead_letter_pull": names.dead_letter_pull,
-                "shadow_release": names.shadow_release,
-            },
+            **{target: self._urls.get(target) for target in ("predict", "predict_event", *CONTAINER)},
+            topics={name: getattr(names, name) for name in TOPICS},
+            subscriptions={name: getattr(names, name) for name in SUBSCRIPTIONS},
             logs=str(self.directory),
         )
 
@@ -151,19 +135,9 @@ class Stack:
         return self._functions[target]
 
     def wait_until_active(self, target: str, seconds: float = 120.0) -> None:
-        """Raises `ProcessFailed` with its last lines when the function does not get an active model."""
         self.function(target).wait_until(processes.http_probe(f"{self._urls[target]}/health/ready"), seconds)
 
-    def restart(self, target: str, environ: Mapping[str, str] | None = None) -> None:
-        """Stop a function as Cloud Run does, and start it at the same address with `environ` added."""
-        processes.stop([self._functions[target]])
-        self._launch(
-            target, self._functions_by_target()[target], int(self._urls[target].rpartition(":")[2]), environ or {}
-        )
-        self._wait_live(target)
-
     def watch(self) -> NoReturn:
-        """Raises `ProcessFailed` as soon as a function has ended."""
         while True:
             for child in self._functions.values():
                 child.check()
@@ -171,36 +145,34 @@ class Stack:
 
     # --- starting ---
 
-    def _start_storage(self, entered: ExitStack) -> str:
-        given = self.options.environ.get("STORAGE_EMULATOR_HOST")
-        return given or entered.enter_context(emulators.storage(self.directory))
-
-    def _start_pubsub(self, entered: ExitStack) -> str:
-        given = self.options.environ.get("PUBSUB_EMULATOR_HOST")
-        kind = emulators.official_pubsub if self.options.pubsub == "official" else emulators.pubsub
-        return given or entered.enter_context(kind(self.directory))
-
-    def _functions_by_target(self) -> dict[str, Function]:
-        functions = {"predict": self.options.predict, "predict_event": self.options.predict_event}
-        if self.options.gke:
-            functions |= {kind: functions[target] for kind, target in CONTAINER.items()}
-        return {target: function for target, function in functions.items() if function}
-
     def _start_functions(self) -> None:
         """In parallel: most of a start is imports."""
-        functions = self._functions_by_target()
+        wanted = {"predict": self.options.predict, "predict_event": self.options.predict_event}
+        if self.options.gke:
+            wanted |= {kind: wanted[target] for kind, target in CONTAINER.items()}
+        functions = {target: function for target, function in wanted.items() if function}
         if "worker" in functions:
             resources.make_pull(self.pubsub, self.names, self.options.delivery)
         for target, function in functions.items():
-            self._launch(target, function, processes.free_port(), {})
-        for target in functions:
-            self._wait_live(target)
+            self._launch(target, function)
+        for target, child in self._functions.items():
+            child.wait_until(processes.http_probe(f"{self._urls[target]}/health/live"))
         if "predict_event" in functions:
             resources.make_push(self.pubsub, self.names, self._urls["predict_event"] + "/", self.options.delivery)
 
-    def _launch(self, target: str, function: Function, port: int, extra: Mapping[str, str]) -> None:
+    def _launch(self, target: str, function: Function) -> None:
+        port = processes.free_port()
         self._urls[target] = f"http://127.0.0.1:{port}"
-        command, settings = self._launch_command(target)
+        if target in CONTAINER:
+            command = processes.module("modelserve", target)
+            settings = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
+        else:
+            command = processes.module("functions_framework")
+            settings = {
+                "FUNCTION_TARGET": target,
+                "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
+                "FUNCTION_USE_ASGI": "true",
+            }
         environ = {
             **REFRESH,
             "SHADOW_TOPIC": self.names.shadow,
@@ -211,28 +183,8 @@ class Stack:
             "PORT": str(port),
             "MODEL_URI": function.model_uri,
             **function.environ,
-            **extra,
         }
         if target in PUBLISHERS:
             topics = {"PREDICTIONS_TOPIC": self.names.predictions, "DEAD_LETTER_TOPIC": self.names.dead_letter}
             environ = {**topics, **environ}
         self._functions[target] = processes.start(target, command, self.directory / f"{target}.log", environ)
-
-    def _launch_command(self, target: str) -> tuple[list[str], dict[str, str]]:
-        """The command that starts a function or an entry point of the container, and the settings that only it gets."""
-        if target in CONTAINER:
-            environ = {"PYTHONPATH": str(FUNCTIONS), "SUBSCRIPTION": self.names.events_pull, "METRICS": "true"}
-            return processes.module("modelserve", target), environ
-        environ = {
-            "FUNCTION_TARGET": target,
-            "FUNCTION_SOURCE": str(FUNCTIONS / "main.py"),
-            "FUNCTION_USE_ASGI": "true",
-        }
-        return processes.module("functions_framework"), environ
-
-    def _wait_live(self, target: str) -> None:
-        self._functions[target].wait_until(processes.http_probe(f"{self._urls[target]}/health/live"))
-
-    def _stop_functions(self) -> None:
-        """Before Pub/Sub and storage, to which they still write."""
-        processes.stop(self._functions.values())

@@ -1,7 +1,5 @@
 """A local MLflow tracking store, and the result of a training script."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import warnings
@@ -33,7 +31,6 @@ class TrainedModel:
 
 
 def requirements() -> list[str]:
-    """The pins that a server must match. To infer them MLflow would load the model in another process."""
     return [f"{name}=={version(name)}" for name in PINNED]
 
 
@@ -60,7 +57,6 @@ def register(
     sample: Sequence[Mapping[str, Any]],
     metrics: Mapping[str, float],
 ) -> TrainedModel:
-    """Registers the model as `name` and writes the sample beside the artifacts of the run."""
     with redirect_stderr(StringIO()):  # MLflow reports it there
         mlflow.register_model(model_uri, name)
     directory = Path(active.info.artifact_uri.removeprefix("file://"))

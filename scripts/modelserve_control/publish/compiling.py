@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ def add_compiled(
         raise CannotCompile(f"The compiled form gives different answers. {report.mismatch}")
     (directory / MODEL_FILE).write_bytes(compiled.model.SerializeToString())
     (directory / PACKED_FILE).write_bytes(compiled.packed_model)
-    add_flavor(directory / "MLmodel", compiled)
+    add_flavor(directory / "MLmodel")
     return description(compiled, runtime.classes, predict_fn, report)
 
 
@@ -62,11 +63,9 @@ def description(
     return {"kind": "compiled", "file": PACKED_FILE, "classes": classes, "verified": verified, **found}
 
 
-def add_flavor(path: Path, compiled: CompiledModel) -> None:
+def add_flavor(path: Path) -> None:
     """Add the flavor for `mlflow.onnx.load_model`, as MLflow would write it (mlflow/onnx/__init__.py)."""
     mlmodel = yaml.safe_load(path.read_text())
-    from importlib.metadata import version
-
     mlmodel["flavors"]["onnx"] = {
         "onnx_version": version("onnx"),
         "data": MODEL_FILE,

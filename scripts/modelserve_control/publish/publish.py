@@ -119,7 +119,7 @@ def file_entries(directory: Path) -> list[FileEntry]:
 
 def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progress) -> Manifest:
     """Create all files, verify them, and write the manifest last. Nothing is overwritten."""
-    with progress.upload(sum(entry.size for entry in draft.files)) as advance:
+    with progress.count("bytes", sum(entry.size for entry in draft.files)) as advance:
         made = replace(draft, version=take_number(objects, draft.name, directory, advance))
         prefix = version_prefix(made.name, made.version)
         for entry in made.files:

@@ -24,7 +24,7 @@ from modelserve.payloads.predictions import encode, jsonable
 from modelserve.schema.batch import Batch, Table, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
 from modelserve.store.trust import policy
-from modelserve.store.trust.environment import differences, installed
+from modelserve.store.trust.environment import differences, find_installed
 from modelserve.store.trust.mlmodel import ModelConfig
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
 from modelserve_control.publish import sample
@@ -101,7 +101,7 @@ def validate(
 
 def check_training_environment(environment: Mapping[str, Any]) -> list[str]:
     """The differences that are too small to matter. Raises EnvironmentMismatch for others."""
-    found = differences(environment, platform.python_version(), installed)
+    found = differences(environment, platform.python_version(), find_installed)
     sentences = [f"made with {one.package} {one.made}, this environment has {one.here or 'none'}" for one in found]
     if any(one.serious for one in found):
         raise EnvironmentMismatch(

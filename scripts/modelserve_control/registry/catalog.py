@@ -1,7 +1,5 @@
 """The contents of a store: versions, numbers without a manifest, and aliases."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -34,7 +32,6 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Total bytes."""
         return sum(info.size for info in self.objects)
 
 
@@ -54,7 +51,6 @@ def open_store(store: str, new: bool = False) -> Iterator[Objects]:
 
 
 def locate_store(store: str, new: bool = False) -> Location:
-    """Raises BadSetting for an invalid address, and NotFound for a missing directory."""
     try:
         location = parse_store(store)
     except BadSetting:
@@ -72,7 +68,6 @@ def locate_store(store: str, new: bool = False) -> Location:
 
 
 def entries(objects: Objects, name: str) -> dict[int, Entry]:
-    """By number, in order."""
     found: dict[int, list[ObjectInfo]] = {}
     for info in objects.list(f"models/{check_model_name(name)}/versions/"):
         if match := NUMBERED.fullmatch(info.name):
@@ -123,6 +118,5 @@ def format_versions(objects: Objects, name: str) -> str:
 
 
 def format_names(found: Mapping[str, object]) -> str:
-    """The last ten names."""
     names = list(found)[-10:]
     return (("..., " if len(found) > len(names) else "") + ", ".join(names)) or "none"

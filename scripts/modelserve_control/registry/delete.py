@@ -1,7 +1,5 @@
 """Delete a version that no alias names. Its MLmodel remains without a manifest, so that the number is never used again."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from modelserve.core.errors import NotFound
@@ -34,7 +32,6 @@ def delete(objects: Objects, name: str, version: str, incomplete: bool = False) 
 
 
 def withdraw(objects: Objects, name: str, version: str, generation: int) -> None:
-    """Delete the manifest, and restore it if an alias was moved to the version at the same time."""
     kept: Manifest = catalog.manifest(objects, name, version)
     objects.delete(manifest_name(name, version), generation)
     try:

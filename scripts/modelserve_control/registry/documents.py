@@ -1,7 +1,5 @@
 """JSON documents in the store: records and locks of long operations."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Move an alias with one compare-and-swap write. The error of a lost race names the winner."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from modelserve.core.errors import ArtifactCorrupt, NotFound, PreconditionFailed
@@ -36,7 +34,6 @@ def read_current(objects: Objects, name: str, alias: str) -> tuple[Alias | None,
 
 
 def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[str, Any]:
-    """Swap the current and the previous version, so that a second rollback undoes the first."""
     now, generation = catalog.alias(objects, name, alias)
     if now.previous_version is None or now.previous_manifest_sha256 is None:
         raise NotFound(
@@ -52,7 +49,6 @@ def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[
 
 
 def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
-    """The next document of the alias. Its current version becomes the previous version."""
     return Alias(
         version=version,
         manifest_sha256=digest,
@@ -65,7 +61,6 @@ def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Ali
 
 
 def move(objects: Objects, name: str, alias: str, moved: Alias, generation: int) -> dict[str, Any]:
-    """Write the alias. If its version was deleted in the meantime, undo the write."""
     written = write_alias(objects, name, alias, moved, generation)
     if objects.stat(manifest_name(name, moved.version)) is None:
         undo(objects, name, alias, moved, written)
@@ -91,9 +86,5 @@ def undo(objects: Objects, name: str, alias: str, moved: Alias, generation: int)
 
 def describe_alias(name: str, alias: str, now: Alias, changed: bool) -> dict[str, Any]:
     result = {"name": name, "alias": alias, "version": now.version, "previous_version": now.previous_version}
-    return result | {
-        "changed": changed,
-        "updated_by": now.updated_by,
-        "updated_at": now.updated_at,
-        "reason": now.reason,
-    }
+    written = {"updated_by": now.updated_by, "updated_at": now.updated_at, "reason": now.reason}
+    return result | {"changed": changed} | written

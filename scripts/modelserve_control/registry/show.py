@@ -1,7 +1,3 @@
-"""The results of the commands `versions` and `show`."""
-
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from typing import Any
@@ -36,9 +32,7 @@ def row(objects: Objects, name: str, entry: catalog.Entry, names: dict[str, Any]
         "aliases": [alias for alias, document in names.items() if document.version == entry.version],
         "previous_of": [alias for alias, document in names.items() if document.previous_version == entry.version],
         "bytes": entry.size,
-        "published_at": manifest.provenance.get("published_at"),
-        "published_by": manifest.provenance.get("published_by"),
-        "source": manifest.provenance.get("source"),
+        **{key: manifest.provenance.get(key) for key in ("published_at", "published_by", "source")},
         "manifest_sha256": manifest.digest,
     }
 

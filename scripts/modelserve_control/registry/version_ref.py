@@ -1,7 +1,5 @@
 """References to versions on the command line: NAME, NAME@ALIAS, NAME/N or NAME/versions/N."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -28,14 +26,12 @@ class VersionRef(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Relative to the store."""
         if self.version is not None:
             return version_prefix(self.name, self.version)
         return f"models/{self.name}@{self.alias or CHAMPION}"
 
 
 def parse(text: str) -> VersionRef:
-    """Raises BadSetting."""
     name, at, alias = text.partition("@")
     if at:
         return VersionRef(check_model_name(name), alias=check_alias(alias))
@@ -46,7 +42,6 @@ def parse(text: str) -> VersionRef:
 
 
 def manifest(objects: Objects, what: str) -> Manifest:
-    """The manifest of one version. Raises NotFound; its message lists what exists."""
     name, alias, version = parse(what)
     if version is None:
         version = catalog.alias(objects, name, alias or CHAMPION)[0].version
@@ -54,7 +49,6 @@ def manifest(objects: Objects, what: str) -> Manifest:
 
 
 def model_uri(model: str, store: str | None) -> str:
-    """The MODEL_URI of a version of the store. Directories and other addresses stay unchanged."""
     if model.startswith(MLFLOW_SCHEMES):
         raise BadSetting(f"{model} is an address of MLflow: publish the model, then refer to it as {METAVAR}.")
     if not SHORT_FORM.fullmatch(model) or Path(model).is_dir():
@@ -67,6 +61,5 @@ def model_uri(model: str, store: str | None) -> str:
 
 
 def version_uri(what: str, store: str) -> str:
-    """The MODEL_URI of a version. Raises BadSetting or NotFound for an invalid store."""
     catalog.locate_store(store)
     return f"{store.rstrip('/')}/{parse(what).address}"

@@ -6,7 +6,7 @@ import json
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Releases:
     """A store whose model `m` has three versions, which answer 1, 2 and 3 to everything; champion names the first."""
 
     directory: Path
+    cold: bool = False
 
     @property
     def store(self) -> Path:
@@ -35,7 +36,7 @@ class Releases:
 
     @property
     def command(self) -> CommandLine:
-        return CommandLine(str(self.store))
+        return CommandLine(str(self.store), cold=self.cold)
 
     @property
     def rows(self) -> Path:
@@ -76,6 +77,7 @@ def releases(tmp_path: Path, models: Library) -> Releases:
 
 
 def test_a_good_version_is_checked_compared_promoted_and_watched(releases: Releases) -> None:
+    releases = replace(releases, cold=True)
     with releases.serving() as served:
         assert served.post("/predict", {"x": 0}).json() == {"prediction": 1.0}
         record = releases("2", "--url", served.url, "--reason", "sooner")

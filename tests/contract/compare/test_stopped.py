@@ -34,7 +34,7 @@ def test_a_stopped_comparison_leaves_no_report_and_no_process(
     for _ in range(2):
         release(store, "slow", model)
     pq.write_table(pa.table({"x": [1.0], "seconds": [0.0]}), tmp_path / "rows.parquet")
-    command = CommandLine(str(store), {"MODEL_TRUST": "pickle", "TMPDIR": str(tmp_path)})
+    command = CommandLine(str(store), {"MODEL_TRUST": "pickle", "TMPDIR": str(tmp_path)}, cold=True)
     words = ("--data", tmp_path / "rows.parquet", "--html", reports / "a.html", "--markdown", reports / "a.md")
     calls = gate.with_name("gate.calls")
     with command.started("compare", "slow", "1", "2", *words) as running:
@@ -57,7 +57,7 @@ def test_thirty_times_the_rows_take_no_more_memory(models: Library, tmp_path: Pa
     store = tmp_path / "store"
     for value in (1.0, 2.0):
         release(store, "constant", models.constant(value), runtime="compiled")
-    command = CommandLine(str(store))
+    command = CommandLine(str(store), cold=True)
     most = []
     for rows in (10_000, 300_000):
         path = tmp_path / f"{rows}.parquet"

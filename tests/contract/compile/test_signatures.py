@@ -21,18 +21,24 @@ def test_a_tensor_is_one_input_of_several_columns() -> None:
     batch = Batch({"0": X}, len(X))
     compiled = compile(FOREST, signature)
     assert [(column.name, column.width) for column in compiled.inputs] == [("0", 3)]
-    assert verify(
-        FOREST, signature, compiled, [("the sample", batch), *generate_batches(signature, compiled, batch)]
-    ).is_verified
+    assert (
+        verify(
+            FOREST, signature, compiled, [("the sample", batch), *generate_batches(signature, compiled, batch)]
+        ).mismatch
+        is None
+    )
 
 
 def test_columns_without_names_are_taken_in_order() -> None:
     signature = nameless("double", "double", "double")
     batch = Batch({str(place): X[:, place] for place in range(3)}, len(X))
     compiled = compile(FOREST, signature)
-    assert verify(
-        FOREST, signature, compiled, [("the sample", batch), *generate_batches(signature, compiled, batch)]
-    ).is_verified
+    assert (
+        verify(
+            FOREST, signature, compiled, [("the sample", batch), *generate_batches(signature, compiled, batch)]
+        ).mismatch
+        is None
+    )
 
 
 def test_labels_keep_their_type() -> None:

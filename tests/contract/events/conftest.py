@@ -9,8 +9,8 @@ import pytest
 from contract.events.topics import Topics
 from contract.twins import functions
 from modelserve_control.local import resources
-from modelserve_control.local.pubsub import server
 from modelserve_control.local.resources import Names
+from pubsub_host import serve_in_thread
 from serving import Functions, Served
 
 __all__ = ["functions", "rides", "topics"]
@@ -20,7 +20,7 @@ RIDE_FIELDS = {"EVENT_FEATURES_FIELD": "ride", "EVENT_ID_FIELD": "ride_id"}
 
 @pytest.fixture(scope="module")
 def topics() -> Iterator[Topics]:
-    with server.serve_in_thread() as host:
+    with serve_in_thread() as host:
         names = Names("contract", "contract")
         resources.make_topics(host, names)
         with resources.subscriber(host) as subscriber, resources.publisher(host) as publisher:

@@ -59,7 +59,7 @@ def test_there_and_back_between_two_real_functions(between: Rig, compute: Comput
     row = tmp_path / "row.json"
     row.write_text(json.dumps(ROW))
     words = ("--request", row, "--watch", "2", "--allow-anonymous")
-    moved = between.command.json("failover", "--to", "gke", *words)
+    moved = replace(between.command, cold=True).json("failover", "--to", "gke", *words)
     assert (moved["changed"], moved["compared"], moved["failed"]) == (True, True, 0)
     assert moved["probes"] >= 1
     assert compute.weights() == (0, 1000)

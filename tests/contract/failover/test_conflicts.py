@@ -8,8 +8,7 @@ from contract.failover.compute import Compute, Fault, Kind, url_map_routes
 from contract.failover.rig import Rig
 from contract.failover.scripted import Scripted
 from modelserve.core.errors import NotFound, PreconditionFailed
-from modelserve_control.deploy.failover.balancer import MAX_ATTEMPTS
-from modelserve_control.deploy.failover.errors import ComputeFailed
+from modelserve_control.deploy.failover.balancer import MAX_ATTEMPTS, ComputeFailed
 from modelserve_control.deploy.failover.switch import put_back
 from modelserve_control.deploy.failover.weights import Weights
 

@@ -11,7 +11,7 @@ from contract.failover.compute import HOST_RULES, Compute, Fault
 from contract.failover.rig import Rig
 from contract.failover.scripted import NOT_READY, Scripted
 from modelserve.core.errors import BadSetting
-from modelserve_control.deploy.failover.errors import ComputeFailed, NotShared
+from modelserve_control.deploy.failover.balancer import ComputeFailed, NotShared
 from modelserve_control.deploy.failover.weights import Name
 
 

@@ -12,7 +12,7 @@ from contract.failover.scripted import GONE, NOT_READY, Scripted, metadata_of
 from contract.failover.servers import Answer
 from modelserve.core.errors import ServeError
 from modelserve_control.common.processes import free_port
-from modelserve_control.deploy.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
+from modelserve_control.deploy.failover.checks import OpenToAnybody, SideNotReady, VersionsDiffer
 
 FORBIDDEN = (403, "Your client does not have permission")
 

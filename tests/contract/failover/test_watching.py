@@ -8,7 +8,7 @@ from contract.failover.compute import Compute
 from contract.failover.rig import Rig
 from contract.failover.scripted import GONE, GOOD, NOT_READY, Scripted
 from modelserve_control.common.services import polling
-from modelserve_control.deploy.failover.errors import SideFailed
+from modelserve_control.deploy.failover.switch import SideFailed
 from virtual_time import VirtualTime
 
 

@@ -22,7 +22,7 @@ from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrp
 
 from http_server import WAIT_SECONDS
 from modelserve_control.local import emulators
-from modelserve_control.local.pubsub import server
+from pubsub_host import serve_in_thread
 
 PROJECT = "projects/contract"
 
@@ -123,7 +123,7 @@ class Backend:
 def running(name: str) -> Iterator[Backend]:
     """Raise `EmulatorMissing` when Google's is wanted and not installed."""
     with tempfile.TemporaryDirectory() as directory:
-        hosts = server.serve_in_thread() if name == "ours" else emulators.official_pubsub(Path(directory))
+        hosts = serve_in_thread() if name == "ours" else emulators.official_pubsub(Path(directory))
         with hosts as host:
             backend = Backend(name, host)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 from command_line import finish
 from contract.rollout.conftest import NEW, OLD, Rollout, locks, records, steps
@@ -16,6 +17,7 @@ def promoted(rollout: Rollout) -> None:
 
 
 def test_a_service_that_settles_slowly_and_a_revision_that_starts_slowly(rollout: Rollout) -> None:
+    rollout = replace(rollout, command=replace(rollout.command, cold=True))
     rollout.predict.slow = 3
     rollout.cloud.next["churn-predict"] = Revision(pending=3, starting=3)
     rollout()

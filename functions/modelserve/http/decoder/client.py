@@ -1,10 +1,7 @@
-"""The server's side of the decoder: a process that decodes large bodies and all Parquet, so that none of them can delay
-other requests, take the server's memory or end it. `process` is the other side.
+"""The server's side of the decoder process, which decodes large bodies and all Parquet, one after the other.
 
-The first body that needs it starts it. Bodies are decoded one after the other, in the order they came.
+None of them can delay other requests, take the server's memory or end it. The first one starts the process.
 """
-
-from __future__ import annotations
 
 import asyncio
 import logging
@@ -60,8 +57,6 @@ class DecoderFailed(Exception):
 
 
 class Child:
-    """One process and our end of its socket."""
-
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
@@ -91,15 +86,8 @@ class Child:
         self._received = bytearray()
         self._missing = 0  # bytes of an answer that there is room for
 
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
-
     async def wait_started(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A request that cannot wait so long leaves it starting: otherwise none would ever find it ready.
-
-        Raises ConnectionError when it ends meanwhile.
-        """
+        """Raises ConnectionError if the process ends. A request that gives up leaves it starting for the next one."""
         if self._start is None:
             self._loop, self._start = loop, quiet_future(loop)
             loop.add_reader(self.socket, self._read)
@@ -107,12 +95,11 @@ class Child:
 
     @property
     def start_overdue(self) -> bool:
-        """Whether it has not started for longer than any machine takes."""
         starting = self._start is not None and not self._start.done()
         return starting and time.monotonic() - self._began > START_SECONDS
 
     def detach(self) -> None:
-        """Nothing more is read from it. On the event loop, before `end`."""
+        """Stop reading from it. Called on the event loop, before `end`."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.remove_reader(self.socket)
         self._loop = None
@@ -170,22 +157,18 @@ class Child:
             self._answer.set_result(None)
 
     def end(self) -> int:
-        """Its status."""
         self.socket.close()
         self.process.kill()
         return self.process.wait()
 
 
 def quiet_future(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-    """A future whose error is no surprise when no request waits for it any more."""
     future: asyncio.Future[None] = loop.create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
 
 
 class Decoder:
-    """For one event loop."""
-
     def __init__(self, settings: Settings, limits: Limits, metrics: Metrics) -> None:
         self.settings = settings
         self.limits = limits
@@ -198,13 +181,14 @@ class Decoder:
     def pid(self) -> int | None:
         return self._child.process.pid if self._child else None
 
+    def check_typed(self, data: bytes, kind: str, protocol: Protocol, decoder: BodyDecoder) -> CheckedBody | None:
+        """None where `check` has to look."""
+        return decoder.decode_typed(data, kind, protocol) if len(data) <= MAX_INLINE_BYTES else None
+
     async def check(self, data: bytes, kind: str, protocol: Protocol, decoder: BodyDecoder) -> CheckedBody:
         """From bytes to checked columns. Raises BadInput, or Unavailable when the decoder was killed."""
         if kind != PARQUET and len(data) <= MAX_INLINE_BYTES:
-            checked = decoder.decode_typed(data, kind, protocol)
-            if checked is None:
-                checked = await off_loop(len(data), lambda: decoder.decode_reporting(data, kind, protocol))
-            return checked
+            return await off_loop(len(data), lambda: decoder.decode_reporting(data, kind, protocol))
         async with self._lock:
             outcome = await self._ask(data, kind, protocol, decoder.signature)
         if outcome.decoded is not None:
@@ -214,7 +198,7 @@ class Decoder:
         raise DecoderFailed
 
     async def _ask(self, data: bytes, kind: str, protocol: Protocol, signature: Signature | None) -> Outcome:
-        if self._child is not None and not self._child.alive:
+        if self._child is not None and self._child.process.poll() is not None:
             await self._give_up(self._child, kind, 0, "idle")
         if self._child is None:
             self._child = self._start()
@@ -257,7 +241,6 @@ class Decoder:
         return status
 
     def _signature_text(self, signature: Signature | None) -> bytes:
-        """The signature as the decoder takes it; kept, since it is that of the version in use."""
         if signature is None:
             return b""
         if self._signature[0] is not signature:

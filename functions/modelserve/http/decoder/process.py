@@ -1,10 +1,8 @@
-"""The decoder: one process that turns bodies into checked columns, one after the other.
+"""The decoder: a process that turns bodies into checked columns, one after the other.
 
-A body that takes long, runs out of the memory or crashes a library affects its own request only. `client` starts this
-process, and it ends when the server's end of the socket is closed.
+A body that takes long, exhausts the memory or crashes a library affects its own request only. `client` starts the process,
+and it ends when the server closes its end of the socket.
 """
-
-from __future__ import annotations
 
 import logging
 import os
@@ -14,7 +12,7 @@ import socket
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -32,7 +30,8 @@ LARGE_BODY_BYTES: Final = 1 << 20  # bytes of a body after which freed memory is
 
 
 class Job(msgspec.Struct):
-    """Its end of the socket, the `memory` in bytes that it may take beyond what it starts with, and `seconds` for a body."""
+    """`handle` is its end of the socket, `memory` the bytes it may take beyond those at its start, `seconds` the time
+    for a body."""
 
     handle: int
     limits: Limits
@@ -68,7 +67,6 @@ class Decoder:
                 memory.trim_malloc()
 
     def receive(self, first: bytes) -> bytearray:
-        """A whole request, of which the first bytes are there. Raises ConnectionError when the server's end is closed."""
         found = bytearray(first)
         while len(found) < ASK.size:
             found += self.socket.recv(ASK.size - len(found)) or raise_server_gone()
@@ -120,7 +118,7 @@ def decoder_of(text: bytes, limits: Limits) -> BodyDecoder:
 
 
 def limit_memory(room: int) -> None:
-    """To so many bytes more than are in use; beyond them an allocation fails, here and in C++."""
+    """Limit the memory to `room` bytes more than are in use. Beyond that allocations fail, here and in C++."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit, most = pages * resource.getpagesize() + room, resource.getrlimit(resource.RLIMIT_AS)[1]
     if most != resource.RLIM_INFINITY:  # what this container was given, which only root may raise
@@ -129,7 +127,7 @@ def limit_memory(room: int) -> None:
 
 
 def lower_priority() -> None:
-    """A lower priority than the server's, and the first to be killed when memory runs out; each where the system has it."""
+    """Lower than the server, and the first process to be killed for memory; each if the system supports it."""
     with suppress(OSError):
         os.nice(NICE)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as first_to_go:
@@ -137,20 +135,12 @@ def lower_priority() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def add_process_name(record: logging.LogRecord) -> bool:
-    """Its lines stand among the server's."""
-    fields: dict[str, Any] = getattr(record, "fields", {})
-    record.fields = {"process": "decoder", **fields}
-    return True
-
-
 def main(text: str) -> None:
     lower_priority()
     for name in (signal.SIGINT, signal.SIGTERM):  # of a group of processes: the server's last bodies are decoded
         signal.signal(name, signal.SIG_IGN)
     job = msgspec.json.decode(text, type=Job)
-    logs.configure(job.log_level)
-    logging.getLogger("modelserve").handlers[0].addFilter(add_process_name)
+    logs.configure(job.log_level, process="decoder")
     try:
         Decoder(job).serve()
     except ConnectionError:

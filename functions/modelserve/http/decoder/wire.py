@@ -1,10 +1,7 @@
 """The messages between the server and its decoder: a body to decode, and its checked columns or its error.
 
-Numbers go as the bytes of their arrays. Other cells go as msgpack, which holds no code: nothing that a hostile body
-makes of the decoder can make the server run anything.
+Numbers are sent as the bytes of arrays, other cells as msgpack, which cannot contain code.
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
@@ -29,8 +26,8 @@ from modelserve.payloads import Payload, PayloadForm
 from modelserve.payloads.decode import CheckedBody, Protocol
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.extra_columns import ExtraColumns
+from modelserve.schema.texts import Words
 from modelserve.schema.types import Array, objects
-from modelserve.schema.words import Words
 
 ASK: Final = Struct("<II")  # lengths of the head and of the body
 ANSWER: Final = Struct("<I")
@@ -55,8 +52,8 @@ class DecodeRequest(msgspec.Struct, array_like=True, gc=False):
 
 
 class Column(msgspec.Struct, array_like=True, gc=False):
-    """`data` are the bytes of the array; of objects it is empty, and they stand in `cells`. Of a column of words they are the
-    places, and there is no dtype."""
+    """`data` has the bytes of the array. Objects are in `cells`. A column of `words` has their places in `data`, and
+    no dtype."""
 
     name: str
     dtype: str
@@ -68,8 +65,7 @@ class Column(msgspec.Struct, array_like=True, gc=False):
 
 class Decoded(msgspec.Struct, array_like=True, gc=False):
     columns: list[Column]
-    fits: bool
-    """Whether a double keeps each number of them."""
+    fits: bool  # whether a double keeps each number of them
     rows: int
     others: list[str]
     params: msgspec.Raw
@@ -88,14 +84,12 @@ class Refusal(msgspec.Struct, array_like=True, gc=False):
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False):
-    """Exactly one is there, unless the decoder failed; `spent` when it has no memory left."""
+    """Has exactly one, unless the decoder failed. `spent`: it has no memory left."""
 
     decoded: Decoded | None = None
     refusal: Refusal | None = None
     spent: bool = False
 
-
-# --- out of the decoder ---
 
 encoder: Final = msgspec.msgpack.Encoder()
 PLAIN: Final = frozenset({str, bytes, bool, float, type(None)})
@@ -136,7 +130,7 @@ def encode_cells(value: Any) -> msgspec.Raw:
 
 
 def to_msgpack(value: Any) -> Any:
-    """With what msgpack does not have, or would change, as an extension."""
+    """Values that msgpack does not have, or would change, become extensions."""
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -152,47 +146,27 @@ def to_msgpack(value: Any) -> Any:
     raise TypeError(f"a cell of the type {kind.__name__}")
 
 
-def write_int(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-
-
-def write_delta(value: timedelta) -> bytes:
-    return encoder.encode((value.days, value.seconds, value.microseconds))
-
-
-def write_instant(value: np.datetime64) -> bytes:
-    return str(value.astype("datetime64[ns]")).encode()
-
-
-def read_tuple(data: bytes) -> Any:
-    return tuple(cells_decoder.decode(data))
-
-
 # By code; the first type that fits counts.
 EXTENSIONS: Final[Mapping[int, tuple[type, Any, Any]]] = {
-    1: (int, write_int, lambda data: int.from_bytes(data, "little", signed=True)),
-    2: (tuple, lambda value: encoder.encode(list(map(to_msgpack, value))), read_tuple),
+    1: (int, lambda value: value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True), lambda data: int.from_bytes(data, "little", signed=True)),
+    2: (tuple, lambda value: encoder.encode(list(map(to_msgpack, value))), lambda data: tuple(cells_decoder.decode(data))),
     3: (Decimal, lambda value: str(value).encode(), lambda data: Decimal(data.decode())),
     4: (datetime, lambda value: value.isoformat().encode(), lambda data: datetime.fromisoformat(data.decode())),
     5: (date, lambda value: value.isoformat().encode(), lambda data: date.fromisoformat(data.decode())),
     6: (time, lambda value: value.isoformat().encode(), lambda data: time.fromisoformat(data.decode())),
-    7: (timedelta, write_delta, lambda data: timedelta(*msgspec.msgpack.decode(data))),
-    8: (np.datetime64, write_instant, lambda data: np.datetime64(data.decode(), "ns")),
+    7: (timedelta, lambda value: encoder.encode((value.days, value.seconds, value.microseconds)), lambda data: timedelta(*msgspec.msgpack.decode(data))),
+    8: (np.datetime64, lambda value: str(value.astype("datetime64[ns]")).encode(), lambda data: np.datetime64(data.decode(), "ns")),
 }  # fmt: skip
 
 
-def read_extension(code: int, data: memoryview) -> Any:
-    return EXTENSIONS[code][2](bytes(data))
-
-
-# --- into the server ---
-
-cells_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(ext_hook=read_extension)
+cells_decoder: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(
+    ext_hook=lambda code, data: EXTENSIONS[code][2](bytes(data))
+)
 outcome_decoder: Final = msgspec.msgpack.Decoder(Outcome)
 
 
 async def restore_checked(decoded: Decoded) -> CheckedBody:
-    """Other requests run after some thousand cells."""
+    """Yields to other requests after some thousand cells."""
     columns: dict[str, Any] = {}
     cells = 0
     for column in decoded.columns:

@@ -1,9 +1,8 @@
 """Loading for the compiled runtime: one file of the version, straight into ONNX Runtime."""
 
-from __future__ import annotations
-
 import logging
 import threading
+from importlib import import_module
 
 from modelserve.core.settings import Settings
 from modelserve.models.scorers.inline import InlineScorer
@@ -25,7 +24,8 @@ def load_compiled(
     resolved: Resolved, manifest: Manifest, objects: Objects, settings: Settings, timer: StepTimer
 ) -> LoadedRuntime:
     """Reads only the version's ONNX file, which is refused if it names other files. MODEL_TRUST does not apply."""
-    importing = threading.Thread(target=import_runtime, name="import", daemon=True)
+    # While the bytes arrive.
+    importing = threading.Thread(target=import_module, args=("onnxruntime",), name="import", daemon=True)
     importing.start()
     description = manifest.runtime
     data = read_file(resolved, objects, description["file"])
@@ -52,7 +52,3 @@ def load_compiled(
         environment=manifest.environment,
         run_id=manifest.provenance.get("run_id"),
     )
-
-
-def import_runtime() -> None:
-    import onnxruntime  # noqa: F401 - while the bytes arrive

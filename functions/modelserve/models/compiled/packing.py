@@ -1,7 +1,7 @@
-"""What a compiled graph is fed: every number in one tensor, every known category as a code in another.
+"""The inputs of a compiled graph: all numbers in one tensor, and the codes of known categories in another.
 
-A call of ONNX Runtime costs about a microsecond per input and some fifty nanoseconds per text, so texts that are only
-looked up are looked up here, and the graph takes their codes. `modelserve_control.compile.onnx.packing` writes such graphs.
+ONNX Runtime takes about a microsecond per input and 50 ns per text, so texts that the graph would only look up are looked
+up here. `modelserve_control.compile.onnx.packing` writes such graphs.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 
 from modelserve.core.errors import SignatureMismatch
 from modelserve.schema.batch import Batch
+from modelserve.schema.texts import Words
 from modelserve.schema.types import EXACT, Array
-from modelserve.schema.words import Words
 
 # What a null text is fed as. U+FFFF and U+FFFE are noncharacters: legal in UTF-8, and never part of a text that anyone
 # interchanges (Unicode 23.7).
@@ -53,13 +54,12 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which columns go where. `numbers` has the columns of the tensor (rows, sum of widths) in order, `lookups` those of
-    the tensor (rows, lookups) of codes, and `texts` those that are a (rows, 1) tensor of their own."""
+    """The columns of each input: `numbers` is one tensor (rows, sum of widths), `lookups` one of codes (rows, lookups),
+    and each of `texts` has a (rows, 1) tensor of its own."""
 
     numbers: Sequence[Input]
     lookups: Sequence[Lookup]
-    texts: Mapping[str, Input]
-    """By the name of the tensor."""
+    texts: Mapping[str, Input]  # by the name of the tensor
 
     def encode(self) -> str:
         return json.dumps(asdict(self))
@@ -73,8 +73,6 @@ class Plan:
 
 
 class Codes(dict[Any, int]):
-    """Category to code. None is a category of its own, or one of the others."""
-
     def __init__(self, lookup: Lookup) -> None:
         super().__init__(zip(lookup.keys, lookup.codes, strict=True))
         self.other = lookup.other
@@ -88,11 +86,16 @@ class Packing:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.codes = [Codes(lookup) for lookup in plan.lookups]
+        # As plain dicts, if a byte holds every code.
+        self._known = [dict(codes) for codes in self.codes] if self._fit_bytes() else None
         self._get_codes = [codes.__getitem__ for codes in self.codes]
         self._columns = [lookup.column.name for lookup in plan.lookups]
 
+    def _fit_bytes(self) -> bool:
+        return all(0 <= code < 256 for codes in self.codes for code in codes.values())
+
     def categories(self) -> dict[str, list[str]]:
-        """The texts that are looked up, by column; of a column with too many none."""
+        """The known texts of each column; none for a column with too many."""
         found: dict[str, dict[str, None]] = {}
         for lookup in self.plan.lookups:
             if lookup.column.kind == "string":
@@ -111,15 +114,23 @@ class Packing:
         elif plan.numbers:
             feeds[NUMBERS] = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64).T
         if plan.lookups:
-            cells = [columns[name] for name in self._columns]
-            plain = PLAIN.issuperset(map(type, cells))
-            found = chain.from_iterable(map(map if plain else look_up, self._get_codes, cells))
-            feeds[CODES] = np.fromiter(found, np.int64, len(self.codes) * batch.rows).reshape(-1, batch.rows).T
+            feeds[CODES] = self._codes([columns[name] for name in self._columns], batch.rows)
         return feeds
+
+    def _codes(self, columns: Sequence[Any], rows: int) -> Array:
+        plain = PLAIN.issuperset(map(type, columns))
+        if plain and self._known and rows > 1:
+            try:  # three times as fast, for categories that are all known
+                found = [bytes(itemgetter(*cells)(codes)) for cells, codes in zip(columns, self._known, strict=True)]
+                return np.frombuffer(b"".join(found), np.uint8).astype(np.int64).reshape(-1, rows).T
+            except KeyError:
+                pass
+        codes = chain.from_iterable(map(map if plain else look_up, self._get_codes, columns))
+        return np.fromiter(codes, np.int64, len(columns) * rows).reshape(-1, rows).T
 
 
 def is_text(key: Any) -> bool:
-    """Whether a body can hold it: half of a surrogate pair is no text of Unicode."""
+    """Whether a body can contain it: half of a surrogate pair is not valid Unicode."""
     return type(key) is str and key != NULL_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
 
@@ -130,7 +141,6 @@ def look_up(code: Callable[[Any], int], cells: Iterable[Any]) -> Iterable[int]:
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:
-    """(rows, 1) of texts."""
     if column.nullable or column.lower:
         texts = [NULL_TEXT if text is None else text.lower() if column.lower else text for text in texts]
     return np.array(texts, dtype=object).reshape(-1, 1)
@@ -145,7 +155,6 @@ def doubles(column: Input, values: Array) -> Array:
 
 
 def refuse_inexact(column: Input, values: Array) -> None:
-    """A double keeps whole numbers up to 2**53 only, and a compiled model is fed doubles."""
     if values.min(initial=0) >= -EXACT and values.max(initial=0) <= EXACT:
         return
     rows = np.unique(np.nonzero((values > EXACT) | (values < -EXACT))[0])

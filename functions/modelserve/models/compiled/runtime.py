@@ -1,10 +1,8 @@
-"""The compiled runtime: ONNX Runtime alone, from checked columns straight to tensors.
+"""The compiled runtime: ONNX Runtime alone, from checked columns to tensors.
 
-What it loads was made and verified against the original when the version was published
-(`modelserve_control.compile`); no mlflow, scikit-learn, pandas, scipy or pickle comes into the process.
+Its graph was made and verified when the version was published (`modelserve_control.compile`). It imports no mlflow,
+scikit-learn, pandas, scipy or pickle.
 """
-
-from __future__ import annotations
 
 import json
 from base64 import b64decode
@@ -23,6 +21,8 @@ from modelserve.store.trust.external_data import refuse_external_data
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
 SMALLER: Final = "modelserve.smaller"  # and the smaller graphs in it, each for some of its methods
 OPTIONS: Final = ort.RunOptions()  # as they are; without them each call makes its own
+# Operators are registered once, with the first session; what later versions dropped would be in use.
+drop_once: Final = cache(drop_code_pages)
 
 Methods = tuple[str, ...]
 
@@ -45,36 +45,26 @@ class CompiledRuntime:
         return dict(zip(methods, self.run(methods, self.packing.of_batch(batch)), strict=True))
 
     def run(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
-        """The output of each method. Raises what ONNX Runtime raises."""
         session = self.smaller.get(tuple(methods), self.session)
         outputs: list[Array] = session.run(methods, feeds, OPTIONS)
         return outputs
 
 
-@cache
-def drop_registration_pages() -> None:
-    """Operators are registered once, with the first session; what later versions drop would be in use."""
-    drop_code_pages("onnxruntime_pybind11_state")
-
-
 def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
-    """`description` is the manifest's: classes, and outputs with the model's own method first.
-
-    A call runs every node of its graph, whatever it is asked for, so the methods asked for most may have smaller ones.
-    """
-    session = opened(data)
+    """`description` is the manifest's `runtime`: its outputs begin with the model's own method. Methods that are often
+    called may have smaller graphs, since a call runs every node."""
+    session = open_session(data)
     metadata = session.get_modelmeta().custom_metadata_map
     smaller = {
-        tuple(one["methods"]): opened(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
+        tuple(one["methods"]): open_session(b64decode(one["graph"])) for one in json.loads(metadata.get(SMALLER, "[]"))
     }
-    drop_registration_pages()
+    drop_once("onnxruntime_pybind11_state")
     methods = [output["name"] for output in description["outputs"]]
     return CompiledRuntime(session, smaller, Packing(Plan.decode(metadata[PLAN])), methods, description.get("classes"))
 
 
-def opened(data: bytes) -> Any:
-    """A session. Bytes may name files as well, so they are looked through before. One thread per call: an instance serves
-    on one processor."""
+def open_session(data: bytes) -> Any:
+    """A session with one thread, as an instance serves on one processor. A graph that names files is refused before."""
     refuse_external_data(data)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

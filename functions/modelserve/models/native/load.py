@@ -1,12 +1,8 @@
 """Loading for the native runtime: download the directory, apply the policy, check the environment, load the flavor."""
 
-from __future__ import annotations
-
 import logging
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from modelserve.core.settings import Settings
 from modelserve.models.native import runtime as native
@@ -33,7 +29,7 @@ SKOPS = frozenset({"mlflow.sklearn", "mlflow.lightgbm"})  # under strict, their 
 def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer: StepTimer) -> LoadedRuntime:
     # Importing what the model needs takes seconds, so it starts before the download. Only a manifest names the packages.
     packages = resolved.manifest.environment.get("packages", {}) if resolved.manifest else {}
-    importing = threading.Thread(target=preload, args=(packages,), name="import", daemon=True)
+    importing = threading.Thread(target=native.preload, args=(packages,), name="import", daemon=True)
     importing.start()
     files = acquire(resolved, objects, settings.model_cache_dir)
     timer.lap("fetch")
@@ -65,29 +61,10 @@ def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer:
     )
 
 
-def preload(packages: Mapping[str, Any]) -> None:
-    """A package that is missing is reported by the load step."""
-    if not packages:
-        return
-    try:
-        native.preload(packages)
-    except ImportError:
-        logger.debug("not everything could be imported ahead", exc_info=True)
-
-
 def load_runtime(directory: Path, config: ModelConfig, signature: Signature | None) -> Runtime:
-    """Raises VersionRefused if the policy is strict and the loaded model reads files."""
     with as_version_error("load"):
-        runtime = native.load(directory, recipe(config), signature)
+        runtime = native.load(directory, config, signature)
     if config.strict and config.loader_module in SKOPS:
         owners = (getattr(call, "__self__", None) for call in runtime.calls.values())
         check_estimators(runtime.estimator, *owners)
     return runtime
-
-
-def recipe(config: ModelConfig) -> native.Recipe:
-    flavor = config.flavors.get("sklearn", {})
-    if config.loader_module != "mlflow.sklearn" or flavor.get("serialization_format") != "skops":
-        return native.Recipe(config.loader_module, config.predict_fn)
-    types = flavor.get("skops_trusted_types") or ()
-    return native.Recipe(config.loader_module, config.predict_fn, flavor.get("pickled_model"), types)

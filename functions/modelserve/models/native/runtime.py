@@ -1,21 +1,21 @@
 """The native runtime: `mlflow.pyfunc`, any flavor. mlflow, pandas and the model's own packages are imported here.
 
-A scikit-learn model in skops form is what `mlflow.pyfunc` would load, so it is loaded without mlflow, whose import takes
-half of a start. The columns have been checked already, so the model itself is called, past pyfunc's own (lossy) enforcement; what it
-sees is what pyfunc would have made of valid input. Models with type hints are called through pyfunc, which converts.
+A scikit-learn model in skops form is loaded without mlflow, whose import takes half of a start. The columns are already
+checked, so the model is called without pyfunc's lossy enforcement, on the same values as pyfunc would make of valid input.
+Models with type hints are called through pyfunc, which converts.
 """
 
-from __future__ import annotations
-
 import inspect
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import Array, String
+from modelserve.store.trust.mlmodel import ModelConfig
 
 # Methods of scikit-learn estimators and of what follows their interface, each one row in, one row out.
 METHODS: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -25,28 +25,17 @@ ROW_WISE: Final = frozenset({"mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboos
 Call = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to load: pyfunc's loader module and predict function; a scikit-learn model in skops form by its own file.
-
-    `skops_types` are trusted, because policy has looked at them before.
-    """
-
-    loader_module: str
-    predict_fn: str = "predict"
-    skops_file: str | None = None
-    skops_types: Sequence[str] = ()
-
-
 class NativeRuntime:
     kind = "native"
 
-    def __init__(self, calls: Mapping[str, Call], estimator: Any, recipe: Recipe, signature: Signature | None) -> None:
+    def __init__(
+        self, calls: Mapping[str, Call], estimator: Any, config: ModelConfig, signature: Signature | None
+    ) -> None:
         self.signature = signature
-        self.mergeable = recipe.loader_module in ROW_WISE
+        self.mergeable = config.loader_module in ROW_WISE
         self.calls = calls
         self.estimator = estimator
-        self.methods = tuple(sorted(calls, key=lambda name: (name != recipe.predict_fn, METHODS.index(name))))
+        self.methods = tuple(sorted(calls, key=lambda name: (name != config.predict_fn, METHODS.index(name))))
         self.classes = find_classes(self.estimator)
         self.nullable_texts = nullable_texts(signature)
         self.takes_dicts = takes_dicts(estimator)
@@ -73,34 +62,28 @@ class NativeRuntime:
         if nulls:
             columns = {**columns, **{name: text_series(columns[name]) for name in nulls}}
         named = signature is None or signature.named
+        import pandas as pd
+
         names: Iterable[Any] = batch.names or (columns if named else map(int, columns))
-        made = frame(dict(zip(names, columns.values(), strict=True)))
-        return made.to_dict("records") if self.takes_dicts else made
+        frame = pd.DataFrame(dict(zip(names, columns.values(), strict=True)), copy=False)
+        return frame.to_dict("records") if self.takes_dicts else frame
 
 
 def nullable_texts(signature: Signature | None) -> tuple[str, ...]:
-    """The text columns that can hold a null."""
     columns = signature.columns if signature is not None else ()
     return tuple(column.name for column in columns if isinstance(column.kind, String) and not column.required)
 
 
 def text_series(values: Array) -> Any:
-    """pandas takes a column of nulls only for objects, so the answer to a row would depend on the rows beside it."""
+    """Without it pandas types a column of nulls differently, and the answer to a row would depend on the other rows."""
     import pandas as pd
 
     return pd.Series(values, dtype="str")
 
 
-def frame(columns: Mapping[Any, Any]) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame(columns, copy=False)
-
-
 def find_calls(pyfunc: Any, loader_module: str, predict_fn: str) -> tuple[dict[str, Call], Any]:
-    """The callables behind each predict_method, and the estimator if the model has one."""
     model = pyfunc._model_impl  # what PyFuncModel.predict calls once it has enforced the signature
-    if has_type_hints(pyfunc):
+    if pyfunc.metadata._is_signature_from_type_hint() or pyfunc.metadata._is_type_hint_from_example():
         return {"predict": TypeHinted(pyfunc)}, None
     if loader_module not in ROW_WISE:
         return {"predict": getattr(model, predict_fn)}, None
@@ -124,10 +107,6 @@ def find_classes(estimator: Any) -> tuple[Any, ...] | None:
     return tuple(getattr(classes, "tolist", lambda: classes)())
 
 
-def has_type_hints(pyfunc: Any) -> bool:
-    return bool(pyfunc.metadata._is_signature_from_type_hint() or pyfunc.metadata._is_type_hint_from_example())
-
-
 class TypeHinted:
     """A Python model with type hints takes a list of the hinted type; pyfunc converts and validates it."""
 
@@ -140,7 +119,6 @@ class TypeHinted:
 
 
 def accepts_params(call: Call) -> bool:
-    """As pyfunc decides it: a parameter of that name that is not `**params`."""
     try:
         found = inspect.signature(call).parameters.get("params")
     except (TypeError, ValueError):
@@ -169,27 +147,28 @@ def score_pipeline(pipeline: Any, data: Any, methods: Sequence[str]) -> dict[str
     return {name: getattr(final, name)(data) for name in methods}
 
 
-def preload(packages: Container[str]) -> None:
-    """Import what a version made with these packages will need, while its bytes arrive."""
-    import pandas  # noqa: F401 - imported for its effect, as all of these
-
+def preload(packages: Collection[str]) -> None:
+    """Import the packages of a version while its bytes arrive. The load step reports what is missing."""
+    names = ["pandas", "skops.io" if "skops" in packages else "mlflow.pyfunc"] if packages else []
     if "scikit-learn" in packages:
-        import sklearn.pipeline  # noqa: F401 - for its effect
-    if "skops" in packages:
-        import skops.io  # noqa: F401 - for its effect
-    else:
-        import mlflow.pyfunc  # noqa: F401 - for its effect
+        names.insert(1, "sklearn.pipeline")
+    with suppress(ImportError):
+        for name in names:
+            import_module(name)
 
 
-def load(directory: Path, recipe: Recipe, signature: Signature | None) -> NativeRuntime:
-    """Raises whatever the flavor raises; the caller names the version."""
-    if recipe.skops_file is not None:
+def load(directory: Path, config: ModelConfig, signature: Signature | None) -> NativeRuntime:
+    flavor = config.flavors.get("sklearn", {})
+    file = flavor.get("pickled_model")
+    if config.loader_module == "mlflow.sklearn" and flavor.get("serialization_format") == "skops" and file is not None:
         import skops.io
 
-        estimator = skops.io.load(directory / recipe.skops_file, trusted=list(recipe.skops_types))
-        return NativeRuntime(estimator_calls(estimator, recipe.predict_fn), estimator, recipe, signature)
+        # Policy has looked at the types.
+        types = list(flavor.get("skops_trusted_types") or ())
+        estimator = skops.io.load(directory / file, trusted=types)
+        return NativeRuntime(estimator_calls(estimator, config.predict_fn), estimator, config, signature)
     import mlflow.pyfunc
 
     pyfunc = mlflow.pyfunc.load_model(str(directory))
-    calls, estimator = find_calls(pyfunc, recipe.loader_module, recipe.predict_fn)
-    return NativeRuntime(calls, estimator, recipe, signature)
+    calls, estimator = find_calls(pyfunc, config.loader_module, config.predict_fn)
+    return NativeRuntime(calls, estimator, config, signature)

@@ -60,8 +60,8 @@ class BatchingScorer:
         self.max_batch_rows = max_batch_rows
         self.max_pending_rows = max_pending_rows
         self.calls = 0
-        self._company = 1  # how many jobs the next call may expect
-        self._patience = 0.0  # seconds it may wait for them
+        self._concurrent = 1  # how many jobs the next call may expect
+        self._linger_seconds = 0.0  # seconds it may wait for them
         self._queue: deque[Job] = deque()
         self._pending_rows = 0
         self._wake = threading.Condition()
@@ -115,13 +115,15 @@ class BatchingScorer:
                     self._wake.wait()
                 if not self._queue:
                     return
-                if self._company > 1:
-                    self._wake.wait_for(lambda: len(self._queue) >= self._company or self._retired, self._patience)
+                if self._concurrent > 1:
+                    self._wake.wait_for(
+                        lambda: len(self._queue) >= self._concurrent or self._retired, self._linger_seconds
+                    )
                 jobs = self._take()
             started = time.perf_counter()
             self._answer([job for job in jobs if not job.future.done()])
-            self._company = len(jobs) + len(self._queue) if self.mergeable else 1
-            self._patience = (time.perf_counter() - started) / 2
+            self._concurrent = len(jobs) + len(self._queue) if self.mergeable else 1
+            self._linger_seconds = (time.perf_counter() - started) / 2
 
     def _take(self) -> list[Job]:
         """The oldest job and, when rows are independent, those behind it that the model can answer with it."""
@@ -144,7 +146,7 @@ class BatchingScorer:
         if not jobs:
             return
         if len(jobs) > 1:
-            merged = self._merged(jobs)
+            merged = self._score_merged(jobs)
             if merged is not None:
                 for job, outputs in zip(jobs, merged, strict=True):
                     job.finish(outputs, None)
@@ -152,7 +154,7 @@ class BatchingScorer:
         for job in jobs:
             self._answer_alone(job)
 
-    def _merged(self, jobs: list[Job]) -> list[Outputs] | None:
+    def _score_merged(self, jobs: list[Job]) -> list[Outputs] | None:
         """None when the rows must be scored request by request: one of them fails, or the output has no rows."""
         sizes = [job.batch.rows for job in jobs]
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final, NamedTuple
 
 from modelserve.core.errors import ModelFailed, Overloaded, ServeError
@@ -24,6 +24,10 @@ INLINE_ROWS: Final = 256
 FEW_ROWS: Final = 16
 
 Outputs = dict[str, Any]
+
+
+async def ready(outputs: Outputs) -> Outputs:
+    return outputs
 
 
 class Waiting(NamedTuple):
@@ -45,15 +49,17 @@ class InlineScorer:
         self._waiting_rows = 0
         self._methods: tuple[str, ...] = ()  # what those that wait ask for
 
-    async def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
+    def score(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Awaitable[Outputs]:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
-        if batch.rows <= INLINE_ROWS:
-            if batch.cells is None or batch.rows > FEW_ROWS or params or not self.runtime.mergeable:
-                return self._score(batch, methods, params)
-            loop = asyncio.get_running_loop()
-            if self._is_solo(loop) or (self._waiting and methods != self._methods):
-                return self._score(batch, methods, params)
-            return await self._join(batch, methods, loop)
+        if batch.rows > INLINE_ROWS:
+            return self._score_on_thread(batch, methods, params)
+        if batch.cells is None or batch.rows > FEW_ROWS or params or not self.runtime.mergeable:
+            return ready(self._score(batch, methods, params))
+        if self._is_solo() or (self._waiting and methods != self._methods):
+            return ready(self._score(batch, methods, params))
+        return self._join(batch, methods)
+
+    async def _score_on_thread(self, batch: Batch, methods: tuple[str, ...], params: Mapping[str, Any]) -> Outputs:
         if self._pending_rows and self._pending_rows + batch.rows > self.max_pending_rows:
             raise Overloaded.pending_rows(self.max_pending_rows)
         self._pending_rows += batch.rows
@@ -62,12 +68,12 @@ class InlineScorer:
         finally:
             self._pending_rows -= batch.rows
 
-    def _is_solo(self, loop: asyncio.AbstractEventLoop) -> bool:
+    def _is_solo(self) -> bool:
         """Whether requests come one by one. Then there is nobody to be scored with."""
         if self._concurrent:
             return False
         if not self._asked:
-            loop.call_soon(self._end_turn)
+            asyncio.get_running_loop().call_soon(self._end_turn)
         self._asked += 1
         return True
 
@@ -75,13 +81,14 @@ class InlineScorer:
         self._concurrent = self._asked > 1
         self._asked = 0
 
-    def _join(self, batch: Batch, methods: tuple[str, ...], loop: asyncio.AbstractEventLoop) -> asyncio.Future[Outputs]:
+    def _join(self, batch: Batch, methods: tuple[str, ...]) -> asyncio.Future[Outputs]:
         """What `_score` gives for these rows, scored with all others of this turn of the loop."""
         if self._waiting_rows + batch.rows > INLINE_ROWS:
             self._flush()
         if not self._waiting:
-            loop.call_soon(self._flush)
-        found: asyncio.Future[Outputs] = loop.create_future()
+            self._loop = asyncio.get_running_loop()  # asked once for all: it asks the system for the process id
+            self._loop.call_soon(self._flush)
+        found: asyncio.Future[Outputs] = self._loop.create_future()
         self._waiting.append(Waiting(batch, found))
         self._waiting_rows += batch.rows
         self._methods = methods

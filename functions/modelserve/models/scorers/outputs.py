@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
 
 from modelserve.core.errors import ModelFailed
 from modelserve.models.protocols import Runtime
-from modelserve.payloads.predictions import by_row, is_sparse, jsonable
+from modelserve.payloads.predictions import JSON_SCALARS, by_row, is_sparse, jsonable
 from modelserve.schema.batch import Batch
 
 READABLE: Final = (np.ndarray, np.generic, list, tuple, Mapping, str, bytes, bytearray)
@@ -88,9 +89,10 @@ def holds_arrays(output: Any) -> bool:
 
 def row_values(output: Any, rows: int, method: str) -> list[Any]:
     """JSON values, one per row. Raises RowsMismatch."""
-    if type(output) is np.ndarray and output.dtype.kind in "biuf" and output.shape[:1] == (rows,):
+    if type(output) is np.ndarray and output.shape[:1] == (rows,):
         values: list[Any] = output.tolist()
-        return values
+        if output.dtype.kind in "biuf" or (output.ndim == 1 and JSON_SCALARS.issuperset(map(type, values))):
+            return values
     check_rows(output, rows, method)
     if has_parts(output, method):
         return [list(row) for row in zip(*map(by_row, output), strict=True)]
@@ -105,12 +107,10 @@ def split(output: Any, sizes: Sequence[int]) -> list[Any] | None:
     """One part per size, in order, or None when the output does not have one row per row of input."""
     if count_rows(output) != sum(sizes):
         return None
-    parts = []
-    start = 0
-    for size in sizes:
-        parts.append(take(output, start, start + size))
-        start += size
-    return parts
+    ends = list(accumulate(sizes))
+    if type(output) is np.ndarray:
+        return [output[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    return [take(output, end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
 def join(parts: Sequence[Any], sizes: Sequence[int]) -> Any:

@@ -1,4 +1,4 @@
-"""Access tokens for Cloud Storage: `google.auth` chooses the account, and the few lines here fetch its tokens.
+"""Access tokens for Cloud Storage: `google.auth` chooses the account, and this module fetches its tokens.
 
 Google's own transports import requests or urllib3, which takes longer than downloading a small model.
 """
@@ -9,7 +9,7 @@ import http.client
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import google.auth
@@ -41,7 +41,6 @@ class Credentials:
 
 @contextmanager
 def as_store_errors() -> Iterator[None]:
-    """Raise Transient or StoreUnavailable for the errors of google.auth."""
     try:
         yield
     except google.auth.exceptions.DefaultCredentialsError as error:
@@ -56,8 +55,6 @@ def as_store_errors() -> Iterator[None]:
 
 
 class TokenRequest(google.auth.transport.Request):
-    """The transport by which google.auth fetches tokens."""
-
     def __call__(
         self, url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: Any = None, **_: Any
     ) -> TokenResponse:
@@ -68,26 +65,17 @@ class TokenRequest(google.auth.transport.Request):
             target = f"{parts.path}?{parts.query}" if parts.query else parts.path
             connection.request(method, target or "/", body, dict(headers or {}))
             answer = connection.getresponse()
-            return TokenResponse(answer.status, dict(answer.getheaders()), answer.read())
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return TokenResponse(answer.status, found, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise google.auth.exceptions.TransportError(error) from error  # type: ignore[no-untyped-call]  # its own
         finally:
             connection.close()
 
 
-class TokenResponse(google.auth.transport.Response):
-    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
-        self._status, self._data = status, data
-        self._headers = {name.lower(): value for name, value in headers.items()}
+class TokenResponse(NamedTuple):
+    """What google.auth reads of a `google.auth.transport.Response`."""
 
-    @property
-    def status(self) -> int:
-        return self._status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._headers
-
-    @property
-    def data(self) -> bytes:
-        return self._data
+    status: int
+    headers: Mapping[str, str]  # their names in lower case
+    data: bytes

@@ -1,7 +1,7 @@
-"""A Cloud Storage bucket: `gcs_read` reads it, and Google's client, which is imported with the first write, writes it.
+"""A Cloud Storage bucket, read by `gcs_read` and written by Google's client, which is imported with the first write.
 
-The client's own retries are off: they restart the time limit for each part, and do not know whether a write whose response
-was lost had arrived.
+The client's own retries are off: they restart the time limit for each part, and cannot tell whether a write whose response
+was lost has arrived.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed
 from modelserve.store.buckets.gcs_read import GcsReader, error_of
@@ -48,8 +49,7 @@ class GcsObjects(GcsReader):
 
         def attempt() -> ObjectInfo:
             nonlocal reader
-            with source.open("rb") as file:
-                reader = _CountingReader(file, progress, previous=reader)
+            with _CountingReader(source, progress, previous=reader) as reader:
                 return self._upload(name, reader, expected, 0)
 
         return self._mutate(name, expected, attempt)
@@ -59,17 +59,15 @@ class GcsObjects(GcsReader):
         return self._mutate(name, expected, lambda: self._upload(name, io.BytesIO(data), expected, if_generation_match))
 
     def delete(self, name: str, if_generation_match: int) -> None:
-        try:
-            self._call(
-                Deadline(self._timing),
-                lambda: self._bucket.blob(name).delete(if_generation_match=if_generation_match, **self._options),
-            )
-        except ArtifactMissing:
-            return
+        def attempt() -> None:
+            self._bucket.blob(name).delete(if_generation_match=if_generation_match, **self._options)
+
+        with suppress(ArtifactMissing):
+            Deadline(self._timing).run(lambda: call(attempt, self.bucket))
 
     @property
     def _options(self) -> dict[str, Any]:
-        return {"timeout": self._timing.timeouts, "retry": None}
+        return {"timeout": (self._timing.connect, self._timing.read), "retry": None}
 
     def _upload(self, name: str, source: Any, expected: checksums.Checksums, generation: int) -> ObjectInfo:
         blob = self._bucket.blob(name)
@@ -90,7 +88,7 @@ class GcsObjects(GcsReader):
     def _mutate(self, name: str, expected: checksums.Checksums, attempt: Callable[[], ObjectInfo]) -> ObjectInfo:
         deadline = Deadline(self._timing)
         try:
-            return self._call(deadline, attempt)
+            return deadline.run(lambda: call(attempt, self.bucket))
         except PreconditionFailed:
             # The other writer may have been an earlier attempt of this call whose response was lost.
             found = self.stat(name) if deadline.attempts > 1 else None
@@ -98,12 +96,8 @@ class GcsObjects(GcsReader):
                 raise
             return found
 
-    def _call(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
-        return deadline.run(lambda: call(attempt, self.bucket))
-
 
 def call(attempt: Callable[[], T], bucket: str) -> T:
-    """Raises our own errors for those of Google's client."""
     import requests
     import urllib3
     from google.api_core.exceptions import GoogleAPICallError
@@ -135,25 +129,19 @@ def _info(blob: Any) -> ObjectInfo:
     return ObjectInfo(blob.name, int(blob.size), int(blob.generation), crc)
 
 
-class _CountingReader:
-    """A file that reports how much of it is read. An attempt first takes back what the one before it reported."""
+class _CountingReader(io.FileIO):
+    """Reports how much of the file is read. An attempt first takes back what the one before it reported."""
 
-    def __init__(self, file: BinaryIO, progress: Progress | None, previous: _CountingReader | None) -> None:
-        self._file = file
+    def __init__(self, path: Path, progress: Progress | None, previous: _CountingReader | None) -> None:
+        super().__init__(path)
         self._progress = progress
         self.count = 0
         if previous and progress:
             progress(-previous.count)
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
         self.count += len(data)
         if self._progress and data:
             self._progress(len(data))
         return data
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)

@@ -1,23 +1,21 @@
-"""Reading a bucket through Cloud Storage's JSON API with the standard library.
+"""Reading a bucket through the JSON API (https://cloud.google.com/storage/docs/json_api/v1/objects) with the standard
+library.
 
-A start takes four small requests, and importing Google's client would take longer than these. Only the command and a results
-bucket write, through Google's client: see `gcs`.
-API: https://cloud.google.com/storage/docs/json_api/v1/objects
+A start takes four small requests, which is less time than importing Google's client.
 """
-
-from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
 from modelserve.core.settings import google_variable
-from modelserve.store.buckets.http_pool import Connections, Response
-from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Write, too_long
+from modelserve.store.buckets.http_pool import Connections, read_rest, read_some
+from modelserve.store.buckets.objects import GenerationGone, ObjectInfo, Write, too_long
 from modelserve.store.buckets.retry import RETRYABLE_STATUS, Deadline, Timing, Transient
 from modelserve.store.names import checksums
 
@@ -36,7 +34,11 @@ class GcsReader:
         self._timing = timing or Timing()
         self._emulator = emulator_address()
         self._connections = Connections(store_address(), self._timing)
-        self._credentials: Any = None if self._emulator else make_credentials()
+        self._credentials: Any = None
+        if not self._emulator:
+            from modelserve.store.buckets.credentials import Credentials
+
+            self._credentials = Credentials()
         self._objects_path = f"/storage/v1/b/{quote(bucket, safe='')}/o"
 
     def close(self) -> None:
@@ -72,17 +74,16 @@ class GcsReader:
 
     def read(
         self, name: str, limit: int, if_generation_not_match: int | None = None
-    ) -> tuple[bytes, ObjectInfo] | NotModified:
+    ) -> tuple[bytes, ObjectInfo] | None:
         known = if_generation_not_match
         deadline = Deadline(self._timing)
         query = {"alt": "media"} | ({} if known is None else {"ifGenerationNotMatch": str(known)})
+        target = f"/download{self._object(name)}?{urlencode(query)}"
 
-        def attempt() -> tuple[bytes, ObjectInfo] | NotModified:
-            with self._get(
-                f"/download{self._object(name)}?{urlencode(query)}", allow_304=known is not None
-            ) as response:
+        def attempt() -> tuple[bytes, ObjectInfo] | None:
+            with self._get(target, allow_304=known is not None) as response:
                 if response.status == 304 and known is not None:
-                    return NotModified(known)
+                    return None
                 return with_generation(name, read_bounded(name, response, limit, deadline), response, known)
 
         return deadline.run(attempt)
@@ -113,7 +114,9 @@ class GcsReader:
         return f"{self._objects_path}/{quote(name, safe='')}"
 
     @contextmanager
-    def _get(self, target: str, headers: dict[str, str] | None = None, allow_304: bool = False) -> Iterator[Response]:
+    def _get(
+        self, target: str, headers: dict[str, str] | None = None, allow_304: bool = False
+    ) -> Iterator[HTTPResponse]:
         """A response with status 200 or 206, or 304 if that is allowed. Any other raises."""
         # Without this header the server unpacks an object that is stored with gzip encoding.
         sent = {"Accept-Encoding": "gzip", **(headers or {})}
@@ -121,7 +124,7 @@ class GcsReader:
             sent |= self._credentials.headers()
         with self._connections.get(target, sent) as response:
             if response.status not in (200, 206) and not (allow_304 and response.status == 304):
-                response.read()
+                read_rest(response)
                 raise error_of(response.status, self.bucket)
             yield response
 
@@ -132,12 +135,6 @@ def emulator_address() -> str:
 
 def store_address() -> str:
     return emulator_address() or CLOUD
-
-
-def make_credentials() -> Any:
-    from modelserve.store.buckets.credentials import Credentials
-
-    return Credentials()
 
 
 def error_of(status: int, bucket: str, role: str = "roles/storage.objectViewer") -> Exception:
@@ -155,7 +152,7 @@ def error_of(status: int, bucket: str, role: str = "roles/storage.objectViewer")
     return StoreUnavailable(f"The store refused the request ({status}).")
 
 
-def decode_json(response: Response, deadline: Deadline) -> dict[str, Any]:
+def decode_json(response: HTTPResponse, deadline: Deadline) -> dict[str, Any]:
     try:
         value = json.loads(b"".join(blocks(response, deadline)))
     except ValueError as error:
@@ -170,15 +167,14 @@ def info_of(item: dict[str, Any]) -> ObjectInfo:
     return ObjectInfo(item["name"], int(item["size"]), int(item["generation"]), checksums.decode(crc) if crc else None)
 
 
-def blocks(response: Response, deadline: Deadline, limit: int = BLOCK) -> Iterator[bytes]:
-    """The blocks of the body as they arrive. Raises Transient if time is up."""
-    while data := response.read_some(min(limit, BLOCK)):
+def blocks(response: HTTPResponse, deadline: Deadline, limit: int = BLOCK) -> Iterator[bytes]:
+    while data := read_some(response, min(limit, BLOCK)):
         deadline.check()
         yield data
-    response.read()  # empty, but it marks the response as complete, so that the connection is kept
+    read_rest(response)  # empty, but it marks the response as complete, so that the connection is kept
 
 
-def read_bounded(name: str, response: Response, limit: int, deadline: Deadline) -> bytes:
+def read_bounded(name: str, response: HTTPResponse, limit: int, deadline: Deadline) -> bytes:
     data = bytearray()
     for block in blocks(response, deadline, limit + 1):
         data += block
@@ -190,24 +186,22 @@ def read_bounded(name: str, response: Response, limit: int, deadline: Deadline) 
     return bytes(data)
 
 
-def skip(response: Response, start: int, deadline: Deadline) -> None:
-    """Skip to `start` if the server ignored the range and sends the file from its beginning."""
+def skip(response: HTTPResponse, start: int, deadline: Deadline) -> None:
     if response.status == 200 and start:
         left = start
-        while left and (data := response.read_some(min(left, BLOCK))):
+        while left and (data := read_some(response, min(left, BLOCK))):
             deadline.check()
             left -= len(data)
 
 
 def with_generation(
-    name: str, data: bytes, response: Response, known: int | None
-) -> tuple[bytes, ObjectInfo] | NotModified:
-    """Takes the generation from the headers, and checks the CRC32C that is there."""
+    name: str, data: bytes, response: HTTPResponse, known: int | None
+) -> tuple[bytes, ObjectInfo] | None:
     generation = response.headers.get("x-goog-generation")
     if generation is None:
         raise ArtifactCorrupt("The store did not say which generation it sent.")
     if int(generation) == known:  # fake-gcs-server ignores the condition
-        return NotModified(known)
+        return None
     crc = checksums.of_bytes(data).crc32c
     stored = stored_crc(response.headers.get_all("x-goog-hash") or [])
     if stored is not None and stored != crc:

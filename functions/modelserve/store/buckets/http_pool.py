@@ -1,13 +1,12 @@
 """GET over keep-alive connections, which is all that reading a bucket needs."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +22,7 @@ def as_transient() -> Iterator[None]:
         raise Transient("the connection broke") from error
 
 
-class CompleteHeaders(http.client.HTTPResponse):
+class CompleteHeaders(HTTPResponse):
     """The library takes a connection that is closed inside the headers for the end of the headers."""
 
     def begin(self) -> None:
@@ -51,27 +50,15 @@ class HeaderLines:
         return line
 
 
-class Response:
-    """Reading raises Transient if the connection breaks."""
+def read_some(response: HTTPResponse, limit: int) -> bytes:
+    """What has arrived, at most `limit` bytes; empty at the end. Waiting for `limit` bytes could take forever."""
+    with as_transient():
+        return response.read1(limit)
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers = response.headers
 
-    def read(self) -> bytes:
-        """The rest of the body."""
-        with as_transient():
-            return self._response.read()
-
-    def read_some(self, limit: int) -> bytes:
-        """What has arrived, at most `limit` bytes; empty at the end. Waiting for `limit` bytes could take forever."""
-        with as_transient():
-            return self._response.read1(limit)
-
-    @property
-    def is_complete(self) -> bool:
-        return self._response.isclosed()
+def read_rest(response: HTTPResponse) -> bytes:
+    with as_transient():
+        return response.read()
 
 
 class Connections:
@@ -88,16 +75,16 @@ class Connections:
         self._lock = threading.Lock()
 
     @contextmanager
-    def get(self, target: str, headers: Mapping[str, str]) -> Iterator[Response]:
+    def get(self, target: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
         """The response, to be read within the block. Its connection is kept only if it was read completely."""
         connection = self._checkout()
         reusable = False
         try:
             with as_transient():
                 connection.request("GET", target, headers=dict(headers))
-                response = Response(connection.getresponse())
+                response = connection.getresponse()
             yield response
-            reusable = response.is_complete
+            reusable = response.isclosed()
         finally:
             if reusable:
                 with self._lock:

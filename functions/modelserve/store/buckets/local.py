@@ -3,8 +3,6 @@
 The generation of a file is its modification time in nanoseconds, which every write increases.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, PreconditionFailed, StoreUnavailable
-from modelserve.store.buckets.objects import GenerationGone, NotModified, ObjectInfo, Progress, Write, too_long
+from modelserve.store.buckets.objects import GenerationGone, ObjectInfo, Progress, Write, too_long
 from modelserve.store.names.checksums import BLOCK, of_bytes
 from modelserve.store.names.paths import invalid_reason, not_a_regular_file, printable, walk
 
@@ -40,7 +38,7 @@ class DirectoryObjects:
         if not directory.is_dir():
             return []
         start = f"{below}/" if below else ""
-        with _as_store_error():
+        with as_store_error("The directory cannot be used"):
             found = list(walk(str(directory), start))
         return [
             ObjectInfo(name, status.st_size, status.st_mtime_ns, None)
@@ -57,11 +55,11 @@ class DirectoryObjects:
 
     def read(
         self, name: str, limit: int, if_generation_not_match: int | None = None
-    ) -> tuple[bytes, ObjectInfo] | NotModified:
+    ) -> tuple[bytes, ObjectInfo] | None:
         with self._open(name) as file:
             info = _info(name, file)
             if info.generation == if_generation_not_match:
-                return NotModified(info.generation)
+                return None
             data = file.read(limit + 1)
         if len(data) > limit:
             raise too_long(name, limit)
@@ -94,19 +92,20 @@ class DirectoryObjects:
         return self._replace(name, lambda file: file.write(data), if_generation_match)
 
     def delete(self, name: str, if_generation_match: int) -> None:
-        with self._locked():
+        with self._lock():
             found = self.stat(name)
             if found is None:
                 return
             _check(found, if_generation_match)
             path = self._path(name)
             path.unlink()
-            self._prune(path.parent)
+            while (path := path.parent) != self.root and not any(path.iterdir()):  # a bucket has no empty directories
+                path.rmdir()
 
     def _replace(self, name: str, fill: Callable[[BinaryIO], object], generation: int) -> ObjectInfo:
         path = self._path(name)
-        with _as_store_error(), self._private() as private:
-            handle, temporary = tempfile.mkstemp(dir=private)
+        with as_store_error("The directory cannot be used"):
+            handle, temporary = tempfile.mkstemp(dir=self._private())
             try:
                 with os.fdopen(handle, "wb") as file:
                     fill(file)
@@ -117,7 +116,7 @@ class DirectoryObjects:
                 Path(temporary).unlink(missing_ok=True)
 
     def _install(self, name: str, path: Path, temporary: str, generation: int) -> ObjectInfo:
-        with self._locked():
+        with self._lock():
             found = self.stat(name)
             _check(found, generation)
             # Two writes within one tick of the clock must have different generations.
@@ -130,23 +129,16 @@ class DirectoryObjects:
             raise StoreUnavailable("The file disappeared while it was written.")
         return installed
 
-    @contextmanager
-    def _private(self) -> Iterator[Path]:
+    def _private(self) -> Path:
         path = self.root / PRIVATE
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        yield path
+        return path
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._private() as private, (private / "lock").open("ab") as lock:
+    def _lock(self) -> Iterator[None]:
+        with (self._private() / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file closes, and when the process dies
             yield
-
-    def _prune(self, directory: Path) -> None:
-        """A bucket has no empty directories."""
-        while directory != self.root and not any(directory.iterdir()):
-            directory.rmdir()
-            directory = directory.parent
 
     def _path(self, name: str) -> Path:
         if reason := invalid_reason(name):
@@ -181,8 +173,8 @@ def _check(found: ObjectInfo | None, generation: int) -> None:
 
 
 @contextmanager
-def _as_store_error() -> Iterator[None]:
+def as_store_error(sentence: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"The directory cannot be used: {error.strerror}.") from error
+        raise StoreUnavailable(f"{sentence}: {error.strerror}.") from error

@@ -1,7 +1,5 @@
 """Opening the bucket of a location."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from modelserve.store.buckets.objects import Objects

@@ -1,7 +1,5 @@
 """When a request to the store is tried again, and for how long."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,20 +24,14 @@ class Transient(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds: `connect` and `read` bound one attempt, `total` bounds a call with all its attempts.
-
-    `total` is half of Cloud Storage's own default of 120, since requests wait while a function loads its first model.
-    """
+    """Seconds: `connect` and `read` bound one attempt, `total` all attempts of a call. Half of Cloud Storage's own
+    default of 120, since requests wait while a function loads its first model."""
 
     connect: float = 5.0
     read: float = 20.0
     total: float = 60.0
     initial_backoff: float = 0.1
     max_backoff: float = 5.0
-
-    @property
-    def timeouts(self) -> tuple[float, float]:
-        return self.connect, self.read
 
 
 class Deadline:

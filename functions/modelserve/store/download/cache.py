@@ -1,7 +1,5 @@
 """The local copy of a version while it is in use: read in place, in a private directory, or in MODEL_CACHE_DIR."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
@@ -10,54 +8,43 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelserve.core.errors import StoreUnavailable
-from modelserve.store.buckets.local import DirectoryObjects
+from modelserve.store.buckets.local import DirectoryObjects, as_store_error
 from modelserve.store.buckets.objects import Objects
-from modelserve.store.download.fetch import as_cache_errors, fetch
+from modelserve.store.download.fetch import CACHE_FAILED, fetch
 from modelserve.store.download.staging import PREFIX, create, private_path, remove_stale
 from modelserve.store.versions.resolve import Resolved
 
 
 class LocalCopy:
-    """The files of a version in `directory`. This one is read in place and never removed."""
+    """The files of a version in `directory`. This one is read in place and not removed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, handle: int | None = None) -> None:
+        """`handle` is of a directory that this process has locked."""
         self.directory = directory
+        self._handles = [] if handle is None else [handle]
 
     def close(self) -> None:
         """This process no longer uses it. Idempotent."""
+        while self._handles:
+            os.close(self._handles.pop())
 
     def retire(self) -> None:
-        """Another version has replaced it."""
         self.close()
 
 
 class PrivateCopy(LocalCopy):
-    """Below `root`, which this process has locked and removes."""
-
     def __init__(self, directory: Path, root: Path, handle: int) -> None:
-        super().__init__(directory)
+        super().__init__(directory, handle)
         self.root = root
-        self._handles = [handle]
 
     def close(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
-        while self._handles:
-            os.close(self._handles.pop())
+        super().close()
 
 
 class CachedCopy(LocalCopy):
-    """In MODEL_CACHE_DIR, where the next process finds it until it is retired.
-
-    Every process that uses it holds a shared lock, so that only the last one removes it.
-    """
-
-    def __init__(self, directory: Path, handle: int) -> None:
-        super().__init__(directory)
-        self._handles = [handle]
-
-    def close(self) -> None:
-        while self._handles:
-            os.close(self._handles.pop())
+    """In MODEL_CACHE_DIR, where the next process finds it. Each user holds a shared lock, so that the last one removes
+    it."""
 
     def retire(self) -> None:
         if self._handles and self._is_last_user(self._handles[0]):
@@ -80,7 +67,7 @@ def acquire(resolved: Resolved, objects: Objects, cache_dir: str) -> LocalCopy:
     """Download the version, unless it is a local directory. Raises as `fetch` does."""
     if isinstance(objects, DirectoryObjects):
         return LocalCopy(fetch(resolved, objects, Path()))
-    with as_cache_errors():
+    with as_store_error(CACHE_FAILED):
         return acquire_cached(resolved, objects, Path(cache_dir)) if cache_dir else acquire_private(resolved, objects)
 
 

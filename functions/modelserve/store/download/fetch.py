@@ -1,38 +1,40 @@
 """A version as a local directory: complete and verified, or not at all."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, StoreUnavailable
-from modelserve.store.buckets.local import DirectoryObjects
-from modelserve.store.buckets.objects import GenerationGone, ObjectInfo, Objects, read_object
+from modelserve.store.buckets.local import DirectoryObjects, as_store_error
+from modelserve.store.buckets.objects import GenerationGone, Objects, read_object
 from modelserve.store.download.staging import PREFIX, incoming, install, one_at_a_time, remove_stale
 from modelserve.store.download.transfer import FileSpec, check, download
 from modelserve.store.names.checksums import of_bytes, of_file
 from modelserve.store.names.locations import MANIFEST
 from modelserve.store.names.paths import check_names, printable, walk
-from modelserve.store.versions.manifest import FileEntry, Manifest
+from modelserve.store.versions.manifest import FileEntry
 from modelserve.store.versions.resolve import Resolved, directory_prefix, resolve, without_folders
 
 logger = logging.getLogger(__name__)
 
+CACHE_FAILED: Final = "The cache directory cannot take the version"
+
 
 def fetch(resolved: Resolved, objects: Objects, cache_dir: Path) -> Path:
-    """The version's directory.
-
-    A local version is read in place, after its names and, with a manifest, its bytes are checked. Any other is downloaded
-    below `cache_dir`, or found there and verified again. Raises `ArtifactMissing`, `ArtifactCorrupt` and
-    `StoreUnavailable`; then no partial version is left.
-    """
+    """The version's directory. A local version is checked and read in place. Any other is downloaded below `cache_dir`,
+    or found there and verified again. Raises `ArtifactMissing`, `ArtifactCorrupt` and `StoreUnavailable`, and then
+    leaves no partial version."""
     if isinstance(objects, DirectoryObjects):
-        return _check_in_place(resolved, objects)
-    with as_cache_errors():
+        root = objects.root / resolved.prefix
+        if resolved.manifest is None:
+            check_names(name for name, _ in walk(str(root)))
+        else:
+            verify(root, plan(resolved, objects))
+        return root
+    with as_store_error(CACHE_FAILED):
         remove_stale(cache_dir)
         try:
             return _find_or_download(resolved, objects, cache_dir)
@@ -44,14 +46,6 @@ def fetch(resolved: Resolved, objects: Objects, cache_dir: Path) -> Path:
             return _find_or_download(resolved, objects, cache_dir)
         except GenerationGone as error:
             raise StoreUnavailable("The files of this version keep changing while they are downloaded.") from error
-
-
-@contextmanager
-def as_cache_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"The cache directory cannot take the version: {error.strerror}.") from error
 
 
 def read_file(resolved: Resolved, objects: Objects, path: str) -> bytes:
@@ -72,15 +66,6 @@ def _read_file(objects: Objects, name: str, entry: FileEntry) -> bytes:
     data, info = read_object(objects, name, entry.size)
     check(FileSpec(info, entry.path, entry.size, entry.crc32c, entry.sha256), of_bytes(data))
     return data
-
-
-def _check_in_place(resolved: Resolved, objects: DirectoryObjects) -> Path:
-    root = objects.root / resolved.prefix
-    if resolved.manifest is None:
-        check_names(name for name, _ in walk(str(root)))
-    else:
-        verify(root, plan(resolved, objects))
-    return root
 
 
 def _find_or_download(resolved: Resolved, objects: Objects, cache: Path) -> Path:
@@ -108,7 +93,6 @@ def _download(resolved: Resolved, objects: Objects, files: Sequence[FileSpec], f
 
 
 def _is_reusable(final: Path, files: Sequence[FileSpec]) -> bool:
-    """False if it had to be removed."""
     if final.is_symlink():  # not made here; its target is left alone
         final.unlink()
         return False
@@ -137,12 +121,8 @@ def plan(resolved: Resolved, objects: Objects) -> Sequence[FileSpec]:
     if resolved.manifest is None:
         return [FileSpec(info, path, info.size, info.crc32c, None) for path, info in infos.items()]
     infos.pop(MANIFEST, None)
-    return _specs_of(resolved.manifest, infos)
-
-
-def _specs_of(manifest: Manifest, infos: dict[str, ObjectInfo]) -> Sequence[FileSpec]:
     specs = []
-    for entry in manifest.files:
+    for entry in resolved.manifest.files:
         info = infos.pop(entry.path, None)
         if info is None:
             raise ArtifactMissing(

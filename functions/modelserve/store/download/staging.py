@@ -1,7 +1,5 @@
 """A private directory, locked by its process, that becomes a version's directory by one rename."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import secrets
@@ -20,14 +18,8 @@ def private_path() -> Path:
     return Path(tempfile.gettempdir()) / f"modelserve-{os.getuid()}"
 
 
-def remove_stale_private() -> None:
-    """Called at exit, so it imports nothing."""
-    with suppress(OSError):
-        remove_stale(private_path())
-
-
 def remove_stale(cache: Path) -> int:
-    """Remove what ended processes left; returns how many. A living process holds a lock on its own."""
+    """Remove what ended processes left; returns how many. A living process holds a lock on its directory."""
     if not cache.is_dir():
         return 0
     with _lock(cache):
@@ -55,7 +47,6 @@ def _remove_unless_locked(path: Path) -> bool:
 
 @contextmanager
 def incoming(cache: Path) -> Iterator[Path]:
-    """A new directory with mode 0o700, which is removed at the end unless it was renamed."""
     path, handle = create(cache)
     try:
         yield path

@@ -1,11 +1,9 @@
 """Downloads pinned generations: several files at once, large ones in chunks, each file hashed when it is finished."""
 
-from __future__ import annotations
-
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,21 +25,13 @@ class FileSpec:
     info: ObjectInfo
     path: str
     size: int
-    crc32c: int | None
-    sha256: str | None
+    crc32c: int | None = None
+    sha256: str | None = None
 
 
 def check(spec: FileSpec, found: Checksums) -> None:
-    """Raises `ArtifactCorrupt` naming the file and what differs."""
-    differs = [
-        name
-        for name, ours, theirs in (
-            ("size", spec.size, found.size),
-            ("crc32c", spec.crc32c, found.crc32c),
-            ("sha256", spec.sha256, found.sha256),
-        )
-        if ours is not None and ours != theirs
-    ]
+    names = ("size", "crc32c", "sha256")
+    differs = [name for name in names if getattr(spec, name) not in (None, getattr(found, name))]
     if differs:
         again = "; publish the version again" if spec.sha256 else ""
         raise ArtifactCorrupt(
@@ -55,51 +45,57 @@ def download(files: Sequence[FileSpec], objects: Objects, directory: Path) -> No
         (directory / spec.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     stop = Event()
     # Left last: a handle may be closed only when no thread can write to it any more.
-    with _OpenFiles() as open_files:
-        tasks = [task for spec in files for task in _tasks(objects, directory / spec.path, spec, stop, open_files)]
-        _run(deque(tasks), stop)
+    with ExitStack() as stack:
+        parts = [stack.enter_context(closing(PartialFile(spec, objects, directory, stop))) for spec in files]
+        _run(deque(partial(part.fetch, start) for part in parts for start in part.starts), stop)
 
 
-class _OpenFiles:
-    """Handles that are written to. Each is closed when its file is complete, and the others at the end."""
+class PartialFile:
+    """A file that several threads write to. It is closed and checked when it is complete."""
 
-    def __init__(self) -> None:
-        self._handles: set[int] = set()
+    def __init__(self, spec: FileSpec, objects: Objects, directory: Path, stop: Event) -> None:
+        self.starts = range(0, max(spec.size, 1), CHUNK)
+        self._spec = spec
+        self._objects = objects
+        self._path = directory / spec.path
+        self._stop = stop
+        self._missing = len(self.starts)
         self._lock = Lock()
-
-    def __enter__(self) -> _OpenFiles:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in list(self._handles):
-            self.close(handle)
-
-    def create(self, path: Path) -> int:
         # Exclusive and without following links: the directory is new, so anything there is not ours.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        self._file = os.fdopen(handle, "wb", buffering=0)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def fetch(self, start: int) -> None:
+        end = min(start + CHUNK, self._spec.size)
+        position = start
+
+        def write(data: bytes) -> None:
+            nonlocal position
+            if self._stop.is_set():
+                raise StoreUnavailable("The download was stopped.")
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(self._file.fileno(), view, position)
+                position += written
+                view = view[written:]
+
+        if end > start:
+            self._objects.read_range(self._spec.info, start, end, write)
         with self._lock:
-            self._handles.add(handle)
-        return handle
-
-    def close(self, handle: int) -> None:
-        with self._lock:
-            self._handles.remove(handle)
-        os.close(handle)
-
-
-def _tasks(
-    objects: Objects, path: Path, spec: FileSpec, stop: Event, open_files: _OpenFiles
-) -> Iterator[Callable[[], None]]:
-    handle = open_files.create(path)
-    starts = range(0, max(spec.size, 1), CHUNK)
-    on_complete = _after(len(starts), lambda: _finish(open_files, handle, path, spec))
-    chunks = _Chunks(objects, spec, handle, stop, on_complete)
-    return (partial(chunks.fetch, start) for start in starts)
+            self._missing -= 1
+            is_last = not self._missing
+        if is_last:
+            os.fsync(self._file.fileno())
+            self.close()
+            check(self._spec, of_file(self._path))
 
 
 def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
-    """Raises the first error. No thread runs afterwards. Unlike those of a pool, the threads are daemons, so that a process
-    can exit without waiting for a slow store."""
+    """Raises the first error, when no thread runs any more. The threads are daemons, unlike those of a pool, so that a
+    process can exit without waiting for a slow store."""
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -125,50 +121,3 @@ def _run(tasks: deque[Callable[[], None]], stop: Event) -> None:
                 thread.join()
     if errors:
         raise errors[0]
-
-
-def _after(count: int, action: Callable[[], None]) -> Callable[[], None]:
-    """A function that runs the action when it is called for the last of `count` times, from any thread."""
-    left, lock = [count], Lock()
-
-    def call() -> None:
-        with lock:
-            left[0] -= 1
-            last = left[0] == 0
-        if last:
-            action()
-
-    return call
-
-
-@dataclass(frozen=True)
-class _Chunks:
-    objects: Objects
-    spec: FileSpec
-    handle: int
-    stop: Event
-    on_complete: Callable[[], None]
-
-    def fetch(self, start: int) -> None:
-        end = min(start + CHUNK, self.spec.size)
-        position = start
-
-        def write(data: bytes) -> None:
-            nonlocal position
-            if self.stop.is_set():
-                raise StoreUnavailable("The download was stopped.")
-            view = memoryview(data)
-            while view:
-                written = os.pwrite(self.handle, view, position)
-                position += written
-                view = view[written:]
-
-        if end > start:
-            self.objects.read_range(self.spec.info, start, end, write)
-        self.on_complete()
-
-
-def _finish(open_files: _OpenFiles, handle: int, path: Path, spec: FileSpec) -> None:
-    os.fsync(handle)
-    open_files.close(handle)
-    check(spec, of_file(path))

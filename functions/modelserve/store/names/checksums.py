@@ -1,10 +1,7 @@
 """Size, CRC32C and SHA-256 of a finished file, in one read.
 
-google-cloud-storage does not check a download that it resumed (its `_media/requests/download.py` skips every 206), so the
-file on the disk is checked.
+google-cloud-storage does not check a resumed download (`_media/requests/download.py` skips every 206).
 """
-
-from __future__ import annotations
 
 import base64
 import binascii

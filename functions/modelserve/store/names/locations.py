@@ -1,7 +1,5 @@
 """Where a model is: `MODEL_URI`, and the object names of a store."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass
@@ -25,11 +23,8 @@ _IN_STORE = re.compile(
 
 @dataclass(frozen=True)
 class Location:
-    """A model in a bucket, or in a local directory whose path is then `bucket`.
-
-    `prefix` has no slash at either end. With `name` it is a model of a store, by `version` or `alias`; without, any
-    directory that contains an MLmodel.
-    """
+    """A model in a bucket, or in a local directory whose path is then `bucket`. `prefix` has no slash at either end. A
+    model of a store has a `name`, and a `version` or `alias`; any other is a directory with an MLmodel."""
 
     scheme: str
     bucket: str
@@ -69,7 +64,6 @@ def _check(pattern: re.Pattern[str], text: str, what: str, rule: str) -> str:
 
 
 def version_prefix(name: str, version: str) -> str:
-    """Without a slash at the end."""
     return f"models/{check_model_name(name)}/versions/{check_version(version)}"
 
 
@@ -87,7 +81,11 @@ def parse(uri: str) -> Location:
     # In Cloud Storage a store is a whole bucket; on a disk it can be any directory.
     in_store = _IN_STORE.fullmatch(path)
     if in_store is None or (scheme == "gs" and in_store["root"]):
-        return _directory(scheme, bucket, path)
+        if scheme == "file":
+            return Location(scheme, os.path.abspath(path))
+        if path and (reason := invalid_reason(path)):
+            raise BadSetting(f"The model's address {reason}.")
+        return Location(scheme, bucket, path)
     root = bucket if scheme == "gs" else os.path.abspath(in_store["root"] or ".")
     name = check_model_name(in_store["name"])
     if in_store["version"] is None:
@@ -97,19 +95,10 @@ def parse(uri: str) -> Location:
 
 
 def parse_store(uri: str) -> Location:
-    """A bucket (`gs://B`) or a local directory with the same layout."""
     scheme, bucket, path = _split(uri)
     if scheme == "gs" and path:
         raise BadSetting(f"A store is a whole bucket, like gs://{bucket}.")
     return Location(scheme, bucket) if scheme == "gs" else Location(scheme, os.path.abspath(path))
-
-
-def _directory(scheme: str, bucket: str, path: str) -> Location:
-    if scheme == "file":
-        return Location(scheme, os.path.abspath(path))
-    if path and (reason := invalid_reason(path)):
-        raise BadSetting(f"The model's address {reason}.")
-    return Location(scheme, bucket, path)
 
 
 def _split(uri: str) -> tuple[str, str, str]:

@@ -1,16 +1,14 @@
 """Which file names a version may contain: only those that stay inside its directory on every file system.
 
-Each rule answers a published vulnerability: `..` and absolute names (CVE-2023-1177), backslashes (CVE-2023-2780), names that
-a second decoding turns into `..` (CVE-2024-1560), symlinks (kserve #5714).
+Published vulnerabilities: `..` and absolute names (CVE-2023-1177), backslashes (CVE-2023-2780), names that a second
+decoding turns into `..` (CVE-2024-1560), symlinks (kserve #5714).
 """
-
-from __future__ import annotations
 
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Iterable, Iterator
+from unicodedata import category, normalize
 
 from modelserve.core.errors import ArtifactCorrupt
 
@@ -27,7 +25,6 @@ def printable(name: str) -> str:
 
 
 def invalid_reason(name: str) -> str | None:
-    """Why this relative name must not be used, or None."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
@@ -35,7 +32,7 @@ def invalid_reason(name: str) -> str | None:
     parts = name.split("/")
     if size > MAX_NAME_BYTES or any(len(part.encode()) > MAX_PART_BYTES for part in parts):
         return "is too long"
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} for character in name):
+    if any(category(character) in {"Cc", "Cf", "Zl", "Zp"} for character in name):
         return "contains a control character"
     if "\\" in name:
         return "contains a backslash"
@@ -58,7 +55,7 @@ def check_names(names: Iterable[str]) -> None:
             raise ArtifactCorrupt(
                 f"The version contains the file name {printable(name)}, which {reason}; publish it again."
             )
-        folded = _fold(name)
+        folded = normalize("NFC", normalize("NFC", name).casefold())
         if folded in files:
             raise _collision(files[folded], name)
         files[folded] = name
@@ -75,20 +72,14 @@ def _collision(first: str, second: str) -> ArtifactCorrupt:
     )
 
 
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
 def _parents(name: str) -> Iterator[str]:
     parts = name.split("/")
     return ("/".join(parts[:end]) for end in range(1, len(parts)))
 
 
 def walk(directory: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Every file below, in order of name: its path with slashes after the prefix, and its status.
-
-    Raises `ArtifactCorrupt` for a symlink, device or pipe: its bytes do not belong to the version.
-    """
+    """Every file below, by name: its path with slashes after the prefix, and its status. Raises `ArtifactCorrupt` for a
+    symlink, device or pipe, whose bytes do not belong to the version."""
     yield from sorted(_walk(directory, prefix), key=lambda found: found[0])
 
 

@@ -1,7 +1,5 @@
 """Whether this process can unpickle what another one pickled, decided before a version gets traffic."""
 
-from __future__ import annotations
-
 import platform
 import re
 from collections.abc import Callable, Mapping
@@ -56,15 +54,13 @@ _PINNED = re.compile(
 _CONDA = re.compile(
     r"\s*-\s*['\"]?(?:[\w.-]+::)?([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(={1,3})\s*([0-9][^\s=;#,*'\"]*)(?:=[^\s'\"]*)?['\"]?\s*"
 )
+_PYTHON = re.compile(r"^python:\s*['\"]?([0-9]+(?:\.[0-9]+)+)['\"]?\s*$", re.MULTILINE)
 
 
 def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
-    """`environment` is the manifest's `{"python": "3.11.7", "packages": {name: version}}`.
-
-    Returns warnings. Raises `EnvironmentMismatch`, which names both sides, for a serious difference of a native model. For
-    a compiled one it is a warning, because nothing is unpickled.
-    """
-    found = differences(environment, platform.python_version(), installed)
+    """`environment` is the manifest's `{"python": "3.11.7", "packages": {name: version}}`. Returns warnings. Raises
+    `EnvironmentMismatch` for a serious difference of a native model; a compiled one unpickles nothing."""
+    found = differences(environment, platform.python_version(), find_installed)
     serious = [str(one) for one in found if one.serious]
     slight = [str(one) for one in found if not one.serious]
     if kind == "compiled" or not serious:
@@ -112,23 +108,24 @@ def _agree(made: str, here: str, parts: int) -> bool:
 TWINS: Final[dict[str, str]] = {"xgboost": "xgboost-cpu"}
 
 
-def installed(name: str) -> str | None:
+def find_installed(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         twin = TWINS.get(normal(name))
-        return installed(twin) if twin else None
+        return find_installed(twin) if twin else None
 
 
 def normal(name: str) -> str:
-    """PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def environment_of(directory: Path, flavors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """From the files beside MLmodel and its flavors, in the form of the manifest. Only pinned packages are included."""
     conda = conda_pins(directory / "conda.yaml")
-    python = _python(directory / "python_env.yaml") or conda.pop("python", None)
+    # Only one line is read, so that the rest of a hostile file is not parsed.
+    line = _PYTHON.search(_head(directory / "python_env.yaml"))
+    python = line[1] if line else conda.pop("python", None)
     python = python or flavors.get("python_function", {}).get("python_version")
     packages = flavor_versions(flavors) | conda | pins(directory / "requirements.txt")
     return {"python": python, "packages": packages} if isinstance(python, str) else {"packages": packages}
@@ -159,9 +156,3 @@ def _head(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return file.read(MAX_BYTES).decode(errors="replace")
-
-
-def _python(path: Path) -> str | None:
-    # Only one line is read, so that the rest of a hostile file is not parsed.
-    found = re.search(r"^python:\s*['\"]?([0-9]+(?:\.[0-9]+)+)['\"]?\s*$", _head(path), re.MULTILINE)
-    return found[1] if found else None

@@ -1,11 +1,8 @@
-"""Refuses a model loaded under MODEL_TRUST=strict that reads or writes files.
+"""Refuses a model loaded under MODEL_TRUST=strict that reads or writes files, since skops trusts types, not attributes.
 
-An archive's types are trusted without regard to their attributes. A `CountVectorizer(input="filename")` opens every file that
-a caller names, and `memory` is a directory of pickles that joblib loads (`sklearn.feature_extraction.text` and
-`sklearn.utils.validation.check_memory` of scikit-learn 1.9; not all of its other estimators were searched).
+A `CountVectorizer(input="filename")` opens every file that a caller names, and `memory` is a directory of pickles that
+joblib loads (scikit-learn 1.9; not all of its other estimators were searched).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MethodType

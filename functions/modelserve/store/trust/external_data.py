@@ -1,12 +1,9 @@
 """Refuses an ONNX file that names other files, before anything loads it.
 
-A tensor may keep its values in another file ("external data"), which ONNX Runtime opens beside the model or, for a model that
-it gets as bytes, in the working directory. No option forbids that. So the bytes are walked wherever a tensor can be, by the
-field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Fields that contain no tensor are skipped and not
-copied, so that the time depends on the number of nodes and not on the size of the file.
+A tensor may keep its values in another file ("external data"), which ONNX Runtime opens beside the model or in the working
+directory; no option forbids that. The bytes are walked by the field numbers of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Fields that cannot contain a tensor are skipped and not copied.
 """
-
-from __future__ import annotations
 
 import mmap
 import re
@@ -53,7 +50,6 @@ def refuse_external_data(data: Any) -> None:
 
 
 def refuse_external_file(path: Path) -> None:
-    """The same for a file. An empty file cannot be mapped."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             return
@@ -64,13 +60,6 @@ def refuse_external_file(path: Path) -> None:
 def refuse_malformed() -> NoReturn:
     raise VersionRefused(
         "The ONNX file of this version is not in the form that ONNX writes, so its references to files are unknown; save the model again."
-    )
-
-
-def refuse_external() -> NoReturn:
-    raise VersionRefused(
-        "The ONNX file of this version keeps tensors in other files, which is not allowed; save the model with them inside "
-        "(mlflow.onnx: save_as_external_data=False) and publish it again."
     )
 
 
@@ -89,7 +78,10 @@ def _walk(data: Any, at: int, end: int, message: str, depth: int) -> None:
                 location, at = _varint(data, at, end)
                 if location == 0:
                     continue
-            refuse_external()
+            raise VersionRefused(
+                "The ONNX file of this version keeps tensors in other files, which is not allowed; save the model with "
+                "them inside (mlflow.onnx: save_as_external_data=False) and publish it again."
+            )
         if kind == LENGTH:
             short = at < end and data[at] < 0x80
             size, start = (data[at], at + 1) if short else _varint(data, at, end)
@@ -118,7 +110,6 @@ def _after_number(data: Any, at: int, end: int, kind: int) -> int:
 
 
 def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
-    """The number at this position, and the position after it."""
     value = shift = 0
     while at < end and shift < 70:
         byte = data[at]

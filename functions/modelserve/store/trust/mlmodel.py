@@ -1,7 +1,5 @@
 """Strict reading of an MLmodel file: bounded in size, and without tags, aliases and duplicate keys."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +16,8 @@ PYFUNC = "python_function"
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`signature` has inputs, outputs and params as in MLmodel: JSON text or None.
-
-    `environment` is taken from the flavors and the files beside MLmodel, in the form of the manifest (`python`, `packages`).
-    """
+    """`signature` has inputs, outputs and params as in MLmodel: JSON text or None. `environment` is taken from the flavors
+    and the files beside MLmodel, in the form of the manifest."""
 
     flavors: Mapping[str, Mapping[str, Any]]
     loader_module: str
@@ -29,8 +25,7 @@ class ModelConfig:
     signature: Mapping[str, Any] | None = None
     run_id: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
-    strict: bool = False
-    """Whether it was checked under MODEL_TRUST=strict, so that the loaded model is checked too."""
+    strict: bool = False  # whether it was checked under MODEL_TRUST=strict, so that the loaded model is checked too
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -46,7 +41,6 @@ def read(directory: Path) -> dict[str, Any]:
 
 
 def parse(data: bytes) -> Any:
-    """Raises `VersionRefused` for YAML with anything but plain mappings, lists and scalars."""
     try:
         return strict_yaml.load(data)
     except strict_yaml.Refused as error:
@@ -56,7 +50,6 @@ def parse(data: bytes) -> Any:
 
 
 def config(raw: Mapping[str, Any]) -> ModelConfig:
-    """Raises `VersionRefused` if it does not have MLflow's form."""
     flavors = {
         str(name): _mapping(flavor, f"flavor {name}")
         for name, flavor in _mapping(raw.get("flavors"), "flavors").items()
@@ -88,7 +81,6 @@ def _text(value: Any, what: str) -> str | None:
 
 
 def texts(value: Any, key: str = "") -> Sequence[tuple[str, str]]:
-    """Every text below, with its key."""
     if isinstance(value, str):
         return [(key, value)]
     if isinstance(value, dict):

@@ -1,11 +1,8 @@
 """What may be loaded, decided from the MLmodel before anything is imported.
 
-MLflow imports the module that `loader_module` names, adds `code` to sys.path, joins `model_path` unchecked, and takes the list
-of trusted types from the model itself (GHSA-w582-9x45-8mpx). Its own setting prevents only some of this. The types that skops
-may load are in `trusted_types`.
+MLflow imports the module that `loader_module` names, adds `code` to sys.path, joins `model_path` unchecked, and takes the
+list of trusted types from the model itself (GHSA-w582-9x45-8mpx). Its own setting prevents only some of this.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -48,11 +45,8 @@ Flavor = Mapping[str, Any]
 
 
 def check(directory: Path, trust: str) -> ModelConfig:
-    """The model's config. Raises `VersionRefused`, or `ArtifactCorrupt` for an invalid file name.
-
-    `trust` is the setting MODEL_TRUST. Under both of its values, paths must stay in the directory, and an ONNX file must not
-    name other files.
-    """
+    """`trust` is MODEL_TRUST. Raises `VersionRefused`, or `ArtifactCorrupt` for an invalid file name. Under both
+    settings, paths must stay in the directory, and an ONNX file must not name other files."""
     check_names(name for name, _ in walk(str(directory)))
     raw = read(directory)
     found = config(raw)
@@ -66,7 +60,7 @@ def check(directory: Path, trust: str) -> ModelConfig:
 
 
 def _check_paths(directory: Path, found: ModelConfig, raw: Mapping[str, Any]) -> None:
-    """They stay in the directory and exist, so that no file can be put there after the check."""
+    """Paths must stay in the directory and exist, so that no file can be put there after the check."""
     example = raw.get("saved_input_example_info") or {}
     for key, text in [*opened_texts(found.flavors), *texts(example)]:
         hostile = text.startswith(("/", "~")) or ".." in text.replace("\\", "/").split("/")
@@ -101,7 +95,6 @@ def needed_files(flavors: Mapping[str, Flavor]) -> Iterator[tuple[str, str]]:
 
 
 def _check_onnx(directory: Path, found: ModelConfig) -> None:
-    """The model's ONNX file must not name other files."""
     pyfunc = found.flavors[PYFUNC] if found.loader_module == "mlflow.onnx" else {}
     for path in {pyfunc.get("data"), pyfunc.get("model_path"), found.flavors.get("onnx", {}).get("data")}:
         if path and (directory / str(path)).is_file():

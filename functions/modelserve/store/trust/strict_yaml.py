@@ -1,7 +1,5 @@
 """YAML that every parser reads alike and that cannot expand or run code: without tags, aliases and duplicate keys."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import yaml

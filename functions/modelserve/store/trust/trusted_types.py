@@ -1,16 +1,13 @@
 """The types that a model may name under MODEL_TRUST=strict, besides those that skops trusts by itself.
 
-To trust one more type, add it to a group of `GROUPS`, with the reason why calling it is safe. A skops file can call any trusted
-type with any arguments that are made of trusted types (its ListNode and ConstructorFromReduceNode). So a type belongs here
-only if calling it computes, and never imports, looks up a name, opens a connection or runs text. That excludes
-`functools.partial`, `operator.*`, `builtins.*`, `numpy.load`, user functions, and every class whose constructor calls its
-arguments.
+To trust one more type, add it to a group of `GROUPS`, with the reason why calling it is safe. A skops file can call a
+trusted type with any arguments of trusted types (ListNode, ConstructorFromReduceNode). So calling a type must only
+compute, and never import, look up a name, open a connection, run text or call its arguments. That excludes
+`functools.partial`, `operator.*`, `builtins.*`, `numpy.load` and user functions.
 
 A crafted tree or index can still crash the process, because these types do not check all of their numbers; the digests of
-the manifest protect against that. A test saves the usual scikit-learn models and compares their types with this list.
+the manifest protect against that. A test compares the types of the usual scikit-learn models with this list.
 """
-
-from __future__ import annotations
 
 from typing import Final
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+
+import msgspec
 
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing, BadSetting, PreconditionFailed
-from modelserve.store.buckets.objects import NotModified, Objects, read_object
+from modelserve.store.buckets.objects import Objects, read_object
 from modelserve.store.names.locations import alias_name, check_version
 from modelserve.store.versions import documents
+from modelserve.store.versions.manifest import Digest
 
 MAX_BYTES = 64 * 1024  # bytes; a document is about 500
 
@@ -19,7 +21,7 @@ class Alias:
     """`updated_at` is RFC 3339 in UTC. A rollback returns to the previous version, which is None at first."""
 
     version: str
-    manifest_sha256: str
+    manifest_sha256: Digest
     previous_version: str | None = None
     previous_manifest_sha256: str | None = None
     updated_by: str = ""
@@ -34,43 +36,21 @@ class Alias:
         """Unknown keys are ignored. Raises `ArtifactCorrupt`."""
         try:
             raw = documents.parse(data)
-            values = {field.name: raw[field.name] for field in fields(cls) if field.name in raw}
-            alias = cls(**values)
-            _check(alias)
-        except documents.Unreadable as error:
-            raise _corrupt(f"it {error}") from error
-        except (ValueError, TypeError, BadSetting) as error:
-            raise _corrupt("a field is missing or has a wrong value") from error
+            alias = msgspec.convert(raw, cls)
+            check_version(alias.version)
+            if alias.previous_version is not None:
+                check_version(alias.previous_version)
+                msgspec.convert(alias.previous_manifest_sha256, Digest)
+        except (ValueError, BadSetting) as error:
+            unreadable = isinstance(error, documents.Unreadable)
+            reason = f"it {error}" if unreadable else "a field is missing or has a wrong value"
+            raise ArtifactCorrupt(
+                f"The alias is not a document of this kit ({reason}); promote a version to replace it."
+            ) from error
         return alias
 
 
-def _corrupt(reason: str) -> ArtifactCorrupt:
-    return ArtifactCorrupt(f"The alias is not a document of this kit ({reason}); promote a version to replace it.")
-
-
-def _check(alias: Alias) -> None:
-    check_version(_text(alias.version))
-    _digest(alias.manifest_sha256)
-    if alias.previous_version is not None:
-        check_version(_text(alias.previous_version))
-        _digest(alias.previous_manifest_sha256)
-    for text in (alias.updated_by, alias.updated_at, alias.reason):
-        _text(text)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("text")
-    return value
-
-
-def _digest(value: Any) -> None:
-    if len(_text(value)) != 64 or set(value) - set("0123456789abcdef"):
-        raise ValueError("a SHA-256 in lower-case hex")
-
-
 def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | None:
-    """The document and its generation, or None if there is no such alias."""
     try:
         data, info = read_object(objects, alias_name(name, alias), MAX_BYTES)
     except ArtifactMissing:
@@ -79,12 +59,10 @@ def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | N
 
 
 def poll_alias(objects: Objects, name: str, alias: str, generation: int | None) -> tuple[Alias, int] | None:
-    """The document and its generation, or None if it still has `generation`. Takes one request.
-
-    Raises `ArtifactMissing` if the alias was deleted.
-    """
+    """The document and its generation, or None if it still has `generation`. Takes one request. Raises
+    `ArtifactMissing`."""
     found = objects.read(alias_name(name, alias), MAX_BYTES, if_generation_not_match=generation)
-    if isinstance(found, NotModified):
+    if found is None:
         return None
     data, info = found
     return _parse(info.name, data), info.generation
@@ -98,20 +76,15 @@ def _parse(place: str, data: bytes) -> Alias:
 
 
 def write_alias(objects: Objects, name: str, alias: str, doc: Alias, if_generation_match: int) -> int:
-    """The new generation. `if_generation_match` is the one that `read_alias` gave, or 0 for a new alias.
-
-    Raises `PreconditionFailed`, which says who was first.
-    """
+    """The new generation. `if_generation_match` is that of `read_alias`, or 0 for a new alias. Raises
+    `PreconditionFailed`, which says who was first."""
     try:
         return objects.write(alias_name(name, alias), doc.to_bytes(), if_generation_match).generation
     except PreconditionFailed as error:
-        raise PreconditionFailed(_describe_winner(objects, name, alias)) from error
-
-
-def _describe_winner(objects: Objects, name: str, alias: str) -> str:
-    winner = read_alias(objects, name, alias)
-    if winner is None:
-        return f"The alias {alias} of {name} was deleted meanwhile; check it before you promote again."
-    now = winner[0]
-    who, when = now.updated_by or "someone", now.updated_at or "a moment ago"
-    return f"The alias {alias} of {name} was moved to version {now.version} by {who} at {when}; check it before you try again."
+        winner = read_alias(objects, name, alias)
+        if winner is None:
+            reason = "deleted meanwhile; check it before you promote again"
+        else:
+            who, when = winner[0].updated_by or "someone", winner[0].updated_at or "a moment ago"
+            reason = f"moved to version {winner[0].version} by {who} at {when}; check it before you try again"
+        raise PreconditionFailed(f"The alias {alias} of {name} was {reason}.") from error

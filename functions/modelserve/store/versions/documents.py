@@ -1,7 +1,5 @@
 """Strict reading of a store's JSON documents, so that two readers of a document cannot find different content."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Final, NoReturn
 
@@ -34,7 +32,10 @@ def parse(data: bytes) -> dict[str, Any]:
         raise Unreadable("is not a JSON object")
     _check_depth(value)
     if "\\u" in text:
-        _check_texts(value)
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise Unreadable("contains half of a surrogate pair, which is no character") from error
     return value
 
 
@@ -80,10 +81,3 @@ def _check_depth(value: Any) -> None:
 
 def _too_deep() -> Unreadable:
     return Unreadable(f"is nested deeper than {MAX_DEPTH} levels")
-
-
-def _check_texts(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise Unreadable("contains half of a surrogate pair, which is no character") from error

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, NotRequired, TypedDict
+from operator import attrgetter
+from typing import Annotated, Any, Final, NotRequired, TypedDict
 
 import msgspec
 
@@ -40,12 +41,9 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Unknown keys are kept in `extra`, so that a copy loses nothing.
-
-    `signature` is the MLmodel's; `runtime` has a `kind`, native or compiled; `environment` is
-    `{"python": "3.11.7", "packages": {"scikit-learn": "1.9.1"}}`; `presentation` has positive_class, threshold and
-    label; `sample` are the records that warm up a loaded version.
-    """
+    """`signature` is the MLmodel's; `runtime` has a `kind`, native or compiled; `environment` is `{"python": "3.11.7",
+    "packages": {"scikit-learn": "1.9.1"}}`; `sample` are the records that warm up a loaded version; `extra` keeps
+    unknown keys, so that a copy loses nothing."""
 
     name: str
     version: str
@@ -62,7 +60,10 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces, UTF-8, a newline at the end; the same content gives the same bytes."""
         document = dict(self.extra) | {key: getattr(self, key) for key in _KEYS}
-        document |= {"format": FORMAT, "files": [entry.to_json() for entry in sorted(self.files, key=_path)]}
+        document |= {
+            "format": FORMAT,
+            "files": [entry.to_json() for entry in sorted(self.files, key=attrgetter("path"))],
+        }
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode() + b"\n"
 
@@ -73,8 +74,10 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """Raises `ArtifactCorrupt`, which says what is wrong."""
-        raw = _document(data)
+        try:
+            raw = documents.parse(data)
+        except documents.Unreadable as error:
+            raise ArtifactCorrupt(f"The manifest {error}; publish the version again.") from error
         if type(raw.get("format")) is not int or raw["format"] != FORMAT:
             raise ArtifactCorrupt(
                 f"The manifest has format {printable(str(raw.get('format')))} and this server reads {FORMAT}; update the server."
@@ -90,6 +93,16 @@ class Manifest:
         return manifest
 
 
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    path: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+    crc32c: str
+    sha256: Digest
+
+
 class Environment(TypedDict, total=False):
     python: str | None
     packages: dict[str, str]
@@ -102,7 +115,7 @@ class Presentation(TypedDict, total=False):
 
 
 class Native(TypedDict):
-    """What a server reads of a `runtime` that is not compiled."""
+    """What a server reads of a native `runtime`."""
 
     merges: NotRequired[bool]
 
@@ -119,97 +132,37 @@ class Compiled(TypedDict):
     classes: NotRequired[list[str | bool | int | float] | None]
 
 
-_KEYS = (
-    "name",
-    "version",
-    "signature",
-    "runtime",
-    "methods",
-    "environment",
-    "presentation",
-    "provenance",
-    "sample",
-)
+class Document(TypedDict):
+    """The shape of a manifest. More keys are allowed."""
+
+    name: str
+    version: str
+    signature: dict[str, Any] | None
+    runtime: dict[str, Any]
+    methods: Annotated[list[str], msgspec.Meta(min_length=1)]
+    environment: Environment
+    presentation: Presentation | None
+    provenance: dict[str, str | None]
+    sample: list[dict[str, Any]]
+    files: list[File]
 
 
-def _path(entry: FileEntry) -> str:
-    return entry.path
-
-
-def _document(data: bytes) -> dict[str, Any]:
-    try:
-        return documents.parse(data)
-    except documents.Unreadable as error:
-        raise ArtifactCorrupt(f"The manifest {error}; publish the version again.") from error
+RUNTIMES: Final = {"native": Native, "compiled": Compiled}
+_KEYS = Document.__annotations__.keys() - {"files"}
 
 
 def _manifest(raw: dict[str, Any]) -> Manifest:
-    files = tuple(_entry(item) for item in _typed(raw, "files", list))
-    check_names(entry.path for entry in files)
+    values = {key: raw[key] for key in _KEYS}
+    found: Document = msgspec.convert(raw, Document)
+    if found["runtime"]["kind"] not in RUNTIMES:
+        raise ValueError("runtime.kind must be native or compiled")
+    msgspec.convert(raw["runtime"], RUNTIMES[found["runtime"]["kind"]])
+    check_model_name(found["name"])
+    check_version(found["version"])
+    files = [FileEntry(one.path, one.size, checksums.decode(one.crc32c), one.sha256) for one in found["files"]]
     paths = {entry.path for entry in files}
+    check_names(entry.path for entry in files)
     if "MLmodel" not in paths or MANIFEST in paths:
         raise ValueError(f"its files must contain MLmodel and must not contain {MANIFEST}")
-    return Manifest(
-        name=check_model_name(_typed(raw, "name", str)),
-        version=check_version(_typed(raw, "version", str)),
-        files=files,
-        signature=_optional(raw, "signature"),
-        runtime=_runtime(raw),
-        methods=_methods(_typed(raw, "methods", list)),
-        environment=_with_shape(raw, "environment", Environment),
-        presentation=_with_shape(raw, "presentation", Presentation | None),
-        provenance=_with_shape(raw, "provenance", dict[str, str | None]),
-        sample=_records(_typed(raw, "sample", list)),
-        extra={key: value for key, value in raw.items() if key not in {*_KEYS, "format", "files"}},
-    )
-
-
-def _entry(item: Any) -> FileEntry:
-    if not isinstance(item, dict) or set(item) != {"path", "size", "crc32c", "sha256"}:
-        raise TypeError("a file has exactly path, size, crc32c and sha256")
-    size, sha256 = _typed(item, "size", int), _typed(item, "sha256", str)
-    if isinstance(size, bool) or not 0 <= size < 1 << 63:
-        raise ValueError("a size is an integer of at least 0")
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-        raise ValueError("a sha256 is 64 lower-case hex digits")
-    return FileEntry(_typed(item, "path", str), size, checksums.decode(_typed(item, "crc32c", str)), sha256)
-
-
-def _typed(raw: Mapping[str, Any], key: str, kind: type) -> Any:
-    if not isinstance(raw[key], kind):
-        raise TypeError(f"{key} must be a {kind.__name__}")
-    return raw[key]
-
-
-def _optional(raw: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = None if raw[key] is None else _typed(raw, key, dict)
-    return found
-
-
-def _with_shape(raw: Mapping[str, Any], key: str, shape: Any) -> Any:
-    """The value, unchanged, if it has this shape. More keys are allowed."""
-    try:
-        msgspec.convert(raw[key], shape)
-    except msgspec.ValidationError as error:
-        raise TypeError(f"{key} has a wrong form ({error})") from error
-    return raw[key]
-
-
-def _runtime(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    runtime: Mapping[str, Any] = _typed(raw, "runtime", dict)
-    if runtime["kind"] not in ("native", "compiled"):
-        raise ValueError("runtime.kind must be native or compiled")
-    _with_shape(raw, "runtime", Compiled if runtime["kind"] == "compiled" else Native)
-    return runtime
-
-
-def _methods(methods: Sequence[Any]) -> Sequence[str]:
-    if not methods or not all(isinstance(method, str) for method in methods):
-        raise ValueError("methods must name at least one method")
-    return methods
-
-
-def _records(sample: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-    if not all(isinstance(record, dict) for record in sample):
-        raise ValueError("sample must be a list of records")
-    return sample
+    extra = {key: value for key, value in raw.items() if key not in {*_KEYS, "format", "files"}}
+    return Manifest(**values, files=tuple(files), extra=extra)

@@ -1,7 +1,5 @@
 """From a location to exactly one version: its manifest, or the generations of its files."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +16,8 @@ MLMODEL = "MLmodel"
 
 @dataclass(frozen=True)
 class Resolved:
-    """`prefix` is the version's directory without a slash at the end.
-
-    A version of a store has `version`, `manifest` and `manifest_sha256`. An MLflow directory without a manifest has only
-    the name of the directory, and `files` with their pinned generations.
-    """
+    """`prefix` has no slash at its end. A version of a store has `version`, `manifest` and `manifest_sha256`; an MLflow
+    directory without a manifest has the `name` of the directory, and `files` with their generations."""
 
     location: Location
     prefix: str
@@ -41,12 +36,14 @@ def resolve(location: Location, objects: Objects) -> Resolved:
         return _version(location, objects, location.name, str(location.version))
     found = read_alias(objects, location.name, location.alias)
     if found is None:
-        raise ArtifactMissing(_no_alias(objects, location.name, location.alias))
+        prefix = f"models/{location.name}/aliases/"
+        there = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
+        have = f"it has {', '.join(there[:10])}" if there else "it has none, or there is no such model"
+        raise ArtifactMissing(f"The model {location.name} has no alias {location.alias}; {have}.")
     return resolve_alias(location, objects, found[0])
 
 
 def resolve_alias(location: Location, objects: Objects, alias: Alias) -> Resolved:
-    """The version that the alias document names."""
     resolved = _version(location, objects, str(location.name), alias.version)
     if resolved.manifest_sha256 != alias.manifest_sha256:
         raise ArtifactCorrupt(
@@ -70,7 +67,6 @@ def _version(location: Location, objects: Objects, name: str, version: str) -> R
 
 
 def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
-    """A manifest and the SHA-256 of its bytes."""
     data, _ = read_object(objects, name, MAX_BYTES)
     try:
         return Manifest.from_bytes(data), of_bytes(data).sha256
@@ -79,12 +75,13 @@ def read_manifest(objects: Objects, name: str) -> tuple[Manifest, str]:
 
 
 def _directory(location: Location, objects: Objects) -> Resolved:
-    found = objects.list(directory_prefix(location.prefix))
+    prefix = directory_prefix(location.prefix)
+    found = objects.list(prefix)
     names = {info.name for info in found}
-    if directory_prefix(location.prefix) + MANIFEST in names:
-        manifest, digest = read_manifest(objects, directory_prefix(location.prefix) + MANIFEST)
+    if prefix + MANIFEST in names:
+        manifest, digest = read_manifest(objects, prefix + MANIFEST)
         return Resolved(location, location.prefix, manifest.name, manifest.version, manifest, digest)
-    if directory_prefix(location.prefix) + MLMODEL not in names:
+    if prefix + MLMODEL not in names:
         raise ArtifactMissing(_no_mlmodel(location, found))
     name = os.path.basename(location.prefix or location.bucket)
     return Resolved(location, location.prefix, name, files=without_folders(found))
@@ -115,10 +112,3 @@ def _no_mlmodel(location: Location, found: Sequence[ObjectInfo]) -> str:
     if versions:
         return "This is a model of a store; add @ALIAS or /versions/N to the address."
     return "There is no MLmodel at this address" + (f", among {len(found)} files." if found else "; nothing is there.")
-
-
-def _no_alias(objects: Objects, name: str, alias: str) -> str:
-    prefix = f"models/{name}/aliases/"
-    there = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
-    have = f"it has {', '.join(there[:10])}" if there else "it has none, or there is no such model"
-    return f"The model {name} has no alias {alias}; {have}."

@@ -1,7 +1,5 @@
 """The client of a running service of this kit, which shows it an identity token."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -56,7 +54,6 @@ class ServiceClient:
         self._client.close()
 
     def get(self, path: str) -> httpx.Response:
-        """Raises ServiceUnreachable and NoIdentity."""
         return self._request("GET", path)
 
     def post(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> httpx.Response:
@@ -83,7 +80,6 @@ class ServiceClient:
 
 
 def retry_after(response: httpx.Response) -> float:
-    """Seconds."""
     try:
         return min(MAX_WAIT, max(MIN_WAIT, float(response.headers["retry-after"])))
     except (KeyError, ValueError):

@@ -3,8 +3,6 @@
 The audience of a token is the service's own address, also where the service is reached through a tag or a load balancer.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess
@@ -33,7 +31,6 @@ class Identity:
         self._expires = 0.0
 
     def headers(self) -> dict[str, str]:
-        """Raises NoIdentity."""
         if time.monotonic() >= self._expires:
             self._token = self._source(self.audience)
             self._expires = time.monotonic() + CACHE_SECONDS
@@ -41,12 +38,10 @@ class Identity:
 
 
 def token_source(command: str | None, default: TokenSource) -> TokenSource:
-    """The user's command if there is one. Raises BadSetting."""
-    return command_output(command) if command else default
-
-
-def command_output(command: str) -> TokenSource:
-    """Runs the command with `{audience}` replaced. Its stderr is the user's to read; the token is never printed."""
+    """Runs the user's command, if there is one, with `{audience}` replaced. Its stderr is the user's to read; the token is
+    never printed. Raises BadSetting."""
+    if not command:
+        return default
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -84,7 +79,6 @@ def service_account(audience: str) -> str | None:
 
 
 def required_service_account(audience: str) -> str:
-    """Raises NoIdentity."""
     if token := service_account(audience):
         return token
     raise NoIdentity(

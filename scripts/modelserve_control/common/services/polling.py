@@ -1,7 +1,5 @@
 """Repeat something until it succeeds or its time is over."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The report's charts: SVG that takes its colours from the page."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from html import escape

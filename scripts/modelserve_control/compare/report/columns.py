@@ -1,7 +1,5 @@
 """The columns of the report's tables: one line each, with its heading and its value of a row."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -103,7 +101,6 @@ LATENCY: Final = [
 
 
 def segments(labels: Iterable[str], numbers: Iterable[str]) -> list[Column]:
-    """Counts, a column for each output, latencies."""
     return [
         field("segment", "value"),
         field("rows"),

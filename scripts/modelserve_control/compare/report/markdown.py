@@ -1,13 +1,10 @@
 """The report as Markdown. Text from a model or from its data is escaped."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelserve_control.compare.report.columns import Table
-from modelserve_control.compare.report.sections import Section, build_sections, build_title, make_printable
+from modelserve_control.compare.report.sections import build_sections, build_title, make_printable
 
 # A backslash may precede every ASCII punctuation mark (https://spec.commonmark.org/0.31.2/#backslash-escapes).
 MARKS = re.compile(r"([!-/:-@\[-`{-~])")
@@ -17,23 +14,12 @@ FIGURE = re.compile(r"-|-?[0-9][0-9,.]*(e[+-][0-9]+)?( %)?")
 def render(result: Mapping[str, Any]) -> str:
     lines = [f"# {escape(build_title(result))}"]
     for section in build_sections(result):
-        lines += section_lines(section)
+        lines += ["", f"## {escape(section.title)}"]
+        for text in section.text:
+            lines += ["", text]
+        for table in section.tables:
+            lines += ["", line(table.head), "|" + " --- |" * len(table.head), *map(line, table.rows)]
     return "\n".join(lines) + "\n"
-
-
-def section_lines(section: Section) -> Iterator[str]:
-    yield from ("", f"## {escape(section.title)}")
-    for text in section.text:
-        yield from ("", text)
-    for table in section.tables:
-        yield from ("", *table_lines(table))
-
-
-def table_lines(table: Table) -> Iterator[str]:
-    yield line(table.head)
-    yield "|" + " --- |" * len(table.head)
-    for row in table.rows:
-        yield line(row)
 
 
 def line(cells: Sequence[str]) -> str:

@@ -1,14 +1,12 @@
 """The report as one HTML file that loads and runs nothing."""
 
-from __future__ import annotations
-
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from modelserve_control.compare.report import charts
 from modelserve_control.compare.report.columns import Table
-from modelserve_control.compare.report.sections import Section, build_sections, build_title, make_printable
+from modelserve_control.compare.report.sections import build_sections, build_title, make_printable
 
 # Even text that got past `escape` could load and run nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -29,7 +27,12 @@ svg .bar { fill: var(--bar) } svg .line { stroke: var(--line) }
 
 def render(result: Mapping[str, Any]) -> str:
     heading = escape(build_title(result))
-    parts = [part for section in build_sections(result) for part in section_parts(section)]
+    parts = []
+    for section in build_sections(result):
+        parts.append(f"<h2>{escape(section.title)}</h2>")
+        parts += [f"<p>{escape(text)}</p>" for text in section.text]
+        parts += map(table_html, section.tables)
+        parts += map(charts.svg, section.charts)
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -40,13 +43,6 @@ def render(result: Mapping[str, Any]) -> str:
             "</body></html>\n",
         ]
     )
-
-
-def section_parts(section: Section) -> Iterator[str]:
-    yield f"<h2>{escape(section.title)}</h2>"
-    yield from (f"<p>{escape(text)}</p>" for text in section.text)
-    yield from map(table_html, section.tables)
-    yield from map(charts.svg, section.charts)
 
 
 def table_html(table: Table) -> str:

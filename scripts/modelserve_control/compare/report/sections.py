@@ -3,8 +3,6 @@
 Titles and cells may come from a model or from its data, so the renderer escapes them.
 """
 
-from __future__ import annotations
-
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +29,6 @@ class Bars:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Bars of start, end and rows; the axis of the rows is logarithmic."""
-
     title: str
     bars: Sequence[tuple[float, float, int]]
 
@@ -143,7 +139,6 @@ def segments(result: Result) -> Section:
 def values(
     found: Sequence[Mapping[str, Any]], kind: str, name: str, key: str, factor: float = 1
 ) -> list[tuple[str, float]]:
-    """Of each segment that has a finite one."""
     pairs = ((one["value"], one[kind].get(name, {}).get(key)) for one in found)
     return [(segment, factor * value) for segment, value in pairs if value is not None and math.isfinite(value)]
 

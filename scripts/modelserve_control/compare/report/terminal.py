@@ -1,7 +1,3 @@
-"""A comparison as text for a terminal."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

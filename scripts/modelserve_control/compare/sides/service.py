@@ -68,7 +68,6 @@ class Service(Subject):
         return self.signature.check(table) if self.signature else infer(table)
 
     def time_row(self, row: Table) -> float:
-        """Including the network."""
         body = encode(self.records(self.check(row)))
         started = time.perf_counter()
         if self.send(body).status_code != HTTPStatus.OK:
@@ -107,7 +106,6 @@ class Service(Subject):
         raise ServiceUnusable(f"{self.client.url} answers {response.status_code}. {message}".rstrip())
 
     def send(self, body: bytes | None) -> Response:
-        """GET /metadata without a body, else POST /predict. Raises ServiceUnusable."""
         params = {"predict_method": self.method} if self.method else None
         response = self.client.get("/metadata") if body is None else self.client.post("/predict", body, params)
         if (status := response.status_code) in UNAUTHORIZED:
@@ -117,7 +115,6 @@ class Service(Subject):
         return response
 
     def records(self, batch: Batch) -> list[Any]:
-        """The rows as objects, or as lists where the model has no column names."""
         columns = [jsonable(column) for column in batch.columns.values()]
         if self.signature is None or self.signature.named:
             return [dict(zip(batch.columns, row, strict=True)) for row in zip(*columns, strict=True)]

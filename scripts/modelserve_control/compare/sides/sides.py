@@ -1,23 +1,23 @@
 """The processes that score: one for each side."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.errors import ValidationFailed
-from modelserve_control.compare.sides.wire import Channel, Description, Failure, NextChunk, ScoredChunk
+from modelserve_control.compare.sides.wire import Channel, Description, Failure, Message, NextChunk, ScoredChunk
 from modelserve_control.publish.validation import rebuild_error
 from modelserve_control.registry.version_ref import model_uri, version_uri
 
 QUIET: Final = {"PYTHONWARNINGS": "ignore", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 TIMEOUT_SECONDS: Final = 600.0  # as publishing waits for a model
 SERVICES: Final = ("http://", "https://")
+
+T = TypeVar("T", bound=Message)
 
 
 class Side:
@@ -29,25 +29,18 @@ class Side:
         self.channel = Channel(descriptor(process.stdout), descriptor(process.stdin), TIMEOUT_SECONDS)
 
     def receive_description(self) -> Description:
-        found = self._receive()
-        if isinstance(found, Description):
-            return found
-        raise ValidationFailed(f"{self.letter} answered out of turn.")
+        return self._receive(Description)
 
     def score_next(self) -> ScoredChunk:
-        """Raises ServeError when this side cannot score the next chunk."""
         try:
             self.channel.send(NextChunk())
         except OSError as error:
             raise self._ended_error() from error
-        found = self._receive()
-        if isinstance(found, ScoredChunk):
-            return found
-        raise ValidationFailed(f"{self.letter} answered out of turn.")
+        return self._receive(ScoredChunk)
 
-    def _receive(self) -> Description | ScoredChunk:
+    def _receive(self, kind: type[T]) -> T:
         try:
-            found: Description | ScoredChunk | Failure = self.channel.receive(Description | ScoredChunk | Failure)
+            found: T | Failure = self.channel.receive(kind | Failure)
         except TimeoutError:
             raise ValidationFailed(f"{self.letter} did not answer within {TIMEOUT_SECONDS:g} s.") from None
         except EOFError:
@@ -61,7 +54,6 @@ class Side:
 
 
 def resolve_subject(name: str | None, subject: str, store: str | None) -> tuple[str, bool]:
-    """The address of a model or of a running service, and whether it is a service."""
     if subject.startswith(SERVICES):
         return subject, True
     if name is None or "/" in subject or "@" in subject:

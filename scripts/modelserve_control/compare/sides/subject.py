@@ -1,7 +1,5 @@
 """What is compared: a model loaded in this process, or a running service."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from abc import abstractmethod

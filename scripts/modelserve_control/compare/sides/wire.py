@@ -3,8 +3,6 @@
 MessagePack, because JSON has no infinity.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import time
@@ -26,12 +24,12 @@ class Begin(Message):
     """`address` is a MODEL_URI, or the address of a running service. `source` is a local file."""
 
     address: str
+    is_service: bool
     source: str
     rows: int
     method: str | None
     trust: str
     token_command: str | None
-    is_service: bool
 
 
 class Description(Message):
@@ -81,7 +79,6 @@ class Channel:
             rest = rest[os.write(self.outgoing, rest) :]
 
     def receive(self, kind: Any) -> Any:
-        """A message of this type, or of a type of this union."""
         size = int.from_bytes(self.read_exactly(LENGTH), "big")
         return msgspec.msgpack.decode(self.read_exactly(size), type=kind)
 

@@ -4,16 +4,14 @@ Each model has its own process, so that a crash or a leak does not affect the ot
 of a function.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal
 import sys
 import time
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelserve.core.errors import ModelFailed, ServeError, body
 from modelserve.schema.batch import select_rows
@@ -35,13 +33,11 @@ def open_subject(begin: Begin) -> AbstractContextManager[Subject]:
     return load_model(begin.address, begin.trust, begin.method)
 
 
+@dataclass
 class Timer:
-    """Scores some rows of each chunk alone, up to the limits above."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.rows = MAX_ROWS
-        self.seconds = MAX_SECONDS
+    subject: Subject
+    rows: int = MAX_ROWS
+    seconds: float = MAX_SECONDS
 
     def time_rows(self, chunk: Chunk, outcomes: list[Outcome]) -> dict[int, float]:
         decoded = [row for row in range(chunk.rows) if row not in chunk.bad]
@@ -60,7 +56,9 @@ def serve(channel: Channel, begin: Begin) -> None:
     with open_subject(begin) as subject:
         file = table_files.open_table(Path(begin.source), subject.signature)
         subject.check(file.header())  # a missing column is an error of the file, not of each row
-        channel.send(describe(subject.document(), file.count()))
+        document = subject.document()
+        known = {key: document[key] for key in ("name", "version", "runtime", "classes", "signature", "presentation")}
+        channel.send(Description(**known, methods=document["predict_methods"], file_rows=file.count()))
         timer = Timer(subject)
         for chunk in file.chunks(begin.rows):
             channel.receive(NextChunk)
@@ -70,11 +68,6 @@ def serve(channel: Channel, begin: Begin) -> None:
             channel.send(ScoredChunk(outcomes, seconds, timer.time_rows(chunk, outcomes)))
         channel.receive(NextChunk)
         channel.send(ScoredChunk([]))
-
-
-def describe(document: dict[str, Any], rows: int) -> Description:
-    known = {name: document[name] for name in ("name", "version", "runtime", "classes", "signature", "presentation")}
-    return Description(**known, methods=document["predict_methods"], file_rows=rows)
 
 
 def main() -> None:

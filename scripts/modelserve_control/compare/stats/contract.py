@@ -1,7 +1,5 @@
 """How the inputs and outputs of the two sides differ, and which of it breaks callers of A."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -89,7 +87,6 @@ def describe(spec: Mapping[str, Any]) -> str:
 
 
 def spec_text(spec: Mapping[str, Any]) -> str:
-    """The name of the type where there is nothing else."""
     return (
         str(spec["type"]) if set(spec) == {"type"} else encode({k: v for k, v in spec.items() if k != "name"}).decode()
     )

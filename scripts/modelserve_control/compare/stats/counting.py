@@ -1,7 +1,5 @@
 """Pairs the chunks of both sides, and counts them for all rows and for each segment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,8 +18,6 @@ Sides = tuple[Side, Side]
 
 
 class Count:
-    """`classifies`: see `build_pairs`."""
-
     def __init__(self, classifies: bool) -> None:
         self.classifies = classifies
         self.total = Tally()
@@ -31,7 +27,9 @@ class Count:
 
     def add(self, scored: Sequence[ScoredChunk], segments: Mapping[str, Mask]) -> None:
         start, rows = self.total.rows, len(scored[0].outcomes)
-        refused = [refusals(side) for side in scored]
+        refused = [
+            {row: outcome for row, outcome in enumerate(side.outcomes) if isinstance(outcome, str)} for side in scored
+        ]
         for reasons, found in zip(self.reasons, refused, strict=True):
             reasons.add({start + row: reason for row, reason in found.items()})
         masks = [np.isin(np.arange(rows), list(found)) for found in refused]
@@ -47,22 +45,22 @@ class Count:
         self.seconds = [before + side.seconds for before, side in zip(self.seconds, scored, strict=True)]
 
     def check(self) -> None:
-        """Raises NothingCompared, because no answers are not equal answers."""
         if self.total.compared and not (self.total.labels or self.total.numbers):
             raise NothingCompared("The answers of A and B have nothing in common.")
         if not self.total.compared:
             sides = zip("AB", self.reasons, strict=True)
-            why = [f" {letter} refuses with: {side.most_common}." for letter, side in sides if side.counts]
+            why = [
+                f" {letter} refuses with: {side.counts.most_common(1)[0][0]}." for letter, side in sides if side.counts
+            ]
             raise NothingCompared(f"Of {self.total.rows} rows none was scored by both.{''.join(why)}")
 
 
 def count_rows(
     known: tuple[Description, Description], sides: Sides, segments: Segments, method: str | None, progress: Progress
 ) -> dict[str, Any]:
-    """Raises NothingCompared, and the error of a side that fails."""
     labels = method in (None, "predict") and any(side.classes is not None for side in known)
     count = Count(labels)
-    with progress.rows(known[0].file_rows) as advance:
+    with progress.count("rows", known[0].file_rows) as advance:
         for scored in score_chunks(sides):
             count.add(scored, segments.next())
             advance(len(scored[0].outcomes))
@@ -102,7 +100,3 @@ def describe(side: Description, count: Count, place: int) -> dict[str, Any]:
 
 def results(side: ScoredChunk, rows: Iterable[int]) -> list[dict[str, Any]]:
     return [outcome for row in rows if not isinstance(outcome := side.outcomes[row], str)]
-
-
-def refusals(side: ScoredChunk) -> dict[int, str]:
-    return {row: outcome for row, outcome in enumerate(side.outcomes) if isinstance(outcome, str)}

@@ -3,8 +3,6 @@
 It compares whole columns, because a file has millions of rows; `modelserve.payloads.differences` compares one answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,8 +29,6 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Labels:
-    """Values that are equal or not: classes, texts, booleans, and values of different forms."""
-
     name: str
     a: Sequence[Any]
     b: Sequence[Any]
@@ -88,13 +84,11 @@ def build_pair(name: str, a: list[Any], b: list[Any], is_label: bool = False) ->
 
 
 def common_keys(a: list[dict[Any, Any]], b: list[dict[Any, Any]]) -> list[Any]:
-    """The keys that all rows have, in order. Keys of one side only are differences of the contract."""
     keys = set.intersection(*(set(row) for row in (*a, *b)))
     return [key for key in a[0] if key in keys]
 
 
 def numbers(name: str, a: list[Any], b: list[Any]) -> Numbers | None:
-    """None when a whole number is too large for a double."""
     try:
         left, right = np.array(a, dtype=float), np.array(b, dtype=float)
     except OverflowError:

@@ -1,7 +1,5 @@
 """The segments of the rows: the values of one column, chunk by chunk as the sides read the file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +21,7 @@ MISSING: Final = "(none)"
 
 
 class Segments:
-    """Without a column there are no segments."""
-
     def __init__(self, source: Path, column: str | None, size: int) -> None:
-        """Raises BadSetting when the file has no such column."""
         self.column = column
         self.known: set[str] = set()
         self.chunks: Iterator[Chunk] = iter(())
@@ -37,7 +32,6 @@ class Segments:
             self.chunks = file.chunks(size)
 
     def next(self) -> dict[str, Mask]:
-        """The segments of the next chunk, with a mask of their rows."""
         chunk = next(self.chunks, None)
         if self.column is None or chunk is None:
             return {}

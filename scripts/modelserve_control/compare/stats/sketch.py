@@ -3,8 +3,6 @@
 Each bucket ends at `GROWTH` times its start, so that a quantile is off by at most one per cent of itself.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections import Counter
@@ -21,8 +19,6 @@ Floats = NDArray[np.float64]
 
 
 class Sketch:
-    """Of finite numbers, positive, negative and zero."""
-
     def __init__(self) -> None:
         self.above: Counter[int] = Counter()
         self.below: Counter[int] = Counter()
@@ -40,13 +36,11 @@ class Sketch:
                 side[place] += count
 
     def buckets(self) -> list[tuple[float, int]]:
-        """The value of each bucket and its count, in order."""
         below = [(-middle(place), self.below[place]) for place in sorted(self.below, reverse=True)]
         above = [(middle(place), self.above[place]) for place in sorted(self.above)]
         return [*below, *([(0.0, self.zeros)] if self.zeros else []), *above]
 
     def sizes(self) -> list[tuple[float, int]]:
-        """The same without signs."""
         both = self.above + self.below
         head = [(0.0, self.zeros)] if self.zeros else []
         return head + [(middle(place), both[place]) for place in sorted(both)]
@@ -58,7 +52,6 @@ def middle(place: int) -> float:
 
 
 def quantile(buckets: Sequence[tuple[float, int]], share: float) -> float | None:
-    """The value below which at most `share` of all lie; None where there are none."""
     rank = share * (sum(count for _, count in buckets) - 1)
     seen = 0
     for value, count in buckets:

@@ -1,7 +1,5 @@
 """Counts of pairs of answers, in the same memory for ten million rows as for ten."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -100,8 +98,6 @@ class LabelTally:
 
 
 class Tally:
-    """Of all rows, or of one segment."""
-
     def __init__(self) -> None:
         self.rows = self.compared = self.refused_a = self.refused_b = self.refused_both = 0
         self.numbers: dict[str, NumberTally] = {}
@@ -116,7 +112,6 @@ class Tally:
         self.refused_both += int((mask & refused_a & refused_b).sum())
 
     def add(self, pair: pairs.Pair, rows: NDArray[np.int64], mask: Mask) -> None:
-        """`rows` are the row numbers of the pair, `mask` selects those that belong here."""
         if isinstance(pair, pairs.Numbers):
             self.numbers.setdefault(pair.name, NumberTally()).add(pair, rows, mask)
         else:
@@ -134,8 +129,6 @@ class Tally:
 
 
 class Reasons:
-    """Why one side refuses rows: all reasons counted, the first rows named."""
-
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.named: list[dict[str, Any]] = []
@@ -145,10 +138,6 @@ class Reasons:
             count(self.counts, text(reason, MAX_REASON), OTHERS)
             if len(self.named) < MAX_KINDS:
                 self.named.append({"row": row, "reason": text(reason, MAX_REASON)})
-
-    @property
-    def most_common(self) -> str:
-        return self.counts.most_common(1)[0][0]
 
     def result(self) -> dict[str, Any]:
         found = [{"reason": reason, "rows": rows} for reason, rows in self.counts.most_common()]
@@ -160,7 +149,6 @@ def count(counts: Counter[Any], key: Any, others: Any) -> None:
 
 
 def text(value: Any, limit: int = MAX_TEXT) -> str:
-    """Strings as they are, other values as JSON, shortened to `limit` characters."""
     found = value if isinstance(value, str) else encode(value).decode()
     return found if len(found) <= limit else f"{found[: limit - 3]}..."
 

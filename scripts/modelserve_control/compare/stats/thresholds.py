@@ -1,7 +1,5 @@
 """How much B may differ from A: a YAML file of limits, and the limits that a comparison exceeds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +19,7 @@ Breach = dict[str, Any]
 
 
 class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Of one output. None: no limit."""
+    """The limits of one output; None is no limit."""
 
     max_flip_ratio: Share | None = None
     max_mean_difference: Size | None = None
@@ -33,8 +31,6 @@ class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class RowLimits(OutputLimits, forbid_unknown_fields=True, kw_only=True):
-    """Of all rows, or of one segment."""
-
     min_rows: Count | None = None
     max_refused_ratio: Share | None = None
     max_latency_ratio: Size | None = None
@@ -66,7 +62,10 @@ def read(path: Path | None, by: str | None) -> Thresholds | None:
 
 
 def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]:
-    found = [*check_schema(limits, result["schema"]), *check_rows(limits, result, None)]
+    found = list(check_rows(limits, result, None))
+    changes = [change["what"] for change in result["schema"] if limits.schema == "same" or change["breaking"]]
+    if limits.schema != "any" and changes:
+        found.insert(0, breach(None, None, "schema", limits.schema, ", ".join(changes)))
     for name, own in limits.outputs.items():
         if name not in result["labels"] and name not in result["numbers"]:
             found.append(breach(None, name, "outputs", "an output of this name", "none"))
@@ -79,12 +78,6 @@ def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]
 
 def breach(segment: str | None, output: str | None, limit: str, allowed: Any, found: Any) -> Breach:
     return {"segment": segment, "output": output, "limit": limit, "allowed": allowed, "found": found}
-
-
-def check_schema(limits: Thresholds, changes: list[dict[str, Any]]) -> Iterator[Breach]:
-    counted = [change for change in changes if limits.schema == "same" or change["breaking"]]
-    if limits.schema != "any" and counted:
-        yield breach(None, None, "schema", limits.schema, ", ".join(change["what"] for change in counted))
 
 
 def check_rows(limits: RowLimits, result: Mapping[str, Any], segment: str | None) -> Iterator[Breach]:
@@ -123,6 +116,5 @@ def check_output(limits: OutputLimits, result: Mapping[str, Any], name: str, seg
 def check_limit(
     allowed: float | None, found: float | None, where: tuple[str | None, str | None, str]
 ) -> Iterator[Breach]:
-    """A limit without a value is kept."""
     if allowed is not None and found is not None and not found <= allowed:
         yield breach(*where, allowed, found)

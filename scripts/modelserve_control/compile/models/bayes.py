@@ -1,7 +1,3 @@
-"""Naive Bayes."""
-
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

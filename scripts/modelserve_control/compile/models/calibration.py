@@ -1,7 +1,3 @@
-"""Calibrated classifiers."""
-
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -31,14 +27,10 @@ def fold(graph: Graph, one: Any, features: Features) -> str:
     else:
         scores = methods["predict_proba"]
         scores = graph.op("Gather", scores, np.array([1]), axis=1) if classes == 2 else scores
-    curves = [
-        curve(graph, one, each, column(graph, scores, place, classes)) for place, each in enumerate(one.calibrators)
-    ]
+    places = range(len(one.calibrators))
+    columns = [scores] if classes == 2 else [graph.op("Gather", scores, np.array([i]), axis=1) for i in places]
+    curves = [curve(graph, one, each, column) for each, column in zip(one.calibrators, columns, strict=True)]
     return pair(graph, curves[0]) if classes == 2 else normalize_rows(graph, graph.concat(curves), classes)
-
-
-def column(graph: Graph, scores: str, place: int, classes: int) -> str:
-    return scores if classes == 2 else graph.op("Gather", scores, np.array([place]), axis=1)
 
 
 def curve(graph: Graph, model: Any, calibrator: Any, score: str) -> str:

@@ -1,7 +1,5 @@
 """Estimators that combine other estimators."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 
@@ -70,7 +68,6 @@ def vote_value(graph: Graph, model: Any, features: Features) -> Methods:
 
 
 def members(graph: Graph, model: Any, features: Features) -> list[Methods]:
-    """The estimators of a bag, each with its own columns."""
     return [
         predict(graph, one, features.select(graph, [int(place) for place in places]))
         for one, places in zip(model.estimators_, model.estimators_features_, strict=True)
@@ -95,7 +92,6 @@ def bag(graph: Graph, model: Any, features: Features) -> Methods:
 
 
 def stack_features(graph: Graph, model: Any, features: Features) -> Features:
-    """The outputs of the members; with `passthrough`, followed by the features."""
     parts: list[Part] = []
     for one, method in zip(model.estimators_, model.stack_method_, strict=True):
         parts.append(stack_part(graph, one, method, predict(graph, one, features)[method]))

@@ -1,7 +1,3 @@
-"""Linear models."""
-
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -10,16 +6,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
 from modelserve_control.compile.errors import refuse
+from modelserve_control.compile.onnx import heads
 from modelserve_control.compile.onnx.features import Features
 from modelserve_control.compile.onnx.graph import Graph, Methods
-from modelserve_control.compile.onnx.heads import (
-    label_by_argmax,
-    label_by_sign,
-    normalize_rows,
-    pair,
-    sigmoid,
-    with_log,
-)
 from modelserve_control.compile.registry import predicts
 
 REGRESSORS = (lm.LinearRegression, lm.Ridge, lm.RidgeCV, lm.Lasso, lm.LassoCV, lm.LassoLars, lm.LassoLarsCV, lm.LassoLarsIC, lm.Lars, lm.LarsCV, lm.ElasticNet, lm.ElasticNetCV, lm.BayesianRidge, lm.ARDRegression, lm.HuberRegressor, lm.TheilSenRegressor, lm.OrthogonalMatchingPursuit, lm.OrthogonalMatchingPursuitCV, lm.SGDRegressor, lm.PassiveAggressiveRegressor, lm.QuantileRegressor, lm.MultiTaskElasticNet, lm.MultiTaskLasso, LinearSVR)  # fmt: skip
@@ -42,28 +31,24 @@ def regress(graph: Graph, model: Any, features: Features) -> Methods:
 
 @predicts(lm.PoissonRegressor, lm.GammaRegressor, lm.TweedieRegressor)
 def with_link(graph: Graph, model: Any, features: Features) -> Methods:
-    value = graph.flat(scores(graph, model, features))
-    link = type(model._base_loss.link).__name__
-    if link not in ("LogLink", "IdentityLink"):
-        raise refuse(model, f"has the link {link}")
-    return {"predict": graph.op("Exp", value) if link == "LogLink" else value}
+    return heads.value_by_link(graph, model, graph.flat(scores(graph, model, features)), model._base_loss.link)
 
 
 @predicts(*CLASSIFIERS)
 def classify(graph: Graph, model: Any, features: Features) -> Methods:
     score = scores(graph, model, features)
     if np.atleast_2d(model.coef_).shape[0] > 1:
-        return {"predict": label_by_argmax(graph, model, score), "decision_function": score}
+        return {"predict": heads.label_by_argmax(graph, model, score), "decision_function": score}
     score = graph.flat(score)
-    return {"predict": label_by_sign(graph, model, score), "decision_function": score}
+    return {"predict": heads.label_by_sign(graph, model, score), "decision_function": score}
 
 
 @predicts(lm.LogisticRegression, lm.LogisticRegressionCV)
 def logistic(graph: Graph, model: Any, features: Features) -> Methods:
     methods, score = classify(graph, model, features), scores(graph, model, features)
     if len(model.classes_) == 2:
-        return with_log(graph, methods | {"predict_proba": pair(graph, sigmoid(graph, score))})
-    return with_log(graph, methods | {"predict_proba": graph.op("Softmax", score, axis=1)})
+        return heads.with_log(graph, methods | {"predict_proba": heads.pair(graph, heads.sigmoid(graph, score))})
+    return heads.with_log(graph, methods | {"predict_proba": graph.op("Softmax", score, axis=1)})
 
 
 @predicts(LinearDiscriminantAnalysis)
@@ -79,14 +64,9 @@ def discriminant(graph: Graph, model: Any, features: Features) -> Methods:
 def sgd(graph: Graph, model: Any, features: Features) -> Methods:
     methods = classify(graph, model, features)
     if model.loss == "log_loss":
-        return with_log(graph, methods | {"predict_proba": one_against_rest(graph, model, features)})
+        each, classes = heads.sigmoid(graph, scores(graph, model, features)), len(model.classes_)
+        shares = heads.pair(graph, each) if classes == 2 else heads.normalize_rows(graph, each, classes)
+        return heads.with_log(graph, methods | {"predict_proba": shares})
     if model.loss == "modified_huber":
         raise refuse(model, "has the loss modified_huber, whose probabilities have no compiled form")
     return methods
-
-
-def one_against_rest(graph: Graph, model: Any, features: Features) -> str:
-    each = sigmoid(graph, scores(graph, model, features))
-    if len(model.classes_) == 2:
-        return pair(graph, each)
-    return normalize_rows(graph, each, len(model.classes_))

@@ -1,7 +1,3 @@
-"""Nearest neighbours by brute force."""
-
-from __future__ import annotations
-
 from typing import Any, Final
 
 import numpy as np

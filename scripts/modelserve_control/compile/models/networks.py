@@ -1,7 +1,3 @@
-"""Multilayer perceptrons."""
-
-from __future__ import annotations
-
 from typing import Any, Final
 
 from sklearn.neural_network import MLPClassifier, MLPRegressor

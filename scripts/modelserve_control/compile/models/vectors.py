@@ -1,7 +1,5 @@
 """Support vector machines with kernels. One product with the kernel values replaces the sums of libsvm."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from typing import Any
 

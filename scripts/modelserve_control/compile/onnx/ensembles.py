@@ -1,7 +1,5 @@
 """Trees as one `TreeEnsemble` node (ai.onnx.ml 5) with double thresholds and leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,8 +35,6 @@ class Tree:
 
 
 class Writer:
-    """Collects the attributes. Inner nodes and leaves have separate numbers."""
-
     def __init__(self, keeps_nulls: bool, dtype: type = np.float64) -> None:
         self.keeps_nulls = keeps_nulls
         self.dtype = dtype

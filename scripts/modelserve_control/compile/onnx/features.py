@@ -27,11 +27,7 @@ class Part:
         """(rows, width) double."""
         if not self.hot:
             return self.tensor
-        rows = graph.op("Shape", self.tensor, start=0, end=1)
-        zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([self.width + 1]), axis=0))
-        ones = graph.op("Expand", np.ones(1), graph.op("Shape", self.tensor))
-        spread = graph.op("ScatterElements", zeros, self.tensor, ones, axis=1)
-        return graph.op("Slice", spread, np.array([0]), np.array([self.width]), np.array([1]))
+        return graph.ones_at(self.tensor, self.width)
 
     def dot(self, graph: Graph, weights: Array) -> str:
         """(rows, outputs). For one-hot columns, the product is a sum of rows of `weights`."""
@@ -98,15 +94,11 @@ def select_columns(graph: Graph, part: Part, places: list[int]) -> Part:
     if places == list(range(part.width)):
         return part
     if part.hot and len(set(places)) == len(places):
-        return select_hot(graph, part, places)
+        moved = np.full(part.width + 1, len(places))
+        moved[places] = np.arange(len(places))
+        return replace(part, tensor=graph.op("Gather", moved, part.tensor, axis=0), width=len(places))
     tensor = graph.op("Gather", part.dense(graph), np.array(places), axis=1)
     return Part(tensor, len(places), part.text, part.nullable)
-
-
-def select_hot(graph: Graph, part: Part, places: list[int]) -> Part:
-    moved = np.full(part.width + 1, len(places))
-    moved[places] = np.arange(len(places))
-    return replace(part, tensor=graph.op("Gather", moved, part.tensor, axis=0), width=len(places))
 
 
 def stop_at_nan(graph: Graph, part: Part) -> Part:

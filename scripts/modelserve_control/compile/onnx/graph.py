@@ -1,7 +1,5 @@
 """A builder of ONNX graphs that shares equal nodes and drops unused ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -39,7 +37,8 @@ class Graph:
     def op(self, kind: str, *inputs: Value, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         """The names of further outputs are the first name with the suffixes _1, _2 and so on."""
         names = tuple(map(self.name, inputs))
-        key = (kind, domain, names, repr(sorted(attributes.items())) if are_scalars(attributes) else len(self.nodes))
+        are_scalars = all(isinstance(value, (int, float, str)) for value in attributes.values())
+        key = (kind, domain, names, repr(sorted(attributes.items())) if are_scalars else len(self.nodes))
         if key not in self._shared:
             first = self._shared[key] = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
             made = [first, *(f"{first}_{place}" for place in range(1, outputs))]
@@ -80,6 +79,14 @@ class Graph:
     def total(self, value: Value, axis: int = 1, keep: bool = False) -> str:
         return self.op("ReduceSum", value, np.array([axis]), keepdims=int(keep))
 
+    def ones_at(self, places: str, width: int, **attributes: Any) -> str:
+        """(rows, width) double with ones at `places` (rows, k); the place `width` is dropped."""
+        rows = self.op("Shape", places, start=0, end=1)
+        zeros = self.op("Expand", np.zeros(1), self.op("Concat", rows, np.array([width + 1]), axis=0))
+        ones = self.op("Expand", np.ones(1), self.op("Shape", places))
+        spread = self.op("ScatterElements", zeros, places, ones, axis=1, **attributes)
+        return self.op("Slice", spread, np.array([0]), np.array([width]), np.array([1]))
+
     def stop_where(self, bad: str, value: str) -> str:
         """`value`, but scoring fails if any of `bad` (bool, of the same shape) is true.
 
@@ -88,7 +95,6 @@ class Graph:
         return self.op("Add", value, self.op("Gather", np.zeros(1), self.cast(bad, "int64"), axis=0))
 
     def model(self, inputs: Iterable[onnx.ValueInfoProto], outputs: Mapping[str, tuple[str, str]]) -> onnx.ModelProto:
-        """`outputs`: name to (tensor, type)."""
         for name, (tensor, _) in outputs.items():
             self._name_output(tensor, name)
         infos = [helper.make_tensor_value_info(name, TYPES[kind], None) for name, (_, kind) in outputs.items()]
@@ -100,7 +106,6 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="modelserve")
 
     def _name_output(self, tensor: str, name: str) -> None:
-        """Rename the tensor. A second name for the same tensor needs an Identity node."""
         made = next((node for node in self.nodes if tensor in node.output), None)
         if made is None or tensor in self._published:
             self.nodes.append(helper.make_node("Identity", [self._published.get(tensor, tensor)], [name]))
@@ -112,17 +117,12 @@ class Graph:
 
 
 def needed_nodes(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that the wanted tensors depend on, and all tensors of these nodes."""
     used, kept = set(wanted), []
     for node in reversed(nodes):
         if used & set(node.output):
             used |= set(node.input)
             kept.append(node)
     return kept[::-1], used
-
-
-def are_scalars(attributes: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, (int, float, str)) for value in attributes.values())
 
 
 def tensor(values: Any, dtype: Any = np.float64) -> onnx.TensorProto:

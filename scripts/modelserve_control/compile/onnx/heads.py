@@ -1,7 +1,5 @@
 """From scores to labels and probabilities."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -46,6 +44,13 @@ def label_by_mask(graph: Graph, model: Any, second: str) -> str:
     if classes.dtype == np.bool_ or len(classes) == 1:  # Where has no kernel for booleans
         return labels_at(graph, model, graph.cast(second, "int64"))
     return graph.op("Where", second, classes[1:], classes[:1])
+
+
+def value_by_link(graph: Graph, model: Any, value: str, link: Any) -> Methods:
+    kind = type(link).__name__
+    if kind not in ("LogLink", "IdentityLink"):
+        raise refuse(model, f"has the link {kind}")
+    return {"predict": graph.op("Exp", value) if kind == "LogLink" else value}
 
 
 def sigmoid(graph: Graph, score: str) -> str:

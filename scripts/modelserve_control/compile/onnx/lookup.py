@@ -1,7 +1,5 @@
 """Encode categories with one lookup for all columns of the same type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,8 +17,6 @@ MAX_CELLS: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """For one column: the code of each known category (a text or a number), and of any other value."""
-
     known: Mapping[Any, int]
     other: int
 
@@ -45,7 +41,7 @@ def text_flags(features: Features) -> list[bool]:
 def lookup_one_type(graph: Graph, features: Features, columns: Sequence[Codes]) -> str:
     values = graph.concat(part.dense(graph) for part in features.parts)
     text = features.parts[0].text
-    keys = vocabulary(columns)
+    keys = list(dict.fromkeys(key for codes in columns for key in codes.known))
     if len(columns) == 1:
         return encode(graph, values, keys, [columns[0].known[key] for key in keys], columns[0].other, text)
     if len(columns) * (len(keys) + 1) > MAX_CELLS:
@@ -55,10 +51,6 @@ def lookup_one_type(graph: Graph, features: Features, columns: Sequence[Codes]) 
     table = np.array([[codes.known.get(key, codes.other) for key in keys] + [codes.other] for codes in columns])
     place = graph.op("Add", numbered, np.arange(len(columns))[None, :] * (len(keys) + 1))
     return graph.op("Gather", table.ravel(), place, axis=0)
-
-
-def vocabulary(columns: Sequence[Codes]) -> list[Any]:
-    return list(dict.fromkeys(key for codes in columns for key in codes.known))
 
 
 def encode(graph: Graph, values: str, keys: Sequence[Any], codes: Sequence[int], other: int, text: bool) -> str:
@@ -74,7 +66,6 @@ def encode(graph: Graph, values: str, keys: Sequence[Any], codes: Sequence[int],
 
 
 def one_hot_features(codes: str, width: int) -> Features:
-    """Codes as one-hot columns; the code `width` gives a row of zeros."""
     return Features((Part(codes, width, hot=True),))
 
 

@@ -4,8 +4,6 @@ Nodes that only gather columns or look up categories are removed. `modelserve.mo
 time than it takes to pass a text to ONNX Runtime. The other nodes stay unchanged, so both graphs give identical results.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from modelserve.models.compiled.packing import CODES, NUMBERS, Input, Lookup, Plan
-from modelserve_control.compile.onnx.graph import TYPES, Array, Graph
+from modelserve_control.compile.onnx.graph import TYPES, Array, Graph, needed_nodes
 from modelserve_control.compile.onnx.lookup import STOP
 from modelserve_control.compile.onnx.smaller import add_smaller_graphs
 
@@ -31,8 +29,6 @@ def pack(model: onnx.ModelProto, inputs: Sequence[Input], kinds: Mapping[str, st
 
 
 class SourceGraph:
-    """A compiled graph, and the origin of its tensors."""
-
     def __init__(self, model: onnx.ModelProto, inputs: Sequence[Input]) -> None:
         self.nodes = list(model.graph.node)
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -125,7 +121,6 @@ def recode(lookup: Lookup, new: Callable[[int], int]) -> Lookup:
 
 
 def require_encodable(lookups: list[Lookup] | None) -> list[Lookup] | None:
-    """None if one of the lookups is not possible outside of the graph."""
     for lookup in lookups or ():
         if not all(0 <= code <= LARGEST_CODE for code in (*lookup.codes, lookup.other)):
             return None
@@ -146,7 +141,7 @@ class Packer:
         self.renamed: dict[str, str] = {}
 
     def pack(self, kinds: Mapping[str, str]) -> onnx.ModelProto:
-        kept = self._remaining_nodes(set(kinds))
+        kept, _ = needed_nodes([node for node in self.original.nodes if not self._is_replaced(node.output[0])], kinds)
         used = dict.fromkeys(name for node in kept for name in node.input)
         for name in sorted(used, key=lambda name: -len(self.original.columns_of(name) or ())):
             self._place(name)
@@ -161,15 +156,6 @@ class Packer:
         add_smaller_graphs(made, Plan(self.numbers, self.lookups, self.texts).encode())
         return made
 
-    def _remaining_nodes(self, wanted: set[str]) -> list[onnx.NodeProto]:
-        """The nodes that the outputs still need."""
-        kept = []
-        for node in reversed(self.original.nodes):
-            if wanted & set(node.output) and not self._is_replaced(node.output[0]):
-                wanted |= set(node.input)
-                kept.append(node)
-        return kept[::-1]
-
     def _is_replaced(self, tensor: str) -> bool:
         return self._number_columns(tensor) is not None or self.original.lookups_of(tensor) is not None
 
@@ -178,7 +164,6 @@ class Packer:
         return columns if columns and all(column.kind == "double" for column in columns) else None
 
     def _place(self, name: str) -> None:
-        """Give adjacent places to number columns that the graph concatenates."""
         self.numbers += [column for column in self._number_columns(name) or () if column not in self.numbers]
         self.lookups += self.original.lookups_of(name) or ()
 

@@ -3,12 +3,9 @@
 ONNX Runtime runs every node of a graph, whichever outputs are requested. A label of the churn example needs 12 of 19 nodes.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import onnx
 from onnx import helper
@@ -23,15 +20,7 @@ MAX_BYTES: Final = 64 << 10  # bytes
 
 
 def add_smaller_graphs(model: onnx.ModelProto, plan: str) -> None:
-    """Write the smaller graphs and the plan of the inputs into the metadata."""
-    found: list[dict[str, Any]] = [
-        {"methods": methods, "graph": b64encode(graph).decode()} for methods, graph in smaller_graphs(model)
-    ]
-    helper.set_model_props(model, {PLAN: plan, SMALLER: json.dumps(found)})
-
-
-def smaller_graphs(model: onnx.ModelProto) -> Iterator[tuple[Methods, bytes]]:
-    whole = model.graph
+    whole, found = model.graph, []
     for methods in COMMON_METHODS:
         outputs = [output for output in whole.output if output.name in methods]
         nodes, used = needed_nodes(whole.node, methods)
@@ -41,4 +30,5 @@ def smaller_graphs(model: onnx.ModelProto) -> Iterator[tuple[Methods, bytes]]:
         graph = helper.make_graph(nodes, whole.name, whole.input, outputs, constants)
         made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
         if made.ByteSize() <= MAX_BYTES:
-            yield methods, made.SerializeToString()
+            found.append({"methods": methods, "graph": b64encode(made.SerializeToString()).decode()})
+    helper.set_model_props(model, {PLAN: plan, SMALLER: json.dumps(found)})

@@ -1,7 +1,5 @@
 """Composite transformers: ColumnTransformer, FeatureUnion, Pipeline, FunctionTransformer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from modelserve_control.compile.transformers.dicts import makes_dicts
 
 @transforms(ColumnTransformer)
 def transform_columns(graph: Graph, model: Any, features: Features) -> Features:
-    """The parts in the order of the transformer, `remainder` last."""
     parts: list[Any] = []
     for name, step, columns in model.transformers_:
         if step == "drop" or len(places := column_places(model, columns, features)) == 0:

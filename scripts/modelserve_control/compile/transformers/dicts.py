@@ -1,7 +1,5 @@
 """A DictVectorizer, alone or behind `to_dict` of pandas: texts become one-hot columns, numbers stay unchanged, in sorted order."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from sklearn.feature_extraction import DictVectorizer
@@ -52,7 +50,6 @@ def codes(model: Any, name: str) -> Codes:
 
 
 def order_columns(graph: Graph, model: Any, chosen: Features, parts: list[Part]) -> Features:
-    """The number columns and the one-hot part in the order of the vocabulary."""
     width = len(model.vocabulary_)
     number = {model.vocabulary_[name]: i for i, name in enumerate(chosen.names or ())}
     if not parts:

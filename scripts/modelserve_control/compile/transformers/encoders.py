@@ -1,7 +1,3 @@
-"""Encoders of categories."""
-
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +50,6 @@ def encode_values(graph: Graph, model: Any, features: Features) -> Features:
 
 
 def add_row(rows: list[Any], row: Any) -> int:
-    """Append the row to the table and return its index."""
     if row is None:
         return STOP
     rows.append(row)

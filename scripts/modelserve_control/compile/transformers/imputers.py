@@ -1,7 +1,3 @@
-"""Imputers."""
-
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -51,16 +47,11 @@ def missing_mask(graph: Graph, model: Any, part: Part) -> str:
 
 @transforms(MissingIndicator)
 def indicate(graph: Graph, model: Any, features: Features) -> Features:
-    """Ones for missing values, in the columns that had nulls in the training data."""
     if model.error_on_new and model.features == "missing-only" and features.nullable:
-        refuse_new_nulls(graph, model, features)
+        others = [i for i in range(features.width) if i not in set(model.features_)]
+        if features.select(graph, others).nullable:
+            raise refuse(model, "raises for a null in a column that had none when it was fitted (error_on_new)")
     chosen = features.select(graph, [int(i) for i in model.features_])
     parts = join_parts(graph, chosen.parts)
     made = [Part(graph.cast(missing_mask(graph, model, part), "double"), part.width) for part in parts]
     return Features(tuple(made))
-
-
-def refuse_new_nulls(graph: Graph, model: Any, features: Features) -> None:
-    others = [i for i in range(features.width) if i not in set(model.features_)]
-    if features.select(graph, others).nullable:
-        raise refuse(model, "raises for a null in a column that had none when it was fitted (error_on_new)")

@@ -45,9 +45,10 @@ def probe_encoder(model: Any, features: Features, widths: Sequence[int]) -> list
     found = []
     for place, (text, column) in enumerate(zip(texts, known, strict=True)):
         mine = slice(ends[place], ends[place + 1])
+        greatest = 0.0 if text else max((abs(float(value)) for value in column), default=0.0)
         special = [
             transform_rows(model, texts, [[*first[:place], value, *first[place + 1 :]]])
-            for value in (np.nan, unknown_category(text, column))
+            for value in (np.nan, UNKNOWN_TEXT if text else 2 * greatest + 0.5)
         ]
         null, other = (None if out is None else out[0, mine] for out in special)
         table: dict[Any, Array | None] = {
@@ -93,9 +94,3 @@ def category_key(text: bool, value: Any) -> Any:
     if is_null(value):
         return NULL_TEXT if text else np.nan  # always the same object, because NaN is not equal to itself
     return str(value) if text else float(value)
-
-
-def unknown_category(text: bool, column: Sequence[Any]) -> Any:
-    if text:
-        return UNKNOWN_TEXT
-    return max((abs(float(value)) for value in column), default=0.0) * 2 + 0.5

@@ -1,38 +1,28 @@
 """Scalers and other functions of single numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import (
-    Binarizer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    Normalizer,
-    PowerTransformer,
-    RobustScaler,
-    StandardScaler,
-)
+from sklearn import preprocessing as pp
 
 from modelserve_control.compile.onnx.features import Features, numbers
 from modelserve_control.compile.onnx.graph import Graph
 from modelserve_control.compile.registry import transforms
 
 
-@transforms(StandardScaler)
+@transforms(pp.StandardScaler)
 def scale_standard(graph: Graph, model: Any, features: Features) -> Features:
     mean = model.mean_ if model.with_mean else None
     return shift_divide(graph, features, mean, model.scale_)
 
 
-@transforms(RobustScaler)
+@transforms(pp.RobustScaler)
 def scale_robust(graph: Graph, model: Any, features: Features) -> Features:
     center = model.center_ if model.with_centering else None
     return shift_divide(graph, features, center, model.scale_ if model.with_scaling else None)
 
 
-@transforms(MaxAbsScaler)
+@transforms(pp.MaxAbsScaler)
 def scale_max_abs(graph: Graph, model: Any, features: Features) -> Features:
     return shift_divide(graph, features, None, model.scale_)
 
@@ -46,7 +36,7 @@ def shift_divide(graph: Graph, features: Features, shift: Any, scale: Any) -> Fe
     return numbers(x, features.width, features.nullable)
 
 
-@transforms(MinMaxScaler)
+@transforms(pp.MinMaxScaler)
 def scale_min_max(graph: Graph, model: Any, features: Features) -> Features:
     x = graph.op("Mul", features.numbers(graph, nulls=True), model.scale_[None, :])
     x = graph.op("Add", x, model.min_[None, :])
@@ -55,7 +45,7 @@ def scale_min_max(graph: Graph, model: Any, features: Features) -> Features:
     return numbers(x, features.width, features.nullable)
 
 
-@transforms(Normalizer)
+@transforms(pp.Normalizer)
 def normalize(graph: Graph, model: Any, features: Features) -> Features:
     x = features.numbers(graph)
     kind = {"l1": "ReduceL1", "l2": "ReduceL2", "max": "ReduceMax"}[model.norm]
@@ -64,13 +54,13 @@ def normalize(graph: Graph, model: Any, features: Features) -> Features:
     return numbers(graph.op("Div", x, length), features.width)
 
 
-@transforms(Binarizer)
+@transforms(pp.Binarizer)
 def binarize(graph: Graph, model: Any, features: Features) -> Features:
     above = graph.op("Greater", features.numbers(graph), float(model.threshold))
     return numbers(graph.cast(above, "double"), features.width)
 
 
-@transforms(PowerTransformer)
+@transforms(pp.PowerTransformer)
 def transform_power(graph: Graph, model: Any, features: Features) -> Features:
     x = features.numbers(graph, nulls=True)
     x = yeo_johnson(graph, x, model.lambdas_) if model.method == "yeo-johnson" else box_cox(graph, x, model.lambdas_)

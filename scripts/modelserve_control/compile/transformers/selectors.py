@@ -1,7 +1,5 @@
 """Transformers that choose, combine or rotate columns."""
 
-from __future__ import annotations
-
 from itertools import chain
 from typing import Any
 
@@ -59,7 +57,6 @@ def powers(graph: Graph, model: Any, features: Features) -> Features:
 
 @transforms(KBinsDiscretizer)
 def discretize(graph: Graph, model: Any, features: Features) -> Features:
-    """The bin is the number of inner edges that are not above the value."""
     if model.dtype is not None and np.dtype(model.dtype) != np.float64:
         raise refuse(model, "outputs a type other than double")
     inner = [np.asarray(edges[1:-1], dtype=float) for edges in model.bin_edges_]

@@ -1,7 +1,5 @@
 """Bags of words: counts and weights of tokens by the default pattern of scikit-learn."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,7 +29,6 @@ PLAIN: Final[dict[str, Any]] = {
 
 @transforms(CountVectorizer)
 def count(graph: Graph, model: Any, features: Features) -> Features:
-    """Stop words need no special case, because only words of the vocabulary count."""
     for name, plain in PLAIN.items():
         if getattr(model, name) != plain:
             raise refuse(
@@ -40,16 +37,13 @@ def count(graph: Graph, model: Any, features: Features) -> Features:
     if features.width != 1 or not features.parts[0].text:
         raise refuse(model, "does not get exactly one text column")
     places = encode(graph, tokens(graph, model, features), *vocabulary(model), len(model.vocabulary_), text=True)
-    counts = tally(graph, places, len(model.vocabulary_))
+    counts = graph.ones_at(places, len(model.vocabulary_), reduction="add")
     counts = graph.op("Min", counts, 1.0) if model.binary else counts
     if features.nullable:
-        counts = graph.stop_where(null_mask(graph, features), counts)
+        # The vectorizer raises for a row without a document.
+        absent = graph.op("Equal", features.parts[0].tensor, np.array([NULL_TEXT], dtype=object))
+        counts = graph.stop_where(absent, counts)
     return replace(numbers(counts, len(model.vocabulary_)), sparse=True)
-
-
-def null_mask(graph: Graph, features: Features) -> str:
-    """(rows, 1) bool: rows without a document, for which the vectorizer raises."""
-    return graph.op("Equal", features.parts[0].tensor, np.array([NULL_TEXT], dtype=object))
 
 
 def vocabulary(model: Any) -> tuple[list[str], list[int]]:
@@ -63,15 +57,6 @@ def tokens(graph: Graph, model: Any, features: Features) -> str:
     if model.lowercase:
         graph.lowered.add(text)
     return graph.op("Tokenizer", graph.flat(text), domain="com.microsoft", mark=0, mincharnum=1, pad_value=PADDING, tokenexp=WORDS)  # fmt: skip
-
-
-def tally(graph: Graph, places: str, width: int) -> str:
-    """(rows, width): the count of each index; the index `width` is dropped."""
-    rows = graph.op("Shape", places, start=0, end=1)
-    zeros = graph.op("Expand", np.zeros(1), graph.op("Concat", rows, np.array([width + 1]), axis=0))
-    ones = graph.op("Expand", np.ones(1), graph.op("Shape", places))
-    counted = graph.op("ScatterElements", zeros, places, ones, axis=1, reduction="add")
-    return graph.op("Slice", counted, np.array([0]), np.array([width]), np.array([1]))
 
 
 @transforms(TfidfTransformer)

@@ -1,9 +1,7 @@
 """Rows for the verification, generated from the signature and the graph to cover what the sample lacks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
@@ -29,13 +27,12 @@ EXTREMES: Final = (0.0, -0.0, 1.0, -1.0, 0.5, -1e-300, 1e-300, 1e9, -1e9)
 def generate_batches(
     signature: Signature, compiled: CompiledModel, sample: Batch | None, rows: int = ROWS, seed: int = 0
 ) -> Iterator[tuple[str, Batch]]:
-    """Named batches: random rows, nulls in optional columns, unseen categories, extremes, neighbours of thresholds."""
     random = np.random.default_rng(seed)
     pools = {column.name: pool(column, compiled, sample) for column in signature.columns}
     base = draw(signature, pools, random, rows)
     yield "random rows", base
     yield from null_batches(signature, base, random)
-    yield from text_batches(signature, base, random, String, "unseen texts", UNSEEN_TEXTS)
+    yield from text_batches(signature, base, random)
     yield from extreme_batches(signature, base)
     near = neighbours(compiled.model)
     if len(near):
@@ -44,17 +41,15 @@ def generate_batches(
 
 
 def draw(signature: Signature, pools: dict[str, Array], random: np.random.Generator, rows: int) -> Batch:
-    """Draw each column independently, which produces combinations that the sample lacks."""
     columns = {}
     for column in signature.columns:
         known = pools[column.name]
         drawn = known[random.integers(len(known), size=rows)]
-        columns[column.name] = spread(column, drawn, random)
+        columns[column.name] = spread(drawn, random)
     return Batch(columns, rows)
 
 
-def spread(column: Column, drawn: Array, random: np.random.Generator) -> Array:
-    """Add noise to half of the numbers, so that they differ from the sample."""
+def spread(drawn: Array, random: np.random.Generator) -> Array:
     if drawn.dtype.kind == "f":
         noise = random.normal(0.0, float(np.nanstd(drawn)) or 1.0, drawn.shape)
         moved = np.where(random.random(drawn.shape) < 0.5, drawn, drawn + noise)
@@ -63,7 +58,6 @@ def spread(column: Column, drawn: Array, random: np.random.Generator) -> Array:
 
 
 def pool(column: Column, compiled: CompiledModel, sample: Batch | None) -> Array:
-    """Values for a column, without nulls: from the sample, and from the graph if the sample is small."""
     kept = drop_nulls(sample.columns[column.name]) if sample is not None else None
     if kept is not None and (len(kept) >= MIN_SAMPLE_ROWS or isinstance(column.kind, (Tensor, Boolean))):
         return kept
@@ -92,7 +86,6 @@ def drop_nulls(values: Array) -> Array | None:
 
 
 def cast(column: Column, numbers: Array) -> Array:
-    """Values that the type of the column accepts."""
     dtype = column.kind.dtype
     if isinstance(column.kind, IntegerType):
         low, high = max(column.kind.low, -(1 << 53)), min(column.kind.high, 1 << 53)
@@ -116,26 +109,22 @@ def set_nulls(column: Column, values: Array, lost: Array) -> Array:
     return column.kind.pack(cells)
 
 
-def text_batches(
-    signature: Signature, base: Batch, random: np.random.Generator, kind: type, what: str, values: tuple[Any, ...]
-) -> Iterator[tuple[str, Batch]]:
-    names = [column.name for column in signature.columns if isinstance(column.kind, kind)]
+def text_batches(signature: Signature, base: Batch, random: np.random.Generator) -> Iterator[tuple[str, Batch]]:
+    names = [column.name for column in signature.columns if isinstance(column.kind, String)]
+    values = objects(UNSEEN_TEXTS)
     for name in names:
-        yield f"{what} in {name}", replace_column(base, name, objects(values))
+        yield f"unseen texts in {name}", replace_column(base, name, values)
     if len(names) > 1:
-        drawn = {name: objects([values[i] for i in random.integers(len(values), size=base.rows)]) for name in names}
-        yield f"{what} in several columns", Batch({**base.columns, **drawn}, base.rows)
+        drawn = {name: values[random.integers(len(values), size=base.rows)] for name in names}
+        yield "unseen texts in several columns", Batch({**base.columns, **drawn}, base.rows)
 
 
 def extreme_batches(signature: Signature, base: Batch) -> Iterator[tuple[str, Batch]]:
     for column in signature.columns:
         if column.kind.dtype.kind in "fiu" and not isinstance(column.kind, Tensor):
-            yield f"extremes in {column.name}", replace_column(base, column.name, extremes(column))
-
-
-def extremes(column: Column) -> Array:
-    ends = [float(column.kind.low), float(column.kind.high)] if isinstance(column.kind, IntegerType) else []
-    return cast(column, np.array([*EXTREMES, *ends]))
+            ends = [column.kind.low, column.kind.high] if isinstance(column.kind, IntegerType) else []
+            extremes = cast(column, np.array([*EXTREMES, *map(float, ends)]))
+            yield f"extremes in {column.name}", replace_column(base, column.name, extremes)
 
 
 def replace_column(base: Batch, name: str, values: Array) -> Batch:
@@ -190,13 +179,9 @@ def attribute(node: onnx.NodeProto, name: str) -> list[Array]:
 
 
 def texts(model: onnx.ModelProto) -> list[str]:
-    """The text categories in the graph."""
     tables = [
         held for node in model.graph.node if node.op_type == "LabelEncoder" for held in attribute(node, "keys_tensor")
     ]
-    found = [text for table in tables if table.dtype.kind in "OU" for text in map(as_text, table)]
+    values = [value for table in tables if table.dtype.kind in "OU" for value in table]
+    found = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
     return [text for text in found if "\uffff" not in text]
-
-
-def as_text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,7 +1,5 @@
 """Score batches with the compiled model and with the fitted model."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 
-from modelserve.models.compiled.packing import Input, doubles, own_tensor
+from modelserve.models.compiled.packing import doubles, own_tensor
 from modelserve.models.compiled.runtime import load
 from modelserve.models.native.runtime import takes_dicts
 from modelserve.schema.batch import Batch
@@ -40,22 +38,17 @@ class Session:
         self.served = load(compiled.packed_model, compiled.metadata())
 
     def score(self, batch: Batch, methods: Sequence[str] = ()) -> MethodOutputs:
-        """With the packed graph; all methods by default."""
         return self.served.score(batch, methods or self.names, {})
 
     def score_by_column(self, batch: Batch) -> MethodOutputs:
-        """With the graph for `mlflow.onnx`."""
-        feeds = {column.name: make_feed(column, batch.columns[column.name]) for column in self.inputs}
+        feeds = {
+            column.name: (own_tensor if column.kind == "string" else doubles)(column, batch.columns[column.name])
+            for column in self.inputs
+        }
         return dict(zip(self.names, self.session.run(self.names, feeds), strict=True))
 
 
-def make_feed(column: Input, values: Array) -> Array:
-    """(rows, width): texts with NULL_TEXT for null, numbers as double with NaN for null."""
-    return own_tensor(column, values) if column.kind == "string" else doubles(column, values)
-
-
 def score_original(model: Any, signature: Signature, batch: Batch, methods: list[str]) -> MethodOutputs:
-    """With the fitted model."""
     data = model_input(signature, batch)
     if takes_dicts(model):
         data = data.to_dict("records")

@@ -1,9 +1,7 @@
 """Compare both forms of a model on the same rows, and refuse the compiled form if a difference is too great."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -36,10 +34,6 @@ class Report:
     mismatch: str | None = None
     tolerance: float = TOLERANCE
 
-    @property
-    def is_verified(self) -> bool:
-        return self.mismatch is None
-
 
 @dataclass(slots=True)
 class Comparison:
@@ -48,11 +42,11 @@ class Comparison:
     compiled: CompiledModel
     session: Session
     report: Report
-    methods: list[str] = field(default_factory=list)
+    methods: list[str]
 
     def compare(self, batch: Batch, what: str) -> None:
-        """Compare row by row if one of the forms does not score the batch."""
-        native, made = self._score_original(batch), attempt(self.session.score, batch)
+        native = attempt(lambda rows: score_original(self.model, self.signature, rows, self.methods), batch)
+        made = attempt(self.session.score, batch)
         if not are_identical(made, attempt(self.session.score_by_column, batch)):
             self._refuse(f"{what}: the packed graph and its source graph give different answers.")
         for methods in self.session.served.smaller:
@@ -72,12 +66,6 @@ class Comparison:
                 f"{what}: the {'compiled form' if native is None else 'model'} gives an answer and the other form raises."
             )
 
-    def _score_original(self, batch: Batch) -> MethodOutputs | None:
-        try:
-            return score_original(self.model, self.signature, batch, self.methods)
-        except Exception:  # a model may raise anything; the compiled form must raise too
-            return None
-
     def _compare_outputs(self, native: MethodOutputs, made: MethodOutputs, batch: Batch, what: str) -> None:
         self.report.rows += batch.rows
         for method in self.methods:
@@ -85,7 +73,7 @@ class Comparison:
                 self._refuse(
                     f"{what}: {method} gives an array of shape {list(made[method].shape)} compiled and of {list(native[method].shape)} in the model."
                 )
-            elif is_labels(native[method]):
+            elif native[method].dtype.kind in "OUiub":
                 self._compare_labels(native, made, method, what)
             else:
                 self._compare_numbers(native[method], made[method], method, what)
@@ -116,7 +104,7 @@ class Comparison:
 def attempt(score: Callable[[Batch], MethodOutputs], batch: Batch) -> MethodOutputs | None:
     try:
         return score(batch)
-    except Exception:  # ONNX Runtime's errors share no base class
+    except Exception:  # a model may raise anything, and the errors of ONNX Runtime share no base class
         return None
 
 
@@ -128,10 +116,6 @@ def are_identical(one: MethodOutputs | None, other: MethodOutputs | None) -> boo
         np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f")
         for name in one.keys() | other.keys()
     )
-
-
-def is_labels(values: Array) -> bool:
-    return values.dtype.kind in "OUiub"
 
 
 def differences(native: Array, made: Array) -> Array:

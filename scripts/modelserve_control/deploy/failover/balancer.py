@@ -1,11 +1,10 @@
 """The load balancer's URL map and the backend services that it names, through the compute API."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from google.api_core import exceptions
@@ -15,8 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import compute_v1
 
-from modelserve.core.errors import NotFound, PreconditionFailed
-from modelserve_control.deploy.failover.errors import ComputeFailed, NotShared
+from modelserve.core.errors import NotFound, PreconditionFailed, ServeError
 from modelserve_control.deploy.failover.weights import NAMES, Name, Weights
 
 # How terraform/modules/fallback ends the names of the two backend services.
@@ -26,6 +24,18 @@ MAX_ATTEMPTS: Final = 5  # writes; somebody else may change another part of the 
 CALL_SECONDS: Final = 30.0
 WAIT_SECONDS: Final = 150.0  # the API holds a wait for up to two minutes
 OPERATION_SECONDS: Final = 180.0
+
+
+class ComputeFailed(ServeError):
+    code = "COMPUTE_FAILED"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+class NotShared(ServeError):
+    """The URL map does not share requests between the two backend services that Terraform's fallback makes."""
+
+    code = "NOT_SHARED"
+    status = HTTPStatus.CONFLICT
 
 
 def is_transient(error: Exception) -> bool:
@@ -38,8 +48,6 @@ RETRY: Final = Retry(is_transient, initial=0.2, maximum=5.0, timeout=60.0)
 
 @dataclass(frozen=True)
 class Reading:
-    """The URL map at the time of its fingerprint. `services` are the names of the backend services."""
-
     fingerprint: str
     weights: Weights
     services: Mapping[Name, str]
@@ -74,7 +82,6 @@ class Balancer:
         return Reading(found.fingerprint, shared, services, action)
 
     def added_headers(self, service: str) -> dict[str, str]:
-        """The headers that the load balancer adds to every request for a backend service."""
         with translate_errors(f"the backend service {service}"):
             found = self._services.get(project=self.project, backend_service=service, retry=RETRY, timeout=CALL_SECONDS)
         pairs = (header.partition(":") for header in found.custom_request_headers)
@@ -94,7 +101,7 @@ class Balancer:
                 return None
             if not now.weights.equals(seen.weights):
                 raise PreconditionFailed(
-                    f"Somebody else moved the weights meanwhile: from {seen.weights} to {now.weights}. SideState at them, and decide again."
+                    f"Somebody else moved the weights meanwhile: from {seen.weights} to {now.weights}. Look at them, and decide again."
                 )
             seen = now
         raise PreconditionFailed(
@@ -132,7 +139,6 @@ class Balancer:
 
 
 def backend_services(url_map: str, services: Sequence[str]) -> dict[Name, str]:
-    """Their names by side."""
     found = {side: name for side, ending in NAME_ENDINGS.items() for name in services if name.endswith(ending)}
     if len(found) != len(NAMES) or len(services) != len(NAMES):
         raise NotShared(

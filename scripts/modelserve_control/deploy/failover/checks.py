@@ -1,17 +1,28 @@
-"""Checks before a side gets more requests."""
-
-from __future__ import annotations
-
 import time
 from http import HTTPStatus
 from typing import Final
 
+from modelserve.core.errors import PreconditionFailed, ServeError, Unavailable
 from modelserve_control.common.progress import Progress
-from modelserve_control.deploy.failover.errors import OpenToAnybody, SideNotReady, VersionsDiffer
 from modelserve_control.deploy.failover.sides import CLOSED, Side, SideState
 
 POLL_SECONDS: Final = 1.0
 MIN_OUTAGE: Final = 3  # failed checks in a row: a single lost answer is no outage
+
+
+class SideNotReady(Unavailable):
+    code = "SIDE_NOT_READY"
+
+
+class VersionsDiffer(PreconditionFailed):
+    code = "VERSIONS_DIFFER"
+
+
+class OpenToAnybody(ServeError):
+    """The cluster answers callers that the function would refuse."""
+
+    code = "OPEN_TO_ANYBODY"
+    status = HTTPStatus.FORBIDDEN
 
 
 def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool, progress: Progress) -> bool:
@@ -21,6 +32,7 @@ def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool,
     """
     end = time.monotonic() + seconds
     outage = 0
+    refusal: ServeError
     last_message = ""
     while True:
         found = target.state()
@@ -31,17 +43,16 @@ def wait_until_fit(target: Side, other: Side, seconds: float, any_version: bool,
         if against and outage >= MIN_OUTAGE:
             progress.say(f"{other.name} does not answer, so the models were not compared: {against.reason}")
             return False
-        refusal = version_error(target, found, other, against) if against else not_ready_error(target, found)
+        if against:
+            refusal = version_error(target, found, other, against)
+        else:
+            refusal = SideNotReady(f"{target.name} is not ready: {found.reason}. Nothing was moved.")
         if time.monotonic() >= end and not outage:
             raise refusal
         if refusal.message != last_message:
             last_message = refusal.message
             progress.say(last_message)
         time.sleep(POLL_SECONDS)
-
-
-def not_ready_error(target: Side, found: SideState) -> SideNotReady:
-    return SideNotReady(f"{target.name} is not ready: {found.reason}. Nothing was moved.")
 
 
 def version_error(target: Side, found: SideState, other: Side, against: SideState) -> VersionsDiffer:

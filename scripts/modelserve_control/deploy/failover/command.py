@@ -1,7 +1,3 @@
-"""`modelserve failover`, the command itself."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +30,6 @@ def format_result(result: Mapping[str, Any]) -> str:
     "--weight",
     type=click.IntRange(0, 100),
     default=100,
-    show_default=True,
     help="How many of 100 requests --to gets; the other side gets the rest.",
 )
 @click.option("--status", "only_status", is_flag=True, help="Show how requests are shared out, and move none.")
@@ -44,7 +39,6 @@ def format_result(result: Mapping[str, Any]) -> str:
     envvar="MODELSERVE_URL_MAP",
     show_envvar=True,
     default="modelserve",
-    show_default=True,
     help="Terraform's variable `name`.",
 )
 @click.option(
@@ -65,20 +59,8 @@ def format_result(result: Mapping[str, Any]) -> str:
     type=options.FILE,
     help="A JSON body for POST /predict, sent with every probe.",
 )
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 600),
-    default=60,
-    show_default=True,
-    help="Seconds until the side must be ready and serve the same version.",
-)
-@click.option(
-    "--watch",
-    type=click.FloatRange(0, 3600),
-    default=60,
-    show_default=True,
-    help="Seconds to probe the side afterwards.",
-)
+@options.number("--wait", 0, 600, 60, "Seconds until the side must be ready and serve the same version.")
+@options.number("--watch", 0, 3600, 60, "Seconds to probe the side afterwards.")
 @click.option(
     "--allow-different-versions", "any_version", is_flag=True, help="Do not compare the models of both sides."
 )
@@ -118,16 +100,12 @@ def failover(
     added = balancer.added_headers(seen.services["gke"])
     identity = Identity(service_account_or_user, functions_url)
     body = request.read_bytes() if request else None
+    if not gke_url and "Host" not in added:
+        raise BadSetting("--gke-url is needed: the backend service of the cluster names no host.")
     sides: dict[Name, Side] = {
         "functions": Side("functions", functions_url, identity, {}, body),
-        "gke": Side("gke", gke_url or gateway_origin(added), identity, added, body),
+        "gke": Side("gke", gke_url or f"https://{added['Host']}", identity, added, body),
     }
     if to is None:
         return status(balancer, seen, sides)
     return switch(balancer, seen, sides, SwitchOptions(to, **order), progress())
-
-
-def gateway_origin(added: Mapping[str, str]) -> str:
-    if "Host" in added:
-        return f"https://{added['Host']}"
-    raise BadSetting("--gke-url is needed: the backend service of the cluster names no host.")

@@ -1,12 +1,10 @@
 """The functions and the cluster, asked directly and not through the load balancer."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from httpx import Response
@@ -50,9 +48,6 @@ class SideState:
             self.status is None or self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= 500
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"ready": self.ready, "reason": self.reason, "model": asdict(self.model) if self.model else None}
-
 
 class Side:
     """`added` are the headers that the load balancer adds to each request; `request` is a body for POST /predict."""
@@ -71,38 +66,32 @@ class Side:
         found = self.probe()
         if not found.ready:
             return found
-        try:
-            answer = self.client.get("/metadata")
-        except ServiceUnreachable as error:
-            return SideState(None, f"GET /metadata: {error.reason}")
-        if answer.status_code != HTTPStatus.OK:
-            return SideState(answer.status_code, describe_refusal("GET /metadata", answer))
+        found, answer = self._ask("GET /metadata", lambda: self.client.get("/metadata"))
+        if answer is None or not found.ready:
+            return found
         model = model_of(answer.content)
         return SideState(answer.status_code, None if model else "GET /metadata names no published model", model)
 
     def probe(self) -> SideState:
-        """Whether it is ready, and answers the request when there is one."""
-        found = self._probe("GET /health/ready", lambda: self.client.get("/health/ready"))
+        found, _ = self._ask("GET /health/ready", lambda: self.client.get("/health/ready"))
         body = self.request
         if body is None or not found.ready:
             return found
-        return self._probe("POST /predict", lambda: self.client.post("/predict", body))
+        return self._ask("POST /predict", lambda: self.client.post("/predict", body))[0]
 
     def anonymous_status(self) -> int | None:
-        """The status that a caller without an identity gets, or None for no answer."""
         try:
             return self.anonymous_client.get("/health/ready").status_code
         except ServiceUnreachable:
             return None
 
-    def _probe(self, what: str, ask: Callable[[], Response]) -> SideState:
+    def _ask(self, what: str, ask: Callable[[], Response]) -> tuple[SideState, Response | None]:
         try:
             answer = ask()
         except ServiceUnreachable as error:
-            return SideState(None, f"{what}: {error.reason}")
-        return SideState(
-            answer.status_code, None if answer.status_code == HTTPStatus.OK else describe_refusal(what, answer)
-        )
+            return SideState(None, f"{what}: {error.reason}"), None
+        refusal = None if answer.status_code == HTTPStatus.OK else describe_refusal(what, answer)
+        return SideState(answer.status_code, refusal), answer
 
 
 def check_url(url: str, name: Name) -> str:
@@ -124,7 +113,6 @@ def model_of(body: bytes) -> Model | None:
 
 
 def describe_refusal(what: str, answer: Response) -> str:
-    """Errors of this kit have a code and a message; of other answers only the status is known."""
     try:
         body = json.loads(answer.content)
         return f"{what} gave {answer.status_code} {body['error_code']}: {body['message'].rstrip('.')}"

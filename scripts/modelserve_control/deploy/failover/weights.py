@@ -17,8 +17,6 @@ def other_side(name: Name) -> Name:
 
 @dataclass(frozen=True)
 class Weights:
-    """Those of the URL map: the share of a side is its weight divided by the sum."""
-
     functions: int
     gke: int
 
@@ -35,7 +33,7 @@ class Weights:
         return self.functions + self.gke
 
     def percent(self, name: Name) -> float:
-        """Of all requests, to a tenth."""
+        """The percentage of all requests, to a tenth."""
         return round(100 * self.of(name) / self.total, 1)
 
     def equals(self, other: Weights) -> bool:
@@ -43,7 +41,6 @@ class Weights:
         return self.gke * other.total == other.gke * self.total
 
     def gaining_side(self, now: Weights) -> Name:
-        """The side that gets more with these weights than it has `now`."""
         return "gke" if self.gke * now.total > now.gke * self.total else "functions"
 
     def __str__(self) -> str:

@@ -5,18 +5,17 @@ is refused before anything is applied.
 https://developer.hashicorp.com/terraform/internals/json-format
 """
 
-from __future__ import annotations
-
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.output import prints_result
-from modelserve_control.deploy.pipeline.errors import PlanTooWide, PlanUnusable
 
 FUNCTION: Final = "google_cloudfunctions2_function"
 # A new archive is a new object, which replaces the old one.
@@ -28,6 +27,18 @@ NO_CHANGES: Final = (["no-op"], ["read"])
 MODEL_URI: Final = re.compile(r"gs://[^/]+/models/([^/@]+@[^/@]+)")
 
 Plan = Mapping[str, Any]
+
+
+class PlanTooWide(ServeError):
+    code = "PLAN_TOO_WIDE"
+    status = HTTPStatus.CONFLICT
+
+
+class PlanUnusable(ServeError):
+    """The plan does not name the model that the functions will serve."""
+
+    code = "PLAN_UNUSABLE"
+    status = HTTPStatus.BAD_REQUEST
 
 
 @click.command()
@@ -66,18 +77,13 @@ def changes(plan: Plan) -> list[str]:
 
 def model(plan: Plan) -> str:
     """NAME@ALIAS, the same for both functions. Raises PlanUnusable."""
-    found = set(model_uris(plan))
+    after = [one["change"]["after"] for one in plan.get("resource_changes", []) if one["type"] == FUNCTION]
+    # A value that is known only after the apply is missing.
+    variables = [one["service_config"][0].get("environment_variables", {}) for one in after if one]
+    found = {str(one.get("MODEL_URI")) for one in variables}
     if len(found) != 1 or not (match := MODEL_URI.fullmatch(found.pop())):
         raise PlanUnusable("The plan does not give the functions one MODEL_URI, gs://BUCKET/models/NAME@ALIAS.")
     return match[1]
-
-
-def model_uris(plan: Plan) -> Iterator[str]:
-    for one in plan.get("resource_changes", []):
-        after = one["change"]["after"]
-        if one["type"] == FUNCTION and after:
-            # A value that is known only after the apply is missing.
-            yield str(after["service_config"][0].get("environment_variables", {}).get("MODEL_URI"))
 
 
 def manifests(plan: Plan) -> str:

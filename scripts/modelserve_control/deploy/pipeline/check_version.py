@@ -1,16 +1,20 @@
 """Check that the source archive can serve a version, from the result of `modelserve doctor --json`."""
 
-from __future__ import annotations
-
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.output import prints_result
 from modelserve_control.deploy.package import REQUIREMENTS
-from modelserve_control.deploy.pipeline.errors import ArchiveTooSmall
+
+
+class ArchiveTooSmall(ServeError):
+    code = "ARCHIVE_TOO_SMALL"
+    status = HTTPStatus.CONFLICT
 
 
 @click.command()

@@ -5,15 +5,19 @@ itself, which needs roles/iam.serviceAccountOpenIdTokenCreator on itself.
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken
 """
 
-from __future__ import annotations
-
+from http import HTTPStatus
 from typing import Any
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common.output import prints_result
-from modelserve_control.deploy.pipeline.errors import TokenRefused
 from modelserve_control.deploy.rollout.cloud.api import TIMEOUT_SECONDS, credentials, endpoint
+
+
+class TokenRefused(ServeError):
+    code = "TOKEN_REFUSED"
+    status = HTTPStatus.FORBIDDEN
 
 
 @click.command()
@@ -22,11 +26,6 @@ from modelserve_control.deploy.rollout.cloud.api import TIMEOUT_SECONDS, credent
 @prints_result(lambda found: str(found["token"]))
 def identity_token(account: str, audience: str) -> dict[str, Any]:
     """Print an identity token of ACCOUNT for AUDIENCE, the address of a service."""
-    return {"token": token(account, audience)}
-
-
-def token(account: str, audience: str) -> str:
-    """Raises TokenRefused, and CloudFailed without credentials."""
     import requests
     from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.requests import AuthorizedSession
@@ -46,7 +45,7 @@ def token(account: str, audience: str) -> str:
             f"IAM answered {answer.status_code} when asked for an identity token of {account}: "
             "the account needs roles/iam.serviceAccountOpenIdTokenCreator on itself."
         )
-    return str(answer.json()["token"])
+    return {"token": answer.json()["token"]}
 
 
 if __name__ == "__main__":

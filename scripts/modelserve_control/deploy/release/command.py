@@ -1,7 +1,3 @@
-"""The options of `modelserve release`."""
-
-from __future__ import annotations
-
 from typing import Any
 
 import click
@@ -28,27 +24,15 @@ def format_result(record: dict[str, Any]) -> str:
 @options.alias
 @options.by
 @click.option("--url", "urls", multiple=True, help="A service that answers with the alias and is watched; repeatable.")
-@click.option(
+@options.number(
     "--arrive",
-    type=click.FloatRange(1, 3_600),
-    default=120.0,
-    show_default=True,
-    help="Seconds until a --url must answer with the version: MODEL_REFRESH_SECONDS and its loading time.",
+    1,
+    3_600,
+    120.0,
+    "Seconds until a --url must answer with the version: MODEL_REFRESH_SECONDS and its loading time.",
 )
-@click.option(
-    "--watch",
-    type=click.FloatRange(1, 86_400),
-    default=60.0,
-    show_default=True,
-    help="Seconds to watch each --url after that.",
-)
-@click.option(
-    "--max-error-ratio",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Roll back when a larger share of these answers fails.",
-)
+@options.number("--watch", 1, 86_400, 60.0, "Seconds to watch each --url after that.")
+@options.number("--max-error-ratio", 0, 1, 0.0, "Roll back when a larger share of these answers fails.")
 @click.option(
     "--shadow",
     type=click.FloatRange(1, 604_800),
@@ -64,7 +48,6 @@ def format_result(record: dict[str, Any]) -> str:
     "--shadow-answers",
     type=click.IntRange(1),
     default=100,
-    show_default=True,
     help="The least number of answers that they must compare.",
 )
 @options.token_command

@@ -1,7 +1,5 @@
 """The journal of a release: one object in the store, from which the same command resumes."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import UTC, datetime
 from typing import Any, NotRequired, TypedDict
@@ -23,8 +21,6 @@ class Shadowing(TypedDict):
 
 
 class Document(TypedDict):
-    """The fields that a resumed release reads."""
-
     id: str
     name: str
     version: str
@@ -39,7 +35,6 @@ class Document(TypedDict):
 class ReleaseJournal(Journal):
     @property
     def reason(self) -> str:
-        """Every alias that this release moves gives it as its reason."""
         return f"release {self.id}"
 
     def taken_over_error(self) -> PreconditionFailed:
@@ -52,7 +47,6 @@ def create(objects: Objects, name: str, version: str, **fields: Any) -> ReleaseJ
 
 
 def find_unfinished(objects: Objects, name: str, version: str, alias: str) -> ReleaseJournal | None:
-    """The last release of this version to this alias, if it has not ended."""
     prefix = f"releases/models/{name}/"
     ids = [info.name.removeprefix(prefix).removesuffix(".json") for info in objects.list(prefix)]
     for id in reversed([id for id in ids if id.split("-")[1:2] == [version]]):

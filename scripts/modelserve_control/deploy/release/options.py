@@ -1,7 +1,3 @@
-"""What a release is asked to do."""
-
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +35,6 @@ class ReleaseOptions:
     shadow_answers: int = 100
 
     def check(self) -> None:
-        """Raises BadSetting before anything is started."""
         if check_alias(self.alias) == CHALLENGER:
             raise BadSetting(f"A release uses the alias {CHALLENGER} itself; name another one with --alias.")
         self.limits()

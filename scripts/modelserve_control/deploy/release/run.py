@@ -1,7 +1,5 @@
 """`modelserve release`: start or resume the release of a version to an alias."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +41,6 @@ def release(objects: Objects, options: ReleaseOptions, progress: Progress, root:
 
 
 def begin(objects: Objects, options: ReleaseOptions, manifest: Manifest) -> ReleaseJournal:
-    """The journal has the alias as it is now, so that a later change by somebody else is noticed."""
     found = read_alias(objects, options.name, options.alias)
     if found and (found[0].version, found[0].manifest_sha256) == (manifest.version, manifest.digest):
         raise PreconditionFailed(

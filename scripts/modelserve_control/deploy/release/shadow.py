@@ -4,10 +4,7 @@ Each message has the counts of its shadow since it started, so only the largest 
 message counts once, and a lost one is replaced by the next. Counts are in the journal before their messages are acked.
 """
 
-from __future__ import annotations
-
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -35,8 +32,6 @@ Name = Annotated[str, Meta(max_length=1_024)]
 
 @dataclass(frozen=True)
 class ShadowCriteria:
-    """Which messages count, and how many answers are enough."""
-
     name: str
     before: str
     version: str
@@ -47,8 +42,6 @@ class ShadowCriteria:
 
 
 class Counts(Tally):
-    """A tally with possible values."""
-
     compared: Count
     differing: Count
     flips: Count
@@ -80,16 +73,10 @@ class ShadowCounts:
     last_seen: dict[str, float] = field(default_factory=dict)
     other: str | None = None
 
-    @classmethod
-    def from_journal(cls, journal: ReleaseJournal) -> ShadowCounts:
-        found: Mapping[str, Any] = journal.document.get("shadow") or {"heard": {}}
-        return cls(msgspec.convert(found["heard"], dict[str, Tally]))
-
     def as_document(self) -> dict[str, Any]:
         return {shadow: msgspec.structs.asdict(tally) for shadow, tally in self.shadows.items()}
 
     def add(self, criteria: ShadowCriteria, data: bytes, published: float) -> bool:
-        """Whether the message adds something."""
         try:
             message = msgspec.json.decode(data, type=ShadowMessage)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -115,7 +102,6 @@ class ShadowCounts:
         return total
 
     def all_seen_since(self, end: float) -> bool:
-        """Whether each shadow has published after `end`."""
         return all(self.last_seen.get(shadow, 0.0) >= end for shadow in self.shadows)
 
     def __str__(self) -> str:
@@ -134,9 +120,9 @@ def collect(journal: ReleaseJournal, criteria: ShadowCriteria, limits: Threshold
     beyond the limits. A process that resumes continues with the journal's counts. Raises SubscriptionUnusable."""
     from modelserve_control.deploy.release.subscription import ShadowSubscription  # imports Google's Pub/Sub client
 
-    counts = ShadowCounts.from_journal(journal)
     if "shadow" not in journal.document:
         journal.update(shadow={"began_at": provenance.now(), "heard": {}})
+    counts = ShadowCounts(msgspec.convert(journal.document["shadow"]["heard"], dict[str, Tally]))
     began_at: str = journal.document["shadow"]["began_at"]
     began = datetime.fromisoformat(began_at).timestamp()
     end = began + criteria.seconds
@@ -159,7 +145,6 @@ def is_refused(total: Tally, criteria: ShadowCriteria, limits: Thresholds) -> bo
 
 
 def check(counts: ShadowCounts, criteria: ShadowCriteria, limits: Thresholds) -> None:
-    """Raises BeyondThresholds or NothingShadowed."""
     total = counts.total()
     versions = f"version {criteria.version} of {criteria.name} with version {criteria.before}"
     if is_refused(total, criteria, limits):

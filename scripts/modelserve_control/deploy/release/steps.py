@@ -1,12 +1,11 @@
 """The steps of a release, in order. Each is in the journal once it is done, and is then not repeated."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from msgspec.structs import asdict
 
@@ -32,22 +31,14 @@ WIDTH: Final = 78
 Evidence = dict[str, Any]
 
 
+@dataclass(frozen=True)
 class Release:
-    def __init__(
-        self,
-        objects: Objects,
-        options: ReleaseOptions,
-        manifest: Manifest,
-        journal: ReleaseJournal,
-        progress: Progress,
-        root: Path,
-    ) -> None:
-        self.objects = objects
-        self.options = options
-        self.manifest = manifest
-        self.journal = journal
-        self.progress = progress
-        self.root = root
+    objects: Objects
+    options: ReleaseOptions
+    manifest: Manifest
+    journal: ReleaseJournal
+    progress: Progress
+    root: Path
 
     def steps(self) -> dict[str, Callable[[], Evidence]]:
         """Each raises when the version fails it, or returns evidence for the journal. A new check goes before `promote`."""
@@ -77,13 +68,10 @@ class Release:
 
     @property
     def before(self) -> str | None:
-        """The version that the alias named when the release began."""
-        version: str | None = self.journal.document["before"]["version"]
-        return version
+        return cast(str | None, self.journal.document["before"]["version"])
 
     @property
     def reason(self) -> str:
-        """Marks the alias as written by this release."""
         return f"{self.journal.reason}: {self.options.reason}" if self.options.reason else self.journal.reason
 
     def check(self) -> Evidence:
@@ -152,7 +140,6 @@ class Release:
         return {"alias": alias}
 
     def is_own_write(self, found: tuple[Alias, int] | None) -> bool:
-        """Whether this release has moved the alias."""
         return found is not None and found[0].version == self.options.version and found[0].reason == self.reason
 
     def watch(self, url: str) -> None:

@@ -18,8 +18,6 @@ MAX_MESSAGES: Final = 1_000  # of one pull; Pub/Sub returns no more
 
 
 class ShadowSubscription:
-    """Messages that are not acked are delivered again."""
-
     def __init__(self, name: str) -> None:
         self.name = name
         try:

@@ -1,7 +1,5 @@
 """Whether a service activates a version and answers well with it, asked with the version's own sample rows."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator
@@ -24,7 +22,7 @@ MIN_PROBES: Final = 10  # below, an error ratio says nothing
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchResult:
     """`other` counts good answers of another version. `reason` is None when all is well."""
 
     seconds_to_arrive: float | None
@@ -40,8 +38,7 @@ class Watch:
         self.manifest = manifest
         self.bodies = sample_bodies(manifest)
 
-    def run(self, arrive: float, seconds: float, max_error_ratio: float) -> Watched:
-        """Waits at most `arrive` seconds for the version, then watches its answers for `seconds`."""
+    def run(self, arrive: float, seconds: float, max_error_ratio: float) -> WatchResult:
         started = time.monotonic()
         version = self.manifest.version
         pause = INTERVAL_SECONDS / ANSWERS_IN_A_ROW
@@ -54,9 +51,9 @@ class Watch:
                 return self.count(round(time.monotonic() - started, 1), seconds, max_error_ratio)
             if not good and time.monotonic() - started > arrive:
                 break
-        return Watched(None, reason=f"version {version} did not arrive within {arrive:g} s: {last}")
+        return WatchResult(None, reason=f"version {version} did not arrive within {arrive:g} s: {last}")
 
-    def count(self, arrived: float, seconds: float, max_error_ratio: float) -> Watched:
+    def count(self, arrived: float, seconds: float, max_error_ratio: float) -> WatchResult:
         probes = failed = other = 0
         last = None
         for _ in poll(seconds, INTERVAL_SECONDS):
@@ -70,7 +67,7 @@ class Watch:
                 break
         bad = failed / probes > max_error_ratio
         why = f"{failed} of {probes} answers failed, the last one: {last}" if bad else None
-        return Watched(arrived, probes, failed, other, why)
+        return WatchResult(arrived, probes, failed, other, why)
 
     def probe(self) -> tuple[str | None, str | None]:
         """The version that answers, and why the answer is bad; None for a good one."""

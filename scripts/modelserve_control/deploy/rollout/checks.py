@@ -4,23 +4,22 @@ Add a check to BEFORE_TRAFFIC to run it before the revision gets any traffic, to
 with each share of the traffic, and to OF_CALLERS to judge what Cloud Monitoring counts of the callers meanwhile.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from modelserve_control.common.services.client import decode, model_of
+from modelserve_control.common.services.client import ServiceClient, decode, model_of
 from modelserve_control.common.services.identity import Identity
 from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.rollout.cloud.monitoring import Counts, Monitoring
 from modelserve_control.deploy.rollout.errors import CandidateRejected
 from modelserve_control.deploy.rollout.golden import Golden
 from modelserve_control.deploy.rollout.options import PREDICT, RolloutOptions
-from modelserve_control.deploy.rollout.probe import Probe, compare_latencies, error_code
+from modelserve_control.deploy.rollout.probe import TIMEOUT_SECONDS, Probe, compare_latencies, error_code
 
 Evidence = dict[str, Any]
 
@@ -62,7 +61,6 @@ class Trial:
 
 
 def check_model(trial: Trial) -> Evidence:
-    """It is ready, and serves the expected model and version."""
     options, name = trial.options, trial.new.name
     model, version = model_of(trial.new.wait_until_ready(trial.ready))
     if options.model is not None and model != options.model:
@@ -75,7 +73,6 @@ def check_model(trial: Trial) -> Evidence:
 
 
 def check_golden(trial: Trial) -> Evidence:
-    """It answers each golden request as expected."""
     for number, golden in enumerate(trial.golden, 1):
         response = trial.new.post(golden)
         what = f"{trial.new.name} answers golden request {number}"
@@ -87,7 +84,6 @@ def check_golden(trial: Trial) -> Evidence:
 
 
 def check_latency(trial: Trial) -> Evidence:
-    """It answers the golden requests about as fast as the revision in use."""
     if not trial.golden:
         return {}
     trial.old.seconds(trial.golden[0])  # the first request may start an instance; the candidate's is running
@@ -141,14 +137,14 @@ DURING_SHARES: Final[tuple[Callable[[Trial], Evidence], ...]] = (check_model, ch
 OF_CALLERS: Final[tuple[Callable[[Callers], None], ...]] = (check_errors, check_caller_latency)
 
 
+@dataclass(frozen=True)
 class Checker:
     """Runs the checks. Every method raises CandidateRejected."""
 
-    def __init__(self, options: RolloutOptions, monitoring: Monitoring, identity: Callable[[str], Identity]) -> None:
-        self.options = options
-        self.monitoring = monitoring
-        self.identity = identity
-        self.usual_p95: dict[str, float] = {}  # milliseconds of the pinned revision, by service
+    options: RolloutOptions
+    monitoring: Monitoring
+    identity: Callable[[str], Identity]
+    usual_p95: dict[str, float] = field(default_factory=dict)  # milliseconds of the pinned revision, by service
 
     def smoke(self, candidate: Candidate) -> Evidence:
         if not candidate.reachable:
@@ -189,12 +185,11 @@ class Checker:
     @contextmanager
     def trial(self, candidate: Candidate, ready: float) -> Iterator[Trial]:
         identity = self.identity(candidate.url)
-        new, old = (candidate.revision, candidate.tagged), (candidate.pinned, candidate.url)
-        with Probe(*new, identity) as new_probe, Probe(*old, identity) as old_probe:
-            yield Trial(self.options, candidate, new_probe, old_probe, ready)
+        connect = partial(ServiceClient, identity=identity, timeout=TIMEOUT_SECONDS)
+        with connect(candidate.tagged) as new, connect(candidate.url) as old:
+            yield Trial(self.options, candidate, Probe(candidate.revision, new), Probe(candidate.pinned, old), ready)
 
 
 def check_permission(monitoring: Monitoring, services: Mapping[str, str]) -> None:
-    """Raises CloudFailed before anything is changed."""
     for full_name in services.values():
         monitoring.count(full_name, datetime.now(UTC))

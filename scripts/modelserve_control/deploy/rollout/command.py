@@ -1,7 +1,3 @@
-"""The options of `modelserve rollout`."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,30 +31,16 @@ def format_result(result: Mapping[str, Any]) -> str:
     type=options.FILE,
     help='Lines of {"request": ..., "expected": ...} that predict must answer.',
 )
-@click.option("--shares", default="5,25,50,100", show_default=True, help="Percents of the traffic, one after another.")
-@click.option(
-    "--watch",
-    type=click.FloatRange(0, 86400),
-    default=300,
-    show_default=True,
-    help="Seconds to watch each share; Cloud Monitoring's counts are minutes late.",
-)
-@click.option(
-    "--ready", type=click.FloatRange(0, 3600), default=300, show_default=True, help="Seconds until a revision is ready."
-)
-@click.option(
-    "--max-error-ratio",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="The largest allowed share of 5xx answers.",
-)
-@click.option(
+@click.option("--shares", default="5,25,50,100", help="Percents of the traffic, one after another.")
+@options.number("--watch", 0, 86400, 300, "Seconds to watch each share; Cloud Monitoring's counts are minutes late.")
+@options.number("--ready", 0, 3600, 300, "Seconds until a revision is ready.")
+@options.number("--max-error-ratio", 0, 1, 0.01, "The largest allowed share of 5xx answers.")
+@options.number(
     "--max-latency-factor",
-    type=click.FloatRange(1),
-    default=2.0,
-    show_default=True,
-    help="The largest allowed ratio of the new revision's 95th percentile latency to the old one's.",
+    1,
+    None,
+    2.0,
+    "The largest allowed ratio of the new revision's 95th percentile latency to the old one's.",
 )
 @click.option(
     "--inside",

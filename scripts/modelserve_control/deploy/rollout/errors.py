@@ -1,35 +1,21 @@
-"""Why a rollout refuses, stops or rolls back."""
-
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from modelserve.core.errors import NotFound, PreconditionFailed, ServeError
 
 
 class CandidateRejected(Exception):
-    """A new revision failed a check; `reason` is one sentence."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """A new revision failed a check; the message is one sentence."""
 
 
 class RolloutUnderWay(PreconditionFailed):
-    """Another rollout has locked one of the services."""
-
     code = "ROLLOUT_UNDER_WAY"
 
 
 class NoRollout(NotFound):
-    """There is nothing to resume or to abort."""
-
     code = "NO_ROLLOUT"
 
 
 class TakenOver(PreconditionFailed):
-    """Another process has resumed or aborted this rollout."""
-
     code = "ROLLOUT_TAKEN_OVER"
 
 
@@ -44,14 +30,10 @@ class TrafficMoved(PreconditionFailed):
 
 
 class NothingToPin(PreconditionFailed):
-    """No revision has all of the traffic, so there is none to roll back to."""
-
     code = "NOTHING_TO_PIN"
 
 
 class CloudFailed(ServeError):
-    """Google Cloud did not answer in time, or refused."""
-
     code = "CLOUD_FAILED"
     status = HTTPStatus.BAD_GATEWAY
     retryable = True

@@ -1,7 +1,5 @@
 """Golden requests: what is sent, and what must be answered."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modelserve.core.errors import BadSetting
-from modelserve.payloads.differences import MISSING, compare
+from modelserve.payloads.differences import compare
+from modelserve.schema.types import MISSING
 
 KEYS = {"request", "expected", "path", "tolerance"}
 TOLERANCE = 1e-6  # relative, or absolute near zero: a float32 has about seven digits
@@ -24,7 +23,6 @@ class Golden:
     tolerance: float = TOLERANCE
 
     def difference(self, answer: Any) -> str | None:
-        """The first one, in words. Keys that are not expected are ignored."""
         found = compare(self.expected, answer, self.tolerance, partial=True).differences
         if not found:
             return None
@@ -33,7 +31,6 @@ class Golden:
 
 
 def read_golden(path: Path) -> tuple[Golden, ...]:
-    """JSON lines. Raises BadSetting, naming the line."""
     found = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.strip():

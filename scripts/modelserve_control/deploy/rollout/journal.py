@@ -4,12 +4,10 @@ Resuming or aborting a rollout writes its journal. A process that was only belie
 stops before it touches the traffic again.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from modelserve.core.errors import PreconditionFailed
 from modelserve.store.buckets.objects import Objects
@@ -30,8 +28,6 @@ class Service(TypedDict):
 
 
 class Document(TypedDict):
-    """The fields that a resumed rollout reads."""
-
     id: str
     started_by: str
     started_at: str
@@ -50,8 +46,7 @@ class Lock(TypedDict):
 class RolloutJournal(Journal):
     def service(self, name: str) -> dict[str, Any]:
         """Changes are written with the next step."""
-        found: dict[str, Any] = self.document["services"][name]
-        return found
+        return cast(dict[str, Any], self.document["services"][name])
 
     def taken_over_error(self) -> TakenOver:
         found = read(self._objects, self.name, Document)
@@ -84,7 +79,6 @@ def object_name(id: str) -> str:
 
 
 def lock(objects: Objects, journal: RolloutJournal, services: Iterable[str]) -> None:
-    """Raises RolloutUnderWay, naming the holder."""
     holder = {"id": journal.id, "by": journal.document["started_by"], "at": journal.document["started_at"]}
     for service in services:
         generation = check_free(objects, service, journal.id)

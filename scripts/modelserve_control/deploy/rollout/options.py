@@ -1,7 +1,3 @@
-"""What a rollout is asked to do."""
-
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,14 +48,12 @@ class RolloutOptions:
 
 
 def check_service(name: str) -> str:
-    """Raises BadSetting."""
     if not SERVICE.fullmatch(name):
         raise BadSetting("A service's name has lower-case letters, digits and hyphens, like churn-predict.")
     return name
 
 
 def parse_shares(text: str) -> tuple[int, ...]:
-    """Raises BadSetting."""
     try:
         shares = tuple(int(part) for part in text.split(","))
     except ValueError:

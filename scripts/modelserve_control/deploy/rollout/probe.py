@@ -1,19 +1,15 @@
-"""A revision, asked at an address of its own."""
-
-from __future__ import annotations
-
 import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Final
 
 from httpx import Response
 
 from modelserve_control.common.errors import ServiceUnreachable
 from modelserve_control.common.services.client import UNAUTHORIZED, ServiceClient, decode
-from modelserve_control.common.services.identity import Identity
 from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.rollout.cloud.api import MAX_PAUSE, MIN_PAUSE
 from modelserve_control.deploy.rollout.errors import CandidateRejected
@@ -30,21 +26,14 @@ STARTING: Final = (
 )
 
 
+@dataclass(frozen=True)
 class Probe:
     """`name` is the revision, for messages. Every method raises CandidateRejected."""
 
-    def __init__(self, name: str, url: str, identity: Identity) -> None:
-        self.name = name
-        self._client = ServiceClient(url, identity, timeout=TIMEOUT_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.__exit__()
+    name: str
+    client: ServiceClient
 
     def wait_until_ready(self, seconds: float) -> Response:
-        """Returns the answer of /health/ready, once its model is active."""
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
             response = self._request("/health/ready")
             if response.status_code == HTTPStatus.OK:
@@ -61,14 +50,13 @@ class Probe:
         return self._request(golden.path, json.dumps(golden.request).encode())
 
     def seconds(self, golden: Golden) -> float:
-        """Until the whole answer has arrived."""
         started = time.perf_counter()
         self.post(golden)
         return time.perf_counter() - started
 
     def _request(self, path: str, body: bytes | None = None) -> Response:
         try:
-            return self._client.get(path) if body is None else self._client.post(path, body)
+            return self.client.get(path) if body is None else self.client.post(path, body)
         except ServiceUnreachable as error:
             raise CandidateRejected(f"{self.name} gives {error.reason} to {path}.") from error
 

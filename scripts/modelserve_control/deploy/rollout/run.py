@@ -1,7 +1,3 @@
-"""Start, resume or abort a rollout."""
-
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -72,7 +68,6 @@ def resume(objects: Objects, options: RolloutOptions, progress: Progress) -> dic
 
 
 def abort(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
-    """Puts the traffic back. Raises NoRollout, TrafficMoved, TakenOver, CloudFailed."""
     with connect(options, progress) as (_, _, make):
         journal = find_rollout(objects, options)
         if journal.outcome is None:
@@ -88,7 +83,6 @@ def abort(objects: Objects, options: RolloutOptions, progress: Progress) -> dict
 
 
 def finish(objects: Objects, journal: RolloutJournal, make: MakeRollout) -> dict[str, Any]:
-    """Runs the rollout unless it has ended, and releases its locks when it has."""
     try:
         if journal.outcome is None:
             make(journal).run()

@@ -4,11 +4,12 @@ What was done is in the journal, and the traffic is read from Cloud Run each tim
 back wherever this one was killed.
 """
 
-from __future__ import annotations
-
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -16,7 +17,6 @@ from modelserve.core.errors import ArtifactCorrupt, ServeError, StoreUnavailable
 from modelserve_control.common.errors import RolledBack
 from modelserve_control.common.progress import Progress
 from modelserve_control.deploy.rollout.checks import Candidate, Checker, Evidence
-from modelserve_control.deploy.rollout.cloud.deploy import run_deploy
 from modelserve_control.deploy.rollout.cloud.service import Service, State
 from modelserve_control.deploy.rollout.cloud.traffic import Split, Tag
 from modelserve_control.deploy.rollout.errors import CandidateRejected, CloudFailed, TakenOver, TrafficMoved
@@ -30,20 +30,13 @@ PINNED, DEPLOYED, ROLLING_BACK = "pinned", "deployed", "going back"
 UNUSABLE: Final = (StoreUnavailable, ArtifactCorrupt)
 
 
+@dataclass(frozen=True)
 class Rollout:
-    def __init__(
-        self,
-        options: RolloutOptions,
-        journal: RolloutJournal,
-        services: Mapping[str, Service],
-        checker: Checker,
-        progress: Progress,
-    ) -> None:
-        self.options = options
-        self.journal = journal
-        self.services = services
-        self.checker = checker
-        self.progress = progress
+    options: RolloutOptions
+    journal: RolloutJournal
+    services: Mapping[str, Service]
+    checker: Checker
+    progress: Progress
 
     def run(self) -> None:
         """From the first step that is not in the journal to the end. Raises RolledBack, TrafficMoved, TakenOver."""
@@ -79,7 +72,6 @@ class Rollout:
         return {"traffic": {name: self.split(name, 0) for name in self.services}}
 
     def deploy(self) -> Evidence:
-        """Runs the command, and finds the revisions that it created."""
         command = self.journal.document["deploy"]
         if command:
             self.progress.say(f"Deploy: {' '.join(command)}")
@@ -130,7 +122,6 @@ class Rollout:
         return {"traffic": {name: self.split(name, 100) for name in self.candidates}}
 
     def resume_roll_back(self) -> ServeError | None:
-        """Continues a rollback that was begun. Returns the error to raise."""
         begun = self.journal.step(ROLLING_BACK)
         return self.roll_back(begun["outcome"], begun["why"], begun["left"]) if begun else None
 
@@ -171,7 +162,6 @@ class Rollout:
         return RolledBack(f"The traffic is back where it was: {why}")
 
     def restore(self, name: str) -> None:
-        """Undoes what this rollout or its deploy command has done to the traffic. Raises TrafficMoved."""
         known = self.journal.service(name)
         deploying = self.journal.step(PINNED) and not self.journal.step(DEPLOYED)
 
@@ -192,7 +182,6 @@ class Rollout:
 
     @property
     def candidates(self) -> list[str]:
-        """The services that have a new revision."""
         return [name for name in self.services if self.journal.service(name)["candidate"]]
 
     def split(self, name: str, share: int) -> Split:
@@ -209,7 +198,6 @@ class Rollout:
         self.services[name].move(split, tag, self.tag_name, lambda now: now.split in allowed, self.journal.check)
 
     def check_unmoved(self, share: int) -> None:
-        """Raises TrafficMoved."""
         for name in self.candidates:
             now = self.services[name].read()
             if now.split != self.split(name, share):
@@ -227,9 +215,23 @@ class Rollout:
         return found
 
 
+def run_deploy(command: Sequence[str]) -> int:
+    """The exit status. The command's output goes to stderr. Raises CandidateRejected when it does not start."""
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    except OSError as error:
+        raise CandidateRejected(f"The deploy command does not start: {error.strerror}.") from error
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()  # Terraform then ends cleanly and releases its lock
+        process.wait()
+        raise
+
+
 def reason(error: BaseException) -> str:
     if isinstance(error, CandidateRejected):
-        return error.reason
+        return str(error)
     if isinstance(error, ServeError):
         return error.message
     if isinstance(error, KeyboardInterrupt):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Coroutine
 
 import grpc
 import uvloop
@@ -65,37 +62,3 @@ def run(main: Coroutine[None, None, None]) -> None:
     """On uvloop: a third of the time of asyncio's own loop per push."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
-
-
-@contextmanager
-def serve_in_thread(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Yields `host:port`, the value of PUBSUB_EMULATOR_HOST."""
-    ready: Future[str] = Future()
-    stop: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        stopping = asyncio.Event()
-        stop.set_result((asyncio.get_running_loop(), stopping))
-        server = Server()
-        ready.set_result(await server.start(host, port))
-        await stopping.wait()
-        await server.stop()
-
-    def main() -> None:
-        try:
-            run(serve())
-        except BaseException as error:
-            # Nobody waits for the future any more, so the thread reports the error.
-            if ready.done():
-                raise
-            ready.set_exception(error)
-
-    thread = threading.Thread(target=main, name="pubsub", daemon=True)
-    thread.start()
-    try:
-        yield ready.result()
-    finally:
-        loop, stopping = stop.result()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(stopping.set)
-        thread.join()

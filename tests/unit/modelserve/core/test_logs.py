@@ -37,11 +37,11 @@ def fail() -> None:
 
 
 def test_a_line_is_one_json_object_in_cloud_loggings_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure("INFO")
+    logs.configure("INFO", process="shadow")
     logging.getLogger("modelserve.models.active").info("version %s", 7, extra={"fields": {"digest": "d", "at": [1]}})
     found = line(capsys)
     assert (found["severity"], found["message"], found["logger"]) == ("INFO", "version 7", "modelserve.models.active")
-    assert (found["digest"], found["at"]) == ("d", [1])
+    assert (found["digest"], found["at"], found["process"]) == ("d", [1], "shadow")
     assert found["time"].endswith("+00:00")
 
 

@@ -110,7 +110,7 @@ def test_publishing_that_takes_too_long_ends_in_time() -> None:
 
     short = {"PREDICT_TIMEOUT_SECONDS": "0.1", "PUBLISH_TIMEOUT_SECONDS": "0.1"}
 
-    async def bounded() -> None:
+    async def run_bounded() -> None:
         with loaded(Tiny(), signature(x="double")) as made:
             active: Any = Holding(made)
             events = Events(Settings.from_environ(short), active, Metrics(enabled=False), NeverConnected())
@@ -120,7 +120,7 @@ def test_publishing_that_takes_too_long_ends_in_time() -> None:
                 gate.set()
 
     with pytest.raises(DeadlineExceeded):
-        asyncio.run(bounded())
+        asyncio.run(run_bounded())
 
 
 def test_messages_that_arrive_together_are_scored_together_and_each_gets_its_own() -> None:

@@ -24,7 +24,7 @@ EVENT = {"specversion": "1.0", "id": "e1", "type": "com.example", "time": "2024-
 META = "x-goog-pubsub-"
 
 
-def dumped(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
@@ -44,15 +44,15 @@ def own(data: bytes = RIDE, message_id: str = "e1", **context: str) -> Message:
 
 
 MODES: dict[str, tuple[dict[str, str], bytes, Message]] = {
-    "push": ({}, dumped(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "push": ({}, dump(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
     "push of older fields": (
         {},
-        dumped({"message": {"data": ENCODED, "message_id": 7, "publish_time": "2024-01-02T12:00:00.123456789Z"}}),
+        dump({"message": {"data": ENCODED, "message_id": 7, "publish_time": "2024-01-02T12:00:00.123456789Z"}}),
         Message(RIDE, "7", {}, NOON.replace(microsecond=123456)),
     ),
-    "push of attributes only": ({}, dumped({"message": {"attributes": {"k": "v"}, "messageId": "7"}}), Message(b"", "7", {"k": "v"})),
-    "push with more keys": ({}, dumped(PUSH | {"region": "europe-west1"}), Message(RIDE, "7", {"k": "v"}, NOON)),
-    "push of attributes with more keys": ({}, dumped({"message": {"attributes": {"k": "v"}, "messageId": "7"}, "a": 1}), Message(b"", "7", {"k": "v"})),
+    "push of attributes only": ({}, dump({"message": {"attributes": {"k": "v"}, "messageId": "7"}}), Message(b"", "7", {"k": "v"})),
+    "push with more keys": ({}, dump(PUSH | {"region": "europe-west1"}), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "push of attributes with more keys": ({}, dump({"message": {"attributes": {"k": "v"}, "messageId": "7"}, "a": 1}), Message(b"", "7", {"k": "v"})),
     "unwrapped with metadata": (
         {META + "message-id": "7", META + "publish-time": "2024-01-02T12:00:00", META + "ordering-key": "o"},
         RIDE,
@@ -61,19 +61,19 @@ MODES: dict[str, tuple[dict[str, str], bytes, Message]] = {
     "unwrapped without an id": ({META + "message-id": ""}, RIDE, Message(RIDE, content_id(RIDE))),
     "unwrapped without metadata": ({}, RIDE, Message(RIDE, content_id(RIDE))),
     "binary": (CE, RIDE, own()),
-    "binary of Pub/Sub": (CE | {"ce-type": PUBSUB}, dumped(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
-    "binary of Pub/Sub without an id": (CE | {"ce-type": PUBSUB}, dumped({"message": {"data": ENCODED}}), Message(RIDE, "e1")),
+    "binary of Pub/Sub": (CE | {"ce-type": PUBSUB}, dump(PUSH), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "binary of Pub/Sub without an id": (CE | {"ce-type": PUBSUB}, dump({"message": {"data": ENCODED}}), Message(RIDE, "e1")),
     "binary of Pub/Sub without a push body": (CE | {"ce-type": PUBSUB}, RIDE, own(type=PUBSUB)),
     "binary without an id": ({"ce-specversion": "1.0"}, RIDE, Message(RIDE, content_id(RIDE), {"ce-specversion": "1.0"})),
     "binary of an id in percent-encoding": (CE | {"ce-id": "caf%C3%A9%25"}, RIDE, own(message_id="café%", id="café%")),
-    "structured": (CLOUD_EVENT, dumped(EVENT | {"data": {"ride_id": 1}}), own(b'{"ride_id":1}')),
-    "structured in capitals": ({"content-type": "Application/CloudEvents+JSON"}, dumped(EVENT | {"data": {"ride_id": 1}}), own(b'{"ride_id":1}')),
-    "structured of text": (CLOUD_EVENT, dumped(EVENT | {"datacontenttype": "Text/CSV", "data": "a,b"}), own(b"a,b", datacontenttype="Text/CSV")),
-    "structured of a JSON string": (CLOUD_EVENT, dumped(EVENT | {"datacontenttype": "application/problem+json; v=1", "data": "a,b"}), own(b'"a,b"', datacontenttype="application/problem+json; v=1")),
-    "structured base64": (CLOUD_EVENT, dumped(EVENT | {"data_base64": ENCODED}), own()),
-    "structured without data": (CLOUD_EVENT, dumped(EVENT), own(b"")),
-    "structured of Pub/Sub": (CLOUD_EVENT, dumped(EVENT | {"type": PUBSUB, "data": PUSH}), Message(RIDE, "7", {"k": "v"}, NOON)),
-    "structured without an id": (CLOUD_EVENT, dumped({"data_base64": ENCODED}), Message(RIDE, content_id(dumped({"data_base64": ENCODED})), {})),
+    "structured": (CLOUD_EVENT, dump(EVENT | {"data": {"ride_id": 1}}), own(b'{"ride_id":1}')),
+    "structured in capitals": ({"content-type": "Application/CloudEvents+JSON"}, dump(EVENT | {"data": {"ride_id": 1}}), own(b'{"ride_id":1}')),
+    "structured of text": (CLOUD_EVENT, dump(EVENT | {"datacontenttype": "Text/CSV", "data": "a,b"}), own(b"a,b", datacontenttype="Text/CSV")),
+    "structured of a JSON string": (CLOUD_EVENT, dump(EVENT | {"datacontenttype": "application/problem+json; v=1", "data": "a,b"}), own(b'"a,b"', datacontenttype="application/problem+json; v=1")),
+    "structured base64": (CLOUD_EVENT, dump(EVENT | {"data_base64": ENCODED}), own()),
+    "structured without data": (CLOUD_EVENT, dump(EVENT), own(b"")),
+    "structured of Pub/Sub": (CLOUD_EVENT, dump(EVENT | {"type": PUBSUB, "data": PUSH}), Message(RIDE, "7", {"k": "v"}, NOON)),
+    "structured without an id": (CLOUD_EVENT, dump({"data_base64": ENCODED}), Message(RIDE, content_id(dump({"data_base64": ENCODED})), {})),
 }  # fmt: skip
 
 
@@ -119,15 +119,15 @@ WRONG_DATA = [
 @pytest.mark.parametrize("envelope", ["push", "structured"])
 def test_data_that_is_not_base64_is_kept_for_the_dead_letter(data: Any, kept: bytes, envelope: str) -> None:
     if envelope == "push":
-        message = parse({}, dumped({"message": {"data": data, "messageId": "7"}}))
+        message = parse({}, dump({"message": {"data": data, "messageId": "7"}}))
     else:
-        message = parse(CLOUD_EVENT, dumped({"data_base64": data, "id": "7"}))
+        message = parse(CLOUD_EVENT, dump({"data_base64": data, "id": "7"}))
     assert (message.data, message.message_id) == (kept, "7")
     assert "base64" in error_of(message)
 
 
 def test_a_push_without_data_is_a_message_without_data() -> None:
-    assert parse({}, dumped({"message": {"data": None, "messageId": "7"}})) == Message(b"", "7")
+    assert parse({}, dump({"message": {"data": None, "messageId": "7"}})) == Message(b"", "7")
 
 
 BATCH = {"content-type": "Application/CloudEvents-Batch+JSON; charset=utf-8"}
@@ -137,7 +137,7 @@ def test_each_event_of_a_batch_is_one_message() -> None:
     events = [EVENT | {"data": {"ride_id": 1}}, EVENT | {"id": "e2", "data_base64": ENCODED}]
     events.append(EVENT | {"id": "e3", "type": PUBSUB, "data": PUSH})
     expected = [own(b'{"ride_id":1}'), own(message_id="e2", id="e2"), Message(RIDE, "7", {"k": "v"}, NOON)]
-    assert envelopes.parse(BATCH, dumped(events), 10) == expected
+    assert envelopes.parse(BATCH, dump(events), 10) == expected
 
 
 def test_an_empty_batch_has_no_messages() -> None:
@@ -146,7 +146,7 @@ def test_an_empty_batch_has_no_messages() -> None:
 
 @pytest.mark.parametrize("wrong", [7, None, [], "text", {"id": "e2", "data": 1, "data_base64": ENCODED}])
 def test_what_is_no_event_is_a_message_with_its_error_and_the_others_are_read(wrong: Any) -> None:
-    first, second, third = envelopes.parse(BATCH, dumped([EVENT, wrong, EVENT]), 10)
+    first, second, third = envelopes.parse(BATCH, dump([EVENT, wrong, EVENT]), 10)
     assert (first, third) == (own(b""), own(b""))
     assert json.loads(second.data) == wrong
     assert error_of(second)
@@ -169,11 +169,11 @@ def test_a_cloud_event_that_cannot_be_read_says_why(media: str, body: bytes, rea
 
 @pytest.mark.parametrize("field", [{"attributes": [1]}, {"attributes": 5}, {"publishTime": "soon"}, {"publishTime": 5}])
 def test_fields_of_another_type_are_left_out(field: dict[str, Any]) -> None:
-    assert parse({}, dumped({"message": {"data": ENCODED, "messageId": "7"} | field})) == Message(RIDE, "7")
+    assert parse({}, dump({"message": {"data": ENCODED, "messageId": "7"} | field})) == Message(RIDE, "7")
 
 
 def test_attributes_are_texts() -> None:
-    assert parse({}, dumped({"message": {"attributes": {"k": 5}, "messageId": "7"}})).attributes == {"k": "5"}
+    assert parse({}, dump({"message": {"attributes": {"k": 5}, "messageId": "7"}})).attributes == {"k": "5"}
 
 
 def test_integers_of_a_structured_event_keep_every_digit() -> None:
@@ -195,7 +195,7 @@ HEADERS = st.sampled_from([{}, CE, CE | {"ce-type": PUBSUB}, CLOUD_EVENT, BATCH,
 
 
 @settings(max_examples=300)
-@given(HEADERS, st.binary(max_size=50) | VALUES.map(dumped) | VALUES.map(lambda v: dumped({"message": v})))
+@given(HEADERS, st.binary(max_size=50) | VALUES.map(dump) | VALUES.map(lambda v: dump({"message": v})))
 def test_garbage_never_raises(headers: dict[str, str], body: bytes) -> None:
     for message in envelopes.parse(headers, body, 10):
         assert isinstance(message.data, bytes)

@@ -33,11 +33,11 @@ def requests(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> list[int]
     made: list[int] = []
     send = publisher._send
 
-    async def counted(topic: str, messages: Sequence[Any], group: Sequence[Any]) -> None:
+    async def count_messages(topic: str, messages: Sequence[Any], group: Sequence[Any]) -> None:
         made.append(len(messages))
         await send(topic, messages, group)
 
-    monkeypatch.setattr(publisher, "_send", counted)
+    monkeypatch.setattr(publisher, "_send", count_messages)
     return made
 
 

@@ -82,11 +82,11 @@ class Simulation:
             return False
         return True
 
-    def taken(self, topic: str) -> list[Delivery]:
+    def take(self, topic: str) -> list[Delivery]:
         return self.broker.backlog(pull(topic)).lease(1_000)
 
     def codes(self) -> list[str]:
-        return [one.message.attributes["error_code"] for one in self.taken(DEAD)]
+        return [one.message.attributes["error_code"] for one in self.take(DEAD)]
 
 
 def pull(topic: str) -> str:
@@ -162,7 +162,7 @@ def test_what_can_never_pass_is_tried_once(
         made.publish_time = published
         made.broker.publish(TOPIC, [message(data)])
         made.run(24 * HOUR)
-        assert (len(made.attempts), made.codes(), made.taken(PREDICTIONS)) == (1, [code], [])
+        assert (len(made.attempts), made.codes(), made.take(PREDICTIONS)) == (1, [code], [])
 
 
 @pytest.mark.parametrize("published", TIMES, ids=["true", "missing", "no time", "a number", "naive", "future"])
@@ -173,7 +173,7 @@ def test_what_is_good_is_answered_at_once_whatever_its_time_is_said_to_be(
         made.publish_time = published
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(24 * HOUR)
-        assert (len(made.attempts), len(made.taken(PREDICTIONS)), made.codes()) == (1, 1, [])
+        assert (len(made.attempts), len(made.take(PREDICTIONS)), made.codes()) == (1, 1, [])
 
 
 def test_what_heals_after_two_hours_is_answered_once_and_not_asked_for_too_often(
@@ -183,7 +183,7 @@ def test_what_heals_after_two_hours_is_answered_once_and_not_asked_for_too_often
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(24 * HOUR)
         pauses = np.diff(made.attempts)
-        assert len(made.taken(PREDICTIONS)) == 1
+        assert len(made.take(PREDICTIONS)) == 1
         assert made.codes() == []
     assert list(pauses[:7]) == [10, 20, 40, 80, 160, 320, 600]
     assert set(pauses[7:]) == {600}
@@ -195,7 +195,7 @@ def test_what_does_not_heal_is_kept_with_its_reason_when_it_is_too_old(monkeypat
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(100 * HOUR)
         assert made.codes() == ["EVENT_TOO_OLD"]
-        assert made.taken(PREDICTIONS) == []
+        assert made.take(PREDICTIONS) == []
     assert 24 * HOUR <= made.attempts[-1] - made.attempts[0] <= 24 * HOUR + 600
     assert len(made.attempts) < 160
 
@@ -208,7 +208,7 @@ def test_what_does_not_heal_and_has_no_age_is_ended_by_the_subscription(
         made.publish_time = published
         made.broker.publish(TOPIC, [message(GOOD)])
         made.run(100 * HOUR)
-        assert [one.message.data for one in made.taken(BURIED)] == [GOOD.encode()]
+        assert [one.message.data for one in made.take(BURIED)] == [GOOD.encode()]
     assert len(made.attempts) == 5
 
 

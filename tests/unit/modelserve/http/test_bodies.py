@@ -133,35 +133,31 @@ def test_two_large_bodies_are_decoded_at_once_and_no_third() -> None:
 
 
 def test_large_bodies_share_what_there_is_and_give_it_back() -> None:
-    held = bodies.Held(100_000)
-
-    async def two() -> None:
-        async with bodies.Share(held) as first, bodies.Share(held) as second:
-            first.grow(40_000)
-            first.grow(60_000)
-            with pytest.raises(Overloaded, match="100000 bytes"):
-                second.grow(40_001)
-            second.grow(40_000)
-            assert held.bytes == 100_000
-
-    asyncio.run(two())
+    held = bodies.BodyMemory(100_000)
+    with bodies.MemoryShare(held) as first, bodies.MemoryShare(held) as second:
+        first.grow(40_000)
+        first.grow(60_000)
+        with pytest.raises(Overloaded, match="100000 bytes"):
+            second.grow(40_001)
+        second.grow(40_000)
+        assert held.bytes == 100_000
     assert held.bytes == 0
 
 
 def test_one_body_always_fits_and_small_ones_are_not_counted() -> None:
-    held = bodies.Held(1)
-    bodies.Share(held).grow(1 << 20)
-    bodies.Share(held).grow(bodies.INLINE_BYTES)
+    held = bodies.BodyMemory(1)
+    bodies.MemoryShare(held).grow(1 << 20)
+    bodies.MemoryShare(held).grow(bodies.INLINE_BYTES)
     assert held.bytes == 1 << 20
 
 
 @pytest.mark.parametrize("announced", [False, True])
 def test_a_body_that_finds_no_room_is_not_read(announced: bool) -> None:
-    held = bodies.Held(100_000)
+    held = bodies.BodyMemory(100_000)
     made, left = request({"content-length": "90000"} if announced else {}, [b"x" * 30_000] * 3)
-    bodies.Share(held).grow(50_000)
+    bodies.MemoryShare(held).grow(50_000)
     with pytest.raises(Overloaded):
-        asyncio.run(bodies.read_body(made, dict(made.scope["headers"]), 1 << 20, bodies.Share(held)))
+        asyncio.run(bodies.read_body(made, dict(made.scope["headers"]), 1 << 20, bodies.MemoryShare(held)))
     assert len(left) == (3 if announced else 1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelserve.core.errors import DeadlineExceeded
-from modelserve.http.deadline import Budget, Turn
+from modelserve.http.deadline import Deadline, ModelLease
 from modelserve.http.endpoint import route_name
 from signatures import signature
 from tiny import PROMPT_SECONDS, Holding, Tiny, loaded, run
@@ -24,7 +24,7 @@ async def forever() -> None:
 
 
 async def within(seconds: float, *inner: float) -> None:
-    async with Budget(seconds):
+    async with Deadline(seconds):
         if inner:
             await within(*inner)
         else:
@@ -67,9 +67,9 @@ def test_what_another_cancels_as_the_time_is_up_stays_cancelled() -> None:
 
 def test_after_the_block_nothing_ends_the_task() -> None:
     async def main() -> str:
-        async with Budget(0.0):
+        async with Deadline(0.0):
             pass
-        async with Budget(0.001):
+        async with Deadline(0.001):
             pass
         await asyncio.sleep(0.01)
         return "went on"
@@ -79,7 +79,7 @@ def test_after_the_block_nothing_ends_the_task() -> None:
 
 def test_its_own_errors_pass() -> None:
     async def main() -> None:
-        async with Budget(FOREVER):
+        async with Deadline(FOREVER):
             raise ValueError("its own")
 
     with pytest.raises(ValueError, match="its own"):
@@ -92,7 +92,9 @@ def test_a_turn_gives_its_version_back_however_it_ends(ends: str) -> None:
 
         async def turn() -> None:
             holding: Any = Holding(made)
-            async with Turn(holding, 0.01 if ends == "too late" else FOREVER, asyncio.get_running_loop()) as version:
+            async with ModelLease(
+                holding, 0.01 if ends == "too late" else FOREVER, asyncio.get_running_loop()
+            ) as version:
                 assert version is made
                 if ends == "with an error":
                     raise ValueError(ends)

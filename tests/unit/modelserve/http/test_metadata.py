@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from modelserve.http import metadata
+from modelserve.store.trust import environment
 from signatures import signature, signature_of, tensor
 from tiny import Tiny, loaded
 
@@ -56,7 +57,7 @@ def test_the_version_is_mlflows_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(metadata, "version", absent)
+    monkeypatch.setattr(environment, "version", absent)
     metadata.mlflow_version.cache_clear()
     assert metadata.mlflow_version() == "none"
     metadata.mlflow_version.cache_clear()

@@ -35,7 +35,7 @@ def activated(uri: object, start: bool = True, **more: str) -> Iterator[ActiveMo
 
 
 @asynccontextmanager
-async def leased(active: ActiveModel) -> AsyncIterator[Loaded]:
+async def lease(active: ActiveModel) -> AsyncIterator[Loaded]:
     loaded = await active.lease()
     try:
         yield loaded
@@ -45,7 +45,7 @@ async def leased(active: ActiveModel) -> AsyncIterator[Loaded]:
 
 async def answer(active: ActiveModel) -> tuple[str, Any]:
     """The version that answers, and its answer to x=1."""
-    async with leased(active) as loaded:
+    async with lease(active) as loaded:
         assert loaded.signature is not None
         batch = loaded.signature.check(table(x=[1.0]))
         return loaded.version, (await loaded.scorer.score(batch, ("predict",), {}))["predict"].tolist()

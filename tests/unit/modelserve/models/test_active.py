@@ -18,7 +18,7 @@ from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve_control.registry.promote import promote
 from tiny import PROMPT_SECONDS, WAIT_SECONDS, run
-from unit.modelserve.models.activation import activated, answer, eventually, fails, leased, loads, move
+from unit.modelserve.models.activation import activated, answer, eventually, fails, lease, loads, move
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -42,7 +42,7 @@ def test_a_moved_alias_is_followed_and_the_old_version_retired_after_its_last_re
         assert eventually(active, "1") == [1.0]
 
         async def across_the_swap() -> None:
-            async with leased(active) as old:
+            async with lease(active) as old:
                 move(store, "2")
                 assert await asyncio.to_thread(eventually, active, "2") == [2.0]
                 assert isinstance(old.scorer, BatchingScorer)
@@ -208,7 +208,7 @@ def test_requests_wait_for_the_first_version_and_no_longer_than_they_may(models:
 
         async def many() -> set[int]:
             async def one() -> int:
-                async with leased(active) as loaded:
+                async with lease(active) as loaded:
                     return id(loaded)
 
             return set(await asyncio.gather(*(one() for _ in range(20))))

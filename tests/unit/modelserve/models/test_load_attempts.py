@@ -178,6 +178,6 @@ def test_a_load_that_exits_is_over(models: Library, gate: Path) -> None:
     for thread in threading.enumerate():
         if thread.name == "load":
             thread.join(WAIT_SECONDS)
-    assert attempt.done
+    assert attempt.loaded.done()
     with pytest.raises(SystemExit):
-        attempt.result()
+        attempt.loaded.result()

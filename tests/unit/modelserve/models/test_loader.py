@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore")  # what MLflow and its flavors deprecate is not ours to mend
 
 
-def opened(uri: object, **more: str) -> Loaded:
+def load_version(uri: object, **more: str) -> Loaded:
     location = locations.parse(str(uri))
     values = {"MODEL_URI": str(uri), "MODEL_TRUST": "pickle", **more}
     with closing(open_objects(location)) as objects:
@@ -43,14 +43,14 @@ def opened(uri: object, **more: str) -> Loaded:
 
 
 def test_a_directory_is_loaded_under_its_name_and_timed(models: Library) -> None:
-    made = opened(models.path("churn"))
+    made = load_version(models.path("churn"))
     assert (made.name, made.version, made.alias, made.digest) == ("churn", "unversioned", None, None)
     assert list(made.times) == ["fetch", "import", "load", "warm"]
     assert made.signature is not None
     made.retire()
     assert isinstance(made.scorer, BatchingScorer)
     assert not made.scorer._thread.is_alive()
-    named = opened(models.path("churn"), MODEL_NAME="own")
+    named = load_version(models.path("churn"), MODEL_NAME="own")
     assert named.name == "own"
     named.retire()
 
@@ -60,7 +60,7 @@ def test_a_version_of_a_store_has_its_manifests_name_number_and_presentation(mod
 
     presentation = {"positive_class": "yes", "threshold": 0.25, "label": "churn"}
     release(tmp_path / "store", "telco", models.path("churn"), presentation)
-    made = opened(f"{tmp_path}/store/models/telco@champion", MODEL_NAME="ignored")
+    made = load_version(f"{tmp_path}/store/models/telco@champion", MODEL_NAME="ignored")
     assert (made.name, made.version, made.alias, len(made.digest or "")) == ("telco", "1", "champion", 64)
     assert (made.presentation.positive_class, made.presentation.threshold) == ("yes", 0.25)
     made.retire()
@@ -73,12 +73,12 @@ def test_what_was_downloaded_is_removed_when_the_version_is_retired_and_when_it_
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("private")
     for name in ("churn", "churn_pickle"):
-        uploaded(store, name, models.path(name))
-    made = opened(f"{store}/models/churn@champion")
+        upload(store, name, models.path(name))
+    made = load_version(f"{store}/models/churn@champion")
     assert len(list(tmp_path.rglob("model.skops"))) == 1
     made.retire()
     with pytest.raises(VersionRefused):
-        opened(f"{store}/models/churn_pickle@champion", MODEL_TRUST="strict")
+        load_version(f"{store}/models/churn_pickle@champion", MODEL_TRUST="strict")
     assert [path for parent in tmp_path.iterdir() for path in parent.iterdir()] == []
 
 
@@ -88,11 +88,11 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("swept")
-    uploaded(store, "churn", models.path("churn"))
+    upload(store, "churn", models.path("churn"))
     living, handle = create(private_parent())
     dead, lock = create(private_parent())
     os.close(lock)
-    opened(f"{store}/models/churn@champion").retire()
+    load_version(f"{store}/models/churn@champion").retire()
     assert (living.exists(), dead.exists()) == (True, False)
     os.close(handle)
 
@@ -110,7 +110,7 @@ def test_a_local_store_is_read_in_place_and_nothing_of_it_is_removed(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     directory = models.copy("churn", tmp_path / "m")
     for more in ({}, {"MODEL_CACHE_DIR": str(tmp_path / "cache")}):
-        opened(directory, **more).retire()
+        load_version(directory, **more).retire()
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
     assert (directory / "model.skops").exists()
 
@@ -120,19 +120,19 @@ def test_a_version_in_a_cache_directory_goes_when_its_last_user_retires_it(
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
     store = gcs.bucket("kept")
-    uploaded(store, "churn", models.path("churn"))
+    upload(store, "churn", models.path("churn"))
     uri = f"{store}/models/churn@champion"
-    first, second = (opened(uri, MODEL_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    first, second = (load_version(uri, MODEL_CACHE_DIR=str(tmp_path)) for _ in range(2))
     first.retire()
     assert len(list(tmp_path.iterdir())) == 1
     assert second.files is not None
     second.files.close()  # as at exit: kept for the next start
     assert len(list(tmp_path.iterdir())) == 1
-    opened(uri, MODEL_CACHE_DIR=str(tmp_path)).retire()
+    load_version(uri, MODEL_CACHE_DIR=str(tmp_path)).retire()
     assert list(tmp_path.iterdir()) == []
 
 
-def uploaded(store: str, name: str, directory: Path) -> None:
+def upload(store: str, name: str, directory: Path) -> None:
     with closing(open_objects(locations.parse_store(store))) as objects:
         promote(objects, name, put(objects, name, directory), "champion")
 
@@ -143,16 +143,16 @@ def test_a_difference_too_small_to_matter_is_a_warning(
     directory = models.copy("churn", tmp_path / "m")
     (directory / "requirements.txt").write_text("numpy==2.0.0\n")
     logging.getLogger("modelserve").propagate = True
-    opened(directory).retire()
+    load_version(directory).retire()
     assert "2.0.0" in caplog.text
 
 
 def test_a_cache_directory_of_ones_own_is_kept(models: Library, tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    made = opened(models.path("churn"), MODEL_CACHE_DIR=str(tmp_path))
+    made = load_version(models.path("churn"), MODEL_CACHE_DIR=str(tmp_path))
     made.retire()
     with pytest.raises(VersionRefused):
-        opened(models.path("churn_pickle"), MODEL_TRUST="strict", MODEL_CACHE_DIR=str(tmp_path))
+        load_version(models.path("churn_pickle"), MODEL_TRUST="strict", MODEL_CACHE_DIR=str(tmp_path))
     assert (tmp_path / "mine").exists()
 
 
@@ -161,14 +161,14 @@ def test_another_environment_is_refused_before_anything_is_loaded(models: Librar
     requirements = directory / "requirements.txt"
     requirements.write_text("scikit-learn==0.1.2\n")
     with pytest.raises(EnvironmentMismatch, match=r"scikit-learn.*0\.1\.2"):
-        opened(directory)
+        load_version(directory)
 
 
 def test_a_model_whose_file_is_broken_is_an_error_of_its_version(models: Library, tmp_path: Path) -> None:
     directory = models.copy("churn", tmp_path / "m")
     (directory / "model.skops").write_bytes(b"secret")
     with pytest.raises(VersionUnusable, match=r"^This version does not load: its flavor raised \w+\.$"):
-        opened(directory)
+        load_version(directory)
 
 
 @pytest.mark.parametrize("example", ["nonsense", '{"inputs": {"contract": ["a"]}}', '{"secret": 1}'])
@@ -178,7 +178,7 @@ def test_an_example_that_does_not_fit_is_no_reason_to_refuse(
     directory = models.copy("churn", tmp_path / "m")
     (directory / "serving_input_example.json").write_text(example)
     logging.getLogger("modelserve").propagate = True
-    opened(directory).retire()
+    load_version(directory).retire()
     assert "the model is not warmed up" in caplog.text
 
 
@@ -190,7 +190,7 @@ def test_an_example_with_a_missing_number_warms_the_model(
     (directory / "input_example.json").write_text(json.dumps([row, row]))
     logging.getLogger("modelserve").propagate = True
     caplog.set_level(logging.INFO)
-    made = opened(directory)
+    made = load_version(directory)
     made.retire()
     assert "not warmed up" not in caplog.text
     assert made.runtime.mergeable
@@ -207,9 +207,9 @@ def test_a_sample_of_the_manifest_warms_the_model_and_must_fit(models: Library, 
         with (tmp_path / "log").open("w") as nowhere:
             version = upload(objects, draft, models.path("raising"), Lines(nowhere)).version
         promote(objects, "m", version, "champion")
-    opened(f"{tmp_path}/store/models/m/versions/1").retire()
+    load_version(f"{tmp_path}/store/models/m/versions/1").retire()
     with pytest.raises(VersionUnusable, match=r"does not score its own sample: its flavor raised ValueError\.$"):
-        opened(f"{tmp_path}/store/models/m/versions/2")
+        load_version(f"{tmp_path}/store/models/m/versions/2")
 
 
 def batch(*values: float) -> Batch:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch, UnknownMethod
 from modelserve.models import scoring
 from modelserve.models.scorers.inline import InlineScorer
+from modelserve.models.version import Loaded
 from modelserve.payloads import Payload, PayloadForm
 from modelserve.payloads.decode import check_payload
 from modelserve.payloads.predictions import Presentation
@@ -33,7 +34,12 @@ def payload(*values: Any, **more: Any) -> Payload:
 
 def predict(runtime: Tiny, request: Payload, known: Any = X) -> Any:
     with loaded(runtime, known) as made:
-        return asyncio.run(scoring.predict(made, scoring.check(made, request.table), request.params, request.method))
+        return asyncio.run(score_method(made, scoring.check(made, request.table), request.params, request.method))
+
+
+async def score_method(made: Loaded, batch: Batch, params: Mapping[str, Any], method: str | None) -> Any:
+    name = scoring.check_method(made, method)
+    return (await scoring.score(made, batch, [name], params))[name]
 
 
 def results(runtime: Tiny, request: Payload, presentation: Presentation | None = None) -> Any:
@@ -160,7 +166,7 @@ def test_cells_that_only_the_compiled_form_has_no_place_for_are_told_together(as
             return super().score(batch, methods, params)
 
     runtime = Rounds()
-    asked: Any = scoring.predict if ask is predict else scoring.batch_results
+    asked: Any = score_method if ask is predict else scoring.batch_results
     with loaded(runtime, X) as made:
         inline = replace(made, scorer=InlineScorer(runtime, 100))
         batch = scoring.check(inline, table(x=[1, 2, 3, 2]))
@@ -213,9 +219,16 @@ def test_a_method_that_is_named_twice_is_called_once() -> None:
 
 
 def test_only_many_results_are_converted_on_another_thread() -> None:
-    here = threading.get_ident()
-    assert asyncio.run(scoring.for_rows(scoring.INLINE_ROWS, threading.get_ident)) == here
-    assert asyncio.run(scoring.for_rows(scoring.INLINE_ROWS + 1, threading.get_ident)) != here
+    class Value:
+        def isoformat(self) -> str:
+            seen.add(threading.get_ident())
+            return ""
+
+    for rows in (scoring.INLINE_ROWS, scoring.INLINE_ROWS + 1):
+        for ask in (predict, results):
+            seen: set[int] = set()
+            ask(Tiny(lambda batch: [Value()] * batch.rows), payload(*[1.0] * rows))
+            assert (seen == {threading.get_ident()}) == (rows == scoring.INLINE_ROWS)
 
 
 def test_a_checked_payload_keeps_no_cells() -> None:
@@ -225,18 +238,18 @@ def test_a_checked_payload_keeps_no_cells() -> None:
     assert batch.columns["x"].tolist() == [1.0, 2.0]
 
 
-def doubled(batch: Batch) -> Any:
+def double(batch: Batch) -> Any:
     return batch.columns["x"] * 2
 
 
 @pytest.mark.parametrize(
     "output",
     [
-        lambda batch: pd.Categorical(doubled(batch)),
-        lambda batch: pd.Index(doubled(batch)),
-        lambda batch: pd.Series(doubled(batch)).astype("Float64").array,
-        lambda batch: pa.array(doubled(batch)),
-        lambda batch: pa.table({"y": doubled(batch)}),
+        lambda batch: pd.Categorical(double(batch)),
+        lambda batch: pd.Index(double(batch)),
+        lambda batch: pd.Series(double(batch)).astype("Float64").array,
+        lambda batch: pa.array(double(batch)),
+        lambda batch: pa.table({"y": double(batch)}),
     ],
 )
 @pytest.mark.parametrize("rows", [1, 3])
@@ -254,22 +267,22 @@ def test_columns_of_an_object_are_lists_whatever_they_were() -> None:
         "index": pd.Index,
         "frame": lambda x: pd.DataFrame({"a": x, "b": x}),
     }
-    with loaded(Tiny(answer=lambda batch: {name: make(doubled(batch)) for name, make in parts.items()})) as one:
-        found: Any = run(scoring.predict(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
+    with loaded(Tiny(answer=lambda batch: {name: make(double(batch)) for name, make in parts.items()})) as one:
+        found: Any = run(score_method(one, Batch({"x": np.arange(2.0)}, 2), {}, None))
     assert found == {"series": [0.0, 2.0], "index": [0.0, 2.0], "frame": [{"a": 0.0, "b": 0.0}, {"a": 2.0, "b": 2.0}]}
 
 
 @pytest.mark.parametrize("make", [iter, set, memoryview, lambda values: (value for value in values)])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_what_has_no_items_to_look_at_is_no_answer(make: Callable[[Any], Any], rows: int) -> None:
-    with loaded(Tiny(answer=lambda batch: make(doubled(batch)))) as one:
-        for ask in (scoring.predict, scoring.batch_results):
+    with loaded(Tiny(answer=lambda batch: make(double(batch)))) as one:
+        for ask in (score_method, scoring.batch_results):
             with pytest.raises(ModelFailed, match="The model gave a value of the type"):
                 run(ask(one, Batch({"x": np.arange(float(rows))}, rows), {}, None))
 
 
 def test_few_calls_find_the_rows_that_a_model_drops() -> None:
-    runtime = Tiny(answer=lambda batch: doubled(batch)[batch.columns["x"] % 700 != 5])
+    runtime = Tiny(answer=lambda batch: double(batch)[batch.columns["x"] % 700 != 5])
     with loaded(runtime) as one:
         found = run(scoring.row_results(one, Batch({"x": np.arange(1000.0)}, 1000), {}, None))
     assert [row for row, result in enumerate(found) if isinstance(result, ModelFailed)] == [5, 705]
@@ -281,7 +294,7 @@ def test_few_calls_find_the_rows_that_a_model_drops() -> None:
 
 @pytest.mark.parametrize("items", [1, 2, 4, 9])
 def test_halves_of_a_model_that_answers_the_same_number_always_are_not_believed(items: int) -> None:
-    runtime = Tiny(answer=lambda batch: [float(doubled(batch).sum())] * items)
+    runtime = Tiny(answer=lambda batch: [float(double(batch).sum())] * items)
     with loaded(runtime) as one:
         found = run(scoring.row_results(one, Batch({"x": np.arange(8.0)}, 8), {}, None))
     whole = [2.0 * row for row in range(8)]

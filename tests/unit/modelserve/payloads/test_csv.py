@@ -67,12 +67,12 @@ def test_another_separator_than_the_comma_is_told_in_one_sentence(mark: str) -> 
 
 def test_other_columns_are_counted_and_missing_ones_left_to_the_check() -> None:
     table = text_csv.parse(b"m,a,n\n0,1,0\n", PAIR, LIMITS).table
-    assert (table.columns, table.extra) == ({"a": [1]}, 2)
+    assert (table.columns, len(table.others)) == ({"a": [1]}, 2)
 
 
 def test_columns_without_names_come_in_their_order() -> None:
     table = text_csv.parse(b"p,q,r\n1,2.5,x\n", nameless("long", "double"), LIMITS).table
-    assert (table.columns, table.extra) == ({"0": [1], "1": [2.5]}, 1)
+    assert (table.columns, len(table.others)) == ({"0": [1], "1": [2.5]}, 1)
     by_name = text_csv.parse(b"1,0\n2.5,1\n", nameless("long", "double"), LIMITS).table
     assert by_name.columns == {"0": [1], "1": [2.5]}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from modelserve.payloads.differences import FLIP, FORM, MAX_KEPT, MISSING, NUMBER, Difference, compare
+from modelserve.payloads.differences import FLIP, FORM, MAX_KEPT, NUMBER, Difference, compare
+from modelserve.schema.types import MISSING
 from modelserve.shadow.tally import Tally
 
 RESULT: dict[str, Any] = {"prediction": "no", "probabilities": {"no": 0.75, "yes": 0.25}, "churn": False}

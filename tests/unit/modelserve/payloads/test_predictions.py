@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelserve.payloads.predictions import Presentation, encode, jsonable, results
+from modelserve.payloads.predictions import Presentation, encode, jsonable, label_text, results
 
 OUTPUTS: dict[str, Any] = {
     "floats": np.array([1.5, 2.0, -0.0]),
@@ -102,7 +102,8 @@ def test_the_presentation_adds_the_positive_class_under_its_label() -> None:
 
 @pytest.mark.parametrize(("classes", "keys"), [((False, True), ["false", "true"]), ((10, 20), ["10", "20"])])
 def test_labels_are_json_keys(classes: tuple[Any, ...], keys: list[str]) -> None:
-    row = results([classes[0]], [[0.9, 0.1]], classes, Presentation(keys[1]))[0]
+    names = [label_text(label) for label in classes]
+    row = results([classes[0]], [[0.9, 0.1]], names, Presentation(keys[1]))[0]
     assert list(row["probabilities"]) == keys
     assert row[f"{keys[1]}_probability"] == 0.1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelserve.server.heads import Headers, fault
+from modelserve.server.heads import Headers, find_error
 
 HOST = (b"host", b"a")
 CHUNKED = (b"transfer-encoding", b"chunked")
@@ -40,9 +40,9 @@ WRONG: dict[str, tuple[str, bytes, Headers]] = {
 
 @pytest.mark.parametrize("head", RIGHT.values(), ids=RIGHT.keys())
 def test_what_is_right_has_no_fault(head: tuple[str, bytes, Headers]) -> None:
-    assert fault(*head) is None
+    assert find_error(*head) is None
 
 
 @pytest.mark.parametrize("head", WRONG.values(), ids=WRONG.keys())
 def test_what_a_proxy_may_read_in_another_way_is_a_fault(head: tuple[str, bytes, Headers]) -> None:
-    assert fault(*head) is not None
+    assert find_error(*head) is not None

@@ -19,7 +19,7 @@ from modelserve.payloads.differences import compare
 from modelserve.shadow.report import MAX_LINES, MAX_PAIRS, MAX_WAITING, Report
 from modelserve.shadow.sender import Sample
 from modelserve_control.local import resources
-from modelserve_control.local.pubsub import server
+from pubsub_host import serve_in_thread
 
 SHADOW = {"shadow_model": "tiny", "shadow_version": "8", "shadow_manifest_sha256": "ab12"}
 OTHER = SHADOW | {"shadow_version": "9", "shadow_manifest_sha256": "cd34"}
@@ -135,7 +135,7 @@ class Topic:
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    with server.serve_in_thread() as running:
+    with serve_in_thread() as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from modelserve.events.envelopes import Message
 from modelserve.events.results import make_result
 from modelserve.http.app import Http
 from modelserve.models.version import Loaded
-from modelserve.shadow.sender import MAX_SAMPLE_BYTES, submit_answer, submit_event
+from modelserve.shadow.sender import MAX_SAMPLE_BYTES
 from modelserve_control.common import processes
 from shadow_receiver import Receiver, receive, run_on_loop
 from signatures import signature
@@ -42,8 +42,7 @@ def ask(receiver: Receiver, method: str, path: str, body: bytes = b"", query: by
 
     async def main(made: Loaded) -> tuple[int, bytes]:
         holding: Any = Holding(made)
-        http = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
-        http.answered = partial(submit_answer, receiver.shadow)
+        http = Http(Settings.from_environ({}), holding, Metrics(enabled=False), receiver.shadow.submit_answer)
         response = await http(Request(scope, receive))
         assert receiver.messages() == []  # not before the host has the answer
         return response.status_code, bytes(response.body)
@@ -113,8 +112,8 @@ def test_what_was_published_of_a_message_is_sampled_as_its_payload_with_its_even
     message = Message(b'{"x": 0.5}', "m1", {"secret": "s"})
     results = [make_result("tiny", "7", {"prediction": value}, "k", "m1", place) for place, value in enumerate((1, 2))]
     with receive() as receiver, loaded(Tiny(), X) as made:
-        submit_event(receiver.shadow, made, message, [])
-        submit_event(receiver.shadow, made, message, results)
+        receiver.shadow.submit_event(made, message, [])
+        receiver.shadow.submit_event(made, message, results)
         (sample,) = receiver.samples()
     assert (sample.event, sample.body, sample.request_id, sample.version) == (True, message.data, "m1", "7")
     assert [one["prediction"] for one in msgspec.json.decode(sample.answer)] == [{"prediction": 1}, {"prediction": 2}]
@@ -122,7 +121,7 @@ def test_what_was_published_of_a_message_is_sampled_as_its_payload_with_its_even
 
 def test_a_message_id_that_is_no_text_is_sampled_as_far_as_it_is() -> None:
     with receive() as receiver, loaded(Tiny(), X) as made:
-        submit_event(receiver.shadow, made, Message(b"{}", "m\ud800"), [make_result("t", "7", {"p": 1}, "k", "m", 0)])
+        receiver.shadow.submit_event(made, Message(b"{}", "m\ud800"), [make_result("t", "7", {"p": 1}, "k", "m", 0)])
         assert [sample.request_id for sample in receiver.samples()] == ["m?"]
 
 
@@ -137,7 +136,7 @@ def test_what_is_larger_than_the_bound_is_dropped(longer: int, sent: bool) -> No
         assert ask(receiver, "POST", "/predict", padding + body) == (200, answer)
         assert [sample.body == padding + body for sample in receiver.samples()] == [True] * sent
         message = Message(b" " * (MAX_SAMPLE_BYTES - len(result.body) - len("[]") + longer), "m1")
-        run_on_loop(partial(submit_event, receiver.shadow, made, message, [result]))
+        run_on_loop(partial(receiver.shadow.submit_event, made, message, [result]))
         assert len(receiver.samples()) == sent
         assert receiver.shadow.dropped == 2 * longer
 

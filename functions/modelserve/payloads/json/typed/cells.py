@@ -20,9 +20,15 @@ INTEGER: Final = Annotated[int, Meta(ge=1 - EXACT, le=EXACT - 1)]
 NUMBER: Final = Annotated[float, Meta(gt=-float(EXACT), lt=float(EXACT))]
 # What the model sees of these is not what came.
 CONVERTED: Final = frozenset({"float", "datetime", "binary"})
-FEW_BYTES: Final = 2_000
+FEW_BYTES, FEW_KEYS = 2_000, 200
 KEY_END: Final = re.compile(rb'"[ \t\r\n]*:')
 COLON, QUOTE, SPACE = b':" '
+MAX_LAYOUTS: Final = 8  # of one form: orders of columns that were seen last
+# msgspec looks for a key among all fields when it does not stand at its place, and makes a type of each column of a layout:
+# with many that takes long.
+MAX_COLUMNS: Final = 256
+
+Scalar = str | int | float | bool | None
 
 Categories = Mapping[str, Sequence[str]]
 """Texts of a column, by its name, that the model knows."""
@@ -68,7 +74,7 @@ def check_keys(data: bytes, keys: int) -> None:
     Each key is followed by a colon, so as many colons as keys leave no room for another. Where texts hold colons, those
     that follow a quotation mark are counted, if no colon follows a space: it may be that of a key.
     """
-    if len(data) < FEW_BYTES:
+    if len(data) < FEW_BYTES or keys < FEW_KEYS:
         if data.count(b":") != keys and len(KEY_END.findall(data)) != keys:
             raise Unusual
         return

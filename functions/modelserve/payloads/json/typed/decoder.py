@@ -12,8 +12,8 @@ from modelserve.core.errors import BadInput
 from modelserve.payloads import Limits, Payload
 from modelserve.payloads.json.mlflow import FORMS
 from modelserve.payloads.json.strict import count_values
-from modelserve.payloads.json.typed.cells import Categories, Unusual
-from modelserve.payloads.json.typed.forms import MAX_COLUMNS, Forms
+from modelserve.payloads.json.typed.cells import MAX_COLUMNS, Categories, Unusual
+from modelserve.payloads.json.typed.forms import Forms
 from modelserve.payloads.json.typed.tensors import Tensors
 from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.signature import Signature

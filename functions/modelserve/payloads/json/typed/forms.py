@@ -14,18 +14,21 @@ from msgspec.structs import astuple
 from modelserve.payloads import Limits, Payload, PayloadForm
 from modelserve.payloads.json.mlflow import FORMS, split_params
 from modelserve.payloads.json.strict import measure
-from modelserve.payloads.json.typed.cells import Categories, Cells, Unusual, cell_type, check_keys
+from modelserve.payloads.json.typed.cells import (
+    MAX_COLUMNS,
+    MAX_LAYOUTS,
+    Categories,
+    Cells,
+    Scalar,
+    Unusual,
+    cell_type,
+    check_keys,
+)
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
 from modelserve.schema.signature import Column, Signature
 
 FORM_START: Final = re.compile(rb'\s*\{\s*"(?:%s|params|parameters)"' % "|".join(FORMS).encode())
-MAX_LAYOUTS: Final = 8
-# msgspec looks for a key among all fields when it does not stand at its place, and makes a type of each column of a layout:
-# with many that takes long.
-MAX_COLUMNS: Final = 256
-
-Scalar = str | int | float | bool | None
 
 
 class Split(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -2,77 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
 
 from modelserve.payloads import Limits, Payload, PayloadForm
 from modelserve.payloads.json.oip_v2 import BINARY_DEFAULT, request_params
-from modelserve.payloads.json.strict import measure
-from modelserve.payloads.json.typed.cells import INTEGER, Categories, Cells, Unusual, cell_type, check_keys
+from modelserve.payloads.json.typed.cells import (
+    INTEGER,
+    MAX_COLUMNS,
+    MAX_LAYOUTS,
+    Categories,
+    Cells,
+    Scalar,
+    Unusual,
+    cell_type,
+    check_keys,
+)
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.types import IntegerType
 
 NUMERIC: Final = frozenset({"integer", "long", "float", "double"})
+# Of a tensor they have no meaning here: they say how a text is encoded, which JSON says itself.
+PARAMETERS: Final = ("parameters", dict[str, Scalar] | UnsetType | None, UNSET)
 
 
-class Tensor(msgspec.Struct, gc=False):
+class Heading(msgspec.Struct, gc=False):
+    """What a tensor is, without its data."""
+
     name: str
-    shape: list[int]
     datatype: str
-    data: Raw
-    parameters: dict[str, Any] | UnsetType | None = UNSET
-    """Of no meaning here: how a text is encoded, which JSON says itself."""
+
+
+class Headings(msgspec.Struct, gc=False):
+    inputs: list[Heading]
 
 
 class Output(msgspec.Struct, gc=False):
     name: str
 
 
-class Request(msgspec.Struct, gc=False):
-    inputs: list[Tensor]
-    id: str | UnsetType = UNSET
-    parameters: dict[str, Any] | UnsetType | None = UNSET
-    outputs: list[Output] | UnsetType | None = UNSET
+Key = tuple[tuple[str, str], ...]
 
 
 class Tensors:
-    decoder: Final = msgspec.json.Decoder(Request)
+    heading_decoder: Final = msgspec.json.Decoder(Headings)
 
     def __init__(self, signature: Signature, limits: Limits, categories: Categories) -> None:
         self.signature = signature
         self.columns = signature.columns
         self.limits = limits
         self.cells = Cells(signature, limits)
-        self.item_decoders = {
-            (column.name, datatype): msgspec.json.Decoder(list[item])  # type: ignore[valid-type]  # made of what the version has
+        self.tensor_types = {
+            (column.name, datatype): item
             for column in signature.columns
             for datatype, item in item_types(column, categories)
         }
+        self.structs: dict[tuple[str, str], Any] = {}
+        self.layouts: dict[Key, Layout] = {}
+        self.last: Layout | None = None
 
     def read(self, data: bytes) -> Payload:
         """Raises Unusual, or what msgspec raises."""
-        request = self.decoder.decode(data)
-        items: dict[str, list[Any]] = {}
-        keys = 1
-        for tensor in request.inputs:
-            decoder = self.item_decoders.get((tensor.name, tensor.datatype))
-            if decoder is None or tensor.name in items:
+        request, layout = self._decode(data)
+        tensors = request.inputs
+        rows = len(tensors[0].data)
+        shapes = ([rows], [rows, 1])
+        keys = 1 + 4 * len(tensors)
+        for tensor in tensors:
+            if len(tensor.data) != rows or tensor.shape not in shapes:
                 raise Unusual
-            values = items[tensor.name] = decoder.decode(tensor.data)
-            keys += 4 if tensor.parameters is UNSET else 5 + self._count_keys(tensor.parameters, 3)
-            if tensor.shape not in ([len(values)], [len(values), 1]):
-                raise Unusual
-        (rows, *others) = set(map(len, items.values())) or [0]
-        if others or any(column.required and column.name not in items for column in self.columns):
-            raise Unusual
+            if tensor.parameters is not UNSET:
+                keys += 1 + len(tensor.parameters or ())
         nulls = [None] * rows
-        table = self.cells.table({column.name: items.get(column.name, nulls) for column in self.columns}, rows)
+        columns = {name: nulls if place is None else tensors[place].data for name, place in layout.places}
+        table = self.cells.table(columns, rows)
         outputs = tuple(output.name for output in request.outputs or ())
         keys += len(outputs) + sum(part is not UNSET for part in (request.id, request.outputs, request.parameters))
-        check_keys(data, keys + self._count_keys(request.parameters, 1))
+        check_keys(data, keys + len(request.parameters or ()))
         if len(set(outputs)) < len(outputs):
             raise Unusual
         if request.parameters and BINARY_DEFAULT in request.parameters:
@@ -81,9 +91,59 @@ class Tensors:
         own_id = None if request.id is UNSET else request.id
         return Payload(table, params, method, PayloadForm.TENSORS, outputs, own_id)
 
-    def _count_keys(self, parameters: Any, depth: int) -> int:
-        """Of what stands so many levels deep."""
-        return measure(parameters, self.limits.depth - depth) if parameters else 0
+    def _decode(self, data: bytes) -> tuple[Any, Layout]:
+        """By the layout of the body before, or by its own."""
+        last = self.last
+        if last is not None:
+            try:
+                return last.decoder.decode(data), last
+            except msgspec.ValidationError:
+                pass
+        layout = self._find_layout(data)
+        if layout is last:
+            raise Unusual
+        self.last = layout
+        return layout.decoder.decode(data), layout
+
+    def _find_layout(self, data: bytes) -> Layout:
+        key = tuple((heading.name, heading.datatype) for heading in self.heading_decoder.decode(data).inputs)
+        layout = self.layouts.get(key)
+        if layout is None:
+            layout = Layout(key, self.columns, [self._struct(one) for one in key])
+            self.layouts = {key: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
+        return layout
+
+    def _struct(self, key: tuple[str, str]) -> Any:
+        """The type of a tensor with this name and datatype."""
+        found = self.structs.get(key)
+        if found is None:
+            item = self.tensor_types.get(key)
+            if item is None:
+                raise Unusual
+            name, datatype = key
+            fields: list[Any] = [("name", Literal[name]), ("shape", list[int]), ("datatype", Literal[datatype])]
+            fields += [("data", list[item]), PARAMETERS]  # type: ignore[valid-type]  # made of what the version has
+            found = self.structs[key] = msgspec.defstruct("Tensor", fields, gc=False)
+        return found
+
+
+class Layout:
+    """The tensors of a request, in the order that its caller has them. Raises Unusual."""
+
+    def __init__(self, key: Key, columns: Sequence[Column], structs: Sequence[Any]) -> None:
+        places: Mapping[str, int] = {name: place for place, (name, _) in enumerate(key)}
+        if not 0 < len(key) == len(places) <= MAX_COLUMNS:
+            raise Unusual
+        if any(column.required and column.name not in places for column in columns):
+            raise Unusual
+        fields: list[Any] = [
+            ("inputs", tuple[tuple(structs)]),  # type: ignore[misc]
+            ("id", str | UnsetType, UNSET),
+            PARAMETERS,
+            ("outputs", list[Output] | UnsetType | None, UNSET),
+        ]
+        self.decoder = msgspec.json.Decoder(msgspec.defstruct("Request", fields, gc=False))
+        self.places = [(column.name, places.get(column.name)) for column in columns]
 
 
 def item_types(column: Column, categories: Categories) -> Iterator[tuple[str, Any]]:

@@ -1,7 +1,5 @@
 """Trees and forests of scikit-learn. They compare float32 values with double thresholds (sklearn/tree/_tree.pyx)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The trees of histogram gradient boosting: double thresholds, a default side for nulls, sets of categories."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -27,15 +25,10 @@ def preprocess(graph: Graph, model: Any, features: Features) -> Features:
     own = model._preprocessor
     if own is None:
         return features
-    places = categorical_places(model)
+    places = [int(place) for place in np.arange(model.n_features_in_)[own.transformers_[0][2]]]
     encoded = transform(graph, own.named_transformers_["encoder"], features.select(graph, places))
     rest = [place for place in range(features.width) if place not in places]
     return Features((*encoded.parts, *features.select(graph, rest).parts)) if rest else encoded
-
-
-def categorical_places(model: Any) -> list[int]:
-    columns = model._preprocessor.transformers_[0][2]
-    return [int(place) for place in np.arange(model.n_features_in_)[columns]]
 
 
 def make_tree(predictor: Any, known: Array, index: Array, target: int) -> Tree:
@@ -58,5 +51,4 @@ def make_tree(predictor: Any, known: Array, index: Array, target: int) -> Tree:
 
 
 def set_bits(words: Array) -> set[int]:
-    """The set bits of eight 32-bit words, lowest first."""
     return {32 * place + bit for place, word in enumerate(words) for bit in range(32) if int(word) >> bit & 1}

@@ -1,7 +1,5 @@
 """The trees of LightGBM: double values, `<=`, sets of categories, and three ways to treat a null."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import lightgbm
@@ -33,8 +31,6 @@ def scores(graph: Graph, model: Any, booster: Any, features: Features) -> tuple[
 
 
 class Reader:
-    """Converts a nested dump to arrays."""
-
     def __init__(self, model: Any) -> None:
         self.model = model
         self.rows: list[list[Any]] = []
@@ -51,14 +47,13 @@ class Reader:
             self.rows.append([0, 0.0, -1, -1, node["leaf_value"], False])
             return place
         self.rows.append([])
-        split = self._categories(place, node) if node["decision_type"] == "==" else float(node["threshold"])
+        if node["decision_type"] == "==":
+            split, self.members[place] = 0.0, list(map(float, str(node["threshold"]).split("||")))
+        else:
+            split = float(node["threshold"])
         left, right = self._visit(node["left_child"]), self._visit(node["right_child"])
         self.rows[place] = [node["split_feature"], split, left, right, 0.0, self._nulls_left(node)]
         return place
-
-    def _categories(self, place: int, node: Any) -> float:
-        self.members[place] = [float(category) for category in str(node["threshold"]).split("||")]
-        return 0.0
 
     def _nulls_left(self, node: Any) -> bool:
         """A null counts as 0 if the training data had none (missing_type None); include/LightGBM/tree.h, NumericalDecision."""

@@ -1,7 +1,5 @@
 """The trees of XGBoost: float32 values, `<`, a default side for nulls, and float32 sums that start with the base score."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Final
 
@@ -32,7 +30,9 @@ def margins(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
         int(t["tree_param"]["size_leaf_vector"]) > 1 for t in grown
     ):
         raise refuse(model, "has trees with categories or with vectors as leaves")
-    used = used_trees(model, learner, booster)
+    # After early stopping, the model predicts with the best iterations only.
+    best, ends = learner.get("attributes", {}).get("best_iteration"), booster["model"]["iteration_indptr"]
+    used = ends[-1] if best is None else ends[int(best) + 1]
     first = base_scores(param["base_score"], objective, outputs)
     trees = [
         make_tree(tree, target, first[target] if place < outputs else np.float32(0))
@@ -41,13 +41,6 @@ def margins(graph: Graph, model: Any, features: Features) -> tuple[str, str]:
     if sorted(tree.target for tree in trees[:outputs]) != list(range(outputs)):
         raise refuse(model, "has trees in an unknown order")
     return ensemble(graph, values(graph, model, features), trees, outputs, single=True), objective
-
-
-def used_trees(model: Any, learner: Any, booster: Any) -> int:
-    """After early stopping, the model predicts with the best iterations only."""
-    ends = booster["model"]["iteration_indptr"]
-    best = learner.get("attributes", {}).get("best_iteration")
-    return int(ends[-1] if best is None else ends[int(best) + 1])
 
 
 def values(graph: Graph, model: Any, features: Features) -> str:
@@ -80,12 +73,12 @@ def base_scores(text: str, objective: str, outputs: int) -> Array:
 @predicts(xgboost.XGBRegressor, xgboost.XGBRFRegressor)
 def regress(graph: Graph, model: Any, features: Features) -> Methods:
     score, objective = margins(graph, model, features)
-    if objective not in (*IDENTITY, *LOG, "reg:logistic"):
-        raise refuse(model, f"has the objective {objective}")
-    if objective != "reg:logistic":
-        score = graph.op("Exp", score) if objective in LOG else score
-    else:
+    if objective == "reg:logistic":
         score = graph.op("Sigmoid", score)
+    elif objective in LOG:
+        score = graph.op("Exp", score)
+    elif objective not in IDENTITY:
+        raise refuse(model, f"has the objective {objective}")
     return {"predict": graph.flat(score)}
 
 

@@ -1,7 +1,5 @@
 """Calls of Google's APIs: address, credentials and retries."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -19,13 +17,12 @@ SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
 def endpoint(api: str) -> str:
-    """The address without a trailing slash; gcloud's own variable overrides it."""
     override = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}")
     return (override or f"https://{api}.googleapis.com").rstrip("/")
 
 
 def credentials(address: str) -> Any:
-    """Those of the environment; none for a server without TLS, which must not see a token."""
+    """The credentials of the environment. A server without TLS gets none, because it must not see a token."""
     import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import DefaultCredentialsError
@@ -55,9 +52,8 @@ def with_retries(call: Callable[[], T], what: str) -> T:
 
     retry = Retry(is_retryable, initial=MIN_PAUSE, maximum=MAX_PAUSE, timeout=CALL_SECONDS)
     try:
-        found: T = retry(call)()
+        return retry(call)()
     except RetryError as error:
         raise CloudFailed(f"{what} did not answer within {CALL_SECONDS:g} s.") from error
     except GoogleAuthError as error:
         raise CloudFailed("The credentials were refused when an access token was requested.") from error
-    return found

@@ -1,10 +1,8 @@
 """What the callers of each revision got, counted by Cloud Monitoring."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -22,7 +20,7 @@ COUNT, LATENCY = "run.googleapis.com/request_count", "run.googleapis.com/request
 
 @dataclass
 class Counts:
-    """Of one revision: requests, 5xx answers, and the 95th percentile of the latency in milliseconds."""
+    """The requests, 5xx answers and 95th percentile latency (milliseconds) of one revision."""
 
     requests: int = 0
     errors: int = 0
@@ -36,15 +34,12 @@ class Counts:
         return {"requests": self.requests, "errors": self.errors, "p95_ms": self.p95}
 
 
-@dataclass
 class Monitoring:
     """https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list"""
 
-    address: str = field(default_factory=lambda: api.endpoint("monitoring"))
-    session: Any = None
-
-    def __post_init__(self) -> None:
-        self.session = AuthorizedSession(api.credentials(self.address))  # type: ignore[no-untyped-call]  # google-auth is only partly typed
+    def __init__(self) -> None:
+        self.address = api.endpoint("monitoring")
+        self.session: Any = AuthorizedSession(api.credentials(self.address))  # type: ignore[no-untyped-call]  # google-auth is only partly typed
 
     def close(self) -> None:
         self.session.close()
@@ -85,7 +80,21 @@ class Monitoring:
             "aggregation.groupByFields": ["resource.label.revision_name", *groups],
         }
         address = f"{self.address}/v3/projects/{project}/timeSeries"
-        answer = self._call(lambda: self._get(address, params), service)
+
+        def get() -> Any:
+            found = self.session.get(address, params=params, timeout=api.TIMEOUT_SECONDS)
+            if found.status_code != HTTPStatus.OK:
+                raise from_http_response(found)  # type: ignore[no-untyped-call]  # google-auth is only partly typed
+            return found.json()
+
+        try:
+            answer = api.with_retries(get, "Cloud Monitoring")
+        except Forbidden as error:
+            raise CloudFailed(
+                "Cloud Monitoring refuses: the role roles/monitoring.viewer on the project is needed."
+            ) from error
+        except GoogleAPICallError as error:
+            raise CloudFailed(f"Cloud Monitoring refuses {short_name(service)}: {error.message}") from error
         return [
             (
                 series["resource"]["labels"]["revision_name"],
@@ -94,19 +103,3 @@ class Monitoring:
             )
             for series in answer.get("timeSeries", [])
         ]
-
-    def _get(self, address: str, params: Mapping[str, Any]) -> Any:
-        found = self.session.get(address, params=params, timeout=api.TIMEOUT_SECONDS)
-        if found.status_code != HTTPStatus.OK:
-            raise from_http_response(found)  # type: ignore[no-untyped-call]  # google-auth is only partly typed
-        return found.json()
-
-    def _call(self, call: Any, service: str) -> Any:
-        try:
-            return api.with_retries(call, "Cloud Monitoring")
-        except Forbidden as error:
-            raise CloudFailed(
-                "Cloud Monitoring refuses: the role roles/monitoring.viewer on the project is needed."
-            ) from error
-        except GoogleAPICallError as error:
-            raise CloudFailed(f"Cloud Monitoring refuses {short_name(service)}: {error.message}") from error

@@ -1,7 +1,5 @@
 """A Cloud Run service: its state, and changes of its traffic that do not overwrite the changes of others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,17 +15,9 @@ from google.cloud.run_v2.services.services.transports import ServicesRestTranspo
 
 from modelserve.core.errors import NotFound
 from modelserve_control.common.services.polling import poll
-from modelserve_control.deploy.rollout.cloud import api
+from modelserve_control.deploy.rollout.cloud import api, traffic
 from modelserve_control.deploy.rollout.cloud.api import MAX_PAUSE, MIN_PAUSE
-from modelserve_control.deploy.rollout.cloud.traffic import (
-    Split,
-    Tag,
-    Target,
-    build_targets,
-    describe,
-    is_applied,
-    split,
-)
+from modelserve_control.deploy.rollout.cloud.traffic import Split, Tag, Target
 from modelserve_control.deploy.rollout.errors import CandidateRejected, CloudFailed, TrafficMoved
 
 T = TypeVar("T")
@@ -57,12 +47,10 @@ class State:
 
     @property
     def split(self) -> dict[str, int]:
-        return split(self.targets, self.latest_ready)
+        return traffic.split(self.targets, self.latest_ready)
 
 
 class Clients:
-    """Google's clients, over REST."""
-
     def __init__(self) -> None:
         address = api.endpoint("run")
         parts = urlsplit(address)
@@ -76,19 +64,15 @@ class Clients:
 
 
 class Service:
-    """`name` is the full name: projects/P/locations/R/services/S."""
-
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients
         self.name = name
         self.short_name = short_name(name)
 
     def read(self) -> State:
-        """Raises NotFound, CloudFailed."""
         return parse_state(self._call(self._clients.services.get_service, name=self.name))
 
     def wait_until_settled(self, seconds: float) -> State:
-        """Raises CandidateRejected."""
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
             if (found := self.read()).settled:
                 return found
@@ -104,22 +88,19 @@ class Service:
         """
         for _ in poll(SETTLE_SECONDS, MIN_PAUSE, MAX_PAUSE):
             now = self.read()
-            if is_applied(shares, tag, now.targets, ours):
+            if traffic.is_applied(shares, tag, now.targets, ours):
                 return self._wait_until_observed(shares, tag)
             if not allowed(now):
                 raise self.moved_error(now)
             check()
-            self._update(now.etag, build_targets(shares, tag, now.targets, ours))
+            self._update(now.etag, traffic.build_targets(shares, tag, now.targets, ours))
         raise CloudFailed(f"The traffic of {self.short_name} could not be moved within {SETTLE_SECONDS:g} s.")
 
     def moved_error(self, now: State) -> TrafficMoved:
-        message = (
-            f"Somebody else has moved the traffic of {self.short_name}: {describe(now.split)}. It stays like that."
-        )
+        message = f"Somebody else has moved the traffic of {self.short_name}: {traffic.describe(now.split)}. It stays like that."
         return TrafficMoved(message, self.short_name)
 
     def wait_until_ready(self, revision: str, seconds: float) -> None:
-        """Raises CandidateRejected when it fails or takes too long."""
         name = f"{self.name}/revisions/{revision}"
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
             found = self._call(self._clients.revisions.get_revision, name=name)
@@ -134,7 +115,13 @@ class Service:
 
     def _update(self, etag: str, targets: list[Target]) -> None:
         """Does nothing when somebody else has changed the service since it was read."""
-        service = run_v2.Service(name=self.name, etag=etag, traffic=[as_target(target) for target in targets])
+        updated = [
+            run_v2.TrafficTarget(
+                type_=BY_NAME if one.revision else LATEST, revision=one.revision, percent=one.percent, tag=one.tag
+            )
+            for one in targets
+        ]
+        service = run_v2.Service(name=self.name, etag=etag, traffic=updated)
         request = run_v2.UpdateServiceRequest(service=service, update_mask="traffic")
         with suppress(Conflict, PreconditionFailed):
             self._call(self._clients.services.update_service, request=request)
@@ -143,10 +130,10 @@ class Service:
         for _ in poll(SETTLE_SECONDS, MIN_PAUSE, MAX_PAUSE):
             now = self.read()
             tagged = tag is None or tag.name in now.tagged
-            if now.settled and split(now.observed, now.latest_ready) == dict(shares) and tagged:
+            if now.settled and traffic.split(now.observed, now.latest_ready) == dict(shares) and tagged:
                 return
         raise CandidateRejected(
-            f"{self.short_name} did not give {describe(shares)} within {SETTLE_SECONDS:g} s. {now.message}".rstrip()
+            f"{self.short_name} did not give {traffic.describe(shares)} within {SETTLE_SECONDS:g} s. {now.message}".rstrip()
         )
 
     def _call(self, call: Callable[..., T], **request: Any) -> T:
@@ -184,12 +171,6 @@ def parse_state(found: Any) -> State:
 
 def parse_target(one: Any) -> Target:
     return Target(None if one.type_ == LATEST else short_name(one.revision), one.percent, one.tag)
-
-
-def as_target(one: Target) -> run_v2.TrafficTarget:
-    if one.revision is None:
-        return run_v2.TrafficTarget(type_=LATEST, percent=one.percent, tag=one.tag)
-    return run_v2.TrafficTarget(type_=BY_NAME, revision=one.revision, percent=one.percent, tag=one.tag)
 
 
 def short_name(name: str) -> str:

@@ -1,7 +1,5 @@
 """The traffic of a Cloud Run service: a list of targets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 

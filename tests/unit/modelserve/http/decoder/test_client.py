@@ -30,7 +30,7 @@ def test_small_json_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     with_decoder(work)
 
 
-async def stopped_in(made: Decoder, name: str, number: int) -> asyncio.Task[CheckedBody]:
+async def stop_process(made: Decoder, name: str, number: int) -> asyncio.Task[CheckedBody]:
     """A body that the process has not answered when it gets the signal."""
     await made.check(*CASES["parquet"])
     assert made.pid is not None
@@ -56,7 +56,7 @@ def test_a_body_that_ends_the_process_is_one_requests_matter(
     name: str, number: int, kind: type[ServeError], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(made: Decoder) -> None:
-        asking = await stopped_in(made, name, number)
+        asking = await stop_process(made, name, number)
         before = made.pid
         with pytest.raises(kind):
             await asking

@@ -12,7 +12,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from decoding import CASES, KNOWN, LIMITS, SETTINGS, dumped, parquet, with_decoder
+from decoding import CASES, KNOWN, LIMITS, SETTINGS, dump, parquet, with_decoder
 from modelserve.core.errors import TooLarge
 from modelserve.http.decoder import client as decoders
 from modelserve.http.decoder.client import Child, Decoder
@@ -60,7 +60,7 @@ def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkey
 
 def test_a_body_that_takes_too_much_memory_is_refused_and_the_next_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoders, "MIN_MEMORY", 16 << 20)
-    large = dumped([{"a": n, "c": "x", "e": [[]] * 40} for n in range(9_000)])
+    large = dump([{"a": n, "c": "x", "e": [[]] * 40} for n in range(9_000)])
 
     async def work(made: Decoder) -> None:
         with pytest.raises(TooLarge, match="The decoded body has more than"):

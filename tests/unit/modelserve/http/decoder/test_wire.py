@@ -10,7 +10,7 @@ import pytest
 from decoding import CASES, outcome, shown, with_decoder
 from modelserve.core.errors import ServeError
 from modelserve.http.decoder.client import Decoder
-from modelserve.schema.words import Words
+from modelserve.schema.texts import Words
 
 
 def test_the_process_answers_what_decoding_here_answers() -> None:

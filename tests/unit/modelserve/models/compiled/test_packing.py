@@ -18,8 +18,8 @@ from modelserve.models.compiled.packing import (
     own_tensor,
 )
 from modelserve.schema.batch import Batch
+from modelserve.schema.texts import Words
 from modelserve.schema.types import EXACT
-from modelserve.schema.words import Words
 
 LARGE = 1 << 40
 LONG = Input("n", "double", exact_integers=True)

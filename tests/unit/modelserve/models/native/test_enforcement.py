@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelserve.models.native.runtime import NativeRuntime, Recipe
+from modelserve.models.native.runtime import NativeRuntime
 from modelserve.payloads.tables import from_records, from_rows
 from modelserve.schema.signature import Signature, from_mlmodel
+from modelserve.store.trust.mlmodel import ModelConfig
 from signatures import LIMITS, signature_of, tensor
 
 Spec = dict[str, Any]
@@ -61,7 +62,7 @@ def ours(spec: Spec, values: list[Any]) -> Any:
 
 
 def model_input(known: Signature, table: Any) -> Any:
-    runtime = NativeRuntime({"predict": len}, None, Recipe("m"), known)  # only its input is looked at
+    runtime = NativeRuntime({"predict": len}, None, ModelConfig({}, "m"), known)  # only its input is looked at
     return runtime.model_input(known.check(table))
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from modelserve.models.native import runtime as native
-from modelserve.models.native.load import recipe
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.payloads.tables import from_records
 from modelserve.schema.batch import Batch, Table, concatenate, one_row, split, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
+from modelserve.store.trust.mlmodel import ModelConfig
 from modelserve.store.trust.policy import check
 from signatures import LIMITS, nameless, signature, signature_of
 
@@ -30,7 +30,7 @@ RIDE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 def load(directory: Path) -> tuple[NativeRuntime, Signature | None]:
     config = check(directory, "pickle")
     known = from_mlmodel(config.signature)
-    return native.load(directory, recipe(config), known), known
+    return native.load(directory, config, known), known
 
 
 def batch(known: Signature | None, *records: Mapping[str, Any]) -> Batch:
@@ -120,10 +120,10 @@ def test_a_model_that_names_another_method_has_it_first(models: Library) -> None
     directory = models.path("churn")
     config = check(directory, "strict")
     known = from_mlmodel(config.signature)
-    runtime = native.load(directory, replace(recipe(config), predict_fn="predict_proba"), known)
+    runtime = native.load(directory, replace(config, predict_fn="predict_proba"), known)
     assert runtime.methods[:2] == ("predict_proba", "predict")
     with pytest.raises(ValueError, match="predict_fn score is not one of predict"):
-        native.load(directory, replace(recipe(config), predict_fn="score"), known)
+        native.load(directory, replace(config, predict_fn="score"), known)
 
 
 def test_a_python_model_with_type_hints_is_called_through_pyfunc(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_params_are_passed_only_to_what_takes_them_by_name(call: Any, takes: boo
     ],
 )
 def test_a_text_beside_nulls_and_a_column_of_nulls_have_one_type(known: Signature) -> None:
-    runtime = NativeRuntime({"predict": without}, None, native.Recipe("m"), known)
+    runtime = NativeRuntime({"predict": without}, None, ModelConfig({}, "m"), known)
     first = known.names[0]
     tables = [{first: values, known.names[1]: [1.0] * len(values)} for values in ([None], ["a", None], ["a"])]
     frames = [runtime.model_input(known.check(Table(columns, len(columns[first])))) for columns in tables]

@@ -41,8 +41,14 @@ def batch(rows: int) -> Batch:
     return Batch({"x": np.arange(float(rows))}, rows)
 
 
+async def score(
+    scorer: InlineScorer, batch: Batch, methods: tuple[str, ...] = ("predict",), params: Mapping[str, Any] | None = None
+) -> Any:
+    return await scorer.score(batch, methods, params or {})
+
+
 def run(scorer: InlineScorer, rows: int) -> Any:
-    return asyncio.run(scorer.score(batch(rows), ("predict",), {}))["predict"].tolist()
+    return asyncio.run(score(scorer, batch(rows)))["predict"].tolist()
 
 
 def test_small_batches_are_scored_on_the_loops_own_thread_and_large_ones_are_not() -> None:
@@ -68,10 +74,10 @@ def test_more_rows_than_may_wait_are_refused() -> None:
 
     async def two() -> list[Any]:
         runtime.gate.clear()
-        first = asyncio.create_task(scorer.score(batch(400), ("predict",), {}))
+        first = asyncio.create_task(score(scorer, batch(400)))
         while not runtime.threads:
             await asyncio.sleep(0)
-        second = asyncio.create_task(scorer.score(batch(400), ("predict",), {}))
+        second = asyncio.create_task(score(scorer, batch(400)))
         await asyncio.wait([second], timeout=10)
         runtime.gate.set()
         return list(await asyncio.gather(first, second, return_exceptions=True))
@@ -118,7 +124,7 @@ def ask(scorer: InlineScorer, *asked: tuple[Batch, str], turns: int = 2) -> list
     """What the last of several turns of the loop gives: a scorer learns from the one before that several come."""
 
     async def once() -> list[Any]:
-        made = [scorer.score(batch, (method,), {}) for batch, method in asked]
+        made = [score(scorer, batch, (method,)) for batch, method in asked]
         found = await asyncio.gather(*made, return_exceptions=True)
         return [
             one if isinstance(one, BaseException) else one[method].tolist()
@@ -184,8 +190,8 @@ def test_what_cannot_be_put_together_is_scored_alone(runtime: Doubling, batch: B
 
     async def run() -> None:
         for _ in range(2):
-            await asyncio.gather(*(scorer.score(cells(1), ("predict",), {}) for _ in range(2)))  # so they may be
-            await asyncio.gather(*(scorer.score(batch, ("predict",), params) for _ in range(2)))
+            await asyncio.gather(*(score(scorer, cells(1), ("predict",)) for _ in range(2)))  # so they may be
+            await asyncio.gather(*(score(scorer, batch, ("predict",), params) for _ in range(2)))
 
     tiny.run(run())
     assert runtime.calls[-2:] == [(batch.rows, ("predict",))] * 2
@@ -205,8 +211,8 @@ def test_a_request_that_is_given_up_leaves_the_others() -> None:
     scorer = InlineScorer(Doubling(), 100)
 
     async def run() -> list[Any]:
-        await asyncio.gather(*(scorer.score(cells(1), ("predict",), {}) for _ in range(2)))
-        first, *others = (asyncio.ensure_future(scorer.score(cells(x), ("predict",), {})) for x in (1, 2, 3))
+        await asyncio.gather(*(score(scorer, cells(1), ("predict",)) for _ in range(2)))
+        first, *others = (asyncio.ensure_future(score(scorer, cells(x), ("predict",))) for x in (1, 2, 3))
         asyncio.get_running_loop().call_soon(first.cancel)  # before they are scored
         return await asyncio.gather(first, *others, return_exceptions=True)
 

@@ -106,7 +106,7 @@ REFUSED: list[tuple[Any, type[ServeError], str]] = [
 def test_each_form_gives_the_same_columns(known: Signature | None, value: Any, columns: dict[str, list[Any]]) -> None:
     payload = invocations.parse(value, known, LIMITS)
     assert {name: list(cells) for name, cells in payload.table.columns.items()} == columns
-    assert (payload.table.rows, payload.table.extra) == (len(next(iter(columns.values()))), 0)
+    assert (payload.table.rows, len(payload.table.others)) == (len(next(iter(columns.values()))), 0)
     assert (payload.params, payload.method, payload.form) == ({}, None, PayloadForm.INVOCATION)
     if known:
         known.check(payload.table)
@@ -136,7 +136,7 @@ def test_a_body_of_no_form_says_what_it_should_be(value: Any, error: type[ServeE
 )
 def test_columns_beside_the_signatures_are_counted_and_left_out(value: Any) -> None:
     table = invocations.parse(value, PAIR, LIMITS).table
-    assert (sorted(table.columns), table.extra) == (["a", "s"], 2)
+    assert (sorted(table.columns), len(table.others)) == (["a", "s"], 2)
 
 
 @pytest.mark.parametrize("option", ["params", "parameters"])

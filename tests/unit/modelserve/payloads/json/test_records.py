@@ -42,7 +42,7 @@ def test_anything_but_records_is_malformed(value: Any) -> None:
 def test_a_query_is_one_record_read_by_the_signatures_types() -> None:
     pairs = [("a", "7"), ("s", "7"), ("other", "1"), ("predict_method", "predict_proba")]
     payload = plain.parse_query(pairs, PAIR, LIMITS)
-    assert (payload.table.columns, payload.table.extra) == ({"a": [7], "s": ["7"]}, 1)
+    assert (payload.table.columns, len(payload.table.others)) == ({"a": [7], "s": ["7"]}, 1)
     assert (payload.method, payload.form) == ("predict_proba", PayloadForm.RECORD)
 
 

@@ -8,22 +8,28 @@ from typing import Any
 import pytest
 
 from modelserve.core.errors import EnvironmentMismatch
-from modelserve.store.trust.environment import TWINS, check_environment, environment_of, installed
+from modelserve.store.trust.environment import TWINS, check_environment, environment_of, find_installed
 
 HERE = platform.python_version()
 SKLEARN = version("scikit-learn")
 
 
-def made(python: str = HERE, **packages: str) -> dict[str, Any]:
+def make_environment(python: str = HERE, **packages: str) -> dict[str, Any]:
     return {"python": python, "packages": {name.replace("_", "-"): text for name, text in packages.items()}}
 
 
 SERIOUS = {
-    "another scikit-learn": (made(scikit_learn="1.5.0"), f"made with scikit-learn 1.5.0, this server has {SKLEARN}"),
-    "another patch of scikit-learn": (made(scikit_learn=SKLEARN + "9"), f"this server has {SKLEARN}"),
-    "another Python": (made("3.9.18"), f"made with Python 3.9.18, this server has {HERE}"),
-    "a package that is not here": (made(catboost="3.0.0"), "made with catboost 3.0.0, this server has none"),
-    "another NumPy": (made(numpy="1.26.4"), "made with numpy 1.26.4"),
+    "another scikit-learn": (
+        make_environment(scikit_learn="1.5.0"),
+        f"made with scikit-learn 1.5.0, this server has {SKLEARN}",
+    ),
+    "another patch of scikit-learn": (make_environment(scikit_learn=SKLEARN + "9"), f"this server has {SKLEARN}"),
+    "another Python": (make_environment("3.9.18"), f"made with Python 3.9.18, this server has {HERE}"),
+    "a package that is not here": (
+        make_environment(catboost="3.0.0"),
+        "made with catboost 3.0.0, this server has none",
+    ),
+    "another NumPy": (make_environment(numpy="1.26.4"), "made with numpy 1.26.4"),
 }
 
 
@@ -43,12 +49,12 @@ def test_a_compiled_model_is_warned_about(environment: dict[str, Any], message: 
 
 def test_everything_that_differs_is_named_together() -> None:
     with pytest.raises(EnvironmentMismatch, match=r"Python 3\.9.*scikit-learn 1\.5\.0"):
-        check_environment(made("3.9.1", scikit_learn="1.5.0"), "native")
+        check_environment(make_environment("3.9.1", scikit_learn="1.5.0"), "native")
 
 
 def test_a_difference_that_does_not_matter_is_a_warning() -> None:
     major = version("numpy").split(".")[0]
-    assert check_environment(made(numpy=f"{major}.999.0"), "native") == [
+    assert check_environment(make_environment(numpy=f"{major}.999.0"), "native") == [
         f"made with numpy {major}.999.0, this server has {version('numpy')}"
     ]
 
@@ -58,10 +64,10 @@ def test_a_difference_that_does_not_matter_is_a_warning() -> None:
     [
         {},
         {"packages": None},
-        made(),
-        made(scikit_learn=SKLEARN),
-        made(pytest="1.0"),
-        made(numpy=version("numpy") + "+cpu"),
+        make_environment(),
+        make_environment(scikit_learn=SKLEARN),
+        make_environment(pytest="1.0"),
+        make_environment(numpy=version("numpy") + "+cpu"),
     ],
 )
 def test_what_agrees_or_does_not_unpickle_is_silent(environment: dict[str, Any]) -> None:
@@ -115,5 +121,5 @@ def test_without_those_files_nothing_is_known(tmp_path: Path) -> None:
 def test_a_package_may_be_installed_under_the_name_of_its_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where only xgboost-cpu is installed: MLflow writes both names into requirements."""
     monkeypatch.setitem(TWINS, "no-such-package", "numpy")
-    assert (installed("No_Such_Package"), installed("nor-this")) == (version("numpy"), None)
+    assert (find_installed("No_Such_Package"), find_installed("nor-this")) == (version("numpy"), None)
     assert TWINS["xgboost"] == "xgboost-cpu"

@@ -28,29 +28,29 @@ COMPILED = {"kind": "compiled", "file": "model.onnx"}
 Bytes = Callable[[bytes], bytes]
 
 
-def inserted(text: str) -> Bytes:
+def insert(text: str) -> Bytes:
     """One more entry in front."""
     return lambda data: b"{" + text.encode() + b"," + data[1:]
 
 
 READINGS: dict[str, tuple[Bytes, str]] = {
     "a key twice": (lambda data: b'{"version":"9",' + data[1:], "names a key twice"),
-    "a key twice, further in": (inserted('"later":[{"a":1,"a":2}]'), "names a key twice"),
-    "a key twice, in another spelling": (inserted('"later":{"a":1,"\\u0061":2}'), "names a key twice"),
+    "a key twice, further in": (insert('"later":[{"a":1,"a":2}]'), "names a key twice"),
+    "a key twice, in another spelling": (insert('"later":{"a":1,"\\u0061":2}'), "names a key twice"),
     "UTF-16": (lambda data: data.decode().encode("utf-16"), "is not UTF-8"),
     "UTF-16 without a mark": (lambda data: data.decode().encode("utf-16-le"), "is not JSON"),
     "UTF-32": (lambda data: data.decode().encode("utf-32"), "is not UTF-8"),
     "a byte order mark": (lambda data: b"\xef\xbb\xbf" + data, "begins with a byte order mark"),
     "not UTF-8": (lambda data: data.replace(b"a", b"\x80", 1), "is not UTF-8"),
-    "NaN": (inserted('"later":NaN'), "contains NaN"),
-    "Infinity": (inserted('"later":[-Infinity]'), "contains NaN or Infinity"),
-    "a number that is infinite": (inserted('"later":1e999'), "number out of range"),
-    "an integer of 5,000 digits": (inserted('"later":' + "9" * 5_000), "number out of range"),
-    "half a surrogate pair": (inserted('"later":"\\ud800"'), "half of a surrogate pair"),
-    "half a surrogate pair as a key": (inserted('"\\uDFFF":1'), "half of a surrogate pair"),
+    "NaN": (insert('"later":NaN'), "contains NaN"),
+    "Infinity": (insert('"later":[-Infinity]'), "contains NaN or Infinity"),
+    "a number that is infinite": (insert('"later":1e999'), "number out of range"),
+    "an integer of 5,000 digits": (insert('"later":' + "9" * 5_000), "number out of range"),
+    "half a surrogate pair": (insert('"later":"\\ud800"'), "half of a surrogate pair"),
+    "half a surrogate pair as a key": (insert('"\\uDFFF":1'), "half of a surrogate pair"),
     "a raw surrogate": (lambda data: data.replace(b"a", b"\xed\xa0\x80", 1), "is not UTF-8"),
-    "deep": (inserted('"later":' + "[" * 65 + "]" * 65), "nested deeper"),
-    "very deep": (inserted('"later":' + "[" * 100_000 + "]" * 100_000), "nested deeper"),
+    "deep": (insert('"later":' + "[" * 65 + "]" * 65), "nested deeper"),
+    "very deep": (insert('"later":' + "[" * 100_000 + "]" * 100_000), "nested deeper"),
     "a list": (lambda data: b"[" + data + b"]", "is not a JSON object"),
     "text": (lambda data: b'"text"', "is not a JSON object"),
     "null": (lambda data: b"null", "is not a JSON object"),
@@ -123,7 +123,7 @@ FIELDS: tuple[str, ...] = ("format", "version", "files", "files.0", "files.0.pat
 FIELDS += ("files.0.sha256", "runtime", "runtime.kind", "runtime.outputs", "runtime.outputs.0", *RIGHT)
 
 
-def replaced(raw: dict[str, Any], place: str, value: Any) -> bytes:
+def replace_at(raw: dict[str, Any], place: str, value: Any) -> bytes:
     """With this value at that place, written as a manifest is."""
     *way, last = place.split(".")
     inner: Any = raw
@@ -136,7 +136,7 @@ def replaced(raw: dict[str, Any], place: str, value: Any) -> bytes:
 @pytest.mark.parametrize("place", FIELDS)
 def test_every_field_of_a_manifest_is_what_it_must_be(place: str) -> None:
     for value in VALUES:
-        data = replaced(full(), place, value)
+        data = replace_at(full(), place, value)
         if any(type(value) is type(right) and value == right for right in RIGHT.get(place, ())):
             assert Manifest.from_bytes(data).to_bytes() == data
             continue

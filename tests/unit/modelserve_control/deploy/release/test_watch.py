@@ -15,12 +15,12 @@ from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.services import polling
 from modelserve_control.common.services.client import ServiceClient
 from modelserve_control.deploy.release import watch as release_watch
-from modelserve_control.deploy.release.watch import ANSWERS_IN_A_ROW, Watch, Watched
+from modelserve_control.deploy.release.watch import ANSWERS_IN_A_ROW, Watch, WatchResult
 from virtual_time import VirtualTime
 
 NAMED = {"inputs": [{"name": "x", "type": "double"}]}
 GOOD = [(200, "m", "8")]
-Run = Callable[..., Watched]
+Run = Callable[..., WatchResult]
 
 
 @dataclass
@@ -51,7 +51,9 @@ def service() -> Iterator[Service]:
         yield made
 
 
-def watched(service: Service, seconds: float = 2, arrive: float = 1, ratio: float = 0.0, **manifest: Any) -> Watched:
+def watched(
+    service: Service, seconds: float = 2, arrive: float = 1, ratio: float = 0.0, **manifest: Any
+) -> WatchResult:
     made = Manifest("m", "8", (), **{"signature": NAMED, "sample": [{"x": 1}, {"x": 2}]} | manifest)
     with ServiceClient(service.url) as client:
         return Watch(client, made).run(arrive, seconds, ratio)

@@ -9,8 +9,8 @@ from modelserve.core.errors import BadInput
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import JSON, BodyDecoder, Protocol
 from modelserve.payloads.json.mlflow import FORMS
+from modelserve.payloads.json.typed.cells import MAX_COLUMNS
 from modelserve.payloads.json.typed.decoder import MAX_EXTRA, MAX_EXTRA_LETTERS, MIN_DEPTH, TypedDecoder
-from modelserve.payloads.json.typed.forms import MAX_COLUMNS
 from modelserve.schema.extra_columns import ExtraColumns
 from modelserve.schema.signature import Signature
 from signatures import nameless, signature, signature_of, tensor

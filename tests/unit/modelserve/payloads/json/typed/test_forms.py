@@ -7,7 +7,7 @@ import pytest
 
 from modelserve.payloads import Limits, PayloadForm
 from modelserve.payloads.decode import CheckedBody, Protocol
-from modelserve.payloads.json.typed.forms import MAX_COLUMNS, MAX_LAYOUTS
+from modelserve.payloads.json.typed.cells import MAX_COLUMNS, MAX_LAYOUTS
 from modelserve.schema.extra_columns import ExtraColumns
 from signatures import signature
 from two_decoders import TwoDecoders, as_bytes

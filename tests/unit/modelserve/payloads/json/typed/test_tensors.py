@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from modelserve.core.errors import BadInput
 from modelserve.payloads import PayloadForm
 from modelserve.payloads.decode import JSON, CheckedBody, Protocol
+from modelserve.payloads.json.typed.cells import MAX_LAYOUTS
 from signatures import signature
 from two_decoders import TwoDecoders, as_bytes
 
@@ -46,11 +48,11 @@ def take(body: Any) -> CheckedBody | None:
         {"inputs": [N, tensor("g", "FP32", [0.1, 3.4e38])]},
         {"inputs": [N, tensor("t", "BYTES", ["é:", None]), tensor("f", "BOOL", [True, None])]},
         {"inputs": [N, tensor("d", "BYTES", ["2024-01-02", None]), tensor("b", "BYTES", ["AAE=", None])]},
-        {**GOOD, "id": "r:1", "parameters": {"predict_method": "predict_proba", "p": [{"q": 1.0}]}},
+        {**GOOD, "id": "r:1", "parameters": {"predict_method": "predict_proba", "p": 1.0, "q": None}},
         {**GOOD, "parameters": {}},
         {**GOOD, "parameters": None},
         {**GOOD, "parameters": {"content_type": "pd", "timeout": 5}},
-        {"inputs": [{**N, "parameters": {"content_type": "a:b", "p": {"q": [[[[[1]]]]]}}}, {**X, "parameters": None}]},
+        {"inputs": [{**N, "parameters": {"content_type": "a:b", "p": True}}, {**X, "parameters": None}]},
         {**GOOD, "outputs": None},
         {**GOOD, "outputs": []},
         {"outputs": [{"name": "predict"}, {"name": "predict_proba"}], **GOOD},
@@ -63,6 +65,20 @@ def test_tensors_of_the_columns_are_taken(body: Any, indent: int | None) -> None
     checked = take(json.dumps(body, indent=indent).encode())
     assert checked is not None
     assert checked.payload.form is PayloadForm.TENSORS
+
+
+def test_layouts_are_bounded_and_wrong_ones_are_not_kept() -> None:
+    orders = list(permutations([N, X, tensor("t", "BYTES", ["a", None]), tensor("f", "BOOL", [True, None])]))
+    assert len(orders) > MAX_LAYOUTS
+    for _ in range(2):
+        for order in orders:
+            assert take({"inputs": order}) is not None
+    reader = TWO.typed._tensors[0]
+    before = dict(reader.layouts)
+    assert 0 < len(before) <= MAX_LAYOUTS
+    for inputs in ([X], [N, N], [N, tensor("m", "INT64", [1, 2])], [tensor("n", "INT7", [1, 2])]):
+        assert take({"inputs": inputs}) is None
+    assert reader.layouts == before
 
 
 def test_what_is_asked_beside_the_tensors_is_taken_over() -> None:
@@ -79,11 +95,11 @@ def test_what_is_asked_beside_the_tensors_is_taken_over() -> None:
     [
         {}, [], {"inputs": []}, {"inputs": {}}, {"inputs": None}, {"inputs": [1]}, {"inputs": [{}]}, {"inputs": [X]},
         {"inputs": [N, N]}, {"inputs": [N, X, X]}, {"inputs": [N, tensor("never seen", "INT64", [1, 2])]},
-        {"inputs": [N, tensor("x", "FP64", [1.0])]}, {"inputs": [N, tensor("x", "FP64", [1.0, 2.0, 3.0])]},
+        {"inputs": [N, tensor("x", "FP64", [1.0], 2)]}, {"inputs": [N, tensor("x", "FP64", [1.0])]}, {"inputs": [N, tensor("x", "FP64", [1.0, 2.0, 3.0])]},
         *({"inputs": [tensor("n", "INT64", [1, 2], *shape)]} for shape in ((1,), (3,), (0,), (-2,), (1, 2), (2, 2), (2, 1, 1), (2.0,), ("2",), (True,), (2**70,))),
         {"inputs": [{**N, "shape": []}]}, {"inputs": [{**N, "shape": 2}]}, {"inputs": [{**N, "data": []}]}, {"inputs": [{**N, "data": [], "shape": [0]}]},
         {"inputs": [{**N, "data": [[1], [2]]}]}, {"inputs": [{**N, "data": {}}]}, {"inputs": [{**N, "data": "12"}]}, {"inputs": [{**N, "more": 1}]}, {"inputs": [{**N, "parameters": 1}]},
-        {"inputs": [{**N, "parameters": {"p": {"q": [[[[[[1]]]]]]}}}]},
+        {"inputs": [{**N, "parameters": {"p": {"q": 1}}}]}, {"inputs": [{**N, "parameters": {"p": [1]}}]},
         *({"inputs": [tensor("n", datatype, [1, 2])]} for datatype in ("BOOL", "BYTES", "INT128", "int64", "", "FP8")),
         *({"inputs": [tensor("n", datatype, [1, 2.0])]} for datatype in (*INT, *FP)), {"inputs": [tensor("n", "INT64", [1, None])]},
         *({"inputs": [N, tensor("x", datatype, [1.0, 2])]} for datatype in INT), {"inputs": [N, tensor("x", "FP64", [True, 1])]},
@@ -93,7 +109,7 @@ def test_what_is_asked_beside_the_tensors_is_taken_over() -> None:
         {**GOOD, "id": 1}, {**GOOD, "id": None}, {**GOOD, "more": 1}, {**GOOD, "parameters": []}, {**GOOD, "parameters": {"predict_method": 1}},
         {**GOOD, "outputs": {}}, {**GOOD, "outputs": [{}]}, {**GOOD, "outputs": ["predict"]}, {**GOOD, "outputs": [{"name": 1}]},
         {**GOOD, "outputs": [{"name": "predict"}, {"name": "predict"}]}, {**GOOD, "outputs": [{"name": "predict", "parameters": {}}]},
-        {**GOOD, "parameters": {"p": [[[[[[[[[[1]]]]]]]]]]}}, {"inputs": [tensor("n", "INT64", [1] * 51)]},
+        {**GOOD, "parameters": {"p": [{"q": 1.0}]}}, {"inputs": [tensor("n", "INT64", [1] * 51)]},
     ],
     ids=lambda body: json.dumps(body)[:90],
 )  # fmt: skip
