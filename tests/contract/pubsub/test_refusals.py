@@ -114,8 +114,6 @@ CASES: dict[str, tuple[str, Call]] = {
 DIFFERENT: dict[str, Call] = {
     "status of a filter that cannot be read": subscribe(filter="colour = red"),
     "status of a topic name without a project": lambda b, n: b.publisher.create_topic(name=n.topic.replace("contract", "")),
-    "status of listing the topics of a name that is no project": lambda b, n: b.publisher.list_topics(project="foo", retry=None, timeout=30),
-    "status of updating a topic's labels": update_topic({"labels": {"team": "ml"}}, "labels"),
     "status of a BigQuery subscription": subscribe(bigquery_config={"table": "project.dataset.table"}),
     "status of a Cloud Storage subscription": subscribe(cloud_storage_config={"bucket": "bucket"}),
     "status of a Bigtable subscription": subscribe(bigtable_config={"table": "projects/p/instances/i/tables/t"}),
@@ -140,6 +138,29 @@ def test_a_refusal_has_the_status_of_the_service(backend: Backend, names: Names,
 def test_known_differences_in_status_are_still_there(backend: Backend, names: Names, rule: str) -> None:
     backend.make(names)
     assert status(DIFFERENT[rule], backend, names) == differences.expected_value(backend.name, rule)
+
+
+NO_PROJECT = {"retry": None, "timeout": 30}
+SEVERAL: dict[str, tuple[Call, ...]] = {
+    "status of listing topics, subscriptions or schemas of a name that is no project": (
+        lambda b, n: b.publisher.list_topics(project="foo", **NO_PROJECT),
+        lambda b, n: b.subscriber.list_subscriptions(project="foo", **NO_PROJECT),
+        lambda b, n: b.schemas.list_schemas(request={"parent": "foo"}, **NO_PROJECT),
+    ),
+    "status of updating a topic's labels or storage policy": (
+        update_topic({"labels": {"team": "ml"}}, "labels"),
+        update_topic(
+            {"message_storage_policy": {"allowed_persistence_regions": ["us-east1"]}}, "message_storage_policy"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", SEVERAL)
+def test_known_differences_of_several_calls_are_still_there(backend: Backend, names: Names, rule: str) -> None:
+    backend.make(names)
+    expected = differences.expected_value(backend.name, rule)
+    assert [status(call, backend, names) for call in SEVERAL[rule]] == [expected] * len(SEVERAL[rule])
 
 
 # What only our server refuses, with what it advises.

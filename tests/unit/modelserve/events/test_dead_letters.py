@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,10 @@ def test_a_dead_letter_that_was_one_before_says_only_why_it_is_one_now() -> None
 
 
 def test_a_reason_of_a_whole_record_has_no_column() -> None:
-    cells = [{"row": 0, "column": None, "reason": "nothing is there"}, {"row": 0, "column": "x", "reason": "missing"}]
+    cells: list[dict[str, Any]] = [
+        {"row": 0, "column": None, "reason": "nothing is there"},
+        {"row": 0, "column": "x", "reason": "missing"},
+    ]
     assert describe_error(SignatureMismatch("It does not fit.", cells)) == (
         "It does not fit. nothing is there; x: missing"
     )
