@@ -34,7 +34,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
         "dropping",
         "text_series",
     ),
-    "python": ("params", "optional", "every_type", "framed", "raising", "crashing", "slow"),
+    "python": ("params", "optional", "every_type", "framed", "sized", "tensors", "raising", "crashing", "slow"),
 }
 BUILDERS: Final = {name: module for module, names in MODULES.items() for name in names}
 

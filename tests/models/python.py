@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]  # it ships no types
-from mlflow.types import ParamSpec
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import ParamSpec, Schema, TensorSpec
 
 from models import scripted
 from models.saving import save_pyfunc, signature
@@ -46,6 +48,15 @@ def every_type(path: Path) -> Path:
 
 def framed(path: Path) -> Path:
     return save_pyfunc(scripted.Framed(), path, signature({"x": "double"}, {"x": "double", "square": "double"}))
+
+
+def tensors(path: Path) -> Path:
+    schema = Schema([TensorSpec(np.dtype("float64"), (-1, width), name) for name, width in (("a", 2), ("b", 1))])
+    return save_pyfunc(scripted.Joined(), path, ModelSignature(schema))
+
+
+def sized(path: Path) -> Path:
+    return save_pyfunc(scripted.Sized(), path, None)
 
 
 def raising(path: Path) -> Path:

@@ -52,7 +52,7 @@ def save_sklearn(
     return path
 
 
-def save_pyfunc(model: PythonModel, path: Path, described: ModelSignature) -> Path:
+def save_pyfunc(model: PythonModel, path: Path, described: ModelSignature | None) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow advises type hints instead of a signature
         mlflow.pyfunc.save_model(path, python_model=model, signature=described, pip_requirements=requirements())

@@ -39,6 +39,20 @@ class Framed(PythonModel):
         return pd.DataFrame({"x": x, "square": (x * x).where(x >= 0)})
 
 
+class Joined(PythonModel):
+    """Takes two named tensors; answers the sum of both in each row."""
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        return model_input["a"].sum(axis=1) + model_input["b"].sum(axis=1)
+
+
+class Sized(PythonModel):
+    """Answers how many rows, or keys, it was given."""
+
+    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        return [len(model_input)]
+
+
 class Raising(PythonModel):
     """Answers x, and raises when any row is marked; its message holds the row, which nobody may repeat."""
 

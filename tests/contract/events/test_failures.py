@@ -1,4 +1,4 @@
-"""No message is lost and none is retried for ever: what cannot pass goes to the dead letter topic once, with its reason."""
+"""No message is lost and none is retried for ever: what cannot pass goes to the dead letter topic with its reason."""
 
 from __future__ import annotations
 

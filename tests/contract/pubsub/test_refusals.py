@@ -14,7 +14,7 @@ Call = Callable[[Backend, Names], Any]
 
 NONE = "projects/contract/topics/none"
 NO_SUBSCRIPTION = "projects/contract/subscriptions/none"
-SNAPSHOT, NO_SNAPSHOT = (f"projects/contract/snapshots/{name}" for name in ("some", "none"))
+NO_SNAPSHOT = "projects/contract/snapshots/none"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -94,6 +94,11 @@ CASES: dict[str, tuple[str, Call]] = {
     "pulling from what is no subscription name": ("INVALID_ARGUMENT", lambda b, n: b.pull_once("projects/p/topics/abc")),
     "seeking in a subscription that does not exist": ("NOT_FOUND", lambda b, n: b.subscriber.seek(request={"subscription": NO_SUBSCRIPTION, "time": LONG_AGO})),
     "seeking to nothing": ("INVALID_ARGUMENT", lambda b, n: b.subscriber.seek(request={"subscription": n.subscription})),
+    "seeking to a snapshot that does not exist": ("NOT_FOUND", lambda b, n: b.subscriber.seek(request={"subscription": n.subscription, "snapshot": NO_SNAPSHOT})),
+    "a snapshot whose name is none": ("INVALID_ARGUMENT", lambda b, n: b.subscriber.create_snapshot(name="foo", subscription=n.subscription)),
+    "a snapshot of a subscription that does not exist": ("NOT_FOUND", lambda b, n: b.subscriber.create_snapshot(name=NO_SNAPSHOT, subscription=NO_SUBSCRIPTION)),
+    "deleting a snapshot that does not exist": ("NOT_FOUND", lambda b, n: b.subscriber.delete_snapshot(snapshot=NO_SNAPSHOT)),
+    "changing a snapshot": ("UNIMPLEMENTED", lambda b, n: b.subscriber.update_snapshot(request={"snapshot": {"name": NO_SNAPSHOT}, "update_mask": {"paths": ["labels"]}})),
     "changing the filter": ("INVALID_ARGUMENT", update("filter")),
     "changing a topic's name": ("INVALID_ARGUMENT", update_topic({}, "name")),
     "changing a field that topics do not have": ("INVALID_ARGUMENT", update_topic({}, "colour")),
@@ -109,10 +114,6 @@ CASES: dict[str, tuple[str, Call]] = {
 DIFFERENT: dict[str, Call] = {
     "status of a filter that cannot be read": subscribe(filter="colour = red"),
     "status of a topic name without a project": lambda b, n: b.publisher.create_topic(name=n.topic.replace("contract", "")),
-    "status of listing the topics of a name that is no project": lambda b, n: b.publisher.list_topics(project="foo", retry=None, timeout=30),
-    "status of updating a topic's labels": update_topic({"labels": {"team": "ml"}}, "labels"),
-    "status of creating a snapshot": lambda b, n: b.subscriber.create_snapshot(name=SNAPSHOT, subscription=n.subscription),
-    "status of seeking to a snapshot": lambda b, n: b.subscriber.seek(request={"subscription": n.subscription, "snapshot": NO_SNAPSHOT}),
     "status of a BigQuery subscription": subscribe(bigquery_config={"table": "project.dataset.table"}),
     "status of a Cloud Storage subscription": subscribe(cloud_storage_config={"bucket": "bucket"}),
     "status of a Bigtable subscription": subscribe(bigtable_config={"table": "projects/p/instances/i/tables/t"}),
@@ -139,12 +140,38 @@ def test_known_differences_in_status_are_still_there(backend: Backend, names: Na
     assert status(DIFFERENT[rule], backend, names) == differences.expected_value(backend.name, rule)
 
 
+NO_PROJECT = {"retry": None, "timeout": 30}
+SEVERAL: dict[str, tuple[Call, ...]] = {
+    "status of listing topics, subscriptions or schemas of a name that is no project": (
+        lambda b, n: b.publisher.list_topics(project="foo", **NO_PROJECT),
+        lambda b, n: b.subscriber.list_subscriptions(project="foo", **NO_PROJECT),
+        lambda b, n: b.schemas.list_schemas(request={"parent": "foo"}, **NO_PROJECT),
+    ),
+    "status of updating a topic's labels or storage policy": (
+        update_topic({"labels": {"team": "ml"}}, "labels"),
+        update_topic(
+            {"message_storage_policy": {"allowed_persistence_regions": ["us-east1"]}}, "message_storage_policy"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", SEVERAL)
+def test_known_differences_of_several_calls_are_still_there(backend: Backend, names: Names, rule: str) -> None:
+    backend.make(names)
+    expected = differences.expected_value(backend.name, rule)
+    assert [status(call, backend, names) for call in SEVERAL[rule]] == [expected] * len(SEVERAL[rule])
+
+
 # What only our server refuses, with what it advises.
 WORDS: dict[str, tuple[str, Call]] = {
     "a filter": ("it is made of attributes:KEY", subscribe(filter="colour = red")),
     "AND and OR": ("needs parentheses", subscribe(filter="attributes:a AND attributes:b OR attributes:c")),
     "a long filter": ("at most 256 bytes", subscribe(filter=f'attributes.a = "{"x" * 256}"')),
-    "a snapshot": ("seek to a time instead", lambda b, n: b.subscriber.list_snapshots(project="projects/contract")),
+    "detaching": (
+        "Delete the subscription",
+        lambda b, n: b.publisher.detach_subscription(request={"subscription": n.subscription}),
+    ),
     "a BigQuery subscription": ("pull from the topic instead", subscribe(bigquery_config={"table": "a.b.c"})),
 }
 

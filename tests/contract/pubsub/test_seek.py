@@ -1,13 +1,14 @@
-"""Filters, retained messages and Seek."""
+"""Filters, retained messages, Seek and snapshots."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.api_core.exceptions import FailedPrecondition, NotFound
 
-from contract.pubsub import differences
-from contract.pubsub.backends import Backend, Names, text
+from contract.pubsub import backends, differences
+from contract.pubsub.backends import PROJECT, Backend, Names, text
 
 
 def seek(backend: Backend, names: Names, time: datetime) -> None:
@@ -80,3 +81,38 @@ def test_what_is_retained_is_forgotten_when_that_is_turned_off(backend: Backend,
     if backend.name == "ours":
         seek(backend, names, before)
         assert backend.pull_now(names.subscription) == []
+
+
+def test_a_seek_to_a_snapshot_brings_what_was_not_acked_and_what_came_since(backend: Backend, names: Names) -> None:
+    backend.make(names)
+    other = f"{names.subscription}-2"
+    backend.subscriber.create_subscription(name=other, topic=names.topic, ack_deadline_seconds=600)
+    backend.publish(names, "acked", "leased")
+    received = backend.pull(names.subscription, 2)
+    backend.ack(names.subscription, [one for one in received if text(one) == "acked"])
+    name = names.subscription.replace("/subscriptions/", "/snapshots/")
+    request = {"name": name, "subscription": names.subscription, "labels": {"team": "ml"}}
+    made = backend.subscriber.create_snapshot(request=request)
+    assert (made.name, made.topic) == (name, names.topic)
+    assert made.labels == differences.expected_value(backend.name, "labels of a snapshot")
+    assert made.expire_time > datetime.now(UTC) + timedelta(days=6)
+    backend.publish(names, "new")
+    for subscription in (names.subscription, other):
+        backend.subscriber.seek(request={"subscription": subscription, "snapshot": name})
+        assert {text(one) for one in backend.pull(subscription, 2)} == {"leased", "new"}
+        assert backend.pull_now(subscription) == []
+    assert name in [one.name for one in backend.subscriber.list_snapshots(project=PROJECT)]
+    assert list(backend.publisher.list_topic_snapshots(topic=names.topic)) == [name]
+    backend.subscriber.delete_snapshot(snapshot=name)
+    with pytest.raises(NotFound):
+        backend.subscriber.get_snapshot(snapshot=name)
+
+
+def test_a_snapshot_of_another_topic_is_no_place_to_seek_to(backend: Backend, names: Names) -> None:
+    backend.make(names)
+    elsewhere = backends.new_names()
+    backend.make(elsewhere)
+    name = names.subscription.replace("/subscriptions/", "/snapshots/")
+    backend.subscriber.create_snapshot(name=name, subscription=elsewhere.subscription)
+    with pytest.raises(FailedPrecondition):
+        backend.subscriber.seek(request={"subscription": names.subscription, "snapshot": name})

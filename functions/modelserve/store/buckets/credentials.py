@@ -17,6 +17,7 @@ import google.auth.exceptions
 import google.auth.transport
 
 from modelserve.core.errors import StoreUnavailable
+from modelserve.store.buckets.http_pool import CompleteHeaders
 from modelserve.store.buckets.retry import Transient
 
 SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
@@ -61,6 +62,7 @@ class TokenRequest(google.auth.transport.Request):
         parts = urlsplit(url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.netloc, timeout=timeout or TIMEOUT)
+        connection.response_class = CompleteHeaders
         try:
             target = f"{parts.path}?{parts.query}" if parts.query else parts.path
             connection.request(method, target or "/", body, dict(headers or {}))
@@ -68,7 +70,7 @@ class TokenRequest(google.auth.transport.Request):
             found = {name.lower(): value for name, value in answer.getheaders()}
             return TokenResponse(answer.status, found, answer.read())
         except (OSError, http.client.HTTPException) as error:
-            raise google.auth.exceptions.TransportError(error) from error  # type: ignore[no-untyped-call]  # its own
+            raise google.auth.exceptions.TransportError(error, retryable=True) from error  # type: ignore[no-untyped-call]  # its own
         finally:
             connection.close()
 

@@ -45,6 +45,15 @@ class UnavailableOutbox(RecordingOutbox):
         raise PublishFailed("Pub/Sub is away.")
 
 
+class SlowOutbox(RecordingOutbox):
+    """Takes many turns of the loop, so that what fails has failed before."""
+
+    async def publish(self, model: str, results: Sequence[Result]) -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await super().publish(model, results)
+
+
 class OutboxWithoutDeadLetters(RecordingOutbox):
     dead_letters = ""
 
@@ -158,7 +167,7 @@ def test_of_a_batch_what_can_be_delivered_is_before_the_batch_is_asked_for_again
             events = Events(Settings.from_environ({}), active, Metrics(enabled=False), outbox)
             await events.handle([Message(body, f"m{n}") for n, body in enumerate([b'{"x":1}', b'{"x":2}', b"poison"])])
 
-    outbox = RecordingOutbox()
+    outbox = SlowOutbox()
     with pytest.raises(ModelFailed):
         asyncio.run(push())
     assert {type(one): one.attributes["source_message_id"] for one in outbox.seen} == {Result: "m0", DeadLetter: "m2"}

@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
 from modelserve_control.local.pubsub.api import pages, wire
-from modelserve_control.local.pubsub.api.rpc import NO_SNAPSHOTS, Context, unary, unsupported
+from modelserve_control.local.pubsub.api.rpc import Context, unary, unsupported
 from modelserve_control.local.pubsub.api.wire import Proto
 from modelserve_control.local.pubsub.topics.broker import Broker
 from modelserve_control.local.pubsub.topics.errors import BadInput
@@ -40,7 +40,7 @@ class Publisher:
             "DetachSubscription": unsupported(
                 "DetachSubscriptionRequest", "Delete the subscription: this server does not detach one."
             ),
-            "ListTopicSnapshots": unsupported("ListTopicSnapshotsRequest", NO_SNAPSHOTS),
+            "ListTopicSnapshots": unary("ListTopicSnapshotsRequest", self.list_topic_snapshots),
             "Publish": unary("PublishRequest", self.publish),
         }
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Publisher", methods)
@@ -69,6 +69,12 @@ class Publisher:
     async def list_topic_subscriptions(self, request: Proto, context: Context) -> Proto:
         names, token = pages.page(self._broker.topic_subscriptions(request.topic), request)
         return types.ListTopicSubscriptionsResponse.pb()(subscriptions=names, next_page_token=token)
+
+    async def list_topic_snapshots(self, request: Proto, context: Context) -> Proto:
+        self._broker.topic(request.topic)
+        found = [snapshot.name for snapshot in self._broker.snapshots.of_topic(request.topic)]
+        names, token = pages.page(found, request)
+        return types.ListTopicSnapshotsResponse.pb()(snapshots=names, next_page_token=token)
 
     async def delete_topic(self, request: Proto, context: Context) -> Proto:
         self._broker.delete_topic(request.topic)

@@ -15,13 +15,12 @@ from modelserve_control.local.pubsub.topics.errors import (
     AckRefused,
     AlreadyExists,
     BadInput,
+    FailedPrecondition,
     NotFound,
     Overloaded,
     ServeError,
     Unsupported,
 )
-
-NO_SNAPSHOTS = "Snapshots are not supported by this server: seek to a time instead."
 
 Context = Any  # grpc ships no types
 Unary = Callable[[Proto, Context], Awaitable[Proto]]
@@ -32,6 +31,7 @@ CODES: tuple[tuple[type[ServeError], grpc.StatusCode], ...] = (
     (NotFound, grpc.StatusCode.NOT_FOUND),
     (AlreadyExists, grpc.StatusCode.ALREADY_EXISTS),
     (AckRefused, grpc.StatusCode.FAILED_PRECONDITION),
+    (FailedPrecondition, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unsupported, grpc.StatusCode.UNIMPLEMENTED),
     (BadInput, grpc.StatusCode.INVALID_ARGUMENT),

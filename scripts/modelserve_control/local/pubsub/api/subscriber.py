@@ -11,16 +11,15 @@ from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
 from modelserve_control.local.pubsub.api import pages, streams, wire
-from modelserve_control.local.pubsub.api.rpc import NO_SNAPSHOTS, Context, stream, unary, unsupported
+from modelserve_control.local.pubsub.api.rpc import Context, stream, unary, unsupported
 from modelserve_control.local.pubsub.api.wire import Proto
 from modelserve_control.local.pubsub.topics.backlog import Backlog
 from modelserve_control.local.pubsub.topics.broker import Broker
-from modelserve_control.local.pubsub.topics.errors import AckRefused, BadInput, Unsupported
+from modelserve_control.local.pubsub.topics.errors import AckRefused, BadInput
 from modelserve_control.local.pubsub.topics.outlet import Outlet
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
 
 MAX_PULL_MESSAGES = 1_000
-SNAPSHOT_VERBS = ("Create", "Get", "Update", "Delete")
 MAX_WAIT_SECONDS = 30.0  # of a pull without messages; the service only says "a bounded time"
 
 # Subscription fields that an update may name, with their names here; the others cannot be changed.
@@ -57,8 +56,11 @@ class Subscriber:
             "Acknowledge": unary("AcknowledgeRequest", self.acknowledge),
             "ModifyAckDeadline": unary("ModifyAckDeadlineRequest", self.modify_ack_deadline),
             "Seek": unary("SeekRequest", self.seek),
-            **{f"{verb}Snapshot": unsupported(f"{verb}SnapshotRequest", NO_SNAPSHOTS) for verb in SNAPSHOT_VERBS},
-            "ListSnapshots": unsupported("ListSnapshotsRequest", NO_SNAPSHOTS),
+            "CreateSnapshot": unary("CreateSnapshotRequest", self.create_snapshot),
+            "GetSnapshot": unary("GetSnapshotRequest", self.get_snapshot),
+            "ListSnapshots": unary("ListSnapshotsRequest", self.list_snapshots),
+            "UpdateSnapshot": unsupported("UpdateSnapshotRequest", "Make another snapshot: this server changes none."),
+            "DeleteSnapshot": unary("DeleteSnapshotRequest", self.delete_snapshot),
         }
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", methods)
 
@@ -122,13 +124,29 @@ class Subscriber:
         )
 
     async def seek(self, request: Proto, context: Context) -> Proto:
-        backlog = self._broker.backlog(request.subscription)
         if request.snapshot:
-            raise Unsupported(NO_SNAPSHOTS)
-        if not request.HasField("time"):
-            raise BadInput("A seek names the time to go to.")
-        backlog.seek(request.time.ToNanoseconds() / 1e9)
+            self._broker.seek_to_snapshot(request.subscription, request.snapshot)
+        elif request.HasField("time"):
+            self._broker.backlog(request.subscription).seek(request.time.ToNanoseconds() / 1e9)
+        else:
+            raise BadInput("A seek names the time or the snapshot to go to.")
         return types.SeekResponse.pb()()
+
+    async def create_snapshot(self, request: Proto, context: Context) -> Proto:
+        made = self._broker.create_snapshot(request.name, request.subscription, dict(request.labels))
+        return wire.write_snapshot(made)
+
+    async def get_snapshot(self, request: Proto, context: Context) -> Proto:
+        return wire.write_snapshot(self._broker.snapshots.get(request.snapshot))
+
+    async def list_snapshots(self, request: Proto, context: Context) -> Proto:
+        found, token = pages.page(self._broker.snapshots.list(request.project), request)
+        written = [wire.write_snapshot(one) for one in found]
+        return types.ListSnapshotsResponse.pb()(snapshots=written, next_page_token=token)
+
+    async def delete_snapshot(self, request: Proto, context: Context) -> Proto:
+        self._broker.snapshots.delete(request.snapshot)
+        return Empty()
 
     def _subscription(self, name: str) -> Proto:
         return wire.write_subscription(self._broker.backlog(name).config)

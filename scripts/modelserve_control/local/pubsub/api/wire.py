@@ -18,6 +18,7 @@ from modelserve_control.local.pubsub.topics.policies import (
     TopicConfig,
 )
 from modelserve_control.local.pubsub.topics.schemas import Revision, SchemaSettings
+from modelserve_control.local.pubsub.topics.snapshots import Snapshot
 
 # Protobuf classes are made at run time, so they have no static type.
 Proto = Any
@@ -56,6 +57,12 @@ def write_topic(config: TopicConfig) -> Proto:
     proto.state = Topic.State.ACTIVE
     if config.schema:
         proto.schema_settings.schema = config.schema.schema
+    return proto
+
+
+def write_snapshot(snapshot: Snapshot) -> Proto:
+    proto = types.Snapshot.pb()(name=snapshot.name, topic=snapshot.topic, labels=snapshot.labels)
+    proto.expire_time.FromMicroseconds(int(snapshot.expires * 1_000_000))
     return proto
 
 

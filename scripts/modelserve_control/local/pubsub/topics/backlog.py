@@ -129,17 +129,41 @@ class Backlog:
 
     def seek(self, time: float) -> None:
         """What was published before `time`, in seconds since 1970, is acked; what is kept of the rest is delivered again."""
+        self._deal(sorted(self._held(), key=lambda entry: entry.number), lambda message: message.published >= time)
+
+    def restore(self, messages: Iterable[Message]) -> None:
+        """These messages of its topic are unacked, and no others."""
+        now = self._clock()
+        wanted = {one.message_id: one for one in messages if self._matches is None or self._matches(one.attributes)}
+        held = {entry.message.message_id: entry for entry in self._held()}
+        for message_id in wanted.keys() - held.keys():
+            held[message_id] = Entry(wanted[message_id], now, 0)
+            self.bytes += wanted[message_id].size
+        in_order = sorted(held.values(), key=lambda entry: int(entry.message.message_id))
+        self._deal(in_order, lambda message: message.message_id in wanted)
+
+    @property
+    def unacked(self) -> list[Message]:
+        """In the order in which they were published."""
+        return [entry.message for entry in self._unacked.values()]
+
+    def _held(self) -> list[Entry]:
+        return [*self._acked, *self._unacked.values()]
+
+    def _deal(self, entries: Iterable[Entry], is_unacked: Callable[[Message], bool]) -> None:
+        """Everything anew: leases end, and failures count from the beginning."""
         for ack_id in list(self._leases):
             self._end_lease(ack_id)
-        entries = sorted([*self._acked, *self._unacked.values()], key=lambda entry: entry.number)
         for structure in (self._acked, self._unacked, self._ready, self._lanes, self._delays):
             structure.clear()
         for entry in entries:
+            self._added += 1
+            entry.number = self._added
             entry.failures = 0
-            if entry.message.published < time:
-                self._keep_or_forget(entry)
-            else:
+            if is_unacked(entry.message):
                 self._enqueue(entry)
+            else:
+                self._keep_or_forget(entry)
         self.on_change()
 
     def configure(self, config: SubscriptionConfig) -> None:

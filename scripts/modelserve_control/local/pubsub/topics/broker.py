@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
 from modelserve_control.local.pubsub.topics import messages, names, policies
 from modelserve_control.local.pubsub.topics.backlog import Backlog, Clock
-from modelserve_control.local.pubsub.topics.errors import AlreadyExists, BacklogFull, BadInput, NotFound
+from modelserve_control.local.pubsub.topics.errors import (
+    AlreadyExists,
+    BacklogFull,
+    BadInput,
+    FailedPrecondition,
+    NotFound,
+)
 from modelserve_control.local.pubsub.topics.messages import Message
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig, TopicConfig
 from modelserve_control.local.pubsub.topics.schemas import DELETED_SCHEMA, Schemas, SchemaSettings
+from modelserve_control.local.pubsub.topics.snapshots import Snapshot, Snapshots
 
 # All messages are in memory, so a subscription that nobody pulls from must stop its publishers before it stops the machine.
 MAX_BACKLOG_BYTES = 256 << 20
@@ -37,6 +44,7 @@ class Broker:
         self._clock = clock
         self._wall = wall
         self.schemas = Schemas(wall)
+        self.snapshots = Snapshots(wall)
         self._topics: dict[str, TopicConfig] = {}
         self._backlogs: dict[str, Backlog] = {}
         # A subscriber that recognises redeliveries by their id must not mistake a message of the next server for one.
@@ -83,11 +91,14 @@ class Broker:
         if topic.schema:
             published = [self._with_schema(topic.schema, message) for message in published]
         backlogs = self._backlogs_of(name)
-        self._check_room(backlogs, sum(message.size for message in published))
+        size = sum(message.size for message in published)
+        self._check_room(backlogs, size)
+        self.snapshots.check_room(name, size, MAX_BACKLOG_BYTES)
         now = self._wall()
         stamped = [replace(message, message_id=str(next(self._ids)), published=now) for message in published]
         for backlog in backlogs:
             backlog.add(stamped)
+        self.snapshots.add(name, stamped)
         return [message.message_id for message in stamped]
 
     # --- subscriptions ---
@@ -126,6 +137,16 @@ class Broker:
         backlog = self.backlog(name)
         del self._backlogs[name]
         self._watcher.on_deleted(backlog)
+
+    def create_snapshot(self, name: str, subscription: str, labels: Mapping[str, str]) -> Snapshot:
+        backlog = self.backlog(subscription)
+        return self.snapshots.create(name, backlog.config.topic, labels, backlog.unacked)
+
+    def seek_to_snapshot(self, subscription: str, name: str) -> None:
+        backlog, snapshot = self.backlog(subscription), self.snapshots.get(name)
+        if backlog.config.topic != snapshot.topic:
+            raise FailedPrecondition(f"The snapshot {name} is of another topic than the subscription {subscription}.")
+        backlog.restore(snapshot.messages)
 
     # --- schemas ---
 

@@ -12,6 +12,7 @@ __all__ = [
     "AlreadyExists",
     "BacklogFull",
     "BadInput",
+    "FailedPrecondition",
     "NotFound",
     "Overloaded",
     "ServeError",
@@ -46,3 +47,10 @@ class Unsupported(ServeError):
 
     code = "UNSUPPORTED"
     status = HTTPStatus.NOT_IMPLEMENTED
+
+
+class FailedPrecondition(ServeError):
+    """Things that exist do not go together."""
+
+    code = "FAILED_PRECONDITION"
+    status = HTTPStatus.CONFLICT

@@ -1,4 +1,4 @@
-"""Resource names: `projects/PROJECT/KIND/ID`, where the kind is topics, subscriptions or schemas."""
+"""Resource names: `projects/PROJECT/KIND/ID`, where the kind is topics, subscriptions, snapshots or schemas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ DELETED_TOPIC = "_deleted-topic_"
 
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 PROJECT = re.compile(r"projects/[^/\s]+")
-NAME = re.compile(r"projects/[^/\s]+/(topics|subscriptions|schemas)/(?!goog)[A-Za-z][A-Za-z0-9\-._~+%]{2,254}")
+NAME = re.compile(
+    r"projects/[^/\s]+/(topics|subscriptions|snapshots|schemas)/(?!goog)[A-Za-z][A-Za-z0-9\-._~+%]{2,254}"
+)
 
 
 def check_topic(name: str) -> str:
@@ -19,6 +21,10 @@ def check_topic(name: str) -> str:
 
 def check_subscription(name: str) -> str:
     return _check(name, "subscriptions")
+
+
+def check_snapshot(name: str) -> str:
+    return _check(name, "snapshots")
 
 
 def check_schema(name: str) -> str:

@@ -219,3 +219,24 @@ def test_a_filter_keeps_out_what_it_does_not_match() -> None:
     held.add([message("red", colour="red"), message("blue", colour="blue")])
     assert texts(held.lease(2)) == ["red"]
     assert held.bytes == message("red", colour="red").size
+
+
+def test_what_is_restored_keeps_the_order_of_its_key_and_comes_once() -> None:
+    first, second, third = (replace(at(str(n), n, "key"), message_id=str(n)) for n in (1, 2, 3))
+    for retain in (True, False):
+        held = backlog(Clock(), ordered=True, retain_acked=retain)
+        held.add([first, second, third])
+        held.ack(ids(held.lease(1)))
+        held.restore([first, second])
+        seen = []
+        while deliveries := held.lease(3):
+            seen += texts(deliveries)
+            held.ack(ids(deliveries))
+        assert seen == ["1", "2"]
+        assert held.bytes == (sum(one.size for one in (first, second, third)) if retain else 0)
+
+
+def test_a_restored_message_must_match_the_filter() -> None:
+    held = backlog(Clock(), filter="attributes:colour")
+    held.restore([replace(message("red", colour="red"), message_id="1"), replace(message("none"), message_id="2")])
+    assert texts(held.lease(2)) == ["red"]
