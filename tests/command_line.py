@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from warm import CLOUD, MODELS, popen, warm
+from warm import CLOUD, MODELS, MODELSERVE, popen, warm
 
-MODELSERVE = str(Path(sys.executable).with_name("modelserve"))
 TIMEOUT_SECONDS = 300.0  # of a command that hangs: on a busy machine one takes many times as long
 SEEN_BY_COMMAND = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Commands that a warm process starts. At least one test of each starts it cold.

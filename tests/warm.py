@@ -43,8 +43,7 @@ SERVERS: Final = (
     "uvicorn",
 )
 CLOUD: Final = ("google.cloud.compute_v1", "google.cloud.pubsub_v1", "google.cloud.run_v2", "httpx", "rich.progress")
-# No thread may be started by an import, because a fork has only the thread that forks. Therefore onnxruntime is no package
-# of the list.
+# No import may start a thread, because a fork has only the thread that forks. Therefore onnxruntime is not in the lists.
 SETTINGS: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
@@ -52,10 +51,10 @@ SETTINGS: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
-SCRIPTS: Final = os.path.dirname(sys.executable)
+MODELSERVE: Final = os.path.join(os.path.dirname(sys.executable), "modelserve")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 LONGEST: Final = 1 << 17  # bytes of a request, with its environment
-WAIT_SECONDS: Final = 120.0
+WAIT_SECONDS: Final = 300.0  # for its imports on a busy machine
 
 
 def prctl(option: int, value: int) -> None:
@@ -98,7 +97,7 @@ def warm(packages: tuple[str, ...]) -> Warm:
 
 
 class Popen(subprocess.Popen[Any]):
-    """A fork of `warm`, if the command is a script of this environment or a module. `nested`: so is what it starts in turn."""
+    """A fork of `warm`, if it is to run `modelserve` or a module. `nested`: so is what it starts in turn."""
 
     warm: ClassVar[Warm]
     nested: ClassVar[bool]
@@ -124,7 +123,7 @@ class Popen(subprocess.Popen[Any]):
 
 
 def python_program(args: Any) -> dict[str, Any] | None:
-    """What to run, where `args` start a script of this environment, or a module as the kit starts one."""
+    """What to run, where `args` start the command or a module, as the kit starts one."""
     words = [str(args)] if isinstance(args, str | bytes | os.PathLike) else [*map(str, args)]
     starter = None
     if words[1:3] == ["-I", "-S"] and words[3].endswith("launcher.py"):
@@ -132,7 +131,7 @@ def python_program(args: Any) -> dict[str, Any] | None:
     if words[0] == sys.executable and "-m" in words[1:3]:
         name, *arguments = words[words.index("-m") + 1 :]
         return {"module": name, "arguments": arguments, "safe": words[1] == "-P", "starter": starter}
-    if os.path.dirname(words[0]) == SCRIPTS and words[0] != sys.executable:
+    if words[0] == MODELSERVE:
         return {"script": words[0], "arguments": words[1:], "starter": starter}
     return None
 
@@ -199,7 +198,7 @@ def run(asked: Mapping[str, Any]) -> int:
             runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         else:
             sys.argv = [asked["script"], *asked["arguments"]]
-            sys.path.insert(0, SCRIPTS)
+            sys.path.insert(0, os.path.dirname(MODELSERVE))
             runpy.run_path(asked["script"], run_name="__main__")
         code = 0
     except SystemExit as ended:

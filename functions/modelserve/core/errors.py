@@ -1,4 +1,5 @@
-"""Every error of the data plane: a class has its code, its HTTP status, and whether a retry can help."""
+"""Every error of the data plane: a class has its code, its HTTP status, whether a retry can help, and the text of those that
+several places raise (`TooLarge.over_limit`)."""
 
 from __future__ import annotations
 

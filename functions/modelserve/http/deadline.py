@@ -19,7 +19,7 @@ class Deadline:
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         task = asyncio.current_task(loop)
         if task is None:
-            raise RuntimeError("a budget ends a task, and there is none")
+            raise RuntimeError("a deadline needs a task to cancel")
         self._task = task
         self._cancelling = task.cancelling()
         self._expired = False
@@ -33,7 +33,7 @@ class Deadline:
         """Raises DeadlineExceeded if the timer ended the block. Any other cancellation is passed on."""
         self._timer.cancel()
         if self._expired and self._task.uncancel() <= self._cancelling and raised is asyncio.CancelledError:
-            raise DeadlineExceeded(f"The request took longer than its budget of {self.seconds:g} s.") from None
+            raise DeadlineExceeded(f"The request took longer than its limit of {self.seconds:g} s.") from None
 
     async def __aenter__(self) -> None:
         self.start(asyncio.get_running_loop())

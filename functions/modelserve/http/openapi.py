@@ -30,7 +30,7 @@ ERRORS: Final = {
     "429": "Too many rows wait for the model.",
     "500": "The model raised, or the server has a bug.",
     "503": "No model is active yet.",
-    "504": "The request took longer than its budget.",
+    "504": "The request took longer than its limit.",
 }
 
 

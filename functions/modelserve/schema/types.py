@@ -1,6 +1,10 @@
 """MLflow's column types (`mlflow.types.DataType`): a value fits without loss, or the cell is bad.
 
 Each type turns a list of decoded values into one numpy array. Reasons never repeat a value.
+
+To refuse another value, raise ValueError with the reason in `ColumnType.cell`. The faster ways accept a value without asking
+`cell`, so they must not take it either: `fast` and `of_array` here, `cell_type` in payloads/json/typed/cells.py, and `READERS`
+in schema/texts.py.
 """
 
 import base64

@@ -89,7 +89,8 @@ def published(store: Path, directory: Path, case: Case) -> None:
 @contextmanager
 def events(store: Path, case: Case, topics: Topics, log: Path) -> Iterator[Served]:
     settings = {"MODEL_URI": f"{store}/models/{case.model}@champion", "MODEL_TRUST": "pickle"}
-    with serving(log, settings | topics.settings | dict(case.settings), "predict_event", "/health/ready") as served:
+    settings |= topics.settings | dict(case.settings)
+    with serving(log, settings, "predict_event", "/health/ready", cold=case.compile != "never") as served:
         yield served
 
 

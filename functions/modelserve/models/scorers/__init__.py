@@ -1,1 +1,1 @@
-"""How requests reach a model: at once, or merged."""
+"""How requests reach a model: on the spot, or queued and merged."""

@@ -1,4 +1,4 @@
-"""What a model gives, held to the rows that it was asked: counted, split into requests, and taken apart into rows.
+"""What a model gives, checked against the rows of its input: counted, split into requests, and taken apart into rows.
 
 `docs/http.md` has the table of what a model may return.
 """

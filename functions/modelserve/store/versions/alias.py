@@ -59,8 +59,8 @@ def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | N
 
 
 def poll_alias(objects: Objects, name: str, alias: str, generation: int | None) -> tuple[Alias, int] | None:
-    """The document and its generation, or None if it still has `generation`. Takes one request. Raises
-    `ArtifactMissing`."""
+    """The document and its generation, or None if it still has `generation`. Takes one request. `models/active.py`
+    calls it every MODEL_REFRESH_SECONDS. Raises `ArtifactMissing`."""
     found = objects.read(alias_name(name, alias), MAX_BYTES, if_generation_not_match=generation)
     if found is None:
         return None

@@ -1,4 +1,7 @@
-"""The columns of the report's tables: one line each, with its heading and its value of a row."""
+"""The columns of the report's tables: one line each, with its heading and its value of a row.
+
+The rows are what `sections.py` passes; a new value is counted in `stats/`.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -32,7 +32,7 @@ async def within(seconds: float, *inner: float) -> None:
 
 
 def test_a_block_that_takes_too_long_is_ended_with_our_own_error() -> None:
-    with pytest.raises(DeadlineExceeded, match=r"longer than its budget of 0.01 s"):
+    with pytest.raises(DeadlineExceeded, match=r"longer than its limit of 0.01 s"):
         run(within(0.01))
 
 
