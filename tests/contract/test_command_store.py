@@ -26,6 +26,12 @@ def test_a_command_says_which_store_it_cannot_reach(words: tuple[str, ...]) -> N
     assert f"The store at {address} cannot be reached: Connection refused." in done.err
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:4443", "http://", "http://host:port", "ftp://host"])
+def test_an_address_that_is_none_is_explained(address: str) -> None:
+    with pytest.raises(StoreUnavailable, match="STORAGE_EMULATOR_HOST must begin with http://"):
+        reach(address, 3.0)
+
+
 def test_an_address_that_never_answers_is_not_waited_for() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

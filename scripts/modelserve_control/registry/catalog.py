@@ -14,7 +14,7 @@ from modelserve.store.versions.alias import Alias, read_alias
 from modelserve.store.versions.manifest import Manifest
 from modelserve.store.versions.resolve import read_manifest
 
-REACH_SECONDS = 4.0
+REACH_SECONDS = 3.0
 NUMBERED = re.compile(r"models/[^/]+/versions/([1-9][0-9]{0,17})/(.+)", re.DOTALL)
 
 

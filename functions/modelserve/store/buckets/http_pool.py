@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from modelserve.core.errors import StoreUnavailable
 from modelserve.store.buckets.retry import Timing, Transient
@@ -65,9 +65,7 @@ class Connections:
     """One for each concurrent request; idle ones are kept. `base` is scheme, host and port."""
 
     def __init__(self, base: str, timing: Timing) -> None:
-        parts = urlsplit(base)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise StoreUnavailable("The store's address is invalid; STORAGE_EMULATOR_HOST must begin with http://.")
+        parts = split_address(base)
         self._host = parts.netloc
         self._timing = timing
         self._context = ssl.create_default_context() if parts.scheme == "https" else None
@@ -111,14 +109,25 @@ class Connections:
         return connection
 
 
+def split_address(base: str) -> SplitResult:
+    parts = urlsplit(base)
+    try:
+        valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise StoreUnavailable("The store's address is invalid; STORAGE_EMULATOR_HOST must begin with http://.")
+    return parts
+
+
 def reach(base: str, seconds: float) -> None:
     """Raises StoreUnavailable, which names the address, unless it takes a connection in time."""
-    parts = urlsplit(base)
+    parts = split_address(base)
+    address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     outcome: list[OSError | None] = []
 
     def connect() -> None:
         try:
-            address = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
             socket.create_connection(address, seconds).close()
             outcome.append(None)
         except OSError as error:
