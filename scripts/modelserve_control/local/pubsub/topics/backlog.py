@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from modelserve_control.local.pubsub.timers import Timers
 from modelserve_control.local.pubsub.topics import filters
 from modelserve_control.local.pubsub.topics.messages import Delivery, Message
 from modelserve_control.local.pubsub.topics.policies import SubscriptionConfig
-from modelserve_control.local.pubsub.topics.timers import Timers
 
 Clock = Callable[[], float]
 ForwardDeadLetter = Callable[[Message, int], bool]

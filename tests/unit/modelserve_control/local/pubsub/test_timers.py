@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from modelserve_control.local.pubsub.topics.timers import Timers
+from modelserve_control.local.pubsub.timers import Timers
 
 
 def test_keys_come_when_they_are_due_and_earliest_first() -> None:
