@@ -137,7 +137,7 @@ class Shadow:
     def submit(self, sample: Sample) -> None:
         """Never raises, since the answer is not sent yet."""
         size = len(sample.body) + len(sample.query) + len(sample.answer)
-        names = len(sample.content_type) + len(sample.model) + len(sample.version)
+        names = len(sample.content_type) + len(sample.json_size) + len(sample.model) + len(sample.version)
         names += UTF8 * (len(sample.path) + len(sample.request_id)) + FRAME
         if size > MAX_SAMPLE_BYTES or names > MAX_SAMPLE_BYTES:
             self.count(TOO_LARGE)

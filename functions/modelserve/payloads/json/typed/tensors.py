@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from modelserve.payloads import Limits, Payload, PayloadForm
-from modelserve.payloads.json.oip_v2 import BINARY_DEFAULT, request_params
+from modelserve.payloads.json.oip_v2 import BINARY_DEFAULT, REFUSED, request_params
 from modelserve.payloads.json.typed.cells import (
     INTEGER,
     MAX_COLUMNS,
@@ -77,6 +77,8 @@ class Tensors:
                 raise Unusual
             if tensor.parameters is not UNSET:
                 keys += 1 + len(tensor.parameters or ())
+                if tensor.parameters and not tensor.parameters.keys().isdisjoint(REFUSED):
+                    raise Unusual
         nulls = [None] * rows
         columns = {name: nulls if place is None else tensors[place].data for name, place in layout.places}
         table = self.cells.table(columns, rows)
