@@ -14,7 +14,7 @@ from modelserve.core.errors import MalformedRequest, MethodNotAllowed, NotFound,
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.http import answers, metadata, openapi
-from modelserve.http.bodies import BodyMemory, Headers, MemoryShare, header, media_type, read_body
+from modelserve.http.bodies import BodyMemory, Headers, MemoryShare, media_type, read_body
 from modelserve.http.decoder.client import Decoder
 from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
 from modelserve.models import scoring
@@ -190,7 +190,7 @@ def v2_media_type(request: Request, headers: Headers, loaded: Loaded) -> str:
         if not re.fullmatch(rb"[0-9]{1,18}", size):
             raise MalformedRequest("Inference-Header-Content-Length must be the number of bytes of the JSON.")
         return binary_type(int(size))
-    if header(headers, b"content-type").startswith(BINARY) or media_type(headers) != JSON:
+    if headers.get(b"content-type", b"").startswith(BINARY.encode()) or media_type(headers) != JSON:
         raise UnsupportedMediaType(
             "V2 takes JSON, and JSON with binary tensors behind it whose length Inference-Header-Content-Length says."
         )
