@@ -44,6 +44,9 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     "boosting": Recipe(
         "Telco customers; ordinal encoder and histogram gradient boosting", "telco_churn", "customers", own=True
     ),
+    "encoded": Recipe(
+        "Telco customers as 19 numbers; scaler and logistic regression", "telco_churn", "customers", own=True
+    ),
     "flights": Recipe("minutes in the air, a regressor; one-hot of dicts and ridge", "flight_duration", "flights"),
 }
 
@@ -96,15 +99,18 @@ def train(name: str, home: Path) -> None:
     recipe = RECIPES[name]
     example = importlib.import_module(f"examples.{recipe.module}")
     with silence():
+        read_table = getattr(example, recipe.table)
         if recipe.own:
-            importlib.import_module("benchmarks.pipelines").save(name, home / "model")
+            pipelines = importlib.import_module("benchmarks.pipelines")
+            pipelines.save(name, home / "model")
+            read_table = pipelines.TABLES.get(name, read_table)
         else:
             trained = example.train(home / "mlflow")
             shutil.copytree(mlflow.artifacts.download_artifacts(trained.model_uri), home / "model")
         pyfunc = mlflow.pyfunc.load_model(str(home / "model"))
         names = pyfunc.metadata.get_input_schema().input_names()
         # Rows without nulls, which some of the protocols cannot express.
-        frame = getattr(example, recipe.table)()[names].dropna().tail(ROWS)
+        frame = read_table()[names].dropna().tail(ROWS)
         expected = pyfunc.predict(frame).tolist()
     # DataFrame.to_json would round to ten digits.
     rows = frame.to_dict(orient="records")

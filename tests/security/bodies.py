@@ -20,6 +20,7 @@ Sent = tuple[str, Mapping[str, str], bytes]
 MARKER: Final = "Zx9marker"
 JSON_KIND: Final = {"content-type": "application/json"}
 CLOUD_EVENT: Final = {"content-type": "application/cloudevents+json"}
+BATCH: Final = {"content-type": "application/cloudevents-batch+json"}
 PUBSUB: Final = "google.cloud.pubsub.topic.v1.messagePublished"
 V2: Final = {
     "inputs": [
@@ -70,6 +71,11 @@ def events() -> list[Sent]:
             ("/", CLOUD_EVENT, json.dumps(event | {"type": PUBSUB, "data": push}).encode()),
             ("/", CLOUD_EVENT, json.dumps(event | {"data": json.loads(data)}).encode()),
             ("/", CLOUD_EVENT, json.dumps(event | {"data_base64": encoded}).encode()),
+            (
+                "/",
+                BATCH,
+                json.dumps([event | {"data_base64": encoded}, event | {"type": PUBSUB, "data": push}]).encode(),
+            ),
             ("/", JSON_KIND | {"ce-id": "e1", "ce-specversion": "1.0", "ce-type": PUBSUB}, json.dumps(push).encode()),
             ("/", JSON_KIND | {"ce-id": "e1", "ce-specversion": "1.0", "ce-type": "com.example"}, data),
             ("/", JSON_KIND | {"x-goog-pubsub-message-id": "7"}, data),

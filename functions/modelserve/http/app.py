@@ -21,7 +21,16 @@ from modelserve.models import scoring
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
 from modelserve.payloads import Limits
-from modelserve.payloads.decode import JSON, JSON_SIZE, PARQUET, CheckedBody, Protocol, binary_type, check_payload
+from modelserve.payloads.decode import (
+    BINARY,
+    JSON,
+    JSON_SIZE,
+    PARQUET,
+    CheckedBody,
+    Protocol,
+    binary_type,
+    check_payload,
+)
 from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import encode
@@ -181,7 +190,7 @@ def v2_media_type(request: Request, headers: Headers, loaded: Loaded) -> str:
         if not re.fullmatch(rb"[0-9]{1,18}", size):
             raise MalformedRequest("Inference-Header-Content-Length must be the number of bytes of the JSON.")
         return binary_type(int(size))
-    if media_type(headers) != JSON:
+    if headers.get(b"content-type", b"").startswith(BINARY.encode()) or media_type(headers) != JSON:
         raise UnsupportedMediaType(
             "V2 takes JSON, and JSON with binary tensors behind it whose length Inference-Header-Content-Length says."
         )

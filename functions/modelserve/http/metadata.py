@@ -68,12 +68,14 @@ def v2_output(loaded: Loaded, method: str) -> dict[str, Any]:
         shape = [-1, *found.shape[1:]]
     elif classes is not None and method == "predict":
         found = oip_v2.output_of(method, list(classes))
-    elif classes is not None and method in PROBABILITIES:
+    elif classes is not None and (method in PROBABILITIES or len(classes) > 2):
         shape = [-1, len(classes)]
     elif classes is None and outputs and outputs[0]["type"] == "tensor":
         tensor = outputs[0]["tensor-spec"]
         found = oip_v2.output_of(method, jsonable(np.zeros(1, tensor["dtype"])))
         shape = [-1, *tensor["shape"][1:]]
+    elif classes is None and outputs and len(outputs) > 1:
+        shape = [-1, len(outputs)]
     return {"name": method, "datatype": found.datatype, "shape": shape}
 
 

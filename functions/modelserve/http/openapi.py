@@ -106,6 +106,7 @@ def record_schema(signature: Signature | None) -> dict[str, Any]:
         "type": "object",
         "properties": {column.name: nullable(column) for column in signature.columns},
         "required": [column.name for column in signature.columns if column.required],
+        "minProperties": 1,
     }
 
 

@@ -228,6 +228,8 @@ def python_values(column: Any) -> list[Any]:
     """Python values of one Arrow array; timestamps as datetime64[ns] in UTC, NaN as null."""
     import pyarrow as pa
 
+    if isinstance(column, pa.ExtensionArray):  # UUIDs are bytes
+        column = column.storage
     if pa.types.is_dictionary(column.type):
         words = python_values(column.dictionary)
         return [None if place is None else words[place] for place in column.indices.to_pylist()]

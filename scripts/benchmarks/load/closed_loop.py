@@ -10,6 +10,7 @@ import math
 import time
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -42,11 +43,12 @@ class Load:
         return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
-def post(path: str, body: bytes, content_type: str = "application/json") -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def post(
+    path: str, body: bytes, content_type: str = "application/json", headers: Mapping[str, object] | None = None
+) -> bytes:
+    named = {"Host": HOST, "Content-Type": content_type, "Content-Length": len(body), **(headers or {})}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def drive(port: int, request: bytes, connections: int, seconds: float = math.inf, count: int | None = None) -> Load:

@@ -17,11 +17,11 @@ from typing import Any, Final, NamedTuple
 from benchmarks import processors
 from benchmarks.measure.round import BULK_ROWS, CONNECTIONS, require_success
 from benchmarks.model import load_model
-from benchmarks.servers.protocols import Protocol, Rows, first_tensor, predictions, records, tensor
+from benchmarks.servers.protocols import Protocol, Rows, dump_json, first_tensor, predictions, records, tensor
 from benchmarks.servers.running import RunningServer, Site, run_server
 from benchmarks.servers.storage import COMPILED_RUNTIME, VERSIONS, publish_model
 from benchmarks.servers.table import COMPILED, LIMIT, OWN, READING
-from modelserve.payloads.decode import CSV, PARQUET
+from modelserve.payloads.decode import BINARY, CSV, PARQUET
 
 ROUNDS: Final = 10
 SECONDS: Final = 0.2
@@ -76,6 +76,23 @@ def dump_parquet(rows: Rows) -> bytes:
     return file.getvalue()
 
 
+HEAD_END: Final = b"}}]}"  # of the JSON before the bytes of a tensor
+
+
+def dump_tensor(rows: Rows) -> bytes:
+    """One tensor of all columns, as bytes behind its description."""
+    import numpy as np
+
+    values = np.array(lists(rows), dtype="<f8")
+    tensor = {"name": "input", "shape": list(values.shape), "datatype": "FP64"}
+    head = dump_json({"inputs": [{**tensor, "parameters": {"binary_data_size": values.nbytes}}]})
+    return head + values.tobytes()
+
+
+def json_size(body: bytes) -> Mapping[str, object]:
+    return {"Inference-Header-Content-Length": body.index(HEAD_END) + len(HEAD_END)}
+
+
 @dataclass(frozen=True)
 class Form:
     """`targets` by rows: the least accepted ratio of our requests/s to those of the hello world that reads the body."""
@@ -83,9 +100,11 @@ class Form:
     title: str
     protocol: Protocol
     targets: Mapping[int, float]
+    model: str = "churn"
 
 
 INVOCATIONS: Final = "/invocations"
+INFER: Final = "/v2/models/{name}/infer"
 JSON_TARGETS: Final = {1: 0.6, BULK_ROWS: 0.6}
 FILE_TARGETS: Final = {BULK_ROWS: 0.4}
 # The path of V2 contains the name of the model.
@@ -101,7 +120,16 @@ FORMS: Final[Mapping[str, Form]] = {
         "instances of lists", Protocol(INVOCATIONS, lambda rows: {"instances": lists(rows)}, predictions), JSON_TARGETS
     ),
     "params": Form("records with params", Protocol(INVOCATIONS, records_with_params, predictions), JSON_TARGETS),
-    "v2": Form("V2", Protocol("/v2/models/{name}/infer", tensors, first_tensor), JSON_TARGETS),
+    "v2": Form("V2", Protocol(INFER, tensors, first_tensor), JSON_TARGETS),
+    "encoded": Form(
+        "plain records of 19 numbers", Protocol("/predict", record_or_list, results), JSON_TARGETS, "encoded"
+    ),
+    "binary": Form(
+        "V2, 19 numbers as bytes",
+        Protocol(INFER, lambda rows: rows, first_tensor, dump_tensor, BINARY, json_size),
+        JSON_TARGETS,
+        "encoded",
+    ),
     "csv": Form("CSV", Protocol(INVOCATIONS, lambda rows: rows, predictions, dump_csv, CSV), FILE_TARGETS),
     "parquet": Form(
         "Parquet", Protocol(INVOCATIONS, lambda rows: rows, predictions, dump_parquet, PARQUET), FILE_TARGETS
@@ -150,16 +178,27 @@ class FormFigures:
 
 
 def run(names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
-    """Publish the compiled churn model, start both servers on one processor, and measure each form.
+    """Publish the compiled model of the forms, start the servers on one processor, and measure each form.
 
     Raises a ServeError that says which server failed.
     """
     pair = processors.choose_pair()
     with processors.pin_to(pair[1]), tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
-        scratch = Path(directory)
-        trained = load_model("churn")
-        with publish_model(trained, scratch, [COMPILED_RUNTIME], VERSIONS[:1]) as store:
-            return measure(Site(trained, store, scratch, pair), names, seconds, rounds)
+        return [
+            figures
+            for model in dict.fromkeys(FORMS[name].model for name in names)
+            for figures in measure_model(model, Path(directory) / model, pair, names, seconds, rounds)
+        ]
+
+
+def measure_model(
+    model: str, scratch: Path, pair: tuple[int, int], names: Sequence[str], seconds: float, rounds: int
+) -> list[FormFigures]:
+    scratch.mkdir()
+    trained = load_model(model)
+    with publish_model(trained, scratch, [COMPILED_RUNTIME], VERSIONS[:1]) as store:
+        chosen = [name for name in names if FORMS[name].model == model]
+        return measure(Site(trained, store, scratch, pair), chosen, seconds, rounds)
 
 
 def measure(site: Site, names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:

@@ -32,6 +32,7 @@ class Protocol:
     read: Callable[[Any], list[Any]] | None
     dump: Callable[[Any], bytes] = dump_json
     content_type: str = JSON
+    headers: Callable[[bytes], Mapping[str, object]] = lambda body: {}
 
     def encode(self, rows: Rows) -> bytes:
         return self.dump(self.body(rows))

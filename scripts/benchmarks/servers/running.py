@@ -63,7 +63,8 @@ class RunningServer:
 
     def request(self, rows: int) -> bytes:
         protocol = self.server.protocol
-        return post(protocol.path, protocol.encode(self.site.model.rows[:rows]), protocol.content_type)
+        body = protocol.encode(self.site.model.rows[:rows])
+        return post(protocol.path, body, protocol.content_type, protocol.headers(body))
 
     def drive(self, rows: int, connections: int, seconds: float = math.inf, count: int | None = None) -> Load:
         """Raises WrongAnswer unless the last answer of each connection is correct."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +17,7 @@ from modelserve.models.native.runtime import NativeRuntime
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from modelserve_control.compile import CannotCompile, CompiledModel, Report, compile, generate_batches, verify
+from modelserve_control.publish.validation import COMPILE_SECONDS
 
 MODEL_FILE: Final = "model.onnx"
 PACKED_FILE: Final = "served.onnx"
@@ -28,14 +32,40 @@ def add_compiled(
     for name in (MODEL_FILE, PACKED_FILE):
         if (directory / name).exists() and not is_republished(directory / "MLmodel"):
             raise CannotCompile(f"The model already has a file {name}.")
-    compiled = compile(runtime.estimator, signature)
-    report = verify(runtime.estimator, signature, compiled, verification_batches(signature, compiled, sample))
+    with time_limit(COMPILE_SECONDS):
+        compiled = compile(runtime.estimator, signature)
+        report = verify(runtime.estimator, signature, compiled, verification_batches(signature, compiled, sample))
     if report.mismatch is not None:
         raise CannotCompile(f"The compiled form gives different answers. {report.mismatch}")
     (directory / MODEL_FILE).write_bytes(compiled.model.SerializeToString())
     (directory / PACKED_FILE).write_bytes(compiled.packed_model)
     add_flavor(directory / "MLmodel")
     return description(compiled, runtime.classes, predict_fn, report)
+
+
+class TooSlow(BaseException):
+    """Not an Exception, because the verification takes those of both forms as their answers."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raises CannotCompile when the block takes longer. Only for the main thread, which gets a signal."""
+
+    def stop(*_: object) -> None:
+        raise TooSlow
+
+    before = signal.signal(signal.SIGUSR2, stop)
+    timer = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR2))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except TooSlow:
+        raise CannotCompile(f"Compiling and verifying it did not end within {seconds:g} s.") from None
+    finally:
+        timer.cancel()
+        timer.join()  # or its signal would come after this handler is gone
+        signal.signal(signal.SIGUSR2, before)
 
 
 def is_republished(path: Path) -> bool:

@@ -44,7 +44,16 @@ READS_DICTS: Final = (
     "A DictVectorizer that is not the first step gets a table. Put FunctionTransformer(to_dict, "
     'kw_args={"orient": "records"}) before it, with to_dict from pandas.core.methods.to_dict.'
 )
+HAS_CATEGORIES: Final = (
+    "MLflow hands a Booster of XGBoost no categories. Log the XGBClassifier or XGBRegressor instead, or fit the Booster on "
+    "numbers."
+)
 OTHER_ROWS: Final = "A version must give one answer for each row."
+# By what is in the message of the model's exception.
+ADVICE: Final[Mapping[str, str]] = {
+    "'str' object has no attribute 'items'": READS_DICTS,
+    "enable_categorical": HAS_CATEGORIES,
+}
 # Values that a model may get in a column of the type.
 PLACEHOLDERS: Final[Mapping[str, Any]] = {
     "boolean": True,
@@ -163,8 +172,8 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
 
 
 def sample_error(error: Exception) -> ValidationFailed:
-    advice = f" {READS_DICTS}" if "'str' object has no attribute 'items'" in str(error) else ""
-    return ValidationFailed(f"The model does not score its sample: {describe_error(error)}{advice}")
+    advice = [text for sign, text in ADVICE.items() if sign in str(error)]
+    return ValidationFailed(" ".join([f"The model does not score its sample: {describe_error(error)}", *advice]))
 
 
 def row_count_error(error: RowsMismatch, rows: str = "") -> ValidationFailed:

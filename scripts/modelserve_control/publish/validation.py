@@ -19,6 +19,7 @@ from modelserve_control.common.errors import ValidationFailed
 
 # The default of LOAD_TIMEOUT_SECONDS.
 TIMEOUT_SECONDS = 600.0
+COMPILE_SECONDS = 300.0  # beside these; then `--compile auto` leaves the version native
 STDERR = 2
 
 
@@ -54,7 +55,8 @@ def validate(
         answer = Path(scratch) / "answer.json"
         words = processes.module("modelserve_control.publish.validate", str(directory), str(answer), "--trust", trust)
         words += ["--compile", mode, "--merge", merge]
-        code = run([*words, "--data", str(data)] if data else words)
+        seconds = TIMEOUT_SECONDS + (0.0 if mode == "never" else COMPILE_SECONDS)
+        code = run([*words, "--data", str(data)] if data else words, seconds)
         if not answer.is_file():
             raise ValidationFailed(
                 f"The process that loaded the model ended with exit code {code} and without a result."
@@ -67,14 +69,14 @@ def validate(
     return validated
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: Sequence[str], seconds: float) -> int:
     """Output of the model goes to stderr, because stdout is for the result of the command."""
     try:
         environment = os.environ | {"PYTHONWARNINGS": "ignore"}
         command = [*processes.launcher(), *words]
-        done = subprocess.run(command, stdout=STDERR, timeout=TIMEOUT_SECONDS, env=environment, check=False)
+        done = subprocess.run(command, stdout=STDERR, timeout=seconds, env=environment, check=False)
     except subprocess.TimeoutExpired:
-        raise ValidationFailed(f"The model did not load and score its sample within {TIMEOUT_SECONDS:g} s.") from None
+        raise ValidationFailed(f"The model did not load and score its sample within {seconds:g} s.") from None
     return done.returncode
 
 

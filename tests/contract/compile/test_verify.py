@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from onnx import helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelserve.models.compiled.runtime import SMALLER
 from modelserve.schema.batch import Batch
 from modelserve_control.compile import CompiledModel, Report, compile, generate_batches, verify
+from modelserve_control.compile.verify.rows import EXTREMES, GROUPS
 from modelserve_control.compile.verify.verify import Comparison
 from proving import Proof, customers, fit, prove, prove_family, signature_of, targets, with_encoder
 
@@ -148,3 +151,18 @@ def test_the_tolerance_can_be_chosen(tolerance: float) -> None:
     model = fit(with_encoder(LogisticRegression()), TABLE, targets(TABLE)["three"])
     report = verify(model, proof.signature, proof.compiled, [("the sample", proof.batch)], tolerance)
     assert (report.mismatch is None) is (tolerance == 1e-6)
+
+
+def test_many_columns_get_unusual_values_in_so_many_batches_that_the_time_grows_with_their_number() -> None:
+    table = pd.DataFrame(np.random.default_rng(1).normal(size=(50, 300)), columns=[f"c{n}" for n in range(300)])
+    table[table > 2] = np.nan
+    table.iloc[0] = np.nan
+    signature = signature_of(table)
+    model = make_pipeline(SimpleImputer(), LinearRegression()).fit(table, np.arange(50))
+    batches = dict(generate_batches(signature, compile(model, signature), None))
+    assert len(batches) == 1 + 2 * GROUPS + 1
+    for name in signature.names:
+        nulls = [batch for what, batch in batches.items() if what.startswith("nulls in c")]
+        extremes = [batch for what, batch in batches.items() if what.startswith("extremes in c")]
+        assert sum(bool(np.isnan(batch.columns[name]).all()) for batch in nulls) == 1
+        assert sum(set(EXTREMES) <= set(batch.columns[name]) for batch in extremes) == 1

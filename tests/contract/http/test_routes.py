@@ -77,6 +77,48 @@ def test_v2_metadata_lists_the_columns(served: Served) -> None:
     }
 
 
+def test_v2_metadata_of_outputs_is_what_an_answer_has(functions: Functions) -> None:
+    for model in ("churn", "integer_labels", "tensor", "two_outputs", "linear10"):
+        served = functions(model)
+        document = served.client.get(f"/v2/models/{model}").json()
+        names = [output["name"] for output in document["outputs"]]
+        inputs = [{"name": one["name"], "shape": [2, *one["shape"][1:]], "datatype": one["datatype"]} for one in document["inputs"]]  # fmt: skip
+        for one in inputs:
+            size = 2 * (one["shape"][1] if len(one["shape"]) > 1 else 1)
+            one["data"] = (["one_year"] if one["datatype"] == "BYTES" else [1]) * size
+        answer = served.post(f"/v2/models/{model}/infer", {"inputs": inputs, "outputs": [{"name": name} for name in names]})  # fmt: skip
+        given = [(one["name"], one["datatype"], [-1, *one["shape"][1:]]) for one in answer.json()["outputs"]]
+        assert given == [(one["name"], one["datatype"], one["shape"]) for one in document["outputs"]], model
+
+
+def test_errors_below_v2_and_v1_have_the_field_of_their_clients(served: Served) -> None:
+    for answer in (
+        served.post("/v2/models/churn/infer", {"inputs": []}),
+        served.client.get("/v2/nothing"),
+        served.client.get("/v2/models/other"),
+        served.client.get("/v1/models/other"),
+        served.post("/v1/models/other:predict", {}),
+    ):
+        found = answer.json()
+        assert found.keys() == {"error", "error_code", "message", "details", "request_id"}
+        assert found["error"] == found["message"]
+    assert "error" not in served.client.get("/nothing").json()
+
+
+def test_v1_says_which_model_there_is(served: Served) -> None:
+    assert served.client.get("/v1/models").json() == {"models": ["churn"]}
+    assert served.client.get("/v1/models/churn").json() == {"name": "churn", "ready": True}
+
+
+def test_bytes_without_the_length_of_their_json_are_refused(served: Served) -> None:
+    path = "/v2/models/churn/infer"
+    answer = served.client.post(path, content=b"{}", headers={"content-type": "application/octet-stream"})
+    assert answer.status_code == 415
+    assert "Inference-Header-Content-Length" in answer.json()["message"]
+    for size in ("", "-1", "1e3", "9" * 30):
+        assert served.client.post(path, content=b"{}", headers={"inference-header-content-length": size}).status_code == 400  # fmt: skip
+
+
 def test_openapi_is_valid_and_made_from_the_signature(served: Served) -> None:
     document = served.client.get("/openapi.json").json()
     OpenAPIV31SpecValidator(document).validate()
@@ -103,6 +145,9 @@ def test_metrics_are_off_unless_asked_for(served: Served, functions: Functions) 
         ("GET", "/invocations", "POST"),
         ("POST", "/health", "GET"),
         ("GET", "/v2/models/churn/infer", "POST"),
+        ("POST", "/v2", "GET"),
+        ("GET", "/v1/models/churn:predict", "POST"),
+        ("POST", "/v1/models/churn", "GET"),
         ("POST", "/metadata", "GET"),
     ],
 )
@@ -112,7 +157,18 @@ def test_another_method_is_405_and_says_which(served: Served, method: str, path:
     assert answer.json()["error_code"] == "METHOD_NOT_ALLOWED"
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/v2/models/other/ready", "/v2/models/churn/versions/9", "/healthz"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/v1",
+        "/v1/models/churn:explain",
+        "/v1/models/churn/ready",
+        "/v2/models/other/ready",
+        "/v2/models/churn/versions/9",
+        "/healthz",
+    ],
+)
 def test_an_unknown_address_is_404(served: Served, path: str) -> None:
     assert served.client.get(path).json()["error_code"] == "NOT_FOUND"
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from modelserve.models.native.categories import find_categories, with_categories
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import Array, String
@@ -29,7 +30,12 @@ class NativeRuntime:
     kind = "native"
 
     def __init__(
-        self, calls: Mapping[str, Call], estimator: Any, config: ModelConfig, signature: Signature | None
+        self,
+        calls: Mapping[str, Call],
+        estimator: Any,
+        config: ModelConfig,
+        signature: Signature | None,
+        categories: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         self.signature = signature
         self.mergeable = config.loader_module in ROW_WISE
@@ -39,6 +45,7 @@ class NativeRuntime:
         self.classes = find_classes(self.estimator)
         self.nullable_texts = nullable_texts(signature)
         self.takes_dicts = takes_dicts(estimator)
+        self.categories = categories or {}
         self.takes_params = {name for name, call in self.calls.items() if accepts_params(call)}
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +73,8 @@ class NativeRuntime:
 
         names: Iterable[Any] = batch.names or (columns if named else map(int, columns))
         frame = pd.DataFrame(dict(zip(names, columns.values(), strict=True)), copy=False)
+        if self.categories:
+            return with_categories(frame, self.categories)
         return frame.to_dict("records") if self.takes_dicts else frame
 
 
@@ -166,9 +175,11 @@ def load(directory: Path, config: ModelConfig, signature: Signature | None) -> N
         # Policy has looked at the types.
         types = list(flavor.get("skops_trusted_types") or ())
         estimator = skops.io.load(directory / file, trusted=types)
-        return NativeRuntime(estimator_calls(estimator, config.predict_fn), estimator, config, signature)
+        calls = estimator_calls(estimator, config.predict_fn)
+        return NativeRuntime(calls, estimator, config, signature, find_categories(estimator))
     import mlflow.pyfunc
 
     pyfunc = mlflow.pyfunc.load_model(str(directory))
     calls, estimator = find_calls(pyfunc, config.loader_module, config.predict_fn)
-    return NativeRuntime(calls, estimator, config, signature)
+    categories = find_categories(pyfunc.get_raw_model()) if config.loader_module in ROW_WISE else {}
+    return NativeRuntime(calls, estimator, config, signature, categories)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 READERS: dict[str, Callable[[bytes], Any]] = {
     "application/json": json.loads,
+    "application/octet-stream": bytes,
     "text/csv": lambda body: list(csv.reader(io.StringIO(body.decode()))),
     "application/vnd.apache.parquet": lambda body: pq.read_table(io.BytesIO(body), use_threads=False),
 }

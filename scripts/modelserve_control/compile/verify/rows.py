@@ -1,6 +1,6 @@
 """Rows for the verification, generated from the signature and the graph to cover what the sample lacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,9 @@ from modelserve_control.compile.compiler import CompiledModel
 
 ROWS: Final = 1_000
 MAX_VALUE: Final = 1e38  # the trees of scikit-learn reject values beyond float32
+# Beyond so many columns, those that get unusual values are taken together, in so many groups.
+MAX_SINGLE_COLUMNS: Final = 100
+GROUPS: Final = 25
 MAX_SCALED_COLUMNS: Final = 100  # of one scaler, for which thresholds are scaled back
 # A smaller sample says too little about a column.
 MIN_SAMPLE_ROWS: Final = 50
@@ -28,13 +31,13 @@ def generate_batches(
     signature: Signature, compiled: CompiledModel, sample: Batch | None, rows: int = ROWS, seed: int = 0
 ) -> Iterator[tuple[str, Batch]]:
     random = np.random.default_rng(seed)
-    pools = {column.name: pool(column, compiled, sample) for column in signature.columns}
+    near, known = neighbours(compiled.model), texts(compiled.model)
+    pools = {column.name: pool(column, sample, near, known) for column in signature.columns}
     base = draw(signature, pools, random, rows)
     yield "random rows", base
     yield from null_batches(signature, base, random)
     yield from text_batches(signature, base, random)
     yield from extreme_batches(signature, base)
-    near = neighbours(compiled.model)
     if len(near):
         crossed = {c.name: near_values(c, near, base.columns[c.name], random) for c in signature.columns}
         yield "neighbours of thresholds", Batch(crossed, base.rows)
@@ -57,22 +60,22 @@ def spread(drawn: Array, random: np.random.Generator) -> Array:
     return drawn
 
 
-def pool(column: Column, compiled: CompiledModel, sample: Batch | None) -> Array:
+def pool(column: Column, sample: Batch | None, near: Array, known: Sequence[str]) -> Array:
     kept = drop_nulls(sample.columns[column.name]) if sample is not None else None
     if kept is not None and (len(kept) >= MIN_SAMPLE_ROWS or isinstance(column.kind, (Tensor, Boolean))):
         return kept
-    made = invent_values(column, compiled)
+    made = invent_values(column, near, known)
     return made if kept is None else np.concatenate([kept, made.astype(kept.dtype)])
 
 
-def invent_values(column: Column, compiled: CompiledModel) -> Array:
+def invent_values(column: Column, near: Array, known: Sequence[str]) -> Array:
     if isinstance(column.kind, String):
-        return objects([*texts(compiled.model), "unseen"])
+        return objects([*known, "unseen"])
     if isinstance(column.kind, Boolean):
         return np.array([False, True])
     if isinstance(column.kind, Tensor):
         return np.random.default_rng(1).normal(size=(100, *column.kind.shape)).astype(column.kind.dtype)
-    return cast(column, np.concatenate([np.arange(-5.0, 100.0), neighbours(compiled.model)[:1000]]))
+    return cast(column, np.concatenate([np.arange(-5.0, 100.0), near[:1000]]))
 
 
 def drop_nulls(values: Array) -> Array | None:
@@ -95,9 +98,10 @@ def cast(column: Column, numbers: Array) -> Array:
 
 def null_batches(signature: Signature, base: Batch, random: np.random.Generator) -> Iterator[tuple[str, Batch]]:
     optional = [column for column in signature.columns if not column.required]
-    for column in optional:
-        lost = {column.name: set_nulls(column, base.columns[column.name], np.ones(base.rows, dtype=bool))}
-        yield f"nulls in {column.name}", head(Batch({**base.columns, **lost}, base.rows), 20)
+    first = head(base, 20)
+    for what, group in groups(optional):
+        lost = {c.name: set_nulls(c, first.columns[c.name], np.ones(first.rows, dtype=bool)) for c in group}
+        yield f"nulls in {what}", Batch({**first.columns, **lost}, first.rows)
     if optional:
         some = {c.name: set_nulls(c, base.columns[c.name], random.random(base.rows) < 0.3) for c in optional}
         yield "nulls in several columns", Batch({**base.columns, **some}, base.rows)
@@ -110,26 +114,44 @@ def set_nulls(column: Column, values: Array, lost: Array) -> Array:
 
 
 def text_batches(signature: Signature, base: Batch, random: np.random.Generator) -> Iterator[tuple[str, Batch]]:
-    names = [column.name for column in signature.columns if isinstance(column.kind, String)]
+    columns = [column for column in signature.columns if isinstance(column.kind, String)]
     values = objects(UNSEEN_TEXTS)
-    for name in names:
-        yield f"unseen texts in {name}", replace_column(base, name, values)
-    if len(names) > 1:
-        drawn = {name: values[random.integers(len(values), size=base.rows)] for name in names}
+    for what, group in groups(columns):
+        yield f"unseen texts in {what}", replace_columns(base, {column.name: values for column in group})
+    if len(columns) > 1:
+        drawn = {column.name: values[random.integers(len(values), size=base.rows)] for column in columns}
         yield "unseen texts in several columns", Batch({**base.columns, **drawn}, base.rows)
 
 
 def extreme_batches(signature: Signature, base: Batch) -> Iterator[tuple[str, Batch]]:
-    for column in signature.columns:
-        if column.kind.dtype.kind in "fiu" and not isinstance(column.kind, Tensor):
-            ends = [column.kind.low, column.kind.high] if isinstance(column.kind, IntegerType) else []
-            extremes = cast(column, np.array([*EXTREMES, *map(float, ends)]))
-            yield f"extremes in {column.name}", replace_column(base, column.name, extremes)
+    numbers = [c for c in signature.columns if c.kind.dtype.kind in "fiu" and not isinstance(c.kind, Tensor)]
+    for what, group in groups(numbers):
+        yield f"extremes in {what}", replace_columns(base, {column.name: extremes(column) for column in group})
 
 
-def replace_column(base: Batch, name: str, values: Array) -> Batch:
-    first = head(base, len(values))
-    return Batch({**first.columns, name: values[: first.rows]}, first.rows)
+def extremes(column: Column) -> Array:
+    ends = [column.kind.low, column.kind.high] if isinstance(column.kind, IntegerType) else []
+    return cast(column, np.array([*EXTREMES, *map(float, ends)]))
+
+
+def replace_columns(base: Batch, replaced: Mapping[str, Array]) -> Batch:
+    """The values of each column begin at another row than those of the column before it."""
+    first = head(base, max(map(len, replaced.values())))
+    columns = {
+        name: np.resize(np.roll(values, place), first.rows) for place, (name, values) in enumerate(replaced.items())
+    }
+    return Batch({**first.columns, **columns}, first.rows)
+
+
+def groups(columns: Sequence[Column]) -> Iterator[tuple[str, Sequence[Column]]]:
+    """Each column by itself, or of many columns several at a time: each group is scored with all columns, so that the time
+    would grow with the square of their number. A group has a name."""
+    if len(columns) <= MAX_SINGLE_COLUMNS:
+        yield from ((column.name, [column]) for column in columns)
+        return
+    for start in range(GROUPS):
+        group = columns[start::GROUPS]
+        yield f"{group[0].name} and {len(group) - 1} other columns", group
 
 
 def head(batch: Batch, rows: int) -> Batch:

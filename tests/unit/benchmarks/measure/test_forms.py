@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
+from benchmarks.load.closed_loop import post
 from benchmarks.measure.forms import FORMS, Form, FormFigures, Turn
 from benchmarks.report import tables
 
@@ -56,10 +58,22 @@ def test_csv_and_parquet_hold_the_same_rows() -> None:
     assert pq.read_table(io.BytesIO(FORMS["parquet"].protocol.encode(ROWS))).to_pylist() == ROWS
 
 
+def test_numbers_as_bytes_stand_behind_their_description() -> None:
+    protocol = FORMS["binary"].protocol
+    body = protocol.encode([{"a": 1.5, "b": 2.0}, {"a": 0.5, "b": -1.0}])
+    (size,) = protocol.headers(body).values()
+    assert isinstance(size, int)
+    description = {"name": "input", "shape": [2, 2], "datatype": "FP64", "parameters": {"binary_data_size": 32}}
+    assert json.loads(body[:size]) == {"inputs": [description]}
+    assert struct.unpack("<4d", body[size:]) == (1.5, 2.0, 0.5, -1.0)
+    head = post("/p", body, protocol.content_type, protocol.headers(body)).partition(b"\r\n\r\n")[0].decode()
+    assert f"Inference-Header-Content-Length: {size}" in head.splitlines()
+
+
 def test_every_form_of_the_targets_is_measured() -> None:
-    assert FORMS.keys() == {*VALUES, "csv", "parquet"}
+    assert FORMS.keys() == {*VALUES, "csv", "parquet", "encoded", "binary"}
     assert {name: form.targets for name, form in FORMS.items()} == {
-        **{name: {1: 0.6, 100: 0.6} for name in VALUES}, "plain": {1: 0.7, 100: 0.6}, "csv": {100: 0.4}, "parquet": {100: 0.4}
+        **{name: {1: 0.6, 100: 0.6} for name in VALUES}, "plain": {1: 0.7, 100: 0.6}, "csv": {100: 0.4}, "parquet": {100: 0.4}, "encoded": {1: 0.6, 100: 0.6}, "binary": {1: 0.6, 100: 0.6}
     }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ VALUES: list[tuple[Any, list[Any]]] = [
     (pa.array([[1, 2], None]), [[1, 2], None]),
     (pa.array([{"k": 1}]), [{"k": 1}]),
     (pa.array([Decimal("1.10")]), [Decimal("1.10")]),
+    (pa.array([b"0123456789abcdef", None], pa.uuid()), [b"0123456789abcdef", None]),
     (pa.array([], pa.int64()), []),
 ]
 

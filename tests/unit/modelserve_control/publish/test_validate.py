@@ -14,10 +14,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from models.library import room
+from models.library import Library, room
 from modelserve.core.errors import ServeError
-from modelserve_control.common.errors import ValidationFailed
-from modelserve_control.publish.validate import full_message, validate
+from modelserve_control.common.errors import NotCompiled, ValidationFailed
+from modelserve_control.publish import compiling
+from modelserve_control.publish.validate import HAS_CATEGORIES, full_message, sample_error, validate
 
 RIDES = [{"route": "1_2", "miles": 1.5}, {"route": "3_4", "miles": 4.0}, {"route": "1_2", "miles": 2.5}] * 4
 MINUTES = [9.0, 21.0, 13.0] * 4
@@ -64,6 +65,26 @@ def test_a_step_that_takes_dicts_and_gets_a_table_is_refused_once_with_what_to_p
     message = full_message(raised.value)
     assert message.count("AttributeError") == 1
     assert "Put FunctionTransformer(to_dict" in message
+
+
+def test_an_error_of_categories_is_told_once_with_advice() -> None:
+    error = sample_error(ValueError("DMatrix parameter `enable_categorical` must be set to `True`"))
+    assert error.message.endswith("must be set to `True`. " + HAS_CATEGORIES)
+
+
+def test_compiling_has_a_time_of_its_own_after_which_the_version_is_native(
+    models: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "COMPILE_SECONDS", 0.001)
+    copy = models.copy("churn", tmp_path / "m")
+    result = validate(copy, None, "strict", "auto")
+    assert (result["runtime"]["kind"], result["not_compiled"]) == (
+        "native",
+        "Compiling and verifying it did not end within 0.001 s.",
+    )
+    assert not (copy / "model.onnx").exists()
+    with pytest.raises(NotCompiled, match=r"did not end within 0\.001 s"):
+        validate(copy, None, "strict", "require")
 
 
 def test_a_message_that_names_its_cause_is_not_said_twice() -> None:
