@@ -20,6 +20,7 @@ from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json import strict as strict_json
 from modelserve.payloads.json.typed.cells import Categories
 from modelserve.payloads.json.typed.decoder import TypedDecoder
+from modelserve.payloads.known_tensors import KnownTensors
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature, check_table
 
@@ -32,6 +33,10 @@ JSON_SIZE: Final = b"inference-header-content-length"
 def binary_type(json_size: int) -> str:
     """The media type of a V2 body whose JSON has so many bytes, and is followed by those of its tensors."""
     return f"{BINARY}; json={json_size}"
+
+
+def json_size_of(media_type: str) -> int:
+    return int(media_type.rpartition("=")[2])
 
 
 class Protocol(StrEnum):
@@ -75,6 +80,7 @@ class BodyDecoder:
     def __init__(self, signature: Signature | None, limits: Limits, categories: Categories | None = None) -> None:
         self.signature = signature
         self.limits = limits
+        self.tensors = KnownTensors(signature)
         self.typed: TypedDecoder | None = None
         if signature is not None:
             with suppress(ValueError):
@@ -84,13 +90,18 @@ class BodyDecoder:
         return self.decode_typed(data, media_type, protocol) or self.decode_reporting(data, media_type, protocol)
 
     def decode_typed(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody | None:
-        if self.typed is None or media_type != JSON:
+        if media_type.startswith(BINARY):
+            payload = self.tensors.read(data, json_size_of(media_type))
+        elif self.typed is None or media_type != JSON:
             return None
-        payload = JSON_FORMS[protocol].read(self.typed, data)
+        else:
+            payload = JSON_FORMS[protocol].read(self.typed, data)
         return None if payload is None else check_payload(payload, self.signature)
 
     def decode_reporting(self, data: bytes, media_type: str, protocol: Protocol) -> CheckedBody:
         checked = check_payload(decode_body(data, media_type, protocol, self.signature, self.limits), self.signature)
+        if media_type.startswith(BINARY):
+            self.tensors.learn(data, json_size_of(media_type), checked.payload)
         if self.typed and checked.payload.table.others:
             self.typed.learn(checked.payload.table.others)
         return checked
@@ -108,7 +119,7 @@ def decode_body(
 
         return parquet.parse(data, signature, limits)
     if media_type.startswith(BINARY):
-        head, buffer = split_body(data, int(media_type.rpartition("=")[2]))
+        head, buffer = split_body(data, json_size_of(media_type))
         return oip_v2.parse(decode_json(head, limits), signature, limits, buffer)
     if not data:
         raise MalformedRequest("The body is empty.")
