@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -129,9 +129,9 @@ class Http(Endpoint):
 
     def model_handlers(self, request: Request) -> dict[str, Handler]:
         """Of the addresses that name the model."""
-        if match := match_path(V1_MODEL, request):
+        if match := match_path(V1_MODEL, sent_path(request)):
             return {"POST": self.post_v1} if match["action"] else {"GET": self.get_model_ready}
-        if match := match_path(V2_MODEL, request):
+        if match := match_path(V2_MODEL, sent_path(request)):
             if match["action"] == "/infer":
                 return {"POST": partial(self.post, protocol=Protocol.V2)}
             return {"GET": self.get_model_ready if match["action"] else self.get_v2_model}
@@ -178,8 +178,8 @@ class Http(Endpoint):
         return metrics_reply(self.metrics)
 
 
-def match_path(pattern: re.Pattern[str], request: Request) -> re.Match[str] | None:
-    path = sent_path(request)
+@lru_cache(maxsize=64)
+def match_path(pattern: re.Pattern[str], path: str) -> re.Match[str] | None:
     return None if ENCODED_NEEDLESSLY.search(path) else pattern.fullmatch(path)
 
 
@@ -199,7 +199,7 @@ def v2_media_type(request: Request, headers: Headers, loaded: Loaded) -> str:
 
 def check_name(request: Request, loaded: Loaded) -> None:
     """Raises NotFound unless the address is that of the active version."""
-    match = match_path(V2_MODEL, request) or match_path(V1_MODEL, request)
+    match = match_path(V2_MODEL, sent_path(request)) or match_path(V1_MODEL, sent_path(request))
     if match is None or unquote(match["name"]) != loaded.name:
         raise NotFound(f"This server has the model {loaded.name}.")
     version = match.groupdict().get("version")

@@ -161,6 +161,21 @@ def test_bytes_that_are_no_tensor_are_refused_by_their_place(value: Any, tail: b
     assert message in raised.value.message
 
 
+PIECES: st.SearchStrategy[Any] = st.sampled_from([1, 2, 0, -1, 16, 10**30, None, True, "n", "x", "FP64", "BYTES", "BOOL", [2], [1, 2], [[]], {}, {"binary_data_size": 16}, {"binary_data_size": 2**63}])  # fmt: skip
+TENSOR: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["name", "shape", "datatype", "data", "parameters"]), PIECES
+)
+NEARLY = TENSOR.map(lambda one: HEAD | {"parameters": {"binary_data_size": 16}} | one)
+
+
+@given(st.lists(NEARLY, max_size=3) | PIECES, st.binary(max_size=40), st.integers(-3, 3))
+def test_no_binary_body_breaks_the_decoder(inputs: Any, tail: bytes, off: int) -> None:
+    data = json.dumps({"inputs": inputs}).encode()
+    for known in (KNOWN, NUMBERS, None, nameless("double", "double"), signature_of([tensor("float64", -1, 2)])):
+        found = outcome(known, data + tail, binary_type(max(len(data) + off, 0)))
+        assert not isinstance(found[0], type) or issubclass(found[0], BadInput)
+
+
 def test_the_length_of_the_json_is_checked() -> None:
     body, _ = as_bytes(entry("n", "INT64", [1]))
     for size in (0, 10, len(body), len(body) + 1):
