@@ -43,7 +43,7 @@ def add_compiled(
     return description(compiled, runtime.classes, predict_fn, report)
 
 
-class TooSlow(BaseException):
+class CompileTimeout(BaseException):
     """Not an Exception, because the verification takes those of both forms as their answers."""
 
 
@@ -52,7 +52,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raises CannotCompile when the block takes longer. Only for the main thread, which gets a signal."""
 
     def stop(*_: object) -> None:
-        raise TooSlow
+        raise CompileTimeout
 
     before = signal.signal(signal.SIGUSR2, stop)
     timer = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR2))
@@ -60,7 +60,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     timer.start()
     try:
         yield
-    except TooSlow:
+    except CompileTimeout:
         raise CannotCompile(f"Compiling and verifying it did not end within {seconds:g} s.") from None
     finally:
         timer.cancel()
