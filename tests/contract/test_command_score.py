@@ -85,7 +85,7 @@ def test_bad_rows_have_the_reasons_of_the_http_function_and_stop_nobody(
                 details = answer.json()["details"]
                 assert row["error"] == "; ".join(f"{cell['column']}: {cell['reason']}" for cell in details)
     assert rows[1]["error"] == "tenure: has a fraction, needs long"
-    assert rows[4]["error"] == "monthlycharges: out of range for double"
+    assert rows[4]["error"] == "monthlycharges: Infinity is not a finite number"
 
 
 def test_more_bad_cells_than_one_answer_names_are_all_found(batch: Batches, tmp_path: Path) -> None:
