@@ -71,6 +71,13 @@ def test_numbers_that_do_not_fit_are_left_to_the_reporting_decoder(known: Any, v
     assert decode(decoder, data, kind) == decode(BodyDecoder(known, LIMITS), data, kind)
 
 
+def test_whole_numbers_that_a_double_would_round_are_left_to_the_reporting_decoder() -> None:
+    decoder = BodyDecoder(LONGS, LIMITS)
+    decode(decoder, *body([[1, 2]], "INT64"))
+    assert decoder.decode_typed(*body([[1, 2]], "INT64"), Protocol.V2)
+    assert decoder.decode_typed(*body([[1, 2**53]], "INT64"), Protocol.V2) is None
+
+
 def test_another_number_of_bytes_is_left_to_the_reporting_decoder() -> None:
     decoder = BodyDecoder(DOUBLES, LIMITS)
     data, kind = body(ROWS)

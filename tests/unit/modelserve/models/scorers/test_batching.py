@@ -93,6 +93,28 @@ def test_other_methods_params_and_dtypes_are_not_merged() -> None:
         assert run(two_dtypes(made)) == ["float64", "float64", "int64"]
 
 
+def test_rows_under_other_names_are_not_merged() -> None:
+    rows_by_name = {"p": 0, "q": 0}
+
+    def count(rows: Batch) -> Any:
+        rows_by_name[rows.names[0]] += rows.rows
+        return rows.columns["0"]
+
+    runtime = Tiny(count)
+
+    async def two_names(made: BatchingScorer) -> None:
+        runtime.gate.clear()
+        rows = [Batch({"0": np.array([1.0])}, 1, names) for names in (("p",), ("p",), ("q",), ("p",))]
+        tasks = [asyncio.create_task(made.score(one, ("predict",), {})) for one in rows]
+        await asyncio.to_thread(runtime.busy.wait, WAIT_SECONDS)
+        runtime.gate.set()
+        await asyncio.gather(*tasks)
+
+    with scorer(runtime) as made:
+        run(two_names(made))
+    assert rows_by_name == {"p": 3, "q": 1}
+
+
 def refuse_nine(rows: Batch) -> Any:
     if 9 in rows.columns["x"]:
         raise ValueError("secret 9")
