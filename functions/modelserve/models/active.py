@@ -17,7 +17,7 @@ from modelserve.core.errors import ArtifactMissing, BadSetting, LoadTimeout, Mod
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.models.load_attempts import LoadAttempt, Target
-from modelserve.models.version import Loaded
+from modelserve.models.version import Loaded, retire_on_thread
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names import locations
@@ -221,7 +221,7 @@ class ActiveModel:
         if not self._first.done():
             self._first.set_result(loaded)
         if previous is not None:
-            threading.Thread(target=previous.retire, name="retire", daemon=True).start()
+            retire_on_thread(previous)
         else:
             memory.trim_malloc()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
-from modelserve.models.version import Loaded
+from modelserve.models.version import Loaded, retire_on_thread
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import Location
 from modelserve.store.versions.alias import Alias
@@ -55,7 +55,7 @@ class LoadAttempt:
 
     def discard(self) -> None:
         if self.loaded.exception() is None:
-            threading.Thread(target=self.loaded.result().retire, name="retire", daemon=True).start()
+            retire_on_thread(self.loaded.result())
 
     def _run(self) -> None:
         try:

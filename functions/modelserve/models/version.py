@@ -105,7 +105,17 @@ class Loaded:
         self.scorer.join(timeout=60)
         if self.files:
             self.files.retire()
-        memory.trim_malloc()
+
+
+def retire_on_thread(version: Loaded) -> None:
+    """Free it after its last request."""
+    last = [version]  # so that the thread drops the version before it collects
+
+    def retire() -> None:
+        last.pop().retire()
+        memory.collect()
+
+    threading.Thread(target=retire, name="retire", daemon=True).start()
 
 
 def header_value(text: str) -> bytes:

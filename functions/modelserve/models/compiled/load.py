@@ -4,6 +4,7 @@ import logging
 import threading
 from importlib import import_module
 
+from modelserve.core import memory
 from modelserve.core.settings import Settings
 from modelserve.models.scorers.inline import InlineScorer
 from modelserve.models.version import LoadedRuntime, StepTimer
@@ -32,6 +33,7 @@ def load_compiled(
     timer.lap("fetch")
     importing.join()
     timer.lap("import")
+    memory.freeze_imports()
     for warning in check_environment(manifest.environment, "compiled"):
         logger.debug("%s", warning)
     from modelserve.models.compiled import runtime as compiled

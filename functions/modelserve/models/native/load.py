@@ -4,6 +4,7 @@ import logging
 import threading
 from pathlib import Path
 
+from modelserve.core import memory
 from modelserve.core.settings import Settings
 from modelserve.models.native import runtime as native
 from modelserve.models.protocols import Runtime
@@ -40,6 +41,7 @@ def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer:
             logger.warning("%s", warning)
         importing.join()
         timer.lap("import")
+        memory.freeze_imports()
         signature = from_mlmodel(config.signature)
         runtime = load_runtime(files.directory, config, signature)
         timer.lap("load")
