@@ -39,8 +39,8 @@ class ActiveModel:
         self.current: Loaded | None = None
         self.error: ServeError | None = None
         self.draining = False  # this process is about to end: readiness is off, requests are still answered
-        self._first: Future[Loaded] = Future()
-        self._waiting: tuple[Future[Loaded], asyncio.Future[Loaded]] | None = None  # `_first`, and its future on a loop
+        self._first: Future[None] = Future()  # ends when a version is active; it must not keep that version
+        self._waiting: tuple[Future[None], asyncio.Future[None]] | None = None  # `_first`, and its future on a loop
         self._generation: int | None = None  # of the alias document that was last acted on
         self._target: Target | None = None
         self._attempts: list[LoadAttempt] = []  # running, or with a result that has not been collected
@@ -85,16 +85,16 @@ class ActiveModel:
 
     async def get(self) -> Loaded:
         """Waits for the first version at most LOAD_WAIT_SECONDS. Raises ModelNotReady."""
-        if self.current is not None:
-            return self.current
-        if self.error is not None and not self.error.retryable:
-            raise not_ready(self.error)
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._first_version()), self.settings.load_wait_seconds)
-        except TimeoutError:
-            raise not_ready(self.error) from None
+        while self.current is None:
+            if self.error is not None and not self.error.retryable:
+                raise not_ready(self.error)
+            try:
+                await asyncio.wait_for(asyncio.shield(self._first_version()), self.settings.load_wait_seconds)
+            except TimeoutError:
+                raise not_ready(self.error) from None
+        return self.current
 
-    def _first_version(self) -> asyncio.Future[Loaded]:
+    def _first_version(self) -> asyncio.Future[None]:
         """One future for all requests of a loop: a future for each would stay until a version is active, even if its
         request gave up."""
         first, loop = self._first, asyncio.get_running_loop()
@@ -219,7 +219,7 @@ class ActiveModel:
         logger.info("version activated", extra={"fields": fields})
         self.metrics.count("activations", outcome="activated")
         if not self._first.done():
-            self._first.set_result(loaded)
+            self._first.set_result(None)
         if previous is not None:
             retire_on_thread(previous)
         else:

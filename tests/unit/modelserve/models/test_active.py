@@ -4,6 +4,7 @@ import asyncio
 import gc
 import shutil
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,19 @@ def test_a_moved_alias_is_followed_and_the_old_version_retired_after_its_last_re
             assert not old.leases.enter()
 
         asyncio.run(across_the_swap())
+
+
+def test_nothing_keeps_a_version_in_memory_after_it_was_replaced(store: Path) -> None:
+    with activated(f"{store}/models/c@champion") as active:
+        eventually(active, "1")
+        assert active.current is not None
+        first = weakref.ref(active.current.runtime)
+        move(store, "2")
+        eventually(active, "2")
+        end = time.monotonic() + WAIT_SECONDS
+        while first() is not None:
+            assert time.monotonic() < end, gc.get_referrers(first())
+            time.sleep(0.01)
 
 
 def test_a_version_that_fails_keeps_the_old_one_and_a_mended_alias_ends_the_failure(store: Path) -> None:
