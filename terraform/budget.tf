@@ -1,5 +1,6 @@
 resource "google_billing_budget" "this" {
   count           = var.budget == null ? 0 : 1
+  provider        = google.billing
   billing_account = var.budget.billing_account
   display_name    = "${var.name} ${var.environment}"
 

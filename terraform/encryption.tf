@@ -9,11 +9,12 @@ data "google_storage_project_service_account" "this" {
 }
 
 locals {
-  # The functions' build and their services are encrypted too:
+  # The functions' build and their services are encrypted too, and Eventarc's account is asked for every function:
   # https://cloud.google.com/functions/docs/securing/cmek
   _key_users = var.kms_key == null ? {} : {
     artifact_registry = local.agents.artifact_registry
     bigquery          = data.google_bigquery_default_service_account.this[0].member
+    eventarc          = local.agents.eventarc
     functions         = local.agents.functions
     pubsub            = local.agents.pubsub
     run               = local.agents.run

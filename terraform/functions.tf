@@ -84,15 +84,7 @@ resource "google_cloudfunctions2_function" "this" {
   }
 
   # A build needs its grants, and a first instance reads the store at once.
-  depends_on = [
-    google_artifact_registry_repository_iam_member.build_writes,
-    google_kms_crypto_key_iam_member.this,
-    google_project_iam_member.this,
-    google_pubsub_topic_iam_member.event_publishes,
-    google_pubsub_topic_iam_member.shadows_publish,
-    google_secret_manager_secret_iam_member.this,
-    google_storage_bucket_iam_member.this,
-  ]
+  depends_on = [time_sleep.grants]
 }
 
 locals {

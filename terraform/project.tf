@@ -10,9 +10,10 @@ locals {
 
   _agent = "serviceAccount:service-${data.google_project.this.number}@"
 
-  # Google's own accounts, which exist once the APIs are enabled (bootstrap/).
+  # Google's own accounts, which bootstrap/ makes; Monitoring makes its own with its first uptime check.
   agents = {
     artifact_registry = "${local._agent}gcp-sa-artifactregistry.iam.gserviceaccount.com"
+    eventarc          = "${local._agent}gcp-sa-eventarc.iam.gserviceaccount.com"
     functions         = "${local._agent}gcf-admin-robot.iam.gserviceaccount.com"
     monitoring        = "${local._agent}gcp-sa-monitoring-notification.iam.gserviceaccount.com"
     pubsub            = "${local._agent}gcp-sa-pubsub.iam.gserviceaccount.com"

@@ -1,4 +1,4 @@
-# The only grants on the project: no resource carries these roles.
+# The only grants on the project: no resource of ours carries these roles.
 locals {
   project_grants = {
     "build/roles/logging.logWriter"       = "Cloud Build writes a build's log as the build's own account"
@@ -17,4 +17,50 @@ resource "google_project_iam_member" "this" {
   project  = var.project_id
   role     = trimprefix(each.key, "${split("/", each.key)[0]}/")
   member   = local.members[split("/", each.key)[0]]
+}
+
+# Cloud Functions copies the archive into a bucket of its own, which it makes
+# with the first function, and the build reads it from there:
+# https://github.com/hashicorp/terraform-provider-google/issues/20571
+resource "google_project_iam_member" "build_reads_copies" {
+  project = var.project_id
+  role    = "roles/storage.objectViewer"
+  member  = local.members.build
+
+  condition {
+    title      = "copies of sources only"
+    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-\")"
+  }
+}
+
+# Whoever updates a function asks the project for the operation until it is
+# done. Predefined roles that may do so may do much more.
+resource "google_project_iam_custom_role" "operations" {
+  role_id     = "${replace(var.name, "-", "_")}_operations"
+  title       = "${var.name} operations"
+  description = "Asks whether an update of a function is done"
+  permissions = ["cloudfunctions.operations.get"]
+}
+
+resource "google_project_iam_member" "deploy_waits" {
+  project = var.project_id
+  role    = google_project_iam_custom_role.operations.name
+  member  = local.members.deploy
+}
+
+# A grant takes effect a while after it was made, and a build that is earlier
+# fails; the provider's own example of a function waits as long.
+resource "time_sleep" "grants" {
+  create_duration = "60s"
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build_writes,
+    google_kms_crypto_key_iam_member.this,
+    google_project_iam_member.build_reads_copies,
+    google_project_iam_member.this,
+    google_pubsub_topic_iam_member.event_publishes,
+    google_pubsub_topic_iam_member.shadows_publish,
+    google_secret_manager_secret_iam_member.this,
+    google_storage_bucket_iam_member.this,
+  ]
 }

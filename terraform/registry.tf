@@ -21,8 +21,12 @@ resource "google_artifact_registry_repository" "this" {
   cleanup_policy_dry_run = false
   kms_key_name           = var.kms_key
 
-  docker_config {
-    immutable_tags = each.value.immutable_tags
+  # The provider sends nothing for false, and the API then answers no block: each plan would differ.
+  dynamic "docker_config" {
+    for_each = each.value.immutable_tags ? [1] : []
+    content {
+      immutable_tags = true
+    }
   }
 
   cleanup_policies {

@@ -14,7 +14,7 @@ resource "google_storage_bucket" "this" {
   location                    = coalesce(var.store.location, var.region)
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = false
+  force_destroy               = !var.deletion_protection
 
   versioning {
     enabled = each.value.versioning
@@ -75,6 +75,10 @@ resource "google_storage_bucket_object" "source" {
   name   = basename(var.source_archive)
   source = var.source_archive
 
+  # The same archive at another path is a replacement, too: uploaded over
+  # itself, and then deleted while it is served, if it were not left alone.
+  deletion_policy = "ABANDON"
+
   lifecycle {
     create_before_destroy = true
   }
@@ -114,7 +118,7 @@ locals {
     "results/event/roles/storage.objectCreator"  = null
     "results/event/roles/storage.objectViewer"   = null
     "source/build/roles/storage.objectViewer"    = null
-    "source/deploy/roles/storage.objectUser"     = null # an apply takes the old archive away
+    "source/deploy/roles/storage.objectUser"     = null # the same archive at another path is uploaded over itself
   }
 }
 

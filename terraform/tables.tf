@@ -11,7 +11,7 @@ resource "google_bigquery_dataset" "this" {
   dataset_id                 = replace(var.name, "-", "_")
   description                = "Predictions and dead letters of ${var.name}"
   location                   = coalesce(var.tables.location, var.region)
-  delete_contents_on_destroy = false
+  delete_contents_on_destroy = !var.deletion_protection
 
   dynamic "default_encryption_configuration" {
     for_each = var.kms_key == null ? [] : [1]
@@ -83,6 +83,11 @@ resource "google_pubsub_subscription" "table" {
   bigquery_config {
     table          = join(".", [var.project_id, google_bigquery_dataset.this.dataset_id, google_bigquery_table.this[each.key].table_id])
     write_metadata = true
+  }
+
+  retry_policy {
+    minimum_backoff = "${var.delivery.minimum_backoff_seconds}s"
+    maximum_backoff = "${var.delivery.maximum_backoff_seconds}s"
   }
 
   # A prediction that the table refuses is a dead letter; a dead letter that

@@ -33,6 +33,11 @@ resource "google_monitoring_uptime_check_config" "this" {
       }
     }
 
+    # What is not listed fails the check: a Gateway that asks nobody for a token answers 200.
+    accepted_response_status_codes {
+      status_class = "STATUS_CLASS_2XX"
+    }
+
     dynamic "accepted_response_status_codes" {
       for_each = each.value.refusals
       content {

@@ -5,7 +5,7 @@ variable "allow_unauthenticated" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete tables and the cluster. Set false and apply before you take them away."
+  description = "Refuse to delete tables, the cluster, and buckets that are not empty. Set false and apply before you take them away."
   type        = bool
   default     = true
 }
@@ -80,8 +80,8 @@ variable "name" {
   default     = "modelserve"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{2,20}[a-z0-9]$", var.name))
-    error_message = "name must be 4 to 22 lower case letters, digits and -: a service account's name ends after 30 characters."
+    condition     = can(regex("^[a-z][a-z0-9-]{2,16}[a-z0-9]$", var.name))
+    error_message = "name must be 4 to 18 lower case letters, digits and -: the names of a service and of a rollout's tag are at most 46 characters together."
   }
 }
 

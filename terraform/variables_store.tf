@@ -2,7 +2,7 @@ variable "delivery" {
   description = "How Pub/Sub delivers events: push to predict_event, or pull, which the worker on GKE does; ack deadline and backoff in seconds (the deadline of null is the function's timeout), and attempts before the dead letter topic."
   type = object({
     ack_deadline_seconds    = optional(number)
-    max_attempts            = optional(number, 5)
+    max_attempts            = optional(number, 10)
     maximum_backoff_seconds = optional(number, 600)
     minimum_backoff_seconds = optional(number, 10)
     mode                    = optional(string, "push")

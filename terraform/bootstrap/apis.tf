@@ -13,6 +13,7 @@ locals {
     "compute.googleapis.com",
     "containeranalysis.googleapis.com",
     "container.googleapis.com",
+    "eventarc.googleapis.com",
     "gkehub.googleapis.com",
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",

@@ -4,6 +4,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
 variables {
   environment           = "dev"
   model                 = { name = "churn" }
@@ -89,7 +95,7 @@ run "a_refusal_is_an_answer_only_where_callers_are_known" {
   }
 
   assert {
-    condition     = length(google_monitoring_uptime_check_config.this["load_balancer"].http_check[0].accepted_response_status_codes) == 0
+    condition     = [for one in google_monitoring_uptime_check_config.this["load_balancer"].http_check[0].accepted_response_status_codes : one.status_class] == ["STATUS_CLASS_2XX"]
     error_message = "A refusal would pass for an answer."
   }
 }

@@ -4,6 +4,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
 variables {
   environment    = "dev"
   model          = { name = "churn" }
@@ -290,5 +296,17 @@ run "a_budget_only_when_asked" {
   assert {
     condition     = length(google_billing_budget.this) == 0
     error_message = "A budget needs rights on the billing account that few have."
+  }
+}
+
+run "a_used_dev_can_be_destroyed" {
+  command = plan
+  variables {
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.force_destroy]) && google_bigquery_dataset.this.delete_contents_on_destroy
+    error_message = "A bucket or a dataset that has something in it would stay."
   }
 }

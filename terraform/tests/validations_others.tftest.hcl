@@ -4,6 +4,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
 variables {
   environment    = "dev"
   model          = { name = "churn" }
@@ -114,7 +120,7 @@ run "labels_refuses_capitals" {
 run "name_refuses_one_that_is_too_long" {
   command = plan
   variables {
-    name = "a-name-of-more-than-22-letters"
+    name = "a-name-of-19-letter"
   }
   expect_failures = [var.name]
 }

@@ -4,6 +4,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
 variables {
   environment    = "dev"
   model          = { name = "churn" }

@@ -30,6 +30,12 @@ POLICIES: Final = {
     "buckets_are_hardened": Change("store.tf", 'public_access_prevention    = "enforced"', 'public_access_prevention    = "inherited"'),
     "what_is_kept_is_encrypted": Change("tables.tf", "dynamic \"encryption_configuration\" {\n    for_each = var.kms_key == null ? [] : [1]", "dynamic \"encryption_configuration\" {\n    for_each = []"),
     "who_encrypts_may_use_the_key": Change("encryption.tf", "    artifact_registry = local.agents.artifact_registry\n", ""),
+    "builds_read_the_copy_of_their_source": Change("project_grants.tf", "gcf-v2-sources-$", "gcf-sources-$"),
+    "updates_are_waited_for": Change("project_grants.tf", '["cloudfunctions.operations.get"]', '["cloudfunctions.functions.get"]'),
+    "functions_wait_for_their_grants": Change("project_grants.tf", "    google_artifact_registry_repository_iam_member.build_writes,\n", ""),
+    "what_is_asked_for_is_what_is_answered": Change("modules/fallback/cluster.tf", "    enable_private_endpoint = true", "    # enable_private_endpoint = true"),
+    "only_images_for_the_cluster_are_final": Change("registry.tf", "functions = { immutable_tags = false", "functions = { immutable_tags = true"),
+    "an_archive_that_is_served_stays": Change("store.tf", '  deletion_policy = "ABANDON"\n', ""),
     "topics_keep_their_messages": Change("build.tf", 'message_retention_duration = "86400s"', "message_retention_duration = null"),
     "subscriptions_do_not_expire": Change("tables.tf", 'ttl = ""', 'ttl = "2678400s"'),
     "dead_letters_arrive_and_stay": Change("subscriptions.tf", '"roles/pubsub.subscriber"', '"roles/pubsub.viewer"'),
@@ -39,6 +45,7 @@ POLICIES: Final = {
         "",
     ),
     "the_ack_deadline_covers_the_timeout": Change("subscriptions.tf", "max(10, var.predict_event.timeout_seconds)", "10"),
+    "an_outage_costs_no_message": Change("variables_store.tf", "max_attempts            = optional(number, 10)", "max_attempts            = optional(number, 5)"),
     "pushes_are_signed_by_an_account_of_their_own": Change("subscriptions.tf", 'this["push"].email', 'this["event"].email'),
     "functions_share_a_model": Change(
         "functions.tf", "local._common_settings)", 'local._common_settings, { MODEL_URI = "gs://${each.key}" })'
@@ -55,7 +62,7 @@ POLICIES: Final = {
     "images_are_cleaned_up": Change("registry.tf", "cleanup_policy_dry_run = false", "cleanup_policy_dry_run = true"),
     "tables_are_protected": Change("tables.tf", "deletion_protection = var.deletion_protection", "deletion_protection = false"),
     "the_cluster_is_private_and_protected": Change(
-        "modules/fallback/cluster.tf", "enable_private_nodes = true", "enable_private_nodes = false"
+        "modules/fallback/cluster.tf", "enable_private_nodes    = true", "enable_private_nodes    = false"
     ),
     "backends_fit_together": Change(
         "modules/fallback/backends.tf",
@@ -69,9 +76,29 @@ POLICIES: Final = {
     "the_cluster_pulls_what_it_runs": Change("modules/fallback/sync.tf", "root-reconciler]", "importer]"),
     "failed_jobs_are_noticed": Change("log_metrics.tf", "textPayload=~\\\"^ERROR: (build step", "textPayload=~\\\"^(build step"),
     "every_way_in_is_checked": Change("uptime.tf", "!var.enable_gke_fallback ? {}", "true ? {}"),
+    "a_good_answer_passes_a_check": Change("uptime.tf", '"STATUS_CLASS_2XX"', '"STATUS_CLASS_4XX"'),
     "alerts_say_what_to_do": Change("uptime.tf", "    content = ", '    content = "" # '),
     "metrics_exist": Change("dashboard.tf", "container/instance_count", "container/instances"),
 }  # fmt: skip
+
+# More changes that break a policy; the changes of one row are made together, each for a policy of its own.
+MORE: Final = (
+    {
+        "builds_read_the_copy_of_their_source": Change("project_grants.tf", "member  = local.members.build", "member  = local.members.test"),
+        "functions_wait_for_their_grants": Change("functions.tf", "depends_on = [time_sleep.grants]", ""),
+        "what_is_asked_for_is_what_is_answered": Change("registry.tf", "for_each = each.value.immutable_tags ? [1] : []\n    content {\n      immutable_tags = true", "for_each = [1]\n    content {\n      immutable_tags = each.value.immutable_tags"),
+        "an_outage_costs_no_message": Change("variables_store.tf", "maximum_backoff_seconds = optional(number, 600)", "maximum_backoff_seconds = optional(number, 60)"),
+        "who_encrypts_may_use_the_key": Change("encryption.tf", "    eventarc          = local.agents.eventarc\n", ""),
+        "buckets_are_hardened": Change("store.tf", "force_destroy               = !var.deletion_protection", "force_destroy               = true"),
+    },
+    {
+        "updates_are_waited_for": Change("project_grants.tf", "role    = google_project_iam_custom_role.operations.name\n  member  = local.members.deploy", "role    = google_project_iam_custom_role.operations.name\n  member  = local.members.retrain"),
+        "functions_wait_for_their_grants": Change("project_grants.tf", '"60s"', '"6s"'),
+        "only_images_for_the_cluster_are_final": Change("registry.tf", "images    = { immutable_tags = true", "images    = { immutable_tags = false"),
+        "an_outage_costs_no_message": Change("tables.tf", "  retry_policy {\n    minimum_backoff = \"${var.delivery.minimum_backoff_seconds}s\"\n    maximum_backoff = \"${var.delivery.maximum_backoff_seconds}s\"\n  }\n", ""),
+    },
+    {"functions_wait_for_their_grants": Change("project_grants.tf", "    google_project_iam_member.build_reads_copies,\n", "")},
+)  # fmt: skip
 
 # One change for each run of tests/*.tftest.hcl that states a rule.
 RULES: Final = {
@@ -100,6 +127,7 @@ RULES: Final = {
         "only_production_waits_for_approval": Change("build.tf", 'var.environment == "prod"', 'var.environment != "test"'),
         "an_uptime_check_only_where_it_can_get_in": Change("uptime.tf", 'var.predict.ingress != "ALLOW_ALL" ? {} :', "false ? {} :"),
         "a_budget_only_when_asked": Change("variables_watching.tf", "currency        = optional(string)\n  })\n  default = null", 'currency        = optional(string)\n  })\n  default = { amount = 5, billing_account = "012345-6789AB-CDEF01" }'),
+        "a_used_dev_can_be_destroyed": Change("tables.tf", "delete_contents_on_destroy = !var.deletion_protection", "delete_contents_on_destroy = false"),
     },
     "fallback.tftest.hcl": {
         "without_the_fallback_there_is_nothing_of_it": Change("fallback.tf", "count  = var.enable_gke_fallback ? 1 : 0", "count  = 1"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from infra import policies_access as access
+from infra import policies_apply as apply
 from infra import policies_encryption as encryption
 from infra import policies_events as events
 from infra import policies_fallback as fallback
@@ -29,11 +30,18 @@ ALL: Final[tuple[Policy, ...]] = (
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,
+    apply.builds_read_the_copy_of_their_source,
+    apply.updates_are_waited_for,
+    apply.functions_wait_for_their_grants,
+    apply.what_is_asked_for_is_what_is_answered,
+    apply.only_images_for_the_cluster_are_final,
+    apply.an_archive_that_is_served_stays,
     events.topics_keep_their_messages,
     events.subscriptions_do_not_expire,
     events.dead_letters_arrive_and_stay,
     events.what_is_pushed_has_a_dead_letter_policy,
     events.the_ack_deadline_covers_the_timeout,
+    events.an_outage_costs_no_message,
     events.pushes_are_signed_by_an_account_of_their_own,
     encryption.what_is_kept_is_encrypted,
     encryption.who_encrypts_may_use_the_key,
@@ -50,6 +58,7 @@ ALL: Final[tuple[Policy, ...]] = (
     fallback.the_cluster_pulls_what_it_runs,
     upkeep.failed_jobs_are_noticed,
     upkeep.every_way_in_is_checked,
+    upkeep.a_good_answer_passes_a_check,
     upkeep.alerts_say_what_to_do,
     upkeep.metrics_exist,
 )

@@ -20,6 +20,7 @@ KEYS: Final = {
 USERS: Final = {
     "gcf-admin-robot.iam.gserviceaccount.com",
     "gcp-sa-artifactregistry.iam.gserviceaccount.com",
+    "gcp-sa-eventarc.iam.gserviceaccount.com",
     "gcp-sa-pubsub.iam.gserviceaccount.com",
     "serverless-robot-prod.iam.gserviceaccount.com",
 }

@@ -7,6 +7,8 @@ from typing import Final
 
 from infra.resources import Resource, functions, of
 
+OUTAGE: Final = 1800
+BACKOFF: Final = ("minimum_backoff", "maximum_backoff")
 PUBSUB: Final = "@gcp-sa-pubsub.iam.gserviceaccount.com"
 
 
@@ -73,3 +75,14 @@ def pushes_are_signed_by_an_account_of_their_own(resources: Sequence[Resource]) 
                 yield f"{address} pushes without a token"
             if running & set(signers):
                 yield f"{address} is signed by the account that runs a function"
+
+
+def an_outage_costs_no_message(resources: Sequence[Resource]) -> Iterator[str]:
+    """Pub/Sub doubles the time between attempts until it is the longest."""
+    for address, one in of(resources, "google_pubsub_subscription"):
+        for policy in one["dead_letter_policy"]:
+            attempts, waits = policy["max_delivery_attempts"], one["retry_policy"]
+            least, most = (int(waits[0][name].removesuffix("s")) if waits else 0 for name in BACKOFF)
+            lasting = sum(min(most, least * 2**past) for past in range(attempts - 1))
+            if attempts < 10 or lasting < OUTAGE:
+                yield f"{address} takes {attempts} attempts in {lasting} s, and then a good message for a dead letter"

@@ -89,7 +89,7 @@ def the_cluster_pulls_what_it_runs(resources: Sequence[Resource]) -> Iterator[st
         synced.add(one["membership"])
         account = accounts[source["gcp_service_account_email"]]
         repository = repositories[source["sync_repo"].split("/")[2]]
-        if repository["docker_config"][0]["immutable_tags"]:
+        if any(each["immutable_tags"] for each in repository["docker_config"]):
             yield f"{address} follows a tag that can never move"
         reads = [
             grant["role"]

@@ -107,3 +107,11 @@ def every_way_in_is_checked(resources: Sequence[Resource]) -> Iterator[str]:
     for address, one in checks.items():
         if not any(one["uptime_check_id"] in text for text in alerts):
             yield f"{address} may fail and nobody would know"
+
+
+def a_good_answer_passes_a_check(resources: Sequence[Resource]) -> Iterator[str]:
+    """Where a check lists answers, no other passes: a Gateway may ask nobody for a token."""
+    for address, one in of(resources, "google_monitoring_uptime_check_config"):
+        accepted = one["http_check"][0]["accepted_response_status_codes"]
+        if not any(each["status_class"] == "STATUS_CLASS_2XX" for each in accepted):
+            yield f"{address} fails when it is answered 200"

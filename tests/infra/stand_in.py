@@ -1,4 +1,4 @@
-"""A provider that knows the schema of `hashicorp/google` and nothing else.
+"""Providers that know their schema and nothing else: `hashicorp/google`, and what is used of two others.
 
 Terraform's mock providers take the schema from a real provider and make everything else up, so this is all that
 `validate` and `test` ask for. It is a server that Terraform is told to attach to, as it is when a provider is debugged:
@@ -12,16 +12,42 @@ import os
 import pickle
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, cast
 
 import grpc
 
 from infra import schema, wire
-from infra.schema import Schema
+from infra.schema import Attribute, Block, Nested, Schema
 from infra.wheels import CACHE, PROVIDERS, making
 
-SOURCE: Final = "registry.terraform.io/hashicorp/google"
+REGISTRY: Final = "registry.terraform.io/hashicorp"
+
+SET: Final = Attribute("string", required=False, optional=True, computed=False)
+NEEDED: Final = Attribute("string", required=True, optional=False, computed=False)
+ANSWERED: Final = Attribute("string", required=False, optional=False, computed=True)
+
+# Of these two providers one resource each is used. From their documentation:
+# https://registry.terraform.io/providers/hashicorp/time/latest/docs/resources/sleep
+# https://registry.terraform.io/providers/hashicorp/google-beta/latest/docs/resources/google_project_service_identity
+TIME_SLEEP: Final = Block(
+    {
+        "create_duration": SET,
+        "destroy_duration": SET,
+        "id": ANSWERED,
+        "triggers": Attribute(["map", "string"], required=False, optional=True, computed=False),
+    }
+)
+SERVICE_IDENTITY: Final = Block(
+    {
+        "email": ANSWERED,
+        "id": ANSWERED,
+        "member": ANSWERED,
+        "project": Attribute("string", required=False, optional=True, computed=True),
+        "service": NEEDED,
+    },
+    {"timeouts": Nested(Block({"create": SET, "delete": SET, "read": SET}), "single", 0, 0)},
+)
 
 
 def known(version: str) -> Schema:
@@ -35,12 +61,16 @@ def known(version: str) -> Schema:
     return cast("Schema", pickle.loads(cached.read_bytes()))
 
 
-def answer_schema(version: str, types: Collection[str]) -> bytes:
-    """What the provider knows of `types`: Terraform reads the schema again for each run, and of 1,800 types it needs 50."""
+def schemas(version: str, types: Collection[str]) -> dict[str, Schema]:
+    """What each provider knows of `types`: Terraform reads the schema again for each run, and of 1,800 types it needs 50."""
     whole = known(version)
     resources = {name: one for name, one in whole.resources.items() if name in types}
     data = {name: one for name, one in whole.data.items() if name in types}
-    return wire.provider_schema(Schema(whole.provider, resources, data))
+    return {
+        "google": Schema(whole.provider, resources, data),
+        "google-beta": Schema(whole.provider, {"google_project_service_identity": SERVICE_IDENTITY}, {}),
+        "time": Schema(Block(), {"time_sleep": TIME_SLEEP}, {}),
+    }
 
 
 def handler(answer: Callable[[bytes], bytes]) -> Any:
@@ -50,8 +80,18 @@ def handler(answer: Callable[[bytes], bytes]) -> Any:
 
 @contextmanager
 def serving(version: str, types: Collection[str]) -> Iterator[dict[str, str]]:
-    """The environment in which Terraform uses the stand-in for `version`, while it is served on loopback."""
-    answer = answer_schema(version, types)
+    """The environment in which Terraform uses the stand-ins for `version`, while they are served on loopback."""
+    with ExitStack() as stack:
+        attached = {
+            f"{REGISTRY}/{name}": stack.enter_context(attach(one)) for name, one in schemas(version, types).items()
+        }
+        yield {"TF_REATTACH_PROVIDERS": json.dumps(attached)}
+
+
+@contextmanager
+def attach(known_schema: Schema) -> Iterator[dict[str, Any]]:
+    """Where Terraform finds the provider that knows `known_schema`."""
+    answer = wire.provider_schema(known_schema)
     answers: dict[str, Callable[[bytes], bytes]] = {
         "GetSchema": lambda request: answer,
         "PrepareProviderConfig": lambda request: request,  # both messages hold the configuration in field 1
@@ -67,8 +107,7 @@ def serving(version: str, types: Collection[str]) -> Iterator[dict[str, str]]:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     address = {"Network": "tcp", "String": f"127.0.0.1:{port}"}
-    attach = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": os.getpid(), "Test": True, "Addr": address}
     try:
-        yield {"TF_REATTACH_PROVIDERS": json.dumps({SOURCE: attach})}
+        yield {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": os.getpid(), "Test": True, "Addr": address}
     finally:
         server.stop(None)

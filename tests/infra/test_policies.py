@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from infra.conftest import NEWEST
-from infra.mutations import POLICIES
+from infra.mutations import MORE, POLICIES
 from infra.policies import ALL
 from infra.resources import Policy, Resource
-from infra.terraform import EVERYTHING, Workspace
+from infra.terraform import EVERYTHING, Change, Workspace
 
 NAMES = [policy.__name__ for policy in ALL]
 
@@ -48,3 +48,11 @@ def test_a_policy_is_broken_by_its_change_and_by_no_other(
     chosen = {name for number, name in enumerate(NAMES, 1) if number >> bit & 1}
     broken = apply(Workspace.make(tmp_path, providers[NEWEST], *(POLICIES[name] for name in sorted(chosen))))
     assert {policy.__name__ for policy in ALL if list(policy(broken))} == chosen
+
+
+@pytest.mark.parametrize("row", MORE, ids=" ".join)
+def test_a_policy_is_broken_by_more_than_one_change(
+    row: dict[str, Change], providers: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    broken = apply(Workspace.make(tmp_path, providers[NEWEST], *row.values()))
+    assert {policy.__name__ for policy in ALL if list(policy(broken))} == row.keys()

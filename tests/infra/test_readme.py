@@ -142,3 +142,14 @@ def test_every_account_and_file_is_in_its_table() -> None:
     assert [name for name in accounts if f"| `{name}` |" not in README] == []
     files = {path.name for path in SOURCE.glob("*.tf")} - {"project.tf", "versions.tf"}
     assert [name for name in sorted(files) if f"`{name}`" not in README and not name.startswith("variables")] == []
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "Through the load balancer, too, a caller's identity token must name the function's own address as its audience",
+        "a plan may show `all_traffic_on_latest_revision` of both functions as a change",
+    ],
+)
+def test_it_says_what_no_configuration_can_change(fact: str) -> None:
+    assert fact in README.replace("\n", " ")

@@ -26,20 +26,20 @@ provider_installation {{
 @pytest.mark.parametrize(
     ("available", "taken"),
     [
-        (["6.50.0", "7.0.0"], "7.0.0"),
+        (["7.31.0", "7.32.0"], "7.32.0"),
         (["7.46.1", "8.7.0", "9.0.0"], "8.7.0"),
-        (["6.50.0", "9.0.0"], None),
+        (["7.31.0", "9.0.0"], None),
     ],
 )
 def test_it_takes_the_newest_provider_of_7_and_8(tmp_path: Path, available: list[str], taken: str | None) -> None:
     """`init` only looks at names here: the files are no providers."""
     if not terraform.command():
         pytest.skip("no terraform of 1.9 or newer")
-    for version in available:
+    for name, version in [*(("google", one) for one in available), ("time", "0.13.1")]:
         for platform in ("linux_amd64", "linux_arm64", "darwin_arm64"):
-            directory = tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "google" / version / platform
+            directory = tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / name / version / platform
             directory.mkdir(parents=True)
-            binary = directory / f"terraform-provider-google_v{version}"
+            binary = directory / f"terraform-provider-{name}_v{version}"
             binary.write_text(f"{version} {platform}")
             binary.chmod(0o755)
     settings = tmp_path / "terraformrc"
@@ -51,13 +51,36 @@ def test_it_takes_the_newest_provider_of_7_and_8(tmp_path: Path, available: list
     )  # fmt: skip
     assert (done.returncode == 0) == (taken is not None), done.stdout + done.stderr
     lock = tmp_path / "terraform" / ".terraform.lock.hcl"
-    assert re.findall(r'version += "(.*)"', lock.read_text() if taken else "") == ([taken] if taken else [])
+    locked = dict(re.findall(r'hashicorp/(\w+)" \{\n +version += "(.*)"', lock.read_text() if taken else ""))
+    assert locked.get("google") == taken
 
 
 def test_there_is_no_other_provider_and_no_module_of_others() -> None:
-    text = "".join(path.read_text() for path in SOURCE.rglob("*.tf"))
-    assert set(re.findall(r'source += "(.+)"', text)) == {"hashicorp/google", "./modules/fallback"}
-    assert {name.split("_")[0] for name in terraform.types()} == {"google"}
+    """Beside Google's own, in bootstrap/ the beta of it for one resource, there is a provider that waits."""
+    sources: dict[str, set[str]] = {}
+    for path in SOURCE.rglob("*.tf"):
+        place = path.parent.relative_to(SOURCE).as_posix()
+        sources.setdefault(place, set()).update(re.findall(r'source += "(.+)"', path.read_text()))
+    assert {place: found for place, found in sources.items() if found} == {
+        ".": {"hashicorp/google", "hashicorp/time", "./modules/fallback"},
+        "bootstrap": {"hashicorp/google", "hashicorp/google-beta"},
+        "modules/fallback": {"hashicorp/google"},
+    }
+    assert {name for name in terraform.types() if not name.startswith("google_")} == {"time_sleep"}
+
+
+def test_a_budget_says_which_project_pays_for_the_request() -> None:
+    """Read from the text: no plan or state tells how a provider was set."""
+    [billing] = re.findall(r'^provider "google" \{\n +alias += "billing"\n(.*?)^\}', text("versions.tf"), re.M | re.S)
+    assert re.findall(r"(\w+) += (.+)", billing)[1:] == [
+        ("billing_project", "var.project_id"),
+        ("user_project_override", "true"),
+    ]
+    assert re.findall(r"provider += (\S+)", text("budget.tf")) == ["google.billing"]
+
+
+def text(name: str) -> str:
+    return (SOURCE / name).read_text()
 
 
 def test_a_machine_without_terraform_uses_the_library(providers: dict[str, dict[str, str]], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ POLICIES: Final = {
     "a_changed_setting_is_a_rollout": Change("base/kustomization.yaml", "  - name: settings\n", "  - name: settings\n    options: {disableNameSuffixHash: true}\n"),
     "everything_else_is_denied": Change("base/network.yaml", "policyTypes: [Ingress, Egress]", "policyTypes: [Ingress]"),
     "only_the_load_balancer_asks": Change("base/network.yaml", "cidr: 130.211.0.0/22", "cidr: 0.0.0.0/0"),
-    "names_are_found": Change("base/network.yaml", "        - ipBlock:\n            cidr: 169.254.20.10/32\n", ""),
+    "names_are_found": Change("base/network.yaml", "k8s-app: node-local-dns", "k8s-app: node-dns"),
     "the_metadata_server_is_reached": Change("base/network.yaml", "- port: 988", "- port: 80"),
     "only_google_is_called": Change("base/network.yaml", "except: [10.0.0.0/8, ", "except: ["),
     "the_gateway_is_terraforms": Change("base/gateway.yaml", "value: modelserve-gateway", "value: modelserve"),

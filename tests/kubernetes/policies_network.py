@@ -11,6 +11,9 @@ from kubernetes.rendering import Object, name, of, pods, selects
 LOAD_BALANCER: Final = {"35.191.0.0/16", "130.211.0.0/22"}
 # https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
 METADATA: Final = {("169.254.169.252/32", 988), ("169.254.169.254/32", 80)}
+# On Dataplane V2 the cache on the node, which Autopilot has, is asked as a pod:
+# https://cloud.google.com/kubernetes-engine/docs/how-to/nodelocal-dns-cache
+RESOLVERS: Final = ("kube-dns", "node-local-dns")
 PRIVATE: Final = {"10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}
 
 
@@ -52,8 +55,8 @@ def names_are_found(objects: Sequence[Object]) -> Iterator[str]:
         asked = [rule for rule in rules(objects, pod["metadata"]["labels"], "egress") if ("UDP", 53) in ports(rule)]
         if not any({"169.254.20.10/32", "169.254.169.254/32"} <= blocks(rule, "to") for rule in asked):
             yield f"{owner} cannot ask the cache on the node, or Cloud DNS"
-        if not any("podSelector" in peer for rule in asked for peer in rule["to"]):
-            yield f"{owner} cannot ask kube-dns"
+        peers = [peer["podSelector"]["matchLabels"] for rule in asked for peer in rule["to"] if "podSelector" in peer]
+        yield from (f"{owner} cannot ask {app}" for app in RESOLVERS if {"k8s-app": app} not in peers)
 
 
 def the_metadata_server_is_reached(objects: Sequence[Object]) -> Iterator[str]:

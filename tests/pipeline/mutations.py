@@ -47,6 +47,10 @@ CHANGES: Final = {
         Change(MAIN, "docker.io/hashicorp/terraform:1.15.5", "hashicorp/terraform"),
         Change(TEST, "python:3.11.15-bookworm", "python:3.11.14-bookworm"),
     ],
+    "images_are_built_where_docker_is": [
+        Change(MAIN, "gcr.io/cloud-builders/docker:24.0.9", "gcr.io/google.com/cloudsdktool/google-cloud-cli:528.0.0"),
+        Change(TEST, "gcr.io/cloud-builders/docker:24.0.9", "gcr.io/google.com/cloudsdktool/google-cloud-cli:528.0.0"),
+    ],
     "everything_ends": [
         Change(MAIN, "    timeout: 300s\n", ""),
         Change(MAIN, "timeout: 18000s", "timeout: 3600s"),

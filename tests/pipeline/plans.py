@@ -15,6 +15,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
 run "first" {
   command = plan
 }

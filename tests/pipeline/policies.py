@@ -14,6 +14,7 @@ Policy = Callable[[Definition], Iterator[str]]
 
 # A registry, a name, and a version with all of its parts.
 PINNED: Final = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9./-]+:v?\d+\.\d+\.\d+(-[a-z0-9.]+)?")
+DOCKER: Final = "gcr.io/cloud-builders/docker:"
 HEADS: Final = ("#!/usr/bin/env bash\nset -euo pipefail\n", "#!/bin/sh\nset -eu\n")
 MOVES_TRAFFIC: Final = "modelserve rollout"
 DAY: Final = 24 * 3600  # the longest that Cloud Build lets a build take
@@ -57,6 +58,15 @@ def builders_are_of_one_exact_version(file: Definition) -> Iterator[str]:
             yield f"{step.id} runs in {step.name}"
         elif step.name != versions[step.name.rpartition(":")[0]]:
             yield f"{step.id} runs in {step.name}, and others in {versions[step.name.rpartition(':')[0]]}"
+
+
+def images_are_built_where_docker_is(file: Definition) -> Iterator[str]:
+    """The image of gcloud has a docker without buildx, and newer ones have none."""
+    for step in file.steps:
+        if re.search(r"\bdocker (build|pull|push|tag)|cloudbuild/image", step.script) and not step.name.startswith(
+            DOCKER
+        ):
+            yield f"{step.id} needs docker, and runs in {step.name}"
 
 
 def everything_ends(file: Definition) -> Iterator[str]:
@@ -132,6 +142,7 @@ ALL: Final[list[Policy]] = [
     substitutions_are_declared_and_used,
     triggers_say_what_the_file_asks_for,
     builders_are_of_one_exact_version,
+    images_are_built_where_docker_is,
     everything_ends,
     builds_run_as_an_account_of_their_own,
     images_have_provenance,

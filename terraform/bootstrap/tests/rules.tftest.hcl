@@ -1,5 +1,7 @@
 mock_provider "google" {}
 
+mock_provider "google-beta" {}
+
 variables {
   project_id = "example-dev"
   region     = "europe-west1"
@@ -27,6 +29,15 @@ run "an_api_stays_enabled_for_others" {
   assert {
     condition     = alltrue([for api in google_project_service.this : api.disable_on_destroy == false])
     error_message = "Taking this away would break what others run in the project."
+  }
+}
+
+run "accounts_of_google_are_there_before_they_are_granted_anything" {
+  command = plan
+
+  assert {
+    condition     = toset([for one in google_project_service_identity.this : one.service]) == toset([for one in ["artifactregistry", "cloudfunctions", "eventarc", "pubsub", "run"] : "${one}.googleapis.com"])
+    error_message = "A grant to an account that is not there is refused."
   }
 }
 

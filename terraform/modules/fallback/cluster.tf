@@ -71,7 +71,8 @@ resource "google_container_cluster" "this" {
   }
 
   private_cluster_config {
-    enable_private_nodes = true
+    enable_private_nodes    = true
+    enable_private_endpoint = true # what the API answers where the control plane has no address
   }
 
   # Reached by its DNS name with IAM; it has no address to attack.

@@ -7,6 +7,12 @@ mock_provider "google" {
   }
 }
 
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
 run "an_empty_project_takes_one_plan" {
   command = plan
 }
