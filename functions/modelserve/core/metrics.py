@@ -12,6 +12,7 @@ COUNTERS: Final = {
     "extra_columns": ("modelserve_extra_columns_total", "Columns that the signature does not have, ignored.", ()),
     "events": ("modelserve_events_total", "Messages, by outcome.", ("outcome",)),
     "activations": ("modelserve_activations_total", "Versions activated or refused.", ("outcome",)),
+    "stale": ("modelserve_stale_total", "Requests answered while the alias may name another version.", ()),
     "decoder_ends": ("modelserve_decoder_ends_total", "Decoder processes that a body ended, by reason.", ("reason",)),
     "shadow": ("modelserve_shadow_offers_total", "Answers offered to the shadow: sent, or why dropped.", ("outcome",)),
 }

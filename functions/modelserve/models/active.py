@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from modelserve.core import memory
 from modelserve.core.backoff import Backoff
 from modelserve.core.errors import ArtifactMissing, BadSetting, LoadTimeout, ModelNotReady, ServeError, VersionUnusable
+from modelserve.core.freshness import Freshness, clock
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
 from modelserve.models.load_attempts import LoadAttempt, Target
@@ -50,6 +51,7 @@ class ActiveModel:
         self._switch_interval = sys.getswitchinterval()
         self._stopped = threading.Event()
         self._wake = threading.Event()
+        self._freshness = Freshness(settings, metrics, self._wake.set)
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
     def start(self) -> None:
@@ -76,12 +78,17 @@ class ActiveModel:
         """The active version, which is not freed before its `leases.leave()`."""
         while (loaded := self.try_lease()) is None:
             await self.get()
+            await self._freshness.wait()
+            loaded = self.current
+            if loaded is not None and loaded.leases.enter():
+                return loaded
         return loaded
 
     def try_lease(self) -> Loaded | None:
-        """None before the first version is active, or while it is being replaced."""
+        """None before the first version is active, while it is being replaced, or if the alias was last read too long
+        ago."""
         loaded = self.current
-        return loaded if loaded is not None and loaded.leases.enter() else None
+        return loaded if loaded is not None and clock() < self._freshness.until and loaded.leases.enter() else None
 
     async def get(self) -> Loaded:
         """Waits for the first version at most LOAD_WAIT_SECONDS. Raises ModelNotReady."""
@@ -139,23 +146,32 @@ class ActiveModel:
             attempt.timed_out |= time.monotonic() >= attempt.deadline
         if wanted is None:
             return
-        if wanted.loaded.done() and not wanted.timed_out:
-            self._activate(wanted.loaded.result())
-        elif wanted.timed_out and not wanted.reported:
-            wanted.reported = True
-            raise LoadTimeout(
-                "This version did not load and score its sample within LOAD_TIMEOUT_SECONDS "
-                f"({self.settings.load_timeout_seconds:g} s); promote another one, or increase the setting."
-            )
+        is_done = wanted.loaded.done()
+        try:
+            if is_done and not wanted.timed_out:
+                self._activate(wanted.loaded.result())
+            elif wanted.timed_out and not wanted.reported:
+                wanted.reported = True
+                raise LoadTimeout(
+                    "This version did not load and score its sample within LOAD_TIMEOUT_SECONDS "
+                    f"({self.settings.load_timeout_seconds:g} s); promote another one, or increase the setting."
+                )
+        finally:
+            if is_done or wanted.timed_out:
+                self._freshness.renew()
 
     def _attempt_at_target(self) -> LoadAttempt | None:
         return next((one for one in self._attempts if self._target and one.target.key == self._target.key), None)
 
     def _refresh(self) -> None:
         is_due = time.monotonic() >= self._retry_at
+        began = clock()
+        if began >= self._freshness.until and self._objects is not None:
+            self._objects.close()  # the other end has closed its connections meanwhile, or nobody knows them any more
         try:
             location, objects, moved = self._poll()
         except Exception:
+            self._freshness.fail(began)
             # The alias is read at every refresh, so that a move is followed at once. A failure is reported with backoff.
             if is_due:
                 raise
@@ -164,12 +180,17 @@ class ActiveModel:
             self._generation = moved[1]  # even if loading fails: it is retried after the backoff, not at each refresh
             self._target = Target(location, moved[0])
         self._target = target = self._target or Target(location)
-        if self.current is not None and target.is_served_by(self.current):
+        is_active = self.current is not None and target.is_served_by(self.current)
+        attempt = self._attempt_at_target()
+        is_loading = attempt is not None and not attempt.timed_out
+        if location.alias is not None:
+            has_failed = moved is None and self.error is not None and not is_loading
+            self._freshness.succeed(began, is_active or has_failed)
+        if is_active:
             self._backoff.reset()
             self.error = None
             return
-        attempt = self._attempt_at_target()
-        if attempt is not None and not attempt.timed_out:
+        if is_loading:
             return
         if moved is not None or not self._backoff.failures or is_due:
             self._start_attempt(target, objects)
