@@ -69,6 +69,20 @@ def test_there_is_no_other_provider_and_no_module_of_others() -> None:
     assert {name for name in terraform.types() if not name.startswith("google_")} == {"time_sleep"}
 
 
+def test_every_module_takes_the_same_versions_of_a_provider() -> None:
+    """7.32 is the first of 7 that sends `all_traffic_on_latest_revision = false`."""
+    taken = {
+        one
+        for path in SOURCE.rglob("versions.tf")
+        for one in re.findall(r'source += "(\S+)"\n +version += "(.+)"', path.read_text())
+    }
+    assert taken == {
+        ("hashicorp/google", ">= 7.32, < 9.0"),
+        ("hashicorp/google-beta", ">= 7.32, < 9.0"),
+        ("hashicorp/time", ">= 0.12, < 1.0"),
+    }
+
+
 def test_a_budget_says_which_project_pays_for_the_request() -> None:
     """Read from the text: no plan or state tells how a provider was set."""
     [billing] = re.findall(r'^provider "google" \{\n +alias += "billing"\n(.*?)^\}', text("versions.tf"), re.M | re.S)
