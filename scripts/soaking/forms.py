@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+import pyarrow as pa  # at the start: a client must not import while its connection idles
+from pyarrow import parquet as files
+
 from soaking.models import NAME, TOLERANCE, expected_predictions
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -96,9 +99,6 @@ def csv(xs: list[float]) -> Sample:
 
 
 def parquet(xs: list[float]) -> Sample:
-    import pyarrow as pa
-    from pyarrow import parquet as files
-
     sink = pa.BufferOutputStream()
     files.write_table(pa.table({"x": xs}), sink)
     return Sample("parquet", "/invocations", sink.getvalue().to_pybytes(), xs, predictions, PARQUET)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 
 from modelserve.core import memory
 from modelserve.core.backoff import Backoff
@@ -90,13 +91,19 @@ class ActiveModel:
         loaded = self.current
         return loaded if loaded is not None and clock() < self._freshness.until and loaded.leases.enter() else None
 
-    async def get(self) -> Loaded:
-        """Waits for the first version at most LOAD_WAIT_SECONDS. Raises ModelNotReady."""
+    async def first(self) -> None:
+        """Waits until a version is active or cannot be loaded, at most LOAD_TIMEOUT_SECONDS."""
+        with suppress(ModelNotReady):
+            await self.get(self.settings.load_timeout_seconds)
+
+    async def get(self, seconds: float | None = None) -> Loaded:
+        """Waits for the first version, at most LOAD_WAIT_SECONDS if not told otherwise. Raises ModelNotReady."""
+        seconds = self.settings.load_wait_seconds if seconds is None else seconds
         while self.current is None:
             if self.error is not None and not self.error.retryable:
                 raise not_ready(self.error)
             try:
-                await asyncio.wait_for(asyncio.shield(self._first_version()), self.settings.load_wait_seconds)
+                await asyncio.wait_for(asyncio.shield(self._first_version()), seconds)
             except TimeoutError:
                 raise not_ready(self.error) from None
         return self.current

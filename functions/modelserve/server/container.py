@@ -104,7 +104,7 @@ def run(app: Application, process: Process, drain: Step, work: Step | None = Non
 
 async def serve(server: Server, process: Process, drain: Step, work: Step | None) -> None:
     settings = process.settings
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(listen(server, process))
     tasks = [serving, asyncio.create_task(sweep(server.bounds))]
     if work is not None:
         tasks.append(asyncio.ensure_future(work()))
@@ -116,12 +116,20 @@ async def serve(server: Server, process: Process, drain: Step, work: Step | None
     process.active.draining = server.bounds.draining = True
     await drain()
     server.should_exit = True
+    if not server.started:
+        return
     try:
         async with asyncio.timeout(settings.predict_timeout_seconds + CLOSING):
             await serving
     except TimeoutError:
         logger.error("not everything that was accepted could be answered in time")
         raise SystemExit(1) from None
+
+
+async def listen(server: Server, process: Process) -> None:
+    if process.settings.load_before_listen:
+        await process.active.first()
+    await server.serve()
 
 
 async def until_signal(tasks: Sequence[asyncio.Future[None]]) -> None:
