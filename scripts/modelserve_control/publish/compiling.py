@@ -57,14 +57,15 @@ def time_limit(seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGUSR2, stop)
     timer = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGUSR2))
     timer.daemon = True
-    timer.start()
     try:
+        timer.start()
         yield
     except CompileTimeout:
         raise CannotCompile(f"Compiling and verifying it did not end within {seconds:g} s.") from None
     finally:
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         timer.cancel()
-        timer.join()  # or its signal would come after this handler is gone
+        timer.join()  # or its signal would come when the handler before is back
         signal.signal(signal.SIGUSR2, before)
 
 
