@@ -48,7 +48,7 @@ CASES: dict[str, tuple[str, Damage, str]] = {
     "manifest: types": (
         MANIFEST,
         rewritten(lambda data: data.replace(b'"environment":{}', b'"environment":{"packages":[]}')),
-        "environment has a wrong form",
+        "at `$.environment.packages`",
     ),
 }
 
