@@ -92,9 +92,12 @@ class Http(Endpoint):
             raise MethodNotAllowed(sorted(handlers))
         return handler(request, headers)
 
-    async def post(self, request: Request, headers: Headers, protocol: Protocol) -> Response:
+    async def post(self, request: Request, headers: Headers, protocol: Protocol, is_named: bool = False) -> Response:
+        """`is_named`: the address names the model."""
         async with self.lease() as loaded:
-            kind = v2_media_type(request, headers, loaded) if protocol is Protocol.V2 else media_type(headers)
+            if is_named:
+                check_name(request, loaded)
+            kind = v2_media_type(headers) if protocol is Protocol.V2 else media_type(headers)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
             with MemoryShare(self.body_memory) as share:
@@ -130,17 +133,13 @@ class Http(Endpoint):
     def model_handlers(self, request: Request) -> dict[str, Handler]:
         """Of the addresses that name the model."""
         if match := match_path(V1_MODEL, sent_path(request)):
-            return {"POST": self.post_v1} if match["action"] else {"GET": self.get_model_ready}
+            post = partial(self.post, protocol=Protocol.INVOCATIONS, is_named=True)
+            return {"POST": post} if match["action"] else {"GET": self.get_model_ready}
         if match := match_path(V2_MODEL, sent_path(request)):
             if match["action"] == "/infer":
-                return {"POST": partial(self.post, protocol=Protocol.V2)}
+                return {"POST": partial(self.post, protocol=Protocol.V2, is_named=True)}
             return {"GET": self.get_model_ready if match["action"] else self.get_v2_model}
         raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
-
-    async def post_v1(self, request: Request, headers: Headers) -> Response:
-        async with self.lease() as loaded:
-            check_name(request, loaded)
-        return await self.post(request, headers, Protocol.INVOCATIONS)
 
     async def get_v1_models(self, request: Request, headers: Headers) -> Response:
         async with self.lease() as loaded:
@@ -183,8 +182,7 @@ def match_path(pattern: re.Pattern[str], path: str) -> re.Match[str] | None:
     return None if ENCODED_NEEDLESSLY.search(path) else pattern.fullmatch(path)
 
 
-def v2_media_type(request: Request, headers: Headers, loaded: Loaded) -> str:
-    check_name(request, loaded)
+def v2_media_type(headers: Headers) -> str:
     size = headers.get(JSON_SIZE)
     if size is not None:
         if not re.fullmatch(rb"[0-9]{1,18}", size):
