@@ -106,7 +106,7 @@ class Popen(subprocess.Popen[Any]):
         _, _, _, passed, directory, environ, _, _, shell, *more = given
         program = None if shell or passed or sys.platform != "linux" else python_program(args)
         if program is None:
-            super()._execute_child(args, *given)  # type: ignore[misc]
+            super()._execute_child(args, *given)  # type: ignore[misc]  # Popen's own, which its stubs leave out
             return
         pipes, session = more[:6], more[-2]
         environ = dict(os.environ if environ is None else environ)
@@ -119,7 +119,7 @@ class Popen(subprocess.Popen[Any]):
         ends = (pipes[0], pipes[3], pipes[5])
         self.pid = self.warm.fork(asked, [own if end == -1 else end for own, end in enumerate(ends)])
         self._child_created = True
-        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # as above
 
 
 def python_program(args: Any) -> dict[str, Any] | None:
@@ -208,7 +208,7 @@ def run(asked: Mapping[str, Any]) -> int:
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter calls at its end
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -232,7 +232,7 @@ def main(channel: socket.socket, packages: Sequence[str]) -> None:
         starter = os.getpid()
         if forking := os.fork():
             theirs.close()
-            subprocess.Popen = popen(Warm(ours))  # type: ignore[misc]
+            subprocess.Popen = popen(Warm(ours))  # type: ignore[misc]  # a class, replaced on purpose
             break
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != starter:

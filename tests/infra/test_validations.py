@@ -108,6 +108,6 @@ def test_the_longest_name_leaves_room_for_the_tag_of_a_rollout() -> None:
     [pattern] = re.findall(r'regex\("(.+?)"', variable)
     longest = max(length for length in range(64) if re.search(pattern, "a" * length))
     names = re.findall(r"^    (predict\w*) = merge", (SOURCE / "functions.tf").read_text(), re.MULTILINE)
-    tag = Rollout.tag_name.fget(SimpleNamespace(journal=SimpleNamespace(id="0123456789abcdef")))  # type: ignore[attr-defined]
+    tag = Rollout.tag_name.fget(SimpleNamespace(journal=SimpleNamespace(id="0123456789abcdef")))  # type: ignore[attr-defined]  # a property
     assert longest + max(len(f"-{name}") for name in names) + len(tag) <= 46
     assert longest == 18

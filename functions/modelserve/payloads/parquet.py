@@ -217,7 +217,7 @@ def whole_array(column: Any, kind: ColumnType) -> Sequence[Any] | None:
         return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     if not (pa.types.is_integer(stored) or pa.types.is_floating(stored)):
         return None
-    return fit(column.to_numpy(), kind)  # type: ignore[return-value]
+    return fit(column.to_numpy(), kind)  # type: ignore[return-value]  # an array is a sequence
 
 
 def list_values(arrays: Sequence[Any]) -> list[Any]:

@@ -51,15 +51,15 @@ def functions_and_answers(functions: Functions) -> tuple[dict[str, Any], dict[st
     """What the functions give to the forms of their own, and what each call of a client gave."""
     churn = functions("churn", AIP_PREDICT_ROUTE=ENDPOINT)
     linear = functions("linear10")
-    wanted = {
+    reference = {
         method: churn.post("/invocations", {"instances": RECORDS, "params": {"predict_method": method}}).json()[
             "predictions"
         ]
         for method in ("predict", "predict_proba")
     }
     rows = [[float(row == place) for place in range(10)] for row in range(2)]
-    wanted["linear10"] = linear.post("/invocations", {"instances": rows}).json()["predictions"]
-    wanted["metadata"] = churn.client.get("/v2/models/churn").json()
+    reference["linear10"] = linear.post("/invocations", {"instances": rows}).json()["predictions"]
+    reference["metadata"] = churn.client.get("/v2/models/churn").json()
     urls = {"churn": churn.url, "linear10": linear.url, "vertex": churn.url}
     python = environments.make(SOURCES / ".cache" / "peers" / "venv", HERE / "requirements.txt")
     environ = {name: os.environ[name] for name in CLEAN if name in os.environ}
@@ -70,11 +70,11 @@ def functions_and_answers(functions: Functions) -> tuple[dict[str, Any], dict[st
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         found |= json.loads(done.stdout)
-    return wanted, found
+    return reference, found
 
 
 @pytest.fixture(scope="module")
-def wanted(functions_and_answers: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+def reference(functions_and_answers: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
     return functions_and_answers[0]
 
 
@@ -89,38 +89,38 @@ def test_health_is_read(answers: dict[str, Any]) -> None:
 
 
 def test_metadata_names_the_extension_and_the_outputs_as_they_are(
-    wanted: dict[str, Any], answers: dict[str, Any]
+    reference: dict[str, Any], answers: dict[str, Any]
 ) -> None:
     server, model = answers["triton_metadata"]["gave"]
     assert server["extensions"] == ["binary_tensor_data"]
-    assert model == wanted["metadata"]
+    assert model == reference["metadata"]
     outputs = {output["name"]: (output["datatype"], output["shape"]) for output in model["outputs"]}
     assert (outputs["predict"], outputs["predict_proba"]) == (("BYTES", [-1]), ("FP64", [-1, 2]))
 
 
-def test_triton_predicts(wanted: dict[str, Any], answers: dict[str, Any]) -> None:
-    labels, shares = wanted["predict"], wanted["predict_proba"]
+def test_triton_predicts(reference: dict[str, Any], answers: dict[str, Any]) -> None:
+    labels, shares = reference["predict"], reference["predict_proba"]
     assert answers["triton_infer"] == {"gave": [labels, "1"]}
     for name in ("triton_infer_json", "triton_async_infer", "triton_compressed_response"):
         assert answers[name] == {"gave": labels}, name
     assert answers["triton_outputs_of_both_kinds"] == {"gave": [labels, shares]}
     assert answers["triton_parameters"] == {"gave": ["r", labels]}
-    assert answers["triton_matrix"] == {"gave": [wanted["linear10"]] * 4}
+    assert answers["triton_matrix"] == {"gave": [reference["linear10"]] * 4}
 
 
-def test_kserve_predicts(wanted: dict[str, Any], answers: dict[str, Any]) -> None:
-    assert answers["kserve_infer"] == {"gave": [wanted["predict"]] * 2}
-    assert answers["kserve_v1"] == {"gave": {"predictions": wanted["predict"]}}
+def test_kserve_predicts(reference: dict[str, Any], answers: dict[str, Any]) -> None:
+    assert answers["kserve_infer"] == {"gave": [reference["predict"]] * 2}
+    assert answers["kserve_v1"] == {"gave": {"predictions": reference["predict"]}}
 
 
-def test_mlserver_codecs_predict(wanted: dict[str, Any], answers: dict[str, Any]) -> None:
-    assert answers["mlserver_pandas"] == {"gave": [wanted["predict"], wanted["predict_proba"]]}
-    assert answers["mlserver_numpy"] == {"gave": wanted["linear10"]}
+def test_mlserver_codecs_predict(reference: dict[str, Any], answers: dict[str, Any]) -> None:
+    assert answers["mlserver_pandas"] == {"gave": [reference["predict"], reference["predict_proba"]]}
+    assert answers["mlserver_numpy"] == {"gave": reference["linear10"]}
 
 
-def test_vertex_predicts(wanted: dict[str, Any], answers: dict[str, Any]) -> None:
-    assert answers["vertex_predict"] == {"gave": wanted["predict"]}
-    assert answers["vertex_parameters"] == {"gave": wanted["predict_proba"]}
+def test_vertex_predicts(reference: dict[str, Any], answers: dict[str, Any]) -> None:
+    assert answers["vertex_predict"] == {"gave": reference["predict"]}
+    assert answers["vertex_parameters"] == {"gave": reference["predict_proba"]}
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -17,7 +17,7 @@ from modelserve.store.download.fetch import fetch, read_file
 from modelserve.store.download.transfer import FileSpec, check
 from modelserve.store.names.checksums import of_bytes
 from modelserve.store.names.locations import MANIFEST, Location, parse
-from modelserve.store.versions.resolve import resolve
+from modelserve.store.versions.resolve import Resolved, resolve
 
 VERSION = parse("gs://any/models/churn/versions/1")
 BARE = Location("gs", BUCKET, "models/churn/versions/1")
@@ -33,15 +33,19 @@ CORRUPTIONS = {
 }
 
 
+def publish_and_resolve(bare: bool, direct: GcsObjects, objects: GcsObjects) -> Resolved:
+    publish(direct, "churn", "1")
+    if bare:
+        remove(direct, f"models/churn/versions/1/{MANIFEST}")
+    return resolve(BARE if bare else VERSION, objects)
+
+
 @pytest.mark.parametrize("faults", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
 @pytest.mark.parametrize("bare", [False, True], ids=["with manifest", "bare directory"])
 def test_corrupt_bytes_are_refused_and_leave_nothing(
     bare: bool, faults: list[Fault], proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
 ) -> None:
-    publish(direct, "churn", "1")
-    if bare:
-        remove(direct, f"models/churn/versions/1/{MANIFEST}")
-    resolved = resolve(BARE if bare else VERSION, objects)
+    resolved = publish_and_resolve(bare, direct, objects)
     again = Fault("corrupt", rf"{BODY}.*bytes=0-")  # the second download, from its beginning
     proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in [*faults, again]])
     with pytest.raises(ArtifactCorrupt):
@@ -54,10 +58,7 @@ def test_corrupt_bytes_are_refused_and_leave_nothing(
 def test_one_corrupt_download_is_tried_again_within_the_load(
     bare: bool, faults: list[Fault], proxy: Proxy, direct: GcsObjects, objects: GcsObjects, cache: Path
 ) -> None:
-    publish(direct, "churn", "1")
-    if bare:
-        remove(direct, f"models/churn/versions/1/{MANIFEST}")
-    resolved = resolve(BARE if bare else VERSION, objects)
+    resolved = publish_and_resolve(bare, direct, objects)
     proxy.script([Fault(fault.kind, fault.where, fault.times) for fault in faults])
     found = tree(fetch(resolved, objects, cache))
     assert {name: data for name, data in found.items() if name != MANIFEST} == FILES

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,10 +15,9 @@ from modelserve.core.errors import InvalidParams, ModelFailed, SignatureMismatch
 from modelserve.models import scoring
 from modelserve.models.scorers.inline import InlineScorer
 from modelserve.models.version import Loaded
-from modelserve.payloads import Payload, PayloadForm
-from modelserve.payloads.decode import check_payload
+from modelserve.payloads import Payload
 from modelserve.payloads.predictions import Presentation
-from modelserve.schema.batch import Batch, Table
+from modelserve.schema.batch import Batch
 from modelserve.schema.extra_columns import ExtraColumns
 from signatures import signature, signature_of, table
 from tiny import Tiny, loaded, run
@@ -229,13 +227,6 @@ def test_only_many_results_are_converted_on_another_thread() -> None:
             seen: set[int] = set()
             ask(Tiny(lambda batch: [Value()] * batch.rows), payload(*[1.0] * rows))
             assert (seen == {threading.get_ident()}) == (rows == scoring.INLINE_ROWS)
-
-
-def test_a_checked_payload_keeps_no_cells() -> None:
-    payload = Payload(Table({"x": [1, 2]}, 2, OTHERS), {"k": 1}, "predict", PayloadForm.RECORDS)
-    request, batch = check_payload(payload, X)
-    assert request == msgspec.structs.replace(payload, table=Table({}, 2, OTHERS))
-    assert batch.columns["x"].tolist() == [1.0, 2.0]
 
 
 def double(batch: Batch) -> Any:

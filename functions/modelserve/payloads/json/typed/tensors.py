@@ -139,7 +139,7 @@ class Layout:
         if any(column.required and column.name not in places for column in columns):
             raise Unusual
         fields: list[Any] = [
-            ("inputs", tuple[tuple(structs)]),  # type: ignore[misc]
+            ("inputs", tuple[tuple(structs)]),  # type: ignore[misc]  # as above
             ("id", str | UnsetType, UNSET),
             PARAMETERS,
             ("outputs", list[Output] | UnsetType | None, UNSET),
