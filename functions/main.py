@@ -4,6 +4,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from modelserve.server.direct import go_direct
 from modelserve.server.process import Process
 
 process = Process()
@@ -12,10 +13,12 @@ process = Process()
 @functions_framework.aio.http
 async def predict(request: Request) -> Response:
     """Score what is posted: docs/http.md."""
-    return await process.http(request)
+    go_direct(request.app, process.http)
+    return await process.http.respond(request)
 
 
 @functions_framework.aio.http
 async def predict_event(request: Request) -> Response:
     """Score a Pub/Sub message and publish its predictions: docs/events.md."""
-    return await process.events(request)
+    go_direct(request.app, process.events)
+    return await process.events.respond(request)

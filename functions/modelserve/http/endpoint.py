@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from modelserve.core.errors import ModelFailed, ModelNotReady, ServeError, body
 from modelserve.core.metrics import Metrics
@@ -36,7 +37,7 @@ REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Endpoint(ABC):
-    """What both functions share: the request id, the headers, the clock and the shape of every failure."""
+    """An ASGI application. It needs nothing of the host around it: whatever fails, its client is answered."""
 
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics) -> None:
         self.settings = settings
@@ -46,7 +47,11 @@ class Endpoint(ABC):
         self._process_id = uuid.uuid4().hex[:16].encode()
         self._requests = itertools.count()
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def respond(self, request: Request) -> Response:
         headers = dict(request.scope["headers"])
         request_id = headers.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):

@@ -1,7 +1,5 @@
 """The pull worker as a process: its subscription, its health, and its end."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,17 +29,13 @@ def run_worker() -> None:
     scorer = MessageScorer(process.settings, process.metrics)
     worker = Worker(process.settings, subscription, process.active, scorer, process.outbox)
     health = Health(process.settings, process.active, process.metrics, worker)
-    container.run(health.application, process, worker.stop, worker.run)
+    container.run(health, process, worker.stop, worker.run)
 
 
 class Health(Endpoint):
     def __init__(self, settings: Settings, active: ActiveModel, metrics: Metrics, worker: Worker) -> None:
         super().__init__(settings, active, metrics)
         self.worker = worker
-
-    async def application(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        await (await self(request))(scope, receive, send)
 
     async def answer(self, request: Request, headers: Headers) -> Response:
         path = sent_path(request)

@@ -138,7 +138,7 @@ class Challenger:
             "server": ("localhost", 80),
         }
         before = self.active.current
-        response = await self.http(Request(scope, receive))
+        response = await self.http.respond(Request(scope, receive))
         headers = dict(response.raw_headers)
         for loaded in (before, self.active.current):  # another may have become active
             if loaded and headers.items() >= dict(loaded.headers).items():

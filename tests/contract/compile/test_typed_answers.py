@@ -96,7 +96,7 @@ def post(made: Loaded, *asked: Asked, turns: int = 1) -> list[Response]:
         holding: Any = Holding(replace(made, scorer=InlineScorer(made.runtime, 10_000)))  # one that has seen no loop
         function = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
         for _ in range(turns):
-            found = await asyncio.gather(*(function(request(*one)) for one in asked))
+            found = await asyncio.gather(*(function.respond(request(*one)) for one in asked))
         return list(found)
 
     return asyncio.run(ask())

@@ -49,7 +49,7 @@ def post(
         holding: Any = Holding(made if ready else None, name)
         holding.draining = draining
         function = Http(Settings.from_environ(environ), holding, Metrics(enabled=False))
-        return asyncio.run(function(Request(scope, receive)))
+        return asyncio.run(function.respond(Request(scope, receive)))
 
 
 @pytest.mark.parametrize(

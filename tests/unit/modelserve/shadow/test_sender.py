@@ -43,7 +43,7 @@ def ask(receiver: Receiver, method: str, path: str, body: bytes = b"", query: by
     async def main(made: Loaded) -> tuple[int, bytes]:
         holding: Any = Holding(made)
         http = Http(Settings.from_environ({}), holding, Metrics(enabled=False), receiver.shadow.submit_answer)
-        response = await http(Request(scope, receive))
+        response = await http.respond(Request(scope, receive))
         assert receiver.messages() == []  # not before the host has the answer
         return response.status_code, bytes(response.body)
 
