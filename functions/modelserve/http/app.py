@@ -197,9 +197,17 @@ def v2_media_type(headers: Headers) -> str:
 
 def check_name(request: Request, loaded: Loaded) -> None:
     """Raises NotFound unless the address is that of the active version."""
-    match = match_path(V2_MODEL, sent_path(request)) or match_path(V1_MODEL, sent_path(request))
-    if match is None or unquote(match["name"]) != loaded.name:
+    name, version = named_version(sent_path(request))
+    if name != loaded.name:
         raise NotFound(f"This server has the model {loaded.name}.")
-    version = match.groupdict().get("version")
-    if version is not None and unquote(version) != loaded.version:
+    if version is not None and version != loaded.version:
         raise NotFound(f"This server has version {loaded.version} of the model.")
+
+
+@lru_cache(maxsize=64)
+def named_version(path: str) -> tuple[str | None, str | None]:
+    """The model and the version that an address names, each None if it does not."""
+    match = match_path(V2_MODEL, path) or match_path(V1_MODEL, path)
+    found = match.groupdict() if match else {}
+    name, version = (unquote(text) if text is not None else None for text in map(found.get, ("name", "version")))
+    return name, version

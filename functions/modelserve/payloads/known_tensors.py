@@ -11,24 +11,21 @@ from msgspec.structs import replace
 from modelserve.payloads import Payload
 from modelserve.payloads.binary_tensors import DTYPES
 from modelserve.schema.arrays import fit, is_exact
-from modelserve.schema.batch import Table
+from modelserve.schema.batch import Matrix, Table
 from modelserve.schema.signature import Signature
 
 MAX_KNOWN: Final = 16
 MAX_JSON_BYTES: Final = 8 << 10
-# So many rows cost less as Python's values than as an array for each column.
-FEW_ROWS: Final = 16
 
 
 class Description(NamedTuple):
-    """Numbers of one datatype for all columns: `names` in the order in which they stand."""
+    """Numbers of one datatype for all columns."""
 
     payload: Payload
     dtype: np.dtype[Any]
     rows: int
-    names: tuple[str, ...]
-    by_column: bool
-    """Whether each column is a tensor; otherwise one tensor has all rows."""
+    places: list[int] | None
+    """Of the columns among the tensors, if each is one; otherwise one tensor has all rows."""
 
 
 class KnownTensors:
@@ -45,20 +42,16 @@ class KnownTensors:
         known = self._known.get(data[:json_size]) if self._known else None
         if known is None or self._kind is None:
             return None
-        width = len(known.names)
+        width = len(self.names)
         if len(data) - json_size != known.rows * width * known.dtype.itemsize:
             return None
-        shape = (width, known.rows) if known.by_column else (known.rows, width)
-        numbers = fit(np.frombuffer(data, known.dtype, offset=json_size).reshape(shape), self._kind)
+        shape = (known.rows, width) if known.places is None else (width, known.rows)
+        # A copy, since they may begin at any byte of the body.
+        numbers = fit(np.frombuffer(data, known.dtype, offset=json_size).reshape(shape).copy(), self._kind)
         if numbers is None or not is_exact(numbers):
             return None
-        columns: Any = numbers if known.by_column else numbers.T
-        if known.rows <= FEW_ROWS:
-            columns = columns.tolist()
-        found = dict(zip(known.names, columns, strict=True))
-        if known.names != self.names:
-            found = {name: found[name] for name in self.names}
-        return replace(known.payload, table=Table(found, known.rows, fits=True))
+        matrix = Matrix(self.names, numbers if known.places is None else numbers[known.places].T)
+        return replace(known.payload, table=Table(matrix, known.rows, fits=True))
 
     def learn(self, data: bytes, json_size: int, payload: Payload) -> None:
         """From a request that was taken."""
@@ -75,5 +68,5 @@ class KnownTensors:
             return
         if len(self._known) >= MAX_KNOWN:
             self._known = {}
-        given = self.names if is_matrix else names
-        self._known[data[:json_size]] = Description(payload, DTYPES[datatype], rows, given, not is_matrix)
+        places = None if is_matrix else [names.index(name) for name in self.names]
+        self._known[data[:json_size]] = Description(payload, DTYPES[datatype], rows, places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
@@ -11,6 +11,26 @@ import numpy as np
 
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
 from modelserve.schema.types import Array
+
+
+class Matrix(Mapping[str, Any]):
+    """Columns that came as one array: (rows, columns), row by row, as compiled models take it."""
+
+    __slots__ = ("array", "names")
+
+    def __init__(self, names: tuple[str, ...], array: Array) -> None:
+        self.names = names
+        self.array = np.ascontiguousarray(array)
+
+    def __getitem__(self, name: str) -> Array:
+        column: Array = self.array[:, self.names.index(name)]
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -61,6 +81,10 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     rows = sum(batch.rows for batch in batches)
     cells = [batch.cells for batch in batches if batch.cells is not None]
     if len(cells) == len(batches):
+        arrays = [one.array for one in cells if isinstance(one, Matrix)]
+        if len(arrays) == len(cells):
+            matrix = Matrix(tuple(cells[0]), np.concatenate(arrays))
+            return Batch.of_cells(matrix, rows, lambda: concatenate_columns(batches))
         columns = zip(*(one.values() for one in cells), strict=True)
         joined = {name: list(chain.from_iterable(parts)) for name, parts in zip(cells[0], columns, strict=True)}
         return Batch.of_cells(joined, rows, lambda: concatenate_columns(batches))

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from modelserve.core.errors import SignatureMismatch
-from modelserve.schema.batch import Batch
+from modelserve.schema.batch import Batch, Matrix
 from modelserve.schema.texts import Words
 from modelserve.schema.types import EXACT, Array
 
@@ -90,6 +90,7 @@ class Packing:
         self._known = [dict(codes) for codes in self.codes] if self._fit_bytes() else None
         self._get_codes = [codes.__getitem__ for codes in self.codes]
         self._columns = [lookup.column.name for lookup in plan.lookups]
+        self._numbers = tuple(column.name for column in plan.numbers)
 
     def _fit_bytes(self) -> bool:
         return all(0 <= code < 256 for codes in self.codes for code in codes.values())
@@ -111,8 +112,10 @@ class Packing:
         if plan.numbers and batch.cells is None:
             parts = [doubles(column, columns[column.name]) for column in plan.numbers]
             feeds[NUMBERS] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        elif isinstance(columns, Matrix) and columns.names == self._numbers:
+            feeds[NUMBERS] = columns.array.astype(np.float64, copy=False)
         elif plan.numbers:
-            feeds[NUMBERS] = np.array([columns[column.name] for column in plan.numbers], dtype=np.float64).T
+            feeds[NUMBERS] = by_row(np.array([columns[name] for name in self._numbers], dtype=np.float64))
         if plan.lookups:
             feeds[CODES] = self._codes([columns[name] for name in self._columns], batch.rows)
         return feeds
@@ -122,11 +125,16 @@ class Packing:
         if plain and self._known and rows > 1:
             try:  # three times as fast, for categories that are all known
                 found = [bytes(itemgetter(*cells)(codes)) for cells, codes in zip(columns, self._known, strict=True)]
-                return np.frombuffer(b"".join(found), np.uint8).astype(np.int64).reshape(-1, rows).T
+                return by_row(np.frombuffer(b"".join(found), np.uint8).astype(np.int64).reshape(-1, rows))
             except KeyError:
                 pass
         codes = chain.from_iterable(map(map if plain else look_up, self._get_codes, columns))
-        return np.fromiter(codes, np.int64, len(columns) * rows).reshape(-1, rows).T
+        return by_row(np.fromiter(codes, np.int64, len(columns) * rows).reshape(-1, rows))
+
+
+def by_row(columns: Array) -> Array:
+    """One row behind the other, as ONNX Runtime reads them. Of another order it makes a copy, in three times the time."""
+    return np.ascontiguousarray(columns.T)
 
 
 def is_text(key: Any) -> bool:

@@ -36,6 +36,7 @@ DATATYPES: Final[dict[str, type | tuple[type, ...]]] = {
 MAX_DIMENSIONS: Final = 32  # what numpy took before version 2
 NUMBERS: Final = frozenset({"integer", "long", "float", "double"})  # columns that may stand in one tensor
 OUTPUT_DATATYPES: Final = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}  # by the kind of a numpy dtype
+TEXT: Final = frozenset({str})
 NUMBER_DTYPES: Final = frozenset(map(np.dtype, ("bool", "int64", "float64")))
 
 
@@ -250,6 +251,8 @@ def output_of(name: str, predictions: Any) -> Output:
     """`predictions` are numbers as the model gives them, or JSON values, one item per row. What is no number and no text
     goes as JSON."""
     items = predictions if type(predictions) in (list, np.ndarray) else [predictions]
+    if type(items) is list and TEXT.issuperset(map(type, items)) and items:
+        return Output(name, [len(items)], "BYTES", items)
     try:
         array = np.asarray(items)
     except ValueError:  # lists of several lengths

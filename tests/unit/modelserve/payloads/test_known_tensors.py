@@ -11,7 +11,8 @@ import pytest
 from decoding import LIMITS, outcome, shown
 from modelserve.core.errors import ServeError
 from modelserve.payloads.decode import BodyDecoder, Protocol, binary_type
-from modelserve.payloads.known_tensors import FEW_ROWS, MAX_KNOWN
+from modelserve.payloads.known_tensors import MAX_KNOWN
+from modelserve.schema.batch import Matrix
 from signatures import nameless, signature
 
 DOUBLES, LONGS = signature(a="double", b="double"), signature(a="long", b="long")
@@ -42,7 +43,7 @@ ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
 
 @pytest.mark.parametrize("names", ["", "ab", "ba"])
-@pytest.mark.parametrize("rows", [1, 3, FEW_ROWS + 1])
+@pytest.mark.parametrize("rows", [1, 3, 17])
 @pytest.mark.parametrize(("known", "datatype"), [(DOUBLES, "FP64"), (DOUBLES, "INT8"), (LONGS, "INT64"), (LONGS, "FP32")])  # fmt: skip
 def test_the_same_description_with_other_numbers_is_taken_alike(
     known: Any, datatype: str, rows: int, names: str
@@ -55,6 +56,8 @@ def test_the_same_description_with_other_numbers_is_taken_alike(
     found = decoder.decode_typed(second, kind, Protocol.V2)
     assert found is not None
     assert shown(found) == decode(BodyDecoder(known, LIMITS), second, kind)
+    assert isinstance(found.batch.cells, Matrix)
+    assert found.batch.cells.array.flags.carray  # as ONNX Runtime takes it: aligned, row by row
 
 
 @pytest.mark.parametrize(

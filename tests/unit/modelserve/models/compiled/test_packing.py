@@ -17,7 +17,7 @@ from modelserve.models.compiled.packing import (
     doubles,
     own_tensor,
 )
-from modelserve.schema.batch import Batch
+from modelserve.schema.batch import Batch, Matrix, concatenate
 from modelserve.schema.texts import Words
 from modelserve.schema.types import EXACT
 
@@ -110,3 +110,33 @@ def test_words_and_arrays_of_a_decoder_are_packed_as_their_values() -> None:
     ]
     assert packed[0][CODES].tolist() == packed[1][CODES].tolist() == [[1, 0], [2, 1], [1, 0]]
     assert packed[0][NUMBERS].tolist() == packed[1][NUMBERS].tolist() == [[7.0], [8.0], [7.0]]
+
+
+A, B = Input("a", "double"), Input("b", "double")
+
+
+def batch_of(columns: Any, rows: int) -> Batch:
+    return Batch.of_cells(columns, rows, lambda: {name: np.asarray(cells) for name, cells in columns.items()})
+
+
+def test_numbers_that_came_as_one_array_go_as_they_are_if_their_order_is_that_of_the_graph() -> None:
+    matrix = Matrix(("a", "b"), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    fed = Packing(Plan([A, B], [], {})).of_batch(batch_of(matrix, 2))[NUMBERS]
+    assert fed is matrix.array
+    assert Packing(Plan([B, A], [], {})).of_batch(batch_of(matrix, 2))[NUMBERS].tolist() == [[2.0, 1.0], [4.0, 3.0]]
+
+
+@pytest.mark.parametrize("second", [Matrix(("a", "b"), np.array([[3, 4]])), {"a": [3], "b": [4]}])
+def test_rows_that_came_as_arrays_are_scored_together_with_any_others(second: Any) -> None:
+    first = Matrix(("a", "b"), np.array([[1, 2]]))
+    together = concatenate([batch_of(first, 1), batch_of(second, 1)])
+    assert Packing(Plan([A, B], [], {})).of_batch(together)[NUMBERS].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert {name: column.tolist() for name, column in together.columns.items()} == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_what_a_graph_is_fed_stands_row_by_row() -> None:
+    cells = {"a": [1.0, 2.0], "b": [3.0, 4.0], "c": ["x", "y"], "d": ["y", "z"]}
+    lookups = [Lookup(Input(name, "string"), ["x", "y"], [0, 1], 2) for name in "cd"]
+    fed = Packing(Plan([A, B], lookups, {})).of_batch(batch_of(cells, 2))
+    assert (fed[NUMBERS].tolist(), fed[CODES].tolist()) == ([[1.0, 3.0], [2.0, 4.0]], [[0, 1], [1, 2]])
+    assert all(array.flags.c_contiguous for array in fed.values())
