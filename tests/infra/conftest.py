@@ -10,7 +10,7 @@ import pytest
 from infra import terraform
 from infra.mutations import FORBIDDEN
 from infra.stand_in import serving
-from infra.terraform import Workspace
+from infra.terraform import EVERYTHING, Report, Workspace
 from infra.wheels import PROVIDERS
 
 NEWEST = max(PROVIDERS)
@@ -31,3 +31,9 @@ def workspace(
 ) -> Workspace:
     """The configuration as it is, once for each version of the provider."""
     return Workspace.make(tmp_path_factory.mktemp(request.param), providers[request.param])
+
+
+@pytest.fixture(scope="session")
+def everything(workspace: Workspace) -> Report:
+    """Production with all that it may add, planned and applied once for each version of the provider."""
+    return workspace.test(*EVERYTHING)

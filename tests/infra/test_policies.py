@@ -10,21 +10,24 @@ from infra.conftest import NEWEST
 from infra.mutations import MORE, POLICIES
 from infra.policies import ALL
 from infra.resources import Policy, Resource
-from infra.terraform import EVERYTHING, Change, Workspace
+from infra.terraform import EVERYTHING, Change, Report, Workspace
 
 NAMES = [policy.__name__ for policy in ALL]
 
 
-def apply(workspace: Workspace) -> list[Resource]:
-    report = workspace.test(*EVERYTHING)
+def resources(report: Report) -> list[Resource]:
     assert report.failed() == set(), report.findings
     assert len(report.states["and_one_apply"]) > 100
     return report.states["and_one_apply"]
 
 
+def apply(provider: dict[str, str], directory: Path, *changes: Change) -> list[Resource]:
+    return resources(Workspace.make(directory, provider, *changes).test(*EVERYTHING))
+
+
 @pytest.fixture(scope="module")
-def made(workspace: Workspace) -> list[Resource]:
-    return apply(workspace)
+def made(everything: Report) -> list[Resource]:
+    return resources(everything)
 
 
 @pytest.mark.parametrize("policy", ALL, ids=NAMES)
@@ -46,7 +49,7 @@ def test_a_policy_is_broken_by_its_change_and_by_no_other(
     change of another would be found out, in five applies instead of one for each.
     """
     chosen = {name for number, name in enumerate(NAMES, 1) if number >> bit & 1}
-    broken = apply(Workspace.make(tmp_path, providers[NEWEST], *(POLICIES[name] for name in sorted(chosen))))
+    broken = apply(providers[NEWEST], tmp_path, *(POLICIES[name] for name in sorted(chosen)))
     assert {policy.__name__ for policy in ALL if list(policy(broken))} == chosen
 
 
@@ -54,5 +57,5 @@ def test_a_policy_is_broken_by_its_change_and_by_no_other(
 def test_a_policy_is_broken_by_more_than_one_change(
     row: dict[str, Change], providers: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    broken = apply(Workspace.make(tmp_path, providers[NEWEST], *row.values()))
+    broken = apply(providers[NEWEST], tmp_path, *row.values())
     assert {policy.__name__ for policy in ALL if list(policy(broken))} == row.keys()

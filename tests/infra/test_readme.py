@@ -39,7 +39,7 @@ def test_a_block_is_what_production_may_add(newest: Workspace, tmp_path: Path, b
     added = tmp_path / "added.tfvars"
     added.write_text(block)
     report = newest.test(
-        "-test-directory=tests/environments", "-var-file=environments/prod.tfvars", f"-var-file={added}",
+        "-verbose", "-test-directory=tests/environments", "-var-file=environments/prod.tfvars", f"-var-file={added}",
         f"-var=source_archive={ARCHIVE}",
     )  # fmt: skip
     assert report.failed() == set(), report.findings
@@ -124,7 +124,8 @@ def test_the_archive_is_made_and_its_object_carries_its_hash(newest: Workspace, 
     assert archive.is_absolute(), "Terraform runs in another directory"
     assert "main.py" in ZipFile(archive).namelist()
     report = newest.test(
-        "-test-directory=tests/environments", "-var-file=environments/dev.tfvars", f"-var=source_archive={archive}",
+        "-verbose", "-test-directory=tests/environments", "-var-file=environments/dev.tfvars",
+        f"-var=source_archive={archive}",
     )  # fmt: skip
     assert report.failed() == set(), report.findings
     [made] = [
