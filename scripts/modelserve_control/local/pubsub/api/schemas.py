@@ -80,6 +80,6 @@ class SchemaService:
         encoding = types.Encoding(request.encoding).name
         if encoding not in (schemas.BINARY, schemas.JSON):
             raise BadInput("encoding must be BINARY or JSON.")
-        if not schemas.fits(parsed, encoding, request.message):
+        if not parsed.fits(encoding, request.message):
             raise BadInput(f"The message does not fit the schema in the encoding {encoding}.")
         return types.ValidateMessageResponse.pb()()

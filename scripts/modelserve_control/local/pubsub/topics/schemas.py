@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import fastavro
 
+from modelserve_control.local.pubsub.avro import binary
 from modelserve_control.local.pubsub.topics import names
 from modelserve_control.local.pubsub.topics.errors import AlreadyExists, BadInput, NotFound, Unsupported
 
@@ -19,14 +20,31 @@ DELETED_SCHEMA: Final = "_deleted-schema_"
 
 
 @dataclass(frozen=True)
+class Avro:
+    """As `fastavro` has it; `named` are the schemas that have a name, by it."""
+
+    schema: Any
+    named: Mapping[str, Any]
+
+    def fits(self, encoding: str, data: bytes) -> bool:
+        if encoding == BINARY:
+            return binary.Message(data, self.named).fits(self.schema)
+        try:
+            (value,) = fastavro.json_reader(io.StringIO(data.decode()), self.schema)
+            return bool(fastavro.validate(value, self.schema, raise_errors=False))
+        except Exception:  # `fastavro` raises whatever it stumbles over
+            return False
+
+
+@dataclass(frozen=True)
 class Revision:
-    """`created` in seconds since 1970; `parsed` is for `fastavro`."""
+    """`created` in seconds since 1970."""
 
     name: str
     id: str
     definition: str
     created: float
-    parsed: Any
+    parsed: Avro
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,7 @@ class Schemas:
     def attributes_of(self, settings: SchemaSettings, data: bytes) -> dict[str, str]:
         """The attributes of a message that fits. Raises BadInput."""
         for revision in reversed(self._allowed(settings)):
-            if fits(revision.parsed, settings.encoding, data):
+            if revision.parsed.fits(settings.encoding, data):
                 return {
                     "googclient_schemaname": revision.name,
                     "googclient_schemaencoding": settings.encoding,
@@ -119,14 +137,15 @@ class Schemas:
         return Revision(name, secrets.token_hex(4), definition, self._wall(), parse(kind, definition))
 
 
-def parse(kind: str, definition: str) -> Any:
+def parse(kind: str, definition: str) -> Avro:
     """Raises BadInput, and Unsupported for protobuf."""
     if kind == "PROTOCOL_BUFFER":
         raise Unsupported("Schemas of protobuf are not supported by this server, nor by Google's emulator: use Avro.")
     if kind != "AVRO":
         raise BadInput("A schema has the type AVRO.")
     try:
-        return fastavro.parse_schema(json.loads(definition, object_hook=without_default))
+        named: dict[str, Any] = {}
+        return Avro(fastavro.parse_schema(json.loads(definition, object_hook=without_default), named), named)
     except Exception as error:  # `fastavro` raises whatever it stumbles over
         raise BadInput("The definition is no Avro schema.") from error
 
@@ -134,14 +153,3 @@ def parse(kind: str, definition: str) -> Any:
 def without_default(value: dict[str, Any]) -> dict[str, Any]:
     """In Avro a default is for readers: a message that leaves the field out does not fit."""
     return {key: item for key, item in value.items() if key != "default"}
-
-
-def fits(parsed: Any, encoding: str, data: bytes) -> bool:
-    try:
-        if encoding == BINARY:
-            fastavro.schemaless_reader(io.BytesIO(data), parsed, None)
-            return True
-        (value,) = fastavro.json_reader(io.StringIO(data.decode()), parsed)
-        return bool(fastavro.validate(value, parsed, raise_errors=False))
-    except Exception:  # `fastavro` raises whatever it stumbles over
-        return False

@@ -1,0 +1,1 @@
+"""Messages in the encodings of Avro."""
