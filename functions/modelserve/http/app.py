@@ -71,8 +71,9 @@ class Http(Endpoint):
             "/version": {"GET": self.get_version},
             "/metadata": {"GET": partial(self.get_document, build=metadata.document)},
             "/openapi.json": {"GET": partial(self.get_document, build=openapi.document)},
-            "/v1/models": {"GET": self.get_v1_models},
+            "/v1/models": {"GET": self.get_names},
             "/v2": {"GET": partial(self.get_constant, value=metadata.V2_SERVER)},
+            "/v2/models": {"GET": self.get_names},
             "/v2/health/live": {"GET": partial(self.get_constant, value={"live": True})},
             "/v2/health/ready": {"GET": self.get_v2_ready},
         }
@@ -141,7 +142,7 @@ class Http(Endpoint):
             return {"GET": self.get_model_ready if match["action"] else self.get_v2_model}
         raise NotFound("There is nothing at this address; GET /openapi.json lists what there is.")
 
-    async def get_v1_models(self, request: Request, headers: Headers) -> Response:
+    async def get_names(self, request: Request, headers: Headers) -> Response:
         async with self.lease() as loaded:
             return reply({"models": [loaded.name]}, loaded)
 

@@ -106,7 +106,8 @@ def test_errors_below_v2_and_v1_have_the_field_of_their_clients(served: Served) 
 
 
 def test_v1_says_which_model_there_is(served: Served) -> None:
-    assert served.client.get("/v1/models").json() == {"models": ["churn"]}
+    for address in ("/v1/models", "/v2/models"):
+        assert served.client.get(address).json() == {"models": ["churn"]}
     assert served.client.get("/v1/models/churn").json() == {"name": "churn", "ready": True}
 
 

@@ -64,6 +64,7 @@ def parse(value: Any, signature: Signature | None, limits: Limits, buffer: Buffe
     """Raises MalformedRequest naming the input at fault by its place."""
     if type(value) is not dict or type(value.get("inputs")) is not list or not value["inputs"]:
         raise MalformedRequest("The body must be an object with inputs, a list of tensors.")
+    tables.check_columns(len(value["inputs"]), limits)
     inputs = [parse_input(tensor, place, signature, limits, buffer) for place, tensor in enumerate(value["inputs"])]
     if buffer is not None:
         buffer.check_empty()
@@ -146,10 +147,11 @@ def texts_of(items: Iterable[bytes], place: int) -> list[str]:
 
 
 def to_table(inputs: Sequence[Input], signature: Signature | None, limits: Limits) -> Table:
-    names = [one.name for one in inputs]
-    for place, name in enumerate(names):
-        if name in names[:place]:
+    names: set[str] = set()
+    for place, one in enumerate(inputs):
+        if one.name in names:
             raise MalformedRequest(f"Input {place} has the name of an earlier one.")
+        names.add(one.name)
     tables.check_cells(sum(len(one.items) for one in inputs), limits)
     columns: dict[str, Any]
     if is_matrix(inputs, signature):

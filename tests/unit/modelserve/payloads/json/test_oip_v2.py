@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelserve.core.errors import InvalidParams, MalformedRequest
+from modelserve.core.errors import InvalidParams, MalformedRequest, TooLarge
 from modelserve.payloads import Payload
 from modelserve.payloads.json import oip_v2
 from modelserve.schema.signature import Signature
@@ -85,6 +85,12 @@ def test_a_tensor_at_fault_is_named_by_its_place(value: Any, message: str) -> No
         oip_v2.parse(value, None, LIMITS)
     assert message in raised.value.message
     assert "secret" not in raised.value.message
+
+
+def test_more_inputs_than_columns_are_refused_before_any_is_read() -> None:
+    """A body has room for 150,000."""
+    with pytest.raises(TooLarge, match="MAX_COLUMNS"):
+        oip_v2.parse({"inputs": [1] * (LIMITS.columns + 1)}, None, LIMITS)
 
 
 def test_parameters_and_outputs_name_methods() -> None:
