@@ -16,6 +16,7 @@ import pytest
 from benchmarks.servers import environments
 from contract.http.customers import RECORDS
 from contract.peers.tables import differences
+from contract.peers.test_tensors import HEADING, REQUESTS
 from modelserve_control.common.processes import SOURCES
 from serving import CLEAN, Functions
 
@@ -132,20 +133,8 @@ def test_errors_are_shown_by_the_client(answers: dict[str, Any], name: str) -> N
 def test_what_is_not_here_is_refused_and_stands_in_the_table(answers: dict[str, Any], name: str) -> None:
     reason, row = REFUSED[name]
     assert reason in answers[name]["error"]
-    assert row in differences("Differences from KServe and the Open Inference Protocol")
+    assert row in differences(HEADING)
 
 
 def test_the_table_has_no_other_row() -> None:
-    rows = {row for _, row in REFUSED.values()}
-    assert differences("Differences from KServe and the Open Inference Protocol") - rows == OTHERS
-
-
-# Rows that tests of other files hold.
-OTHERS: Final = {
-    "outputs are the predict methods that are asked for; without `outputs` the model's own",  # contract/http/test_forms.py
-    "numbers are answered as `FP64` and `INT64`",  # unit/.../json/test_oip_v2.py
-    "NaN is a null, and Infinity is 400",  # unit/.../test_binary_tensors.py
-    "bytes of a `BYTES` tensor that are no UTF-8 are 400, but for `binary` columns",  # unit/.../test_binary_tensors.py
-    "parameters that are neither the protocol's nor the model's are 400",  # unit/.../json/test_oip_v2.py
-    "an error has `error_code`, `message`, `details` and `request_id` beside `error`",  # contract/http/test_routes.py
-}
+    assert differences(HEADING) == {row for _, row in REFUSED.values()} | REQUESTS.keys()
