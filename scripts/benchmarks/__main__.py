@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from benchmarks import machine
-from benchmarks.measure import forms
+from benchmarks.measure import forms, waking
 from benchmarks.measure.activation import FLIPS
 from benchmarks.measure.events import EVENTS
 from benchmarks.model import RECIPES
@@ -94,6 +94,14 @@ def parse_models(_context: click.Context, _option: click.Parameter, value: str) 
     show_default=True,
     help="Number of events for the event function and the worker.",
 )
+@click.option(
+    "--waking",
+    "cases",
+    is_flag=False,
+    flag_value="all",
+    type=click.Choice(["all", *(case.name for case in waking.CASES)]),
+    help="Only measure instances that slept, for 90 s in each case.",
+)
 @click.option("--json", "raw", type=file, help="Write the figures of every round to this file.")
 @click.option(
     "--out",
@@ -102,11 +110,16 @@ def parse_models(_context: click.Context, _option: click.Parameter, value: str) 
 )
 def main(
     peers: str, peers_for: Sequence[str], models: Sequence[str], chosen_forms: Sequence[str], seconds: float | None,
-    rounds: int | None, flips: int, events: int, raw: Path | None, out: Path | None,
+    rounds: int | None, flips: int, events: int, cases: str | None, raw: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure both runtimes of modelserve and other servers side by side."""
     if chosen_forms:
         compare_forms(chosen_forms, seconds or forms.SECONDS, rounds or forms.ROUNDS, raw)
+        return
+    if cases:
+        warn_if_busy()
+        names = [case.name for case in waking.CASES] if cases == "all" else [cases]
+        click.echo(tables.waking_table(waking.run(names, seconds or waking.SECONDS)))
         return
     seconds, rounds = seconds or SECONDS, rounds or ROUNDS
     try:

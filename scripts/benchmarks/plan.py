@@ -21,6 +21,7 @@ from benchmarks.measure.bodies import bodies
 from benchmarks.measure.events import LIMITS, MODES, events
 from benchmarks.measure.limits import load_limit
 from benchmarks.measure.round import measure
+from benchmarks.measure.waking import CASES, SECONDS, waking
 from benchmarks.model import load_model
 from benchmarks.report.figures import Results, Run
 from benchmarks.servers import environments
@@ -106,6 +107,8 @@ def measure_ours(plan: Plan, results: Results, site: Site) -> None:
             if found is not None:
                 results.bodies[server.name] = found
     if any(server.name == COMPILED for server in results.servers):
+        wake = partial(waking, forms.OURS, site, CASES, SECONDS)
+        results.waking = attempt(results, forms.OURS, "instances that slept", wake, results.unfinished) or {}
         compare_forms = partial(forms.measure, site, list(forms.FORMS), forms.SECONDS, forms.ROUNDS)
         results.forms = attempt(results, forms.OURS, "wire forms", compare_forms, results.unfinished) or []
     if plan.events:

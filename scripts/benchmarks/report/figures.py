@@ -26,6 +26,8 @@ class Results:
     events: dict[str, dict[str, Figures]] = field(default_factory=dict)
     """By the title of the server, then by the title of the mode."""
     forms: list[FormFigures] = field(default_factory=list)
+    waking: dict[str, Figures] = field(default_factory=dict)
+    """By the title of the case."""
     unfinished: dict[str, str] = field(default_factory=dict)
     """Why a server failed in a measurement after its rounds."""
 
@@ -46,6 +48,7 @@ class Results:
             "bodies": self.bodies,
             "events": self.events,
             "forms": [asdict(one) for one in self.forms],
+            "waking": self.waking,
             "missing": self.missing,
             "unfinished": self.unfinished,
         }

@@ -10,6 +10,8 @@ from benchmarks.measure.activation import FLIP_INTERVAL
 from benchmarks.measure.bodies import CONCURRENT_BODIES
 from benchmarks.measure.bodies import CONNECTIONS as BODIES_CONNECTIONS
 from benchmarks.measure.round import CONNECTIONS
+from benchmarks.measure.waking import INSTANCES
+from benchmarks.measure.waking import SECONDS as SLEEP
 from benchmarks.model import RECIPES
 from benchmarks.plan import FULL_MODEL
 from benchmarks.report import tables, verdicts
@@ -55,6 +57,7 @@ def model_part(results: Results, prices: Prices) -> Iterator[str]:
     yield from section("Ratios", ratios, tables.ratio_table(results))
     apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {FLIP_INTERVAL:g} s."
     yield from section("Activation under load", apart, tables.activation_table(results))
+    yield from section("Instances that slept", WAKING, tables.waking_table(results.waking))
     yield from section("The largest bodies", BODIES, tables.bodies_table(results))
     yield from section("Wire forms", FORMS, tables.forms_table(results.forms))
     yield from section("Events", EVENTS, tables.events_table(results))
@@ -77,6 +80,11 @@ EVENTS = (
     "processor fully, these two are the limit. The first rows show the limit of a worker: the same clients pull each "
     "message, publish one message for it and ack it, but score nothing. In order, each message needs its own publish "
     "request; otherwise all messages that arrive together share one."
+)
+WAKING = (
+    f"{INSTANCES} functions of the compiled runtime with the default settings, stopped by SIGSTOP for {SLEEP:g} s, which is "
+    "longer than MODEL_MAX_STALE_SECONDS, and woken by one request each, all on one processor. Where the alias has moved, "
+    "the first request waits until the version that it names is loaded. `scripts/bench --waking` prints only this table."
 )
 BODIES = (
     f"One-row requests over {BODIES_CONNECTIONS} connections while another client sends one body after another, each as "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from benchmarks.measure.bodies import CONCURRENT_BODIES
@@ -89,6 +89,14 @@ def activation_table(results: Results) -> str:
     return markdown(
         ["server", "activations", "failed requests", "steady p99", "p99 while versions are activated"], rows
     )
+
+
+def waking_table(found: Mapping[str, Figures]) -> str:
+    rows = [
+        [title, f"{one['answers']:.0f}", f"{one['old']:.0f}", f"{one['p50']:.0f} ms", f"{one['p99']:.0f} ms"]
+        for title, one in found.items()
+    ]
+    return markdown(["woken", "answers", "by the version that was taken away", "p50 of the first answer", "p99"], rows)
 
 
 def bodies_table(results: Results) -> str:
