@@ -202,7 +202,7 @@ def test_a_first_version_that_hangs_gives_way_to_the_one_the_alias_moves_to(
     functions: Functions, store: Path, gate: Path, tmp_path: Path
 ) -> None:
     release(store, "constant", functions.models.stuck(gate))
-    with serving(tmp_path / "log", settings(store) | {"LOAD_WAIT_SECONDS": "0.1"}, ready="/health/live") as served:
+    with started("function", tmp_path / "log", settings(store) | {"LOAD_WAIT_SECONDS": "0.1"}) as served:
         served.child.wait_until(lambda: calls(gate) == 1)
         answer = served.post("/predict", {"x": 1.0})
         assert (answer.status_code, answer.json()["error_code"]) == (503, "MODEL_NOT_READY")
@@ -250,6 +250,8 @@ def test_a_download_that_drips_does_not_keep_the_process(
 
 @contextmanager
 def started(host: str, log: Path, environ: dict[str, str]) -> Iterator[Served]:
+    """Its port is open while the version loads."""
+    environ = environ | {"LOAD_BEFORE_LISTEN": "false"}
     if host == "function":
         with serving(log, environ, ready="/health/live") as served:
             yield served

@@ -14,7 +14,7 @@ import pytest
 
 from bucket_server import BucketServer
 from faults.proxy import Fault, Proxy
-from hosting import hosting
+from hosting import hosting, pulled
 from modelserve.core.freshness import clock
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
@@ -23,6 +23,7 @@ from serving import Functions, Served, release, serving
 from stores import put
 
 STALE_SECONDS = 1.0
+INSTANCES = 20
 SETTINGS = {"MODEL_TRUST": "pickle", "MODEL_REFRESH_SECONDS": "0.2", "MODEL_MAX_STALE_SECONDS": str(STALE_SECONDS)}
 BODY = b'{"x": 1.0}'
 POST = b"POST %s HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
@@ -90,6 +91,35 @@ def test_no_request_that_wakes_a_process_is_answered_by_the_version_that_was_tak
             point(store, "1")
             woken = [stack.enter_context(closing(send(served, path, body))) for _ in range(5)]
         assert [version(one) for one in woken] == ["1"] * 5
+
+
+def test_twenty_instances_are_woken_at_once_and_none_answers_with_the_version_that_was_taken_away(
+    store: Path, tmp_path: Path
+) -> None:
+    environ = SETTINGS | {"MODEL_URI": f"{store}/models/constant@champion"}
+    with ExitStack() as stack:
+        instances = [
+            stack.enter_context(serving(tmp_path / f"{number}.log", environ, cold=False)) for number in range(INSTANCES)
+        ]
+        with ExitStack() as sleep:
+            for one in instances:
+                sleep.enter_context(asleep(one))
+            point(store, "1")
+            woken = [stack.enter_context(closing(send(one, b"/predict", BODY))) for one in instances]
+        assert [version(one) for one in woken] == ["1"] * INSTANCES
+
+
+def test_no_message_that_wakes_a_worker_is_scored_by_the_version_that_was_taken_away(
+    store: Path, tmp_path: Path
+) -> None:
+    environ = SETTINGS | {"MODEL_URI": f"{store}/models/constant@champion"}
+    with pulled("asleep") as pulls, hosting("worker", tmp_path / "log", environ | pulls.settings) as worker:
+        pulls.publish(BODY)
+        assert [one.attributes["model_version"] for one in pulls.predictions(1)] == ["2"]
+        with asleep(worker):
+            point(store, "1")
+            pulls.publish(*[BODY] * 5)
+        assert [one.attributes["model_version"] for one in pulls.predictions(5)] == ["1"] * 5
 
 
 def test_a_store_that_does_not_answer_is_waited_for_shortly_and_what_is_stale_is_counted(

@@ -14,6 +14,7 @@ POLICIES: Final = {
     "images_are_pinned_by_digest": Change("base/worker.yaml", "image: modelserve", "image: europe-west1-docker.pkg.dev/p/r/modelserve:1"),
     "resources_are_bounded": Change("base/http.yaml", "            limits:\n              cpu: \"1\"\n              memory: 1Gi", "            limits:\n              cpu: \"1\"\n              memory: 2Gi"),
     "probes_ask_our_routes": Change("base/worker.yaml", "path: /health/ready", "path: /health/live"),
+    "there_is_time_to_load": Change("base/worker.yaml", "failureThreshold: 120", "failureThreshold: 100"),
     "there_is_time_to_drain": Change("base/http.yaml", "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 30"),
     "pods_are_who_terraform_knows": Change("overlays/prod/kustomization.yaml", "namespace: modelserve", "namespace: another"),
     "no_pod_holds_a_token": Change("base/identities.yaml", "automountServiceAccountToken: false", "automountServiceAccountToken: true"),

@@ -20,6 +20,7 @@ ALL: Final[tuple[Policy, ...]] = (
     pods.images_are_pinned_by_digest,
     pods.resources_are_bounded,
     pods.probes_ask_our_routes,
+    pods.there_is_time_to_load,
     pods.there_is_time_to_drain,
     pods.pods_are_who_terraform_knows,
     pods.no_pod_holds_a_token,

@@ -11,6 +11,7 @@ from infra.terraform import SOURCE as TERRAFORM
 from kubernetes.rendering import Object, containers, name, of, pods
 from modelserve.core.errors import BadSetting
 from modelserve.core.settings import Settings
+from modelserve.models.active import MAX_CLOSED_SECONDS
 
 # What a server of ours takes to end: docs/worker.md.
 DRAIN_SECONDS: Final = 10
@@ -82,6 +83,14 @@ def probes_ask_our_routes(objects: Sequence[Object]) -> Iterator[str]:
             asked = container.get(probe, {}).get("httpGet", {})
             if asked.get("path") != route or ports.get(asked.get("port")) != 8080:
                 yield f"{owner}: its {probe} does not ask {route} on port 8080"
+
+
+def there_is_time_to_load(objects: Sequence[Object]) -> Iterator[str]:
+    """The port is closed meanwhile."""
+    for owner, container in containers(objects):
+        probe = container["startupProbe"]
+        if probe["periodSeconds"] * probe["failureThreshold"] <= MAX_CLOSED_SECONDS:
+            yield f"{owner} is started again while its version loads"
 
 
 def there_is_time_to_drain(objects: Sequence[Object]) -> Iterator[str]:

@@ -60,7 +60,7 @@ class Settings:
     host: str = setting("0.0.0.0", "Container: the address it listens on.")  # noqa: S104 - a container is reached from outside
     port: int = setting(8080, "Container: the port it listens on.", range=(1, 65_535))
     aip_http_port: int = setting(0, "Vertex AI's name for the port of a container. Unless it is 0, it replaces PORT.", range=(0, 65_535))
-    load_before_listen: bool = setting(False, "Container: open the port when a version is active, so that a probe of the port alone means ready. A version that cannot be loaded, or not within LOAD_TIMEOUT_SECONDS, opens it too, and readiness says why. A start-up probe must wait that long.")
+    load_before_listen: bool = setting(True, "Open the port when a version is active, so that a probe of the port alone means ready. A version that cannot be loaded, or not within LOAD_TIMEOUT_SECONDS and 200 s, opens it too, and readiness says why: a start-up probe must wait longer, and that of Cloud Run waits 240 s. false: the port is open from the start, and requests wait for the version.")
     max_header_bytes: int = setting(64 << 10, "Container: the longest request line and headers together. Only a GET with many columns comes near it.", range=(256, MIB))
     max_connections: int = setting(1_000, "Container: the most open connections. At the limit the connection that has been idle longest is closed; if none is idle, a new one gets 503.", range=(1, 100_000))
     idle_timeout_seconds: int = setting(620, "Container: how long a connection may be idle. Google's load balancers reuse connections for 600 s, so a lower value would close connections that they are about to use.", range=(1, 86_400))

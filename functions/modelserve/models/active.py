@@ -31,6 +31,8 @@ INITIAL_BACKOFF, MAX_BACKOFF = 1.0, 60.0  # seconds between attempts at a versio
 # The alias is read every MODEL_REFRESH_SECONDS, and at least this often (in seconds) until a first version is active: a
 # service is often deployed before its first version is promoted.
 MAX_INITIAL_REFRESH = 1.0
+# How long a port stays closed while a version loads. A start-up probe waits for it: that of Cloud Run 240 s.
+MAX_CLOSED_SECONDS = 200.0
 MAX_ATTEMPTS = 4  # loads at a time, including those that were given up: each holds a thread and the memory of a model
 
 
@@ -91,10 +93,20 @@ class ActiveModel:
         loaded = self.current
         return loaded if loaded is not None and clock() < self._freshness.until and loaded.leases.enter() else None
 
+    @property
+    def closed_seconds(self) -> float:
+        return min(self.settings.load_timeout_seconds, MAX_CLOSED_SECONDS)
+
     async def first(self) -> None:
-        """Waits until a version is active or cannot be loaded, at most LOAD_TIMEOUT_SECONDS."""
+        """Waits until a version is active or cannot be loaded, at most `closed_seconds`."""
         with suppress(ModelNotReady):
-            await self.get(self.settings.load_timeout_seconds)
+            await self.get(self.closed_seconds)
+
+    def wait_for_first(self) -> None:
+        """As `first`, without a loop."""
+        if self.current is None and (self.error is None or self.error.retryable):
+            with suppress(TimeoutError, ModelNotReady):
+                self._first.result(self.closed_seconds)
 
     async def get(self, seconds: float | None = None) -> Loaded:
         """Waits for the first version, at most LOAD_WAIT_SECONDS if not told otherwise. Raises ModelNotReady."""

@@ -10,6 +10,7 @@ import atexit
 import gc
 import logging
 import os
+import sys
 import threading
 from contextlib import suppress
 from functools import cached_property
@@ -43,6 +44,10 @@ class Process:
         self._started = False
         atexit.register(self.sweep)
         os.register_at_fork(after_in_child=self.start)
+        if self.settings.load_before_listen and "functions_framework._cli" in sys.modules:
+            from modelserve.server.listening import open_after
+
+            open_after(lambda: self.active.wait_for_first())
 
     @cached_property
     def metrics(self) -> Metrics:

@@ -176,6 +176,7 @@ class Stack:
         environ = {
             **REFRESH,
             "SHADOW_TOPIC": self.names.shadow,
+            "LOAD_BEFORE_LISTEN": "false",  # the stack is up with or without an active model
             **self.options.environ,
             **self.client_environ,
             **settings,
