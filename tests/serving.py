@@ -123,14 +123,20 @@ class Functions:
 
 
 def release(
-    store: Path, name: str, directory: Path, presentation: Any = None, alias: str = "champion", runtime: str = "native"
+    store: Path,
+    name: str,
+    directory: Path,
+    presentation: Any = None,
+    alias: str = "champion",
+    runtime: str = "native",
+    sample: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Publish with the command's own upload, without its (slow) validation, and promote. The version."""
     if runtime == "compiled":
         with TemporaryDirectory() as scratch:
             copy = Path(shutil.copytree(directory, Path(scratch) / "model"))
-            return published(store, name, copy, presentation, alias, compiled(copy))
-    return published(store, name, directory, presentation, alias, {"kind": "native"})
+            return published(store, name, copy, presentation, alias, compiled(copy), sample)
+    return published(store, name, directory, presentation, alias, {"kind": "native"}, sample)
 
 
 def compiled(directory: Path) -> Mapping[str, Any]:
@@ -157,7 +163,13 @@ NATIVE = {"kind": "native"}
 
 
 def published(
-    store: Path, name: str, directory: Path, presentation: Any, alias: str, runtime: Mapping[str, Any]
+    store: Path,
+    name: str,
+    directory: Path,
+    presentation: Any,
+    alias: str,
+    runtime: Mapping[str, Any],
+    sample: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     config = check(directory, "pickle")
     draft = Manifest(
@@ -168,6 +180,7 @@ def published(
         runtime=runtime,
         environment=config.environment,
         presentation=presentation,
+        sample=sample,
     )
     objects = open_objects(parse_store(str(store)))
     with open(os.devnull, "w") as nowhere:

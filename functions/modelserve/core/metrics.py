@@ -10,6 +10,11 @@ COUNTERS: Final = {
     "requests": ("modelserve_requests_total", "Answers, by route and status.", ("route", "status")),
     "rows": ("modelserve_rows_total", "Rows scored.", ()),
     "extra_columns": ("modelserve_extra_columns_total", "Columns that the signature does not have, ignored.", ()),
+    "unknown_categories": (
+        "modelserve_unknown_categories_total",
+        "Cells with a category that is unknown to the model.",
+        (),
+    ),
     "events": ("modelserve_events_total", "Messages, by outcome.", ("outcome",)),
     "activations": ("modelserve_activations_total", "Versions activated or refused.", ("outcome",)),
     "stale": ("modelserve_stale_total", "Requests answered while the alias may name another version.", ()),

@@ -58,6 +58,9 @@ class MessageScorer:
         size = sum(len(message.data) for message in messages)
         found, merged = await off_loop(size, lambda: self._decode(loaded, messages))
         parsed = [one for one in found if isinstance(one, ParsedMessage)]
+        if self.metrics.enabled and loaded.categories:
+            batches = [merged] if merged else [job.batch for one in parsed for job in one.jobs]
+            self.metrics.count("unknown_categories", sum(map(loaded.count_unknown, batches)))
         scored = await self._score_merged(loaded, parsed, merged) if merged else None
         outcomes = iter(scored or await self._score_jobs(loaded, parsed, one_by_one=merged is not None))
         return [next(outcomes) if isinstance(one, ParsedMessage) else one for one in found]

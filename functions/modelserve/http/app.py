@@ -13,8 +13,9 @@ from starlette.responses import Response
 from modelserve.core.errors import MalformedRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http import answers, metadata, openapi
+from modelserve.http import answers, metadata
 from modelserve.http.bodies import BodyMemory, Headers, MemoryShare, media_type, read_body
+from modelserve.http.compression import GZIP_BYTES, compress, takes_gzip
 from modelserve.http.decoder.client import Decoder
 from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
 from modelserve.models import scoring
@@ -34,11 +35,17 @@ from modelserve.payloads.decode import (
 from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import encode
+from modelserve.schema.batch import Batch
 
 V1_MODEL: Final = re.compile(r"/v1/models/(?P<name>[^/:]+)(?P<action>:predict)?")
 V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<action>/infer|/ready)?")
 # Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
 ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
+
+IDEMPOTENCY_KEY: Final = b"idempotency-key"
+ANY_NUMBER_OF_TIMES: Final = (
+    "Send the request without Idempotency-Key: scoring changes nothing, so it may be sent again as it is."
+)
 
 OnPrediction = Callable[[Request, Headers, bytes, Loaded, Response], None]
 Handler = Callable[[Request, Headers], Awaitable[Response]]
@@ -61,7 +68,7 @@ class Http(Endpoint):
         predict: dict[str, Handler] = {"POST": partial(self.post, protocol=Protocol.PREDICT), "GET": self.get_predict}
         health: dict[str, Handler] = {"GET": self.get_health}
         routes: dict[str, dict[str, Handler]] = {
-            "/": predict,
+            "/": predict | {"GET": self.get_root},
             "/predict": predict,
             "/invocations": {"POST": partial(self.post, protocol=Protocol.INVOCATIONS)},
             "/ping": health,
@@ -70,13 +77,15 @@ class Http(Endpoint):
             "/health/live": {"GET": partial(self.get_constant, value={"status": "ok"})},
             "/version": {"GET": self.get_version},
             "/metadata": {"GET": partial(self.get_document, build=metadata.document)},
-            "/openapi.json": {"GET": partial(self.get_document, build=openapi.document)},
+            "/openapi.json": {"GET": self.get_openapi},
             "/v1/models": {"GET": self.get_names},
             "/v2": {"GET": partial(self.get_constant, value=metadata.V2_SERVER)},
             "/v2/models": {"GET": self.get_names},
             "/v2/health/live": {"GET": partial(self.get_constant, value={"live": True})},
             "/v2/health/ready": {"GET": self.get_v2_ready},
         }
+        if self.settings.docs:
+            routes["/docs"] = {"GET": self.get_page}
         if self.settings.metrics:
             routes["/metrics"] = {"GET": self.get_metrics}
         if self.settings.aip_health_route:
@@ -98,6 +107,8 @@ class Http(Endpoint):
         async with self.lease() as loaded:
             if is_named:
                 check_name(request, loaded)
+            if IDEMPOTENCY_KEY in headers:
+                raise MalformedRequest(ANY_NUMBER_OF_TIMES)
             kind = v2_media_type(headers) if protocol is Protocol.V2 else media_type(headers)
             if kind == PARQUET and not self.settings.parquet:
                 raise UnsupportedMediaType("This server takes no Parquet; send JSON or CSV.")
@@ -127,9 +138,19 @@ class Http(Endpoint):
             self.metrics.count("rows", checked.batch.rows)
         few = checked.batch.rows <= scoring.INLINE_ROWS
         response = reply(value, loaded) if few else await asyncio.to_thread(reply, value, loaded)
+        if loaded.categories and not checked.payload.table.known:
+            await self.count_unknown(response, loaded, checked.batch)
+        if len(response.body) > GZIP_BYTES and takes_gzip(headers):
+            await asyncio.to_thread(compress, response)
         if self.on_prediction is not None:
             self.on_prediction(request, headers, data, loaded, response)
         return response
+
+    async def count_unknown(self, response: Response, loaded: Loaded, batch: Batch) -> None:
+        unknown = await scoring.for_rows(batch.rows, lambda: loaded.count_unknown(batch))
+        if unknown:
+            response.raw_headers.append((b"x-unknown-categories", b"%d" % unknown))
+            self.metrics.count("unknown_categories", unknown)
 
     def model_handlers(self, request: Request) -> dict[str, Handler]:
         """Of the addresses that name the model."""
@@ -173,6 +194,22 @@ class Http(Endpoint):
     async def get_document(self, request: Request, headers: Headers, build: Callable[[Loaded], Any]) -> Response:
         async with self.lease() as loaded:
             return reply(build(loaded), loaded)
+
+    async def get_openapi(self, request: Request, headers: Headers) -> Response:
+        from modelserve.http.docs import openapi  # when it is first asked for, as the page
+
+        async with self.lease() as loaded:  # its profile may be read from the store
+            return reply(await asyncio.to_thread(openapi.document, loaded, self.settings), loaded)
+
+    async def get_root(self, request: Request, headers: Headers) -> Response:
+        """A browser opens the page; whatever sends cells wants a prediction."""
+        is_browser = headers.get(b"accept", b"").startswith(b"text/html") and not request.scope["query_string"]
+        return await (self.get_page if is_browser and self.settings.docs else self.get_predict)(request, headers)
+
+    async def get_page(self, request: Request, headers: Headers) -> Response:
+        from modelserve.http.docs.page import PAGE, PAGE_HEADERS
+
+        return Response(PAGE, media_type="text/html", headers=PAGE_HEADERS)
 
     async def get_metrics(self, request: Request, headers: Headers) -> Response:
         return metrics_reply(self.metrics)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from modelserve.core.errors import Overloaded, TooLarge, UnsupportedMediaType
+from modelserve.core.errors import MalformedRequest, Overloaded, TooLarge, UnsupportedMediaType
 from modelserve.payloads.decode import JSON, MEDIA_TYPES
 
 if TYPE_CHECKING:  # the decoder has no use for it
@@ -19,6 +20,7 @@ INLINE_BYTES: Final = 32 << 10
 # because a request that ran out of time leaves its thread at work.
 DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
 JSON_BYTES: Final = JSON.encode()
+GZIP: Final = 16 + zlib.MAX_WBITS  # that the header is gzip's
 
 T = TypeVar("T")
 Headers = Mapping[bytes, bytes]  # by their names in lower case, as the host gives them
@@ -74,10 +76,11 @@ class MemoryShare:
 
 
 async def read_body(request: Request, headers: Headers, limit: int, share: MemoryShare | None = None) -> bytes:
-    """Raises TooLarge before more than the limit is kept, Overloaded when other bodies leave no room, and
-    UnsupportedMediaType for a compressed body, which could unpack to any length."""
-    if headers.get(b"content-encoding", b"").strip().lower() not in (b"identity", b""):
-        raise UnsupportedMediaType("Send the body without Content-Encoding; it is not unpacked here.")
+    """Raises TooLarge before more than the limit is kept, compressed or not, Overloaded when other bodies leave no room, and
+    UnsupportedMediaType for a body that is compressed in another way than by gzip."""
+    encoding = headers.get(b"content-encoding", b"").strip().lower()
+    if encoding not in (b"", b"identity", b"gzip"):
+        raise UnsupportedMediaType("Send the body with Content-Encoding: gzip, or without one.")
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:
         raise too_large(limit)
@@ -100,7 +103,28 @@ async def read_body(request: Request, headers: Headers, limit: int, share: Memor
             share.grow(size)
         chunks.append(chunk)
         more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if encoding != b"gzip":
+        return data
+    loop = asyncio.get_running_loop()
+    unpacked = await loop.run_in_executor(DECODERS, unpack, data, limit)  # a small body may be of any length
+    if share is not None:
+        share.grow(len(unpacked))
+    return unpacked
+
+
+def unpack(data: bytes, limit: int) -> bytes:
+    """What one member of gzip holds. No more than the limit is ever in memory."""
+    packed = zlib.decompressobj(GZIP)
+    try:
+        found = packed.decompress(data, limit + 1)
+    except zlib.error:
+        raise MalformedRequest("The body is not valid gzip, which its Content-Encoding says.") from None
+    if len(found) > limit:
+        raise too_large(limit)
+    if not packed.eof or packed.unused_data:
+        raise MalformedRequest("The body must be one whole member of gzip, and nothing behind it.")
+    return found
 
 
 def too_large(limit: int) -> TooLarge:

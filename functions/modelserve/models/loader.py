@@ -3,11 +3,17 @@
 A version's imports happen when it needs them: a compiled one imports no YAML, no pandas and no mlflow.
 """
 
+from functools import partial
+from typing import Final
+
 from modelserve.core.settings import Settings
 from modelserve.models.version import UNVERSIONED, Loaded, StepTimer
 from modelserve.payloads.predictions import Presentation
 from modelserve.store.buckets.objects import Objects
+from modelserve.store.download.fetch import read_file
 from modelserve.store.versions.resolve import Resolved
+
+PROFILE: Final = "profile.json"  # of the rows that the version was published with
 
 
 def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
@@ -23,6 +29,7 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         from modelserve.models.native.load import load_native
 
         parts = load_native(resolved, objects, settings, timer)
+    has_profile = manifest is not None and any(entry.path == PROFILE for entry in manifest.files)
     return Loaded(
         name=settings.model_name if manifest is None and settings.model_name else resolved.name,
         version=resolved.version or UNVERSIONED,
@@ -30,5 +37,6 @@ def load(resolved: Resolved, objects: Objects, settings: Settings) -> Loaded:
         digest=resolved.manifest_sha256,
         presentation=presentation,
         times=timer.seconds,
+        read_profile=partial(read_file, resolved, objects, PROFILE) if has_profile else None,
         **parts,
     )

@@ -1,20 +1,27 @@
 """A loaded version: its runtime, the leases of its requests, and how long each step of loading took."""
 
+import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NotRequired, TypedDict
 from urllib.parse import quote
 
+import msgspec
+
 from modelserve.core import memory
+from modelserve.core.errors import ServeError
 from modelserve.models.protocols import Runtime, Scorer
 from modelserve.payloads.decode import BodyDecoder
 from modelserve.payloads.predictions import Presentation, label_text
+from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
 from modelserve.store.download.cache import LocalCopy
+
+logger = logging.getLogger(__name__)
 
 UNVERSIONED = "unversioned"  # a directory without a manifest
 
@@ -56,6 +63,8 @@ class LoadedRuntime(TypedDict):
     environment: Mapping[str, Any]
     run_id: str | None
     outputs: Mapping[str, Any]
+    sample: Batch | None
+    categories: Mapping[str, Sequence[str]]
     files: NotRequired[LocalCopy]
 
 
@@ -74,6 +83,9 @@ class Loaded:
     run_id: str | None
     times: Mapping[str, float]  # seconds per step: fetch (with its verification), import, load, warm
     outputs: Mapping[str, Any] = field(default_factory=dict)  # what each method gave to the sample, where there is one
+    sample: Batch | None = None  # rows that fit, to show what a request may be
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the texts of a column that the model knows
+    read_profile: Callable[[], bytes] | None = None  # the file, where the version has it
     files: LocalCopy | None = None  # None for a version that is held in memory alone
     leases: Leases = field(default_factory=Leases)
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
@@ -99,12 +111,42 @@ class Loaded:
     def names(self) -> tuple[str, str]:
         return header_value(self.name).decode(), header_value(self.version).decode()
 
+    @cached_property
+    def profile(self) -> Mapping[str, Any]:
+        """What `publish --data` found in each column. It is read from the store when it is first asked for."""
+        if self.read_profile is None:
+            return {}
+        try:
+            columns: Mapping[str, Any] = msgspec.json.decode(self.read_profile())["columns"]
+        except (ServeError, msgspec.DecodeError, LookupError, TypeError) as error:
+            logger.warning("the profile of version %s cannot be read", self.version, exc_info=error)
+            return {}
+        return columns
+
+    @cached_property
+    def _known(self) -> Mapping[str, frozenset[str | None]]:
+        return known_texts(self.categories)
+
+    def count_unknown(self, batch: Batch) -> int:
+        """The cells with a category that the model has never seen."""
+        columns = batch.columns if batch.cells is None else batch.cells
+        return sum(
+            sum(cell not in known for cell in columns[name])
+            for name, known in self._known.items()
+            if not known.issuperset(columns[name])
+        )
+
     def retire(self) -> None:
         self.leases.close()
         self.scorer.retire()
         self.scorer.join(timeout=60)
         if self.files:
             self.files.retire()
+
+
+def known_texts(categories: Mapping[str, Sequence[str]]) -> Mapping[str, frozenset[str | None]]:
+    """Null is missing, and not unknown."""
+    return {name: frozenset((None, *texts)) for name, texts in categories.items()}
 
 
 def retire_on_thread(version: Loaded) -> None:

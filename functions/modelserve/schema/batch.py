@@ -43,6 +43,7 @@ class Table(msgspec.Struct, frozen=True):
     fits: bool = False  # whether the decoder has checked every cell: all columns are there, in the signature's order
     # what the caller calls the columns of a model that does not know them by name, in their order
     names: tuple[str, ...] = ()
+    known: bool = False  # whether each category in it is one of the model's
 
 
 class Batch:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelserve.events.app import Events
     from modelserve.events.outbox import Outbox
     from modelserve.http.app import Http
+    from modelserve.http.cross_origin import CrossOrigin
     from modelserve.models.active import ActiveModel
     from modelserve.shadow.sender import Shadow
 
@@ -70,7 +71,15 @@ class Process:
         return Shadow(self.settings, self.metrics)
 
     @cached_property
-    def http(self) -> Http:
+    def http(self) -> Http | CrossOrigin:
+        if not self.settings.cors_origins:
+            return self.http_endpoint
+        from modelserve.http.cross_origin import CrossOrigin
+
+        return CrossOrigin(self.http_endpoint.respond, self.settings.cors_origins)
+
+    @cached_property
+    def http_endpoint(self) -> Http:
         from modelserve.http.app import Http
 
         self.start()
@@ -118,8 +127,8 @@ class Process:
 
     def stop(self) -> None:
         self.active.stop()
-        if "http" in self.__dict__:
-            self.http.decoder.stop()
+        if "http_endpoint" in self.__dict__:
+            self.http_endpoint.decoder.stop()
         if self.shadow is not None:
             self.shadow.stop()
 

@@ -17,6 +17,7 @@ from modelserve_control.deploy.failover.command import failover
 from modelserve_control.deploy.release.command import release
 from modelserve_control.deploy.rollout.command import rollout
 from modelserve_control.local.local import local
+from modelserve_control.local.serve import serve
 from modelserve_control.registry import catalog, version_ref
 from modelserve_control.registry import delete as deletion
 from modelserve_control.registry import promote as promotion
@@ -33,6 +34,7 @@ def main() -> None:
 
 
 main.add_command(local)
+main.add_command(serve)
 main.add_command(compare)
 main.add_command(failover)
 main.add_command(rollout)

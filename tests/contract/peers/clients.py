@@ -133,7 +133,7 @@ def triton_unknown_model() -> Any:
 
 @call
 def triton_compressed_request() -> Any:
-    return server().infer("churn", columns(), request_compression_algorithm="gzip")
+    return texts(server().infer("churn", columns(), request_compression_algorithm="gzip").as_numpy("predict"))
 
 
 @call

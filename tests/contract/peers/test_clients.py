@@ -27,7 +27,6 @@ ENDPOINT: Final = "/v1/projects/p/locations/l/endpoints/1:predict"
 
 # What a client does that is not here, its error, and the row of the table.
 REFUSED: Final = {
-    "triton_compressed_request": ("without Content-Encoding", "compressed bodies are 415"),
     "triton_classification": ("The parameter classification is not supported", "`classification` of an output is 400"),
     "triton_shared_memory": ("The parameter shared_memory_region is not supported", "shared memory is 400"),
     "triton_config": ("There is nothing at this address", "no `/config`, `/stats`, `/repository` and `/trace`: 404"),
@@ -102,7 +101,7 @@ def test_metadata_names_the_extension_and_the_outputs_as_they_are(
 def test_triton_predicts(reference: dict[str, Any], answers: dict[str, Any]) -> None:
     labels, shares = reference["predict"], reference["predict_proba"]
     assert answers["triton_infer"] == {"gave": [labels, "1"]}
-    for name in ("triton_infer_json", "triton_async_infer", "triton_compressed_response"):
+    for name in ("triton_infer_json", "triton_async_infer", "triton_compressed_request", "triton_compressed_response"):
         assert answers[name] == {"gave": labels}, name
     assert answers["triton_outputs_of_both_kinds"] == {"gave": [labels, shares]}
     assert answers["triton_parameters"] == {"gave": ["r", labels]}

@@ -7,7 +7,7 @@ from importlib import import_module
 from modelserve.core import memory
 from modelserve.core.settings import Settings
 from modelserve.models.scorers.inline import InlineScorer
-from modelserve.models.version import LoadedRuntime, StepTimer
+from modelserve.models.version import LoadedRuntime, StepTimer, known_texts
 from modelserve.models.warmup import as_version_error, manifest_sample, warm
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import BodyDecoder
@@ -43,14 +43,20 @@ def load_compiled(
     signature = from_mlmodel(manifest.signature)
     timer.lap("load")
     # Every node of the graph works on each row.
-    outputs = warm(runtime, manifest_sample(manifest, signature), merges=True)
+    sample = manifest_sample(manifest, signature)
+    outputs = warm(runtime, sample, merges=True)
+    categories = runtime.packing.categories()
     timer.lap("warm")
+    if settings.unknown_categories == "reject":
+        runtime.packing.refused = known_texts(categories)
     return LoadedRuntime(
         runtime=runtime,
         outputs=outputs,
         scorer=InlineScorer(runtime, settings.max_pending_rows),
         signature=signature,
-        decoder=BodyDecoder(signature, Limits.from_settings(settings), runtime.packing.categories()),
+        decoder=BodyDecoder(signature, Limits.from_settings(settings), categories),
+        sample=sample,
+        categories=categories,
         environment=manifest.environment,
         run_id=manifest.provenance.get("run_id"),
     )

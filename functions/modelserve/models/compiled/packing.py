@@ -91,6 +91,8 @@ class Packing:
         self._get_codes = [codes.__getitem__ for codes in self.codes]
         self._columns = [lookup.column.name for lookup in plan.lookups]
         self._numbers = tuple(column.name for column in plan.numbers)
+        self.refused: Mapping[str, frozenset[str | None]] = {}
+        """Columns in which a text that is none of these is a bad cell."""
 
     def _fit_bytes(self) -> bool:
         return all(0 <= code < 256 for codes in self.codes for code in codes.values())
@@ -108,6 +110,8 @@ class Packing:
         plan = self.plan
         # Cells of a decoder go without arrays of their own. Only tensors are wider than one, and these have no cells.
         columns: Mapping[str, Any] = batch.columns if batch.cells is None else batch.cells
+        if self.refused:
+            refuse_unknown(columns, self.refused)
         feeds = {tensor: own_tensor(column, columns[column.name]) for tensor, column in plan.texts.items()}
         if plan.numbers and batch.cells is None:
             parts = [doubles(column, columns[column.name]) for column in plan.numbers]
@@ -160,6 +164,18 @@ def doubles(column: Input, values: Array) -> Array:
         refuse_inexact(column, values)
     numbers = values if values.dtype == np.float64 else values.astype(np.float64)
     return numbers.reshape(len(values), column.width)
+
+
+def refuse_unknown(columns: Mapping[str, Any], known: Mapping[str, frozenset[str | None]]) -> None:
+    details = [
+        {"row": row, "column": name, "reason": "not a category that the model knows"}
+        for name, texts in known.items()
+        for row, cell in enumerate(columns[name])
+        if cell not in texts
+    ]
+    if details:
+        cells = "cell holds a category" if len(details) == 1 else "cells hold categories"
+        raise SignatureMismatch(f"{len(details)} {cells} that the model does not know.", details)
 
 
 def refuse_inexact(column: Input, values: Array) -> None:

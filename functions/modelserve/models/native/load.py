@@ -10,9 +10,10 @@ from modelserve.models.native import runtime as native
 from modelserve.models.protocols import Runtime
 from modelserve.models.scorers.batching import BatchingScorer
 from modelserve.models.version import LoadedRuntime, StepTimer
-from modelserve.models.warmup import as_version_error, manifest_sample, saved_sample, warm
+from modelserve.models.warmup import WARM_ROWS, as_version_error, manifest_sample, saved_sample, warm
 from modelserve.payloads import Limits
 from modelserve.payloads.decode import BodyDecoder
+from modelserve.schema.batch import take_rows
 from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.download.cache import acquire
@@ -57,6 +58,8 @@ def load_native(resolved: Resolved, objects: Objects, settings: Settings, timer:
         scorer=BatchingScorer(runtime, settings.max_batch_rows, settings.max_pending_rows),
         signature=signature,
         decoder=BodyDecoder(signature, Limits.from_settings(settings)),
+        sample=take_rows(sample, range(min(sample.rows, WARM_ROWS))) if sample else None,
+        categories={},
         environment=environment,
         run_id=config.run_id,
         files=files,

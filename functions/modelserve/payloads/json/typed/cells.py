@@ -51,8 +51,9 @@ def cell_type(column: Column, categories: Categories) -> Any:
 
 
 class Cells:
-    def __init__(self, signature: Signature, limits: Limits) -> None:
+    def __init__(self, signature: Signature, limits: Limits, known: bool = False) -> None:
         self.limits = limits
+        self.known = known
         self._converted = [column for column in signature.columns if column.kind.name in CONVERTED]
 
     def table(self, columns: dict[str, Any], rows: int, others: ExtraColumns = NO_EXTRA_COLUMNS) -> Table:
@@ -61,7 +62,7 @@ class Cells:
             raise Unusual
         for column in self._converted:
             columns[column.name] = column.kind.check(columns[column.name], column.required, refuse)
-        return Table(columns, rows, others, fits=True)
+        return Table(columns, rows, others, fits=True, known=self.known)
 
 
 def refuse(row: int, reason: str) -> None:

@@ -49,7 +49,7 @@ class Forms:
         self.columns = {column.name: column for column in signature.columns}
         self.categories = categories
         self.limits = limits
-        self.cells = Cells(signature, limits)
+        self.cells = Cells(signature, limits, known=bool(categories))
         self.layouts: dict[tuple[str, ...], Layout] = {}
         # The places of cells that a record may lack.
         self.optional = [place for place, column in enumerate(signature.columns) if not column.required]

@@ -55,7 +55,7 @@ class Tensors:
         self.signature = signature
         self.columns = signature.columns
         self.limits = limits
-        self.cells = Cells(signature, limits)
+        self.cells = Cells(signature, limits, known=bool(categories))
         self.tensor_types = {
             (column.name, datatype): item
             for column in signature.columns

@@ -17,6 +17,7 @@ from modelserve.models.compiled.packing import (
     doubles,
     own_tensor,
 )
+from modelserve.models.version import known_texts
 from modelserve.schema.batch import Batch, Matrix, concatenate
 from modelserve.schema.texts import Words
 from modelserve.schema.types import EXACT
@@ -140,3 +141,23 @@ def test_what_a_graph_is_fed_stands_row_by_row() -> None:
     fed = Packing(Plan([A, B], lookups, {})).of_batch(batch_of(cells, 2))
     assert (fed[NUMBERS].tolist(), fed[CODES].tolist()) == ([[1.0, 3.0], [2.0, 4.0]], [[0, 1], [1, 2]])
     assert all(array.flags.c_contiguous for array in fed.values())
+
+
+def categories() -> Packing:
+    lookups = [Lookup(Input(name, "string"), ["a", "b"], [0, 1], 2) for name in ("t", "u")]
+    return Packing(Plan([], lookups, {}))
+
+
+@pytest.mark.parametrize(
+    "cells", [["a", "x", "y"], objects("a", "x", "y"), Words(["a", "x", "y"], np.array([0, 1, 2]))]
+)
+def test_an_unknown_category_is_a_bad_cell_where_it_is_refused(cells: Any) -> None:
+    packing = categories()
+    batch = Batch({"t": cells, "u": objects("b", None, "b")}, 3)
+    assert packing.of_batch(batch)[CODES][:, 0].tolist() == [0, 2, 2]
+    packing.refused = known_texts(packing.categories())
+    with pytest.raises(SignatureMismatch, match="2 cells hold categories that the model does not know") as caught:
+        packing.of_batch(batch)
+    assert caught.value.details == [
+        {"row": row, "column": "t", "reason": "not a category that the model knows"} for row in (1, 2)
+    ]

@@ -7,7 +7,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
-from modelserve.http import openapi
+from modelserve.http.docs import openapi
 from modelserve.schema.signature import Signature
 from modelserve.schema.types import SCALARS
 from signatures import nameless, signature, signature_of, tensor

@@ -1,0 +1,34 @@
+"""The pictures of docs/images: drawn there by `scripts/screenshots`, and in every run to see that they can be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from browser import DESKTOP, PHONE, open_tab
+from modelserve_control.common.processes import SOURCES
+from serving import Served
+
+MAX_BYTES: Final = 200_000
+PICTURES: Final = {"page": (DESKTOP, False), "page-dark": (DESKTOP, True), "page-phone": (PHONE, False)}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_of_the_page(served: Served, browser: Browser, tmp_path: Path, name: str) -> None:
+    file = Path(os.environ.get("SCREENSHOTS", tmp_path)) / f"{name}.png"
+    size, dark = PICTURES[name]
+    with open_tab(browser, size, dark) as tab:
+        tab.page.goto(served.url + "/docs")
+        expect(tab.page.get_by_role("img")).to_be_visible()
+        tab.page.screenshot(path=file, full_page=True)
+    assert 5_000 < file.stat().st_size < MAX_BYTES
+
+
+def test_the_documentation_shows_them() -> None:
+    assert {path.stem for path in (SOURCES / "docs" / "images").glob("page*.png")} == PICTURES.keys()
+    text = (SOURCES / "docs" / "page.md").read_text()
+    assert [name for name in PICTURES if f"images/{name}.png" not in text] == []
