@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from benchmarks import machine
-from benchmarks.measure import forms, waking
+from benchmarks.measure import batch, forms, waking
 from benchmarks.measure.activation import FLIPS
 from benchmarks.measure.events import EVENTS
 from benchmarks.model import RECIPES
-from benchmarks.plan import Plan, run, warn_if_busy
+from benchmarks.plan import Plan, log, run, warn_if_busy
 from benchmarks.report import chart, cost, page, tables
 from benchmarks.report.figures import Run
 from benchmarks.servers.table import select_servers
@@ -71,6 +71,15 @@ def parse_models(_context: click.Context, _option: click.Parameter, value: str) 
     help=f"Only compare wire forms with hello world. all, or names separated by commas: {', '.join(forms.FORMS)}.",
 )
 @click.option(
+    "--batch",
+    "batches",
+    is_flag=True,
+    help="Only compare `modelserve score` with pandas chunks and mlflow.pyfunc, for --models.",
+)
+@click.option(
+    "--batch-scale", is_flag=True, help="Only measure a batch by two processes, and the memory of 30 million rows."
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(0.05, 600),
     help=f"Duration of each measurement in each round.  [default: {SECONDS:g}; with --forms {forms.SECONDS:g}]",
@@ -109,10 +118,14 @@ def parse_models(_context: click.Context, _option: click.Parameter, value: str) 
     help="Write the page to this file, for example docs/benchmarks.md, and its chart next to it as .svg.",
 )
 def main(
-    peers: str, peers_for: Sequence[str], models: Sequence[str], chosen_forms: Sequence[str], seconds: float | None,
-    rounds: int | None, flips: int, events: int, cases: str | None, raw: Path | None, out: Path | None,
+    peers: str, peers_for: Sequence[str], models: Sequence[str], chosen_forms: Sequence[str], batches: bool,
+    batch_scale: bool, seconds: float | None, rounds: int | None, flips: int, events: int, cases: str | None,
+    raw: Path | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure both runtimes of modelserve and other servers side by side."""
+    if batches or batch_scale:
+        compare_batches(models, batch_scale, rounds or batch.ROUNDS, raw)
+        return
     if chosen_forms:
         compare_forms(chosen_forms, seconds or forms.SECONDS, rounds or forms.ROUNDS, raw)
         return
@@ -147,6 +160,20 @@ def compare_forms(names: Sequence[str], seconds: float, rounds: int, raw: Path |
         values = {"forms": [asdict(one) for one in found], "machine": machine.describe()}
         raw.write_text(json.dumps(values, indent=2) + "\n")
     click.echo(tables.forms_table(found))
+
+
+def compare_batches(names: Sequence[str], scale: bool, rounds: int, raw: Path | None) -> None:
+    warn_if_busy()
+    try:
+        if scale:
+            click.echo(tables.scale_table(batch.run_processes(names[0], rounds), batch.run_memory(names[0])))
+            return
+        found = batch.run([name for name in names if name in batch.MODELS], log, rounds)
+    except ServeError as error:
+        sys.exit(f"bench: {error}")
+    if raw:
+        raw.write_text(json.dumps({"batch": batch.as_json(found), "machine": machine.describe()}, indent=2) + "\n")
+    click.echo(tables.markdown(*batch.table(found)))
 
 
 def write_chart(found: Run, out: Path) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
+from benchmarks.measure.batch import PARTS, TWO, BatchFigures
 from benchmarks.measure.bodies import CONCURRENT_BODIES
 from benchmarks.measure.forms import FormFigures, Turn
 from benchmarks.measure.round import BULK_ROWS
 from benchmarks.report.cost import Prices
 from benchmarks.report.figures import Figures, Results
+from benchmarks.servers.storage import COMPILED_RUNTIME
 from benchmarks.servers.table import LIMIT, NAIVE, Server
 
 HEADINGS = {
@@ -34,6 +36,14 @@ RATIO_FIGURES = ("start", "p50", "rate", "bulk", "memory")
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+
+
+def scale_table(processes: BatchFigures, memory: Mapping[int, float]) -> str:
+    one, two = processes.rate(COMPILED_RUNTIME), processes.rate(TWO)
+    rows = [[f"{processes.model}, {PARTS} files", f"{one:,.0f}", f"{two:,.0f}", f"{two / one:.2f}"]]
+    heads = ["batch", "rows/s, one process", "two processes", "ratio"]
+    sizes = [[f"{count:,}", f"{size:.0f} MiB"] for count, size in memory.items()]
+    return "\n\n".join([markdown(heads, rows), markdown(["rows of one file", "memory (USS) at most"], sizes)])
 
 
 def server_figures(results: Results) -> Iterator[tuple[Server, Figures]]:

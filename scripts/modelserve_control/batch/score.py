@@ -1,47 +1,51 @@
-"""`modelserve score`: checks and scores each row of a file as the functions do, and writes one row for each."""
+"""`modelserve score`: checks and scores each row as the functions do, and writes one row for each."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import BadSetting
 from modelserve.models import scoring
-from modelserve_control.batch import table_files
-from modelserve_control.batch.chunks import TableFile
-from modelserve_control.batch.columns import Columns, classifier_columns, classifies, other_columns
+from modelserve.models.version import UNVERSIONED, Loaded
+from modelserve.store.names import locations
+from modelserve_control.batch.files import patterns, table_files
+from modelserve_control.batch.files.chunks import TableFile
+from modelserve_control.batch.files.patterns import Source
 from modelserve_control.batch.models import load_model
-from modelserve_control.batch.row_results import RowScorer
+from modelserve_control.batch.parts import part as parts
+from modelserve_control.batch.parts import workers
+from modelserve_control.batch.parts.run import Runner, run_parts
+from modelserve_control.batch.rows.columns import Columns
+from modelserve_control.batch.rows.row_results import RowScorer
+from modelserve_control.batch.writing import (
+    Counts,
+    RowIds,
+    RowWriter,
+    choose_kept,
+    decide_answers,
+    id_fields,
+    parse_ids,
+    unify_kept,
+)
 from modelserve_control.common.mlflow_settings import silence
-from modelserve_control.common.progress import Advance, Progress
+from modelserve_control.common.output import check_installed
+from modelserve_control.common.progress import Progress
 from modelserve_control.registry.version_ref import model_uri
 
-# Rows that are scored first, to learn the type of the results.
-SAMPLE_ROWS = 100
-# Small chunks share a row group, because each has its own metadata.
-GROUP_ROWS = 100_000
-
-
-class TooManyErrors(ServeError):
-    """More rows failed than --max-errors allows."""
-
-    code = "TOO_MANY_ERRORS"
-    status = HTTPStatus.BAD_REQUEST
+MAX_SHOWN_REASONS: Final = 3
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """`max_errors` None: any number of rows may fail."""
+    """`max_errors` None: any number of rows may fail. `keep` None: all columns that the model does not take."""
 
     model: str
     source: str
@@ -52,79 +56,157 @@ class ScoreOptions:
     trust: str = "strict"
     max_errors: int | None = None
     overwrite: bool = False
+    keep: Sequence[str] | None = None
+    ids: str | None = None
+    month: str | None = None
+    processes: int | None = None
+    runner: str | None = None
+    project: str | None = None
+    region: str | None = None
+    temp_location: str | None = None
+    container_image: str | None = None
+    beam: Sequence[str] = ()
+
+    def beam_options(self) -> list[str]:
+        """As on Beam's command line."""
+        is_dataflow = self.runner == "DataflowRunner"
+        found = {
+            "project": self.project if is_dataflow else None,
+            "region": self.region,
+            "temp_location": self.temp_location,
+            "sdk_container_image": self.container_image,
+            "sdk_location": "container" if self.container_image else None,  # Beam is in the image; nothing is staged
+        }
+        if is_dataflow and not (self.project and self.region and self.temp_location):
+            raise BadSetting("The DataflowRunner needs --project, --region and --temp-location.")
+        return [*(f"--{name}={value}" for name, value in found.items() if value), *(f"--{one}" for one in self.beam)]
 
 
 def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
-    """Returns the counts. Raises ServeError; then OUTPUT does not exist."""
-    table_files.check_addresses(options.source, options.output)
+    """Returns the counts. Raises ServeError; then a file OUTPUT does not exist, and a directory has no `_SUCCESS`."""
+    source, output = (patterns.fill_month(one, options.month) for one in (options.source, options.output))
+    ids = parse_ids(patterns.fill_month(options.ids, options.month) if options.ids else None)
     uri = model_uri(options.model, options.store)
+    many = is_directory(output)
+    if options.runner == "DataflowRunner" and not all(
+        one.startswith(table_files.BUCKET) for one in (source, output, uri)
+    ):
+        raise BadSetting("The workers of the DataflowRunner see no files of this machine: use gs:// addresses.")
+    sources = find_sources(source) if many else []
+    if not many:
+        if options.runner:
+            raise BadSetting("--runner scores into a directory or a prefix: let OUTPUT end with /.")
+        if patterns.is_pattern(source):
+            raise BadSetting(
+                f"Many files are scored into a directory or a prefix, which ends with /; {output} does not."
+            )
+        table_files.check_addresses(source, output)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # removes temporary files, as Ctrl-C does
     # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
     logging.getLogger("modelserve.models.scorers.batching").setLevel(logging.CRITICAL)
+    run = partial(score_files, sources) if many else partial(score_file, source)
+    with silence():
+        return run(output, uri, ids, options, progress)
+
+
+def is_directory(output: str) -> bool:
+    return output.endswith("/") or os.path.isdir(output)
+
+
+def find_sources(source: str) -> list[Source]:
+    return patterns.find_sources(source) if patterns.is_pattern(source) else [patterns.find_source(source)]
+
+
+def score_file(
+    source: str, output: str, uri: str, ids: RowIds | None, options: ScoreOptions, progress: Progress
+) -> dict[str, Any]:
     with (
-        silence(),
-        table_files.create(options.output, options.overwrite, progress) as path,
-        table_files.fetch(options.source, progress) as source,
+        table_files.create(output, options.overwrite, progress) as path,
+        table_files.fetch(source, progress) as local,
         load_model(uri, options.trust, progress) as loaded,
         asyncio.Runner() as runner,
     ):
-        scoring.check_method(loaded, options.method)
-        file = table_files.open_table(source, loaded.signature)
-        scoring.check(loaded, file.header())  # a missing column is an error of the file, not of each row
-        counts = run(file, RowScorer(loaded, options.method, runner), path, options, progress)
-        subject = {"model": loaded.name, "version": loaded.version, "output": options.output}
-    return subject | counts
+        started = time.perf_counter()
+        scorer = RowScorer(loaded, options.method, runner)
+        file = table_files.open_table(local, loaded.signature)
+        columns = choose_columns(file, scorer, ids, options, progress)
+        writer = RowWriter(file, scorer, columns, options.batch_rows, ids, max_errors=options.max_errors)
+        with progress.count("rows", file.count()) as advance:
+            counts = writer.write(path, advance)
+        return describe(loaded, output, counts, started)
 
 
-def run(file: TableFile, scorer: RowScorer, path: Path, options: ScoreOptions, progress: Progress) -> dict[str, Any]:
-    started = time.perf_counter()
-    columns = decide_columns(file, scorer)
-    with pq.ParquetWriter(path, columns.schema) as writer, progress.count("rows", file.count()) as advance:
-        rows, failed = write(writer, score_chunks(file, scorer, columns, options), advance)
+def score_files(
+    sources: Sequence[Source], output: str, uri: str, ids: RowIds | None, options: ScoreOptions, progress: Progress
+) -> dict[str, Any]:
+    with load_model(uri, options.trust, progress) as loaded, asyncio.Runner() as runner:
+        started = time.perf_counter()
+        scorer = RowScorer(loaded, options.method, runner)
+        with table_files.open_part(sources[0].address, loaded.signature, progress) as file:
+            columns = choose_columns(file, scorer, ids, options, progress)
+        surveys = [parts.survey(source, progress) for source in sources]
+        carried = [one for one in columns.kept if ids is None or one.name != ids.name]
+        files = {source.address: one.fields for source, one in zip(sources, surveys, strict=True)}
+        job = parts.Job(
+            pin(uri, loaded),
+            options.trust,
+            options.method,
+            options.batch_rows,
+            output,
+            parts.encode_schema([*id_fields(ids), *unify_kept(carried, files)]),
+            parts.encode_schema(list(columns.answers.items())),
+            (ids.name, ids.pattern) if ids else None,
+        )
+        planned = parts.plan_parts(job, loaded.digest, sources, surveys)
+        here = partial(workers.run_here, parts.PartScorer(job, loaded, runner, progress))
+        run = choose_runner(options, len(planned), here)
+        counts = run_parts(job, planned, run, options.overwrite, options.max_errors, progress)
+        return describe(loaded, output, counts, started) | {"parts": len(planned)}
+
+
+def choose_runner(options: ScoreOptions, count: int, here: Runner) -> Runner:
+    """Raises PackagesMissing."""
+    if options.runner is not None:
+        check_installed(("beam",))
+        from modelserve_control.batch.parts.beam import BeamRunner
+
+        return BeamRunner(options.runner, options.beam_options())
+    processes = min(options.processes or len(os.sched_getaffinity(0)), count)
+    return partial(workers.run_processes, processes) if processes > 1 else here
+
+
+def choose_columns(
+    file: TableFile, scorer: RowScorer, ids: RowIds | None, options: ScoreOptions, progress: Progress
+) -> Columns:
+    """Raises SignatureMismatch for a missing column, which is an error of the file, not of each row."""
+    scoring.check_method(scorer.loaded, options.method)
+    scoring.check(scorer.loaded, file.header())
+    answers = decide_answers(file, scorer)
+    kept, taken = choose_kept(file, Columns(scorer.loaded, answers), options.keep, ids)
+    if taken:
+        progress.say(f"not kept, since the output has columns of these names: {', '.join(taken)}")
+    return Columns(scorer.loaded, answers, kept)
+
+
+def pin(uri: str, loaded: Loaded) -> str:
+    """The version that an alias has named: all parts are scored by it."""
+    location = locations.parse(uri)
+    if location.name is None or loaded.version == UNVERSIONED:
+        return uri
+    root = f"{table_files.BUCKET}{location.bucket}" if location.scheme == "gs" else location.bucket
+    return f"{root}/{locations.version_prefix(loaded.name, loaded.version)}"
+
+
+def describe(loaded: Loaded, output: str, counts: Counts, started: float) -> dict[str, Any]:
     seconds = time.perf_counter() - started
-    speed = round(rows / seconds) if seconds else 0
-    counts = {"rows": rows, "scored": rows - failed, "failed": failed}
-    return counts | {"seconds": round(seconds, 3), "rows_per_second": speed}
-
-
-def decide_columns(file: TableFile, scorer: RowScorer) -> Columns:
-    """A classifier's are known; for other models the first scored rows decide."""
-    loaded, method = scorer.loaded, scorer.method
-    if classifies(loaded, method):
-        return Columns(loaded, classifier_columns(loaded))
-    samples = (scorer.outcomes(chunk) for chunk in file.chunks(SAMPLE_ROWS))
-    seen = next((sample for sample in samples if any(isinstance(outcome, dict) for outcome in sample)), [])
-    return Columns(loaded, other_columns(loaded, method, seen))
-
-
-def score_chunks(
-    file: TableFile, scorer: RowScorer, columns: Columns, options: ScoreOptions
-) -> Iterator[tuple[pa.Table, int]]:
-    """The rows of each chunk, and how many of them failed."""
-    rows = failed = 0
-    for chunk in file.chunks(options.batch_rows):
-        table, errors = columns.table(scorer.outcomes(chunk))
-        if options.max_errors is not None and failed + len(errors) > options.max_errors:
-            last = sorted(errors)[options.max_errors - failed]
-            raise TooManyErrors(
-                f"More than {options.max_errors} rows cannot be scored, so nothing was written; the next was "
-                f"row {rows + last}: {errors[last]}."
-            )
-        yield table, len(errors)
-        rows, failed = rows + chunk.rows, failed + len(errors)
-
-
-def write(writer: pq.ParquetWriter, parts: Iterable[tuple[pa.Table, int]], advance: Advance) -> tuple[int, int]:
-    """Rows, and how many of them failed."""
-    rows = failed = waiting = 0
-    group: list[pa.Table] = []
-    for table, errors in parts:
-        group.append(table)
-        rows, failed, waiting = rows + len(table), failed + errors, waiting + len(table)
-        advance(len(table))
-        if waiting >= GROUP_ROWS:
-            writer.write_table(pa.concat_tables(group))
-            group, waiting = [], 0
-    if group:
-        writer.write_table(pa.concat_tables(group))
-    return rows, failed
+    return {
+        "model": loaded.name,
+        "version": loaded.version,
+        "output": output,
+        "rows": counts.rows,
+        "scored": counts.rows - counts.failed,
+        "failed": counts.failed,
+        "reasons": dict(counts.reasons.most_common(MAX_SHOWN_REASONS)),
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(counts.rows / seconds) if seconds else 0,
+    }

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from modelserve.core.errors import BadSetting
+from modelserve_control.batch.command import score
 from modelserve_control.cli import messages
 from modelserve_control.common import options, processes
 from modelserve_control.common.output import prints_result
@@ -23,8 +24,6 @@ from modelserve_control.registry import delete as deletion
 from modelserve_control.registry import promote as promotion
 from modelserve_control.registry import show as listing
 
-SCORE_SUMMARY = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
 @click.version_option(package_name="modelserve-kit", prog_name="modelserve")
@@ -36,6 +35,7 @@ def main() -> None:
 main.add_command(local)
 main.add_command(serve)
 main.add_command(compare)
+main.add_command(score)
 main.add_command(failover)
 main.add_command(rollout)
 main.add_command(release)
@@ -96,7 +96,7 @@ def presentation(positive_class: str | None, threshold: float | None, label: str
 
 
 def check_label(label: str) -> None:
-    from modelserve_control.batch.columns import OWN_COLUMNS, reserved_label_message
+    from modelserve_control.batch.rows.columns import OWN_COLUMNS, reserved_label_message
 
     if not label.strip():
         raise BadSetting("--label is empty: name the answer, for example churn, or leave the option out.")
@@ -162,30 +162,6 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
     """
     with catalog.open_store(store) as objects:
         return deletion.delete(objects, name, version, incomplete)
-
-
-@main.command()
-@click.argument("model")
-@click.argument("source", metavar="INPUT")
-@click.argument("output")
-@options.store(", that holds the versions of NAME", required=False)
-@options.batch_rows
-@options.method
-@click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
-@options.trust
-@prints_result(lambda result: SCORE_SUMMARY.format_map(result), extras=("publish",))
-def score(**given: Any) -> Any:
-    """Score the rows of a file into a Parquet file.
-
-    INPUT is .parquet, .csv or .jsonl, and OUTPUT .parquet; both may be gs:// addresses. MODEL is NAME[@ALIAS|/VERSION]
-    of the store (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a
-    row that cannot be scored has its reasons in the column `error`.
-    """
-    from modelserve_control.batch.score import ScoreOptions
-    from modelserve_control.batch.score import score as run
-
-    return run(ScoreOptions(**given), progress())
 
 
 @main.command()

@@ -59,7 +59,11 @@ def prints_result(
 
 def check_installed(extras: tuple[str, ...]) -> None:
     missing = []
-    for requirement in (requires("modelserve-kit") or []) if extras else []:
+    try:
+        wanted_by_us = (requires("modelserve-kit") or []) if extras else []
+    except PackageNotFoundError:  # only the sources are there, as on a worker of Beam
+        return
+    for requirement in wanted_by_us:
         wanted, _, marker = requirement.partition(";")
         name = re.match(r"[\w.-]+", wanted)
         if name and any(f'extra == "{extra}"' in marker for extra in extras):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from modelserve.payloads.predictions import encode
-from modelserve_control.batch import table_files
+from modelserve_control.batch.files import table_files
 from modelserve_control.common.progress import Progress
 from modelserve_control.compare.report import markdown, page
 from modelserve_control.compare.sides.sides import resolve_subject, start_side

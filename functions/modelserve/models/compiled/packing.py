@@ -24,6 +24,8 @@ from modelserve.schema.types import EXACT, Array
 # interchanges (Unicode 23.7).
 NULL_TEXT: Final = "\uffff\ufffenull"
 MAX_CATEGORIES: Final = 1_000  # of one column
+# So many rows are looked up one by one before numpy has begun.
+FEW_ROWS: Final = 256
 NUMBERS, CODES = "numbers", "codes"
 PLAIN: Final = frozenset({list, tuple})  # columns whose values are Python's
 
@@ -132,6 +134,8 @@ class Packing:
                 return by_row(np.frombuffer(b"".join(found), np.uint8).astype(np.int64).reshape(-1, rows))
             except KeyError:
                 pass
+        if rows > FEW_ROWS and not plain:
+            return by_row(np.stack([codes_of(*one) for one in zip(self._get_codes, columns, strict=True)]))
         codes = chain.from_iterable(map(map if plain else look_up, self._get_codes, columns))
         return by_row(np.fromiter(codes, np.int64, len(columns) * rows).reshape(-1, rows))
 
@@ -150,6 +154,20 @@ def look_up(code: Callable[[Any], int], cells: Iterable[Any]) -> Iterable[int]:
     if isinstance(cells, Words):
         return map([code(word) for word in cells.words].__getitem__, cells.places.tolist())
     return map(code, cells.tolist() if isinstance(cells, np.ndarray) else cells)
+
+
+def codes_of(code: Callable[[Any], int], cells: Any) -> Array:
+    """(rows,) codes, each different value looked up once."""
+    if isinstance(cells, Words):
+        places = cells.places
+        known: Sequence[Any] = cells.words
+    elif isinstance(cells, np.ndarray) and cells.dtype.kind in "iuf":
+        values, places = np.unique(cells, return_inverse=True)
+        known = values.tolist()
+    else:
+        return np.fromiter(look_up(code, cells), np.int64, len(cells))
+    found: Array = np.fromiter(map(code, known), np.int64, len(known))[places]
+    return found
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:

@@ -15,7 +15,7 @@ from modelserve.models.scoring import RowResult
 from modelserve.payloads.predictions import encode, jsonable
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.signature import from_mlmodel, infer
-from modelserve_control.batch.row_results import slice_batch
+from modelserve_control.batch.rows.row_results import slice_batch
 from modelserve_control.common.errors import ServiceUnusable
 from modelserve_control.common.services.client import UNAUTHORIZED, ServiceClient, decode, model_of
 from modelserve_control.common.services.identity import Identity, anonymous, token_source

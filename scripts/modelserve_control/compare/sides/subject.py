@@ -14,7 +14,7 @@ from modelserve.models.version import Loaded
 from modelserve.schema.batch import Batch, Table
 from modelserve.schema.signature import Signature
 from modelserve_control.batch import models
-from modelserve_control.batch.row_results import RowChecker, RowScorer
+from modelserve_control.batch.rows.row_results import RowChecker, RowScorer
 from modelserve_control.common.progress import Lines
 
 

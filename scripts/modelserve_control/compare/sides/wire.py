@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from modelserve_control.batch.row_results import Outcome
+from modelserve_control.batch.rows.row_results import Outcome
 
 LENGTH = 8  # bytes
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from modelserve.core.errors import ModelFailed, ServeError, body
 from modelserve.schema.batch import select_rows
-from modelserve_control.batch import table_files
-from modelserve_control.batch.chunks import Chunk
-from modelserve_control.batch.row_results import Outcome
+from modelserve_control.batch.files import table_files
+from modelserve_control.batch.files.chunks import Chunk
+from modelserve_control.batch.rows.row_results import Outcome
 from modelserve_control.compare.sides.subject import Subject, load_model
 from modelserve_control.compare.sides.wire import Begin, Channel, Description, Failure, NextChunk, ScoredChunk
 

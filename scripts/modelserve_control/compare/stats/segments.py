@@ -10,8 +10,8 @@ from modelserve.core.errors import BadSetting
 from modelserve.schema.nested import AnyType
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.types import MISSING as ABSENT
-from modelserve_control.batch import table_files
-from modelserve_control.batch.chunks import Chunk
+from modelserve_control.batch.files import table_files
+from modelserve_control.batch.files.chunks import Chunk
 from modelserve_control.compare.stats.tally import OTHERS, Mask, text
 
 # A column of ids has as many values as rows.

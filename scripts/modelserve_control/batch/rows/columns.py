@@ -11,7 +11,7 @@ from modelserve.core.errors import VersionUnusable
 from modelserve.models.scoring import check_method
 from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import plain, results
-from modelserve_control.batch.row_results import Outcome
+from modelserve_control.batch.rows.row_results import Outcome
 
 # Columns of every output file.
 OWN_COLUMNS: Final = ("model", "version", "error")
@@ -30,28 +30,36 @@ VECTOR_METHODS: Final = ("predict_proba", "predict_log_proba")
 
 
 class Columns:
-    """`answers` are the columns of the result with their types. OWN_COLUMNS follow them."""
+    """`kept` are columns of the input, `answers` those of the result with their types. OWN_COLUMNS follow them."""
 
-    def __init__(self, loaded: Loaded, answers: Mapping[str, pa.DataType]) -> None:
+    def __init__(self, loaded: Loaded, answers: Mapping[str, pa.DataType], kept: Sequence[pa.Field] = ()) -> None:
         for name in answers:
             if name in OWN_COLUMNS:
                 raise VersionUnusable(reserved_label_message(name))
         self.loaded = loaded
         self.answers = answers
+        self.kept = kept
         own = [(name, pa.string()) for name in OWN_COLUMNS]
-        self.schema = pa.schema([*answers.items(), *own])
+        self.schema = pa.schema([*kept, *answers.items(), *own])
 
-    def table(self, outcomes: Sequence[Outcome]) -> tuple[pa.Table, dict[int, str]]:
-        """The rows, and the reasons of those without a result."""
+    def build(self, outcomes: Sequence[Outcome]) -> tuple[list[pa.Array], dict[int, str]]:
+        """The answers of the rows, and the reasons of those without one."""
         errors = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, str)}
         rows = [{} if isinstance(outcome, str) else flatten(outcome) for outcome in outcomes]
         arrays = [
             build_column(name, kind, [row.get(name) for row in rows], errors) for name, kind in self.answers.items()
         ]
-        count = len(rows)
-        own = ([self.loaded.name] * count, [self.loaded.version] * count, [errors.get(row) for row in range(count)])
-        arrays += [pa.array(values, pa.string()) for values in own]
-        return pa.Table.from_arrays(arrays, schema=self.schema), errors
+        return arrays, errors
+
+    def table(
+        self, kept: Sequence[pa.Array], answers: Sequence[pa.Array], errors: Mapping[int, str], rows: int
+    ) -> pa.Table:
+        reasons = pa.nulls(rows, pa.string())
+        if errors:
+            reasons = pa.array(map(errors.get, range(rows)), pa.string())
+        own = [pa.repeat(pa.scalar(text), rows) for text in (self.loaded.name, self.loaded.version)]
+        carried = [array.cast(one.type) for array, one in zip(kept, self.kept, strict=True)]
+        return pa.Table.from_arrays([*carried, *answers, *own, reasons], schema=self.schema)
 
 
 def reserved_label_message(label: str) -> str:

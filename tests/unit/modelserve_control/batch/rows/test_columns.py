@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from modelserve_control.batch import columns
+from modelserve_control.batch.rows import columns
 
 DOES_NOT_FIT = "prediction: the model's answer does not fit the column's type int64"
 

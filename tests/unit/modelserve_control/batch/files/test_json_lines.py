@@ -8,8 +8,8 @@ import pytest
 
 from modelserve.core.errors import MalformedRequest
 from modelserve.schema.signature import Signature, from_mlmodel
-from modelserve_control.batch.json_lines import JsonLinesFile
-from modelserve_control.batch.table_files import check_source, open_table
+from modelserve_control.batch.files.json_lines import JsonLinesFile
+from modelserve_control.batch.files.table_files import check_source, open_table
 
 COLUMNS = [{"name": "x", "type": "double"}, {"name": "kind", "type": "string"}]
 

@@ -16,7 +16,7 @@ from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import encode
 from modelserve.schema.batch import Batch, Table, select_rows
 from modelserve.schema.signature import MAX_DETAILS
-from modelserve_control.batch.chunks import Chunk
+from modelserve_control.batch.files.chunks import Chunk
 
 Outcome = dict[str, Any] | str
 """The result as the HTTP function would send it, or the reason."""

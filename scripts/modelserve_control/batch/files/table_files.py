@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import IO, cast
 
 from modelserve.core.errors import ArtifactMissing, BadSetting, NotFound, PreconditionFailed, StoreUnavailable
 from modelserve.schema.signature import Signature
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.download.transfer import FileSpec, download
 from modelserve.store.names.locations import Location, parse
-from modelserve_control.batch.chunks import CsvFile, ParquetFile, TableFile
-from modelserve_control.batch.json_lines import JsonLinesFile
+from modelserve_control.batch.files.chunks import ParquetFile, TableFile
+from modelserve_control.batch.files.csv_file import CsvFile
+from modelserve_control.batch.files.json_lines import JsonLinesFile
+from modelserve_control.batch.files.remote import ObjectFile
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
 PARQUET, CSV, JSON_LINES = ".parquet", ".csv", ".jsonl"
+SUFFIXES = (PARQUET, CSV, JSON_LINES)
 BUCKET = "gs://"
 
 
@@ -39,6 +43,24 @@ def open_table(path: Path, signature: Signature | None) -> TableFile:
     return forms[path.suffix.lower()](path, signature)
 
 
+@contextmanager
+def open_part(
+    address: str, signature: Signature | None, progress: Progress, start: int = 0, end: int | None = None
+) -> Iterator[TableFile]:
+    """The row groups from `start` to `end` of a Parquet file, and all of another file. Raises MalformedRequest."""
+    if suffix(address) != PARQUET or not address.startswith(BUCKET):
+        with fetch(address, progress) as path:
+            is_parquet = suffix(address) == PARQUET
+            yield ParquetFile(path, signature, start, end) if is_parquet else open_table(path, signature)
+        return
+    location = object_at(address)
+    with closing(catalog.open_location(location)) as objects:
+        info = objects.stat(location.prefix)
+        if info is None:
+            raise NotFound(f"There is no object {address}, or no such bucket.")
+        yield ParquetFile(cast(IO[bytes], ObjectFile(objects, info)), signature, start, end)
+
+
 def check_addresses(source: str, output: str) -> None:
     """Raises BadSetting."""
     check_source(source)
@@ -47,7 +69,7 @@ def check_addresses(source: str, output: str) -> None:
 
 
 def check_source(source: str) -> None:
-    if suffix(source) not in (PARQUET, CSV, JSON_LINES):
+    if suffix(source) not in SUFFIXES:
         raise BadSetting(f"Rows are read from a .parquet, .csv or .jsonl file; {source} is none of them.")
 
 

@@ -1,0 +1,79 @@
+"""Parts as the elements of an Apache Beam pipeline: never rows. Imported only for `--runner`; Beam is the extra `beam`.
+
+What a part became stands in its own footer, so that nothing has to come back from the workers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from modelserve.core.errors import ServeError
+from modelserve_control.batch.parts.part import Job, Part, PartScorer, open_output, open_scorer, read_counts
+from modelserve_control.batch.writing import Counts
+from modelserve_control.common.progress import Lines, Progress
+
+
+class PipelineFailed(ServeError):
+    """Beam's runner ended in another state than done."""
+
+    code = "PIPELINE_FAILED"
+
+
+class ScorePart(beam.DoFn):  # type: ignore[misc]  # Beam has no types here
+    """Loads the model once for each instance."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = asdict(job)
+        self.stack: ExitStack | None = None
+        self.scorer: PartScorer | None = None
+
+    def process(self, element: str) -> Iterator[str]:
+        if self.scorer is None:
+            self.stack = ExitStack()
+            self.scorer = self.stack.enter_context(open_scorer(Job(**self.job), Lines()))
+        part = Part(**json.loads(element))
+        self.scorer.score(part)
+        yield part.name
+
+    def teardown(self) -> None:
+        if self.stack is not None:
+            self.stack.close()
+        self.stack = self.scorer = None
+
+
+@dataclass(frozen=True)
+class BeamRunner:
+    """`options` are Beam's own, as on its command line."""
+
+    name: str
+    options: Sequence[str] = ()
+
+    def __call__(self, job: Job, parts: Sequence[Part], progress: Progress) -> Iterator[tuple[Part, Counts]]:
+        """Raises PipelineFailed."""
+        if parts:
+            progress.say(f"{len(parts):,} parts for the {self.name}")
+            self.run(job, parts)
+        with open_output(job.output) as (objects, prefix):
+            for part in parts:
+                yield part, read_counts(objects, f"{prefix}{part.name}")
+
+    def run(self, job: Job, parts: Sequence[Part]) -> None:
+        arguments = [f"--runner={self.name}", *self.options]
+        pipeline = beam.Pipeline(options=PipelineOptions(arguments))
+        (
+            pipeline
+            | "parts" >> beam.Create([json.dumps(asdict(part)) for part in parts])
+            | "apart" >> beam.Reshuffle()
+            | "score" >> beam.ParDo(ScorePart(job))
+        )
+        result: Any = pipeline.run()
+        state = result.wait_until_finish()
+        if str(state) != "DONE":
+            raise PipelineFailed(f"The pipeline ended as {state}; the {self.name} has its messages.")

@@ -1,0 +1,1 @@
+"""Rows of a piece of a file, checked and scored, as columns of the output."""

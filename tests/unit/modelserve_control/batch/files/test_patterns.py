@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from modelserve.core.errors import BadSetting, NotFound
+from modelserve_control.batch.files.patterns import Source, fill_month, find_sources, output_names, translate
+
+
+def names(pattern: str) -> list[str]:
+    return [source.name for source in find_sources(pattern)]
+
+
+def test_a_pattern_names_files_of_its_folders(tmp_path: Path) -> None:
+    for name in ("b.parquet", "a.csv", "notes.txt", "_c.parquet", ".d.jsonl", "x/e.jsonl", "x/y/f.parquet", "_x/g.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert names(f"{tmp_path}/*") == ["a.csv", "b.parquet"]
+    assert names(f"{tmp_path}/") == names(f"{tmp_path}/**/*") == ["a.csv", "b.parquet", "x/e.jsonl", "x/y/f.parquet"]
+    assert names(f"{tmp_path}/x/**/*.parquet") == ["y/f.parquet"]
+    assert names(f"{tmp_path}/[a].csv") == ["a.csv"]
+    with pytest.raises(NotFound, match=r"no \.parquet, \.csv, \.jsonl file"):
+        find_sources(f"{tmp_path}/*.json")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("*.parquet", "a.parquet", True),
+        ("*.parquet", "x/a.parquet", False),
+        ("**/*.parquet", "x/y/a.parquet", True),
+        ("day-??.csv", "day-01.csv", True),
+        ("a+b.csv", "aab.csv", False),
+    ],
+)
+def test_wildcards(pattern: str, name: str, fits: bool) -> None:
+    assert bool(re.fullmatch(translate(pattern), name)) == fits
+
+
+def test_two_files_that_would_become_one_are_refused() -> None:
+    sources = [Source(name, name, "") for name in ("a.csv", "a.parquet")]
+    with pytest.raises(BadSetting, match=r"a\.csv and a\.parquet would both become a\.parquet"):
+        output_names(sources)
+
+
+def test_a_month_fills_the_year_and_the_month() -> None:
+    assert fill_month("in/{year}-{month}/*", "2022-03") == "in/2022-03/*"
+    assert re.fullmatch(r"\d{4}/\d\d", fill_month("{year}/{month}", "last"))
+    for month in ("2022-3", "2022-00", "x"):
+        with pytest.raises(BadSetting):
+            fill_month("{year}", month)
