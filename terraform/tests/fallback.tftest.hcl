@@ -1,7 +1,5 @@
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "google" {

@@ -1,7 +1,5 @@
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "google" {
@@ -9,6 +7,14 @@ mock_provider "google" {
 }
 
 mock_provider "time" {}
+
+override_resource {
+  target = google_service_account.this["http"]
+  values = {
+    member = "serviceAccount:http@example-dev.iam.gserviceaccount.com"
+    name   = "projects/example-dev/serviceAccounts/http@example-dev.iam.gserviceaccount.com"
+  }
+}
 
 variables {
   environment    = "dev"

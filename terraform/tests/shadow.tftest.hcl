@@ -1,7 +1,5 @@
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "google" {
@@ -9,6 +7,22 @@ mock_provider "google" {
 }
 
 mock_provider "time" {}
+
+override_resource {
+  target = google_service_account.this["deploy"]
+  values = {
+    member = "serviceAccount:deploy@example-dev.iam.gserviceaccount.com"
+    name   = "projects/example-dev/serviceAccounts/deploy@example-dev.iam.gserviceaccount.com"
+  }
+}
+
+override_resource {
+  target = google_service_account.this["retrain"]
+  values = {
+    member = "serviceAccount:retrain@example-dev.iam.gserviceaccount.com"
+    name   = "projects/example-dev/serviceAccounts/retrain@example-dev.iam.gserviceaccount.com"
+  }
+}
 
 variables {
   environment           = "dev"

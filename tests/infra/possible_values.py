@@ -29,13 +29,13 @@ def read(wheel: Path) -> Possible:
     return found
 
 
-def impossible(planned: Mapping[str, Any], possible: Possible) -> Iterator[str]:
-    """A sentence for each attribute of a planned resource whose value the provider would refuse."""
-    kind = camel(planned["type"].removeprefix("google_"))
-    for block, name, value in texts(planned["change"]["after"] or {}, kind):
-        allowed = possible.get((f"{kind}Config" if block == kind else block, name))
+def impossible(kind: str, config: Mapping[str, Any], possible: Possible) -> Iterator[str]:
+    """A sentence for each attribute of a resource whose value the provider would refuse."""
+    name = camel(kind.removeprefix("google_"))
+    for block, attribute, value in texts(config, name):
+        allowed = possible.get((f"{name}Config" if block == name else block, attribute))
         if allowed and value not in allowed:
-            yield f"{planned['address']}: {name} is {value}, and may be {', '.join(allowed)}"
+            yield f"{attribute} is {value}, and may be {', '.join(allowed)}"
 
 
 def texts(values: Mapping[str, Any], block: str) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
-"""Providers that know their schema and nothing else: `hashicorp/google`, and what is used of two others.
+"""Providers with the schema of the real ones and a model of Google: `hashicorp/google`, and what is used of two others.
 
-Terraform's mock providers take the schema from a real provider and make everything else up, so this is all that
-`validate` and `test` ask for. It is a server that Terraform is told to attach to, as it is when a provider is debugged:
+Terraform's mock providers take the schema and make everything else up; without them all is planned and applied.
+It is a server that Terraform is told to attach to, as it is when a provider is debugged:
 https://developer.hashicorp.com/terraform/plugin/debugging.
 """
 
@@ -17,7 +17,10 @@ from typing import Any, Final, cast
 
 import grpc
 
-from infra import schema, wire
+from infra import possible_values, schema, wire
+from infra.google.cloud import Cloud
+from infra.possible_values import Possible
+from infra.provider import Provider
 from infra.schema import Attribute, Block, Nested, Schema
 from infra.wheels import CACHE, PROVIDERS, making
 
@@ -50,20 +53,20 @@ SERVICE_IDENTITY: Final = Block(
 )
 
 
-def known(version: str) -> Schema:
-    """The whole schema of one version; distilled from its bindings once, a few seconds."""
-    cached = CACHE / f"google-{version}.pickle"
+def known(version: str) -> tuple[Schema, Possible]:
+    """The whole schema of one version, and the words it takes; distilled from its bindings once, in a few seconds."""
+    cached = CACHE / f"google-{version}-with-words.pickle"
     with making(cached):
         if not cached.exists():
+            wheel = PROVIDERS[version].fetch()
             partial = cached.with_suffix(".partial")
-            partial.write_bytes(pickle.dumps(schema.read(PROVIDERS[version].fetch())))
+            partial.write_bytes(pickle.dumps((schema.read(wheel), possible_values.read(wheel))))
             partial.rename(cached)
-    return cast("Schema", pickle.loads(cached.read_bytes()))
+    return cast("tuple[Schema, Possible]", pickle.loads(cached.read_bytes()))
 
 
-def schemas(version: str, types: Collection[str]) -> dict[str, Schema]:
+def schemas(whole: Schema, types: Collection[str]) -> dict[str, Schema]:
     """What each provider knows of `types`: Terraform reads the schema again for each run, and of 1,800 types it needs 50."""
-    whole = known(version)
     resources = {name: one for name, one in whole.resources.items() if name in types}
     data = {name: one for name, one in whole.data.items() if name in types}
     return {
@@ -79,26 +82,27 @@ def handler(answer: Callable[[bytes], bytes]) -> Any:
 
 
 @contextmanager
-def serving(version: str, types: Collection[str]) -> Iterator[dict[str, str]]:
+def serving(version: str, types: Collection[str], cloud: Cloud) -> Iterator[dict[str, str]]:
     """The environment in which Terraform uses the stand-ins for `version`, while they are served on loopback."""
+    whole, words = known(version)
     with ExitStack() as stack:
         attached = {
-            f"{REGISTRY}/{name}": stack.enter_context(attach(one)) for name, one in schemas(version, types).items()
+            f"{REGISTRY}/{name}": stack.enter_context(attach(Provider(one, cloud, words)))
+            for name, one in schemas(whole, types).items()
         }
         yield {"TF_REATTACH_PROVIDERS": json.dumps(attached)}
 
 
 @contextmanager
-def attach(known_schema: Schema) -> Iterator[dict[str, Any]]:
-    """Where Terraform finds the provider that knows `known_schema`."""
-    answer = wire.provider_schema(known_schema)
+def attach(provider: Provider) -> Iterator[dict[str, Any]]:
+    """Where Terraform finds `provider`."""
+    answer = wire.provider_schema(provider.schema)
     answers: dict[str, Callable[[bytes], bytes]] = {
         "GetSchema": lambda request: answer,
         "PrepareProviderConfig": lambda request: request,  # both messages hold the configuration in field 1
-        "ValidateResourceTypeConfig": lambda request: b"",  # no findings
-        "ValidateDataSourceConfig": lambda request: b"",
-        "Configure": lambda request: b"",
+        "ValidateDataSourceConfig": lambda request: b"",  # no findings
         "Stop": lambda request: b"",
+        **provider.calls(),
     }
     handlers = {name: handler(one) for name, one in answers.items()}
     options: list[tuple[str, Any]] = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]

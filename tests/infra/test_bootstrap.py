@@ -9,6 +9,7 @@ import pytest
 
 from infra import terraform
 from infra.conftest import NEWEST
+from infra.google.cloud import apis
 from infra.terraform import SOURCE, Change, Workspace
 
 CHANGES = {
@@ -18,17 +19,6 @@ CHANGES = {
     "accounts_of_google_are_there_before_they_are_granted_anything": Change("bootstrap/agents.tf", '"eventarc", ', ""),
     "project_id_refuses_a_number": Change("bootstrap/variables.tf", "[a-z][a-z0-9-]{4,28}", "[a-z0-9-]{4,29}"),
     "region_refuses_a_zone": Change("bootstrap/variables.tf", "[0-9]+$", "[0-9]+"),
-}  # fmt: skip
-
-# The API that each kind of resource is made by: the longest beginning of its type counts.
-APIS = {
-    "google_artifact_registry": "artifactregistry", "google_bigquery": "bigquery", "google_billing": "billingbudgets",
-    "google_cloud_run": "run", "google_cloud_scheduler": "cloudscheduler", "google_cloudbuild": "cloudbuild",
-    "google_cloudfunctions2": "cloudfunctions", "google_compute": "compute", "google_container": "container",
-    "google_gke_hub": "gkehub", "google_kms": "cloudkms", "google_logging": "logging", "google_monitoring": "monitoring",
-    "google_project": "cloudresourcemanager", "google_project_iam_custom_role": "iam",
-    "google_project_service": "serviceusage", "google_pubsub": "pubsub", "google_secret_manager": "secretmanager",
-    "google_service_account": "iam", "google_storage": "storage",
 }  # fmt: skip
 
 
@@ -61,8 +51,7 @@ def test_the_api_of_everything_that_is_made_is_enabled() -> None:
     text = (SOURCE / "bootstrap" / "apis.tf").read_text()
     enabled = set(re.findall(r'"(\w+)\.googleapis\.com"', text))
     made = {kind for kind in terraform.types() if kind.startswith("google_")}
-    needed = {kind: APIS[max((name for name in APIS if kind.startswith(name)), key=len)] for kind in made}
-    assert {kind for kind, api in needed.items() if api not in enabled} == set()
+    assert {kind for kind in made if not {*apis(kind, {})} <= enabled} == set()
 
 
 def test_the_accounts_that_get_the_key_are_made_first() -> None:

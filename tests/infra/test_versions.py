@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,7 @@ def test_it_takes_the_newest_provider_of_7_and_8(tmp_path: Path, available: list
     """`init` only looks at names here: the files are no providers."""
     if not terraform.command():
         pytest.skip("no terraform of 1.9 or newer")
-    for name, version in [*(("google", one) for one in available), ("time", "0.13.1")]:
-        for platform in ("linux_amd64", "linux_arm64", "darwin_arm64"):
-            directory = tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / name / version / platform
-            directory.mkdir(parents=True)
-            binary = directory / f"terraform-provider-{name}_v{version}"
-            binary.write_text(f"{version} {platform}")
-            binary.chmod(0o755)
-    settings = tmp_path / "terraformrc"
-    settings.write_text(MIRROR.format(path=tmp_path / "mirror"))
+    settings = mirror(tmp_path, available)
     shutil.copytree(SOURCE, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
     done = subprocess.run(
         [*terraform.command(), "init", "-backend=false", "-no-color"], cwd=tmp_path / "terraform",
@@ -53,6 +46,31 @@ def test_it_takes_the_newest_provider_of_7_and_8(tmp_path: Path, available: list
     lock = tmp_path / "terraform" / ".terraform.lock.hcl"
     locked = dict(re.findall(r'hashicorp/(\w+)" \{\n +version += "(.*)"', lock.read_text() if taken else ""))
     assert locked.get("google") == taken
+
+
+def mirror(directory: Path, available: Sequence[str]) -> Path:
+    """The settings of a mirror with these versions."""
+    for name, version in [*(("google", one) for one in available), ("time", "0.13.1")]:
+        for platform in ("linux_amd64", "linux_arm64", "darwin_arm64"):
+            place = directory / "mirror" / "registry.terraform.io" / "hashicorp" / name / version / platform
+            place.mkdir(parents=True)
+            binary = place / f"terraform-provider-{name}_v{version}"
+            binary.write_text(f"{version} {platform}")
+            binary.chmod(0o755)
+    settings = directory / "terraformrc"
+    settings.write_text(MIRROR.format(path=directory / "mirror"))
+    return settings
+
+
+def test_a_real_provider_is_taken_from_the_mirror_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not terraform.command():
+        pytest.skip("no terraform of 1.9 or newer")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(mirror(tmp_path, ["7.46.1", "8.0.0", "8.7.0"])))
+    workspace = Workspace.make(tmp_path / "copy", terraform.real_provider("8.0.0"))
+    lock = (workspace.directory / ".terraform.lock.hcl").read_text()
+    assert re.findall(r'hashicorp/google" \{\n +version += "(.*)"', lock) == ["8.0.0"]
 
 
 def test_there_is_no_other_provider_and_no_module_of_others() -> None:

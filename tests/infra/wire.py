@@ -55,3 +55,37 @@ def provider_schema(whole: Schema) -> bytes:
         parts += [data(field, data(1, name.encode()) + data(2, schema(one))) for name, one in sorted(entries.items())]
     optional = data(6, number(2, 1))  # Terraform may keep this answer and need not ask again
     return b"".join([*parts, optional])
+
+
+def fields(message: bytes) -> dict[int, bytes]:
+    """The last value of each field that is a text, bytes or a message; numbers are not needed of what is asked."""
+    found: dict[int, bytes] = {}
+    place = 0
+    while place < len(message):
+        tag, place = read_varint(message, place)
+        value, place = read_varint(message, place)
+        if tag & 7 == 2:
+            found[tag >> 3] = message[place : place + value]
+            place += value
+    return found
+
+
+def read_varint(message: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[place]
+        place += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, place
+
+
+def error(field: int, summary: str) -> bytes:
+    """A diagnostic that ends the operation."""
+    return data(field, number(1, 1) + data(2, summary.encode()))
+
+
+def path(field: int, name: str) -> bytes:
+    """The path of a top-level attribute."""
+    return data(field, data(1, data(1, name.encode())))

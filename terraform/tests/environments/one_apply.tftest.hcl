@@ -2,9 +2,7 @@
 # environment: -var-file=environments/prod.tfvars -var=source_archive=PATH
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "google" {

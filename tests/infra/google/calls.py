@@ -1,0 +1,104 @@
+"""What each identity asks Google for at run time: the pipeline, the functions, the jobs and the pods.
+
+A row: who, what for, the permission, the kind of what it is on and its name. `models` and the like are this kit's own
+names, which the environment's project makes; {number} and {project} are the project's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODELS: Final = "gs://{project}-modelserve-models"
+BUCKET: Final = "google_storage_bucket"
+TOPIC: Final = "google_pubsub_topic"
+SUBSCRIPTION: Final = "google_pubsub_subscription"
+REGISTRY: Final = "google_artifact_registry_repository"
+SERVICE: Final = "google_cloud_run_v2_service"
+PROJECT: Final = "google_project"
+FUNCTIONS: Final = ("modelserve-predict", "modelserve-predict-event")
+
+_ALIAS: Final = f"{MODELS}/models/churn/aliases/champion"
+_VERSION: Final = f"{MODELS}/models/churn/versions/7/manifest.json"
+_ROLLOUT: Final = f"{MODELS}/releases/rollouts/1.json"
+_RELEASE: Final = f"{MODELS}/releases/models/churn/1.json"
+
+ALWAYS: Final = (
+    ("deploy", "modelserve doctor reads the version", "storage.objects.get", BUCKET, _VERSION),
+    ("deploy", "modelserve doctor reads the alias", "storage.objects.get", BUCKET, _ALIAS),
+    ("deploy", "modelserve rollback moves the alias", "storage.objects.delete", BUCKET, _ALIAS),
+    ("deploy", "modelserve rollback moves the alias", "storage.objects.create", BUCKET, _ALIAS),
+    ("deploy", "modelserve rollout keeps its record", "storage.objects.create", BUCKET, _ROLLOUT),
+    ("deploy", "modelserve rollout keeps its record", "storage.objects.delete", BUCKET, _ROLLOUT),
+    ("deploy", "modelserve rollout lists records", "storage.objects.list", BUCKET, MODELS),
+    ("deploy", "the list of parts is kept", "storage.objects.create", BUCKET, "gs://{project}-modelserve-source/sboms/1.json"),
+    ("deploy", "the image is pushed", "artifactregistry.repositories.uploadArtifacts", REGISTRY, "modelserve-images"),
+    ("deploy", "the image is pulled when a build is repeated", "artifactregistry.repositories.downloadArtifacts", REGISTRY, "modelserve-images"),
+    ("deploy", "the manifests are pushed", "artifactregistry.repositories.uploadArtifacts", REGISTRY, "modelserve-manifests"),
+    ("deploy", "the image is scanned", "ondemandscanning.scans.analyzePackages", PROJECT, "{project}"),
+    ("deploy", "what the scan found is read", "ondemandscanning.scans.listVulnerabilities", PROJECT, "{project}"),
+    ("deploy", "the rollout reads metrics", "monitoring.timeSeries.list", PROJECT, "{project}"),
+    ("deploy", "the rollout signs its requests", "iam.serviceAccounts.getOpenIdToken", "google_service_account", "modelserve-deploy@{project}.iam.gserviceaccount.com"),
+    ("deploy", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
+    *(("deploy", "the rollout asks a revision", "run.routes.invoke", SERVICE, name) for name in FUNCTIONS),
+    *(("deploy", "the rollout reads the traffic", "run.services.get", SERVICE, name) for name in FUNCTIONS),
+    *(("deploy", "the rollout moves the traffic", "run.services.update", SERVICE, name) for name in FUNCTIONS),
+    ("retrain", "modelserve publish reads a version", "storage.objects.get", BUCKET, _VERSION),
+    ("retrain", "modelserve publish writes a version", "storage.objects.create", BUCKET, _VERSION),
+    ("retrain", "modelserve promote moves the alias", "storage.objects.create", BUCKET, _ALIAS),
+    ("retrain", "modelserve promote moves the alias", "storage.objects.delete", BUCKET, _ALIAS),
+    ("retrain", "modelserve release keeps its record", "storage.objects.delete", BUCKET, _RELEASE),
+    ("retrain", "the drift check reads predictions", "bigquery.tables.getData", "google_bigquery_table", "predictions"),
+    ("retrain", "the drift check reads dead letters", "bigquery.tables.getData", "google_bigquery_table", "dead_letters"),
+    ("retrain", "the drift check queries", "bigquery.jobs.create", PROJECT, "{project}"),
+    ("retrain", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
+    ("test", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
+    ("http", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
+    ("http", "the alias is read", "storage.objects.get", BUCKET, _ALIAS),
+    ("event", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
+    ("event", "a prediction is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
+    ("event", "a dead letter is published", "pubsub.topics.publish", TOPIC, "modelserve-dead-letter"),
+    ("event", "a result is kept", "storage.objects.create", BUCKET, "gs://{project}-modelserve-results/1.json"),
+    ("event", "a result that is there is read", "storage.objects.get", BUCKET, "gs://{project}-modelserve-results/1.json"),
+    ("push", "a message is delivered", "run.routes.invoke", SERVICE, "modelserve-predict-event"),
+    ("build", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
+)  # fmt: skip
+
+_POOL: Final = "principal://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{project}.svc.id.goog/subject/ns/modelserve/sa"
+HTTP_POD: Final = f"{_POOL}/http"
+WORKER_POD: Final = f"{_POOL}/worker"
+
+# With everything switched on.
+WITH_EVERYTHING: Final = (
+    *((who, "what a shadow saw is published", "pubsub.topics.publish", TOPIC, "modelserve-shadow") for who in ("http", "event", HTTP_POD, WORKER_POD)),
+    *((who, "a release reads of the shadow", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-shadow-release") for who in ("deploy", "retrain")),
+    *((who, "a version is loaded", "storage.objects.get", BUCKET, _VERSION) for who in (HTTP_POD, WORKER_POD)),
+    ("shop@{project}.iam.gserviceaccount.com", "a producer publishes", "pubsub.topics.publish", TOPIC, "modelserve-input"),
+    ("app@{project}.iam.gserviceaccount.com", "a caller asks", "run.routes.invoke", SERVICE, "modelserve-predict"),
+    (WORKER_POD, "messages are pulled", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-events"),
+    (WORKER_POD, "a prediction is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
+    (WORKER_POD, "a dead letter is published", "pubsub.topics.publish", TOPIC, "modelserve-dead-letter"),
+    (WORKER_POD, "a result is kept", "storage.objects.create", BUCKET, "gs://{project}-modelserve-results/1.json"),
+    (WORKER_POD, "a result that is there is read", "storage.objects.get", BUCKET, "gs://{project}-modelserve-results/1.json"),
+)  # fmt: skip
+
+# Grants whose permission another grant has as well today; each says what it is for, and Google may change a role.
+HELD_TWICE: Final = (
+    ("google_project_iam_member", "roles/browser"),  # resourcemanager.projects.get is in monitoring.viewer too
+    ("google_cloud_run_v2_service_iam_member", "roles/run.invoker"),  # run.routes.invoke is in run.developer too
+)
+
+# What must stay refused.
+NEVER: Final = (
+    ("http", "a version is overwritten", "storage.objects.delete", BUCKET, _VERSION),
+    ("event", "an alias is moved", "storage.objects.create", BUCKET, _ALIAS),
+    ("deploy", "a version is overwritten", "storage.objects.delete", BUCKET, _VERSION),
+    ("deploy", "a version is written", "storage.objects.create", BUCKET, _VERSION),
+    ("retrain", "a version is overwritten", "storage.objects.delete", BUCKET, _VERSION),
+    ("retrain", "a version below a model called aliases is overwritten", "storage.objects.delete", BUCKET, f"{MODELS}/models/churn/versions/7/files/aliases/x"),
+    ("retrain", "the record of a rollout is written", "storage.objects.create", BUCKET, _ROLLOUT),
+    ("retrain", "the functions are updated", "cloudfunctions.functions.update", "google_cloudfunctions2_function", "modelserve-predict"),
+    ("test", "a model is read", "storage.objects.get", BUCKET, _VERSION),
+    ("test", "an image is pushed", "artifactregistry.repositories.uploadArtifacts", REGISTRY, "modelserve-images"),
+    ("push", "predict is called", "run.routes.invoke", SERVICE, "modelserve-predict"),
+    ("build", "a model is read", "storage.objects.get", BUCKET, _VERSION),
+)  # fmt: skip

@@ -1,0 +1,80 @@
+"""Each environment from nothing, by one apply, and what comes after it: nothing to change, a build, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.conftest import NEWEST
+from infra.environments import ENVIRONMENTS, UNPINNED, Project, differences, project
+from infra.google import calls
+from infra.google.iam import Grant
+from infra.wheels import PROVIDERS
+from modelserve_control.deploy.pipeline import check_plan
+
+NEXT = "modelserve-fedcba9876543210.zip"
+
+
+pytestmark = pytest.mark.usefixtures("stand_in")
+
+
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
+def applied(
+    stand_in: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    with project(request.param, NEWEST, tmp_path_factory.mktemp(request.param)) as made:
+        made.bootstrap()
+        made.apply()
+        yield made
+
+
+def test_one_apply_makes_all_in_an_order_that_the_configuration_asks_for(applied: Project) -> None:
+    assert len(applied.cloud.resources) > 100
+    assert applied.luck() == []
+
+
+def test_every_identity_may_do_what_it_does_and_no_more(applied: Project) -> None:
+    assert applied.refusal() is None
+    assert [row for row in calls.NEVER if applied.may(*row)] == []
+
+
+def test_each_grant_api_and_account_is_missed_when_it_is_taken_away(applied: Project) -> None:
+    """What is there for those who switch more on is missed where all is on."""
+    if applied.everything:
+        twice = {one.key for one in applied.cloud.grants.values() if held_twice(one, applied.account("deploy"))}
+        assert set(applied.needless()) == twice
+
+
+def held_twice(grant: Grant, deploy: str) -> bool:
+    return grant.account == deploy and (grant.key[0], grant.role) in calls.HELD_TWICE
+
+
+def test_nothing_is_left_to_change_then_a_build_deploys_and_all_can_be_taken_away(applied: Project) -> None:
+    """Until a rollout has pinned a revision a plan shows what row 4 says, where there are rollouts."""
+    functions = {f'google_cloudfunctions2_function.this["{name}"]' for name in ("predict", "predict_event")}
+    assert set(differences(applied.plan())) == {f"{name} {UNPINNED}" for name in functions if applied.everything}
+
+    applied.cloud.caller = applied.account("deploy")
+    plan = applied.plan("-refresh=false", archive=NEXT)
+    assert set(check_plan.changes(plan)) == functions
+    applied.workspace.check("apply", "plan")
+
+    applied.cloud.caller = None
+    applied.cloud.pinned = True
+    applied.use()
+    if applied.protected and not applied.everything:
+        refused = applied.workspace.run("apply", "-auto-approve", "-destroy", *applied.variables)
+        assert refused.returncode == 1
+        assert "is not empty" in refused.stderr
+        assert "is protected: deletion_protection is true" in refused.stderr
+    applied.destroy()
+    assert applied.cloud.resources.keys() == applied.before
+
+
+def test_the_oldest_provider_needs_no_more(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with project("everything", min(PROVIDERS), tmp_path_factory.mktemp("oldest")) as made:
+        made.bootstrap()
+        made.apply()
+        made.cloud.pinned = True
+        assert differences(made.plan()) == []
