@@ -20,6 +20,8 @@ SLOW_IMPORTS = {
     "publish": MODELS,
     "score": MODELS,
     "compare": MODELS,
+    "drift": MODELS,
+    "evaluate": MODELS,
     "release": MODELS,
     "rollout": CLOUD,
     "failover": CLOUD,

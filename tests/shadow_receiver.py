@@ -13,7 +13,8 @@ import msgspec
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.shadow.sender import MAX_MESSAGE_BYTES, Sample, Shadow
+from modelserve.core.sidecar import MAX_MESSAGE_BYTES
+from modelserve.shadow.sender import Sample, Shadow
 
 
 class Receiver:

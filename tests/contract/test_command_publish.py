@@ -12,6 +12,7 @@ from bucket_server import BucketServer
 from command_line import CommandLine
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common import processes
+from modelserve_control.monitor.stats.profile import FILE, decode_profile
 from modelserve_control.registry import catalog
 
 if TYPE_CHECKING:
@@ -94,6 +95,12 @@ def test_a_signature_is_inferred_from_a_sample_and_published_with_the_model(tmp_
         ("tenure", "long"),
         ("monthlycharges", "double"),
     ]
+    files = [file["path"] for file in command.json("show", "churn/versions/1")["manifest"]["files"]]
+    profile = decode_profile((tmp_path / "store/models/churn/versions/1" / FILE).read_bytes())
+    assert FILE in files
+    assert (profile.rows, list(profile.columns)) == (2, ["contract", "tenure", "monthlycharges"])
+    assert "prediction" in profile.predictions
+    assert command.json("drift", "churn", "--against", "1", "--data", sample)["drift"] is False
     copy = tmp_path / "store/models/churn/versions/1/MLmodel"
     assert "signature" in copy.read_text()
     assert "signature: null" not in copy.read_text()

@@ -80,6 +80,6 @@ def test_the_extra_serve_is_what_the_functions_need() -> None:
     assert set(EXTRAS["serve"]) & set(PROJECT["dependencies"]) == set()
 
 
-@pytest.mark.parametrize("extra", ["publish", "cloud"])
+@pytest.mark.parametrize("extra", ["publish", "cloud", "monitor"])
 def test_the_other_extras_are_bounded_as_what_is_locked(extra: str) -> None:
     assert {*EXTRAS[extra], *PROJECT["dependencies"]} <= merged(wanted(ROOT / "scripts/requirements.in"))

@@ -19,6 +19,7 @@ COUNTERS: Final = {
     "activations": ("modelserve_activations_total", "Versions activated or refused.", ("outcome",)),
     "stale": ("modelserve_stale_total", "Requests answered while the alias may name another version.", ()),
     "decoder_ends": ("modelserve_decoder_ends_total", "Decoder processes that a body ended, by reason.", ("reason",)),
+    "prediction_log": ("modelserve_prediction_log_total", "Answers to be logged: sent, or why dropped.", ("outcome",)),
     "shadow": ("modelserve_shadow_offers_total", "Answers offered to the shadow: sent, or why dropped.", ("outcome",)),
 }
 

@@ -23,7 +23,9 @@ from modelserve.http.deadline import ModelLease
 from modelserve.models.active import ActiveModel
 
 if TYPE_CHECKING:
+    from modelserve.events.app import OnPrediction
     from modelserve.events.subscriber import Pulled, Stream  # imports google-cloud-pubsub
+    from modelserve.models.version import Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +49,23 @@ def subscription_path(settings: Settings) -> str:
 
 
 class Worker:
+    """`on_prediction` is called after the results of a message are published."""
+
     def __init__(
-        self, settings: Settings, subscription: str, active: ActiveModel, scorer: MessageScorer, outbox: Outbox
+        self,
+        settings: Settings,
+        subscription: str,
+        active: ActiveModel,
+        scorer: MessageScorer,
+        outbox: Outbox,
+        on_prediction: OnPrediction | None = None,
     ) -> None:
         self.settings = settings
         self.subscription = subscription
         self.active = active
         self.scorer = scorer
         self.outbox = outbox
+        self.on_prediction = on_prediction
         self.stream: Stream | None = None
         self._groups = Coalescer[None, "Pulled", None](
             self._work_on, lambda pulled: (1, pulled.size), LIMITS, at_once=MAX_GROUPS
@@ -117,6 +128,7 @@ class Worker:
 
         messages = [to_message(one) for one in pulled]
         outcomes: Sequence[Outcome]
+        loaded: Loaded | None = None
         try:
             async with ModelLease(
                 self.active, self.settings.predict_timeout_seconds, asyncio.get_running_loop()
@@ -129,7 +141,7 @@ class Worker:
             outcomes = [error]
         except Exception as error:
             outcomes = [error] * len(messages)
-        await asyncio.gather(*map(self.settle, pulled, messages, outcomes))
+        await asyncio.gather(*map(self.settle, pulled, messages, outcomes, [loaded] * len(messages)))
         return not isinstance(outcomes[0], DeadlineExceeded)
 
     async def work_one_by_one(
@@ -142,7 +154,7 @@ class Worker:
             elif not await self.work([one]):
                 slow += 1
 
-    async def settle(self, pulled: Pulled, message: Message, outcome: Outcome) -> None:
+    async def settle(self, pulled: Pulled, message: Message, outcome: Outcome, loaded: Loaded | None) -> None:
         try:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -151,6 +163,8 @@ class Worker:
             self.nack(pulled, message, error)
         else:
             self.ack(pulled, message)
+            if loaded is not None and self.on_prediction is not None:
+                self.on_prediction(loaded, message, outcome.results)
 
     def ack(self, pulled: Pulled, message: Message) -> None:
         """With exactly-once delivery Pub/Sub answers whether it accepts the ack; otherwise the future is done at once."""

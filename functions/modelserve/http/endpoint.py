@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 KSERVE: Final = ("/v1/models", "/v2")
+STARTED: Final = "modelserve.started"  # in the scope of a request, by the clock of performance
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -56,7 +57,7 @@ class Endpoint(ABC):
         request_id = headers.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = headers[b"x-request-id"] = b"%s%016x" % (self._process_id, next(self._requests))
-        started = time.perf_counter()
+        started = request.scope[STARTED] = time.perf_counter()
         try:
             try:
                 response = await self.answer(request, headers)

@@ -12,9 +12,10 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from modelserve.core.errors import BadSetting
 from modelserve.core.settings import settings
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from modelserve.http.app import Http
     from modelserve.http.cross_origin import CrossOrigin
     from modelserve.models.active import ActiveModel
+    from modelserve.prediction_log.sender import PredictionLog
     from modelserve.shadow.sender import Shadow
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 # Objects made and not freed between two collections. A request leaves no cycles, but many at once hold more objects than
 # Python's 700: its collector would run in each turn of the event loop, which takes a seventh of a request's time.
@@ -71,6 +75,14 @@ class Process:
         return Shadow(self.settings, self.metrics)
 
     @cached_property
+    def prediction_log(self) -> PredictionLog | None:
+        if not self.settings.log_topic or not self.settings.log_percent or self.settings.dry_run:
+            return None
+        from modelserve.prediction_log.sender import PredictionLog
+
+        return PredictionLog(self.settings, self.metrics)
+
+    @cached_property
     def http(self) -> Http | CrossOrigin:
         if not self.settings.cors_origins:
             return self.http_endpoint
@@ -83,16 +95,16 @@ class Process:
         from modelserve.http.app import Http
 
         self.start()
-        on_prediction = self.shadow.submit_answer if self.shadow else None
-        return Http(self.settings, self.active, self.metrics, on_prediction)
+        takers = [taker.submit_answer for taker in (self.shadow, self.prediction_log) if taker]
+        return Http(self.settings, self.active, self.metrics, call_each(takers))
 
     @cached_property
     def events(self) -> Events:
         from modelserve.events.app import Events
 
         self.start()
-        on_prediction = self.shadow.submit_event if self.shadow else None
-        return Events(self.settings, self.active, self.metrics, self.outbox, on_prediction)
+        takers = [taker.submit_event for taker in (self.shadow, self.prediction_log) if taker]
+        return Events(self.settings, self.active, self.metrics, self.outbox, call_each(takers))
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -129,8 +141,21 @@ class Process:
         self.active.stop()
         if "http_endpoint" in self.__dict__:
             self.http_endpoint.decoder.stop()
-        if self.shadow is not None:
-            self.shadow.stop()
+        for sidecar in (self.shadow, self.prediction_log):
+            if sidecar is not None:
+                sidecar.stop()
+
+
+def call_each(takers: Sequence[Callable[P, None]]) -> Callable[P, None] | None:
+    """One function that calls all; None for none, so that nothing is called."""
+    if len(takers) < 2:
+        return takers[0] if takers else None
+
+    def call(*args: P.args, **named: P.kwargs) -> None:
+        for taker in takers:
+            taker(*args, **named)
+
+    return call
 
 
 def connect(outbox: Outbox) -> None:

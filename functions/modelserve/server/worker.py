@@ -27,7 +27,8 @@ def run_worker() -> None:
         raise SystemExit(f"modelserve: {error.message}") from None
     process.start()
     scorer = MessageScorer(process.settings, process.metrics)
-    worker = Worker(process.settings, subscription, process.active, scorer, process.outbox)
+    on_prediction = process.prediction_log.submit_event if process.prediction_log else None
+    worker = Worker(process.settings, subscription, process.active, scorer, process.outbox, on_prediction)
     health = Health(process.settings, process.active, process.metrics, worker)
     container.run(health, process, worker.stop, worker.run)
 

@@ -6,12 +6,10 @@
 import asyncio
 import logging
 import math
-import os
 import select
 import signal
 import socket
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,6 +21,7 @@ from modelserve.core import logs
 from modelserve.core.errors import BadSetting, DeadlineExceeded, ServeError
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings, settings
+from modelserve.core.sidecar import SidecarLogFilter, lower_priority, receive_message
 from modelserve.events.app import Events
 from modelserve.events.envelopes import Message
 from modelserve.events.outbox import Outbox
@@ -34,15 +33,11 @@ from modelserve.payloads.decode import JSON_SIZE
 from modelserve.payloads.differences import Comparison, compare
 from modelserve.payloads.json import oip_v2
 from modelserve.shadow.report import FINISH_SECONDS, Report
-from modelserve.shadow.sender import COLLECT_SECONDS, MAX_MESSAGE_BYTES, Sample
+from modelserve.shadow.sender import Sample
 
 logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT: Final = 16  # samples, which a native model can merge
-# Before it waits for a message. A send to a waiting process must wake it, which costs the server many times as much as the send.
-# The socket has room for all samples of this time, and under steady load the next message has arrived meanwhile.
-PAUSE_SECONDS: Final = 1.5 * COLLECT_SECONDS
-MAX_WARNINGS: Final = 20  # log lines a minute
 # Successive batches in which every request exceeds its deadline; the challenger then counts as hung.
 MAX_TIMEOUTS: Final = 3
 
@@ -87,16 +82,10 @@ class Challenger:
 
     async def receive_samples(self) -> list[Sample]:
         if not self._received:
-            data = await self._receive_message()
+            data = await receive_message(self.sock)
             self._received = decoder.decode(data) if data else []
         now, self._received = self._received[:MAX_CONCURRENT], self._received[MAX_CONCURRENT:]
         return now
-
-    async def _receive_message(self) -> bytes:
-        with suppress(BlockingIOError):
-            return self.sock.recv(MAX_MESSAGE_BYTES)
-        await asyncio.sleep(PAUSE_SECONDS)
-        return await asyncio.get_running_loop().sock_recv(self.sock, MAX_MESSAGE_BYTES)
 
     async def compare(self, sample: Sample) -> bool:
         names = {"shadow_model": self.active.name, "shadow_version": "none", "shadow_manifest_sha256": ""}
@@ -189,30 +178,6 @@ def comparable_part(answer: Any, sample: Sample) -> Any:
     return answer
 
 
-def lower_priority() -> None:
-    """The lowest for the processor, and the first process to be killed for memory; each if the system supports it."""
-    with suppress(OSError):
-        os.nice(19)
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as oom_score:
-        oom_score.write("1000")
-
-
-class ShadowLogFilter:
-    def __init__(self) -> None:
-        self._minute = self._warnings = 0
-
-    def __call__(self, record: logging.LogRecord) -> bool:
-        if record.levelno < logging.WARNING:
-            return True
-        minute = int(record.created // 60)
-        if minute != self._minute:
-            self._minute, self._warnings = minute, 0
-        self._warnings += 1
-        return self._warnings <= MAX_WARNINGS
-
-
 async def run(found: Settings, sock: socket.socket) -> bool:
     challenger = Challenger(found, Report(found), sock)
     challenger.active.start()
@@ -229,7 +194,7 @@ def main(handle: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it is for the server
     found = settings()
     logs.configure(found.log_level, process="shadow")
-    logging.getLogger("modelserve").handlers[0].addFilter(ShadowLogFilter())
+    logging.getLogger("modelserve").handlers[0].addFilter(SidecarLogFilter())
     sock = socket.socket(fileno=handle)
     sock.setblocking(False)
     try:

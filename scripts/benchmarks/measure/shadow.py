@@ -40,9 +40,9 @@ Figures = Mapping[str, float]
 Drive = Callable[[RunningServer], Load]
 
 
-def measure(seconds: float, rounds: int) -> dict[str, list[Figures]]:
+def measure(seconds: float, rounds: int, other: Mapping[str, str] | None = None) -> dict[str, list[Figures]]:
     """For each load and round, the ratios (with shadow to without) of p50, p99, the rate, and the server's processor time
-    per answer.
+    per answer. `other`: the settings whose cost is measured, instead of those of a shadow.
 
     Raises a ServeError if a server fails.
     """
@@ -53,6 +53,7 @@ def measure(seconds: float, rounds: int) -> dict[str, list[Figures]]:
         with publish_model(trained := load_model("churn"), scratch) as store:
             site = Site(trained, store, scratch, pair)
             shadowing = {"SHADOW_MODEL_URI": store.uri(COMPILED_RUNTIME), "SHADOW_PERCENT": "100"}
+            shadowing = dict(other) if other else shadowing
             with run_server(server, site) as alone, run_server(server, site, shadowing) as shadowed:
                 for running in (alone, shadowed):
                     require_success(running, running.drive(1, CONNECTIONS[-1], count=WARM_REQUESTS))

@@ -19,6 +19,7 @@ from modelserve_control.deploy.release.command import release
 from modelserve_control.deploy.rollout.command import rollout
 from modelserve_control.local.local import local
 from modelserve_control.local.serve import serve
+from modelserve_control.monitor.command import drift, evaluate
 from modelserve_control.registry import catalog, version_ref
 from modelserve_control.registry import delete as deletion
 from modelserve_control.registry import promote as promotion
@@ -39,6 +40,8 @@ main.add_command(score)
 main.add_command(failover)
 main.add_command(rollout)
 main.add_command(release)
+main.add_command(drift)
+main.add_command(evaluate)
 
 
 @main.command()
@@ -54,7 +57,7 @@ main.add_command(release)
 @click.option(
     "--data",
     type=options.FILE,
-    help="Rows to score before publishing (.parquet, .csv, .json); a missing signature is inferred from them.",
+    help="Rows to score before publishing (.parquet, .csv, .json), best those of training: their profile is kept for `drift`, and a missing signature is inferred from them.",
 )
 @options.trust
 @click.option(

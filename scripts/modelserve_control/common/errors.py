@@ -81,6 +81,11 @@ class ServiceUnreachable(ServiceUnusable):
         self.reason = reason
 
 
+class NoProfile(VersionUnusable):
+    code = "NO_PROFILE"
+    status = HTTPStatus.BAD_REQUEST
+
+
 class NothingCompared(ServeError):
     code = "NOTHING_COMPARED"
     status = HTTPStatus.BAD_REQUEST

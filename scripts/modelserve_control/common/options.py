@@ -53,6 +53,21 @@ project = click.option(
     help="The id of the Google Cloud project.",
 )
 reason = click.option("--reason", default="", show_default=False, help="The reason, for the record.")
+target = click.option(
+    "--target", metavar="COLUMN", help="The column of the data with the truth, against which both are also measured."
+)
+
+
+def reports(command: Command) -> Command:
+    for option in (
+        click.option("--overwrite", is_flag=True, help="Replace the reports if they are there."),
+        click.option("--html", metavar="FILE", help="Write the report as one HTML file with charts."),
+        click.option("--markdown", metavar="FILE", help="Write the report as Markdown."),
+    ):
+        command = option(command)
+    return command
+
+
 token_command = click.option(
     "--token-command",
     metavar="COMMAND",

@@ -12,14 +12,13 @@ from modelserve_control.compare.report import terminal
 @options.data
 @options.store(", that holds the versions of NAME", required=False)
 @options.by
+@options.target
 @click.option(
     "--thresholds",
     type=options.FILE,
     help="How much B may differ (YAML). The exit status is 1 when it differs by more.",
 )
-@click.option("--markdown", metavar="FILE", help="Write the report as Markdown.")
-@click.option("--html", metavar="FILE", help="Write the report as one HTML file with charts.")
-@click.option("--overwrite", is_flag=True, help="Replace the reports if they are there.")
+@options.reports
 @options.batch_rows
 @options.method
 @options.trust

@@ -31,11 +31,13 @@ class Names:
     predictions = property(lambda self: self.topic("predictions"))
     dead_letter = property(lambda self: self.topic("dead-letter"))
     shadow = property(lambda self: self.topic("shadow"))
+    log = property(lambda self: self.topic("log"))
     events_push = property(lambda self: self.subscription("events-push"))
     events_pull = property(lambda self: self.subscription("events-pull"))  # of the worker
     predictions_pull = property(lambda self: self.subscription("predictions-pull"))
     dead_letter_pull = property(lambda self: self.subscription("dead-letter-pull"))
     shadow_release = property(lambda self: self.subscription("shadow-release"))  # for a release with --shadow
+    log_pull = property(lambda self: self.subscription("log-pull"))
     push_account = property(lambda self: f"pubsub-push@{self.project}.iam.gserviceaccount.com")
 
     def topic(self, name: str) -> str:
@@ -74,12 +76,13 @@ def make_bucket(url: str, names: Names) -> None:
 def make_topics(host: str, names: Names) -> None:
     """The topics with their pull subscriptions: a topic without a subscription loses its messages."""
     with publisher(host) as topics, subscriber(host) as subscriptions:
-        for topic in (names.events, names.predictions, names.dead_letter, names.shadow):
+        for topic in (names.events, names.predictions, names.dead_letter, names.shadow, names.log):
             _create(topics.create_topic, {"name": topic})
         pulled = {
             names.predictions_pull: names.predictions,
             names.dead_letter_pull: names.dead_letter,
             names.shadow_release: names.shadow,
+            names.log_pull: names.log,
         }
         for subscription, topic in pulled.items():
             _create(subscriptions.create_subscription, {"name": subscription, "topic": topic})

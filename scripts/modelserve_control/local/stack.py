@@ -24,8 +24,9 @@ FUNCTIONS = processes.SOURCES / "functions"
 # Each entry point of the container serves the model of the function that it replaces.
 CONTAINER = {"http": "predict", "events": "predict_event", "worker": "predict_event"}
 PUBLISHERS = ("predict_event", "events", "worker")
-TOPICS = ("events", "predictions", "dead_letter", "shadow")
-SUBSCRIPTIONS = ("events_push", "events_pull", "predictions_pull", "dead_letter_pull", "shadow_release")
+PREDICTION_LOG = "prediction-log"  # its directory, beside the logs of the processes
+TOPICS = ("events", "predictions", "dead_letter", "shadow", "log")
+SUBSCRIPTIONS = ("events_push", "events_pull", "predictions_pull", "dead_letter_pull", "shadow_release", "log_pull")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Addresses:
     topics: Mapping[str, str]
     subscriptions: Mapping[str, str]
     logs: str
+    prediction_log: str
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -99,6 +101,7 @@ class Stack:
             resources.make_topics(self.pubsub, self.names)
             # Before Pub/Sub and storage, to which they still write.
             entered.callback(lambda: processes.stop(self._functions.values()))
+            self._keep_log()
             self._start_functions()
             self._exit = entered.pop_all()
         return self
@@ -129,6 +132,7 @@ class Stack:
             topics={name: getattr(names, name) for name in TOPICS},
             subscriptions={name: getattr(names, name) for name in SUBSCRIPTIONS},
             logs=str(self.directory),
+            prediction_log=str(self.directory / PREDICTION_LOG),
         )
 
     def function(self, target: str) -> Child:
@@ -155,10 +159,19 @@ class Stack:
             resources.make_pull(self.pubsub, self.names, self.options.delivery)
         for target, function in functions.items():
             self._launch(target, function)
-        for target, child in self._functions.items():
-            child.wait_until(processes.http_probe(f"{self._urls[target]}/health/live"))
+        for target in functions:
+            self._functions[target].wait_until(processes.http_probe(f"{self._urls[target]}/health/live"))
         if "predict_event" in functions:
             resources.make_push(self.pubsub, self.names, self._urls["predict_event"] + "/", self.options.delivery)
+
+    def _keep_log(self) -> None:
+        """Stopped with the functions; what it has not written by then stays in the subscription."""
+        words = (self.pubsub, self.names.log_pull, str(self.directory / PREDICTION_LOG))
+        command = processes.module("modelserve_control.local.log_files", *words)
+        environ = processes.with_sources({**self.options.environ, **self.client_environ})
+        self._functions["prediction_log"] = processes.start(
+            "prediction_log", command, self.directory / "prediction_log.log", environ
+        )
 
     def _launch(self, target: str, function: Function) -> None:
         port = processes.free_port()
@@ -177,6 +190,7 @@ class Stack:
             **REFRESH,
             "SHADOW_TOPIC": self.names.shadow,
             "LOAD_BEFORE_LISTEN": "false",  # the stack is up with or without an active model
+            "LOG_TOPIC": self.names.log,
             **self.options.environ,
             **self.client_environ,
             **settings,

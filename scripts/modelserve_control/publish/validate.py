@@ -27,6 +27,7 @@ from modelserve.store.trust import policy
 from modelserve.store.trust.environment import differences, find_installed
 from modelserve.store.trust.mlmodel import ModelConfig
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
+from modelserve_control.monitor.profiles import write_profile
 from modelserve_control.publish import sample
 
 # Of the sample; they are scored together, in reverse order, in halves and one by one.
@@ -93,6 +94,8 @@ def validate(
         if merge == "require":
             raise NotMerged(f"Requests to this model cannot be merged: {reason}")
         warnings.append(f"each request is scored by itself: {reason}")
+    if data and payload:
+        write_profile(directory, signature.check(payload.table), runtime, signature.check_params({}))
     native = {"kind": "native"} | ({} if merges is None else {"merges": merges})
     described, reason = compile_runtime(directory, runtime, signature, payload, config.predict_fn, mode, native)
     return {

@@ -21,6 +21,7 @@ from modelserve.shadow.report import DIFFERENCE
 from modelserve_control.common.processes import Child
 from serving import PATIENT, Served, release, serving
 
+SHADOW, LOG = "modelserve.shadow.process", "modelserve.prediction_log.process"
 TAKEN = "samples taken"
 SUMMARY, ACTIVATED, OTHERWISE = "shadow summary", "version activated", "the answer of the shadow differs"
 EACH = {"LOG_LEVEL": "DEBUG"}
@@ -75,12 +76,12 @@ class Shadowed:
 
 
 def shadows(server: Child) -> list[psutil.Process]:
-    return [process for process in psutil.Process(server.pid).children(recursive=True) if is_shadow(process)]
+    return [process for process in psutil.Process(server.pid).children(recursive=True) if runs(process, SHADOW)]
 
 
-def is_shadow(process: psutil.Process) -> bool:
+def runs(process: psutil.Process, *modules: str) -> bool:
     try:
-        return any("modelserve.shadow.process" in word for word in process.cmdline())
+        return any(module in word for word in process.cmdline() for module in modules)
     except psutil.Error:  # it has just ended
         return False
 
@@ -94,14 +95,15 @@ def eventually(true: Callable[[], Any], otherwise: str) -> None:
 
 @contextmanager
 def served_like_others(server: Child) -> Iterator[None]:
-    """Its shadow gets only the time that nobody else wants, and while all rooms are tested there is none. So it gets as
+    """Its shadow and its prediction log get only the time that nobody else wants, and while all rooms are tested there is none. So they get as
     much as others, where the system allows that; root always may."""
     done = threading.Event()
 
     def keep() -> None:
         while not done.wait(0.2):
             with suppress(psutil.Error, OSError):  # it has just ended, or must stay where it is
-                for process in shadows(server):
+                every = psutil.Process(server.pid).children(recursive=True)
+                for process in [one for one in every if runs(one, SHADOW, LOG)]:
                     for thread in process.threads():
                         os.sched_setscheduler(thread.id, os.SCHED_OTHER, os.sched_param(0))
                         os.setpriority(os.PRIO_PROCESS, thread.id, 0)

@@ -13,7 +13,7 @@ import pytest
 
 from contract.shadow.shadows import ACTIVATED, EACH, SUMMARY, Shadowed, eventually, published, shadowed
 from http_server import WAIT_SECONDS
-from modelserve.shadow.sender import MAX_SAMPLE_BYTES
+from modelserve.core.sidecar import MAX_SAMPLE_BYTES
 
 if TYPE_CHECKING:
     from models.library import Library

@@ -1,46 +1,17 @@
-"""A comparison as sections of text, tables and charts. `markdown` and `page` render them.
-
-Titles and cells may come from a model or from its data, so the renderer escapes them.
-"""
+"""A comparison as sections of text, tables and charts."""
 
 import math
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from modelserve_control.compare.report import columns
-from modelserve_control.compare.report.columns import Table, build_table
+from modelserve_control.report.sections import Bars, Histogram, Points, Section
+from modelserve_control.report.tables import build_table
 
 Result = Mapping[str, Any]
 
 MAX_TRANSITIONS: Final = 12  # of each output, the most frequent
 MAX_REFUSED_ROWS: Final = 20  # of each side, the first
-
-
-@dataclass(frozen=True)
-class Bars:
-    """One bar per value under its name. `unit` follows each number."""
-
-    title: str
-    values: Sequence[tuple[str, float]]
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Histogram:
-    title: str
-    bars: Sequence[tuple[float, float, int]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """`text` is this module's own and needs no escaping."""
-
-    title: str
-    text: Sequence[str] = ()
-    tables: Sequence[Table] = ()
-    charts: Sequence[Bars | Histogram] = ()
 
 
 def build_title(result: Result) -> str:
@@ -54,6 +25,8 @@ def side_name(side: Mapping[str, Any]) -> str:
 def build_sections(result: Result) -> Iterator[Section]:
     yield verdict(result)
     yield rows(result)
+    if result["target"] is not None:
+        yield target(result["target"])
     if result["labels"]:
         yield labels(result)
     if result["numbers"]:
@@ -79,6 +52,22 @@ def rows(result: Result) -> Section:
     if reasons:
         tables += [build_table(columns.REASONS, reasons), build_table(columns.REFUSED_ROWS, refused)]
     return Section("Rows", ["Rows are counted from 0."], tables)
+
+
+def target(found: Mapping[str, Any]) -> Section:
+    """Both sides against the truth."""
+    sides = [{"side": side.upper(), **found[side]} for side in ("a", "b")]
+    names = list(dict.fromkeys(name for side in sides for name in side["figures"]))
+    tables = [build_table(columns.quality(names), sides)] if names else []
+    charts = [Points(name, list(points(sides, name))) for name in names]
+    return Section(f"Against {found['column']}", ["Over the rows that both have answered."], tables, charts)
+
+
+def points(sides: Sequence[Mapping[str, Any]], name: str) -> Iterator[tuple[str, float, float, float]]:
+    for side in sides:
+        value, interval = side["figures"].get(name), side["intervals"].get(name)
+        if value is not None and interval is not None:
+            yield (side["side"], value, *interval)
 
 
 def labels(result: Result) -> Section:
@@ -141,8 +130,3 @@ def values(
 ) -> list[tuple[str, float]]:
     pairs = ((one["value"], one[kind].get(name, {}).get(key)) for one in found)
     return [(segment, factor * value) for segment, value in pairs if value is not None and math.isfinite(value)]
-
-
-def make_printable(text: str) -> str:
-    """Without characters that break a line, or that invisibly reverse what follows."""
-    return "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)

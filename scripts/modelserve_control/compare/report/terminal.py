@@ -1,7 +1,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelserve_control.compare.report.sections import make_printable, side_name
+from modelserve_control.compare.report.sections import side_name
+from modelserve_control.report.sections import make_printable
 
 
 def format_result(result: Mapping[str, Any]) -> str:
@@ -19,6 +20,9 @@ def format_result(result: Mapping[str, Any]) -> str:
         lines.append(
             f"{name}: mean difference {format_number(found['mean'])}, mean size {format_number(found['mean_size'])}{far}"
         )
+    for name, a in (result["target"] or {}).get("a", {}).get("figures", {}).items():
+        b = result["target"]["b"]["figures"].get(name)
+        lines.append(f"{result['target']['column']}, {name}: A {format_number(a)}, B {format_number(b)}")
     lines += [
         f"{change['what']} differs{', which breaks callers' if change['breaking'] else ''}"
         for change in result["schema"]

@@ -13,6 +13,7 @@ from modelserve_control.compare.stats import contract
 from modelserve_control.compare.stats.pairs import build_pairs
 from modelserve_control.compare.stats.segments import Segments
 from modelserve_control.compare.stats.tally import Mask, Reasons, Tally
+from modelserve_control.compare.stats.target import Target
 
 Sides = tuple[Side, Side]
 
@@ -56,19 +57,26 @@ class Count:
 
 
 def count_rows(
-    known: tuple[Description, Description], sides: Sides, segments: Segments, method: str | None, progress: Progress
+    known: tuple[Description, Description],
+    sides: Sides,
+    segments: Segments,
+    target: Target,
+    method: str | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     labels = method in (None, "predict") and any(side.classes is not None for side in known)
     count = Count(labels)
     with progress.count("rows", known[0].file_rows) as advance:
         for scored in score_chunks(sides):
             count.add(scored, segments.next())
+            target.add(scored)
             advance(len(scored[0].outcomes))
     count.check()
     return count.total.result() | {
         "a": describe(known[0], count, 0),
         "b": describe(known[1], count, 1),
         "by": segments.column,
+        "target": target.result(labels, known[1].presentation.get("positive_class")),
         "schema": contract.find_changes(*known),
         "segments": [{"value": name} | part.result() for name, part in sorted(count.parts.items())],
     }

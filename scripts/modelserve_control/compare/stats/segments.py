@@ -11,7 +11,7 @@ from modelserve.schema.nested import AnyType
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.types import MISSING as ABSENT
 from modelserve_control.batch.files import table_files
-from modelserve_control.batch.files.chunks import Chunk
+from modelserve_control.batch.files.chunks import Chunk, TableFile
 from modelserve_control.compare.stats.tally import OTHERS, Mask, text
 
 # A column of ids has as many values as rows.
@@ -20,16 +20,21 @@ UNREADABLE: Final = "(unreadable)"
 MISSING: Final = "(none)"
 
 
+def open_column(source: Path, column: str, option: str) -> TableFile:
+    """The file with this column alone. Raises BadSetting."""
+    file = table_files.open_table(source, Signature((Column(column, AnyType(), required=False),)))
+    if column not in file.header().columns:
+        raise BadSetting(f"{option} names a column that {source.name} does not have.")
+    return file
+
+
 class Segments:
     def __init__(self, source: Path, column: str | None, size: int) -> None:
         self.column = column
         self.known: set[str] = set()
         self.chunks: Iterator[Chunk] = iter(())
         if column is not None:
-            file = table_files.open_table(source, Signature((Column(column, AnyType(), required=False),)))
-            if column not in file.header().columns:
-                raise BadSetting(f"--by names a column that {source.name} does not have.")
-            self.chunks = file.chunks(size)
+            self.chunks = open_column(source, column, "--by").chunks(size)
 
     def next(self) -> dict[str, Mask]:
         chunk = next(self.chunks, None)

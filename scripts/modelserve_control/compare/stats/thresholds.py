@@ -1,8 +1,9 @@
 """How much B may differ from A: a YAML file of limits, and the limits that a comparison exceeds."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import yaml
@@ -13,6 +14,8 @@ from modelserve.store.trust import strict_yaml
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Size = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+
+TARGET_LIMITS: Final = ("min_auc_gain", "max_rmse_ratio", "max_rmse")
 
 Breach = dict[str, Any]
 """{"segment", "output", "limit", "allowed", "found"}; `segment` and `output` are None for all."""
@@ -40,10 +43,13 @@ class Thresholds(RowLimits, forbid_unknown_fields=True, kw_only=True):
     schema: Literal["same", "compatible", "any"] = "any"
     outputs: dict[str, OutputLimits] = {}
     segments: RowLimits | None = None
+    min_auc_gain: float | None = None
+    max_rmse_ratio: Size | None = None
+    max_rmse: Size | None = None
 
 
-def read(path: Path | None, by: str | None) -> Thresholds | None:
-    """`by` is the column of the segments. Raises BadSetting that names the key."""
+def read(path: Path | None, by: str | None, target: str | None = None) -> Thresholds | None:
+    """`by` is the column of the segments, `target` that of the truth. Raises BadSetting that names the key."""
     if path is None:
         return None
     try:
@@ -58,6 +64,8 @@ def read(path: Path | None, by: str | None) -> Thresholds | None:
         raise BadSetting(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
     if limits.segments and by is None:
         raise BadSetting("The thresholds have limits for segments: name the column that makes them with --by.")
+    if target is None and (given := [name for name in TARGET_LIMITS if getattr(limits, name) is not None]):
+        raise BadSetting(f"{given[0]} is measured against the truth: name its column with --target.")
     return limits
 
 
@@ -70,6 +78,7 @@ def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]
         if name not in result["labels"] and name not in result["numbers"]:
             found.append(breach(None, name, "outputs", "an output of this name", "none"))
         found += check_output(own, result, name, None)
+    found += check_target(limits, result.get("target"))
     if limits.segments:
         for segment in result["segments"]:
             found += check_rows(limits.segments, segment, segment["value"])
@@ -111,6 +120,20 @@ def check_output(limits: OutputLimits, result: Mapping[str, Any], name: str, seg
             ("max_unmatched_ratio", unmatched),
         ):
             yield from check_limit(getattr(limits, limit), value, (segment, name, limit))
+
+
+def check_target(limits: Thresholds, target: Mapping[str, Any] | None) -> Iterator[Breach]:
+    """A figure that could not be measured breaches its limit: a gate that nothing was measured for is not passed."""
+    gain, ratio = (target[key] if target else {} for key in ("gain", "ratio"))
+    figures = target["b"]["figures"] if target else {}
+    if limits.min_auc_gain is not None and not gain.get("auc", -math.inf) >= limits.min_auc_gain:
+        yield breach(None, "target", "min_auc_gain", limits.min_auc_gain, gain.get("auc"))
+    for limit, allowed, value in (
+        ("max_rmse_ratio", limits.max_rmse_ratio, ratio.get("rmse")),
+        ("max_rmse", limits.max_rmse, figures.get("rmse")),
+    ):
+        if allowed is not None and (value is None or not value <= allowed):
+            yield breach(None, "target", limit, allowed, value)
 
 
 def check_limit(

@@ -23,6 +23,7 @@ def format_result(record: dict[str, Any]) -> str:
 )
 @options.alias
 @options.by
+@options.target
 @click.option("--url", "urls", multiple=True, help="A service that answers with the alias and is watched; repeatable.")
 @options.number(
     "--arrive",

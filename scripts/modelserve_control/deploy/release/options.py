@@ -23,6 +23,7 @@ class ReleaseOptions:
     thresholds: Path
     alias: str = "champion"
     by: str | None = None
+    target: str | None = None
     urls: tuple[str, ...] = ()
     arrive: float = 120.0
     watch: float = 60.0
@@ -44,4 +45,4 @@ class ReleaseOptions:
             raise BadSetting("--shadow-subscription must be projects/P/subscriptions/S.")
 
     def limits(self) -> Thresholds:
-        return thresholds.read(self.thresholds, self.by) or Thresholds()
+        return thresholds.read(self.thresholds, self.by, self.target) or Thresholds()

@@ -91,6 +91,7 @@ class Release:
             options.data,
             store=options.store,
             by=options.by,
+            target=options.target,
             thresholds=options.thresholds,
             trust=options.trust,
         )
@@ -102,7 +103,7 @@ class Release:
                     f"{options.thresholds.name} allows; {options.alias} was not moved.",
                     found["breaches"],
                 )
-        return {"with": self.before, **{key: found[key] for key in ("rows", "compared", "refused", "schema")}}
+        return {"with": self.before, **{key: found[key] for key in ("rows", "compared", "refused", "schema", "target")}}
 
     def name_challenger(self) -> Evidence:
         with self.report(f"Name it {CHALLENGER}"):

@@ -9,12 +9,11 @@ import msgspec
 import pytest
 
 from modelserve.core.settings import Settings
+from modelserve.core.sidecar import MAX_WARNINGS, SidecarLogFilter
 from modelserve.payloads.json.oip_v2 import output_of
 from modelserve.shadow.process import (
     MAX_CONCURRENT,
-    MAX_WARNINGS,
     Challenger,
-    ShadowLogFilter,
     compare_answers,
 )
 from modelserve.shadow.report import Report
@@ -28,7 +27,7 @@ def record(level: int, seconds: float) -> logging.LogRecord:
 
 
 def test_its_warnings_are_few() -> None:
-    accepts = ShadowLogFilter()
+    accepts = SidecarLogFilter()
     accepted = [accepts(record(logging.ERROR, 60.0 + number / 10)) for number in range(100)]
     assert sum(accepted) == MAX_WARNINGS
     assert accepts(record(logging.INFO, 110.0))

@@ -14,11 +14,11 @@ from starlette.requests import Request
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
+from modelserve.core.sidecar import MAX_SAMPLE_BYTES
 from modelserve.events.envelopes import Message
 from modelserve.events.results import make_result
 from modelserve.http.app import Http
 from modelserve.models.version import Loaded
-from modelserve.shadow.sender import MAX_SAMPLE_BYTES
 from modelserve_control.common import processes
 from shadow_receiver import Receiver, receive, run_on_loop
 from signatures import signature

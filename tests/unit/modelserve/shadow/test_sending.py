@@ -18,10 +18,11 @@ import psutil
 import pytest
 
 from faults.proxy import wait_for
+from modelserve.core import sidecar as shadow_module
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.shadow import sender as shadow_module
-from modelserve.shadow.sender import MAX_MESSAGE_BYTES, MAX_SAMPLE_BYTES, Sample, Shadow
+from modelserve.core.sidecar import MAX_MESSAGE_BYTES, MAX_SAMPLE_BYTES
+from modelserve.shadow.sender import Sample, Shadow
 from shadow_receiver import Receiver, make_sample, numbers, receive, run_on_loop
 
 WAIT_SECONDS = 120.0  # it gets only the time that nobody else on the machine wants

@@ -23,7 +23,14 @@ def document(a: list[Any], b: list[Any], segments: list[str] | None = None, **mo
         for letter, reasons in zip("ab", count.reasons, strict=True)
     }
     parts = [{"value": name} | part.result() for name, part in count.parts.items()]
-    empty: dict[str, Any] = {"by": "place", "schema": [], "segments": parts, "breaches": [], "within": None}
+    empty: dict[str, Any] = {
+        "by": "place",
+        "target": None,
+        "schema": [],
+        "segments": parts,
+        "breaches": [],
+        "within": None,
+    }
     return count.total.result() | sides | empty | more
 
 

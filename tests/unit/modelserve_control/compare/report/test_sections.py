@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from modelserve_control.compare.report import markdown, page, terminal
-from modelserve_control.compare.report.sections import make_printable
+from modelserve_control.compare.report import terminal
+from modelserve_control.compare.report.sections import build_sections, build_title
+from modelserve_control.report import markdown, page
+from modelserve_control.report.sections import make_printable
 from unit.modelserve_control.compare.documents import document
 
 HOSTILE = (
@@ -72,7 +74,7 @@ def hostile() -> dict[str, Any]:
 
 
 def test_the_page_loads_and_runs_nothing() -> None:
-    html = page.render(hostile())
+    html = page.render(build_title(hostile()), build_sections(hostile()))
     read = Reader(html)
     assert set(read.tags) <= TAGS
     assert read.open == []
@@ -91,7 +93,7 @@ def test_the_page_loads_and_runs_nothing() -> None:
 
 
 def test_markdown_shows_every_mark_as_itself() -> None:
-    text = markdown.render(hostile())
+    text = markdown.render(build_title(hostile()), build_sections(hostile()))
     lines = text.splitlines()
     assert "<" not in text.replace("\\<", "")
     assert "\u202e" not in text
@@ -115,18 +117,19 @@ def test_a_terminal_is_told_nothing_by_a_name() -> None:
 
 @pytest.mark.parametrize("render", [page.render, markdown.render])
 def test_a_comparison_without_any_difference_has_a_report_too(render: Any) -> None:
-    text = render(document(["x", "y"], ["x", "y"], by=None))
+    found = document(["x", "y"], ["x", "y"], by=None)
+    text = render(build_title(found), build_sections(found))
     assert "No thresholds were given" in text
 
 
 def test_charts_show_what_was_counted() -> None:
     found = document([{"n": 1.0}] * 50, [{"n": 1.0 + row % 5} for row in range(50)], ["north"] * 40 + ["south"] * 10)
-    read = Reader(page.render(found))
+    read = Reader(page.render(build_title(found), build_sections(found)))
     assert sum(map(int, re.findall(r": ([0-9]+) rows?\n", "\n".join([*read.texts, ""])))) == 50
     assert any("mean size by segment" in text for text in read.texts)
 
 
 def test_infinite_differences_have_a_report() -> None:
     found = document([1.0, 2.0, None], [float("inf"), 2.0, 3.0])
-    assert "inf" in markdown.render(found)
-    Reader(page.render(found))
+    assert "inf" in markdown.render(build_title(found), build_sections(found))
+    Reader(page.render(build_title(found), build_sections(found)))

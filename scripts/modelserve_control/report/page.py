@@ -1,12 +1,11 @@
 """The report as one HTML file that loads and runs nothing."""
 
 import html
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from modelserve_control.compare.report import charts
-from modelserve_control.compare.report.columns import Table
-from modelserve_control.compare.report.sections import build_sections, build_title, make_printable
+from modelserve_control.report import charts
+from modelserve_control.report.sections import Section, make_printable
+from modelserve_control.report.tables import Table
 
 # Even text that got past `escape` could load and run nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -21,14 +20,14 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; overflow-wrap: anywhere }
 th { color: var(--quiet); font-weight: 600 } svg { display: block; margin: 1rem 0; max-width: 100%; height: auto }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink) } svg .quiet { fill: var(--quiet); font-size: 12px }
-svg .bar { fill: var(--bar) } svg .line { stroke: var(--line) }
+svg .bar { fill: var(--bar) } svg .quiet-bar { fill: var(--quiet) } svg .line { stroke: var(--quiet) }
 """
 
 
-def render(result: Mapping[str, Any]) -> str:
-    heading = escape(build_title(result))
+def render(title: str, sections: Iterable[Section]) -> str:
+    heading = escape(title)
     parts = []
-    for section in build_sections(result):
+    for section in sections:
         parts.append(f"<h2>{escape(section.title)}</h2>")
         parts += [f"<p>{escape(text)}</p>" for text in section.text]
         parts += map(table_html, section.tables)

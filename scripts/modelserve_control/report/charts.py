@@ -4,17 +4,24 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from modelserve_control.compare.report.columns import format_value
-from modelserve_control.compare.report.sections import Bars, Histogram, make_printable
+from modelserve_control.report.sections import Bars, Chart, Histogram, Pairs, Points, make_printable
+from modelserve_control.report.tables import format_value, percent
 
 WIDTH, LEFT, RIGHT = 900, 240, 100  # left of the bars the names, right of them the numbers
-ROW, BAR, TOP = 24, 15, 36
+ROW, BAR, HALF, TOP = 24, 15, 8, 36
 TALL, FOOT = 180, 26
 MAX_NAME = 32  # characters that fit beside a bar
 
 
-def svg(chart: Bars | Histogram) -> str:
-    return histogram(chart) if isinstance(chart, Histogram) else bars(chart)
+def svg(chart: Chart) -> str:
+    match chart:
+        case Histogram():
+            return histogram(chart)
+        case Pairs():
+            return pairs(chart)
+        case Points():
+            return points(chart)
+    return bars(chart)
 
 
 def bars(chart: Bars) -> str:
@@ -23,13 +30,53 @@ def bars(chart: Bars) -> str:
     for place, (name, value) in enumerate(chart.values):
         y = TOP + ROW * place
         end = LEFT + value / top * (WIDTH - LEFT - RIGHT)
-        label = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
         parts += [
-            text(LEFT - 10, y + 12, label, "", "end"),
+            text(LEFT - 10, y + 12, shorten(name), "", "end"),
             f'<rect class="bar" x="{LEFT}" y="{y}" width="{end - LEFT:.1f}" height="{BAR}" rx="2"/>',
             text(end + 6, y + 12, f"{format_value(value)}{chart.unit}"),
         ]
     return wrap(chart.title, TOP + ROW * len(chart.values), parts)
+
+
+def pairs(chart: Pairs) -> str:
+    top = max((max(pair) for _, *pair in chart.values), default=0.0) or 1.0
+    parts = []
+    for place, (name, *pair) in enumerate(chart.values):
+        y = TOP + ROW * place
+        parts.append(text(LEFT - 10, y + 12, shorten(name), "", "end"))
+        for number, value in enumerate(pair):
+            width = value / top * (WIDTH - LEFT - RIGHT)
+            words = f"{name}, {chart.sides[number]}: {100 * value:.3g} %"
+            parts.append(
+                f'<rect class="{("quiet-bar", "bar")[number]}" x="{LEFT}" y="{y + HALF * number}" width="{width:.1f}" '
+                f'height="{HALF}"><title>{escape(make_printable(words))}</title></rect>'
+            )
+        parts.append(
+            text(LEFT + max(pair) / top * (WIDTH - LEFT - RIGHT) + 6, y + 12, " ".join(map(percent, pair)), "quiet")
+        )
+    title = f"{chart.title}: {chart.sides[0]} (grey) and {chart.sides[1]}"
+    return wrap(title, TOP + ROW * len(chart.values), parts)
+
+
+def points(chart: Points) -> str:
+    low = min((one[2] for one in chart.values), default=0.0)
+    high = max((one[3] for one in chart.values), default=1.0)
+    scale = (WIDTH - LEFT - RIGHT) / ((high - low) or 1.0)
+    parts = []
+    for place, (name, value, start, end) in enumerate(chart.values):
+        y = TOP + ROW * place + 8
+        x, left, right = (LEFT + (one - low) * scale for one in (value, start, end))
+        parts += [
+            text(LEFT - 10, y + 4, shorten(name), "", "end"),
+            f'<line class="line" x1="{left:.1f}" x2="{right:.1f}" y1="{y}" y2="{y}"/>',
+            f'<circle class="bar" cx="{x:.1f}" cy="{y}" r="4"/>',
+            text(right + 8, y + 4, format_value(value)),
+        ]
+    return wrap(f"{chart.title} (with 95 % intervals)", TOP + ROW * len(chart.values), parts)
+
+
+def shorten(name: str) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
 
 
 def histogram(chart: Histogram) -> str:

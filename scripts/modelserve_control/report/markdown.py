@@ -1,19 +1,18 @@
 """The report as Markdown. Text from a model or from its data is escaped."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from modelserve_control.compare.report.sections import build_sections, build_title, make_printable
+from modelserve_control.report.sections import Section, make_printable
 
 # A backslash may precede every ASCII punctuation mark (https://spec.commonmark.org/0.31.2/#backslash-escapes).
 MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 FIGURE = re.compile(r"-|-?[0-9][0-9,.]*(e[+-][0-9]+)?( %)?")
 
 
-def render(result: Mapping[str, Any]) -> str:
-    lines = [f"# {escape(build_title(result))}"]
-    for section in build_sections(result):
+def render(title: str, sections: Iterable[Section]) -> str:
+    lines = [f"# {escape(title)}"]
+    for section in sections:
         lines += ["", f"## {escape(section.title)}"]
         for text in section.text:
             lines += ["", text]

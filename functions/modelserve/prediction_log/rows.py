@@ -1,0 +1,128 @@
+"""The rows of the log: one for each record of a request, with its inputs and its answer as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from modelserve.core.settings import Settings
+from modelserve.events import records
+from modelserve.events.results import prediction_id
+from modelserve.http.app import V1_MODEL, V2_MODEL
+from modelserve.payloads import Limits
+from modelserve.payloads.binary_tensors import decode_answer
+from modelserve.payloads.decode import JSON, BodyDecoder, Protocol, binary_type, check_payload
+from modelserve.payloads.json import oip_v2
+from modelserve.payloads.json import records as plain_records
+from modelserve.payloads.json.mlflow import METHOD
+from modelserve.payloads.predictions import by_row, encode
+from modelserve.prediction_log.sender import Answered
+from modelserve.schema.batch import Batch
+from modelserve.schema.signature import Signature, check_table, from_mlmodel
+
+MAX_SIGNATURES: Final = 16  # of versions; there are two while one is replaced
+Row = dict[str, Any]
+"""The columns of the table: docs/monitoring.md."""
+
+
+class RowMaker:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.limits = Limits.from_settings(settings)
+        self.without = {name.strip() for name in settings.log_without.split(",")} - {""}
+        self.signatures: dict[tuple[str, str], Signature | None] = {}
+        self.decoders: dict[tuple[str, str], BodyDecoder] = {}
+
+    def learn(self, answered: Answered) -> None:
+        names = (answered.model, answered.version)
+        if not answered.signature or names in self.signatures:
+            return
+        if len(self.signatures) >= MAX_SIGNATURES:
+            self.signatures.clear()
+            self.decoders.clear()
+        self.signatures[names] = from_mlmodel(msgspec.json.decode(answered.signature))
+        self.decoders[names] = BodyDecoder(self.signatures[names], self.limits)
+
+    def make_rows(self, answered: Answered) -> list[Row]:
+        """Raises whatever decoding raises. The server has decoded the same bytes, so that is a bug."""
+        self.learn(answered)
+        found = list(self.read_event(answered) if answered.event else self.read_request(answered))
+        time = datetime.fromtimestamp(answered.time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return [
+            {
+                "prediction_id": own,
+                "caller_id": caller,
+                "request_id": answered.request_id,
+                "model": answered.model,
+                "version": answered.version,
+                "predict_method": method,
+                "time": time,
+                "milliseconds": answered.milliseconds,
+                "inputs": encode({key: value for key, value in inputs.items() if key not in self.without}).decode(),
+                "answer": encode(answer if isinstance(answer, dict) else {"prediction": answer}).decode(),
+            }
+            for own, caller, method, inputs, answer in found
+        ]
+
+    def read_request(self, answered: Answered) -> Iterator[tuple[str, str | None, str | None, Mapping[str, Any], Any]]:
+        batch, method = self.decode_request(answered)
+        answers = answer_rows(decode_answer(answered.answer, answered.answer_json_size), batch.rows)
+        inputs = by_row(batch.columns)
+        for row, (values, answer) in enumerate(zip(inputs, answers, strict=True)):
+            place = "" if batch.rows == 1 else f"/{row}"
+            yield (
+                answered.id + place,
+                (answered.caller_id and answered.caller_id + place) or None,
+                method,
+                values,
+                answer,
+            )
+
+    def decode_request(self, answered: Answered) -> tuple[Batch, str | None]:
+        names = (answered.model, answered.version)
+        signature = self.signatures.get(names)
+        if answered.method == "GET":
+            pairs = parse_qsl(answered.query.decode("latin-1"), keep_blank_values=True)
+            payload, batch = check_payload(plain_records.parse_query(pairs, signature, self.limits), signature)
+            return batch, payload.method
+        protocol, kind = Protocol.PREDICT, answered.content_type.decode("latin-1").partition(";")[0].strip().lower()
+        if V2_MODEL.fullmatch(answered.path):
+            protocol = Protocol.V2
+            kind = binary_type(int(answered.json_size)) if answered.json_size else JSON
+        elif V1_MODEL.fullmatch(answered.path) or answered.path == "/invocations":
+            protocol = Protocol.INVOCATIONS
+        decoder = self.decoders.get(names) or BodyDecoder(signature, self.limits)
+        payload, batch = decoder.decode(answered.body, kind or JSON, protocol)
+        query = dict(parse_qsl(answered.query.decode("latin-1")))
+        return batch, payload.method or query.get(METHOD)
+
+    def read_event(self, answered: Answered) -> Iterator[tuple[str, str | None, str | None, Mapping[str, Any], Any]]:
+        signature = self.signatures.get((answered.model, answered.version))
+        settings = self.settings
+        parsed = records.parse(
+            answered.body, signature, self.limits, settings.event_features_field, settings.event_id_field
+        )
+        answers = {event["prediction_id"]: event["prediction"] for event in msgspec.json.decode(answered.answer)}
+        for row, (place, caller) in enumerate(zip(parsed.places, parsed.ids, strict=True)):
+            own = prediction_id(answered.request_id, place)
+            if own in answers:  # else its record went to the dead letters
+                one = records.select_rows(parsed.table, [row])
+                inputs = by_row(check_table(one, signature).columns)[0]
+                yield own, None if caller is None else str(caller), parsed.method, inputs, answers[own]
+
+
+def answer_rows(answer: Any, rows: int) -> Sequence[Any]:
+    """One value for each row, whatever the form of the answer. An answer that has no rows is that of each."""
+    if isinstance(answer, dict) and "outputs" in answer:
+        columns = {
+            output["name"]: oip_v2.rows_of(output["data"], output["shape"], tensors=True) if output["data"] else []
+            for output in answer["outputs"]
+        }
+        if all(len(column) == rows for column in columns.values()):
+            return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [columns] * rows
+    if isinstance(answer, dict) and "predictions" in answer:
+        answer = answer["predictions"]
+    return answer if isinstance(answer, list) and len(answer) == rows else [answer] * rows

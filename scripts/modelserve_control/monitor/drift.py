@@ -1,0 +1,98 @@
+"""`modelserve drift`: rows of now, from files or from the prediction log, against the profile of a version."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from modelserve.core.errors import BadSetting
+from modelserve.store.buckets.objects import Objects
+from modelserve_control.common.errors import NothingCompared
+from modelserve_control.common.progress import Progress
+from modelserve_control.monitor import prediction_log, profiles
+from modelserve_control.monitor.stats.answers import read_answers
+from modelserve_control.monitor.stats.drift import find_drift
+from modelserve_control.monitor.stats.shift import Limits
+from modelserve_control.monitor.tables import Columns, as_times, read_columns
+from modelserve_control.registry import version_ref
+
+UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M"}
+Window = tuple[str, Columns, Columns, int]
+"""Its name, its columns, those of its predictions, and its rows."""
+
+
+@dataclass(frozen=True)
+class DriftOptions:
+    """`against` is a version or an alias. `time` names the column that `window` cuts by."""
+
+    name: str
+    data: tuple[str, ...]
+    against: str = version_ref.CHAMPION
+    window: str | None = None
+    time: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -> dict[str, Any]:
+    """One result for each window; `drift` if there is any in one of them. Raises ServeError."""
+    what = f"{options.name}/{options.against}" if options.against.isdigit() else f"{options.name}@{options.against}"
+    manifest = version_ref.manifest(objects, what)
+    profile = profiles.read_profile(objects, manifest)
+    columns, rows = read_columns(options.data, progress)
+    windows = [
+        {"window": name} | find_drift(profile, inputs, predictions, count, options.limits)
+        for name, inputs, predictions, count in cut_windows(columns, rows, manifest.name, manifest.version, options)
+    ]
+    if not windows:
+        raise NothingCompared(f"The data has no rows of {options.name}.")
+    head = {"name": manifest.name, "version": manifest.version, "alpha": options.limits.alpha}
+    return head | {"drift": any(window["drift"] for window in windows), "windows": windows}
+
+
+def cut_windows(columns: Columns, rows: int, name: str, version: str, options: DriftOptions) -> Iterator[Window]:
+    if prediction_log.is_log(columns):
+        logged = prediction_log.read_log(columns, name)
+        for window, places in group_by_time(logged.times, options.window):
+            part = logged.select(places)
+            own = [row for row, other in enumerate(part.versions) if other == version]
+            yield window, part.columns(), part.select(own).answers().columns() if own else {}, len(part)
+        return
+    answers = read_answers(columns)
+    predictions = answers.columns() if answers else {}
+    inputs = {key: values for key, values in columns.items() if key not in predictions}
+    for window, places in group_by_time(read_times(columns, options), options.window) if rows else ():
+        if options.window is None:
+            yield window, inputs, predictions, rows
+            return
+        yield window, take(inputs, places), take(predictions, places), len(places)
+
+
+def read_times(columns: Columns, options: DriftOptions) -> Any:
+    if options.window is None:
+        return np.zeros(1, dtype="datetime64[us]")
+    if options.time is None or options.time not in columns:
+        has = f"it has {', '.join(columns)}"
+        raise BadSetting(f"--window needs the column of the time: name it with --time; {has}.")
+    try:
+        return as_times(columns[options.time])
+    except ValueError as error:
+        raise BadSetting(f"The column {options.time} is not a time.") from error
+
+
+def group_by_time(times: Any, window: str | None) -> Iterator[tuple[str, list[int]]]:
+    """The rows of each window, in the order of time; rows without a time are in none."""
+    if window is None:
+        if len(times):
+            yield "all", list(range(len(times)))
+        return
+    cut = times.astype(f"datetime64[{UNITS[window]}]")
+    for start in np.unique(cut[~np.isnat(cut)]):
+        yield str(start), np.flatnonzero(cut == start).tolist()
+
+
+def take(columns: Columns, places: list[int]) -> Columns:
+    return {
+        name: values[places] if isinstance(values, np.ndarray) else [values[row] for row in places]
+        for name, values in columns.items()
+    }

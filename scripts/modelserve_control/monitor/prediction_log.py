@@ -1,0 +1,64 @@
+"""The prediction log: one row for each prediction, as `modelserve.prediction_log` publishes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from modelserve.core.errors import MalformedRequest
+from modelserve.schema.types import MISSING
+from modelserve_control.monitor.stats.answers import Answers, collect_answers
+from modelserve_control.monitor.tables import Columns, as_times
+
+# Of a table of the log. `inputs` and `answer` are JSON objects as text, because each model has columns of its own.
+REQUIRED: Final = ("prediction_id", "model", "version", "time", "inputs", "answer")
+
+
+@dataclass(frozen=True)
+class LoggedRows:
+    """Equally long. `ids` are the callers' own where they sent one. `results` are the result objects of the answers."""
+
+    ids: list[str]
+    versions: list[str]
+    times: np.ndarray[Any, np.dtype[np.datetime64]]
+    inputs: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: Sequence[int]) -> "LoggedRows":
+        lists = ([values[row] for row in rows] for values in (self.inputs, self.results))
+        ids, versions = ([values[row] for row in rows] for values in (self.ids, self.versions))
+        return LoggedRows(ids, versions, self.times[list(rows)], *lists)
+
+    def columns(self) -> Columns:
+        names = dict.fromkeys(name for row in self.inputs for name in row)
+        return {name: [row.get(name, MISSING) for row in self.inputs] for name in names}
+
+    def answers(self) -> Answers:
+        return collect_answers(self.results)
+
+
+def is_log(columns: Columns) -> bool:
+    return columns.keys() >= set(REQUIRED)
+
+
+def read_log(columns: Columns, model: str) -> LoggedRows:
+    """The rows of one model, each prediction once: Pub/Sub may deliver a message twice. Raises MalformedRequest."""
+    if missing := [name for name in REQUIRED if name not in columns]:
+        raise MalformedRequest(f"The prediction log has no column {', '.join(missing)}.")
+    rows = [row for row, name in enumerate(columns["model"]) if name == model]
+    versions = [str(version) for version in columns["version"]]
+    first = {(columns["prediction_id"][row], versions[row]): row for row in reversed(rows)}
+    kept = sorted(first.values())
+    times = as_times(columns["time"])
+    try:
+        parts = [[msgspec.json.decode(columns[name][row]) for row in kept] for name in ("inputs", "answer")]
+    except (msgspec.DecodeError, TypeError) as error:
+        raise MalformedRequest(f"The prediction log has a row that is not JSON: {error}.") from error
+    callers = columns.get("caller_id", [None] * len(versions))
+    ids = [str(callers[row] or columns["prediction_id"][row]) for row in kept]
+    return LoggedRows(ids, [versions[row] for row in kept], times[kept], *parts)

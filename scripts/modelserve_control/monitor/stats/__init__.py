@@ -1,0 +1,1 @@
+"""Statistics without files: profiles of columns, shifts between samples, measures of quality."""

@@ -1,0 +1,80 @@
+"""Reads Parquet, CSV and JSON lines into columns: one file, many, a directory of them, or what a pattern matches."""
+
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from modelserve.core.errors import MalformedRequest, NotFound
+from modelserve_control.batch.files import table_files
+from modelserve_control.batch.files.table_files import CSV, JSON_LINES, PARQUET
+from modelserve_control.common.progress import Progress
+
+Columns = dict[str, Any]
+"""By name one array, or one list of Python values, of as many items as rows."""
+
+READERS: Final = {
+    PARQUET: lambda path: pq.ParquetFile(path).read(),
+    CSV: lambda path: pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True)),
+    JSON_LINES: lambda path: pa.json.read_json(path),
+}
+
+
+def read_columns(addresses: Sequence[str], progress: Progress) -> tuple[Columns, int]:
+    """The columns of all files together, and the number of rows. A column that a file lacks is null in its rows."""
+    parts = [part for address in addresses for part in read_parts(address, progress)]
+    table = pa.concat_tables(parts, promote_options="permissive")
+    return {name: column_values(table.column(name)) for name in table.column_names}, table.num_rows
+
+
+def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
+    for one in expand(address):
+        table_files.check_source(one)
+        with table_files.fetch(one, progress) as path:
+            try:
+                yield decode_dictionaries(READERS[path.suffix.lower()](path))
+            except (pa.ArrowException, OSError) as error:
+                raise MalformedRequest(f"{one} cannot be read: {str(error).splitlines()[0].rstrip('.')}.") from error
+
+
+def expand(address: str) -> list[str]:
+    if address.startswith(table_files.BUCKET):
+        return [address]
+    path = Path(address)
+    if path.is_dir():
+        found = sorted(str(one) for one in path.rglob("*") if one.suffix.lower() in READERS and one.name[0] != ".")
+    else:
+        found = sorted(glob(address, recursive=True))
+    if not found:
+        raise NotFound(f"There is no file {address}.")
+    return found
+
+
+def decode_dictionaries(table: pa.Table) -> pa.Table:
+    """Of pandas' Categorical type: its dictionaries differ between files."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            column = table.column(place).cast(field.type.value_type)
+            table = table.set_column(place, field.name, column)
+    return table
+
+
+def as_times(values: Any) -> NDArray[np.datetime64]:
+    """Of times, or of texts in ISO 8601 in UTC. Raises ValueError."""
+    if not isinstance(values, np.ndarray):
+        values = [None if value is None else str(value).removesuffix("Z").removesuffix("+00:00") for value in values]
+    return np.array(values, dtype="datetime64[us]")
+
+
+def column_values(column: pa.ChunkedArray) -> Any:
+    kind = column.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_temporal(kind):
+        return column.to_numpy()
+    return column.to_pylist()

@@ -1,0 +1,136 @@
+"""`drift` and `evaluate` on files, with a version whose profile is beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from command_line import CommandLine
+from modelserve_control.monitor.stats.profile import FILE, build_profile, encode_profile
+from modelserve_control.registry.catalog import open_store
+from stores import put, tiny
+
+ROWS = 600
+
+
+def inputs(shift: float = 0.0) -> dict[str, Any]:
+    random = np.random.default_rng(1)
+    return {"miles": random.normal(shift, 1, ROWS), "place": random.choice(["a", "b"], ROWS).tolist()}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> CommandLine:
+    """Version 1 of `rides` has a profile, and version 2 has none."""
+    store = tmp_path / "store"
+    with open_store(str(store), new=True) as objects:
+        for name in ("with", "without"):
+            directory = tiny(tmp_path / name)
+            if name == "with":
+                profile = build_profile(inputs(), {"prediction": inputs()["miles"] * 10}, ROWS)
+                (directory / FILE).write_bytes(encode_profile(profile))
+            put(objects, "rides", directory)
+    found = CommandLine(str(store))
+    found("promote", "rides", "1")
+    return found
+
+
+def log_rows(days: int, shift: float = 0.0) -> list[dict[str, Any]]:
+    """Version 2 answers in the second half of each day."""
+    table = inputs(shift)
+    return [
+        {
+            "prediction_id": f"{day}-{row}",
+            "model": "rides",
+            "version": "1" if row < ROWS // 2 else "2",
+            "time": f"2026-03-{day + 1:02}T{row * 24 // ROWS:02}:00:00",
+            "inputs": json.dumps({"miles": table["miles"][row], "place": table["place"][row]}),
+            "answer": json.dumps({"minutes": table["miles"][row] * 10}),
+        }
+        for day in range(days)
+        for row in range(ROWS)
+    ]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_drift_is_the_exit_status_and_names_its_columns(command: CommandLine, tmp_path: Path) -> None:
+    for place, shift in enumerate((0.0, 1.0)):
+        pq.write_table(pa.table(inputs(shift)), tmp_path / f"{place}.parquet")
+    same = command.json("drift", "rides", "--data", tmp_path / "0.parquet")
+    assert (same["drift"], same["version"], same["windows"][0]["rows"]) == (False, "1", ROWS)
+    found = command.json("drift", "rides", "--against", "1", "--data", tmp_path / "1.parquet", code=3)
+    assert found["windows"][0]["drifted"] == ["miles"]
+    assert "miles (ks, psi)" in command("drift", "rides", "--data", tmp_path / "1.parquet", code=3).out
+    both = command.json("drift", "rides", "--data", tmp_path / "*.parquet", code=3)
+    assert both["windows"][0]["rows"] == 2 * ROWS
+    assert (
+        command.json("drift", "rides", "--against", "2", "--data", tmp_path / "1.parquet", code=1)["error_code"]
+        == "NO_PROFILE"
+    )
+
+
+def test_the_log_is_cut_into_days_and_each_is_compared(command: CommandLine, tmp_path: Path) -> None:
+    rows = log_rows(3) + [row | {"prediction_id": "late" + row["prediction_id"]} for row in log_rows(1, shift=1.0)]
+    for row in rows[3 * ROWS :]:
+        row["time"] = row["time"].replace("2026-03-01", "2026-03-09")
+    # Half of a day is missing, what was delivered twice counts once, and another model's rows are not its own.
+    kept = rows[: ROWS + ROWS // 2] + rows[2 * ROWS :] + rows[:50] + [rows[0] | {"model": "other"}]
+    for day in ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-09"):
+        write(tmp_path / "log" / f"day={day}" / "a.parquet", [row for row in kept if row["time"].startswith(day)])
+    found = command.json("drift", "rides", "--data", tmp_path / "log", "--window", "day", code=3)
+    windows = {window["window"]: window for window in found["windows"]}
+    assert {name: window["rows"] for name, window in windows.items()} == {
+        "2026-03-01": ROWS,
+        "2026-03-02": ROWS // 2,
+        "2026-03-03": ROWS,
+        "2026-03-09": ROWS,
+    }
+    assert [name for name, window in windows.items() if window["drift"]] == ["2026-03-09"]
+    assert windows["2026-03-09"]["drifted"] == ["miles", "prediction"]
+    assert windows["2026-03-01"]["predictions"]["prediction"]["tests"]["ks"]["effect"] < 0.1
+
+
+def test_labels_are_joined_by_day_and_version(command: CommandLine, tmp_path: Path) -> None:
+    log = log_rows(2)
+    truth = [
+        {
+            "ride": row["prediction_id"],
+            "minutes": json.loads(row["answer"])["minutes"] + (1.0 if row["version"] == "1" else -3.0),
+        }
+        for row in log[: ROWS + ROWS // 2]
+    ]
+    write(tmp_path / "log.parquet", log)
+    # The first of two labels was wrong, and one belongs to no prediction.
+    labels = write(
+        tmp_path / "labels.parquet", [truth[0] | {"minutes": 1e6}, *truth, {"ride": "never", "minutes": 1.0}]
+    )
+    words = ("rides", "--log", tmp_path / "log.parquet", "--labels", labels, "--key", "ride", "--target", "minutes")
+    found = command.json("evaluate", *words)
+    counts = {key: found[key] for key in ("labels", "repeated", "unknown", "joined", "predictions", "unlabelled")}
+    assert counts == {
+        "labels": ROWS + ROWS // 2 + 2,
+        "repeated": 1,
+        "unknown": 1,
+        "joined": ROWS + ROWS // 2,
+        "predictions": 2 * ROWS,
+        "unlabelled": ROWS // 2,
+    }
+    parts = {(one["window"], one["version"]): one["figures"] for one in found["parts"]}
+    assert parts.keys() == {("2026-03-01", "1"), ("2026-03-01", "2"), ("2026-03-02", "1")}
+    assert parts["2026-03-01", "1"] == pytest.approx({"rmse": 1.0, "mae": 1.0, "bias": -1.0})
+    assert parts["2026-03-01", "2"] == pytest.approx({"rmse": 3.0, "mae": 3.0, "bias": 3.0})
+    assert command("evaluate", *words).out.count("2026-03-0") == 3
+    wrong = command.json("evaluate", *words[:-3], "minutes", "--target", "minutes", code=1)
+    assert wrong["error_code"] == "NOTHING_COMPARED"
+    assert "--key" in wrong["message"]
+    assert "no column id" in command("evaluate", *words[:-3], "id", "--target", "minutes", code=2).err
