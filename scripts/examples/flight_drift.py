@@ -49,7 +49,7 @@ def run(directory: Path) -> dict[str, Any]:
     )
     with open_store(str(directory / "store"), new=True) as objects:
         publish(objects, PublishOptions(str(directory / "model"), NAME, "champion", data=paths[1]), progress())
-        options = DriftOptions(NAME, (str(paths[7]),))
+        options = DriftOptions(NAME, (str(paths[7]),), str(directory / "store"))
         files = (str(directory / "drift.md"), str(directory / "drift.html"))
         with create_reports(*files, overwrite=True, progress=progress()) as write_reports:
             found = measure_drift(objects, options, progress())

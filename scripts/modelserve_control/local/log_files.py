@@ -44,7 +44,7 @@ def write_rows(directory: Path, rows: Sequence[dict[str, Any]]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{uuid.uuid4().hex}.parquet"
         columns = {field.name: [row.get(field.name) for row in part] for field in SCHEMA}
-        columns["time"] = [parse_time(text) for text in columns["time"]]
+        columns["time"] = [parse_time(row["time"]) for row in part]
         pq.write_table(pa.table(columns, SCHEMA), folder / f".{name}")
         os.replace(folder / f".{name}", folder / name)
 

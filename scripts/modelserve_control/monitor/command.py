@@ -23,6 +23,8 @@ DRIFTED = 3
 @click.option("--against", default="champion", help="The version, or the alias, whose profile they are compared with.")
 @click.option("--window", type=click.Choice(["hour", "day", "week", "month"]), help="Compare each of these by itself.")
 @click.option("--time", metavar="COLUMN", help="The column that --window cuts by; the log has its own.")
+@click.option("--score/--no-score", default=True, help="Score rows that come without predictions.")
+@options.trust
 @options.number("--alpha", 0.0, 0.5, 0.01, "The share of false alarms in windows that have not changed.")
 @options.number("--min-distance", 0.0, 1.0, 0.05, "The least distance of two distributions that is a drift.")
 @options.number("--min-psi", 0.0, None, 0.05, "The least population stability index that is a drift.")
@@ -44,9 +46,9 @@ def drift(
     overwrite: bool,
     **given: Any,
 ) -> Any:
-    """Compare the columns and predictions of now with those that a version of NAME was trained on.
+    """Compare rows of now with those of training.
 
-    The version must have a profile: `publish --data` keeps one. The exit status is 3 when there is a drift.
+    Columns and predictions are compared with the profile of a version of NAME, which `publish --data` keeps. The exit status is 3 when there is a drift.
     """
     from modelserve_control.monitor import sections
     from modelserve_control.monitor.drift import DriftOptions, measure_drift
@@ -58,7 +60,7 @@ def drift(
         catalog.open_store(store) as objects,
         create_reports(markdown, html, overwrite, progress()) as write_reports,
     ):
-        found = measure_drift(objects, DriftOptions(limits=limits, **given), progress())
+        found = measure_drift(objects, DriftOptions(limits=limits, store=store, **given), progress())
         write_reports(sections.drift_title(found), sections.drift_sections(found))
         return found
 
@@ -87,7 +89,10 @@ def format_drift(result: Any) -> str:
 @options.reports
 @prints_result(lambda result: format_evaluation(result), extras=("publish", "monitor"))
 def evaluate(store: str, markdown: str | None, html: str | None, overwrite: bool, **given: Any) -> Any:
-    """Measure what was predicted against what then happened, by time and version."""
+    """Measure logged predictions against labels.
+
+    The figures are those of all predictions of NAME that have a label, and of each window and version.
+    """
     from modelserve_control.monitor import sections
     from modelserve_control.monitor.evaluate import EvaluateOptions
     from modelserve_control.monitor.evaluate import evaluate as run

@@ -10,8 +10,8 @@ from modelserve.core.errors import BadSetting
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.progress import Progress
-from modelserve_control.monitor import prediction_log, profiles
-from modelserve_control.monitor.stats.answers import read_answers
+from modelserve_control.monitor import prediction_log, profiles, scoring
+from modelserve_control.monitor.stats.answers import PREDICTION, read_answers
 from modelserve_control.monitor.stats.drift import find_drift
 from modelserve_control.monitor.stats.shift import Limits
 from modelserve_control.monitor.tables import Columns, as_times, read_columns
@@ -24,14 +24,18 @@ Window = tuple[str, Columns, Columns, int]
 
 @dataclass(frozen=True)
 class DriftOptions:
-    """`against` is a version or an alias. `time` names the column that `window` cuts by."""
+    """`against` is a version or an alias. `time` names the column that `window` cuts by.
+    `score`: a table without predictions is scored by the version, if the profile has some."""
 
     name: str
     data: tuple[str, ...]
+    store: str
     against: str = version_ref.CHAMPION
     window: str | None = None
     time: str | None = None
     limits: Limits = field(default_factory=Limits)
+    score: bool = True
+    trust: str = "strict"
 
 
 def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -> dict[str, Any]:
@@ -40,6 +44,9 @@ def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -
     manifest = version_ref.manifest(objects, what)
     profile = profiles.read_profile(objects, manifest)
     columns, rows = read_columns(options.data, progress)
+    if options.score and profile.predictions and not prediction_log.is_log(columns) and PREDICTION not in columns:
+        address = version_ref.version_uri(f"{manifest.name}/{manifest.version}", options.store)
+        columns = {**columns, **scoring.score_columns(address, options.trust, columns, rows, progress)}
     windows = [
         {"window": name} | find_drift(profile, inputs, predictions, count, options.limits)
         for name, inputs, predictions, count in cut_windows(columns, rows, manifest.name, manifest.version, options)

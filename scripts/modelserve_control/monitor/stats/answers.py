@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelserve_control.monitor.stats.profile import Floats, as_numbers, category_text
+from modelserve_control.monitor.stats.profile import Floats, Values, as_numbers, category_text
 
 PREDICTION, PROBABILITY = "prediction", "probability_"
 MAX_CLASSES: Final = 20  # whose probabilities are columns
@@ -16,7 +16,7 @@ MAX_CLASSES: Final = 20  # whose probabilities are columns
 class Answers:
     """One per row. `probabilities` by class, for a classifier that has them."""
 
-    predictions: Sequence[Any]
+    predictions: Values
     probabilities: Mapping[str, Floats] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Any]:

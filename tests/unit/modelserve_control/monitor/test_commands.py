@@ -66,12 +66,17 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 def test_drift_is_the_exit_status_and_names_its_columns(command: CommandLine, tmp_path: Path) -> None:
     for place, shift in enumerate((0.0, 1.0)):
         pq.write_table(pa.table(inputs(shift)), tmp_path / f"{place}.parquet")
-    same = command.json("drift", "rides", "--data", tmp_path / "0.parquet")
+    same = command.json("drift", "rides", "--no-score", "--data", tmp_path / "0.parquet")
     assert (same["drift"], same["version"], same["windows"][0]["rows"]) == (False, "1", ROWS)
-    found = command.json("drift", "rides", "--against", "1", "--data", tmp_path / "1.parquet", code=3)
+    found = command.json("drift", "rides", "--against", "1", "--no-score", "--data", tmp_path / "1.parquet", code=3)
     assert found["windows"][0]["drifted"] == ["miles"]
-    assert "miles (ks, psi)" in command("drift", "rides", "--data", tmp_path / "1.parquet", code=3).out
-    both = command.json("drift", "rides", "--data", tmp_path / "*.parquet", code=3)
+    words = ("drift", "rides", "--no-score", "--data", tmp_path / "1.parquet", "--html", tmp_path / "d.html")
+    assert "miles (ks, psi)" in command(*words, code=3).out
+    page = (tmp_path / "d.html").read_text()
+    assert page.count("<svg") == 3  # the windows, and two columns
+    assert "miles: profile (grey) and now" in page
+    assert command.json(*words, code=1)["error_code"] == "OUTPUT_EXISTS"
+    both = command.json("drift", "rides", "--no-score", "--data", tmp_path / "*.parquet", code=3)
     assert both["windows"][0]["rows"] == 2 * ROWS
     assert (
         command.json("drift", "rides", "--against", "2", "--data", tmp_path / "1.parquet", code=1)["error_code"]
@@ -129,7 +134,10 @@ def test_labels_are_joined_by_day_and_version(command: CommandLine, tmp_path: Pa
     assert parts.keys() == {("2026-03-01", "1"), ("2026-03-01", "2"), ("2026-03-02", "1")}
     assert parts["2026-03-01", "1"] == pytest.approx({"rmse": 1.0, "mae": 1.0, "bias": -1.0})
     assert parts["2026-03-01", "2"] == pytest.approx({"rmse": 3.0, "mae": 3.0, "bias": 3.0})
-    assert command("evaluate", *words).out.count("2026-03-0") == 3
+    reports = ("--html", tmp_path / "e.html", "--markdown", tmp_path / "e.md")
+    assert command("evaluate", *words, *reports).out.count("2026-03-0") == 3
+    assert (tmp_path / "e.html").read_text().count("<svg") == 4  # three figures, and the errors
+    assert "| 2026\\-03\\-01 | 1 | 300 |" in (tmp_path / "e.md").read_text()
     wrong = command.json("evaluate", *words[:-3], "minutes", "--target", "minutes", code=1)
     assert wrong["error_code"] == "NOTHING_COMPARED"
     assert "--key" in wrong["message"]
