@@ -1,0 +1,55 @@
+"""Every form of a request gives the same rows of the log."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from contract.http.customers import COLUMNS, JSON_FORMS, RECORDS, as_csv, as_parquet, as_v2
+from modelserve.core.settings import Settings
+from modelserve.prediction_log.rows import RowMaker
+from modelserve.prediction_log.sender import Answered
+
+TYPES = ("string", "long", "double")
+SIGNATURE = {"inputs": [{"name": name, "type": kind} for name, kind in zip(COLUMNS, TYPES, strict=True)]}
+LABELS = ["yes", "no", "yes"]
+PREDICTIONS = {"predictions": LABELS}
+V2 = {"outputs": [{"name": "prediction", "shape": [3], "datatype": "BYTES", "data": LABELS}]}
+FORMS: dict[str, tuple[str, bytes, bytes, Any]] = {
+    **{
+        name: ("/invocations", b"application/json", json.dumps(body).encode(), PREDICTIONS)
+        for name, body in JSON_FORMS.items()
+    },
+    "csv": ("/invocations", b"text/csv; charset=utf-8", as_csv(), PREDICTIONS),
+    "parquet": ("/invocations", b"application/vnd.apache.parquet", as_parquet(), PREDICTIONS),
+    "V2": ("/v2/models/churn/infer", b"application/json", json.dumps(as_v2()).encode(), V2),
+}
+
+
+def answered(path: str, kind: bytes, body: bytes, answer: Any, **more: Any) -> Answered:
+    data, signature = json.dumps(answer).encode(), msgspec.json.encode(SIGNATURE)
+    return Answered(
+        False, "POST", path, b"", kind, body, data, "churn", "1", "r1", "id", 1e9, 1.5, signature=signature, **more
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_request_is_a_row_for_each_of_its_records(form: str) -> None:
+    rows = RowMaker(Settings.from_environ({"LOG_WITHOUT": "tenure, other"})).make_rows(answered(*FORMS[form]))
+    inputs = [{name: value for name, value in record.items() if name != "tenure"} for record in RECORDS]
+    assert [json.loads(row["inputs"]) for row in rows] == inputs
+    assert [json.loads(row["answer"]) for row in rows] == [{"prediction": label} for label in LABELS]
+    assert [row["prediction_id"] for row in rows] == ["id/0", "id/1", "id/2"]
+    assert {(row["caller_id"], row["request_id"], row["time"]) for row in rows} == {
+        (None, "r1", "2001-09-09T01:46:40.000000Z")
+    }
+
+
+def test_the_id_of_the_caller_is_that_of_its_record() -> None:
+    body = json.dumps(RECORDS[0]).encode()
+    one = answered("/predict", b"application/json", body, {"prediction": "yes"}, caller_id="order-7")
+    (row,) = RowMaker(Settings.from_environ({})).make_rows(one)
+    assert (row["prediction_id"], row["caller_id"]) == ("id", "order-7")
