@@ -24,16 +24,11 @@ POLICIES: Final = {
         "# To deploy a function",
         'resource "google_service_account_key" "deploy" {\n  service_account_id = google_service_account.this["deploy"].name\n}\n\n# To deploy a function',
     ),
-    "callers_are_granted_on_the_service": Change("invokers.tf", "roles/cloudfunctions.developer", "roles/run.invoker"),
     "functions_only_read_models": Change("store.tf", "models/http/roles/storage.objectViewer", "models/http/roles/storage.objectCreator"),
     "versions_cannot_be_overwritten": Change("store.tf", ' && resource.name.extract(\\"/objects/models/{name}/versions/\\") == \\"\\""', '"'),
     "buckets_are_hardened": Change("store.tf", 'public_access_prevention    = "enforced"', 'public_access_prevention    = "inherited"'),
     "what_is_kept_is_encrypted": Change("tables.tf", "dynamic \"encryption_configuration\" {\n    for_each = var.kms_key == null ? [] : [1]", "dynamic \"encryption_configuration\" {\n    for_each = []"),
-    "who_encrypts_may_use_the_key": Change("encryption.tf", "    artifact_registry = local.agents.artifact_registry\n", ""),
-    "builds_read_the_copy_of_their_source": Change("project_grants.tf", "gcf-v2-sources-$", "gcf-sources-$"),
     "updates_are_waited_for": Change("project_grants.tf", '["cloudfunctions.operations.get"]', '["cloudfunctions.functions.get"]'),
-    "functions_wait_for_their_grants": Change("project_grants.tf", "    google_artifact_registry_repository_iam_member.build_writes,\n", ""),
-    "what_is_asked_for_is_what_is_answered": Change("modules/fallback/cluster.tf", "    enable_private_endpoint = true", "    # enable_private_endpoint = true"),
     "only_images_for_the_cluster_are_final": Change("registry.tf", "functions = { immutable_tags = false", "functions = { immutable_tags = true"),
     "an_archive_that_is_served_stays": Change("store.tf", '  deletion_policy = "ABANDON"\n', ""),
     "topics_keep_their_messages": Change("build.tf", 'message_retention_duration = "86400s"', "message_retention_duration = null"),
@@ -84,20 +79,14 @@ POLICIES: Final = {
 # More changes that break a policy; the changes of one row are made together, each for a policy of its own.
 MORE: Final = (
     {
-        "builds_read_the_copy_of_their_source": Change("project_grants.tf", "member  = local.members.build", "member  = local.members.test"),
-        "functions_wait_for_their_grants": Change("functions.tf", "depends_on = [time_sleep.grants]", ""),
-        "what_is_asked_for_is_what_is_answered": Change("registry.tf", "for_each = each.value.immutable_tags ? [1] : []\n    content {\n      immutable_tags = true", "for_each = [1]\n    content {\n      immutable_tags = each.value.immutable_tags"),
         "an_outage_costs_no_message": Change("variables_store.tf", "maximum_backoff_seconds = optional(number, 600)", "maximum_backoff_seconds = optional(number, 60)"),
-        "who_encrypts_may_use_the_key": Change("encryption.tf", "    eventarc          = local.agents.eventarc\n", ""),
         "buckets_are_hardened": Change("store.tf", "force_destroy               = !var.deletion_protection", "force_destroy               = true"),
     },
     {
         "updates_are_waited_for": Change("project_grants.tf", "role    = google_project_iam_custom_role.operations.name\n  member  = local.members.deploy", "role    = google_project_iam_custom_role.operations.name\n  member  = local.members.retrain"),
-        "functions_wait_for_their_grants": Change("project_grants.tf", '"60s"', '"6s"'),
         "only_images_for_the_cluster_are_final": Change("registry.tf", "images    = { immutable_tags = true", "images    = { immutable_tags = false"),
         "an_outage_costs_no_message": Change("tables.tf", "  retry_policy {\n    minimum_backoff = \"${var.delivery.minimum_backoff_seconds}s\"\n    maximum_backoff = \"${var.delivery.maximum_backoff_seconds}s\"\n  }\n", ""),
     },
-    {"functions_wait_for_their_grants": Change("project_grants.tf", "    google_project_iam_member.build_reads_copies,\n", "")},
 )  # fmt: skip
 
 # One change for each run of tests/*.tftest.hcl that states a rule.

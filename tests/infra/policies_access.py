@@ -44,12 +44,6 @@ def there_are_no_keys(resources: Sequence[Resource]) -> Iterator[str]:
     yield from (f"{address} is a key that can be stolen" for address, _ in of(resources, "google_service_account_key"))
 
 
-def callers_are_granted_on_the_service(resources: Sequence[Resource]) -> Iterator[str]:
-    for address, one in grants(resources):
-        if one["role"] == "roles/run.invoker" and ".google_cloud_run_v2_service_iam_member." not in f".{address}":
-            yield f"{address} grants run.invoker where it does not work"
-
-
 def functions_only_read_models(resources: Sequence[Resource]) -> Iterator[str]:
     running = {identity(resources, job)["member"] for job in ("http", "event", "push")}
     for address, one in of(resources, "google_storage_bucket_iam_member"):

@@ -10,6 +10,7 @@ from infra.conftest import NEWEST
 from infra.environments import ENVIRONMENTS, UNPINNED, Project, differences, project
 from infra.google import calls
 from infra.google.iam import Grant
+from infra.terraform import Change
 from infra.wheels import PROVIDERS
 from modelserve_control.deploy.pipeline import check_plan
 
@@ -78,3 +79,25 @@ def test_the_oldest_provider_needs_no_more(tmp_path_factory: pytest.TempPathFact
         made.apply()
         made.cloud.pinned = True
         assert differences(made.plan()) == []
+
+
+# What the plan after the apply would change, and what went well only by luck.
+UNSETTLED = (
+    Change("registry.tf", "for_each = each.value.immutable_tags ? [1] : []\n    content {\n      immutable_tags = true", "for_each = [1]\n    content {\n      immutable_tags = each.value.immutable_tags"),
+    Change("modules/fallback/cluster.tf", "    enable_private_endpoint = true", "    # enable_private_endpoint = true"),
+    Change("project_grants.tf", '"60s"', '"6s"'),
+)  # fmt: skip
+
+
+def test_what_would_differ_for_ever_and_a_wait_that_is_too_short_are_seen(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with project("everything", min(PROVIDERS), tmp_path_factory.mktemp("unsettled"), *UNSETTLED) as made:
+        made.bootstrap()
+        made.apply()
+        made.cloud.pinned = True
+        assert {one.rpartition(" ")[2] for one in differences(made.plan())} == {
+            "docker_config",
+            "private_cluster_config.enable_private_endpoint",
+        }
+        assert any("is not made a minute after" in one for one in made.luck())
