@@ -37,7 +37,8 @@ class Done:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """`store` is a store's address; `environment` is added to a clean one. `cold`: with all imports, as a person starts it."""
+    """`store` is a store's address; `publish` makes it where it is a missing directory. `environment` is added
+    to a clean one. `cold`: with all imports, as a person starts it."""
 
     store: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class CommandLine:
         """A process that is killed when the test is done with it, or fails before, and when it hangs."""
         clean = {name: os.environ[name] for name in SEEN_BY_COMMAND if name in os.environ}
         environment = clean | {"MODELSERVE_STORE": self.store} | dict(self.environment)
-        command = [MODELSERVE, *map(str, words)]
+        command = [MODELSERVE, *map(str, words), *(["--create"] if words[0] == "publish" else [])]
         pipe = subprocess.PIPE
         packages = () if self.cold else SLOW_IMPORTS.get(str(words[0]), ())
         start = popen(warm(packages), nested=True) if packages else subprocess.Popen

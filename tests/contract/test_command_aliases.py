@@ -35,12 +35,43 @@ def test_promoting_moves_the_alias_and_remembers_what_it_named(command: CommandL
 
 
 @pytest.mark.usefixtures("three")
-def test_rolling_back_goes_to_the_version_before_and_a_second_time_forward(command: CommandLine) -> None:
+def test_each_rollback_goes_one_version_further_back_and_never_forward(command: CommandLine) -> None:
     command("promote", "m", "1")
     assert command.json("rollback", "m", code=1)["error_code"] == "NOT_FOUND"
+    command("promote", "m", "2")
     command("promote", "m", "3")
-    assert "m@champion now names version 1 (before: version 3)" in command("rollback", "m").out
-    assert command.json("rollback", "m")["version"] == "3"
+    assert "m@champion now names version 2 (before: version 3)" in command("rollback", "m").out
+    assert command.json("rollback", "m")["version"] == "1"
+    assert command.json("rollback", "m", code=1)["error_code"] == "NOT_FOUND"
+    assert champion(command)["version"] == "1"
+
+
+@pytest.mark.usefixtures("three")
+def test_rolling_back_to_a_version_skips_those_between(command: CommandLine) -> None:
+    for version in "123":
+        command("promote", "m", version)
+    assert command.json("rollback", "m", "--to", "1")["version"] == "1"
+    refused = command.json("rollback", "m", "--to", "3", code=1)
+    assert "has not named version 3 before version 1; it has named none." in refused["message"]
+
+
+@pytest.mark.usefixtures("three")
+def test_the_history_of_an_alias_says_who_moved_it_when_and_why(command: CommandLine) -> None:
+    command("promote", "m", "1")
+    command("promote", "m", "2", "--reason", "better")
+    command("rollback", "m")
+    moves = command.json("history", "m")["moves"]
+    assert [(move["version"], move["rollback"]) for move in moves] == [("1", False), ("2", False), ("1", True)]
+    assert [move["reason"] for move in moves[1:]] == ["better", "roll back from version 2"]
+    newest = command("history", "m").out.splitlines()[1]
+    assert newest.split()[1:3] == ["rollback", "1"]
+
+
+@pytest.mark.usefixtures("three")
+def test_the_models_of_a_store_are_listed_with_their_aliases(command: CommandLine) -> None:
+    command("promote", "m", "2")
+    assert command.json("list")["models"] == [{"name": "m", "versions": 3, "newest": "3", "aliases": {"champion": "2"}}]
+    assert command("list").out.splitlines()[1].split() == ["m", "3", "3", "champion", "2"]
 
 
 @pytest.mark.usefixtures("three")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -48,7 +49,9 @@ def test_a_killed_publisher_leaves_no_version_and_blocks_no_number(
     listed = command.json("versions", "churn")
     assert (listed["versions"], listed["incomplete"]) == ([], ["1"])
     assert command.json("promote", "churn", "1", code=1)["error_code"] == "NOT_FOUND"
-    assert command.json(*words)["version"] == "2"
+    done = command(*words, "--json")
+    assert json.loads(done.out)["version"] == "2"
+    assert "version 1 of churn is incomplete" in done.err
     assert command.json("delete", "churn", "1", code=1)["error_code"] == "NOT_FOUND"
     command("delete", "churn", "1", "--incomplete")
     assert command.json("versions", "churn")["incomplete"] == []

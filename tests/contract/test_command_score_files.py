@@ -93,7 +93,7 @@ def test_a_stopped_batch_leaves_nothing(tmp_path: Path, models: Library) -> None
         wait_for(lambda: gate.with_name("gate.calls").exists() or process.poll() is not None, WAIT_SECONDS)
         process.terminate()
         gate.touch()  # the model is retired after its last call
-        finish(process, code=1)
+        finish(process, code=130)
     assert not list((tmp_path / "out").iterdir())
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 from modelserve.core.errors import BadSetting
 from modelserve_control.batch.command import score
 from modelserve_control.cli import messages
+from modelserve_control.cli.examples import add_examples
 from modelserve_control.common import options, processes
 from modelserve_control.common.output import prints_result
 from modelserve_control.common.progress import progress
@@ -21,9 +23,7 @@ from modelserve_control.local.local import local
 from modelserve_control.local.serve import serve
 from modelserve_control.monitor.command import drift, evaluate
 from modelserve_control.registry import catalog, version_ref
-from modelserve_control.registry import delete as deletion
-from modelserve_control.registry import promote as promotion
-from modelserve_control.registry import show as listing
+from modelserve_control.registry.commands import COMMANDS as registry_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
@@ -33,6 +33,8 @@ def main() -> None:
     os.environ.update(processes.without_proxy(os.environ))
 
 
+for command in registry_commands:
+    main.add_command(command)
 main.add_command(local)
 main.add_command(serve)
 main.add_command(compare)
@@ -59,6 +61,7 @@ main.add_command(evaluate)
     type=options.FILE,
     help="Rows to score before publishing (.parquet, .csv, .json), best those of training: their profile is kept for `drift`, and a missing signature is inferred from them.",
 )
+@click.option("--create", is_flag=True, help="Make the directory of --store if there is none.")
 @options.trust
 @click.option(
     "--compile",
@@ -73,7 +76,9 @@ main.add_command(evaluate)
     help="A model whose answers depend on the other rows: auto scores each request by itself, require refuses it.",
 )
 @prints_result(messages.format_publish, extras=("publish",))
-def publish(store: str, positive_class: str | None, threshold: float | None, label: str | None, **given: Any) -> Any:
+def publish(
+    store: str, create: bool, positive_class: str | None, threshold: float | None, label: str | None, **given: Any
+) -> Any:
     """Upload SOURCE as a new version.
 
     SOURCE is a directory, runs:/..., models:/..., gs://..., or any other address that MLflow resolves. The model must
@@ -83,8 +88,14 @@ def publish(store: str, positive_class: str | None, threshold: float | None, lab
     from modelserve_control.publish.publish import publish as run
 
     publish_options = PublishOptions(presentation=presentation(positive_class, threshold, label), **given)
-    with catalog.open_store(store, new=True) as objects:
+    with catalog.open_store(store, new=create or asks_to_create(store)) as objects:
         return run(objects, publish_options, progress())
+
+
+def asks_to_create(store: str) -> bool:
+    """Whether somebody at a terminal wants a new directory for a store: the name may be a typing error."""
+    missing = not store.startswith("gs://") and not Path(store).exists()
+    return missing and sys.stdin.isatty() and click.confirm(f"There is no directory {store}. Make it?", err=True)
 
 
 def presentation(positive_class: str | None, threshold: float | None, label: str | None) -> Mapping[str, Any]:
@@ -105,66 +116,6 @@ def check_label(label: str) -> None:
         raise BadSetting("--label is empty: name the answer, for example churn, or leave the option out.")
     if label in OWN_COLUMNS:
         raise BadSetting(reserved_label_message(label))
-
-
-@main.command()
-@options.version
-@options.store()
-@options.alias
-@options.reason
-@prints_result(messages.format_move)
-def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
-    """Move an alias of NAME to VERSION."""
-    with catalog.open_store(store) as objects:
-        return promotion.promote(objects, name, version, alias, reason)
-
-
-@main.command()
-@click.argument("name")
-@options.store()
-@options.alias
-@options.reason
-@prints_result(messages.format_move)
-def rollback(name: str, store: str, alias: str, reason: str) -> Any:
-    """Move an alias of NAME back to the version it named before."""
-    with catalog.open_store(store) as objects:
-        return promotion.rollback(objects, name, alias, reason)
-
-
-@main.command()
-@click.argument("name")
-@options.store()
-@prints_result(messages.format_versions)
-def versions(name: str, store: str) -> Any:
-    """List the versions of NAME and their aliases."""
-    with catalog.open_store(store) as objects:
-        return listing.versions(objects, name)
-
-
-@main.command()
-@click.argument("what", metavar=version_ref.METAVAR)
-@options.store()
-@prints_result(messages.format_show)
-def show(what: str, store: str) -> Any:
-    """Show a model, or the manifest of one version."""
-    with catalog.open_store(store) as objects:
-        return listing.show(objects, what)
-
-
-@main.command()
-@options.version
-@options.store()
-@click.option(
-    "--incomplete", is_flag=True, help="Delete the files that a killed publisher left; make sure that none is running."
-)
-@prints_result(messages.format_delete)
-def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
-    """Delete VERSION of NAME, unless an alias needs it.
-
-    An alias needs the version that it names and the one to which it would be rolled back.
-    """
-    with catalog.open_store(store) as objects:
-        return deletion.delete(objects, name, version, incomplete)
 
 
 @main.command()
@@ -243,3 +194,6 @@ def doctor(what: str, store: str) -> Any:
 
     with catalog.open_store(store) as objects:
         return run(objects, what)
+
+
+add_examples(main)

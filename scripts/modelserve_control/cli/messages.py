@@ -1,79 +1,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelserve_control.common.output import table
+from modelserve_control.registry.messages import count, format_move
 
 Result = Mapping[str, Any]
 
 
 def format_publish(result: Result) -> str:
-    line = f"{result['name']} version {result['version']}: {result['files']} files, {result['bytes']:,} bytes"
+    line = f"{result['name']} version {result['version']}: {count(result['files'], 'file')}, {count(result['bytes'], 'byte')}"
     return line + (f"\n{format_move(result['alias'])}" if result["alias"] else "")
-
-
-def format_move(result: Result) -> str:
-    subject = f"{result['name']}@{result['alias']}"
-    if not result["changed"]:
-        return f"{subject} already names version {result['version']}"
-    before = f" (before: version {result['previous_version']})" if result["previous_version"] else ""
-    return f"{subject} now names version {result['version']}{before}"
-
-
-def format_versions(result: Result) -> str:
-    head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "BYTES", "SOURCE")
-    rows = [
-        (
-            row["version"],
-            ",".join(row["aliases"]) or "-",
-            row["published_at"] or "-",
-            row["published_by"] or "-",
-            f"{row['bytes']:,}",
-            row["source"] or "-",
-        )
-        for row in result["versions"]
-    ]
-    lines = table([head, *rows])
-    lines += [f"version {number} was published only in part and does not exist" for number in result["incomplete"]]
-    lines += [f"version {number} cannot be served: {reason}" for number, reason in result["damaged"].items()]
-    return "\n".join(lines)
-
-
-def format_show(result: Result) -> str:
-    if "manifest" not in result:
-        lines = [f"{result['name']}: {result['versions']} versions, newest {result['newest'] or '-'}"]
-        lines += [f"  @{alias} names version {now['version']}" for alias, now in result["aliases"].items()]
-        return "\n".join(lines)
-    manifest = result["manifest"]
-    lines = [f"{result['name']} version {result['version']}  {result['manifest_sha256']}"]
-    for part in ("runtime", "methods", "presentation", "environment", "provenance"):
-        lines += format_section(part, manifest[part])
-    from modelserve.schema.signature import from_mlmodel  # imports numpy, which no other message needs
-
-    signature = from_mlmodel(manifest["signature"])  # MLflow's form is JSON text, that of a manifest is decoded
-    columns = signature.raw["inputs"] if signature else []
-    lines += format_section(
-        "inputs",
-        {
-            column.get("name", place): f"{column['type']}{'' if column.get('required', True) else ', may be null'}"
-            for place, column in enumerate(columns)
-        },
-    )
-    lines += format_section("files", {entry["path"]: f"{entry['size']:,} bytes" for entry in manifest["files"]})
-    return "\n".join(lines)
-
-
-def format_section(title: str, content: Any) -> list[str]:
-    if isinstance(content, Mapping):
-        flat = {
-            key: ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-            for key, value in content.items()
-        }
-        return [f"{title}:", *(f"  {key}: {value}" for key, value in flat.items())]
-    return [f"{title}: {', '.join(map(str, content)) if isinstance(content, list) else content or '-'}"]
-
-
-def format_delete(result: Result) -> str:
-    return f"deleted {result['name']} version {result['version']}: {result['files'] + 1} files; its number is not used again"
 
 
 def format_doctor(result: Result) -> str:

@@ -15,12 +15,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import NotFound, ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.processes import Child, ProcessFailed
 from modelserve_control.common.services.polling import poll
 
 START_SECONDS = 120.0  # two functions import in a few, on a busy machine in many
+MAX_LINES = 50  # of each log
 STOP_SECONDS = 3 * processes.GRACE  # functions, then Pub/Sub, then storage
 
 
@@ -81,6 +82,34 @@ def _error_message(log: Path) -> str | None:
         return str(json.loads(text[text.index("{\n") : text.rindex("}") + 1])["message"])
     except (ValueError, KeyError):
         return None
+
+
+def status() -> dict[str, Any]:
+    """`running`, and with it the addresses and names that `local up` printed."""
+    lock = _try_lock()
+    if lock is not None:
+        os.close(lock)
+        return {"running": False}
+    with (directory() / "log").open() as log:
+        first = log.readline()
+    return {"running": True} | (json.loads(first) if first.endswith("}\n") else {})
+
+
+def logs(process: str | None) -> str:
+    """The last `MAX_LINES` lines of one process of the stack that runs, or of each under its name."""
+    found = status()
+    if "logs" not in found:
+        raise NotFound("No local stack runs in the background; `modelserve local up --keep` starts one.")
+    files = {path.stem: path for path in sorted(Path(found["logs"]).glob("*.log"))}
+    if process is None:
+        return "\n".join(f"==> {name} <==\n{_last_lines(path)}" for name, path in files.items())
+    if process not in files:
+        raise NotFound(f"The stack has no process {process}; it has {', '.join(files)}.")
+    return _last_lines(files[process])
+
+
+def _last_lines(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-MAX_LINES:])
 
 
 def stop() -> dict[str, Any]:

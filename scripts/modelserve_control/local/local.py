@@ -13,7 +13,7 @@ import click
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve.store.names import locations
 from modelserve_control.common import processes
-from modelserve_control.common.output import prints_result, refuse
+from modelserve_control.common.output import REFUSED, prints_result, refuse, table
 from modelserve_control.registry import version_ref
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ def _format_stop(result: Mapping[str, Any]) -> str:
     if "log" in result:
         return f"The local stack had ended by itself; {result['log']} says why."
     return "No local stack was kept running."
+
+
+def _format_status(result: Mapping[str, Any]) -> str:
+    if not result["running"]:
+        return "No local stack runs in the background; `modelserve local up --keep` starts one."
+    return _format_addresses(result, "modelserve local down") if "storage" in result else "The local stack is starting."
 
 
 @click.group(context_settings={"show_default": True})
@@ -72,6 +78,31 @@ def down() -> Any:
     from modelserve_control.local import background
 
     return background.stop()
+
+
+@local.command()
+@prints_result(_format_status, status=lambda result: 0 if result["running"] else REFUSED)
+def status() -> Any:
+    """Show the addresses of the stack in the background.
+
+    The exit status is 1 if none runs.
+    """
+    from modelserve_control.local import background
+
+    return background.status()
+
+
+@local.command()
+@click.argument("process", required=False)
+@prints_result(lambda result: str(result["text"]))
+def logs(process: str | None) -> Any:
+    """Print the last lines of the stack's processes.
+
+    PROCESS is one of them, for example predict.
+    """
+    from modelserve_control.local import background
+
+    return {"text": background.logs(process)}
 
 
 def _run_in_foreground(as_json: bool, options: Options) -> None:
@@ -126,8 +157,9 @@ def _parse_setting(text: str) -> tuple[str, str]:
 
 def _format_addresses(addresses: Mapping[str, Any], stop: str) -> str:
     shown = {key: value for key, value in addresses.items() if isinstance(value, str)}
-    width = max(map(len, shown))
-    lines = [f"{key:{width}}  {value}" for key, value in shown.items()]
+    shown |= {f"topic {name}": value for name, value in addresses["topics"].items()}
+    shown |= {f"subscription {name}": value for name, value in addresses["subscriptions"].items()}
+    lines = table([(key, value) for key, value in shown.items()])
     publish = f"modelserve publish SOURCE --name NAME --alias champion --store gs://{addresses['bucket']}"
     lines.append(f"Publish to it with: STORAGE_EMULATOR_HOST={addresses['storage']} {publish}")
     return "\n".join([*lines, f"Stop it with: {stop}"])

@@ -6,7 +6,7 @@ killed, its number has no manifest: readers ignore it, and later publishers skip
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +48,7 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
     check_model_name(order.name)
     if order.alias:
         check_alias(order.alias)
-    refuse_without_bucket(objects, order.name)
+    report_incomplete(order.name, entries_of_bucket(objects, order.name), progress)
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         progress.say(f"fetching {order.source}")
         fetched = source.fetch(order.source, Path(scratch))
@@ -76,12 +76,21 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
     return result
 
 
-def refuse_without_bucket(objects: Objects, name: str) -> None:
-    """Called before the model is fetched and compiled, which takes a long time."""
+def entries_of_bucket(objects: Objects, name: str) -> Iterable[catalog.Entry]:
+    """Read before the model is fetched and compiled, which takes a long time."""
     try:
-        catalog.entries(objects, name)
+        return catalog.entries(objects, name).values()
     except ArtifactMissing as error:
         raise NotFound("The bucket of --store does not exist; publish does not create it.") from error
+
+
+def report_incomplete(name: str, entries: Iterable[catalog.Entry], progress: Progress) -> None:
+    for entry in entries:
+        if entry.is_incomplete:
+            progress.say(
+                f"version {entry.version} of {name} is incomplete: it is being published, or that was interrupted, and "
+                f"`modelserve delete {name} {entry.version} --incomplete` clears it"
+            )
 
 
 def describe_runtime(validated: validation.ValidationResult) -> str:
@@ -121,14 +130,25 @@ def upload(objects: Objects, draft: Manifest, directory: Path, progress: Progres
     """Create all files, verify them, and write the manifest last. Nothing is overwritten."""
     with progress.count("bytes", sum(entry.size for entry in draft.files)) as advance:
         made = replace(draft, version=take_number(objects, draft.name, directory, advance))
-        prefix = version_prefix(made.name, made.version)
-        for entry in made.files:
-            if entry.path != MLMODEL:
-                objects.create(f"{prefix}/{entry.path}", directory / entry.path, advance)
-    verify_upload(objects, made)
-    objects.write(manifest_name(made.name, made.version), made.to_bytes(), if_generation_match=0)
+        try:
+            upload_files(objects, made, directory, advance)
+        except BaseException:
+            progress.say(
+                f"version {made.version} of {made.name} is incomplete and does not exist for readers; "
+                f"`modelserve delete {made.name} {made.version} --incomplete` clears it"
+            )
+            raise
     progress.say(f"published {made.name} version {made.version}")
     return made
+
+
+def upload_files(objects: Objects, made: Manifest, directory: Path, advance: Advance) -> None:
+    prefix = version_prefix(made.name, made.version)
+    for entry in made.files:
+        if entry.path != MLMODEL:
+            objects.create(f"{prefix}/{entry.path}", directory / entry.path, advance)
+    verify_upload(objects, made)
+    objects.write(manifest_name(made.name, made.version), made.to_bytes(), if_generation_match=0)
 
 
 def take_number(objects: Objects, name: str, directory: Path, advance: Advance) -> str:

@@ -31,6 +31,11 @@ class Entry:
         return next((info for info in self.objects if info.name.split("/", 4)[4] == MANIFEST), None)
 
     @property
+    def is_incomplete(self) -> bool:
+        """An interrupted publication, or one that is not at its end. A deleted version keeps its MLmodel alone."""
+        return self.manifest is None and len(self.objects) > 1
+
+    @property
     def size(self) -> int:
         return sum(info.size for info in self.objects)
 
@@ -64,7 +69,8 @@ def locate_store(store: str, new: bool = False) -> Location:
         raise NotFound(f"--store {store} is not a directory.")
     if new and os.path.isdir(os.path.dirname(path)):
         return location
-    raise NotFound(f"--store {store} does not exist{', and neither does its parent directory' if new else ''}.")
+    reason = ", and neither does its parent directory." if new else "; `modelserve publish --create` makes one."
+    raise NotFound(f"--store {store} does not exist{reason}")
 
 
 def entries(objects: Objects, name: str) -> dict[int, Entry]:
@@ -108,9 +114,13 @@ def alias(objects: Objects, name: str, wanted: str) -> tuple[Alias, int]:
     return found
 
 
+def models(objects: Objects) -> list[str]:
+    return sorted({info.name.split("/")[1] for info in objects.list("models/")})
+
+
 def model_not_found(objects: Objects, name: str) -> NotFound:
-    there = sorted({info.name.split("/")[1] for info in objects.list("models/")})
-    return NotFound(f"The store has no model {check_model_name(name)}; it has {format_names(dict.fromkeys(there))}.")
+    there = dict.fromkeys(models(objects))
+    return NotFound(f"The store has no model {check_model_name(name)}; it has {format_names(there)}.")
 
 
 def format_versions(objects: Objects, name: str) -> str:

@@ -17,9 +17,8 @@ def delete(objects: Objects, name: str, version: str, incomplete: bool = False) 
     """
     found = catalog.entries(objects, name).get(int(check_version(version)))
     if found is None or not (found.manifest or incomplete):
-        hint = (
-            "; its publication is incomplete, use --incomplete to clear it" if found and len(found.objects) > 1 else ""
-        )
+        is_incomplete = found is not None and found.is_incomplete
+        hint = "; its publication is incomplete, use --incomplete to clear it" if is_incomplete else ""
         raise NotFound(f"{name} has no version {version}{hint}; it has {catalog.format_versions(objects, name)}.")
     refuse_named(objects, name, version)
     if found.manifest:

@@ -5,9 +5,9 @@ from typing import Any
 from modelserve.core.errors import ArtifactCorrupt, NotFound, PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import alias_name, manifest_name
-from modelserve.store.versions.alias import Alias, read_alias, write_alias
+from modelserve.store.versions.alias import Alias, AliasMove, read_alias, write_alias
 from modelserve_control.common import provenance
-from modelserve_control.registry import catalog
+from modelserve_control.registry import catalog, history
 
 
 def promote(objects: Objects, name: str, version: str, alias: str, reason: str = "") -> dict[str, Any]:
@@ -33,19 +33,32 @@ def read_current(objects: Objects, name: str, alias: str) -> tuple[Alias | None,
     return found or (None, 0)
 
 
-def rollback(objects: Objects, name: str, alias: str, reason: str = "") -> dict[str, Any]:
+def rollback(objects: Objects, name: str, alias: str, reason: str = "", to: str | None = None) -> dict[str, Any]:
+    """The alias after its move to the version before, or to the earlier version `to`. A second rollback goes further
+    back, never forward. Raises NotFound if there is no such version."""
     now, generation = catalog.alias(objects, name, alias)
-    if now.previous_version is None or now.previous_manifest_sha256 is None:
-        raise NotFound(
-            f"The alias {alias} of {name} has always named version {now.version}; it has no previous version."
-        )
-    target, digest = now.previous_version, now.previous_manifest_sha256
-    if catalog.manifest(objects, name, target).digest != digest:
+    target = rollback_target(name, alias, now, to)
+    if catalog.manifest(objects, name, target.version).digest != target.manifest_sha256:
         raise PreconditionFailed(
-            f"Version {target} of {name} is not the one that {alias} named before; promote instead."
+            f"Version {target.version} of {name} is not the one that {alias} named before; promote instead."
         )
-    why = reason or f"roll back from version {now.version}"
-    return move(objects, name, alias, next_alias(now, target, digest, why), generation)
+    return move(objects, name, alias, earlier_alias(now, target, reason), generation)
+
+
+def rollback_target(name: str, alias: str, now: Alias, to: str | None) -> AliasMove:
+    before = history.promotions(now)[:-1]
+    if to is None:
+        if not before:
+            raise NotFound(f"The alias {alias} of {name} names version {now.version}, and no version before it.")
+        return before[-1]
+    for promotion in reversed(before):
+        if promotion.version == to:
+            return promotion
+    named = ", ".join(dict.fromkeys(one.version for one in before)) or "none"
+    raise NotFound(
+        f"The alias {alias} of {name} has not named version {to} before version {now.version}; it has named {named}. "
+        f"promote moves it to any version."
+    )
 
 
 def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Alias:
@@ -57,6 +70,22 @@ def next_alias(now: Alias | None, version: str, digest: str, reason: str) -> Ali
         updated_by=provenance.author(),
         updated_at=provenance.now(),
         reason=reason,
+        history=history.moves(now) if now else (),
+    )
+
+
+def earlier_alias(now: Alias, target: AliasMove, reason: str) -> Alias:
+    """The alias after a rollback to `target`, which is one of its promotions."""
+    return Alias(
+        version=target.version,
+        manifest_sha256=target.manifest_sha256,
+        previous_version=target.previous_version,
+        previous_manifest_sha256=target.previous_manifest_sha256,
+        updated_by=provenance.author(),
+        updated_at=provenance.now(),
+        reason=reason or f"roll back from version {now.version}",
+        rollback=True,
+        history=history.moves(now),
     )
 
 
@@ -74,17 +103,13 @@ def undo(objects: Objects, name: str, alias: str, moved: Alias, generation: int)
     if moved.previous_version is None or moved.previous_manifest_sha256 is None:
         objects.delete(f"models/{name}/aliases/{alias}.json", generation)
         return
-    back = Alias(
-        moved.previous_version,
-        moved.previous_manifest_sha256,
-        updated_by=moved.updated_by,
-        updated_at=provenance.now(),
-        reason=f"version {moved.version} was deleted while it was promoted",
-    )
+    reason = f"version {moved.version} was deleted while it was promoted"
+    back = earlier_alias(moved, history.promotions(moved)[-2], reason)
     write_alias(objects, name, alias, back, generation)
 
 
 def describe_alias(name: str, alias: str, now: Alias, changed: bool) -> dict[str, Any]:
-    result = {"name": name, "alias": alias, "version": now.version, "previous_version": now.previous_version}
-    written = {"updated_by": now.updated_by, "updated_at": now.updated_at, "reason": now.reason}
-    return result | {"changed": changed} | written
+    before = now.history[-1].version if changed and now.history else None
+    result: dict[str, Any] = {"name": name, "alias": alias, "version": now.version, "moved_from": before}
+    result |= {"previous_version": now.previous_version, "changed": changed}
+    return result | {"updated_by": now.updated_by, "updated_at": now.updated_at, "reason": now.reason}

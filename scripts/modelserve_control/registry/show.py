@@ -4,7 +4,18 @@ from typing import Any
 
 from modelserve.core.errors import ArtifactCorrupt
 from modelserve.store.buckets.objects import Objects
+from modelserve.store.versions.alias import Alias
 from modelserve_control.registry import catalog, version_ref
+
+
+def models(objects: Objects) -> dict[str, Any]:
+    return {"models": [model(objects, name) for name in catalog.models(objects)]}
+
+
+def model(objects: Objects, name: str) -> dict[str, Any]:
+    there = [entry.version for entry in catalog.entries(objects, name).values() if entry.manifest]
+    aliases = {alias: document.version for alias, document in catalog.aliases(objects, name).items()}
+    return {"name": name, "versions": len(there), "newest": there[-1] if there else None, "aliases": aliases}
 
 
 def versions(objects: Objects, name: str) -> dict[str, Any]:
@@ -21,7 +32,7 @@ def versions(objects: Objects, name: str) -> dict[str, Any]:
                 rows.append(row(objects, name, entry, names))
             except ArtifactCorrupt as error:
                 damaged[entry.version] = error.message
-    incomplete = [entry.version for entry in found.values() if not entry.manifest and len(entry.objects) > 1]
+    incomplete = [entry.version for entry in found.values() if entry.is_incomplete]
     return {"name": name, "versions": rows, "incomplete": incomplete, "damaged": damaged}
 
 
@@ -42,13 +53,18 @@ def show(objects: Objects, what: str) -> dict[str, Any]:
     name, alias, number = version_ref.parse(what)
     if alias is not None:
         document, _ = catalog.alias(objects, name, alias)
-        return version(objects, name, document.version) | {"alias": {"alias": alias} | asdict(document)}
+        return version(objects, name, document.version) | {"alias": {"alias": alias} | describe(document)}
     if number is not None:
         return version(objects, name, number)
     listing = versions(objects, name)
-    names = {alias: asdict(document) for alias, document in catalog.aliases(objects, name).items()}
+    names = {alias: describe(document) for alias, document in catalog.aliases(objects, name).items()}
     newest = listing["versions"][-1]["version"] if listing["versions"] else None
     return {"name": name, "aliases": names, "newest": newest, "versions": len(listing["versions"])}
+
+
+def describe(document: Alias) -> dict[str, Any]:
+    """Without its history, which `modelserve history` shows."""
+    return {key: value for key, value in asdict(document).items() if key != "history"}
 
 
 def version(objects: Objects, name: str, number: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_a_version_that_a_service_does_not_take_up_is_rolled_back(releases: Rele
         refused = releases("2", "--url", served.url, "--arrive", "2", code=1)
     assert refused["error_code"] == "ROLLED_BACK"
     assert "version 2 did not arrive within 2 s: it answers with version 1" in refused["message"]
-    assert (releases.alias()["version"], releases.alias()["previous_version"]) == ("1", "2")
+    assert (releases.alias()["version"], releases.alias()["previous_version"]) == ("1", "3")
     (record,) = releases.records()
     assert (record["outcome"], record["steps"][-1]["step"]) == ("rolled back", "regressed")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 
@@ -13,11 +13,12 @@ from modelserve.store.names.locations import alias_name, check_version
 from modelserve.store.versions import documents
 from modelserve.store.versions.manifest import Digest
 
-MAX_BYTES = 64 * 1024  # bytes; a document is about 500
+MAX_BYTES = 64 * 1024  # bytes; a move is about 400
+MAX_MOVES = 100
 
 
 @dataclass(frozen=True)
-class Alias:
+class AliasMove:
     """`updated_at` is RFC 3339 in UTC. A rollback returns to the previous version, which is None at first."""
 
     version: str
@@ -27,9 +28,21 @@ class Alias:
     updated_by: str = ""
     updated_at: str = ""
     reason: str = ""
+    rollback: bool = False
+
+
+@dataclass(frozen=True)
+class Alias(AliasMove):
+    """`history` has the moves before this one, the oldest first; with this one they are at most `MAX_MOVES`."""
+
+    history: tuple[AliasMove, ...] = ()
 
     def to_bytes(self) -> bytes:
-        return (json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+        """The oldest moves are left out where long reasons would make the document larger than `MAX_BYTES`."""
+        kept = self.history[-(MAX_MOVES - 1) :]
+        while len(data := _dump(replace(self, history=kept))) > MAX_BYTES and kept:
+            kept = kept[1:]
+        return data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Alias:
@@ -48,6 +61,10 @@ class Alias:
                 f"The alias is not a document of this kit ({reason}); promote a version to replace it."
             ) from error
         return alias
+
+
+def _dump(alias: Alias) -> bytes:
+    return (json.dumps(asdict(alias), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def read_alias(objects: Objects, name: str, alias: str) -> tuple[Alias, int] | None:

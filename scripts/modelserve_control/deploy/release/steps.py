@@ -24,8 +24,8 @@ from modelserve_control.deploy.release.journal import ReleaseJournal
 from modelserve_control.deploy.release.options import CHALLENGER, ReleaseOptions
 from modelserve_control.deploy.release.shadow import ShadowCriteria
 from modelserve_control.deploy.release.watch import TIMEOUT_SECONDS, Watch
-from modelserve_control.registry import catalog
-from modelserve_control.registry.promote import move, next_alias, promote
+from modelserve_control.registry import catalog, history
+from modelserve_control.registry.promote import earlier_alias, move, next_alias, promote
 
 WIDTH: Final = 78
 Evidence = dict[str, Any]
@@ -170,10 +170,11 @@ class Release:
                     f"{why}. It is not rolled back: {current.updated_by} moved {alias} of {name} to version "
                     f"{current.version} at {current.updated_at}."
                 )
-            if current.previous_version is None or current.previous_manifest_sha256 is None:
+            before = history.promotions(current)[:-1]
+            if not before:
                 self.journal.end("regressed", why)
                 raise RolledBack(f"{why}. {alias} of {name} still names it: there is no version before it.")
-            back = next_alias(current, current.previous_version, current.previous_manifest_sha256, reason)
+            back = earlier_alias(current, before[-1], reason)
             with self.report(f"Roll {alias} back to version {back.version}"):
                 move(self.objects, name, alias, back, generation)
         self.journal.end("rolled back", why)

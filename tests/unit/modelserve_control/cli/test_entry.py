@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from modelserve_control.common.processes import SOURCES
+from warm import MODELSERVE
 
 MODULE, FUNCTION = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["scripts"]["modelserve"].split(
     ":"
@@ -51,3 +53,10 @@ def test_ctrl_c_while_it_imports_ends_it_without_a_word(importing: list[str]) ->
 def test_ctrl_c_is_not_for_a_command_in_the_background(importing: list[str]) -> None:
     background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     assert interrupt([*background, *importing]) == (LET_GO, "", "")
+
+
+@pytest.mark.parametrize("words", [["promote"], ["bogus"], ["promote", "m", "1", "--bogus"]])
+def test_a_wrong_use_is_told_as_json_where_json_is_asked_for(words: list[str]) -> None:
+    done = subprocess.run([MODELSERVE, *words, "--json"], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert json.loads(done.stdout)["error_code"] == "BAD_SETTING"

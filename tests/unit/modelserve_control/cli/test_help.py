@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import click
 import pytest
 
+from modelserve_control.cli.examples import EXAMPLES, commands
 from modelserve_control.cli.main import main
 
 
@@ -26,3 +28,18 @@ def test_no_command_is_cut_short(name: str, group: click.Group, columns: int) ->
     commands = lines[lines.index("Commands:") + 1 :]
     assert len(commands) == len(group.commands)  # one line each
     assert [line for line in commands if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(main)))
+def test_each_command_ends_its_help_with_an_example_that_it_takes(path: str, command: click.Command) -> None:
+    with command.make_context(path, [], resilient_parsing=True) as context:
+        assert f"modelserve {path}" in context.command.get_help(context).partition("Examples:")[2]
+    for example in EXAMPLES[path]:
+        words = shlex.split(example.partition("modelserve ")[2] or example)[len(path.split()) :]
+        context = command.make_context(path, [], resilient_parsing=True)
+        _, rest, _ = command.make_parser(context).parse_args(list(words))
+        assert not rest or "--" in words
+
+
+def test_no_example_is_left_of_a_command_that_is_gone() -> None:
+    assert EXAMPLES.keys() == dict(commands(main)).keys()

@@ -86,11 +86,17 @@ def test_a_kept_stack_runs_until_it_is_taken_down(environ: dict[str, str]) -> No
         wait_until_live(addresses["predict"])
         status, error = run(environ, "up", "--keep")
         assert (status, error["error_code"]) == (1, "ALREADY_RUNNING")
+        assert run(environ, "status") == (0, {"running": True} | addresses)
+        wait_for(lambda: "no alias champion" in run(environ, "logs", "predict")[1]["text"], WAIT_SECONDS)
+        assert "==> predict_event <==" in run(environ, "logs")[1]["text"]
+        status, error = run(environ, "logs", "nothing")
+        assert (status, error["error_code"]) == (1, "NOT_FOUND")
     finally:
         assert run(environ, "down") == (0, {"stopped": True})
     assert not port_probe(addresses["pubsub"])()
     assert not Path(addresses["logs"]).exists()
     assert run(environ, "down") == (0, {"stopped": False})
+    assert run(environ, "status") == (1, {"running": False})
 
 
 def test_a_person_is_told_how_to_publish_to_it(environ: dict[str, str]) -> None:
@@ -104,6 +110,7 @@ def test_a_person_is_told_how_to_publish_to_it(environ: dict[str, str]) -> None:
         f"to it with: STORAGE_EMULATOR_HOST={shown['storage']} modelserve publish SOURCE --name NAME --alias champion"
     )
     assert shown["Publish"] == f"{asked} --store gs://{shown['bucket']}"
+    assert shown["topic"].split() == ["shadow", "projects/modelserve-local/topics/shadow"]
 
 
 def test_a_function_that_cannot_start_is_reported_with_its_last_lines(environ: dict[str, str]) -> None:

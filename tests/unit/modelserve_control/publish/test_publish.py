@@ -76,3 +76,22 @@ def test_a_file_entry_describes_the_file(tmp_path: Path) -> None:
     model = tiny(tmp_path / "model")
     found = {entry.path: entry.checksums for entry in file_entries(model)}
     assert found == {path: checksums.of_file(model / path) for path in ("MLmodel", "data/model.bin")}
+
+
+class Interrupted(Meddling):
+    """A store whose user presses Ctrl-C during the first upload below data/."""
+
+    def create(self, name: str, source: Path, progress: Progress | None = None) -> ObjectInfo:
+        if "/data/" in name:
+            raise KeyboardInterrupt
+        return self.inner.create(name, source, progress)
+
+
+def test_an_interrupted_publication_says_how_to_clear_it(
+    objects: Objects, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tiny(tmp_path / "model")
+    draft = Manifest("m", "1", tuple(file_entries(model)))
+    with pytest.raises(KeyboardInterrupt):
+        upload(Interrupted(objects, model), draft, model, Lines())  # type: ignore[arg-type]  # by __getattr__
+    assert "`modelserve delete m 1 --incomplete` clears it" in capsys.readouterr().err

@@ -152,6 +152,8 @@ def test_every_field_of_an_alias_is_what_it_must_be(place: str) -> None:
         text = place in ("updated_by", "updated_at", "reason")
         if (text and type(value) is str) or (value is None and place == "previous_version"):
             continue
+        if (place == "rollback" and type(value) is bool) or (place == "history" and value == []):
+            continue
         raw = json.loads(ALIAS.to_bytes()) | {place: value}
         with pytest.raises(ArtifactCorrupt):
             Alias.from_bytes(json.dumps(raw).encode())
