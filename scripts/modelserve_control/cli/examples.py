@@ -27,7 +27,7 @@ EXAMPLES: Final = {
     "rollout": ("rollout --predict predict --model churn -- terraform apply plan.tfplan",),
     "schema": ("schema churn", "schema churn/7 --of input"),
     "score": ("score churn may.parquet scored.parquet", "score churn@challenger gs://IN/may.csv gs://OUT/may.parquet"),
-    "serve": ("serve churn", "serve ./model --port 9000"),
+    "serve": ("serve churn --store gs://BUCKET", "serve models:/telco_churn/latest --trust pickle --port 9000"),
     "show": ("show churn", "show churn@champion", "show churn/7 --json"),
     "versions": ("versions churn",),
     "worker": ("SUBSCRIPTION=projects/P/subscriptions/S modelserve worker",),

@@ -43,10 +43,6 @@ def serve(model: str, store: str | None, port: int, event: bool, trust: str, as_
     MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), a directory with an MLmodel, gs://..., or an
     address of MLflow: models:/..., runs:/.... The code is that of the functions, and so are its settings, which are
     environment variables: docs/settings.md.
-
-    \b
-    modelserve serve churn --store gs://BUCKET
-    modelserve serve models:/telco_churn/latest --trust pickle --port 9000
     """
     for number, status in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)):
         signal.signal(number, lambda *_, status=status: sys.exit(status))
