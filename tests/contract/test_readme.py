@@ -1,4 +1,4 @@
-"""The README's commands are run, and what it shows is what they print."""
+"""The commands of the README and of the first pages are run, and what they show is what they print."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ VOLATILE = [
 ]
 
 
-def blocks() -> list[str]:
-    return BLOCK.findall((ROOT / "README.md").read_text())
+def blocks(page: str) -> list[str]:
+    return BLOCK.findall((ROOT / page).read_text())
 
 
 def stable(text: str) -> list[str]:
@@ -57,14 +57,14 @@ def demo() -> str:
     return done.stdout
 
 
-def test_the_first_screen_is_what_the_demo_prints(demo: str) -> None:
-    command, shown = blocks()[0].split("\n", 1)
+def test_the_first_page_shows_what_the_demo_prints(demo: str) -> None:
+    command, shown = blocks("docs/first-model.md")[0].split("\n", 1)
     assert command == "$ scripts/demo"
     assert stable(shown) == stable(demo)
 
 
-def test_the_second_is_what_the_tests_print(tmp_path: Path) -> None:
-    command, shown = blocks()[1].split("\n", 1)
+def test_the_page_of_the_layout_shows_what_the_tests_print(tmp_path: Path) -> None:
+    command, shown = blocks("docs/layout.md")[0].split("\n", 1)
     assert command == "$ scripts/test"
     names = {line.split()[0] for line in (ROOT / "tests" / "rooms.txt").read_text().splitlines()}
     rooms = set(re.findall(r"^([a-z-]+): \d", shown, re.MULTILINE))
@@ -87,15 +87,33 @@ def figures(line: str) -> str:
     return re.sub(r"[0-9][0-9.,]*", "N", line)
 
 
-def test_publish_serve_and_roll_back_as_the_readme_says(demo: str, tmp_path: Path) -> None:
-    lines = blocks()[2].replace("$PWD/.cache/store", str(tmp_path / "store")).splitlines()
+def test_publish_serve_and_roll_back_as_the_first_page_says(demo: str, tmp_path: Path) -> None:
+    block = blocks("docs/first-model.md")[1]
+    assert " && sleep 2\n" in block
+    printed = run_block(block.replace(" && sleep 2\n", f"\n$ {ARRIVED}\n"), tmp_path, processes.free_port())
+    assert re.search(r"^1 +champion ", printed, re.MULTILINE), printed
+
+
+def test_five_lines_of_the_readme_lead_from_nothing_to_an_answer(tmp_path: Path) -> None:
+    (block,) = blocks("README.md")
+    assert block.count("\n$ ") + 1 == 5
+    port = processes.free_port()
+    home = tmp_path / "home"
+    home.mkdir()
+    run_block(block.replace("8080", str(port)) + "$ kill %1\n", tmp_path, port, HOME=str(home))
+
+
+def test_the_readme_is_one_screen() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 500
+
+
+def run_block(block: str, tmp_path: Path, port: int, **more: str) -> str:
+    """What the commands print; the answers of the functions among it are those of the page."""
+    lines = block.replace("$PWD/.cache/store", str(tmp_path / "store")).splitlines()
     script = "set -e\n" + "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
-    assert " && sleep 2\n" in script
-    script = script.replace(" && sleep 2\n", f"\n{ARRIVED}\n")
-    port = str(processes.free_port())
     with (tmp_path / "out").open("wb") as out:
         shell = subprocess.Popen(
-            ["bash", "-c", script], cwd=ROOT, env=environ() | {"PORT": port, "HOST": "127.0.0.1"},
+            ["bash", "-c", script], cwd=ROOT, env=environ() | {"PORT": str(port), "HOST": "127.0.0.1"} | more,
             stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -107,8 +125,8 @@ def test_publish_serve_and_roll_back_as_the_readme_says(demo: str, tmp_path: Pat
     assert code == 0, printed
     answers = [line for line in lines if line.startswith("{")]
     found = [line for line in printed.splitlines() for line in re.findall(r'\{"prediction".*?\}[^{]*?\}', line)]
-    assert stable("\n".join(found)) == stable("\n".join(answers))
-    assert re.search(r"^1 +champion ", printed, re.MULTILINE), printed
+    assert stable("\n".join(found)) == stable("\n".join(answers)), printed
+    return printed
 
 
 def test_every_setting_and_error_code_is_documented() -> None:

@@ -9,6 +9,8 @@ EXAMPLES: Final = {
     "compare": ("compare churn 6 7 --data may.parquet --html report.html",),
     "delete": ("delete churn/6", "delete churn 8 --incomplete"),
     "doctor": ("doctor churn", "doctor churn/7"),
+    "drift": ("drift churn --data may.parquet", "drift churn --data log --window day --html drift.html"),
+    "evaluate": ("evaluate churn --log log --labels churned.parquet --key customer --target churn",),
     "failover": ("failover --status", "failover --to gke --weight 20"),
     "history": ("history churn", "history churn --alias challenger"),
     "list": ("list --store gs://BUCKET",),
