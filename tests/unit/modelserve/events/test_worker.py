@@ -136,5 +136,5 @@ def test_a_message_is_acked_only_when_all_of_it_is_safe(outcome: Outcome, availa
     outbox.connected, outbox.available = True, available
     worker = Worker(settings, subscription, active, scorer, outbox)
     leased = Leased()
-    run(worker.settle(leased, Message(b"x", "m1"), outcome))
+    run(worker.settle(leased, Message(b"x", "m1"), outcome, None))
     assert leased.ends == [end]
