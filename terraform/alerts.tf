@@ -2,14 +2,15 @@ locals {
   _service      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"%s\""
   _subscription = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"%s\""
   _predict      = format(local._service, google_cloudfunctions2_function.this["predict"].name)
-  _event        = format(local._service, google_cloudfunctions2_function.this["predict_event"].name)
-  _events       = format(local._subscription, google_pubsub_subscription.events.name)
-  _dead_letters = format(local._subscription, google_pubsub_subscription.dead_letters.name)
+  _event        = format(local._service, join("", [for key, one in google_cloudfunctions2_function.this : one.name if key == "predict_event"]))
+  _events       = format(local._subscription, join("", google_pubsub_subscription.events[*].name))
+  _dead_letters = format(local._subscription, join("", google_pubsub_subscription.dead_letters[*].name))
   _balanced     = "metric.type=\"loadbalancing.googleapis.com/https/backend_request_count\" AND resource.type=\"https_lb_rule\""
 
   # Every metric stands in METRICS.md with its source.
   _thresholds = {
     errors = {
+      events    = false
       title     = "predict answers too many 5xx"
       filter    = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict} AND metric.labels.response_code_class=\"5xx\""
       of        = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict}"
@@ -20,6 +21,7 @@ locals {
       advice    = "Look at the function's log for severity ERROR. After a promotion, go back: modelserve rollback ${var.model.name}"
     }
     latency = {
+      events    = false
       title     = "predict is slow"
       filter    = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local._predict}"
       of        = null
@@ -30,6 +32,7 @@ locals {
       advice    = "More instances (predict.max_instances), fewer requests on each (predict.concurrency), or a compiled model."
     }
     cold_starts = {
+      events    = false
       title     = "Instances of predict start slowly"
       filter    = "metric.type=\"run.googleapis.com/container/startup_latencies\" AND ${local._predict}"
       of        = null
@@ -40,6 +43,7 @@ locals {
       advice    = "A compiled model starts faster; predict.min_instances keeps one warm."
     }
     dead_letters = {
+      events    = true
       title     = "There are dead letters"
       filter    = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND ${local._dead_letters}"
       of        = null
@@ -50,6 +54,7 @@ locals {
       advice    = "Each says why in its attributes error_code and error_message: docs/events.md."
     }
     oldest_event = {
+      events    = true
       title     = "Events wait too long"
       filter    = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND ${local._events}"
       of        = null
@@ -63,6 +68,7 @@ locals {
 
   _fallback_threshold = {
     for key, one in module.fallback : "fallback" => {
+      events    = false
       title     = "The fallback has answered for an hour"
       filter    = "${local._balanced} AND resource.labels.url_map_name=\"${one.url_map}\" AND resource.labels.backend_target_name=\"${one.backend_name}\""
       of        = "${local._balanced} AND resource.labels.url_map_name=\"${one.url_map}\""
@@ -74,11 +80,11 @@ locals {
     }
   }
 
-  thresholds = merge(local._thresholds, local._fallback_threshold)
+  thresholds = { for key, one in merge(local._thresholds, local._fallback_threshold) : key => one if local.watching && (local.events || !one.events) }
 }
 
 resource "google_monitoring_notification_channel" "email" {
-  for_each     = toset(var.notification_emails)
+  for_each     = toset(local.watching ? var.notification_emails : [])
   display_name = "${var.name} ${each.key}"
   type         = "email"
   labels = {
@@ -124,7 +130,7 @@ resource "google_monitoring_alert_policy" "threshold" {
 }
 
 resource "google_monitoring_alert_policy" "no_prediction" {
-  count                 = var.alerts.quiet_hours == null ? 0 : 1
+  count                 = local.watching && local.events && var.alerts.quiet_hours != null ? 1 : 0
   display_name          = "${var.name}: no prediction was published"
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
@@ -148,6 +154,7 @@ resource "google_monitoring_alert_policy" "no_prediction" {
 }
 
 resource "google_monitoring_alert_policy" "activation" {
+  count                 = local.watching ? 1 : 0
   display_name          = "${var.name}: a version cannot be loaded"
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
@@ -172,7 +179,7 @@ resource "google_monitoring_alert_policy" "activation" {
 
 # A build that nobody watches: it was asked for by a schedule.
 resource "google_monitoring_alert_policy" "failed_job" {
-  for_each              = google_cloudbuild_trigger.job
+  for_each              = { for job, one in google_cloudbuild_trigger.job : job => one if local.watching }
   display_name          = "${var.name}: ${each.key} failed"
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]

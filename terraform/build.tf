@@ -18,6 +18,9 @@ locals {
     _REGION = var.region
     _STORE  = "gs://${google_storage_bucket.this["models"].name}"
   }
+
+  # A plan of the fallback needs its token, which is kept for the pipeline alone.
+  _origin_token = var.repository != null && var.enable_gke_fallback ? toset(["origin-token"]) : toset([])
 }
 
 resource "google_cloudbuild_trigger" "push" {
@@ -26,7 +29,7 @@ resource "google_cloudbuild_trigger" "push" {
   location           = var.region
   filename           = each.value.pull_request ? "cloudbuild/test.yaml" : "cloudbuild.yaml"
   service_account    = google_service_account.this[each.value.account].id
-  substitutions      = merge(local._substitutions, { _JOB = each.key })
+  substitutions      = merge(local._substitutions, { _JOB = each.key, _TOKEN = join("", [for one in google_secret_manager_secret.this : one.id]) })
   include_build_logs = "INCLUDE_BUILD_LOGS_WITH_STATUS"
 
   repository_event_config {
@@ -66,7 +69,7 @@ resource "google_cloudbuild_trigger" "job" {
   })
 
   pubsub_config {
-    topic = google_pubsub_topic.jobs.id
+    topic = google_pubsub_topic.jobs[0].id
   }
 
   source_to_build {
@@ -87,7 +90,34 @@ resource "google_cloudbuild_trigger" "job" {
   }
 }
 
+resource "google_secret_manager_secret" "this" {
+  for_each  = local._origin_token
+  secret_id = "${var.name}-${each.key}"
+
+  replication {
+    user_managed {
+      replicas {
+        location = var.region
+      }
+    }
+  }
+}
+
+resource "google_secret_manager_secret_version" "this" {
+  for_each    = google_secret_manager_secret.this
+  secret      = each.value.id
+  secret_data = var.fallback_origin_token
+}
+
+resource "google_secret_manager_secret_iam_member" "deploy_plans" {
+  for_each  = google_secret_manager_secret.this
+  secret_id = each.value.secret_id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = local.members.deploy
+}
+
 resource "google_pubsub_topic" "jobs" {
+  count                      = local.pipeline ? 1 : 0
   name                       = "${var.name}-jobs"
   message_retention_duration = "86400s"
   kms_key_name               = var.kms_key

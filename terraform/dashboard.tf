@@ -8,10 +8,12 @@ locals {
     ["Instances", "run.googleapis.com/container/instance_count", local._predict, "ALIGN_MAX", "metric.label.state"],
     ["Start of an instance, 95th percentile", "run.googleapis.com/container/startup_latencies", local._predict, "ALIGN_PERCENTILE_95", "resource.label.revision_name"],
     ["Memory in use", "run.googleapis.com/container/memory/utilizations", local._predict, "ALIGN_PERCENTILE_99", "resource.label.revision_name"],
+    ], !local.events ? [] : [
     ["Events by answer", "run.googleapis.com/request_count", local._event, "ALIGN_RATE", "metric.label.response_code_class"],
     ["Age of the oldest event", "pubsub.googleapis.com/subscription/oldest_unacked_message_age", local._events, "ALIGN_MAX", "resource.label.subscription_id"],
     ["Events waiting", "pubsub.googleapis.com/subscription/num_undelivered_messages", local._events, "ALIGN_MAX", "resource.label.subscription_id"],
     ["Dead letters waiting", "pubsub.googleapis.com/subscription/num_undelivered_messages", local._dead_letters, "ALIGN_MAX", "resource.label.subscription_id"],
+    ], [
     ["Activations by version", "${local._log_metric}/activations", "resource.type=\"cloud_run_revision\"", "ALIGN_DELTA", "metric.label.model_version"],
     ["Refused versions by reason", "${local._log_metric}/activation_failures", "resource.type=\"cloud_run_revision\"", "ALIGN_DELTA", "metric.label.error_code"],
     ["Dead letters by reason", "${local._log_metric}/dead_letters", "resource.type=\"cloud_run_revision\"", "ALIGN_DELTA", "metric.label.error_code"],
@@ -22,6 +24,8 @@ locals {
 }
 
 resource "google_monitoring_dashboard" "this" {
+  count = local.watching ? 1 : 0
+
   dashboard_json = jsonencode({
     displayName = "${var.name} ${var.environment}"
     gridLayout = {

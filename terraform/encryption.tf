@@ -1,7 +1,7 @@
 # One key of Cloud KMS for everything that is kept here. Each of Google's
 # services uses it as an account of its own, which must be granted it first.
 data "google_bigquery_default_service_account" "this" {
-  count = var.kms_key == null ? 0 : 1
+  count = var.kms_key == null || !local.tables ? 0 : 1
 }
 
 data "google_storage_project_service_account" "this" {
@@ -11,15 +11,16 @@ data "google_storage_project_service_account" "this" {
 locals {
   # The functions' build and their services are encrypted too, and Eventarc's account is asked for every function:
   # https://cloud.google.com/functions/docs/securing/cmek
-  _key_users = var.kms_key == null ? {} : {
+  _key_users = var.kms_key == null ? {} : merge({
     artifact_registry = local.agents.artifact_registry
-    bigquery          = data.google_bigquery_default_service_account.this[0].member
     eventarc          = local.agents.eventarc
     functions         = local.agents.functions
     pubsub            = local.agents.pubsub
     run               = local.agents.run
     storage           = data.google_storage_project_service_account.this[0].member
-  }
+    }, !local.tables ? {} : {
+    bigquery = data.google_bigquery_default_service_account.this[0].member
+  })
 }
 
 resource "google_kms_crypto_key_iam_member" "this" {

@@ -26,7 +26,7 @@ locals {
     worker = "${local._pods}/worker"
   } : {}
 
-  _worker = var.enable_gke_fallback ? toset(["worker"]) : toset([])
+  _worker = var.enable_gke_fallback && local.events ? toset(["worker"]) : toset([])
 }
 
 resource "google_storage_bucket_iam_member" "pods_read" {
@@ -38,7 +38,7 @@ resource "google_storage_bucket_iam_member" "pods_read" {
 }
 
 resource "google_storage_bucket_iam_member" "worker_keeps" {
-  for_each   = var.enable_gke_fallback ? toset(["roles/storage.objectCreator", "roles/storage.objectViewer"]) : toset([])
+  for_each   = var.enable_gke_fallback && local.events ? toset(["roles/storage.objectCreator", "roles/storage.objectViewer"]) : toset([])
   bucket     = google_storage_bucket.this["results"].name
   role       = each.key
   member     = local.pods.worker
@@ -46,7 +46,7 @@ resource "google_storage_bucket_iam_member" "worker_keeps" {
 }
 
 resource "google_pubsub_topic_iam_member" "worker_publishes" {
-  for_each   = var.enable_gke_fallback ? toset(["dead_letter", "predictions"]) : toset([])
+  for_each   = var.enable_gke_fallback && local.events ? toset(["dead_letter", "predictions"]) : toset([])
   topic      = google_pubsub_topic.this[each.key].name
   role       = "roles/pubsub.publisher"
   member     = local.pods.worker
@@ -63,12 +63,12 @@ resource "google_pubsub_topic_iam_member" "pods_shadows_publish" {
 
 resource "google_pubsub_subscription_iam_member" "worker_pulls" {
   for_each     = local._worker
-  subscription = google_pubsub_subscription.events.name
+  subscription = google_pubsub_subscription.events[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.pods.worker
   depends_on   = [module.fallback]
 
   lifecycle {
-    replace_triggered_by = [google_pubsub_subscription.events.id]
+    replace_triggered_by = [google_pubsub_subscription.events[0].id]
   }
 }

@@ -11,13 +11,15 @@ locals {
     LOG_LEVEL         = var.log_level
     MODEL_TRUST       = var.model.trust
     MODEL_URI         = local.model_uri
+    SOURCE_ARCHIVE    = basename(var.source_archive) # what a rollout asks a revision for
   }
 
-  functions = {
+  functions = merge({
     predict = merge(var.predict, {
       identity = "http"
       settings = {}
     })
+    }, !local.events ? {} : {
     predict_event = merge(var.predict_event, {
       identity = "event"
       settings = {
@@ -26,7 +28,7 @@ locals {
         RESULTS_BUCKET    = google_storage_bucket.this["results"].name
       }
     })
-  }
+  })
 
   urls = { for key, one in google_cloudfunctions2_function.this : key => one.service_config[0].uri }
 }
@@ -62,13 +64,30 @@ resource "google_cloudfunctions2_function" "this" {
     all_traffic_on_latest_revision   = !coalesce(var.rollouts, var.repository != null)
     service_account_email            = google_service_account.this[each.value.identity].email
     environment_variables            = merge(each.value.environment, each.value.settings, local.shadow_settings, local._common_settings)
+    binary_authorization_policy      = each.value.binary_authorization
     direct_vpc_egress                = each.value.vpc == null ? null : each.value.vpc.egress
+    vpc_connector                    = each.value.connector
+    vpc_connector_egress_settings    = each.value.connector == null ? null : "PRIVATE_RANGES_ONLY"
 
     dynamic "direct_vpc_network_interface" {
       for_each = each.value.vpc == null ? [] : [each.value.vpc]
       content {
         network    = direct_vpc_network_interface.value.network
         subnetwork = direct_vpc_network_interface.value.subnetwork
+        tags       = direct_vpc_network_interface.value.tags
+      }
+    }
+
+    dynamic "secret_volumes" {
+      for_each = each.value.secret_files
+      content {
+        mount_path = dirname(secret_volumes.key)
+        project_id = var.project_id
+        secret     = secret_volumes.value.secret
+        versions {
+          path    = basename(secret_volumes.key)
+          version = secret_volumes.value.version
+        }
       }
     }
 
@@ -90,7 +109,7 @@ resource "google_cloudfunctions2_function" "this" {
 locals {
   _secrets = merge([
     for function, one in local.functions : {
-      for key, value in one.secrets : "${function}/${key}" => { secret = value.secret, identity = one.identity }
+      for key, value in merge(one.secrets, one.secret_files) : "${function}/${key}" => { secret = value.secret, identity = one.identity }
     }
   ]...)
 }

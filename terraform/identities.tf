@@ -1,15 +1,17 @@
 # One account per job. What each may do stands beside the resource it may do
 # it to; the few grants on the project are in project_grants.tf.
 locals {
-  identities = {
-    build   = "Builds the functions from their source archive"
+  identities = merge({
+    build = "Builds the functions from their source archive"
+    http  = "Runs the function predict"
+    }, !local.events ? {} : {
+    event = "Runs the function predict_event"
+    push  = "Signs the messages that Pub/Sub pushes to predict_event"
+    }, !local.pipeline ? {} : {
     deploy  = "Runs the pipeline of the main branch"
-    event   = "Runs the function predict_event"
-    http    = "Runs the function predict"
-    push    = "Signs the messages that Pub/Sub pushes to predict_event"
     retrain = "Trains, checks for drift and publishes versions"
     test    = "Runs the tests of pull requests, whose code nobody has read yet"
-  }
+  })
 
   members = {
     for job, account in google_service_account.this : job => account.member
@@ -25,6 +27,7 @@ resource "google_service_account" "this" {
 
 # The smoke test asks functions that let nobody in, and Cloud Build's metadata server gives no identity tokens.
 resource "google_service_account_iam_member" "deploy_is_known" {
+  count              = local.pipeline ? 1 : 0
   service_account_id = google_service_account.this["deploy"].name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = local.members.deploy
@@ -32,7 +35,7 @@ resource "google_service_account_iam_member" "deploy_is_known" {
 
 # To deploy a function is to run code as its account and to build it as another.
 resource "google_service_account_iam_member" "deploy_acts_as" {
-  for_each           = toset(["build", "event", "http"])
+  for_each           = local.pipeline ? setintersection(toset(["build", "event", "http"]), keys(local.identities)) : toset([])
   service_account_id = google_service_account.this[each.key].name
   role               = "roles/iam.serviceAccountUser"
   member             = local.members.deploy

@@ -3,6 +3,7 @@
 # is made anew has no grants: hashicorp/terraform-provider-google#18308.
 
 resource "google_cloud_run_v2_service_iam_member" "push" {
+  count    = local.events ? 1 : 0
   name     = google_cloudfunctions2_function.this["predict_event"].name
   location = var.region
   role     = "roles/run.invoker"
@@ -27,7 +28,7 @@ resource "google_cloud_run_v2_service_iam_member" "callers" {
 
 # A new revision is asked at an address of its own before it gets requests.
 resource "google_cloud_run_v2_service_iam_member" "deploy_tries" {
-  for_each = local.functions
+  for_each = { for key, one in local.functions : key => one.identity if local.pipeline }
   name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region
   role     = "roles/run.invoker"
@@ -39,7 +40,7 @@ resource "google_cloud_run_v2_service_iam_member" "deploy_tries" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "deploy_splits_traffic" {
-  for_each = local.functions
+  for_each = { for key, one in local.functions : key => one.identity if local.pipeline }
   name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region
   role     = "roles/run.developer"
@@ -51,7 +52,7 @@ resource "google_cloud_run_v2_service_iam_member" "deploy_splits_traffic" {
 }
 
 resource "google_cloudfunctions2_function_iam_member" "deploy_updates" {
-  for_each       = local.functions
+  for_each       = { for key, one in local.functions : key => one.identity if local.pipeline }
   cloud_function = google_cloudfunctions2_function.this[each.key].name
   location       = var.region
   role           = "roles/cloudfunctions.developer"

@@ -30,7 +30,7 @@ locals {
 }
 
 resource "google_logging_metric" "this" {
-  for_each    = local.log_metrics
+  for_each    = { for name, one in local.log_metrics : name => one if local.watching }
   name        = "${var.name}/${each.key}"
   description = each.value.about
   filter      = local.log_lines[each.key]

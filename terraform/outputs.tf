@@ -6,12 +6,12 @@ output "curl" {
 
 output "dead_letters_command" {
   description = "Shows messages that could not be scored, and leaves them."
-  value       = "gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letters.name} --project=${var.project_id} --limit=10"
+  value       = local.events ? "gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letters[0].name} --project=${var.project_id} --limit=10" : null
 }
 
 output "event_command" {
   description = "Publishes one event for predict_event."
-  value       = "gcloud pubsub topics publish ${google_pubsub_topic.this["input"].name} --project=${var.project_id} --message=\"$(cat scripts/examples/customer.json)\""
+  value       = local.events ? "gcloud pubsub topics publish ${google_pubsub_topic.this["input"].name} --project=${var.project_id} --message=\"$(cat scripts/examples/customer.json)\"" : null
   depends_on  = [google_pubsub_subscription.events]
 }
 
@@ -23,6 +23,7 @@ output "fallback" {
       (var.fallback.origin_domain) = module.fallback[0].gateway_address
     }
     cluster              = module.fallback[0].cluster
+    component            = var.delivery.mode == "push" ? "push" : ""
     gateway_address_name = module.fallback[0].gateway_address_name
     image                = local.image
     manifests            = local.manifests
@@ -59,4 +60,9 @@ output "shadow" {
 output "store" {
   description = "The bucket of models, as the modelserve command takes it."
   value       = "gs://${google_storage_bucket.this["models"].name}"
+}
+
+output "tables" {
+  description = "The BigQuery tables, PROJECT.DATASET.TABLE, by what they keep."
+  value       = { for key, one in google_bigquery_table.this : key => join(".", [var.project_id, one.dataset_id, one.table_id]) }
 }

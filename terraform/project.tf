@@ -8,6 +8,11 @@ locals {
     environment = var.environment
   })
 
+  events   = contains(var.parts, "events")
+  pipeline = contains(var.parts, "pipeline")
+  tables   = contains(var.parts, "tables")
+  watching = contains(var.parts, "watching")
+
   _agent = "serviceAccount:service-${data.google_project.this.number}@"
 
   # Google's own accounts, which bootstrap/ makes; Monitoring makes its own with its first uptime check.

@@ -13,7 +13,7 @@ locals {
 }
 
 resource "google_project_iam_member" "this" {
-  for_each = local.project_grants
+  for_each = { for key, why in local.project_grants : key => why if contains(keys(local.identities), split("/", key)[0]) }
   project  = var.project_id
   role     = trimprefix(each.key, "${split("/", each.key)[0]}/")
   member   = local.members[split("/", each.key)[0]]
@@ -36,6 +36,7 @@ resource "google_project_iam_member" "build_reads_copies" {
 # Whoever updates a function asks the project for the operation until it is
 # done. Predefined roles that may do so may do much more.
 resource "google_project_iam_custom_role" "operations" {
+  count       = local.pipeline ? 1 : 0
   role_id     = "${replace(var.name, "-", "_")}_operations"
   title       = "${var.name} operations"
   description = "Asks whether an update of a function is done"
@@ -43,8 +44,9 @@ resource "google_project_iam_custom_role" "operations" {
 }
 
 resource "google_project_iam_member" "deploy_waits" {
+  count   = local.pipeline ? 1 : 0
   project = var.project_id
-  role    = google_project_iam_custom_role.operations.name
+  role    = google_project_iam_custom_role.operations[0].name
   member  = local.members.deploy
 }
 

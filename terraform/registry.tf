@@ -1,15 +1,16 @@
 locals {
   # Building a function moves tags, and so does a new rendering of the
   # manifests that the cluster pulls; an image for GKE never changes.
-  repositories = {
+  repositories = merge({
     functions = { immutable_tags = false, description = "What Cloud Build makes of the functions" }
+    }, !local.pipeline ? {} : {
     images    = { immutable_tags = true, description = "The image that runs on GKE" }
     manifests = { immutable_tags = false, description = "What the cluster runs, rendered" }
-  }
+  })
 
   _registry = { for key, one in google_artifact_registry_repository.this : key => "${var.region}-docker.pkg.dev/${var.project_id}/${one.repository_id}" }
-  image     = "${local._registry.images}/modelserve"
-  manifests = "${local._registry.manifests}/manifests:${var.environment}"
+  image     = local.pipeline ? "${local._registry.images}/modelserve" : null
+  manifests = local.pipeline ? "${local._registry.manifests}/manifests:${var.environment}" : null
 }
 
 resource "google_artifact_registry_repository" "this" {
@@ -57,7 +58,7 @@ resource "google_artifact_registry_repository_iam_member" "build_writes" {
 }
 
 resource "google_artifact_registry_repository_iam_member" "deploy_writes" {
-  for_each   = toset(["images", "manifests"])
+  for_each   = local.pipeline ? toset(["images", "manifests"]) : toset([])
   repository = google_artifact_registry_repository.this[each.key].name
   location   = var.region
   role       = "roles/artifactregistry.writer"

@@ -13,7 +13,7 @@ locals {
 }
 
 resource "google_pubsub_topic_iam_member" "shadows_publish" {
-  for_each = var.shadow == null ? toset([]) : toset(["event", "http"])
+  for_each = var.shadow == null ? toset([]) : setintersection(toset(["event", "http"]), keys(local.identities))
   topic    = google_pubsub_topic.this["shadow"].name
   role     = "roles/pubsub.publisher"
   member   = local.members[each.key]
@@ -35,7 +35,7 @@ resource "google_pubsub_subscription" "shadow" {
 
 # Whoever may move an alias may release with --shadow.
 resource "google_pubsub_subscription_iam_member" "releases_read_shadow" {
-  for_each     = var.shadow == null ? toset([]) : toset(["deploy", "retrain"])
+  for_each     = var.shadow == null ? toset([]) : setintersection(toset(["deploy", "retrain"]), keys(local.identities))
   subscription = google_pubsub_subscription.shadow[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.members[each.key]

@@ -1,9 +1,10 @@
 locals {
-  buckets = {
-    models  = { versioning = true, expire_days = null }
+  buckets = merge({
+    models = { versioning = true, expire_days = null }
+    source = { versioning = true, expire_days = null }
+    }, !local.events ? {} : {
     results = { versioning = false, expire_days = var.store.results_days }
-    source  = { versioning = true, expire_days = null }
-  }
+  })
 }
 
 # models: an alias that is overwritten by mistake, and a version that is
@@ -125,7 +126,7 @@ locals {
 # Versions are created and read; only an alias may be overwritten, and the
 # record of a rollout or a release.
 resource "google_storage_bucket_iam_member" "this" {
-  for_each = local.store_grants
+  for_each = { for key, condition in local.store_grants : key => condition if contains(keys(local.identities), split("/", key)[1]) }
   bucket   = google_storage_bucket.this[split("/", each.key)[0]].name
   role     = join("/", slice(split("/", each.key), 2, 4))
   member   = local.members[split("/", each.key)[1]]

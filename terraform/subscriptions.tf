@@ -2,6 +2,7 @@
 # one of its own without a dead letter policy, and loses messages when it is
 # replaced: https://github.com/hashicorp/terraform-provider-google/issues/25069
 resource "google_pubsub_subscription" "events" {
+  count                      = local.events ? 1 : 0
   name                       = "${var.name}-events"
   topic                      = google_pubsub_topic.this["input"].id
   ack_deadline_seconds       = local.ack_deadline_seconds
@@ -38,30 +39,44 @@ resource "google_pubsub_subscription" "events" {
 
 locals {
   ack_deadline_seconds = coalesce(var.delivery.ack_deadline_seconds, max(10, var.predict_event.timeout_seconds))
-
-  # Their messages go to the dead letter topic, so Pub/Sub acks them there.
-  dead_lettering = {
-    events      = google_pubsub_subscription.events
-    predictions = google_pubsub_subscription.table["predictions"]
-  }
 }
 
+# Their messages go to the dead letter topic, so Pub/Sub acks them there.
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
-  for_each     = toset(["events", "predictions"])
-  subscription = local.dead_lettering[each.key].name
+  count        = local.events ? 1 : 0
+  subscription = google_pubsub_subscription.events[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.agents.pubsub
 
   lifecycle {
-    replace_triggered_by = [
-      google_pubsub_subscription.events.id,
-      google_pubsub_subscription.table["predictions"].id,
-    ]
+    replace_triggered_by = [google_pubsub_subscription.events[0].id]
   }
+}
+
+resource "google_pubsub_subscription_iam_member" "table_dead_letters" {
+  for_each     = { for key, one in google_pubsub_subscription.table : key => one.name if key == "predictions" }
+  subscription = each.value
+  role         = "roles/pubsub.subscriber"
+  member       = local.agents.pubsub
+
+  lifecycle {
+    replace_triggered_by = [google_pubsub_subscription.table["predictions"].id]
+  }
+}
+
+moved {
+  from = google_pubsub_subscription_iam_member.dead_letters["events"]
+  to   = google_pubsub_subscription_iam_member.dead_letters[0]
+}
+
+moved {
+  from = google_pubsub_subscription_iam_member.dead_letters["predictions"]
+  to   = google_pubsub_subscription_iam_member.table_dead_letters["predictions"]
 }
 
 # A topic without a subscription keeps nothing for those who come later.
 resource "google_pubsub_subscription" "dead_letters" {
+  count                      = local.events ? 1 : 0
   name                       = "${var.name}-dead-letters"
   topic                      = google_pubsub_topic.this["dead_letter"].id
   ack_deadline_seconds       = 60

@@ -1,13 +1,14 @@
 # Predictions and dead letters are kept by BigQuery subscriptions: no code runs.
 locals {
   # A dead letter may be any bytes; a prediction is always JSON.
-  tables = {
+  _tables = !local.tables ? {} : {
     dead_letter = { name = "dead_letters", data = "BYTES" }
     predictions = { name = "predictions", data = "JSON" }
   }
 }
 
 resource "google_bigquery_dataset" "this" {
+  count                      = local.tables ? 1 : 0
   dataset_id                 = replace(var.name, "-", "_")
   description                = "Predictions and dead letters of ${var.name}"
   location                   = coalesce(var.tables.location, var.region)
@@ -24,8 +25,8 @@ resource "google_bigquery_dataset" "this" {
 }
 
 resource "google_bigquery_table" "this" {
-  for_each            = local.tables
-  dataset_id          = google_bigquery_dataset.this.dataset_id
+  for_each            = local._tables
+  dataset_id          = google_bigquery_dataset.this[0].dataset_id
   table_id            = each.value.name
   description         = "What came to the topic ${each.key}, as Pub/Sub wrote it"
   deletion_protection = var.deletion_protection
@@ -53,8 +54,8 @@ resource "google_bigquery_table" "this" {
 }
 
 resource "google_bigquery_table_iam_member" "pubsub_writes" {
-  for_each   = local.tables
-  dataset_id = google_bigquery_dataset.this.dataset_id
+  for_each   = local._tables
+  dataset_id = google_bigquery_dataset.this[0].dataset_id
   table_id   = google_bigquery_table.this[each.key].table_id
   role       = "roles/bigquery.dataEditor"
   member     = local.agents.pubsub
@@ -62,15 +63,15 @@ resource "google_bigquery_table_iam_member" "pubsub_writes" {
 }
 
 resource "google_bigquery_table_iam_member" "retrain_reads" {
-  for_each   = local.tables
-  dataset_id = google_bigquery_dataset.this.dataset_id
+  for_each   = { for key, one in local._tables : key => one if local.pipeline }
+  dataset_id = google_bigquery_dataset.this[0].dataset_id
   table_id   = google_bigquery_table.this[each.key].table_id
   role       = "roles/bigquery.dataViewer"
   member     = local.members.retrain
 }
 
 resource "google_pubsub_subscription" "table" {
-  for_each                   = local.tables
+  for_each                   = local._tables
   name                       = "${var.name}-${replace(each.value.name, "_", "-")}-table"
   topic                      = google_pubsub_topic.this[each.key].id
   ack_deadline_seconds       = 60
@@ -81,7 +82,7 @@ resource "google_pubsub_subscription" "table" {
   }
 
   bigquery_config {
-    table          = join(".", [var.project_id, google_bigquery_dataset.this.dataset_id, google_bigquery_table.this[each.key].table_id])
+    table          = join(".", [var.project_id, google_bigquery_dataset.this[0].dataset_id, google_bigquery_table.this[each.key].table_id])
     write_metadata = true
   }
 

@@ -1,5 +1,5 @@
 locals {
-  topics = merge({
+  topics = merge(!local.events ? {} : {
     dead_letter = { name = "dead-letter", retention_days = var.retention_days.dead_letter }
     input       = { name = "input", retention_days = var.retention_days.input }
     predictions = { name = "predictions", retention_days = var.retention_days.predictions }
@@ -28,7 +28,7 @@ resource "google_pubsub_topic" "this" {
 # A schema in use cannot be replaced under its own name, so the name carries
 # the hash of the definition and the topic moves before the old one goes.
 resource "google_pubsub_schema" "input" {
-  count      = var.input_schema == null ? 0 : 1
+  count      = local.events && var.input_schema != null ? 1 : 0
   name       = "${var.name}-input-${substr(sha256(var.input_schema), 0, 8)}"
   type       = "AVRO"
   definition = var.input_schema
@@ -40,7 +40,7 @@ resource "google_pubsub_schema" "input" {
 
 # The function publishes what it has scored, and what can never be scored.
 resource "google_pubsub_topic_iam_member" "event_publishes" {
-  for_each = toset(["dead_letter", "predictions"])
+  for_each = local.events ? toset(["dead_letter", "predictions"]) : toset([])
   topic    = google_pubsub_topic.this[each.key].name
   role     = "roles/pubsub.publisher"
   member   = local.members.event
@@ -49,13 +49,14 @@ resource "google_pubsub_topic_iam_member" "event_publishes" {
 # Without this grant and that of each subscription, Pub/Sub cannot move a
 # message that has failed too often, and does not say so.
 resource "google_pubsub_topic_iam_member" "dead_letters" {
+  count  = local.events ? 1 : 0
   topic  = google_pubsub_topic.this["dead_letter"].name
   role   = "roles/pubsub.publisher"
   member = local.agents.pubsub
 }
 
 resource "google_pubsub_topic_iam_member" "producers" {
-  for_each = toset(var.producers)
+  for_each = toset(local.events ? var.producers : [])
   topic    = google_pubsub_topic.this["input"].name
   role     = "roles/pubsub.publisher"
   member   = each.key

@@ -5,10 +5,10 @@
 # end are well, and the alerts say whether predict is.
 locals {
   _checks = merge(
-    var.predict.ingress != "ALLOW_ALL" ? {} : {
+    !local.watching || var.predict.ingress != "ALLOW_ALL" ? {} : {
       predict = { host = trimprefix(local.urls.predict, "https://"), signed = true, refusals = [] }
     },
-    !var.enable_gke_fallback ? {} : {
+    !local.watching || !var.enable_gke_fallback ? {} : {
       load_balancer = { host = var.fallback.domain, signed = false, refusals = var.allow_unauthenticated ? [] : [401, 403] }
     },
   )

@@ -85,6 +85,32 @@ variable "name" {
   }
 }
 
+variable "parts" {
+  description = "What is made beside the function predict, its store and its account: events (topics and predict_event), tables (the BigQuery tables of events), watching (alarms, dashboard and checks), pipeline (accounts, images and triggers of Cloud Build). The fallback has enable_gke_fallback."
+  type        = set(string)
+  default     = ["events", "pipeline", "tables", "watching"]
+
+  validation {
+    condition     = length(setsubtract(var.parts, ["events", "pipeline", "tables", "watching"])) == 0
+    error_message = "parts may be events, pipeline, tables and watching."
+  }
+
+  validation {
+    condition     = contains(var.parts, "events") || !contains(var.parts, "tables")
+    error_message = "parts may have tables only with events, which fill them."
+  }
+
+  validation {
+    condition     = contains(var.parts, "pipeline") || (var.repository == null && !var.enable_gke_fallback)
+    error_message = "repository and enable_gke_fallback need pipeline among parts: its accounts build, and the cluster runs its images."
+  }
+
+  validation {
+    condition     = contains(var.parts, "events") || var.delivery.mode == "push"
+    error_message = "delivery.mode = pull needs events among parts."
+  }
+}
+
 variable "project_id" {
   description = "The project's id, where everything is made."
   type        = string

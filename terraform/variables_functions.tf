@@ -31,19 +31,23 @@ variable "model" {
 variable "predict" {
   description = "The function predict: processors, memory, instances, timeout in seconds, ingress, and its own settings (docs/settings.md), secrets and network."
   type = object({
-    concurrency     = optional(number, 80)
-    cpu             = optional(string, "1")
-    environment     = optional(map(string), {})
-    ingress         = optional(string, "ALLOW_ALL")
-    max_instances   = optional(number, 20)
-    memory          = optional(string, "1Gi")
-    min_instances   = optional(number, 0)
-    secrets         = optional(map(object({ secret = string, version = optional(string, "latest") })), {})
-    timeout_seconds = optional(number, 60)
+    binary_authorization = optional(string)
+    concurrency          = optional(number, 80)
+    connector            = optional(string)
+    cpu                  = optional(string, "1")
+    environment          = optional(map(string), {})
+    ingress              = optional(string, "ALLOW_ALL")
+    max_instances        = optional(number, 20)
+    memory               = optional(string, "1Gi")
+    min_instances        = optional(number, 0)
+    secret_files         = optional(map(object({ secret = string, version = optional(string, "latest") })), {})
+    secrets              = optional(map(object({ secret = string, version = optional(string, "latest") })), {})
+    timeout_seconds      = optional(number, 60)
     vpc = optional(object({
       network    = string
       subnetwork = string
       egress     = optional(string, "VPC_EGRESS_PRIVATE_RANGES_ONLY")
+      tags       = optional(list(string), [])
     }))
   })
   default = {}
@@ -74,8 +78,18 @@ variable "predict" {
   }
 
   validation {
-    condition     = length(setintersection(keys(var.predict.environment), ["FUNCTION_USE_ASGI", "LOG_LEVEL", "MODEL_TRUST", "MODEL_URI"])) == 0
+    condition     = length(setintersection(keys(var.predict.environment), ["FUNCTION_USE_ASGI", "LOG_LEVEL", "MODEL_TRUST", "MODEL_URI", "SOURCE_ARCHIVE"])) == 0
     error_message = "predict.environment must not name a setting that both functions share: use model and log_level."
+  }
+
+  validation {
+    condition     = var.predict.connector == null || var.predict.vpc == null
+    error_message = "predict.connector and predict.vpc exclude each other: a function reaches a network in one way."
+  }
+
+  validation {
+    condition     = alltrue([for path in keys(var.predict.secret_files) : can(regex("^(/[^/]+)+/[^/]+$", path))]) && length(distinct([for path in keys(var.predict.secret_files) : dirname(path)])) == length(var.predict.secret_files)
+    error_message = "Each of predict.secret_files must be a path such as /secrets/tls/key.pem, each in a directory of its own."
   }
 
   validation {
@@ -87,19 +101,23 @@ variable "predict" {
 variable "predict_event" {
   description = "The function predict_event: as predict, but reached only from inside the project, and for at most 600 seconds."
   type = object({
-    concurrency     = optional(number, 80)
-    cpu             = optional(string, "1")
-    environment     = optional(map(string), {})
-    ingress         = optional(string, "ALLOW_INTERNAL_ONLY")
-    max_instances   = optional(number, 20)
-    memory          = optional(string, "1Gi")
-    min_instances   = optional(number, 0)
-    secrets         = optional(map(object({ secret = string, version = optional(string, "latest") })), {})
-    timeout_seconds = optional(number, 60)
+    binary_authorization = optional(string)
+    concurrency          = optional(number, 80)
+    connector            = optional(string)
+    cpu                  = optional(string, "1")
+    environment          = optional(map(string), {})
+    ingress              = optional(string, "ALLOW_INTERNAL_ONLY")
+    max_instances        = optional(number, 20)
+    memory               = optional(string, "1Gi")
+    min_instances        = optional(number, 0)
+    secret_files         = optional(map(object({ secret = string, version = optional(string, "latest") })), {})
+    secrets              = optional(map(object({ secret = string, version = optional(string, "latest") })), {})
+    timeout_seconds      = optional(number, 60)
     vpc = optional(object({
       network    = string
       subnetwork = string
       egress     = optional(string, "VPC_EGRESS_PRIVATE_RANGES_ONLY")
+      tags       = optional(list(string), [])
     }))
   })
   default = {}
@@ -131,9 +149,19 @@ variable "predict_event" {
 
   validation {
     condition = length(setintersection(keys(var.predict_event.environment), [
-      "DEAD_LETTER_TOPIC", "FUNCTION_USE_ASGI", "LOG_LEVEL", "MODEL_TRUST", "MODEL_URI", "PREDICTIONS_TOPIC", "RESULTS_BUCKET"
+      "DEAD_LETTER_TOPIC", "FUNCTION_USE_ASGI", "LOG_LEVEL", "MODEL_TRUST", "MODEL_URI", "PREDICTIONS_TOPIC", "RESULTS_BUCKET", "SOURCE_ARCHIVE"
     ])) == 0
     error_message = "predict_event.environment must not name a setting that Terraform sets: use model and log_level, and leave topics and bucket alone."
+  }
+
+  validation {
+    condition     = var.predict_event.connector == null || var.predict_event.vpc == null
+    error_message = "predict_event.connector and predict_event.vpc exclude each other: a function reaches a network in one way."
+  }
+
+  validation {
+    condition     = alltrue([for path in keys(var.predict_event.secret_files) : can(regex("^(/[^/]+)+/[^/]+$", path))]) && length(distinct([for path in keys(var.predict_event.secret_files) : dirname(path)])) == length(var.predict_event.secret_files)
+    error_message = "Each of predict_event.secret_files must be a path such as /secrets/tls/key.pem, each in a directory of its own."
   }
 
   validation {

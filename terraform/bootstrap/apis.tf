@@ -1,36 +1,47 @@
 locals {
-  apis = [
-    "anthosconfigmanagement.googleapis.com",
-    "artifactregistry.googleapis.com",
-    "bigquery.googleapis.com",
-    "billingbudgets.googleapis.com",
-    "binaryauthorization.googleapis.com",
-    "cloudbuild.googleapis.com",
-    "cloudfunctions.googleapis.com",
-    "cloudkms.googleapis.com",
-    "cloudresourcemanager.googleapis.com",
-    "cloudscheduler.googleapis.com",
-    "compute.googleapis.com",
-    "containeranalysis.googleapis.com",
-    "container.googleapis.com",
-    "eventarc.googleapis.com",
-    "gkehub.googleapis.com",
-    "iam.googleapis.com",
-    "iamcredentials.googleapis.com",
-    "logging.googleapis.com",
-    "monitoring.googleapis.com",
-    "ondemandscanning.googleapis.com",
-    "pubsub.googleapis.com",
-    "run.googleapis.com",
-    "secretmanager.googleapis.com",
-    "serviceusage.googleapis.com",
-    "storage.googleapis.com",
-  ]
+  # By the part of terraform/ that uses them; serving is always there.
+  apis = {
+    serving = [
+      "artifactregistry.googleapis.com",
+      "cloudbuild.googleapis.com",
+      "cloudfunctions.googleapis.com",
+      "cloudkms.googleapis.com",
+      "cloudresourcemanager.googleapis.com",
+      "eventarc.googleapis.com",
+      "iam.googleapis.com",
+      "logging.googleapis.com",
+      "pubsub.googleapis.com",
+      "run.googleapis.com",
+      "secretmanager.googleapis.com",
+      "serviceusage.googleapis.com",
+      "storage.googleapis.com",
+    ]
+    fallback = [
+      "anthosconfigmanagement.googleapis.com",
+      "binaryauthorization.googleapis.com",
+      "compute.googleapis.com",
+      "container.googleapis.com",
+      "gkehub.googleapis.com",
+    ]
+    pipeline = [
+      "cloudscheduler.googleapis.com",
+      "containeranalysis.googleapis.com",
+      "iamcredentials.googleapis.com",
+      "ondemandscanning.googleapis.com",
+    ]
+    tables = [
+      "bigquery.googleapis.com",
+    ]
+    watching = [
+      "billingbudgets.googleapis.com",
+      "monitoring.googleapis.com",
+    ]
+  }
 }
 
 # Others may use an API too: taking this away leaves it enabled.
 resource "google_project_service" "this" {
-  for_each           = toset(local.apis)
+  for_each           = toset(flatten([local.apis.serving, [for part in var.parts : local.apis[part]]]))
   service            = each.key
   disable_on_destroy = false
 }

@@ -102,7 +102,7 @@ run "the_ack_deadline_follows_the_timeout" {
   }
 
   assert {
-    condition     = google_pubsub_subscription.events.ack_deadline_seconds == 300
+    condition     = google_pubsub_subscription.events[0].ack_deadline_seconds == 300
     error_message = "A message would be delivered again while it is being scored."
   }
 }
@@ -111,7 +111,7 @@ run "a_push_names_its_topic" {
   command = plan
 
   assert {
-    condition     = endswith(google_pubsub_subscription.events.push_config[0].push_endpoint, google_pubsub_topic.this["input"].id)
+    condition     = endswith(google_pubsub_subscription.events[0].push_config[0].push_endpoint, google_pubsub_topic.this["input"].id)
     error_message = "The event's source would be lost."
   }
 }
@@ -120,7 +120,7 @@ run "a_push_is_signed_for_the_function" {
   command = plan
 
   assert {
-    condition     = google_pubsub_subscription.events.push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.this["predict_event"].service_config[0].uri
+    condition     = google_pubsub_subscription.events[0].push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.this["predict_event"].service_config[0].uri
     error_message = "Cloud Run would not take the token."
   }
 }
@@ -135,7 +135,7 @@ run "pulling_takes_the_push_away" {
   }
 
   assert {
-    condition     = length(google_pubsub_subscription.events.push_config) == 0
+    condition     = length(google_pubsub_subscription.events[0].push_config) == 0
     error_message = "A message would be pushed and pulled."
   }
 }
@@ -176,12 +176,12 @@ run "a_key_encrypts_all_that_is_kept" {
   }
 
   assert {
-    condition     = alltrue([for topic in concat(values(google_pubsub_topic.this), [google_pubsub_topic.jobs]) : topic.kms_key_name == var.kms_key])
+    condition     = alltrue([for topic in concat(values(google_pubsub_topic.this), google_pubsub_topic.jobs) : topic.kms_key_name == var.kms_key])
     error_message = "A topic is not encrypted with the key."
   }
 
   assert {
-    condition     = alltrue([for one in concat(google_bigquery_dataset.this.default_encryption_configuration, [for table in google_bigquery_table.this : table.encryption_configuration[0]]) : one.kms_key_name == var.kms_key])
+    condition     = alltrue([for one in concat(google_bigquery_dataset.this[0].default_encryption_configuration, [for table in google_bigquery_table.this : table.encryption_configuration[0]]) : one.kms_key_name == var.kms_key])
     error_message = "The dataset or a table is not encrypted with the key."
   }
 
@@ -200,6 +200,30 @@ run "a_secret_is_read_by_the_function_that_was_given_it" {
   assert {
     condition     = [for one in google_secret_manager_secret_iam_member.this : one.member] == [google_service_account.this["http"].member]
     error_message = "Somebody else may read the secret, or the function may not."
+  }
+}
+
+run "a_secret_may_be_a_file" {
+  command = plan
+  variables {
+    predict = { connector = "serving", secret_files = { "/secrets/tls/key.pem" = { secret = "key" } } }
+  }
+
+  assert {
+    condition     = [for one in google_cloudfunctions2_function.this["predict"].service_config[0].secret_volumes : "${one.mount_path}/${one.versions[0].path}"] == ["/secrets/tls/key.pem"] && [for one in google_secret_manager_secret_iam_member.this : one.secret_id] == ["key"]
+    error_message = "The file is not where it was put, or the function may not read it."
+  }
+}
+
+run "a_connector_is_used_by_the_function_that_was_given_it" {
+  command = plan
+  variables {
+    predict = { connector = "serving" }
+  }
+
+  assert {
+    condition     = [for key, one in google_cloudfunctions2_function.this : key if one.service_config[0].vpc_connector == "serving"] == ["predict"]
+    error_message = "The connector is not that of predict alone."
   }
 }
 
@@ -312,7 +336,7 @@ run "a_used_dev_can_be_destroyed" {
   }
 
   assert {
-    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.force_destroy]) && google_bigquery_dataset.this.delete_contents_on_destroy
+    condition     = alltrue([for bucket in google_storage_bucket.this : bucket.force_destroy]) && google_bigquery_dataset.this[0].delete_contents_on_destroy
     error_message = "A bucket or a dataset that has something in it would stay."
   }
 }

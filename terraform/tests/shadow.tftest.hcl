@@ -122,7 +122,7 @@ run "a_challenger_that_fails_raises_no_alarm" {
   command = plan
 
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.activation.conditions[0].condition_matched_log[0].filter, "NOT jsonPayload.process=\"shadow\"")
+    condition     = strcontains(google_monitoring_alert_policy.activation[0].conditions[0].condition_matched_log[0].filter, "NOT jsonPayload.process=\"shadow\"")
     error_message = "Somebody would be told to roll back a model that serves well."
   }
 }

@@ -90,6 +90,22 @@ run "predict_refuses_a_setting_that_is_shared" {
   expect_failures = [var.predict]
 }
 
+run "predict_refuses_two_ways_into_a_network" {
+  command = plan
+  variables {
+    predict = { connector = "c", vpc = { network = "n", subnetwork = "s" } }
+  }
+  expect_failures = [var.predict]
+}
+
+run "predict_refuses_a_file_without_a_directory" {
+  command = plan
+  variables {
+    predict = { secret_files = { "key.pem" = { secret = "key" } } }
+  }
+  expect_failures = [var.predict]
+}
+
 run "predict_refuses_a_shadow_of_its_own" {
   command = plan
   variables {
@@ -142,6 +158,22 @@ run "predict_event_refuses_a_setting_that_is_shared" {
   command = plan
   variables {
     predict_event = { environment = { MODEL_URI = "gs://other/model" } }
+  }
+  expect_failures = [var.predict_event]
+}
+
+run "predict_event_refuses_two_ways_into_a_network" {
+  command = plan
+  variables {
+    predict_event = { connector = "c", vpc = { network = "n", subnetwork = "s" } }
+  }
+  expect_failures = [var.predict_event]
+}
+
+run "predict_event_refuses_a_file_without_a_directory" {
+  command = plan
+  variables {
+    predict_event = { secret_files = { "key.pem" = { secret = "key" } } }
   }
   expect_failures = [var.predict_event]
 }

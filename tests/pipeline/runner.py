@@ -157,3 +157,8 @@ def order_towards(step: str) -> Order:
         return sorted(file.steps, key=lambda one: one.id not in first)
 
     return order
+
+
+def order_up_to(step: str) -> Order:
+    """What it waits for and itself, and no other."""
+    return lambda file: [one for one in file.steps if one.id in {step, *file.before(step)}]

@@ -11,14 +11,19 @@ from click.testing import CliRunner
 
 from infra.conftest import NEWEST
 from infra.conftest import providers as providers
+from infra.schema import read as read_schema
 from infra.terraform import Workspace
+from infra.wheels import PROVIDERS
+from modelserve_control.deploy.pipeline.attributes import OUTPUTS
 from modelserve_control.deploy.pipeline.check_plan import (
     PlanTooWide,
     PlanUnusable,
     changes,
     check_plan,
+    component,
     manifests,
     model,
+    targets,
 )
 from pipeline.plans import Plan, plans
 
@@ -40,6 +45,74 @@ def test_a_new_archive_changes_both_functions_and_nothing_else(made: dict[str, P
 
 def test_the_same_archive_changes_nothing(made: dict[str, Plan]) -> None:
     assert changes(made["nothing_new"]) == []
+    assert targets(made["nothing_new"]) == []
+
+
+def function_change(before: Any, after: Any, kind: str = "google_cloudfunctions2_function", **unknown: Any) -> Plan:
+    change = {"actions": ["update"], "before": before, "after": after, "after_unknown": unknown}
+    return {"resource_changes": [{"address": f"{kind}.this", "type": kind, "change": change}]}
+
+
+def service(**values: Any) -> Plan:
+    return {"service_config": [{"ingress_settings": "ALLOW_ALL", "available_memory": "1Gi", **values}], "labels": {}}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "after"),
+    [
+        ("service_config.ingress_settings", service(ingress_settings="ALLOW_INTERNAL_ONLY")),
+        ("service_config.secret_environment_variables", service(secret_environment_variables=[{"key": "A"}])),
+        ("service_config.service_account_email", service(service_account_email="owner@p.iam.gserviceaccount.com")),
+        ("service_config.vpc_connector", service(available_memory="2Gi", vpc_connector="c")),
+        ("kms_key_name", service() | {"kms_key_name": "k"}),
+    ],
+)
+def test_who_may_reach_a_function_and_what_it_may_reach_is_not_for_the_pipeline(attribute: str, after: Plan) -> None:
+    with pytest.raises(PlanTooWide) as caught:
+        changes(function_change(service(), after))
+    assert caught.value.details[0]["attributes"] == attribute
+
+
+def test_an_attribute_that_only_the_apply_tells_counts_as_changed() -> None:
+    with pytest.raises(PlanTooWide):
+        changes(function_change(service(), service(), kms_key_name=True))
+    assert changes(function_change(service(), service(), update_time=True, labels={"commit": True})) != []
+
+
+@pytest.mark.parametrize("memory", ["1Gi", "2Gi"])
+def test_what_the_api_answers_otherwise_blocks_no_build(memory: str) -> None:
+    before = service(all_traffic_on_latest_revision=True)
+    plan = function_change(before, service(all_traffic_on_latest_revision=False, available_memory=memory))
+    assert changes(plan) == ([] if memory == "1Gi" else ["google_cloudfunctions2_function.this"])
+    assert targets(plan) == []
+
+
+def test_elsewhere_it_is_left_out_by_a_second_plan_and_nothing_else_passes_with_it() -> None:
+    kind = "google_artifact_registry_repository"
+    repository = {"docker_config": [], "cleanup_policy_dry_run": False}
+    block = {"docker_config": [{"immutable_tags": False}]}
+    plan = function_change(repository, repository | block, kind)
+    plan["resource_changes"] += function_change(service(), service(available_memory="2Gi"))["resource_changes"]
+    assert changes(plan) == ["google_cloudfunctions2_function.this"]
+    assert targets(plan) == ["-target=google_cloudfunctions2_function.this"]
+    with pytest.raises(PlanTooWide):
+        changes(function_change(repository, repository | block | {"cleanup_policy_dry_run": True}, kind))
+    with pytest.raises(PlanTooWide):
+        changes(function_change({}, block, "google_storage_bucket"))
+
+
+def test_what_only_google_says_is_nothing_that_can_be_told_it(providers: dict[str, dict[str, str]]) -> None:
+    for wheel in PROVIDERS.values():
+        known = read_schema(wheel.fetch()).resources["google_cloudfunctions2_function"]
+        for name in OUTPUTS:
+            *path, last = name.split(".")
+            block = known
+            for part in path:
+                block = block.blocks[part].block
+            # Two may be told, and this project does not.
+            if last not in ("generation", "id"):
+                assert block.attributes[last].computed, name
+                assert not block.attributes[last].optional, name
 
 
 def test_a_plan_that_also_grants_something_is_refused_and_names_it(made: dict[str, Plan]) -> None:
@@ -63,6 +136,7 @@ def test_the_model_is_that_of_the_functions(made: dict[str, Plan]) -> None:
 def test_the_manifests_are_those_that_the_cluster_pulls(made: dict[str, Plan]) -> None:
     assert manifests(made["new_code"]) == ""
     assert manifests(made["new_code_with_the_fallback"]) == ARTIFACT
+    assert [component(made[run]) for run in ("new_code", "new_code_with_the_fallback")] == ["", "push"]
 
 
 def function(**values: Any) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,33 @@ import yaml
 
 from contract.rollout.revisions import Revision
 from models.library import Library
-from pipeline.conftest import BASE, DIGEST, IMAGE, MANIFESTS, SERVICES, Pipeline, plan_document, ready
+from pipeline.conftest import (
+    BASE,
+    DIGEST,
+    FUNCTIONS,
+    IMAGE,
+    MANIFESTS,
+    SECRET,
+    SERVICES,
+    TOKEN,
+    Pipeline,
+    plan_document,
+    ready,
+)
 from pipeline.definitions import Definition
-from pipeline.runner import as_late_as_possible, git, order_towards
+from pipeline.runner import as_late_as_possible, git, order_towards, order_up_to
 from serving import release
 
+# As provider 7 plans it for ever.
+CLUSTER = {
+    "address": "module.fallback[0].google_container_cluster.this",
+    "type": "google_container_cluster",
+    "change": {
+        "actions": ["update"],
+        "before": {"private_cluster_config": [{"enable_private_endpoint": True}]},
+        "after": {"private_cluster_config": [{"enable_private_endpoint": None}]},
+    },
+}
 COMMIT = f"{IMAGE}:{'c' * 40}"
 OLD, NEW = [{f"{name}-00001-abc": 100} for name in SERVICES], [{f"{name}-00002-abc": 100} for name in SERVICES]
 
@@ -25,7 +48,9 @@ OLD, NEW = [{f"{name}-00001-abc": 100} for name in SERVICES], [{f"{name}-00002-a
 def passed(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A build in which all goes well, in the order of the file."""
     with ready(models, tmp_path_factory.mktemp("passed")) as pipeline:
-        ran = pipeline.run()
+        planned = next(rule for rule in pipeline.checkout.rules if " plan " in rule["args"])
+        pipeline.rule(**planned, environ={"TF_VAR_fallback_origin_token": TOKEN})
+        ran = pipeline.run(_TOKEN=SECRET)
         assert ran.failed is None, ran.wrote[str(ran.failed)]
         assert list(ran.wrote) == [step.id for step in Definition.read("cloudbuild.yaml").steps]
         yield pipeline
@@ -56,8 +81,11 @@ def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passe
 
 
 def test_the_cluster_runs_what_was_pushed(passed: Pipeline) -> None:
+    text = passed.checkout.built_file("manifests/manifests.yaml")
+    deployments = [one["metadata"]["name"] for one in yaml.safe_load_all(text) if one["kind"] == "Deployment"]
+    assert deployments == ["http"]  # events are pushed
     images = {
-        one["image"] for each in yaml.safe_load_all(passed.checkout.built_file("manifests/manifests.yaml")) if each["kind"] == "Deployment"
+        one["image"] for each in yaml.safe_load_all(text) if each["kind"] == "Deployment"
         for one in each["spec"]["template"]["spec"]["containers"]
     }  # fmt: skip
     assert images == {f"{IMAGE}@{DIGEST}"}
@@ -101,15 +129,57 @@ def test_the_image_of_a_commit_is_built_and_pushed_once(pipeline: Pipeline) -> N
 
 def test_without_new_code_no_traffic_moves_and_without_the_fallback_no_cluster_is_told(pipeline: Pipeline) -> None:
     pipeline.plan = plan_document("no-op", manifests="")
+    for name in SERVICES:
+        pipeline.cloud.services[name].revisions[f"{name}-00001-abc"].archive = pipeline.archive
     ran = pipeline.run()
     assert ran.failed is None, ran.wrote[str(ran.failed)]
-    assert "The functions stay as they are" in ran.wrote["rollout"]
+    assert "served already" in ran.wrote["rollout"]
     assert "There is no fallback in dev" in ran.wrote["manifests"]
     assert pipeline.nothing_was_deployed()
     assert pipeline.shares == OLD
 
 
+def test_code_that_was_applied_before_and_has_no_traffic_gets_it(pipeline: Pipeline) -> None:
+    """As after a rollout that went back, or when a person has applied the whole plan."""
+    pipeline.plan = plan_document("no-op")
+    for name in SERVICES:
+        pipeline.cloud.services[name].take({f"{name}-00001-abc": 100})
+        pipeline.cloud.services[name].deploy(Revision(version="1", archive=pipeline.archive))
+    ran = pipeline.run()
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
+    assert pipeline.shares == NEW
+    assert pipeline.checkout.calls_of("terraform -chdir=terraform apply") == []
+
+
+def test_what_only_seems_to_change_elsewhere_is_left_out_of_the_plan(pipeline: Pipeline) -> None:
+    narrow = {"tool": "terraform", "args": "show -json", "says": json.dumps(pipeline.plan), "after": " -target="}
+    pipeline.checkout.rules.append(narrow)
+    pipeline.plan["resource_changes"].append(CLUSTER)
+    ran = pipeline.run(order=order_up_to("plan"))
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
+    _, second = pipeline.checkout.calls_of("terraform -chdir=terraform plan")
+    assert " ".join(f'-target=google_cloudfunctions2_function.this["{name}"]' for name in FUNCTIONS) in second
+
+
 # --- what stops it ---
+
+
+def test_what_only_seems_to_change_and_cannot_be_left_out(pipeline: Pipeline) -> None:
+    pipeline.plan["resource_changes"].append(CLUSTER)
+    assert "apply once as somebody who may" in pipeline.run(order=order_towards("plan")).stopped_at("plan")
+
+
+def test_a_secret_that_may_not_be_read(pipeline: Pipeline) -> None:
+    pipeline.iam.refuses = True
+    ran = pipeline.run(order=order_towards("plan"), _TOKEN=SECRET)
+    assert f"asked for {SECRET}: the account needs roles/secretmanager.secretAccessor" in ran.stopped_at("plan")
+
+
+def test_a_plan_of_other_code_than_what_is_there(pipeline: Pipeline) -> None:
+    """Somebody has deployed beside Terraform, whose state does not know it."""
+    pipeline.plan = plan_document("no-op")
+    assert "instead of modelserve-" in pipeline.run().stopped_at("rollout")
+    assert pipeline.nothing_was_deployed()
 
 
 def test_a_broken_unit_test(pipeline: Pipeline) -> None:

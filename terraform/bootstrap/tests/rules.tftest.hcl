@@ -41,6 +41,24 @@ run "accounts_of_google_are_there_before_they_are_granted_anything" {
   }
 }
 
+run "a_part_brings_its_own_apis" {
+  command = plan
+  variables { parts = ["tables"] }
+
+  assert {
+    condition     = contains(keys(google_project_service.this), "bigquery.googleapis.com") && !contains(keys(google_project_service.this), "container.googleapis.com")
+    error_message = "The APIs are not those of tables alone."
+  }
+}
+
+run "parts_refuses_what_is_none" {
+  command = plan
+  variables {
+    parts = ["events"]
+  }
+  expect_failures = [var.parts]
+}
+
 run "project_id_refuses_a_number" {
   command = plan
   variables {

@@ -28,9 +28,11 @@ predict = {
   secrets = {
     API_KEY = { secret = "api-key" }
   }
+  binary_authorization = "projects/example-prod/platforms/cloudRun/policies/default"
   vpc = {
     network    = "default"
     subnetwork = "default"
+    tags       = ["serving"]
   }
 }
 

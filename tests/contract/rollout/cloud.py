@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import Any
@@ -51,6 +51,7 @@ class Cloud:
         self.services: dict[str, FakeService] = {}
         self.next: dict[str, Revision] = {}
         self.steals = False
+        self.archive = ""  # of revisions that do not name theirs
         self.faults: list[Fault] = []
         self.calls: list[tuple[datetime, str, str]] = []  # when, which revision, class of status
         self.patches = 0
@@ -113,7 +114,9 @@ class Cloud:
         if path.startswith("/deploy/"):
             name = path.removeprefix("/deploy/")
             if name in self.next:
-                self.services[name].deploy(self.next.pop(name), self.steals)
+                revision = self.next.pop(name)
+                revision = replace(revision, archive=revision.archive or self.archive)
+                self.services[name].deploy(revision, self.steals)
             return {}
         return self.series(
             {key: values[0] for key, values in query.items()} | {"groups": query["aggregation.groupByFields"]}

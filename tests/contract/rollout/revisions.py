@@ -23,6 +23,7 @@ class Revision:
 
     `fails_from` is the share of the traffic from which on callers get 500, though probes do not. `p95` in milliseconds
     is what Monitoring says of the callers, from the share `slow_from` on; before it is 20. `failed` is why it never gets ready, `pending` how often it is not ready yet. `probed` is what this test's rollout asked for.
+    `archive` is what Terraform built it from, `image` what came of that.
     """
 
     model: str = "churn"
@@ -38,6 +39,8 @@ class Revision:
     slow_from: int = 0
     failed: str = ""
     pending: int = 0
+    archive: str = ""
+    image: str = ""
     name: str = ""
     probed: list[str] = field(default_factory=list)
 

@@ -130,7 +130,11 @@ class FakeService:
         else:
             condition = run_v2.Condition(type_="Ready", state=STATE.CONDITION_SUCCEEDED)
         full = f"{PARENT}/services/{self.name}/revisions/{name}"
-        return as_json(run_v2.Revision(name=full, conditions=[condition]))
+        variables = [run_v2.EnvVar(name="MODEL_URI", value="gs://b/models/churn@champion")]
+        if found.archive:
+            variables.append(run_v2.EnvVar(name="SOURCE_ARCHIVE", value=found.archive))
+        container = run_v2.Container(image=found.image, env=variables)
+        return as_json(run_v2.Revision(name=full, conditions=[condition], containers=[container]))
 
     def shares(self) -> dict[str, int]:
         """Who gets how much now."""

@@ -91,20 +91,6 @@ def test_no_new_revision(rollout: Rollout) -> None:
     back(rollout, "no new revision")
 
 
-def test_the_newest_revision_is_not_taken_for_a_new_one(rollout: Rollout) -> None:
-    rollout.cloud.next["churn-predict"] = Revision(prediction=0.4)
-    rollout.refused("ROLLED_BACK")
-    assert "There is no new revision" in rollout.refused("ROLLED_BACK")
-    back(rollout, "no new revision")
-
-
-def test_without_a_command_the_newest_revision_is_rolled_out(rollout: Rollout) -> None:
-    rollout.cloud.services["churn-predict"].take({OLD: 100})
-    rollout.cloud.services["churn-predict"].deploy(Revision())
-    rollout.command(*rollout.words)
-    assert rollout.predict.shares() == {"churn-predict-00002-abc": 100}
-
-
 def test_a_token_that_is_refused(rollout: Rollout) -> None:
     assert "needs roles/run.invoker" in rollout.refused("ROLLED_BACK", "--token-command", "echo another")
     back(rollout, "refuses this caller (401)")

@@ -72,6 +72,7 @@ WITH_EVERYTHING: Final = (
     *((who, "what a shadow saw is published", "pubsub.topics.publish", TOPIC, "modelserve-shadow") for who in ("http", "event", HTTP_POD, WORKER_POD)),
     *((who, "a release reads of the shadow", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-shadow-release") for who in ("deploy", "retrain")),
     *((who, "a version is loaded", "storage.objects.get", BUCKET, _VERSION) for who in (HTTP_POD, WORKER_POD)),
+    ("deploy", "a plan needs the fallback's token", "secretmanager.versions.access", "google_secret_manager_secret", "modelserve-origin-token"),
     ("shop@{project}.iam.gserviceaccount.com", "a producer publishes", "pubsub.topics.publish", TOPIC, "modelserve-input"),
     ("app@{project}.iam.gserviceaccount.com", "a caller asks", "run.routes.invoke", SERVICE, "modelserve-predict"),
     (WORKER_POD, "messages are pulled", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-events"),

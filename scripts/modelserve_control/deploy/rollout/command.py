@@ -13,7 +13,8 @@ def format_result(result: Mapping[str, Any]) -> str:
         f"{service} serves {now['serves']}" + (f" (before: {now['before']})" if now["before"] != now["serves"] else "")
         for service, now in result["services"].items()
     ]
-    return "\n".join([f"{result['outcome']}: {result['record']}", *lines])
+    head = f"{result['outcome']}: {result['record']}" if result["record"] else result["outcome"]
+    return "\n".join([head, *lines])
 
 
 @click.command()
@@ -26,6 +27,11 @@ def format_result(result: Mapping[str, Any]) -> str:
 @click.option("--predict-event", metavar="SERVICE", help="The Cloud Run service behind the function predict_event.")
 @click.option("--model", help="The model that the new revision must serve.")
 @click.option("--model-version", help="Its version.")
+@click.option(
+    "--code",
+    metavar="ARCHIVE|IMAGE",
+    help="The archive or the image's digest that must serve in the end; what serves already is left alone.",
+)
 @click.option(
     "--golden",
     type=options.FILE,
@@ -66,8 +72,8 @@ def rollout(
     """Shift traffic to new revisions in steps, or roll back.
 
     Pins the revisions that serve now, runs the DEPLOY COMMAND, smoke tests the new revisions at their own addresses, shifts
-    the traffic share by share while it watches errors and latency, and promotes. Without a command the newest revision is
-    rolled out. Name both services when one command deploys both.
+    the traffic share by share while it watches errors and latency, and promotes. The newest revision is rolled out unless it
+    serves already, with or without a command. Name both services when one command deploys both.
     """
     from modelserve_control.common.progress import progress
     from modelserve_control.deploy.rollout import run

@@ -33,6 +33,12 @@ class NothingToPin(PreconditionFailed):
     code = "NOTHING_TO_PIN"
 
 
+class NotDeployed(PreconditionFailed):
+    """Without a deploy command: the newest revision is not of the code that is to be rolled out."""
+
+    code = "NOT_DEPLOYED"
+
+
 class CloudFailed(ServeError):
     code = "CLOUD_FAILED"
     status = HTTPStatus.BAD_GATEWAY

@@ -16,7 +16,7 @@ class RolloutOptions:
     """`functions` are pairs of entry point and service. `shares` are rising percents of the traffic; the last is 100.
 
     `watch` and `ready` are seconds: to watch each share, and until a revision must be ready. `inside`: services that are
-    closed to the outside are asked too.
+    closed to the outside are asked too. `code` is the archive or the image of which every service must be in the end.
     """
 
     project: str
@@ -34,6 +34,7 @@ class RolloutOptions:
     max_latency_factor: float = 2.0
     token_command: str | None = None
     inside: bool = False
+    code: str | None = None
 
     @cached_property
     def services(self) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache, partial
 from typing import Any
@@ -15,7 +15,7 @@ from modelserve_control.deploy.rollout.checks import Checker, check_permission
 from modelserve_control.deploy.rollout.cloud.monitoring import Monitoring
 from modelserve_control.deploy.rollout.cloud.service import Clients, Service
 from modelserve_control.deploy.rollout.cloud.traffic import describe
-from modelserve_control.deploy.rollout.errors import NothingToPin
+from modelserve_control.deploy.rollout.errors import NotDeployed, NothingToPin
 from modelserve_control.deploy.rollout.journal import RolloutJournal
 from modelserve_control.deploy.rollout.options import RolloutOptions
 from modelserve_control.deploy.rollout.steps import ABORTED, PROMOTED, Rollout
@@ -25,7 +25,7 @@ MakeRollout = Callable[[RolloutJournal], Rollout]
 
 
 def start(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
-    """Raises NoIdentity, RolloutUnderWay, NothingToPin, RolledBack, TakenOver, CloudFailed."""
+    """Raises NoIdentity, RolloutUnderWay, NothingToPin, NotDeployed, RolledBack, TakenOver, CloudFailed."""
     with connect(options, progress) as (services, checker, make):
         for name in services:
             journals.check_free(objects, name)
@@ -44,6 +44,11 @@ def start(objects: Objects, options: RolloutOptions, progress: Progress) -> dict
                 "newest": now.latest_created,
                 "candidate": None,
             }
+        if options.code and not options.deploy:
+            check_deployed(services, pinned, options.code)
+            if all(one["pinned"] == one["newest"] for one in pinned.values()):
+                return served_already(pinned)
+        for now in found.values():
             checker.identity(now.url).headers()
         check_permission(checker.monitoring, {name: service.name for name, service in services.items()})
         journal = journals.create(objects, options, pinned)
@@ -54,6 +59,13 @@ def start(objects: Objects, options: RolloutOptions, progress: Progress) -> dict
             journal.delete()
             raise
         return finish(objects, journal, make)
+
+
+def check_deployed(services: Services, known: Mapping[str, Any], code: str) -> None:
+    for name, service in services.items():
+        newest = known[name]["newest"]
+        if not (found := service.read_code(newest)).is_from(code):
+            raise NotDeployed(f"The newest revision {newest} has {found} instead of {code}: deploy that first.")
 
 
 def resume(objects: Objects, options: RolloutOptions, progress: Progress) -> dict[str, Any]:
@@ -114,6 +126,11 @@ def connect(options: RolloutOptions, progress: Progress) -> Iterator[tuple[Servi
             yield services, checker, lambda journal: Rollout(options, journal, services, checker, progress)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def served_already(known: Mapping[str, Any]) -> dict[str, Any]:
+    services = {name: {"serves": one["pinned"], "before": one["pinned"]} for name, one in known.items()}
+    return {"id": None, "outcome": "served already", "why": "", "record": None, "services": services}
 
 
 def result(journal: RolloutJournal) -> dict[str, Any]:

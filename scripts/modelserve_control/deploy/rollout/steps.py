@@ -17,7 +17,7 @@ from modelserve.core.errors import ArtifactCorrupt, ServeError, StoreUnavailable
 from modelserve_control.common.errors import RolledBack
 from modelserve_control.common.progress import Progress
 from modelserve_control.deploy.rollout.checks import Candidate, Checker, Evidence
-from modelserve_control.deploy.rollout.cloud.service import Service, State
+from modelserve_control.deploy.rollout.cloud.service import Code, Service, State
 from modelserve_control.deploy.rollout.cloud.traffic import Split, Tag
 from modelserve_control.deploy.rollout.errors import CandidateRejected, CloudFailed, TakenOver, TrafficMoved
 from modelserve_control.deploy.rollout.journal import RolloutJournal
@@ -59,6 +59,8 @@ class Rollout:
     def steps(self) -> Iterator[tuple[str, Callable[[], Evidence]]]:
         yield PINNED, self.pin
         yield DEPLOYED, self.deploy
+        if not self.candidates:
+            return
         yield "tagged", self.tag
         yield "smoked", self.smoke
         shares = self.journal.document["shares"]
@@ -85,17 +87,27 @@ class Rollout:
                     "deploy with all_traffic_on_latest_revision = false, and with a provider that sends it."
                 )
             known = self.journal.service(name)
-            old = (known["newest"] if command else known["pinned"], known["pinned"])
-            known["candidate"] = now.latest_created if now.latest_created not in old else None
-        if not self.candidates:
-            hint = "; without a command the newest one is rolled out" if command else ""
-            raise CandidateRejected(f"There is no new revision of {' or '.join(self.services)}{hint}.")
+            # Also one that was there before: a rollout that went back, or an apply by hand, left it without traffic.
+            known["candidate"] = now.latest_created if now.latest_created != known["pinned"] else None
+        if not self.candidates and not self.options.code:
+            raise CandidateRejected(f"There is no new revision of {' or '.join(self.services)}: the newest serves.")
         for name, service in self.services.items():
             if name in self.candidates:
                 service.wait_until_ready(self.journal.service(name)["candidate"], self.options.ready)
             else:
                 self.progress.say(f"{name} has no new revision and stays as it is")
-        return {"candidates": {name: self.journal.service(name)["candidate"] for name in self.candidates}}
+        return {
+            "candidates": {name: self.journal.service(name)["candidate"] for name in self.candidates},
+            "code": {name: str(self.check_code(name)) for name in self.services},
+        }
+
+    def check_code(self, name: str) -> Code:
+        known = self.journal.service(name)
+        revision = known["candidate"] or known["pinned"]
+        found = self.services[name].read_code(revision)
+        if self.options.code and not found.is_from(self.options.code):
+            raise CandidateRejected(f"The revision {revision} has {found} instead of {self.options.code}.")
+        return found
 
     def tag(self) -> Evidence:
         for name in self.candidates:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError, PreconditionFailed
@@ -26,6 +26,8 @@ SETTLE_SECONDS = 180.0  # for Cloud Run to apply a change
 LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 BY_NAME = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
 STATE = run_v2.Condition.State
+# terraform/functions.tf tells each revision in this variable from which archive it was built.
+ARCHIVE: Final = "SOURCE_ARCHIVE"
 # All other values are closed to callers outside of the service's network.
 OPEN = (run_v2.IngressTraffic.INGRESS_TRAFFIC_UNSPECIFIED, run_v2.IngressTraffic.INGRESS_TRAFFIC_ALL)
 
@@ -50,6 +52,20 @@ class State:
         return traffic.split(self.targets, self.latest_ready)
 
 
+@dataclass(frozen=True)
+class Code:
+    """What a revision runs. `archive` is empty where the revision does not say it."""
+
+    image: str
+    archive: str
+
+    def is_from(self, code: str) -> bool:
+        return code in (self.archive, self.image, self.image.partition("@")[2])
+
+    def __str__(self) -> str:
+        return self.archive or self.image or "code without a name"
+
+
 class Clients:
     def __init__(self) -> None:
         address = api.endpoint("run")
@@ -71,6 +87,12 @@ class Service:
 
     def read(self) -> State:
         return parse_state(self._call(self._clients.services.get_service, name=self.name))
+
+    def read_code(self, revision: str) -> Code:
+        found = self._call(self._clients.revisions.get_revision, name=f"{self.name}/revisions/{revision}")
+        container = next(iter(found.containers), run_v2.Container())
+        archives = [one.value for one in container.env if one.name == ARCHIVE]
+        return Code(container.image, archives[0] if archives else "")
 
     def wait_until_settled(self, seconds: float) -> State:
         for _ in poll(seconds, MIN_PAUSE, MAX_PAUSE):
