@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 KSERVE: Final = ("/v1/models", "/v2")
 STARTED: Final = "modelserve.started"  # in the scope of a request, by the clock of performance
+MAX_LOGGED_COLUMNS: Final = 20  # of a request
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -62,9 +64,7 @@ class Endpoint(ABC):
             try:
                 response = await self.answer(request, headers)
             except ServeError as error:
-                if isinstance(error, ModelFailed):  # what the model raised stands in a line of its scorer's
-                    fields = {"request_id": request_id.decode(), "error_code": error.code}
-                    logger.warning("%s", error.message, extra={"fields": fields})
+                self.log_failure(error, request_id)
                 response = failure(error, request_id, sent_path(request))
             except ClientDisconnect:
                 response = Response(status_code=499)  # nobody reads it; nginx's number for a client that went away
@@ -79,6 +79,22 @@ class Endpoint(ABC):
             self.metrics.count("requests", route=route, status=str(response.status_code))
             self.metrics.observe(time.perf_counter() - started, route)
         return response
+
+    def log_failure(self, error: ServeError, request_id: bytes) -> None:
+        """One line for a refused request, with the columns of the model that were wrong, and one for a model that failed:
+        what it raised stands in a line of its scorer's. The others are told by those who find them."""
+        fields: dict[str, Any] = {"request_id": request_id.decode(), "error_code": error.code}
+        if isinstance(error, ModelFailed):
+            logger.warning("%s", error.message, extra={"fields": fields})
+        elif error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            signature = self.active.current and self.active.current.signature
+            known = signature.names if signature else ()
+            wrong = {detail.get("column") for detail in error.details}
+            fields |= {
+                "status": int(error.status),
+                "columns": [name for name in known if name in wrong][:MAX_LOGGED_COLUMNS],
+            }
+            logger.info("a request was refused", extra={"fields": fields})
 
     def lease(self, seconds: float | None = None) -> ModelLease:
         return ModelLease(self.active, seconds or self.settings.predict_timeout_seconds, self.loop)

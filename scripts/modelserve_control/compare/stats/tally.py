@@ -57,6 +57,7 @@ class NumberTally:
         apart = self.infinite + self.only_a + self.only_b
         none = math.inf if apart else None
         buckets, sizes = self.sketch.buckets(), [*self.sketch.sizes(), (math.inf, apart)]
+        most = self.greatest["size"] if self.greatest else math.inf
         return {
             "compared": self.compared,
             "equal": self.equal,
@@ -66,10 +67,15 @@ class NumberTally:
             "mean": self.total / count if count else none,
             "mean_size": self.size / count if count else none,
             "greatest": self.greatest,
-            "quantiles": {f"{share:g}": quantile(buckets, share) for share in SHARES},
-            "size_quantiles": {f"{share:g}": quantile(sizes, share) for share in SIZES},
+            "quantiles": {f"{share:g}": bounded(quantile(buckets, share), most) for share in SHARES},
+            "size_quantiles": {f"{share:g}": bounded(quantile(sizes, share), most) for share in SIZES},
             "histogram": histogram(buckets, BARS),
         }
+
+
+def bounded(value: float | None, most: float) -> float | None:
+    """A quantile is off by one per cent, and yet no difference is beyond the greatest."""
+    return None if value is None else max(-most, min(value, most))
 
 
 class LabelTally:

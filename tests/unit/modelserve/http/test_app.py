@@ -137,6 +137,20 @@ def test_a_request_that_the_model_fails_is_found_in_the_log_by_its_id(caplog: py
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "columns"),
+    [(b'{"x": "secret"}', "SIGNATURE_MISMATCH", ["x"]), (b"{", "MALFORMED_REQUEST", [])],
+)
+def test_a_refused_request_is_one_line_with_its_columns_and_no_value(
+    caplog: pytest.LogCaptureFixture, body: bytes, code: str, columns: list[str]
+) -> None:
+    caplog.set_level("INFO", "modelserve.http.endpoint")
+    assert post("/predict", body).status_code == 400
+    (line,) = [one for one in caplog.records if one.name == "modelserve.http.endpoint"]
+    fields = {"request_id": "r1", "error_code": code, "status": 400, "columns": columns}
+    assert (line.message, line.fields) == ("a request was refused", fields)  # type: ignore[attr-defined]  # as above
+
+
 def test_without_parquet_it_is_refused_before_the_body_is_read() -> None:
     answer = post("/predict", b"PAR1", headers={"content-type": PARQUET}, PARQUET="false")
     assert (answer.status_code, json.loads(bytes(answer.body))["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
