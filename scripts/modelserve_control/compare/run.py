@@ -9,6 +9,7 @@ import msgspec
 
 from modelserve.payloads.predictions import encode
 from modelserve_control.batch.files import table_files
+from modelserve_control.common import provenance
 from modelserve_control.common.progress import Progress
 from modelserve_control.compare.report.sections import build_sections, build_title
 from modelserve_control.compare.sides.sides import resolve_subject, start_side
@@ -64,6 +65,6 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
         descriptions = a.receive_description(), b.receive_description()
         result = count_rows(descriptions, (a, b), segments, target, options.method, progress)
         breaches = thresholds.find_breaches(limits, result) if limits else []
-        result |= {"breaches": breaches, "within": not breaches if limits else None}
+        result |= {"breaches": breaches, "within": not breaches if limits else None, "compared_at": provenance.now()}
         write_reports(build_title(result), build_sections(result))
     return msgspec.json.decode(encode(result), type=dict[str, Any])

@@ -10,11 +10,13 @@ from modelserve_control.report.tables import Table
 # Even text that got past `escape` could load and run nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
-:root { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --bar: #0969da }
+:root { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --bar: #0969da;
+        --passed: #1a7f37; --failed: #cf222e }
 @media (prefers-color-scheme: dark) {
-:root { --page: #0d1117; --ink: #f0f6fc; --quiet: #9198a1; --line: #3d444d; --bar: #58a6ff } }
+:root { --page: #0d1117; --ink: #f0f6fc; --quiet: #9198a1; --line: #3d444d; --bar: #58a6ff; --passed: #3fb950; --failed: #f85149 } }
 body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; background: var(--page); color: var(--ink);
        font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+.passed { color: var(--passed); font-weight: 600 } .failed { color: var(--failed); font-weight: 600 }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; margin: 0.6rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; overflow-wrap: anywhere }
@@ -29,7 +31,7 @@ def render(title: str, sections: Iterable[Section]) -> str:
     parts = []
     for section in sections:
         parts.append(f"<h2>{escape(section.title)}</h2>")
-        parts += [f"<p>{escape(text)}</p>" for text in section.text]
+        parts += paragraphs(section)
         parts += map(table_html, section.tables)
         parts += map(charts.svg, section.charts)
     return "\n".join(
@@ -42,6 +44,13 @@ def render(title: str, sections: Iterable[Section]) -> str:
             "</body></html>\n",
         ]
     )
+
+
+def paragraphs(section: Section) -> list[str]:
+    plain = [f"<p>{escape(text)}</p>" for text in section.text]
+    if section.passed is None:
+        return plain
+    return [plain[0].replace("<p>", f'<p class="{"passed" if section.passed else "failed"}">'), *plain[1:]]
 
 
 def table_html(table: Table) -> str:

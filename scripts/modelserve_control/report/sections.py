@@ -47,12 +47,13 @@ Chart = Bars | Histogram | Pairs | Points
 
 @dataclass(frozen=True)
 class Section:
-    """`text` is this module's own and needs no escaping."""
+    """`text` is this module's own and needs no escaping. `passed` colours the first of a verdict."""
 
     title: str
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
     charts: Sequence[Chart] = ()
+    passed: bool | None = None
 
 
 def make_printable(text: str) -> str:

@@ -102,19 +102,19 @@ def result_schema(loaded: Loaded) -> Schema:
     methods, names = loaded.result_methods, loaded.class_names
     presentation = loaded.presentation
     if len(methods) < 2 or names is None:
-        return closed({presentation.label or "prediction": value_schema(loaded, methods[0])})
+        return close_object({presentation.label or "prediction": value_schema(loaded, methods[0])})
     probability = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
     fields = {
         "prediction": value_schema(loaded, methods[0]),
-        "probabilities": closed(dict.fromkeys(names, probability)),
+        "probabilities": close_object(dict.fromkeys(names, probability)),
     }
     if presentation.positive_class in names:
         name = presentation.label or str(presentation.positive_class)
         fields |= {f"{name}_probability": probability, name: {"type": "boolean"}}
-    return closed(fields)
+    return close_object(fields)
 
 
-def closed(fields: dict[str, Schema]) -> Schema:
+def close_object(fields: dict[str, Schema]) -> Schema:
     return {"type": "object", "required": list(fields), "properties": fields, "additionalProperties": False}
 
 
@@ -147,4 +147,4 @@ def one_type(classes: tuple[Any, ...]) -> Schema:
 
 def method_result_schema() -> Schema:
     """Where a method was asked for by name."""
-    return closed({"prediction": {}})
+    return close_object({"prediction": {}})

@@ -12,7 +12,7 @@ from modelserve.http.docs.answers import (
     RETRY,
     TEXT,
     UNKNOWN,
-    closed,
+    close_object,
     error_schemas,
     failure_name,
     failure_responses,
@@ -23,8 +23,8 @@ from modelserve.http.docs.columns import SCALARS, Schema, array, column_schema, 
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import BINARY, CSV, JSON, PARQUET
 
-STATUS: Final[Schema] = closed({"status": {"type": "string", "const": "ok"}})
-READY: Final[Schema] = closed({"name": TEXT, "ready": {"type": "boolean", "const": True}})
+STATUS: Final[Schema] = close_object({"status": {"type": "string", "const": "ok"}})
+READY: Final[Schema] = close_object({"name": TEXT, "ready": {"type": "boolean", "const": True}})
 NO_MODEL: Final = HTTPStatus.SERVICE_UNAVAILABLE
 TENSOR: Final[Schema] = {
     "type": "object",
@@ -64,7 +64,7 @@ def document(loaded: Loaded, settings: Settings | None = None) -> dict[str, Any]
                 "Result": result_schema(loaded),
                 **({"MethodResult": method_result_schema()} if named else {}),
                 "Invocation": invocation_schema(methods),
-                "Predictions": closed({"predictions": {}}),
+                "Predictions": close_object({"predictions": {}}),
                 "InferenceRequest": inference_request(),
                 "InferenceResponse": inference_response(),
                 **error_schemas(),
@@ -129,13 +129,13 @@ def protocol_paths(loaded: Loaded) -> dict[str, Any]:
     infer = {JSON: {"schema": ref("InferenceRequest")}, BINARY: {"schema": {"type": "string", "format": "binary"}}}
     metadata = {"type": "object", "required": ["name", "versions", "platform", "inputs", "outputs"]}
     paths: dict[str, Any] = {
-        "/v1/models": get("listV1", "The model's name.", closed({"models": array(TEXT)})),
+        "/v1/models": get("listV1", "The model's name.", close_object({"models": array(TEXT)})),
         f"/v1/models/{name}": get("readyV1", "Whether it is ready.", READY),
-        "/v2/models": get("listV2", "The model's name.", closed({"models": array(TEXT)})),
+        "/v2/models": get("listV2", "The model's name.", close_object({"models": array(TEXT)})),
         "/v2": get("serverV2", "The server.", {"type": "object", "required": ["name", "version", "extensions"]}),
-        "/v2/health/live": get("liveV2", "200 while the process runs.", closed({"live": {"type": "boolean"}})),
+        "/v2/health/live": get("liveV2", "200 while the process runs.", close_object({"live": {"type": "boolean"}})),
         "/v2/health/ready": get(
-            "readyV2", "200 when a version is active.", closed({"ready": {"type": "boolean"}}), NO_MODEL
+            "readyV2", "200 when a version is active.", close_object({"ready": {"type": "boolean"}}), NO_MODEL
         ),
     }
     for place, suffix in ((f"/v2/models/{name}", ""), (f"/v2/models/{name}/versions/{version}", "OfVersion")):

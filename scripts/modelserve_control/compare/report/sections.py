@@ -38,11 +38,13 @@ def build_sections(result: Result) -> Iterator[Section]:
 
 
 def verdict(result: Result) -> Section:
-    if result["within"] is None:
-        return Section("Verdict", ["No thresholds were given."])
-    if result["within"]:
-        return Section("Verdict", ["B is within the thresholds."])
-    return Section("Verdict", ["B exceeds the thresholds."], [build_table(columns.BREACHES, result["breaches"])])
+    within, when = result["within"], f"Compared at {result['compared_at']}."
+    if within is None:
+        return Section("Verdict", ["No thresholds were given.", when])
+    if within:
+        return Section("Verdict", ["B is within the thresholds.", when], passed=True)
+    breaches = build_table(columns.BREACHES, result["breaches"])
+    return Section("Verdict", ["B exceeds the thresholds.", when], [breaches], passed=False)
 
 
 def rows(result: Result) -> Section:

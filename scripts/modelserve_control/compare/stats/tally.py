@@ -67,13 +67,13 @@ class NumberTally:
             "mean": self.total / count if count else none,
             "mean_size": self.size / count if count else none,
             "greatest": self.greatest,
-            "quantiles": {f"{share:g}": bounded(quantile(buckets, share), most) for share in SHARES},
-            "size_quantiles": {f"{share:g}": bounded(quantile(sizes, share), most) for share in SIZES},
+            "quantiles": {f"{share:g}": clamp(quantile(buckets, share), most) for share in SHARES},
+            "size_quantiles": {f"{share:g}": clamp(quantile(sizes, share), most) for share in SIZES},
             "histogram": histogram(buckets, BARS),
         }
 
 
-def bounded(value: float | None, most: float) -> float | None:
+def clamp(value: float | None, most: float) -> float | None:
     """A quantile is off by one per cent, and yet no difference is beyond the greatest."""
     return None if value is None else max(-most, min(value, most))
 

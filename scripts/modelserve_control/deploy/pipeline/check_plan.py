@@ -82,7 +82,7 @@ def changes(plan: Plan) -> list[str]:
                 {
                     "address": address,
                     "actions": "+".join(one["change"]["actions"]),
-                    **({"attributes": ", ".join(unexpected(one))} if one["change"]["actions"] == UPDATE else {}),
+                    **({"attributes": ", ".join(find_unexpected(one))} if one["change"]["actions"] == UPDATE else {}),
                 }
                 for address, one in beyond.items()
             ],
@@ -114,7 +114,7 @@ def is_reported_otherwise(one: Change) -> bool:
     return bool(known) and one["change"]["actions"] == UPDATE and different(one) <= known | OUTPUTS
 
 
-def unexpected(one: Change) -> list[str]:
+def find_unexpected(one: Change) -> list[str]:
     return sorted(different(one) - OUTPUTS - (MAY_CHANGE if one["type"] == FUNCTION else set()))
 
 

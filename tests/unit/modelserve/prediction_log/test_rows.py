@@ -29,7 +29,7 @@ FORMS: dict[str, tuple[str, bytes, bytes, Any]] = {
 }
 
 
-def answered(path: str, kind: bytes, body: bytes, answer: Any, **more: Any) -> Answered:
+def make_answer(path: str, kind: bytes, body: bytes, answer: Any, **more: Any) -> Answered:
     data, signature = json.dumps(answer).encode(), msgspec.json.encode(SIGNATURE)
     return Answered(
         False, "POST", path, b"", kind, body, data, "churn", "1", "r1", "id", 1e9, 1.5, signature=signature, **more
@@ -38,7 +38,7 @@ def answered(path: str, kind: bytes, body: bytes, answer: Any, **more: Any) -> A
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_request_is_a_row_for_each_of_its_records(form: str) -> None:
-    rows = RowMaker(Settings.from_environ({"LOG_WITHOUT": "tenure, other"})).make_rows(answered(*FORMS[form]))
+    rows = RowMaker(Settings.from_environ({"LOG_WITHOUT": "tenure, other"})).make_rows(make_answer(*FORMS[form]))
     inputs = [{name: value for name, value in record.items() if name != "tenure"} for record in RECORDS]
     assert [json.loads(row["inputs"]) for row in rows] == inputs
     assert [json.loads(row["answer"]) for row in rows] == [{"prediction": label} for label in LABELS]
@@ -50,6 +50,6 @@ def test_a_request_is_a_row_for_each_of_its_records(form: str) -> None:
 
 def test_the_id_of_the_caller_is_that_of_its_record() -> None:
     body = json.dumps(RECORDS[0]).encode()
-    one = answered("/predict", b"application/json", body, {"prediction": "yes"}, caller_id="order-7")
+    one = make_answer("/predict", b"application/json", body, {"prediction": "yes"}, caller_id="order-7")
     (row,) = RowMaker(Settings.from_environ({})).make_rows(one)
     assert (row["prediction_id"], row["caller_id"]) == ("id", "order-7")

@@ -30,6 +30,7 @@ def document(a: list[Any], b: list[Any], segments: list[str] | None = None, **mo
         "segments": parts,
         "breaches": [],
         "within": None,
+        "compared_at": "2026-01-02T03:04:05Z",
     }
     return count.total.result() | sides | empty | more
 

@@ -21,7 +21,7 @@ def signature() -> Signature:
     return found
 
 
-def written(path: Path, *lines: bytes) -> Path:
+def write_lines(path: Path, *lines: bytes) -> Path:
     path = path / "rows.jsonl"
     path.write_bytes(b"\n".join(lines))
     return path
@@ -29,7 +29,7 @@ def written(path: Path, *lines: bytes) -> Path:
 
 def test_lines_become_chunks_of_rows_and_a_bad_line_is_one_bad_row(tmp_path: Path, signature: Signature) -> None:
     lines = (b'{"x": 1, "kind": "a"}', b"", b"{", b'{"x": 2, "x": 3}', b"[1]", b'  {"kind": "b", "more": 0, "x": 4}\r')
-    path = written(tmp_path, *lines)
+    path = write_lines(tmp_path, *lines)
     check_source(str(path))
     file = open_table(path, signature)
     assert isinstance(file, JsonLinesFile)
@@ -44,7 +44,7 @@ def test_lines_become_chunks_of_rows_and_a_bad_line_is_one_bad_row(tmp_path: Pat
 
 def test_a_model_without_names_takes_rows_by_position(tmp_path: Path) -> None:
     signature = from_mlmodel({"inputs": [{"type": "double"}, {"type": "double"}]})
-    (chunk,) = JsonLinesFile(written(tmp_path, b"[1, 2]", b"[3, 4]"), signature).chunks(10)
+    (chunk,) = JsonLinesFile(write_lines(tmp_path, b"[1, 2]", b"[3, 4]"), signature).chunks(10)
     assert {name: list(values) for name, values in chunk.table.columns.items()} == {"0": [1, 3], "1": [2, 4]}
 
 

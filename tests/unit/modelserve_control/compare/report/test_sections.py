@@ -122,6 +122,14 @@ def test_a_comparison_without_any_difference_has_a_report_too(render: Any) -> No
     assert "No thresholds were given" in text
 
 
+@pytest.mark.parametrize(("within", "kind"), [(True, "passed"), (False, "failed")])
+def test_the_verdict_has_a_colour_and_the_report_its_time(within: bool, kind: str) -> None:
+    found = document(["x"], ["x"], by=None, within=within)
+    read = Reader(page.render(build_title(found), build_sections(found)))
+    assert ("class", kind) in read.attributes
+    assert "Compared at 2026-01-02T03:04:05Z." in read.texts
+
+
 def test_charts_show_what_was_counted() -> None:
     found = document([{"n": 1.0}] * 50, [{"n": 1.0 + row % 5} for row in range(50)], ["north"] * 40 + ["south"] * 10)
     read = Reader(page.render(build_title(found), build_sections(found)))

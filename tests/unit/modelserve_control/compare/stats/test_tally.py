@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from modelserve_control.compare.sides.wire import ScoredChunk
 from modelserve_control.compare.stats.counting import Count
 from modelserve_control.compare.stats.tally import MAX_KINDS, OTHERS
+from unit.modelserve_control.compare.documents import document
 
 ROWS = 500
 
@@ -42,3 +44,10 @@ def test_more_rows_take_no_more_memory() -> None:
     assert (labels["flips"], len(labels["transitions"])) == (40 * ROWS * 4 // 5, MAX_KINDS + 1)
     assert sum(kind["rows"] for kind in labels["transitions"]) == labels["flips"]
     assert count.total.result()["refused"] == {"only_a": 0, "only_b": 0, "both": 40 * ROWS // 5}
+
+
+@pytest.mark.parametrize("size", [0.30000000000000004, 1.01, 7.0])
+def test_no_quantile_is_beyond_the_greatest_difference(size: float) -> None:
+    found = document([{"n": 0.0}] * 3, [{"n": -size}, {"n": size / 2}, {"n": size}])["numbers"]["n"]
+    values = [*found["quantiles"].values(), *found["size_quantiles"].values()]
+    assert max(map(abs, values)) <= found["greatest"]["size"] == size

@@ -13,7 +13,7 @@ from modelserve_control.compare.stats.target import Target
 from modelserve_control.compare.stats.thresholds import Thresholds, check_target, read
 
 
-def measured(path: Path, truth: list[Any], a: list[Any], b: list[Any], classifies: bool = False) -> Any:
+def measure(path: Path, truth: list[Any], a: list[Any], b: list[Any], classifies: bool = False) -> Any:
     """In chunks of two rows. A text that starts with `refused` is no answer."""
     pq.write_table(pa.table({"truth": truth}), path)
     target = Target(path, "truth", 2)
@@ -31,7 +31,7 @@ def share(value: float) -> Any:
 
 
 def test_a_smaller_error_passes_and_a_larger_one_does_not(tmp_path: Path) -> None:
-    found = measured(tmp_path / "t.parquet", [1.0, 2.0, 3.0, None], [2.0, 3.0, 4.0, 0.0], [1.5, 2.5, "refused: x", 0.0])
+    found = measure(tmp_path / "t.parquet", [1.0, 2.0, 3.0, None], [2.0, 3.0, 4.0, 0.0], [1.5, 2.5, "refused: x", 0.0])
     assert (found["a"]["rows"], found["a"]["figures"]["rmse"], found["b"]["figures"]["rmse"]) == (2, 1.0, 0.5)
     assert found["ratio"] == {"rmse": 0.5, "mae": 0.5}
     assert list(check_target(Thresholds(max_rmse_ratio=0.5, max_rmse=0.5), found)) == []
@@ -41,14 +41,14 @@ def test_a_smaller_error_passes_and_a_larger_one_does_not(tmp_path: Path) -> Non
 
 def test_a_gain_is_measured_for_classes(tmp_path: Path) -> None:
     sides = [[share(one) for one in side] for side in ((0.9, 0.8, 0.7, 0.1), (0.9, 0.4, 0.7, 0.1))]
-    found = measured(tmp_path / "t.parquet", ["yes", "no", "yes", "no"], sides[0], sides[1], classifies=True)
+    found = measure(tmp_path / "t.parquet", ["yes", "no", "yes", "no"], sides[0], sides[1], classifies=True)
     assert found["gain"]["auc"] == pytest.approx(0.25)
     assert list(check_target(Thresholds(min_auc_gain=0.25), found)) == []
     assert [one["found"] for one in check_target(Thresholds(min_auc_gain=0.3), found)] == [pytest.approx(0.25)]
 
 
 def test_what_was_not_measured_is_beyond_its_limit(tmp_path: Path) -> None:
-    found = measured(tmp_path / "t.parquet", ["yes", "no"], [share(0.9), share(0.1)], [share(0.9), share(0.1)], True)
+    found = measure(tmp_path / "t.parquet", ["yes", "no"], [share(0.9), share(0.1)], [share(0.9), share(0.1)], True)
     limits = Thresholds(max_rmse=1.0, max_rmse_ratio=1.0)
     assert [one["limit"] for one in check_target(limits, found)] == ["max_rmse_ratio", "max_rmse"]
     assert [one["limit"] for one in check_target(Thresholds(min_auc_gain=-1.0), None)] == ["min_auc_gain"]

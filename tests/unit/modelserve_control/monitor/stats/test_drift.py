@@ -34,7 +34,7 @@ def draw(random: Random, rows: int) -> Columns:
     }
 
 
-def drifted(before: Columns, after: Columns, limits: Limits | None = None) -> dict[str, list[str]]:
+def find_drifting(before: Columns, after: Columns, limits: Limits | None = None) -> dict[str, list[str]]:
     """The reasons of each column that drifted."""
     rows = [len(next(iter(columns.values()))) for columns in (before, after)]
     found = find_drift(build_profile(before, {}, rows[0]), after, {}, rows[1], limits)
@@ -47,7 +47,7 @@ def test_samples_of_one_distribution_raise_at_most_two_false_alarms_in_a_hundred
     sizes = [100, 300, 1_000, 3_000, 10_000] * 78 + [100_000] * 8 + [1_000_000] * 2
     random.shuffle(sizes)
     alarms = [
-        bool(drifted(draw(random, before), draw(random, after), limits))
+        bool(find_drifting(draw(random, before), draw(random, after), limits))
         for limits in (None, TESTS_ALONE)
         for before, after in zip(sizes[::2], sizes[1::2], strict=True)
         if limits is None or (before < 10_000 and after < 10_000)
@@ -61,7 +61,7 @@ def change(name: str, edit: Callable[[Any, Random], Any]) -> tuple[str, Callable
     return name, lambda columns, random: columns | {name: edit(columns[name], random)}
 
 
-def replaced(share: float, value: Any) -> Callable[[Any, Random], Any]:
+def replace_share(share: float, value: Any) -> Callable[[Any, Random], Any]:
     def edit(values: Any, random: Random) -> Any:
         found = values.astype(object) if value is None else values.copy()
         found[random.random(len(values)) < share] = value
@@ -75,15 +75,15 @@ def replaced(share: float, value: Any) -> Callable[[Any, Random], Any]:
     [
         (change("amount", lambda values, _: values + 2), "ks"),
         (change("amount", lambda values, _: 50 + (values - 50) * 1.4), "psi"),
-        (change("amount", replaced(0.05, np.nan)), "missing"),
-        (change("amount", replaced(0.02, np.inf)), "infinite"),
+        (change("amount", replace_share(0.05, np.nan)), "missing"),
+        (change("amount", replace_share(0.02, np.inf)), "infinite"),
         (change("skewed", lambda values, _: values * 1.2), "ks"),
-        (change("skewed", replaced(0.1, 30.0)), "psi"),
+        (change("skewed", replace_share(0.1, 30.0)), "psi"),
         (change("count", lambda values, _: values + 1), "ks"),
         (change("flag", lambda values, random: random.random(len(values)) < 0.2), "chi2"),
-        (change("place", replaced(0.1, "east")), "chi2"),
-        (change("place", replaced(0.02, "nowhere")), "new"),
-        (change("place", replaced(0.05, None)), "missing"),
+        (change("place", replace_share(0.1, "east")), "chi2"),
+        (change("place", replace_share(0.02, "nowhere")), "new"),
+        (change("place", replace_share(0.05, None)), "missing"),
         (change("constant", lambda values, _: values - 1), "ks"),
     ],
 )
@@ -91,7 +91,7 @@ def test_planted_shifts_are_found_in_their_column_and_nowhere_else(shift: Any, r
     random = np.random.default_rng(3)
     before, after = draw(random, ROWS), draw(random, ROWS)
     name, edit = shift
-    found = drifted(before, edit(after, random))
+    found = find_drifting(before, edit(after, random))
     assert found.keys() == {name}
     assert reason in found[name]
 
@@ -99,8 +99,8 @@ def test_planted_shifts_are_found_in_their_column_and_nowhere_else(shift: Any, r
 def test_a_difference_that_matters_to_nobody_is_no_drift_among_a_million_rows() -> None:
     random = np.random.default_rng(3)
     before, after = random.normal(size=1_000_000), random.normal(0.02, size=1_000_000)
-    assert drifted({"x": before}, {"x": after}, TESTS_ALONE) == {"x": ["ks", "psi"]}
-    assert drifted({"x": before}, {"x": after}) == {}
+    assert find_drifting({"x": before}, {"x": after}, TESTS_ALONE) == {"x": ["ks", "psi"]}
+    assert find_drifting({"x": before}, {"x": after}) == {}
 
 
 def test_a_column_of_fifty_thousand_categories_always_brings_new_ones() -> None:
@@ -113,10 +113,10 @@ def test_a_column_of_fifty_thousand_categories_always_brings_new_ones() -> None:
     profile = build_profile(before, {}, 60_000)
     assert len(profile.columns["id"].counts) == 1_000  # type: ignore[union-attr]  # it is a column of categories
     assert profile.columns["id"].distinct > 30_000  # type: ignore[union-attr]  # the same
-    assert drifted(before, ids(50_000)) == {}
-    assert drifted(before, {"id": np.array(["1"] * 60_000, dtype=object)}).keys() == {"id"}
+    assert find_drifting(before, ids(50_000)) == {}
+    assert find_drifting(before, {"id": np.array(["1"] * 60_000, dtype=object)}).keys() == {"id"}
     few = {"id": random.zipf(1.8, 3_000).astype(str).astype(object)}
-    assert drifted(few, {"id": random.zipf(1.8, 3_000).astype(str).astype(object)}) == {}
+    assert find_drifting(few, {"id": random.zipf(1.8, 3_000).astype(str).astype(object)}) == {}
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_a_column_of_fifty_thousand_categories_always_brings_new_ones() -> None:
     ],
 )
 def test_columns_without_numbers_are_no_error(before: Any, after: Any, reasons: Mapping[str, Any]) -> None:
-    assert drifted({"x": before}, {"x": after}) == reasons
+    assert find_drifting({"x": before}, {"x": after}) == reasons
 
 
 def test_a_column_that_is_gone_is_missing_in_every_row() -> None:
     rows = {"x": [1.0] * 100, "y": [2.0] * 100}
-    assert drifted(rows, {"y": [2.0] * 100}) == {"x": ["missing"]}
+    assert find_drifting(rows, {"y": [2.0] * 100}) == {"x": ["missing"]}

@@ -37,14 +37,14 @@ def fits(schema: Any, data: bytes) -> bool:
     return parse("AVRO", json.dumps(schema)).fits(BINARY, data)
 
 
-def written(schema: Any, value: Any) -> bytes:
+def write(schema: Any, value: Any) -> bytes:
     file = io.BytesIO()
     fastavro.schemaless_writer(file, fastavro.parse_schema(schema), value)
     return file.getvalue()
 
 
 def test_what_is_written_fits_and_no_part_of_it_does() -> None:
-    data = written(EVERY, WHOLE)
+    data = write(EVERY, WHOLE)
     assert fits(EVERY, data)
     assert [size for size in range(len(data)) if fits(EVERY, data[:size])] == []
 
@@ -52,7 +52,7 @@ def test_what_is_written_fits_and_no_part_of_it_does() -> None:
 @given(st.data())
 def test_a_changed_byte_fits_where_fastavro_reads_it(data: st.DataObject) -> None:
     """With numbers that no byte takes out of the range of their type, which `fastavro` does not check."""
-    body = bytearray(written(EVERY, VALUE | {"small": -70_000, "large": 2**40}))
+    body = bytearray(write(EVERY, VALUE | {"small": -70_000, "large": 2**40}))
     body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 127))
     try:
         fastavro.schemaless_reader(io.BytesIO(body), fastavro.parse_schema(EVERY), None)
