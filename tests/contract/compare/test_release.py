@@ -137,7 +137,7 @@ def test_a_release_that_was_stopped_while_it_watched_goes_on(releases: Releases,
             wait_for(lambda: releases.alias()["version"] == "2", WAIT_SECONDS)
             wait_for(lambda: releases.records()[0]["steps"][-1]["step"] == "promote", WAIT_SECONDS)
             running.send_signal(stopped_by)
-            finish(running, code=-9 if stopped_by == signal.SIGKILL else 1)
+            finish(running, code=-9 if stopped_by == signal.SIGKILL else 130)
         (stopped,) = releases.records()
         assert stopped["outcome"] is None
         record = releases("2", "--url", served.url)
