@@ -99,9 +99,11 @@ class Load:
         def ask() -> None:
             dice = random.Random(seed)  # noqa: S311 - no security purpose
             while not self.over.is_set():
+                # Before it connects: a file takes seconds on a busy machine, and an idle connection is closed.
+                samples = [forms.choose(dice) for _ in range(REQUESTS_PER_CONNECTION)]
                 with closing(http.client.HTTPConnection(HOST, service.port, timeout=TIMEOUT_SECONDS)) as connection:
-                    for _ in range(REQUESTS_PER_CONNECTION):
-                        if self.over.wait(PAUSE_SECONDS) or not self.ask(connection, forms.choose(dice)):
+                    for sample in samples:
+                        if self.over.wait(PAUSE_SECONDS) or not self.ask(connection, sample):
                             break
 
         return ask
