@@ -51,7 +51,9 @@ def run(options: dict[str, Any], output: Path, kill_at: int | None = None) -> in
     os.close(reader)
     _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        sys.exit("the batch failed")
+        sys.exit(
+            f"the batch into {output.name}, to be killed at {kill_at}, ended with the status {os.WEXITSTATUS(status)}"
+        )
     return int(found or 0)
 
 
