@@ -7,8 +7,8 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,17 +105,17 @@ class DirectoryObjects:
     def _replace(self, name: str, fill: Callable[[BinaryIO], object], generation: int) -> ObjectInfo:
         path = self._path(name)
         with as_store_error("The directory cannot be used"):
-            handle, temporary = tempfile.mkstemp(dir=self._private())
+            temporary = self._private() / uuid.uuid4().hex  # not mkstemp, whose files only their owner may read
             try:
-                with os.fdopen(handle, "wb") as file:
+                with temporary.open("xb") as file:
                     fill(file)
                     file.flush()
                     os.fsync(file.fileno())
                 return self._install(name, path, temporary, generation)
             finally:
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
 
-    def _install(self, name: str, path: Path, temporary: str, generation: int) -> ObjectInfo:
+    def _install(self, name: str, path: Path, temporary: Path, generation: int) -> ObjectInfo:
         with self._lock():
             found = self.stat(name)
             _check(found, generation)

@@ -25,6 +25,12 @@ def objects(tmp_path: Path) -> DirectoryObjects:
     return DirectoryObjects(tmp_path / "store")
 
 
+def test_a_file_has_the_mode_of_the_umask(objects: DirectoryObjects, tmp_path: Path) -> None:
+    objects.write("a/x", b"1", 0)
+    (tmp_path / "own").touch()
+    assert (tmp_path / "store/a/x").stat().st_mode == (tmp_path / "own").stat().st_mode
+
+
 def test_writes_compare_generations(objects: DirectoryObjects) -> None:
     first = objects.write("a/x", b"1", 0)
     for stale in (0, first.generation - 1):
