@@ -51,8 +51,8 @@ encoder = msgspec.msgpack.Encoder()
 class Sidecar:
     """`name` is its thread, its counter and its name in the log; `module` has the `main` of the process.
 
-    `collect` is called on the server's loop. The first sample starts a thread, which starts the process and restarts it
-    whenever it ends. While a message waits for room in the socket, further samples are dropped."""
+    `collect` is called on the server's loop. `start`, or else the first sample, starts a thread, which starts the process and
+    restarts it whenever it ends. While a message waits for room in the socket, further samples are dropped."""
 
     def __init__(self, name: str, module: str, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
         self.name = name
@@ -71,6 +71,11 @@ class Sidecar:
         self._lock = threading.Lock()  # no send on a closed socket, whose descriptor may be reused
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._supervise, name=self.name, daemon=True)
+            self._thread.start()
 
     def collect(self, sample: Any, size: int) -> None:
         """`size`: its bytes in a message, at most MAX_MESSAGE_BYTES. Never raises, since the answer is not sent yet."""
@@ -118,9 +123,7 @@ class Sidecar:
         self.metrics.count(self.name, samples, outcome=outcome)
 
     def _send(self) -> str:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._supervise, name=self.name, daemon=True)
-            self._thread.start()
+        self.start()
         if not self._message:
             samples, self._collected, self._size = self._collected, [], 0
             self._message_samples = len(samples)

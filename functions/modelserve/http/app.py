@@ -140,10 +140,10 @@ class Http(Endpoint):
         response = reply(value, loaded) if few else await asyncio.to_thread(reply, value, loaded)
         if loaded.categories and not checked.payload.table.known:
             await self.count_unknown(response, loaded, checked.batch)
+        if self.on_prediction is not None:  # which reads the answer, so before it is compressed
+            self.on_prediction(request, headers, data, loaded, response)
         if len(response.body) > GZIP_BYTES and takes_gzip(headers):
             await asyncio.to_thread(compress, response)
-        if self.on_prediction is not None:
-            self.on_prediction(request, headers, data, loaded, response)
         return response
 
     async def count_unknown(self, response: Response, loaded: Loaded, batch: Batch) -> None:

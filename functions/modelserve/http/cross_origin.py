@@ -8,8 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-EXPOSED: Final = "X-Model-Name, X-Model-Version, X-Request-Id, X-Unknown-Categories, Retry-After"
-TAKEN: Final = "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, X-Request-Id"
+EXPOSED: Final = (
+    "Inference-Header-Content-Length, Retry-After, X-Model-Name, X-Model-Version, X-Request-Id, X-Unknown-Categories"
+)
+TAKEN: Final = (
+    "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, X-Prediction-Id, X-Request-Id"
+)
 ALLOWED: Final = {
     "access-control-allow-methods": "GET, POST",
     "access-control-allow-headers": TAKEN,

@@ -21,16 +21,16 @@ def open_after(load: Callable[[], object]) -> None:
 
 
 def bind(server: Any) -> None:
-    server.LISTENERS = [bound(address) for address in server.cfg.address]
+    server.LISTENERS = [bind_socket(address) for address in server.cfg.address]
 
 
-def bound(address: tuple[str, int]) -> socket.socket:
-    made = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    made.setblocking(False)
+def bind_socket(address: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
     try:
-        made.bind(address)
+        sock.bind(address)
     except OSError as error:
         raise SystemExit(f"modelserve: port {address[1]} cannot be bound: {error.strerror}.") from None
-    return made
+    return sock

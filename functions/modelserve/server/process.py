@@ -126,6 +126,8 @@ class Process:
         logs.configure(self.settings.log_level)
         atexit.register(self.stop)
         self.active.start()
+        if self.prediction_log is not None:  # now, so that it has a socket when the first request is answered
+            self.prediction_log.start()
         if self.settings.predictions_topic and not self.settings.dry_run:
             threading.Thread(target=connect, args=(self.outbox,), name="outbox", daemon=True).start()
 

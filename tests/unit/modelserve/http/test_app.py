@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import threading
@@ -13,7 +14,7 @@ from starlette.responses import Response
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.http.app import Http
+from modelserve.http.app import Http, OnPrediction
 from modelserve.models import version as loading
 from modelserve.models.version import header_value
 from modelserve.payloads import decode
@@ -34,6 +35,7 @@ def post(
     method: str = "POST",
     headers: dict[str, str] | None = None,
     runtime: Tiny | None = None,
+    on_prediction: OnPrediction | None = None,
     **environ: str,
 ) -> Response:
     async def receive() -> dict[str, Any]:
@@ -48,7 +50,7 @@ def post(
         object.__setattr__(made, "name", name)
         holding: Any = Holding(made if ready else None, name)
         holding.draining = draining
-        function = Http(Settings.from_environ(environ), holding, Metrics(enabled=False))
+        function = Http(Settings.from_environ(environ), holding, Metrics(enabled=False), on_prediction)
         return asyncio.run(function.respond(Request(scope, receive)))
 
 
@@ -95,6 +97,18 @@ def test_many_rows_are_decoded_and_checked_on_another_thread(
     body = json.dumps([{"x": 0.5, "y": []}] * rows).encode() if path == "/predict" else v2(rows)
     assert post(path, body).status_code == 200
     assert [thread == threading.get_ident() for thread in threads] == [here]
+
+
+def test_whoever_reads_the_answers_gets_them_before_they_are_compressed() -> None:
+    read: list[bytes] = []
+
+    def keep(request: Any, headers: Any, body: Any, loaded: Any, response: Response) -> None:
+        read.append(bytes(response.body))
+
+    body = json.dumps([{"x": 0.5}] * 5_000).encode()
+    answer = post("/predict", body, headers={"accept-encoding": "gzip"}, on_prediction=keep)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert read == [gzip.decompress(bytes(answer.body))]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def test_an_origin_of_the_list_reads_the_answer_and_its_headers(origin: str) -> 
     response = send(ALLOWED, origin=origin)
     assert response.body == b"answer"
     assert response.headers["access-control-allow-origin"] == origin
-    assert "X-Model-Version" in response.headers["access-control-expose-headers"]
+    for name in ("X-Model-Version", "Inference-Header-Content-Length"):
+        assert name in response.headers["access-control-expose-headers"]
     assert response.headers["vary"] == "Origin"
 
 
@@ -35,7 +36,8 @@ def test_a_preflight_is_answered_without_asking_the_model() -> None:
     assert (response.status_code, response.body) == (204, b"")
     assert response.headers["access-control-allow-origin"] == "https://app.example"
     assert "POST" in response.headers["access-control-allow-methods"]
-    assert "Authorization" in response.headers["access-control-allow-headers"]
+    for name in ("Authorization", "X-Prediction-Id"):
+        assert name in response.headers["access-control-allow-headers"]
     assert send(ALLOWED, "OPTIONS", origin="https://app.example").body == b"answer"
 
 
