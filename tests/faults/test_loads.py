@@ -181,7 +181,7 @@ def test_a_version_that_does_not_load_in_time_is_said_and_tried_again_when_its_a
     functions: Functions, store: Path, gate: Path, tmp_path: Path
 ) -> None:
     model = functions.models.stuck(gate)
-    with serving(tmp_path / "log", settings(store) | {"LOAD_TIMEOUT_SECONDS": "8"}) as served, asked(served) as seen:
+    with serving(tmp_path / "log", settings(store) | {"LOAD_TIMEOUT_SECONDS": "20"}) as served, asked(served) as seen:
         release(store, "constant", model)
         served.child.wait_until(lambda: len(reported(served.child.log, "1")) == 3)
         assert calls(gate) == 1, "what hangs is not begun again"
@@ -194,7 +194,7 @@ def test_a_version_that_does_not_load_in_time_is_said_and_tried_again_when_its_a
     assert versions(seen) == {(200, "1", 1.0), (200, "3", 3.0)}
     lines = [json.loads(line) for line in served.child.log.read_text().splitlines() if line.startswith("{")]
     said = [line for line in lines if line.get("error_code") == "LOAD_TIMEOUT"]
-    assert "within LOAD_TIMEOUT_SECONDS (8 s)" in said[0]["message"]
+    assert "within LOAD_TIMEOUT_SECONDS (20 s)" in said[0]["message"]
     assert "An earlier attempt at this version" in said[1]["message"]
 
 
