@@ -103,7 +103,7 @@ def test_the_status_tells_the_truth_after_an_interruption(rig: Rig, compute: Com
     with rig.command.started("failover", "--to", "gke", "--weight", "30", "--watch", "600") as command:
         await_line(command, "moved: functions 70 %, gke 30 %")
         command.send_signal(number)
-        done = finish(command, code=1 if number == signal.SIGINT else -number)
+        done = finish(command, code=130 if number == signal.SIGINT else -number)
     assert ("gke is not watched any more" in done.err) == (number == signal.SIGINT)
     assert compute.weights() == (700, 300)
     found = rig.command.json("failover", "--status")
