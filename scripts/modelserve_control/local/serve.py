@@ -36,7 +36,7 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as a shel
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, help="The port on 127.0.0.1; 0 takes a free one.")
 @click.option("--event", is_flag=True, help="The event function, in a dry run: it answers what it would publish.")
 @options.trust
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document when it answers, also when refused.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, also when refused.")
 def serve(model: str, store: str | None, port: int, event: bool, trust: str, as_json: bool) -> None:
     """Serve MODEL on this machine, until Ctrl-C.
 
