@@ -94,7 +94,8 @@ def test_an_archive_has_sorted_plain_files_and_nothing_of_where_it_was_made(tmp_
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
         everything = archive.read("main.py")
-    sources = {str(path.relative_to(SOURCES / "functions")) for path in (SOURCES / "functions").rglob("*.py")}
+    found = (path for pattern in ("*.py", "*.html") for path in (SOURCES / "functions").rglob(pattern))
+    sources = {str(path.relative_to(SOURCES / "functions")) for path in found}
     assert names == sorted(sources | {"requirements.txt"})
     assert made["files"] == len(names)
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
