@@ -26,13 +26,13 @@ def apply(provider: dict[str, str], directory: Path, *changes: Change) -> list[R
 
 
 @pytest.fixture(scope="module")
-def made(everything: Report) -> list[Resource]:
+def production(everything: Report) -> list[Resource]:
     return resources(everything)
 
 
 @pytest.mark.parametrize("policy", ALL, ids=NAMES)
-def test_a_policy_holds(made: list[Resource], policy: Policy) -> None:
-    assert list(policy(made)) == []
+def test_a_policy_holds(production: list[Resource], policy: Policy) -> None:
+    assert list(policy(production)) == []
 
 
 def test_every_policy_has_a_mutation() -> None:

@@ -7,6 +7,7 @@ fit the socket is dropped and counted. The process may crash, hang or be slow.
 import asyncio
 import logging
 import os
+import random
 import select
 import socket
 import subprocess
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 # Bytes of a request and its answer: many times a request of one row. A larger one would displace many others.
 MAX_SAMPLE_BYTES: Final = 64 << 10
 MAX_MESSAGE_BYTES: Final = 2 * MAX_SAMPLE_BYTES  # of a message, and of what is collected
+UTF8: Final = 4  # bytes of a character, at most
 FRAME: Final = 128  # bytes of a sample in a message beside its fields, at most
 # Shorter than the 0.1 s that uvicorn takes to end after its last answer, so that nothing is lost when a host ends its workers
 # by a signal.
@@ -49,13 +51,17 @@ encoder = msgspec.msgpack.Encoder()
 
 
 class Sidecar:
-    """`name` is its thread, its counter and its name in the log; `module` has the `main` of the process.
+    """`name` is its thread, its counter and its name in the log; `module` has the `main` of the process; `percent` of the
+    requests are sampled.
 
     `collect` is called on the server's loop. `start`, or else the first sample, starts a thread, which starts the process and
     restarts it whenever it ends. While a message waits for room in the socket, further samples are dropped."""
 
-    def __init__(self, name: str, module: str, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
+    def __init__(
+        self, name: str, module: str, percent: float, metrics: Metrics, hang_seconds: float = HANG_SECONDS
+    ) -> None:
         self.name = name
+        self.share = percent / 100
         self.module = module
         self.metrics = metrics
         self.hang_seconds = hang_seconds
@@ -76,6 +82,9 @@ class Sidecar:
         if self._thread is None:
             self._thread = threading.Thread(target=self._supervise, name=self.name, daemon=True)
             self._thread.start()
+
+    def is_sampled(self) -> bool:
+        return random.random() < self.share  # noqa: S311 - a sample, not a secret
 
     def collect(self, sample: Any, size: int) -> None:
         """`size`: its bytes in a message, at most MAX_MESSAGE_BYTES. Never raises, since the answer is not sent yet."""

@@ -82,7 +82,7 @@ class Endpoint(ABC):
 
     def log_failure(self, error: ServeError, request_id: bytes) -> None:
         """One line for a refused request, with the columns of the model that were wrong, and one for a model that failed:
-        what it raised stands in a line of its scorer's. The others are told by those who find them."""
+        what it raised stands in a line of its scorer's. Whoever finds another failure logs it."""
         fields: dict[str, Any] = {"request_id": request_id.decode(), "error_code": error.code}
         if isinstance(error, ModelFailed):
             logger.warning("%s", error.message, extra={"fields": fields})

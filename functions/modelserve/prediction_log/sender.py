@@ -1,7 +1,6 @@
 """The server's side of the prediction log: it hands a share of the requests and answers to `process`, and never waits."""
 
 import itertools
-import random
 import re
 import time
 import uuid
@@ -14,15 +13,14 @@ from starlette.responses import Response
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.core.sidecar import FRAME, HANG_SECONDS, MAX_SAMPLE_BYTES, TOO_LARGE, Sidecar
+from modelserve.core.sidecar import FRAME, HANG_SECONDS, MAX_SAMPLE_BYTES, TOO_LARGE, UTF8, Sidecar
 from modelserve.events.envelopes import Message
 from modelserve.events.results import Result
 from modelserve.http.bodies import Headers
-from modelserve.http.endpoint import STARTED
+from modelserve.http.endpoint import STARTED, sent_path
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import JSON_SIZE
 
-UTF8: Final = 4  # bytes of a character, at most
 CALLER_ID: Final = re.compile(rb"[!-~]{1,128}")
 HEADER: Final = b"x-prediction-id"
 
@@ -55,15 +53,12 @@ class PredictionLog(Sidecar):
     """`submit_answer` and `submit_event` are called on the server's loop."""
 
     def __init__(self, settings: Settings, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
-        super().__init__("prediction_log", "modelserve.prediction_log.process", metrics, hang_seconds)
-        self.share = settings.log_percent / 100
+        module = "modelserve.prediction_log.process"
+        super().__init__("prediction_log", module, settings.log_percent, metrics, hang_seconds)
         # Unique for each request, which the id of a request is not: a caller chooses it.
         self._process_id = uuid.uuid4().hex[:16]
         self._requests = itertools.count()
         self._signatures: dict[tuple[str, str], bytes] = {}
-
-    def is_sampled(self) -> bool:
-        return random.random() < self.share  # noqa: S311 - a sample, not a secret
 
     def submit_answer(
         self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
@@ -76,7 +71,7 @@ class PredictionLog(Sidecar):
             Answered(
                 False,
                 scope["method"],
-                scope["path"],
+                sent_path(request),
                 scope["query_string"],
                 headers.get(b"content-type", b""),
                 body,

@@ -1,8 +1,6 @@
 """The server's side of the shadow: it samples requests and their answers. Its process is `process`."""
 
-import random
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -10,14 +8,13 @@ from starlette.responses import Response
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
-from modelserve.core.sidecar import FRAME, HANG_SECONDS, MAX_SAMPLE_BYTES, TOO_LARGE, Sidecar
+from modelserve.core.sidecar import FRAME, HANG_SECONDS, MAX_SAMPLE_BYTES, TOO_LARGE, UTF8, Sidecar
 from modelserve.events.envelopes import Message
 from modelserve.events.results import Result
 from modelserve.http.bodies import Headers
+from modelserve.http.endpoint import sent_path
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import JSON_SIZE
-
-UTF8: Final = 4  # bytes of a character, at most
 
 
 class Sample(msgspec.Struct, array_like=True, gc=False):
@@ -43,13 +40,8 @@ class Shadow(Sidecar):
     """`submit_answer` and `submit_event` are called on the server's loop."""
 
     def __init__(self, settings: Settings, metrics: Metrics, hang_seconds: float = HANG_SECONDS) -> None:
-        super().__init__(
-            "shadow", "modelserve.shadow.process", metrics, hang_seconds + settings.predict_timeout_seconds
-        )
-        self.share = settings.shadow_percent / 100
-
-    def is_sampled(self) -> bool:
-        return random.random() < self.share  # noqa: S311 - a sample, not a secret
+        hang_seconds += settings.predict_timeout_seconds
+        super().__init__("shadow", "modelserve.shadow.process", settings.shadow_percent, metrics, hang_seconds)
 
     def submit_answer(
         self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
@@ -62,7 +54,7 @@ class Shadow(Sidecar):
             Sample(
                 event=False,
                 method=scope["method"],
-                path=scope["path"],
+                path=sent_path(request),
                 query=scope["query_string"],
                 content_type=headers.get(b"content-type", b""),
                 body=body,

@@ -79,7 +79,7 @@ def start(job: Job) -> subprocess.Popen[str]:
 
 
 def send(process: subprocess.Popen[str], document: Any) -> None:
-    assert process.stdin is not None  # noqa: S101  (it is a pipe)
+    assert process.stdin is not None  # noqa: S101 - it was started with a pipe
     with suppress(BrokenPipeError):  # what it has to say about its end is read
         process.stdin.write(json.dumps(document) + "\n")
         process.stdin.flush()
@@ -88,7 +88,7 @@ def send(process: subprocess.Popen[str], document: Any) -> None:
 def score_elsewhere(idle: SimpleQueue[subprocess.Popen[str]], part: Part) -> Counts:
     process = idle.get()
     send(process, asdict(part))
-    assert process.stdout is not None  # noqa: S101  (it is a pipe)
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     line = process.stdout.readline()
     if not line:
         raise PartFailed(f"The process that scored {part.address} ended with status {process.wait()}.")

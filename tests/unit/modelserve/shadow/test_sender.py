@@ -35,7 +35,7 @@ def ask(receiver: Receiver, method: str, path: str, body: bytes = b"", query: by
         return {"type": "http.request", **parts.pop(0)}
 
     scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query, "scheme": "http",
+        "type": "http", "method": method, "path": "/decoded", "raw_path": path.encode(), "query_string": query, "scheme": "http",
         "headers": [(b"x-request-id", b"r1"), (b"content-type", b"application/json; charset=utf-8")],
         "server": ("localhost", 80),
     }  # fmt: skip
