@@ -17,7 +17,6 @@ from modelserve_control.batch.writing import Counts, TooManyErrors
 from modelserve_control.common.progress import Progress
 
 SUCCESS: Final = "_SUCCESS"
-MAX_SUCCESS_BYTES: Final = 1 << 20
 
 # Scores parts, in any order: each with what became of its rows.
 Runner = Callable[[Job, Sequence[Part], Progress], Iterable[tuple[Part, Counts]]]
