@@ -105,11 +105,29 @@ def test_a_model_is_published_where_it_was_trained_and_served_from_here(elsewher
     assert f"made with scikit-learn {SKLEARN}, this server has {find_installed('scikit-learn')}" in log.read_text()
 
 
+def test_a_model_from_another_environment_is_validated_in_one_like_it(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    """The second time it is there already: nothing is installed."""
+    cache = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_"))}
+    cache |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "UV_CACHE_DIR": run(UV, "cache", "dir").strip()}
+    words = ("publish", elsewhere.model, "--name", "churn", "--json")
+    for more, offline, kind in (("--create", {}, "compiled"), ("--compile=never", {"UV_NO_INDEX": "true"}, "native")):
+        done = CommandLine(str(tmp_path / "store"), cache | offline)(*words, more)
+        assert json.loads(done.out)["runtime"] == kind, done.err
+        assert ("building an environment" in done.err) == (kind == "compiled")
+    assert "functions with other packages refuse this native version" in done.err
+    shown = CommandLine(str(tmp_path / "store")).json("show", "churn/1")
+    assert shown["manifest"]["environment"]["packages"]["scikit-learn"] == SKLEARN
+
+
 def test_a_model_from_another_environment_is_refused_with_the_way_out(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    refused = CommandLine(str(tmp_path)).json("publish", elsewhere.model, "--name", "churn", code=1)
-    assert refused["error_code"] == "ENVIRONMENT_MISMATCH"
-    assert f"made with scikit-learn {SKLEARN}, this environment has" in refused["message"]
-    assert 'pip install "modelserve-kit[publish]" there' in refused["message"]
+    environ = {"XDG_CACHE_HOME": str(tmp_path), "UV_NO_INDEX": "true", "UV_CACHE_DIR": str(tmp_path / "empty")}
+    command = CommandLine(str(tmp_path), environ)
+    for more, reason in (("--env=kit", ""), ("--env=model", "could not be installed here: ")):
+        refused = command.json("publish", elsewhere.model, "--name", "churn", more, code=1)
+        assert refused["error_code"] == "ENVIRONMENT_MISMATCH"
+        assert f"made with scikit-learn {SKLEARN}, this environment has" in refused["message"]
+        assert 'pip install "modelserve-kit[publish]" there' in refused["message"]
+        assert reason in refused["message"]
 
 
 def test_what_a_command_lacks_is_named(elsewhere: Elsewhere, tmp_path: Path) -> None:

@@ -75,6 +75,12 @@ main.add_command(evaluate)
     default="auto",
     help="A model whose answers depend on the other rows: auto scores each request by itself, require refuses it.",
 )
+@click.option(
+    "--env",
+    type=click.Choice(["model", "kit"]),
+    default="model",
+    help="Where a model that was made with other packages is validated: in an environment with those, which uv builds, or here, where it is refused.",
+)
 @prints_result(messages.format_publish, extras=("publish",))
 def publish(
     store: str, create: bool, positive_class: str | None, threshold: float | None, label: str | None, **given: Any

@@ -103,9 +103,9 @@ def launcher() -> list[str]:
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
 
 
-def module(name: str, *arguments: str) -> list[str]:
+def module(name: str, *arguments: str, python: Sequence[str] = (sys.executable,)) -> list[str]:
     """The command that runs a module. -P: a json.py in the current directory must not shadow the standard library's."""
-    return [sys.executable, "-P", "-m", name, *arguments]
+    return [*python, "-P", "-m", name, *arguments]
 
 
 def start(name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> Child:

@@ -71,5 +71,5 @@ def refusal(manifest: Manifest, requirements: str, serious: Sequence[Difference]
         f"The functions would refuse {manifest.name} version {manifest.version}, which was made with another "
         f"{', '.join(one.package for one in serious)}. Make these changes in functions/{requirements.replace('.txt', '.in')} and run "
         f"scripts/lock, or publish from an environment that has what functions/{requirements} has, or compiled: "
-        "modelserve publish --compile require, run where the model was trained."
+        "modelserve publish --compile require."
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from modelserve.core.errors import ArtifactMissing, NotFound, PreconditionFailed
+from modelserve.core.errors import ArtifactMissing, EnvironmentMismatch, NotFound, PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names import checksums
 from modelserve.store.names.locations import check_alias, check_model_name, manifest_name, version_prefix
@@ -23,7 +23,7 @@ from modelserve.store.versions.manifest import FileEntry, Manifest
 from modelserve_control.common import provenance
 from modelserve_control.common.errors import UploadCorrupt
 from modelserve_control.common.progress import Advance, Progress
-from modelserve_control.publish import source, validation
+from modelserve_control.publish import environments, source, validation
 from modelserve_control.registry import catalog, promote
 
 MLMODEL = "MLmodel"
@@ -41,6 +41,7 @@ class PublishOptions:
     presentation: Mapping[str, Any] = field(default_factory=dict)
     compile: str = "auto"
     merge: str = "auto"
+    env: str = "model"
 
 
 def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict[str, Any]:
@@ -53,9 +54,7 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
         progress.say(f"fetching {order.source}")
         fetched = source.fetch(order.source, Path(scratch))
         progress.say("validating: loading the model and scoring its sample in a separate process")
-        validated = validation.validate(
-            fetched.directory, order.data, order.trust, order.presentation, order.compile, order.merge
-        )
+        validated = validate(fetched, order, progress)
         if validated.inferred:
             progress.say(
                 "the model had no signature; one was inferred from the sample and written to the MLmodel of the copy"
@@ -74,6 +73,30 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
         reason = f"published from {order.source}"
         result["alias"] = promote.promote(objects, made.name, made.version, order.alias, reason)
     return result
+
+
+def validate(fetched: source.Source, order: PublishOptions, progress: Progress) -> validation.ValidationResult:
+    """Here, or if the model was made with other packages and `--env model` is given, in an environment that has those."""
+    arguments = (fetched.directory, order.data, order.trust, order.presentation, order.compile, order.merge)
+    try:
+        return validation.validate(*arguments)
+    except EnvironmentMismatch as mismatch:
+        if order.env == "kit":
+            raise
+        try:
+            made = environments.packages_of(fetched.directory, order.trust)
+            python = environments.build(made, progress)
+        except environments.BuildFailed as error:
+            raise EnvironmentMismatch(
+                f"{mismatch.message} Those packages could not be installed here: {error}"
+            ) from error
+    progress.say("validating there")
+    validated = validation.validate(*arguments, python=python)
+    if validated.runtime["kind"] == "native":
+        progress.say(
+            "warning: functions with other packages refuse this native version; `modelserve doctor` names what to change"
+        )
+    return validated
 
 
 def entries_of_bucket(objects: Objects, name: str) -> Iterable[catalog.Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,14 +47,18 @@ def validate(
     presentation: Mapping[str, Any],
     mode: str = "never",
     merge: str = "auto",
+    python: Sequence[str] = (sys.executable,),
 ) -> ValidationResult:
     """Load the model and score its sample. May write an inferred signature and a compiled form into the directory.
+    `python` starts the interpreter that does it.
 
     Raises the errors of the server's checks, or ValidationFailed if the child process dies or is too slow.
     """
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         answer = Path(scratch) / "answer.json"
-        words = processes.module("modelserve_control.publish.validate", str(directory), str(answer), "--trust", trust)
+        words = processes.module(
+            "modelserve_control.publish.validate", str(directory), str(answer), "--trust", trust, python=python
+        )
         words += ["--compile", mode, "--merge", merge]
         seconds = TIMEOUT_SECONDS + (0.0 if mode == "never" else COMPILE_SECONDS)
         code = run([*words, "--data", str(data)] if data else words, seconds)

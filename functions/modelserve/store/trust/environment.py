@@ -66,8 +66,8 @@ def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
     if kind == "compiled" or not serious:
         return serious + slight
     raise EnvironmentMismatch(
-        f"This version was {'; '.join(serious)}; publish it compiled (modelserve publish --compile require, run where the "
-        "model was trained), publish it from the server's versions, or build the function with the model's."
+        f"This version was {'; '.join(serious)}; publish it compiled (modelserve publish --compile require), "
+        "publish it from the server's versions, or build the function with the model's."
     )
 
 

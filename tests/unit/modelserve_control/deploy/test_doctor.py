@@ -75,7 +75,7 @@ def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
     assert refused.value.message == (
         "The functions would refuse old version 1, which was made with another Python, scikit-learn. "
         "Make these changes in functions/requirements.in and run scripts/lock, or publish from an environment that has what "
-        "functions/requirements.txt has, or compiled: modelserve publish --compile require, run where the model was trained."
+        "functions/requirements.txt has, or compiled: modelserve publish --compile require."
     )
     assert refused.value.details == [
         {
