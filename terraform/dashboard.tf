@@ -53,6 +53,4 @@ resource "google_monitoring_dashboard" "this" {
       ]
     }
   })
-
-  depends_on = [google_logging_metric.this]
 }

@@ -57,7 +57,6 @@ resource "time_sleep" "grants" {
 
   depends_on = [
     google_artifact_registry_repository_iam_member.build_writes,
-    google_kms_crypto_key_iam_member.this,
     google_project_iam_member.build_reads_copies,
     google_project_iam_member.this,
     google_pubsub_topic_iam_member.event_publishes,

@@ -59,7 +59,6 @@ resource "google_bigquery_table_iam_member" "pubsub_writes" {
   table_id   = google_bigquery_table.this[each.key].table_id
   role       = "roles/bigquery.dataEditor"
   member     = local.agents.pubsub
-  depends_on = [google_pubsub_topic.this] # Pub/Sub's account comes with its first use
 }
 
 resource "google_bigquery_table_iam_member" "retrain_reads" {

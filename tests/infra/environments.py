@@ -124,15 +124,24 @@ class Project:
             None,
         )
 
-    def needless(self) -> Iterator[object]:
-        """The grants, APIs and accounts of Google that nobody would miss."""
+    def without_each(self) -> Iterator[tuple[Any, str | None]]:
+        """The grants, APIs and accounts of Google, and the first thing that does not work without it."""
         collections: tuple[dict[Any, Any], ...] = (self.cloud.grants, self.cloud.accounts, self.cloud.apis)
         for collection in collections:
             for key in list(collection):
                 taken = collection.pop(key)
-                if self.refusal() is None:
-                    yield key
+                refusal = self.refusal()
                 collection[key] = taken
+                yield key, refusal
+
+    def is_held_twice(self, key: Any) -> bool:
+        """Whether another grant has the permission today, which calls.HELD_TWICE explains."""
+        grant = self.cloud.grants.get(key)
+        return (
+            grant is not None
+            and grant.account == self.account("deploy")
+            and (grant.key[0], grant.role) in calls.HELD_TWICE
+        )
 
     def luck(self) -> list[str]:
         bootstrap = (self.workspace.directory / "bootstrap" / "terraform.tfstate").read_text()

@@ -64,6 +64,4 @@ resource "google_compute_backend_service" "gateway" {
     enable      = true
     sample_rate = 1
   }
-
-  depends_on = [google_compute_global_network_endpoint.gateway]
 }
