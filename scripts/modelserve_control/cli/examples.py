@@ -7,6 +7,7 @@ import click
 
 EXAMPLES: Final = {
     "compare": ("compare churn 6 7 --data may.parquet --html report.html",),
+    "console": ("console --log log", "console --write --data may.parquet --thresholds thresholds.yaml"),
     "delete": ("delete churn/6", "delete churn 8 --incomplete"),
     "doctor": ("doctor churn", "doctor churn/7"),
     "drift": ("drift churn --data may.parquet", "drift churn --data log --window day --html drift.html"),

@@ -16,6 +16,7 @@ from modelserve_control.common import options, processes
 from modelserve_control.common.output import prints_result
 from modelserve_control.common.progress import progress
 from modelserve_control.compare.command import compare
+from modelserve_control.console.command import console
 from modelserve_control.deploy.failover.command import failover
 from modelserve_control.deploy.release.command import release
 from modelserve_control.deploy.rollout.command import rollout
@@ -37,6 +38,7 @@ for command in registry_commands:
     main.add_command(command)
 main.add_command(local)
 main.add_command(serve)
+main.add_command(console)
 main.add_command(compare)
 main.add_command(score)
 main.add_command(failover)

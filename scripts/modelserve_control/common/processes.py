@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.common.errors import NoCheckout
 from modelserve_control.common.services.polling import poll
 
@@ -205,6 +205,18 @@ def free_port() -> int:
         keeper.detach()
     else:
         keeper.close()
+    return port
+
+
+def check_port(host: str, port: int) -> int:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError as error:
+            raise BadSetting(
+                f"Port {port} cannot be used ({error.strerror}); choose another --port, or 0 for a free one."
+            ) from None
     return port
 
 

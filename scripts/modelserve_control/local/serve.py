@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,7 @@ from typing import Any, Final
 
 import click
 
-from modelserve.core.errors import BadSetting, ServeError, VersionUnusable
+from modelserve.core.errors import ServeError, VersionUnusable
 from modelserve_control.common import options, processes
 from modelserve_control.common.output import refuse
 from modelserve_control.common.processes import Child
@@ -62,7 +61,7 @@ def start(
 ) -> Iterator[tuple[Child, Mapping[str, Any]]]:
     """The process, and what to tell of it. Raises ServeError, with the reason of a version that is not activated."""
     functions = processes.checkout() / "functions"
-    port = check_port(port) if port else processes.free_port()
+    port = processes.check_port(HOST, port) if port else processes.free_port()
     uri = model_uri(model, store, scratch)
     settings = {
         "MODEL_URI": uri,
@@ -106,18 +105,6 @@ def mlflow_name(model: str) -> str:
     scheme, _, rest = model.partition(":/")
     parts = rest.strip("/").split("/")
     return (parts[0] if scheme == "models" else parts[-1]).partition("@")[0]
-
-
-def check_port(port: int) -> int:
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind((HOST, port))
-        except OSError as error:
-            raise BadSetting(
-                f"Port {port} cannot be used ({error.strerror}); choose another --port, or 0 for a free one."
-            ) from None
-    return port
 
 
 def ask(url: str, path: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from modelserve_control.common.output import table
 
@@ -18,9 +18,17 @@ def format_move(result: Result) -> str:
     return f"{subject} now names version {result['version']}{before}"
 
 
+HISTORY: Final = ("WHEN", "MOVE", "VERSION", "BY", "REASON")
+MODELS: Final = ("NAME", "VERSIONS", "NEWEST", "ALIASES")
+VERSIONS: Final = ("VERSION", "ALIASES", "PUBLISHED", "BY", "BYTES", "SOURCE")
+
+
 def format_history(result: Result) -> str:
-    head = ("WHEN", "MOVE", "VERSION", "BY", "REASON")
-    rows = [
+    return "\n".join(table([HISTORY, *history_rows(result)]))
+
+
+def history_rows(result: Result) -> list[tuple[str, ...]]:
+    return [
         (
             move["updated_at"] or "-",
             "rollback" if move["rollback"] else "promote",
@@ -30,12 +38,15 @@ def format_history(result: Result) -> str:
         )
         for move in reversed(result["moves"])
     ]
-    return "\n".join(table([head, *rows]))
 
 
 def format_models(result: Result) -> str:
-    head = ("NAME", "VERSIONS", "NEWEST", "ALIASES")
-    rows = [
+    rows = model_rows(result)
+    return "\n".join(table([MODELS, *rows])) if rows else "The store has no models."
+
+
+def model_rows(result: Result) -> list[tuple[str, ...]]:
+    return [
         (
             model["name"],
             str(model["versions"]),
@@ -44,12 +55,14 @@ def format_models(result: Result) -> str:
         )
         for model in result["models"]
     ]
-    return "\n".join(table([head, *rows])) if rows else "The store has no models."
 
 
 def format_versions(result: Result) -> str:
-    head = ("VERSION", "ALIASES", "PUBLISHED", "BY", "BYTES", "SOURCE")
-    rows = [
+    return "\n".join([*table([VERSIONS, *version_rows(result)]), *unusable_versions(result)])
+
+
+def version_rows(result: Result) -> list[tuple[str, ...]]:
+    return [
         (
             row["version"],
             ",".join(row["aliases"]) or "-",
@@ -60,10 +73,11 @@ def format_versions(result: Result) -> str:
         )
         for row in result["versions"]
     ]
-    lines = table([head, *rows])
-    lines += [f"version {number} was published only in part and does not exist" for number in result["incomplete"]]
-    lines += [f"version {number} cannot be served: {reason}" for number, reason in result["damaged"].items()]
-    return "\n".join(lines)
+
+
+def unusable_versions(result: Result) -> list[str]:
+    lines = [f"version {number} was published only in part and does not exist" for number in result["incomplete"]]
+    return [*lines, *(f"version {number} cannot be served: {reason}" for number, reason in result["damaged"].items())]
 
 
 def format_show(result: Result) -> str:

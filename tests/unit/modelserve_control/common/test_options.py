@@ -11,6 +11,7 @@ from modelserve_control.cli.main import main
 # By these names each command means something of its own.
 OWN = {"--alias", "--data", "--max-error-ratio", "--model", "--overwrite", "--store", "--thresholds", "--watch"}
 OWN |= {"--project", "--region", "--target", "--to", "--window"}
+OWN |= {"--key", "--labels", "--log", "--port"}  # `console` can do without the first three, and may listen elsewhere
 
 
 def test_an_option_is_the_same_in_every_command_that_has_it() -> None:

@@ -1,0 +1,60 @@
+"""What tabs are made of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from dash import dcc, html
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The address of the page: a tab, and what its links and forms chose."""
+
+    tab: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def get(self, key: str) -> str | None:
+        return self.values.get(key) or None
+
+    def to(self, tab: str, **values: str) -> str:
+        """Another tab on the same model and version, or the same tab with other values."""
+        kept = (
+            self.values
+            if tab == self.tab
+            else {key: self.values[key] for key in ("model", "version") if key in self.values}
+        )
+        found = {**kept, **values}
+        return f"/{tab}?{urlencode(found)}" if found else f"/{tab}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> Any:
+    """A region that scrolls by itself, so that a keyboard reaches all of it."""
+    body = [html.Tr([html.Td(cell) for cell in row]) for row in rows]
+    header = html.Thead(html.Tr([html.Th(cell.capitalize(), scope="col") for cell in head]))
+    return html.Div(
+        html.Table([header, html.Tbody(body)]), className="scroll", tabIndex=0, role="region", **aria(label=label)
+    )
+
+
+def link(words: str, address: str, current: bool = False) -> Any:
+    return html.Strong(words, **aria(current="true")) if current else dcc.Link(words, href=address)
+
+
+def aria(**values: str) -> dict[str, Any]:
+    return {f"aria-{key}": value for key, value in values.items()}
+
+
+def section(title: str, *parts: Any) -> Any:
+    return html.Section([html.H2(title), *parts])
+
+
+def soft(words: str) -> Any:
+    return html.P(words, className="soft")
+
+
+def refusal(message: str, details: Sequence[Mapping[str, Any]] = ()) -> Any:
+    lines = [", ".join(f"{key}: {value}" for key, value in one.items() if value is not None) for one in details]
+    listed = [html.Ul([html.Li(one) for one in lines])] if lines else []
+    return html.Div([html.P(message), *listed], role="alert", className="bad")

@@ -1,0 +1,1 @@
+"""The tabs. Each builds its content anew from what it reads."""

@@ -1,0 +1,100 @@
+"""Models with versions, aliases and their history, and the moves of aliases."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+
+from modelserve.core.errors import NotFound, ServeError
+from modelserve.store.buckets.objects import Objects
+from modelserve_control.console.options import ConsoleOptions
+from modelserve_control.console.page import Chosen, aria, link, refusal, section, soft, table
+from modelserve_control.deploy.release.options import CHALLENGER
+from modelserve_control.registry import catalog, history, messages, promote, show
+from modelserve_control.registry.version_ref import CHAMPION
+
+PROMOTE, ROLLBACK = "promote", "rollback"
+MAX_REASON: Final = 500
+
+
+def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator[Any]:
+    rows = messages.model_rows(show.models(objects))
+    name = chosen.get("model") or (rows[0][0] if rows else None)
+    named = [(link(one, Chosen("models").to("models", model=one), one == name), *rest) for one, *rest in rows]
+    yield section("Models", table(messages.MODELS, named, "Models"))
+    if name is None:
+        yield soft("The store has no models: modelserve publish adds one.")
+        return
+    if options.write:
+        reason = html.Label(["Reason", dcc.Input(id="reason", type="text", maxLength=MAX_REASON)])
+        hint = soft("Then press the button of a version, or that of the history.")
+        yield section("Move an alias", reason, hint, html.Div(id="moved", role="status"))
+    yield html.Div(list(build_life(options, objects, name, chosen.get("alias") or CHAMPION)), id="life")
+
+
+def build_life(options: ConsoleOptions, objects: Objects, name: str, alias: str) -> Iterator[Any]:
+    """What a move changes."""
+    at = Chosen("models", {"model": name})
+    listing = show.versions(objects, name)
+    aliases = catalog.aliases(objects, name)
+    now = aliases[alias].version if alias in aliases else None
+    rows = []
+    for version, *facts in reversed(messages.version_rows(listing)):
+        move = () if version == now else button(PROMOTE, name, alias, version, f"Promote {version} to {alias}")
+        rows.append((link(version, at.to("version", version=version)), *facts, *([move] if options.write else [])))
+    head = (*messages.VERSIONS, *(["MOVE"] if options.write else []))
+    yield section(f"Versions of {name}", table(head, rows, "Versions"), *map(soft, messages.unusable_versions(listing)))
+    choices = [link(one, at.to("models", alias=one), one == alias) for one in sorted({CHAMPION, CHALLENGER, *aliases})]
+    moves = build_history(options, objects, name, alias)
+    yield section(f"History of {alias}", html.Nav(choices, **aria(label="Alias")), *moves)
+
+
+def build_history(options: ConsoleOptions, objects: Objects, name: str, alias: str) -> Iterator[Any]:
+    try:
+        now, _ = catalog.alias(objects, name, alias)
+    except NotFound as error:
+        yield soft(error.message)
+        return
+    if options.write and (before := history.promotions(now)[:-1]):
+        version = before[-1].version
+        yield button(ROLLBACK, name, alias, version, f"Roll {alias} back to {version}")
+    yield table(messages.HISTORY, messages.history_rows(history.history(objects, name, alias)), "History")
+
+
+def button(action: str, name: str, alias: str, version: str, words: str) -> Any:
+    return html.Button(words, id={"action": action, "name": name, "alias": alias, "version": version})
+
+
+def add_moves(app: Dash, options: ConsoleOptions) -> None:
+    """Only where the page may write: elsewhere nothing answers to a button."""
+    if not options.write:
+        return
+
+    @app.callback(
+        Output("moved", "children"),
+        Output("life", "children"),
+        Output("reason", "value"),
+        Input({"action": ALL, "name": ALL, "alias": ALL, "version": ALL}, "n_clicks"),
+        State("reason", "value"),
+        prevent_initial_call=True,
+    )
+    def move(_: Any, reason: str | None) -> Any:
+        if not ctx.triggered[0]["value"]:  # the button is new, nobody has pressed it
+            return no_update, no_update, no_update
+        return move_alias(options, ctx.triggered_id, (reason or "").strip()[:MAX_REASON])
+
+
+def move_alias(options: ConsoleOptions, wanted: Any, reason: str) -> tuple[Any, Any, Any]:
+    """What is said of it, the life after it, and the reason that is left to give."""
+    name, alias, version = wanted["name"], wanted["alias"], wanted["version"]
+    if not reason:
+        return refusal("A move needs a reason, which the history keeps."), no_update, no_update
+    try:
+        with catalog.open_store(options.store) as objects:
+            if wanted["action"] == PROMOTE:
+                result = promote.promote(objects, name, version, alias, reason)
+            else:
+                result = promote.rollback(objects, name, alias, reason, version)
+            return html.P(messages.format_move(result)), list(build_life(options, objects, name, alias)), ""
+    except ServeError as error:
+        return refusal(error.message, error.details), no_update, no_update
