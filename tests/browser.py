@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 WAIT_MS: Final = 60_000  # for what a busy machine draws late
+expect.set_options(timeout=WAIT_MS)
 DESKTOP: Final = (1100, 900)
 PHONE: Final = (400, 800)
 REFUSED: Final = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")

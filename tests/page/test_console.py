@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -21,23 +25,61 @@ if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
 
+ROWS = 300
+
+
+def make_rows(seed: int, dearer: float = 0.0) -> pa.Table:
+    random = np.random.default_rng(seed)
+    return pa.table(
+        {
+            "contract": random.choice(["month-to-month", "one_year", "two_year"], ROWS),
+            "tenure": random.integers(1, 72, ROWS),
+            "monthlycharges": random.uniform(20, 120, ROWS) + dearer,
+            "churn": random.choice(["yes", "no"], ROWS),
+        }
+    )
+
+
+def log_day(room: Path, day: int, dearer: float = 0.0) -> None:
+    """A day of the prediction log, of version 1."""
+    rows = make_rows(day, dearer).drop_columns("churn").to_pylist()
+    logged = [
+        {
+            "prediction_id": f"{day}-{place}",
+            "model": "churn",
+            "version": "1",
+            "time": f"2026-03-0{day}T12:00:00",
+            "inputs": json.dumps(row),
+            "answer": json.dumps({"prediction": "yes" if place % 3 else "no"}),
+        }
+        for place, row in enumerate(rows)
+    ]
+    folder = room / "log" / f"day=2026-03-0{day}"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(logged), folder / "0.parquet")
+
+
 @pytest.fixture(scope="module")
 def room(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two versions of churn, of which the second is the champion."""
+    """A store with two versions of churn, of which the second is the champion, and a day of predictions."""
     room = tmp_path_factory.mktemp("console")
-    for _ in range(2):
-        release(room / "store", "churn", models.path("churn"), CHURN, runtime="compiled", sample=SAMPLE)
+    pq.write_table(make_rows(0), room / "rows.parquet")
+    command = CommandLine(str(room / "store"))
+    command("publish", models.path("churn"), "--name", "churn", "--data", room / "rows.parquet", "--alias", "champion")
+    release(room / "store", "churn", models.path("churn"), CHURN, sample=SAMPLE)
+    log_day(room, 1)
     return room
 
 
 @pytest.fixture(scope="module")
 def command(room: Path) -> CommandLine:
-    return CommandLine(str(room / "store"))
+    return CommandLine(str(room / "store"), {"MODEL_TRUST": "pickle"})
 
 
 @pytest.fixture(scope="module")
-def url(command: CommandLine) -> Iterator[str]:
-    with command.started("console", "--write", "--port", "0", "--json") as process:
+def url(command: CommandLine, room: Path) -> Iterator[str]:
+    words = ("--log", room / "log", "--data", room / "rows.parquet", "--target", "churn")
+    with command.started("console", "--write", "--port", "0", *words, "--json") as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["url"]
         process.send_signal(signal.SIGINT)
@@ -83,6 +125,60 @@ def test_axe_finds_nothing_on_the_first_tab(url: str, browser: Browser, dark: bo
         expect(tab.page.get_by_role("region", name="History")).to_be_visible()
         assert tab.violations() == []
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_a_version_shows_what_it_is_and_what_it_was_trained_on(url: str, tab: Tab) -> None:
+    tab.page.goto(url)
+    tab.page.get_by_role("link", name="1", exact=True).click()
+    facts = tab.page.get_by_role("region", name="Facts")
+    expect(facts).to_contain_text("verified rows")
+    expect(facts).to_contain_text("compiled")
+    expect(tab.page.get_by_role("region", name="Profile").locator("tbody tr").first).to_contain_text("one_year")
+    expect(tab.page.get_by_role("region", name="Environment")).to_contain_text("scikit-learn")
+    tab.page.get_by_label("Version").select_option("2")
+    tab.page.get_by_role("button", name="Show").click()
+    expect(facts).to_contain_text("not: it is native")
+    assert tab.violations() == []
+
+
+def test_two_versions_are_compared_with_the_plots_of_the_report(url: str, tab: Tab) -> None:
+    tab.page.goto(f"{url}/compare")
+    tab.page.get_by_label("A", exact=True).select_option("1")
+    tab.page.get_by_label("B", exact=True).select_option("2")
+    tab.page.get_by_label("Truth").select_option("churn")
+    tab.page.get_by_role("button", name="Compare").click()
+    report = tab.page.frame_locator("iframe")
+    expect(report.locator("h1")).to_have_text("churn version 1 (compiled) and churn version 2 (native)")
+    expect(report.get_by_role("img", name="accuracy")).to_be_visible()
+    expect(tab.page.get_by_label("Truth")).to_have_value("churn")
+    assert tab.violations() == []
+
+
+def test_drift_appears_after_a_shifted_batch(url: str, room: Path, tab: Tab) -> None:
+    tab.page.goto(f"{url}/drift")
+    tab.page.get_by_label("Against").select_option("1")
+    tab.page.get_by_role("button", name="Measure").click()
+    matrix = tab.page.get_by_role("region", name="Drift by column and window")
+    charges = matrix.locator("tbody tr", has_text="monthlycharges")
+    expect(charges.locator("td")).to_have_text(["monthlycharges", "-"])
+    log_day(room, 2, dearer=60)
+    tab.page.reload()
+    expect(tab.page.get_by_role("status")).to_have_text("A column has drifted.")
+    expect(matrix.locator("th")).to_have_text(["Column", "2026-03-01 (300 rows)", "2026-03-02 (300 rows)"])
+    expect(charges.locator("td")).to_have_text(["monthlycharges", "-", re.compile("ks 0.[5-7].*, psi")])
+    expect(tab.page.frame_locator("iframe").locator("h1")).to_have_text("Drift from churn version 1")
+    assert tab.violations() == []
+
+
+def test_what_an_address_names_and_is_not_there_is_said(url: str, tab: Tab) -> None:
+    for path, words in (
+        ("/version?version=9", "churn has no version 9; it has 1, 2."),
+        ("/models?model=tips", "The store has no model tips; it has churn."),
+        ("/nowhere", "The console has no tab nowhere."),
+        ("/drift?rows=the+prediction+log&window=day&against=2", "Version 2 of churn has no profile"),
+    ):
+        tab.page.goto(url + path)
+        expect(tab.page.get_by_role("alert")).to_contain_text(words)
 
 
 MOVE = {"action": "promote", "alias": "champion", "name": "churn", "version": "1"}

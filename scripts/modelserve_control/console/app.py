@@ -1,18 +1,27 @@
 """The application: one page whose address says which tab, model and version it shows."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from dash import Dash, Input, Output, dcc, html
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import NotFound, ServeError
+from modelserve.store.buckets.objects import Objects
 from modelserve_control.console.options import ConsoleOptions
-from modelserve_control.console.page import Chosen, aria, link, refusal
-from modelserve_control.console.tabs import models
+from modelserve_control.console.page import Chosen, aria, link, refusal, soft
+from modelserve_control.console.tabs import compare, drift, models, version
 from modelserve_control.registry import catalog
 
-TABS: Final = {"models": ("Models", models.build)}
+Build = Callable[[ConsoleOptions, Objects, Chosen], Iterable[Any]]
+FIRST: Final = "models"
+TABS: Final[dict[str, tuple[str, Build]]] = {
+    FIRST: ("Models", models.build),
+    "version": ("Version", version.build),
+    "compare": ("Compare", compare.build),
+    "drift": ("Drift", drift.build),
+}
 INDEX: Final = """<!DOCTYPE html>
 <html lang="en"><head>{%metas%}<title>{%title%}</title><link rel="icon" href="data:,">{%css%}</head>
 <body>{%app_entry%}{%config%}{%scripts%}{%renderer%}</body></html>
@@ -29,34 +38,47 @@ def build_app(options: ConsoleOptions) -> Dash:
         suppress_callback_exceptions=True,  # each tab has controls of its own
         enable_mcp=False,
     )
-    app.layout = html.Div([dcc.Location(id="address"), html.Header(id="head"), html.Main(id="tab")])
+    app.layout = html.Div([dcc.Location(id="address"), html.Header(id="head"), html.Main(soft("Reading."), id="tab")])
 
     @app.callback(
         Output("head", "children"), Output("tab", "children"), Input("address", "pathname"), Input("address", "search")
     )
     def show(path: str | None, search: str | None) -> Any:
-        chosen = Chosen((path or "").strip("/") or "models", dict(parse_qsl((search or "").lstrip("?"))))
-        return build_head(options, chosen), build_tab(options, chosen)
+        return build_page(options, (path or "").strip("/") or FIRST, dict(parse_qsl((search or "").lstrip("?"))))
 
     models.add_moves(app, options)
     return app
 
 
-def build_head(options: ConsoleOptions, chosen: Chosen) -> list[Any]:
+def build_page(options: ConsoleOptions, tab: str, values: dict[str, str]) -> tuple[Any, Any]:
+    """What stands above the tab, and the tab."""
+    chosen = Chosen(tab, values.get("model"), values)
+    names: list[str] = []
+    try:
+        with catalog.open_store(options.store) as objects:
+            names = catalog.models(objects)
+            chosen = Chosen(tab, values.get("model") or next(iter(names), None), values)
+            return build_head(options, chosen, names), list(build_tab(options, objects, chosen))
+    except ServeError as error:
+        return build_head(options, chosen, names), refusal(error.message, error.details)
+
+
+def build_head(options: ConsoleOptions, chosen: Chosen, names: list[str]) -> list[Any]:
     mode = "Aliases may be moved." if options.write else "Read-only."
-    links = [link(title, chosen.to(tab), tab == chosen.tab) for tab, (title, _) in TABS.items()]
+    tabs = [link(title, chosen.to(tab), tab == chosen.tab) for tab, (title, _) in TABS.items()]
+    models = [link(one, Chosen(chosen.tab, one).to(chosen.tab), one == chosen.model) for one in names]
     return [
         html.H1("modelserve"),
         html.P(f"{options.store}. {mode}", className="soft"),
-        html.Nav(links, **aria(label="Tabs")),
+        html.Nav(models, **aria(label="Models")),
+        html.Nav(tabs, className="tabs", **aria(label="Tabs")),
     ]
 
 
-def build_tab(options: ConsoleOptions, chosen: Chosen) -> Any:
+def build_tab(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterable[Any]:
     if chosen.tab not in TABS:
-        return refusal(f"There is no tab {chosen.tab}.")
-    try:
-        with catalog.open_store(options.store) as objects:
-            return list(TABS[chosen.tab][1](options, objects, chosen))
-    except ServeError as error:
-        return refusal(error.message, error.details)
+        raise NotFound(f"The console has no tab {chosen.tab}.")
+    if chosen.model is None:
+        raise NotFound("The store has no models: modelserve publish adds one.")
+    build: Build = TABS[chosen.tab][1]
+    return build(options, objects, chosen)

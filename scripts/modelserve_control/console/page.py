@@ -10,29 +10,24 @@ from dash import dcc, html
 
 @dataclass(frozen=True)
 class Chosen:
-    """The address of the page: a tab, and what its links and forms chose."""
+    """The address of the page: a tab, a model (None: the store has none), and what its links and forms chose."""
 
     tab: str
+    model: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, key: str) -> str | None:
         return self.values.get(key) or None
 
-    def to(self, tab: str, **values: str) -> str:
-        """Another tab on the same model and version, or the same tab with other values."""
-        kept = (
-            self.values
-            if tab == self.tab
-            else {key: self.values[key] for key in ("model", "version") if key in self.values}
-        )
-        found = {**kept, **values}
+    def to(self, tab: str, **values: str | None) -> str:
+        found = {key: value for key, value in {"model": self.model, **values}.items() if value}
         return f"/{tab}?{urlencode(found)}" if found else f"/{tab}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> Any:
     """A region that scrolls by itself, so that a keyboard reaches all of it."""
     body = [html.Tr([html.Td(cell) for cell in row]) for row in rows]
-    header = html.Thead(html.Tr([html.Th(cell.capitalize(), scope="col") for cell in head]))
+    header = html.Thead(html.Tr([html.Th(cell[:1].upper() + cell[1:].lower(), scope="col") for cell in head]))
     return html.Div(
         html.Table([header, html.Tbody(body)]), className="scroll", tabIndex=0, role="region", **aria(label=label)
     )
@@ -44,6 +39,20 @@ def link(words: str, address: str, current: bool = False) -> Any:
 
 def aria(**values: str) -> dict[str, Any]:
     return {f"aria-{key}": value for key, value in values.items()}
+
+
+def form(chosen: Chosen, *controls: Any, button: str) -> Any:
+    """Its choices become the address of the page, which the browser then loads."""
+    model = html.Div(dcc.Input(type="hidden", name="model", value=chosen.model), hidden=True)
+    return html.Form(
+        [model, *controls, html.Button(button, type="submit")], method="get", action=f"/{chosen.tab}", className="row"
+    )
+
+
+def choice(chosen: Chosen, name: str, label: str, values: Sequence[str], default: str | None = None) -> Any:
+    current = chosen.get(name) or default
+    options = [html.Option(value, value=value, selected=value == current) for value in values]
+    return html.Div([html.Label(label, htmlFor=f"choice-{name}"), html.Select(options, id=f"choice-{name}", name=name)])
 
 
 def section(title: str, *parts: Any) -> Any:

@@ -19,22 +19,19 @@ MAX_REASON: Final = 500
 
 def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator[Any]:
     rows = messages.model_rows(show.models(objects))
-    name = chosen.get("model") or (rows[0][0] if rows else None)
-    named = [(link(one, Chosen("models").to("models", model=one), one == name), *rest) for one, *rest in rows]
+    named = [(link(one, Chosen("", one).to("models"), one == chosen.model), *rest) for one, *rest in rows]
     yield section("Models", table(messages.MODELS, named, "Models"))
-    if name is None:
-        yield soft("The store has no models: modelserve publish adds one.")
-        return
     if options.write:
         reason = html.Label(["Reason", dcc.Input(id="reason", type="text", maxLength=MAX_REASON)])
         hint = soft("Then press the button of a version, or that of the history.")
         yield section("Move an alias", reason, hint, html.Div(id="moved", role="status"))
-    yield html.Div(list(build_life(options, objects, name, chosen.get("alias") or CHAMPION)), id="life")
+    life = build_life(options, objects, str(chosen.model), chosen.get("alias") or CHAMPION)
+    yield html.Div(list(life), id="life")
 
 
 def build_life(options: ConsoleOptions, objects: Objects, name: str, alias: str) -> Iterator[Any]:
     """What a move changes."""
-    at = Chosen("models", {"model": name})
+    at = Chosen("models", name)
     listing = show.versions(objects, name)
     aliases = catalog.aliases(objects, name)
     now = aliases[alias].version if alias in aliases else None
