@@ -1,10 +1,10 @@
 """Compile a fitted model to one ONNX graph with one input tensor per column and one output tensor per method."""
 
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any, Final
 
 import onnx
@@ -23,7 +23,12 @@ from modelserve_control.compile.onnx.heads import class_labels
 from modelserve_control.compile.onnx.packing import pack
 from modelserve_control.compile.registry import predict
 
-LIBRARY_MODULES: Final = {"xgboost": "models.trees.xgb", "lightgbm": "models.trees.lgbm"}
+# Of libraries that may be absent. A model of one has imported it.
+LIBRARY_MODULES: Final = {
+    "keras": "models.keras_networks",
+    "lightgbm": "models.trees.lgbm",
+    "xgboost": "models.trees.xgb",
+}
 ESTIMATOR_MODULES: Final = (
     "transformers.encoders",
     "transformers.imputers",
@@ -40,8 +45,11 @@ ESTIMATOR_MODULES: Final = (
     "models.neighbors",
     "models.networks",
     "models.vectors",
-    *(module for library, module in LIBRARY_MODULES.items() if find_spec(library)),
 )
+# Between both forms, absolute or relative.
+TOLERANCE: Final = 1e-6
+# Of a model that computes in float32: a sum of 7 digits that nearly cancels has 4 left.
+FLOAT32_TOLERANCE: Final = 1e-4
 NUMPY_TYPES: Final = {"O": "string", "i": "int64", "f": "double", "b": "bool"}
 
 
@@ -59,6 +67,7 @@ class CompiledModel:
     """The graph for `mlflow.onnx`, with one tensor per column."""
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+    tolerance: float = TOLERANCE
 
     @cached_property
     def packed_model(self) -> bytes:
@@ -77,7 +86,8 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
 
     Raises CannotCompile.
     """
-    for module in ESTIMATOR_MODULES:
+    libraries = [module for library, module in LIBRARY_MODULES.items() if library in sys.modules]
+    for module in (*ESTIMATOR_MODULES, *libraries):
         importlib.import_module(f"modelserve_control.compile.{module}")
     inputs = tuple(map(make_input, signature.columns))
     graph = Graph()
@@ -97,7 +107,8 @@ def compile(model: Any, signature: Signature) -> CompiledModel:
                 f"A vectorizer uses the column {name} in lower case, but another step uses it unchanged."
             )
     made = graph.model(infos, {output.name: (methods[output.name], output.kind) for output in outputs})
-    return CompiledModel(made, inputs, outputs)
+    single = type(model).__module__.startswith("keras.")
+    return CompiledModel(made, inputs, outputs, FLOAT32_TOLERANCE if single else TOLERANCE)
 
 
 def make_input(column: Column) -> Input:

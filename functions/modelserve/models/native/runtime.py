@@ -6,8 +6,10 @@ Models with type hints are called through pyfunc, which converts.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +24,8 @@ from modelserve.store.trust.mlmodel import ModelConfig
 METHODS: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 # Flavors whose models score every row by itself, by construction of their libraries.
 ROW_WISE: Final = frozenset({"mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost"})
+
+KERAS: Final = "mlflow.keras"
 
 Call = Callable[..., Any]
 
@@ -95,7 +99,10 @@ def find_calls(pyfunc: Any, loader_module: str, predict_fn: str) -> tuple[dict[s
     if pyfunc.metadata._is_signature_from_type_hint() or pyfunc.metadata._is_type_hint_from_example():
         return {"predict": TypeHinted(pyfunc)}, None
     if loader_module not in ROW_WISE:
-        return {"predict": getattr(model, predict_fn)}, None
+        network: Any = pyfunc.get_raw_model() if loader_module == KERAS else None
+        if hasattr(network, "predict"):  # a network that was exported for TensorFlow has none
+            network.predict = partial(network.predict, verbose=0)  # or it draws a bar for each call
+        return {"predict": getattr(model, predict_fn)}, network
     estimator = pyfunc.get_raw_model()
     if loader_module != "mlflow.sklearn" and not hasattr(estimator, "predict_proba"):
         return {"predict": getattr(model, predict_fn)}, None
@@ -177,6 +184,9 @@ def load(directory: Path, config: ModelConfig, signature: Signature | None) -> N
         estimator = skops.io.load(directory / file, trusted=types)
         calls = estimator_calls(estimator, config.predict_fn)
         return NativeRuntime(calls, estimator, config, signature, find_categories(estimator))
+    backend = config.flavors.get("keras", {}).get("keras_backend")
+    if isinstance(backend, str):
+        os.environ.setdefault("KERAS_BACKEND", backend)  # Keras reads it when it is imported
     import mlflow.pyfunc
 
     pyfunc = mlflow.pyfunc.load_model(str(directory))

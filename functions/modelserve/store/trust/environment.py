@@ -125,8 +125,8 @@ def environment_of(directory: Path, flavors: Mapping[str, Mapping[str, Any]]) ->
     conda = conda_pins(directory / "conda.yaml")
     # Only one line is read, so that the rest of a hostile file is not parsed.
     line = _PYTHON.search(_head(directory / "python_env.yaml"))
-    python = line[1] if line else conda.pop("python", None)
-    python = python or flavors.get("python_function", {}).get("python_version")
+    python = conda.pop("python", None)
+    python = (line[1] if line else python) or flavors.get("python_function", {}).get("python_version")
     packages = flavor_versions(flavors) | conda | pins(directory / "requirements.txt")
     return {"python": python, "packages": packages} if isinstance(python, str) else {"packages": packages}
 

@@ -10,11 +10,10 @@ import numpy as np
 from modelserve.payloads.predictions import plain
 from modelserve.schema.batch import Batch, one_row
 from modelserve.schema.signature import Signature
-from modelserve_control.compile.compiler import CompiledModel
+from modelserve_control.compile.compiler import TOLERANCE, CompiledModel
 from modelserve_control.compile.onnx.graph import Array
 from modelserve_control.compile.verify.scoring import MethodOutputs, Session, score_original
 
-TOLERANCE: Final = 1e-6
 # Closer scores differ only by the order of summation, so both labels are right.
 TIE: Final = 1e-12
 # If a batch raises, at most this many of its rows are scored one by one.
@@ -144,10 +143,10 @@ def verify(
     signature: Signature,
     compiled: CompiledModel,
     batches: Iterable[tuple[str, Batch]],
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Report:
-    """`batches` are named ("the sample", "nulls in x"). The verification ends at the first mismatch."""
-    report = Report(tolerance=tolerance)
+    """`batches` are named ("the sample", "nulls in x"). The tolerance is that of the compiled model if none is given. The verification ends at the first mismatch."""
+    report = Report(tolerance=compiled.tolerance if tolerance is None else tolerance)
     methods = [output.name for output in compiled.outputs]
     try:
         session = Session(compiled)
