@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 
 # A batch of so many rows is scored in about half a millisecond; a larger one would keep other requests waiting.
 INLINE_ROWS: Final = 256
-# Requests of more rows than these gain little from being scored together.
-FEW_ROWS: Final = 16
+# Requests that came together are scored in this turn of the loop, in one call or in several. One call holds at most so
+# many rows, since each node of a graph holds its values for all of them.
+MERGED_ROWS: Final = 2_048
 
 Outputs = dict[str, Any]
 
@@ -53,7 +54,7 @@ class InlineScorer:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
         if batch.rows > INLINE_ROWS:
             return self._score_on_thread(batch, methods, params)
-        if batch.cells is None or batch.rows > FEW_ROWS or params or not self.runtime.mergeable:
+        if batch.cells is None or params or not self.runtime.mergeable:
             return ready(self._score(batch, methods, params))
         if self._is_solo() or (self._waiting and methods != self._methods):
             return ready(self._score(batch, methods, params))
@@ -83,7 +84,7 @@ class InlineScorer:
 
     def _join(self, batch: Batch, methods: tuple[str, ...]) -> asyncio.Future[Outputs]:
         """What `_score` gives for these rows, scored with all others of this turn of the loop."""
-        if self._waiting_rows + batch.rows > INLINE_ROWS:
+        if self._waiting_rows + batch.rows > MERGED_ROWS:
             self._flush()
         if not self._waiting:
             self._loop = asyncio.get_running_loop()  # asked once for all: it asks the system for the process id

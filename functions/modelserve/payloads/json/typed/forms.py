@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from modelserve.payloads import Limits, Payload, PayloadForm
@@ -26,15 +26,22 @@ from modelserve.payloads.json.typed.cells import (
 )
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
-from modelserve.schema.signature import Column, Signature
+from modelserve.schema.signature import Signature
 
 FORM_START: Final = re.compile(rb'\s*\{\s*"(?:%s|params|parameters)"' % "|".join(FORMS).encode())
 
 
-class Split(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class Heading(msgspec.Struct, gc=False):
+    """The columns of a `dataframe_split`, without its rows."""
+
     columns: list[str]
-    data: Raw
-    index: list[Scalar] | UnsetType = UNSET
+
+
+class Headings(msgspec.Struct, gc=False):
+    dataframe_split: Heading
+
+
+HEADING_DECODER: Final = msgspec.json.Decoder(Headings)
 
 
 class Forms:
@@ -51,6 +58,7 @@ class Forms:
         self.limits = limits
         self.cells = Cells(signature, limits, known=bool(categories))
         self.layouts: dict[tuple[str, ...], Layout] = {}
+        self.last: Layout | None = None
         # The places of cells that a record may lack.
         self.optional = [place for place, column in enumerate(signature.columns) if not column.required]
         self.required = len(signature.columns) - len(self.optional)
@@ -60,20 +68,14 @@ class Forms:
         lists: list[Any] = [list[cell] for cell in [*cells, *[Scalar] * len(extra)]]  # type: ignore[valid-type]  # made of what the version has, as below
         columns = self._struct("Columns", lists)
         rows: Any = list[record | tuple[tuple(cells)]]  # type: ignore[misc]
-        options = [(name, dict[str, Any] | None | UnsetType, UNSET) for name in ("params", "parameters")]
-        request = msgspec.defstruct(
-            "Request",
-            [
-                ("dataframe_split", Split | UnsetType, UNSET),
-                ("dataframe_records", list[record] | UnsetType, UNSET),  # type: ignore[valid-type]
-                ("instances", rows | UnsetType, UNSET),
-                ("inputs", columns | rows | UnsetType, UNSET),
-                *options,
-            ],
-            forbid_unknown_fields=True,
-        )
         self.record_decoder = msgspec.json.Decoder(record | list[record])  # type: ignore[valid-type]
-        self.form_decoder = msgspec.json.Decoder(request)
+        self.fields: list[Any] = [
+            ("dataframe_records", list[record] | UnsetType, UNSET),  # type: ignore[valid-type]
+            ("instances", rows | UnsetType, UNSET),
+            ("inputs", columns | rows | UnsetType, UNSET),
+            *((name, dict[str, Any] | None | UnsetType, UNSET) for name in ("params", "parameters")),
+        ]
+        self.form_decoder = request_decoder(("dataframe_split", UnsetType, UNSET), *self.fields)
 
     def _struct(self, name: str, types: Sequence[Any]) -> Any:
         keys = [*self.names, *self.extra]
@@ -91,14 +93,14 @@ class Forms:
         return self.read_invocation(data) if FORM_START.match(data) else self._read_records(data)
 
     def read_invocation(self, data: bytes) -> Payload:
-        request = self.form_decoder.decode(data)
+        request, layout = self._decode(data)
         given = [name for name in FORMS if getattr(request, name) is not UNSET]
         if len(given) != 1:
             raise Unusual
         (form,) = given
         value = getattr(request, form)
-        if form == "dataframe_split":
-            table, keys = self._split(value)
+        if layout is not None and form == "dataframe_split":
+            table, keys = self._split(value, layout)
         elif type(value) is list:
             table, keys = self._items(value)
         else:
@@ -165,34 +167,55 @@ class Forms:
                 known[self.names[place]] = [None if value is UNSET else value for value in values]
         return self.cells.table(known, rows, ExtraColumns(frozenset(extra)) if extra else NO_EXTRA_COLUMNS), absent
 
-    def _split(self, split: Split) -> tuple[Table, int]:
-        given = tuple(split.columns)
-        layout = self.layouts.get(given)
-        if layout is None:
-            layout = Layout(given, self.columns, self.limits, self.categories)
-            self.layouts = {given: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
-        rows = layout.decoder.decode(split.data)
+    def _split(self, split: Any, layout: Layout) -> tuple[Table, int]:
+        rows = split.data
         if split.index is not UNSET and len(split.index) != len(rows):
             raise Unusual
         return self.cells.table(layout.columns(rows), len(rows), layout.others), 2 if split.index is UNSET else 3
+
+    def _decode(self, data: bytes) -> tuple[Any, Layout | None]:
+        """By the layout of the `dataframe_split` before, or by its own."""
+        last = self.last
+        try:
+            return (last.decoder if last else self.form_decoder).decode(data), last
+        except msgspec.ValidationError:
+            layout = self._find_layout(data)
+        if layout is last:
+            raise Unusual
+        self.last = layout
+        return layout.decoder.decode(data), layout
+
+    def _find_layout(self, data: bytes) -> Layout:
+        given = tuple(HEADING_DECODER.decode(data).dataframe_split.columns)
+        layout = self.layouts.get(given)
+        if layout is None:
+            layout = Layout(given, self)
+            self.layouts = {given: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
+        return layout
+
+
+def request_decoder(*fields: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Request", fields, forbid_unknown_fields=True))
 
 
 class Layout:
     """The columns of a `dataframe_split`, in the order that its caller has them. Raises Unusual."""
 
-    def __init__(
-        self, given: Sequence[str], columns: Mapping[str, Column], limits: Limits, categories: Categories
-    ) -> None:
-        places = {name: place for place, name in enumerate(given)}
-        if len(places) < len(given) or len(given) > min(MAX_COLUMNS, limits.columns):
+    def __init__(self, given: Sequence[str], forms: Forms) -> None:
+        columns, places = forms.columns, {name: place for place, name in enumerate(given)}
+        if len(places) < len(given) or len(given) > min(MAX_COLUMNS, forms.limits.columns):
             raise Unusual
         if (
             any(column.required and name not in places for name, column in columns.items())
             or not places.keys() & columns
         ):
             raise Unusual
-        types = [cell_type(columns[name], categories) if name in columns else Scalar for name in given]
-        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[tuple[tuple(types)]])  # type: ignore[misc]
+        names: Any = tuple[tuple(Literal[name] for name in given)]  # type: ignore[misc]  # made of what came
+        types = [cell_type(columns[name], forms.categories) if name in columns else Scalar for name in given]
+        rows: Any = list[tuple[tuple(types)]]  # type: ignore[misc]  # made of what the version has
+        fields: list[Any] = [("columns", names), ("data", rows), ("index", list[Scalar] | UnsetType, UNSET)]
+        split: Any = msgspec.defstruct("Split", fields, forbid_unknown_fields=True, gc=False)
+        self.decoder = request_decoder(("dataframe_split", split | UnsetType, UNSET), *forms.fields)
         self.places = [(name, places.get(name)) for name in columns]
         extra = frozenset(given).difference(columns)
         self.others = ExtraColumns(extra) if extra else NO_EXTRA_COLUMNS

@@ -180,6 +180,22 @@ def test_names_of_every_length_are_told_apart() -> None:
         assert two.take({name if word == words[-1] else word: "a" for word in words}) is None, name
 
 
+def test_a_split_is_read_by_its_own_columns_whatever_came_before() -> None:
+    two = TwoDecoders(signature(a="long", b="long"))
+    for _ in range(2):
+        for columns in (["a", "b"], ["b", "a"], ["a", "c", "b"], ["b", "a", "c"]):
+            checked = take(split(columns, [[5, 6, 7][: len(columns)]]), two)
+            assert checked is not None
+            assert checked.batch.columns["b"].tolist() == [5 + columns.index("b")]
+        for body in (
+            {"instances": [[1, 2]]},
+            {"inputs": {"b": [1], "a": [2]}},
+            {"dataframe_records": [{"a": 1, "b": 2}]},
+        ):
+            assert take(body, two)
+        assert take(split(["a", "b"], [[1]]), two) is None
+
+
 def test_layouts_are_bounded_and_wrong_ones_are_not_kept() -> None:
     two = TwoDecoders(signature(n="long"), Limits(rows=9, columns=2 * MAX_COLUMNS, depth=9))
     for place in range(MAX_LAYOUTS + 2):
