@@ -19,7 +19,7 @@ from modelserve_control.common.processes import SOURCES
 from modelserve_control.local import resources
 from modelserve_control.local.resources import Names
 from pubsub_host import serve_in_thread
-from serving import CLEAN, PATIENT, Served, release
+from serving import CLEAN, PATIENT, Served, release, run_child
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
@@ -28,8 +28,11 @@ QUICK = {"minimum_backoff": timedelta(milliseconds=10), "maximum_backoff": timed
 
 
 @contextmanager
-def hosting(kind: str, log: Path, settings: Mapping[str, str], ready: str = "/health/ready") -> Iterator[Served]:
-    """`http`, `events` or `worker` with exactly these settings, once `ready` answers 200."""
+def hosting(
+    kind: str, log: Path, settings: Mapping[str, str], ready: str = "/health/ready", cold: bool = False
+) -> Iterator[Served]:
+    """`http`, `events` or `worker` with exactly these settings, once `ready` answers 200. `cold`: as in `serving`."""
+    run = processes.run_child if cold else run_child
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
     environ = {name: os.environ[name] for name in CLEAN if name in os.environ} | {
@@ -41,7 +44,7 @@ def hosting(kind: str, log: Path, settings: Mapping[str, str], ready: str = "/he
     }
     command = [sys.executable, "-m", "modelserve", kind]
     with (
-        processes.run_child(kind, command, log, processes.http_probe(url + ready), environ) as child,
+        run(kind, command, log, processes.http_probe(url + ready), environ) as child,
         httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
     ):
         yield Served(url, client, child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from infra.wheels import making
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
 from modelserve.store.trust.policy import check
@@ -69,7 +71,7 @@ def run_child(
 
 @contextmanager
 def serving(
-    log: Path, settings: Mapping[str, str], target: str = "predict", ready: str = "/health", cold: bool = True
+    log: Path, settings: Mapping[str, str], target: str = "predict", ready: str = "/health", cold: bool = False
 ) -> Iterator[Served]:
     """One function with exactly these settings, once `ready` answers 200. `cold`: with all imports, as elsewhere."""
     run = processes.run_child if cold else run_child
@@ -134,12 +136,32 @@ def release(
     """Publish with the command's own upload, without its (slow) validation, and promote. The version."""
     if runtime == "compiled":
         with TemporaryDirectory() as scratch:
-            copy = Path(shutil.copytree(directory, Path(scratch) / "model"))
-            return published(store, name, copy, presentation, alias, compiled(copy), sample)
+            copy = Path(scratch) / "model"
+            return published(store, name, copy, presentation, alias, compiled(directory, copy), sample)
     return published(store, name, directory, presentation, alias, {"kind": "native"}, sample)
 
 
-def compiled(directory: Path) -> Mapping[str, Any]:
+def compiled(directory: Path, copy: Path) -> Mapping[str, Any]:
+    """Copies a model with its compiled form, whose description this gives. Of the library's models the form is made once
+    for all rooms: it takes a second, and imports that take four."""
+    from models.library import ROOT, Library, sources
+
+    if directory.parent not in Library.roots:
+        return add_form(Path(shutil.copytree(directory, copy)))
+    kept = ROOT / ".cache" / "compiled" / sources("functions", "scripts/modelserve_control") / directory.name
+    with making(kept):
+        if not kept.exists():
+            partial = kept.with_name(f"{kept.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)  # of a session that was killed
+            made = add_form(Path(shutil.copytree(directory, partial / "model")))
+            (partial / "description.json").write_text(json.dumps(made))
+            partial.rename(kept)
+    shutil.copytree(kept / "model", copy)
+    found: Mapping[str, Any] = json.loads((kept / "description.json").read_text())
+    return found
+
+
+def add_form(directory: Path) -> Mapping[str, Any]:
     """The description of the compiled form, which is added to the directory; the native one where there is none."""
     from modelserve.models.native.load import load_runtime
     from modelserve.models.native.runtime import NativeRuntime

@@ -98,7 +98,7 @@ def test_a_model_is_published_where_it_was_trained_and_served_from_here(elsewher
     assert shown["manifest"]["environment"]["packages"]["scikit-learn"] == SKLEARN
     log = tmp_path / "log"
     settings = {"MODEL_URI": f"{elsewhere.store}/models/churn@champion", "MODEL_TRUST": "strict", "LOG_LEVEL": "DEBUG"}
-    with serving(log, settings) as served:
+    with serving(log, settings, cold=True) as served:
         results = served.post("/predict", elsewhere.trained["rows"]).json()
     found = [list(result["probabilities"].values()) for result in results]
     assert found == [pytest.approx(row) for row in elsewhere.trained["probabilities"]]

@@ -47,7 +47,8 @@ def test_concurrent_first_requests_share_one_load(functions: Functions, tmp_path
     settings = {"MODEL_URI": str(functions.models.path("linear10")), "MODEL_TRUST": "pickle"}
     settings |= {"LOAD_BEFORE_LISTEN": "false"}
     query = {f"G{number}": 0.0 for number in range(1, 11)}
-    with serving(tmp_path / "log", settings, ready="/health/live") as served, ThreadPoolExecutor(16) as pool:
+    log = tmp_path / "log"
+    with serving(log, settings, ready="/health/live", cold=True) as served, ThreadPoolExecutor(16) as pool:
         asked = [pool.submit(httpx.get, f"{served.url}/", params=query, timeout=60, trust_env=False) for _ in range(16)]
         assert [future.result().status_code for future in asked] == [200] * 16
     assert served.child.log.read_text().count("version activated") == 1

@@ -41,7 +41,7 @@ def serving_two(models: Library, path: Path, runtime: str) -> Iterator[Served]:
         "MODEL_REFRESH_SECONDS": "0.05",
     }
     # With a heap for each thread the memory of a process moves by hundreds of KiB that nobody has leaked.
-    with hosting("http", path / "log", settings | {"MALLOC_ARENA_MAX": "1"}) as made:
+    with hosting("http", path / "log", settings | {"MALLOC_ARENA_MAX": "1"}, cold=True) as made:
         yield made
 
 

@@ -16,7 +16,7 @@ from faults.test_loads import calls
 from hosting import hosting
 from modelserve_control.common import processes
 from modelserve_control.common.processes import GRACE, SOURCES
-from serving import CLEAN, Functions, release, serving
+from serving import CLEAN, Functions, release, run_child, serving
 
 # After it the master of functions-framework would end a worker that gives no sign of life while it loads.
 SETTINGS = {"MODEL_TRUST": "pickle", "HOST": "127.0.0.1", "CLOUD_RUN_TIMEOUT_SECONDS": "2"}
@@ -42,7 +42,7 @@ def test_the_port_is_closed_until_the_version_is_active(
     command, environ = HOSTS[host]
     environ = {name: os.environ[name] for name in CLEAN if name in os.environ} | SETTINGS | environ
     environ |= {"PORT": str(port), "MODEL_URI": f"{tmp_path}/store/models/stuck@champion"}
-    with processes.run_child(
+    with run_child(
         host, [sys.executable, "-m", *command], tmp_path / "log", lambda: calls(gate) == 1, environ
     ) as child:
         assert not is_open(port)

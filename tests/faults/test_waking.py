@@ -98,9 +98,7 @@ def test_twenty_instances_are_woken_at_once_and_none_answers_with_the_version_th
 ) -> None:
     environ = SETTINGS | {"MODEL_URI": f"{store}/models/constant@champion"}
     with ExitStack() as stack:
-        instances = [
-            stack.enter_context(serving(tmp_path / f"{number}.log", environ, cold=False)) for number in range(INSTANCES)
-        ]
+        instances = [stack.enter_context(serving(tmp_path / f"{number}.log", environ)) for number in range(INSTANCES)]
         with ExitStack() as sleep:
             for one in instances:
                 sleep.enter_context(asleep(one))

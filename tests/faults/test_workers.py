@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["functions"]
 
-THREADS, REQUESTS = 8, 1_000
+THREADS, REQUESTS = 8, 250
 
 
 def test_a_killed_worker_is_replaced_while_the_other_answers(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import partial
-from itertools import count, zip_longest
+from itertools import count, groupby
+from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +19,7 @@ from modelserve_control.deploy.rollout.steps import Rollout
 VARIABLE = re.compile(r'^variable "(\w+)" \{(.*?)^\}', re.MULTILINE | re.DOTALL)
 OUTPUT = re.compile(r'^output "(\w+)" \{(.*?)^\}', re.MULTILINE | re.DOTALL)
 CONDITION = re.compile(r"^    condition +=.*?(?=^    error_message)", re.MULTILINE | re.DOTALL)
+RUN = re.compile(r'^run "((\w+?)_refuses_\w+)" \{.*?^\}\n', re.MULTILINE | re.DOTALL)
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in (SOURCE / "tests").glob("validations_*.tftest.hcl"))
 FILTERS = [f"-filter={name}" for name in FILES]
 
@@ -41,31 +42,33 @@ def test_what_is_wrong_is_refused(variables: Workspace) -> None:
 def test_each_check_has_a_run_that_fails_without_it(variables: Workspace) -> None:
     """The n-th run of a variable is about its n-th check.
 
-    Terraform leaves a file at the first run that does not fail as expected, so one check of each file is taken away
-    at a time, and its run must be the first that does not pass.
+    Terraform leaves a file at the first run that does not fail as expected, so each variable gets a file of its own. One
+    check of each is taken away at a time, and its run must be the first that does not pass.
     """
     texts = {path: path.read_text() for path in variables.directory.glob("variables*.tf")}
-    files = [numbered(variables.directory / name) for name in FILES]
-    assert sorted(key for runs in files for key in runs.values()) == sorted(checks("".join(texts.values())))
-    for turn in zip_longest(*(runs.items() for runs in files)):
-        gone = dict(one for one in turn if one)
+    runs = dict(own_files(variables.directory / "tests"))
+    assert [(name, place) for name in sorted(runs) for place in range(1, len(runs[name]) + 1)] == sorted(
+        checks("".join(texts.values()))
+    )
+    for place in range(1, max(map(len, runs.values())) + 1):
+        gone = {name: names[place - 1] for name, names in runs.items() if len(names) >= place}
         for path, text in texts.items():
-            path.write_text(VARIABLE.sub(partial(disarm, set(gone.values())), text))
-        report = variables.test(*FILTERS)
-        assert {name for name, status in report.runs.items() if status not in ("pass", "skip")} == set(gone), (
+            path.write_text(VARIABLE.sub(partial(disarm, {(name, place) for name in gone}), text))
+        report = variables.test(*(f"-filter=tests/own_{name}.tftest.hcl" for name in gone))
+        assert {name for name, status in report.runs.items() if status not in ("pass", "skip")} == set(gone.values()), (
             report.findings
         )
 
 
-def numbered(path: Path) -> dict[str, tuple[str, int]]:
-    """Each run of a file, with its variable and the place of its check."""
-    names = re.findall(r'^run "((\w+?)_refuses_\w+)"', path.read_text(), re.MULTILINE)
-    seen: Counter[str] = Counter()
-    found = {}
-    for name, variable in names:
-        seen[variable] += 1
-        found[name] = (variable, seen[variable])
-    return found
+def own_files(directory: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each variable, with its runs: a file is added that has only these, behind what all runs of their file share."""
+    for path in [directory.parent / name for name in FILES]:
+        text = path.read_text()
+        shared = text[: RUN.search(text).start()]  # type: ignore[union-attr]  # a file without a run is none
+        for variable, runs in groupby(sorted(RUN.finditer(text), key=itemgetter(2)), key=itemgetter(2)):
+            found = list(runs)
+            (directory / f"own_{variable}.tftest.hcl").write_text(shared + "\n".join(run[0] for run in found))
+            yield variable, [run[1] for run in found]
 
 
 def checks(text: str) -> list[tuple[str, int]]:

@@ -10,9 +10,10 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import ClassVar, Final
 
 from infra.wheels import making
 
@@ -47,17 +48,22 @@ def room(name: str) -> ModuleType:
     return module
 
 
-def sources() -> str:
-    """A digest of what the models are built from and with."""
-    files = [*sorted(Path(__file__).parent.glob("*.py")), ROOT / "scripts" / "requirements.txt"]
+@cache
+def sources(*folders: str) -> str:
+    """A digest of the code in `folders`, of what the models are built from, and of what they are built with."""
+    code = [path for folder in ("tests/models", *folders) for path in sorted((ROOT / folder).rglob("*.py"))]
+    files = [*code, ROOT / "scripts" / "requirements.txt"]
     return hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 class Library:
     """`root` holds this session's copies. A caller may not change them: use `copy` to get a directory of one's own."""
 
+    roots: ClassVar[set[Path]] = set()
+
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.roots.add(root)
 
     def path(self, name: str) -> Path:
         """The MLflow directory of one of `BUILDERS`."""
