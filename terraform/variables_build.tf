@@ -22,7 +22,7 @@ variable "rollouts" {
 }
 
 variable "schedules" {
-  description = "When to run scripts/retrain and scripts/drift, which are yours to write (docs/pipeline.md), as cron in UTC; null for never."
+  description = "When to run scripts/retrain and scripts/drift, which name an example until you change them (docs/pipeline.md), as cron in UTC; null for never."
   type = object({
     drift   = optional(string)
     retrain = optional(string)

@@ -23,6 +23,7 @@ SLOW_IMPORTS = {
     "drift": MODELS,
     "evaluate": MODELS,
     "release": MODELS,
+    "retrain": MODELS,
     "rollout": CLOUD,
     "failover": CLOUD,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,13 @@ def test_the_flight_model_is_published_without_pickle(tmp_path: Path) -> None:
     assert trained["metrics"]["rmse_minutes"] < 14
     assert signature_of(manifest).names == ("origin_dest", "distance")
     assert manifest["presentation"] == {"label": "flight_duration"}
+
+
+def test_retrain_and_drift_work_out_of_the_box(tmp_path: Path) -> None:
+    scripts, environ = EXAMPLES.parent, os.environ | {"MODELSERVE_STORE": str(tmp_path / "store")}
+    for example in ("flights", "churn"):
+        for words in (["retrain", example], ["drift", example]):
+            command = [str(scripts / words[0]), *words[1:], "--json"]
+            done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=600)
+            assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["drift"] is False

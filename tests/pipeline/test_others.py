@@ -54,6 +54,7 @@ def test_a_script_that_fails_fails_the_build(pipeline: Pipeline) -> None:
 
 
 def test_without_a_script_it_says_what_to_write_or_how_to_end_the_schedule(pipeline: Pipeline) -> None:
+    (pipeline.checkout.root / "scripts" / "drift").unlink()
     wrote = pipeline.run("cloudbuild/job.yaml", _JOB="drift", _ASKED="drift").stopped_at("setup")
     assert "There is no executable scripts/drift: docs/pipeline.md says" in wrote
     assert "take drift out of schedules in terraform/environments/dev.tfvars" in wrote

@@ -39,7 +39,7 @@ CONTROL_PLANE: tuple[set[str], ...] = (
     {"publish"},
     {"compare"},
     {"deploy"},
-    {"local", "console"},
+    {"local", "console", "retrain"},
     {"cli"},
 )
 MAX_ROOMS = 13  # of each side: those of a model's life came to the first ten

@@ -1,14 +1,12 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from modelserve.core.errors import BadSetting
 from modelserve_control.batch.command import score
 from modelserve_control.cli import messages
 from modelserve_control.cli.examples import add_examples
@@ -25,6 +23,7 @@ from modelserve_control.local.serve import serve
 from modelserve_control.monitor.command import drift, evaluate
 from modelserve_control.registry import catalog, version_ref
 from modelserve_control.registry.commands import COMMANDS as registry_commands
+from modelserve_control.retrain.command import retrain
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
@@ -46,6 +45,7 @@ main.add_command(rollout)
 main.add_command(release)
 main.add_command(drift)
 main.add_command(evaluate)
+main.add_command(retrain)
 
 
 @main.command()
@@ -92,10 +92,11 @@ def publish(
     SOURCE is a directory, runs:/..., models:/..., gs://..., or any other address that MLflow resolves. The model must
     load and score its sample first. Publishing the same bytes twice makes two versions.
     """
+    from modelserve_control.publish.presentation import build_presentation
     from modelserve_control.publish.publish import PublishOptions
     from modelserve_control.publish.publish import publish as run
 
-    publish_options = PublishOptions(presentation=presentation(positive_class, threshold, label), **given)
+    publish_options = PublishOptions(presentation=build_presentation(positive_class, threshold, label), **given)
     with catalog.open_store(store, new=create or asks_to_create(store)) as objects:
         return run(objects, publish_options, progress())
 
@@ -104,26 +105,6 @@ def asks_to_create(store: str) -> bool:
     """Whether somebody at a terminal wants a new directory for a store: the name may be a typing error."""
     missing = not store.startswith("gs://") and not Path(store).exists()
     return missing and sys.stdin.isatty() and click.confirm(f"There is no directory {store}. Make it?", err=True)
-
-
-def presentation(positive_class: str | None, threshold: float | None, label: str | None) -> Mapping[str, Any]:
-    if threshold is not None and positive_class is None:
-        raise click.UsageError("--threshold needs --positive-class, whose probability it is compared with.")
-    if label is not None:
-        check_label(label)
-    if positive_class is not None and threshold is None:
-        threshold = 0.5
-    given = {"positive_class": positive_class, "threshold": threshold, "label": label}
-    return {key: value for key, value in given.items() if value is not None}
-
-
-def check_label(label: str) -> None:
-    from modelserve_control.batch.rows.columns import OWN_COLUMNS, reserved_label_message
-
-    if not label.strip():
-        raise BadSetting("--label is empty: name the answer, for example churn, or leave the option out.")
-    if label in OWN_COLUMNS:
-        raise BadSetting(reserved_label_message(label))
 
 
 @main.command()

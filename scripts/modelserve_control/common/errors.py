@@ -116,3 +116,14 @@ class RolledBack(ServeError):
 
     code = "ROLLED_BACK"
     status = HTTPStatus.BAD_GATEWAY
+
+
+class TrainingFailed(ServeError):
+    """The command of a policy failed, or saved no model. The message ends with its last lines."""
+
+    code = "TRAINING_FAILED"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class RetrainingUnderWay(PreconditionFailed):
+    code = "RETRAINING_UNDER_WAY"

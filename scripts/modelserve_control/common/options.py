@@ -1,11 +1,17 @@
 """The options and arguments that several commands share."""
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
+from msgspec import inspect
 
+from modelserve.core.errors import BadSetting
+
+T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -81,3 +87,37 @@ trust = click.option(
     show_envvar=True,
     help="Which models may be loaded: the MODEL_TRUST of the functions that serve them.",
 )
+
+
+def read_yaml(path: Path, shape: type[T], option: str) -> T:
+    """The strict YAML file that an option names. `shape` is a dataclass or a Struct. Raises BadSetting."""
+    import yaml
+
+    from modelserve.store.trust import strict_yaml  # not for every command at its start
+
+    try:
+        value = strict_yaml.load(path.read_text())
+        check_keys(value, inspect.type_info(shape), f"{option} {path}")
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise BadSetting(f"{option} {path}: {error}.") from error
+    except strict_yaml.Refused as error:
+        raise BadSetting(f"{option} {path} {error}.") from error
+    except yaml.YAMLError as error:
+        raise BadSetting(f"{option} {path} is not YAML: {' '.join(str(error).split())}.") from error
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{option} {path} cannot be read: {type(error).__name__}.") from error
+
+
+def check_keys(value: Any, kind: inspect.Type, where: str, path: str = "") -> None:
+    """Dataclasses ignore unknown keys, and a Struct does not say which there are."""
+    for one in kind.types if isinstance(kind, inspect.UnionType) else (kind,):
+        if not isinstance(one, inspect.DataclassType | inspect.StructType) or not isinstance(value, dict):
+            continue
+        fields = {field.encode_name: field.type for field in one.fields}
+        for key, inner in value.items():
+            if key not in fields:
+                near = difflib.get_close_matches(str(key), fields, 1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}."
+                raise BadSetting(f"{where} has an unknown key {path}{key}; {hint}")
+            check_keys(inner, fields[key], where, f"{path}{key}.")

@@ -14,7 +14,7 @@ from modelserve_control.monitor import prediction_log, profiles, scoring
 from modelserve_control.monitor.stats.answers import PREDICTION, read_answers
 from modelserve_control.monitor.stats.drift import find_drift
 from modelserve_control.monitor.stats.shift import Limits
-from modelserve_control.monitor.tables import Columns, as_times, read_columns
+from modelserve_control.monitor.tables import Columns, read_columns, read_times
 from modelserve_control.registry import version_ref
 
 UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M"}
@@ -68,23 +68,20 @@ def cut_windows(columns: Columns, rows: int, name: str, version: str, options: D
     answers = read_answers(columns)
     predictions = answers.columns() if answers else {}
     inputs = {key: values for key, values in columns.items() if key not in predictions}
-    for window, places in group_by_time(read_times(columns, options), options.window) if rows else ():
+    for window, places in group_by_time(window_times(columns, options), options.window) if rows else ():
         if options.window is None:
             yield window, inputs, predictions, rows
             return
         yield window, take(inputs, places), take(predictions, places), len(places)
 
 
-def read_times(columns: Columns, options: DriftOptions) -> Any:
+def window_times(columns: Columns, options: DriftOptions) -> Any:
     if options.window is None:
         return np.zeros(1, dtype="datetime64[us]")
-    if options.time is None or options.time not in columns:
+    if options.time is None:
         has = f"it has {', '.join(columns)}"
         raise BadSetting(f"--window needs the column of the time: name it with --time; {has}.")
-    try:
-        return as_times(columns[options.time])
-    except ValueError as error:
-        raise BadSetting(f"The column {options.time} is not a time.") from error
+    return read_times(columns, options.time)
 
 
 def group_by_time(times: Any, window: str | None) -> Iterator[tuple[str, list[int]]]:

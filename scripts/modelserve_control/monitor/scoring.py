@@ -7,6 +7,7 @@ import numpy as np
 
 from modelserve.core.errors import ModelFailed, SignatureMismatch
 from modelserve.models import scoring
+from modelserve.models.version import Loaded
 from modelserve.schema.batch import Table
 from modelserve_control.batch.models import load_model
 from modelserve_control.common.mlflow_settings import silence
@@ -20,21 +21,25 @@ CHUNK: Final = 10_000
 def score_columns(
     address: str, trust: str, columns: Mapping[str, Any], rows: int, progress: Progress
 ) -> dict[str, Any]:
+    with silence(), load_model(address, trust, progress) as loaded:
+        return score_loaded(loaded, columns, rows, progress)
+
+
+def score_loaded(loaded: Loaded, columns: Mapping[str, Any], rows: int, progress: Progress) -> dict[str, Any]:
     """A chunk of rows that does not fit the version has no predictions, which is said."""
     results: list[dict[str, Any]] = []
     refused, reason = 0, ""
-    with silence(), load_model(address, trust, progress) as loaded:
-        names = loaded.signature.names if loaded.signature else list(columns)
-        for start in range(0, rows, CHUNK):
-            end = min(rows, start + CHUNK)
-            cells = {name: list(map(as_cell, columns[name][start:end])) for name in names if name in columns}
-            try:
-                batch = scoring.check(loaded, Table(cells, end - start))
-                results += score_answers(loaded.runtime, batch, scoring.check_params(loaded, {}))
-            except (SignatureMismatch, ModelFailed) as error:
-                refused += end - start
-                results += [{}] * (end - start)
-                reason = error.message
+    names = loaded.signature.names if loaded.signature else list(columns)
+    for start in range(0, rows, CHUNK):
+        end = min(rows, start + CHUNK)
+        cells = {name: list(map(as_cell, columns[name][start:end])) for name in names if name in columns}
+        try:
+            batch = scoring.check(loaded, Table(cells, end - start))
+            results += score_answers(loaded.runtime, batch, scoring.check_params(loaded, {}))
+        except (SignatureMismatch, ModelFailed) as error:
+            refused += end - start
+            results += [{}] * (end - start)
+            reason = error.message
     if refused:
         progress.say(f"warning: {refused:,} of {rows:,} rows have no prediction: {reason}")
     return collect_answers(results).columns() if refused < rows else {}

@@ -1,5 +1,6 @@
 """Reads Parquet, CSV and JSON lines into columns: one file, many, a directory of them, or what a pattern matches."""
 
+import re
 from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from modelserve.core.errors import MalformedRequest, NotFound
+from modelserve.core.errors import BadSetting, MalformedRequest, NotFound
 from modelserve_control.batch.files import table_files
 from modelserve_control.batch.files.table_files import CSV, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
@@ -20,6 +21,7 @@ from modelserve_control.common.progress import Progress
 Columns = dict[str, Any]
 """By name one array, or one list of Python values, of as many items as rows."""
 
+ZONE: Final = re.compile(r"(Z|\+00:00| UTC)$")
 READERS: Final = {
     PARQUET: lambda path: pq.ParquetFile(path).read(),
     CSV: lambda path: pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True)),
@@ -66,10 +68,25 @@ def decode_dictionaries(table: pa.Table) -> pa.Table:
     return table
 
 
+def read_times(columns: Columns, name: str) -> NDArray[np.datetime64]:
+    """Raises BadSetting: numbers are no times, because nothing says in which unit and since when."""
+    if name not in columns:
+        raise BadSetting(f"There is no column {name} to cut windows by; there are {', '.join(columns)}.")
+    values = columns[name]
+    if isinstance(values, np.ndarray) and values.dtype.kind != "M":
+        raise BadSetting(
+            f"The column {name} holds numbers, not times: write it as a timestamp, or as text in ISO 8601."
+        )
+    try:
+        return as_times(values)
+    except ValueError as error:
+        raise BadSetting(f"The column {name} is not a time.") from error
+
+
 def as_times(values: Any) -> NDArray[np.datetime64]:
-    """Of times, or of texts in ISO 8601 in UTC. Raises ValueError."""
+    """Of times, or of texts in ISO 8601 in UTC, which BigQuery ends with ` UTC`. Raises ValueError."""
     if not isinstance(values, np.ndarray):
-        values = [None if value is None else str(value).removesuffix("Z").removesuffix("+00:00") for value in values]
+        values = [None if value is None else ZONE.sub("", str(value)) for value in values]
     return np.array(values, dtype="datetime64[us]")
 
 

@@ -4,13 +4,33 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from modelserve_control.report.sections import Bars, Chart, Histogram, Pairs, Points, make_printable
+from modelserve_control.report.sections import Bars, Chart, Histogram, Lines, Pairs, Points, make_printable
 from modelserve_control.report.tables import format_value, percent
 
 WIDTH, LEFT, RIGHT = 900, 240, 100  # left of the bars the names, right of them the numbers
 ROW, BAR, HALF, TOP = 24, 15, 8, 36
 TALL, FOOT = 180, 26
+AXIS = 60  # beside a plot of lines
 MAX_NAME = 32  # characters that fit beside a bar
+
+# Colours and text, for the page and for a chart that is a file of its own.
+STYLE = """
+:root { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --bar: #0969da;
+        --passed: #1a7f37; --failed: #cf222e }
+@media (prefers-color-scheme: dark) {
+:root { --page: #0d1117; --ink: #f0f6fc; --quiet: #9198a1; --line: #3d444d; --bar: #58a6ff; --passed: #3fb950; --failed: #f85149 } }
+svg text { font: 13px system-ui, sans-serif; fill: var(--ink) } svg .quiet { fill: var(--quiet); font-size: 12px }
+svg .bar { fill: var(--bar) } svg .quiet-bar { fill: var(--quiet) } svg .line { stroke: var(--quiet) }
+svg .grid { stroke: var(--line) } svg polyline { fill: none; stroke-width: 2.5 } svg [class^=series] { stroke-width: 2.5 }
+svg .series-0 { stroke: var(--quiet) } svg .series-1 { stroke: var(--bar) } svg .series-2 { stroke: var(--failed) }
+svg circle[class^=series] { fill: var(--page) }
+"""
+
+
+def standalone(chart: Chart) -> str:
+    """An SVG that has its colours with it, as a file of its own."""
+    head, rest = svg(chart).split("\n", 1)
+    return f'{head}\n<style>{STYLE}</style>\n<rect width="100%" height="100%" fill="var(--page)"/>\n{rest}\n'
 
 
 def svg(chart: Chart) -> str:
@@ -21,6 +41,8 @@ def svg(chart: Chart) -> str:
             return pairs(chart)
         case Points():
             return points(chart)
+        case Lines():
+            return lines(chart)
     return bars(chart)
 
 
@@ -73,6 +95,37 @@ def points(chart: Points) -> str:
             text(right + 8, y + 4, format_value(value)),
         ]
     return wrap(f"{chart.title} (with 95 % intervals)", TOP + ROW * len(chart.values), parts)
+
+
+def lines(chart: Lines) -> str:
+    known = [value for one in chart.series for value in one.values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    step = (WIDTH - 2 * AXIS) / max(len(chart.places) - 1, 1)
+    tall, top = 2 * TALL, TOP + ROW
+    bottom = top + tall
+
+    def point(place: int, value: float) -> tuple[float, float]:
+        return AXIS + place * step, bottom - (value - low) / ((high - low) or 1.0) * tall
+
+    parts = []
+    for share in (0.0, 0.5, 1.0):
+        y = bottom - share * tall
+        parts.append(f'<line class="grid" x1="{AXIS}" x2="{WIDTH - AXIS}" y1="{y}" y2="{y}"/>')
+        parts.append(text(AXIS - 8, y + 4, format_value(low + share * (high - low)), "quiet", "end"))
+    for place, name in enumerate(chart.places):
+        parts.append(text(AXIS + place * step, bottom + 18, name, "quiet", "middle"))
+    for number, one in enumerate(chart.series):
+        kind = f"series-{number % 3}"
+        x = AXIS + number * (WIDTH - 2 * AXIS) / len(chart.series)
+        parts.append(f'<line class="{kind}" x1="{x:.1f}" x2="{x + 24:.1f}" y1="{TOP + 4}" y2="{TOP + 4}"/>')
+        parts.append(text(x + 30, TOP + 8, one.name))
+        path = [point(place, value) for place, value in enumerate(one.values) if value is not None]
+        parts.append(f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in path)}"/>')
+        for place in one.marks:
+            if (value := one.values[place]) is not None:
+                x, y = point(place, value)
+                parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
+    return wrap(f"{chart.title}{chart.marked and f' ({chart.marked})'}", bottom + FOOT, parts)
 
 
 def shorten(name: str) -> str:

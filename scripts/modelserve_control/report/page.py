@@ -9,11 +9,9 @@ from modelserve_control.report.tables import Table
 
 # Even text that got past `escape` could load and run nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-STYLE = """
-:root { color-scheme: light dark; --page: #ffffff; --ink: #1f2328; --quiet: #59636e; --line: #d1d9e0; --bar: #0969da;
-        --passed: #1a7f37; --failed: #cf222e }
-@media (prefers-color-scheme: dark) {
-:root { --page: #0d1117; --ink: #f0f6fc; --quiet: #9198a1; --line: #3d444d; --bar: #58a6ff; --passed: #3fb950; --failed: #f85149 } }
+STYLE = (
+    charts.STYLE
+    + """
 body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; background: var(--page); color: var(--ink);
        font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 .passed { color: var(--passed); font-weight: 600 } .failed { color: var(--failed); font-weight: 600 }
@@ -21,9 +19,8 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; margin: 0.6rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: 0.25rem 0.7rem; text-align: left; overflow-wrap: anywhere }
 th { color: var(--quiet); font-weight: 600 } svg { display: block; margin: 1rem 0; max-width: 100%; height: auto }
-svg text { font: 13px system-ui, sans-serif; fill: var(--ink) } svg .quiet { fill: var(--quiet); font-size: 12px }
-svg .bar { fill: var(--bar) } svg .quiet-bar { fill: var(--quiet) } svg .line { stroke: var(--quiet) }
 """
+)
 
 
 def render(title: str, sections: Iterable[Section]) -> str:

@@ -42,7 +42,26 @@ class Points:
     values: Sequence[tuple[str, float, float, float]]
 
 
-Chart = Bars | Histogram | Pairs | Points
+@dataclass(frozen=True)
+class Series:
+    """One line; `marks` are the places of its values that have a circle. A value may be None."""
+
+    name: str
+    values: Sequence[float | None]
+    marks: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Series over the same `places`, at most three. `marked` says what a circle is."""
+
+    title: str
+    places: Sequence[str]
+    series: Sequence[Series]
+    marked: str = ""
+
+
+Chart = Bars | Histogram | Pairs | Points | Lines
 
 
 @dataclass(frozen=True)

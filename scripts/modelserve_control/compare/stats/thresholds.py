@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-import yaml
 
 from modelserve.core.errors import BadSetting
-from modelserve.store.trust import strict_yaml
+from modelserve_control.common.options import read_yaml
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Size = Annotated[float, msgspec.Meta(ge=0)]
@@ -52,16 +51,7 @@ def read(path: Path | None, by: str | None, target: str | None = None) -> Thresh
     """`by` is the column of the segments, `target` that of the truth. Raises BadSetting that names the key."""
     if path is None:
         return None
-    try:
-        limits = msgspec.convert(strict_yaml.load(path.read_text()), Thresholds)
-    except msgspec.ValidationError as error:
-        raise BadSetting(f"--thresholds {path}: {error}.") from error
-    except strict_yaml.Refused as error:
-        raise BadSetting(f"--thresholds {path} {error}.") from error
-    except yaml.YAMLError as error:
-        raise BadSetting(f"--thresholds {path} is not YAML: {' '.join(str(error).split())}.") from error
-    except (OSError, ValueError) as error:
-        raise BadSetting(f"--thresholds {path} cannot be read: {type(error).__name__}.") from error
+    limits = read_yaml(path, Thresholds, "--thresholds")
     if limits.segments and by is None:
         raise BadSetting("The thresholds have limits for segments: name the column that makes them with --by.")
     if target is None and (given := [name for name in TARGET_LIMITS if getattr(limits, name) is not None]):

@@ -9,7 +9,17 @@ import click
 from modelserve_control.cli.main import main
 
 # By these names each command means something of its own.
-OWN = {"--alias", "--data", "--max-error-ratio", "--model", "--overwrite", "--store", "--thresholds", "--watch"}
+OWN = {
+    "--abort",
+    "--alias",
+    "--data",
+    "--max-error-ratio",
+    "--model",
+    "--overwrite",
+    "--store",
+    "--thresholds",
+    "--watch",
+}
 OWN |= {"--project", "--region", "--target", "--to", "--window"}
 OWN |= {"--key", "--labels", "--log", "--port"}  # `console` can do without the first three, and may listen elsewhere
 

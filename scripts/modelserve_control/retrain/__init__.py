@@ -1,0 +1,1 @@
+"""When a model is trained again, and the way from its new training to its release."""

@@ -1,0 +1,146 @@
+"""What is known of the version in use: when it was trained, and how its answers and its inputs have fared since."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from modelserve.core.errors import BadSetting
+from modelserve.store.buckets.objects import Objects
+from modelserve.store.versions.alias import Alias, read_alias
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common.errors import NothingCompared
+from modelserve_control.common.progress import Progress
+from modelserve_control.compare.stats.target import GAINS
+from modelserve_control.deploy.release.journal import Document, object_name
+from modelserve_control.monitor.drift import DriftOptions, group_by_time, measure_drift, take
+from modelserve_control.monitor.evaluate import EvaluateOptions, evaluate
+from modelserve_control.monitor.scoring import score_columns
+from modelserve_control.monitor.stats.answers import PREDICTION, read_answers
+from modelserve_control.monitor.stats.quality import measure
+from modelserve_control.monitor.tables import Columns, read_columns, read_times
+from modelserve_control.registry import catalog, version_ref
+from modelserve_control.registry.documents import read
+from modelserve_control.retrain import journal as journals
+from modelserve_control.retrain.decide import DriftWindow, ErrorWindow, History, add_months
+from modelserve_control.retrain.policy import DriftSection, ErrorSection, Policy
+
+RELEASED: Final = re.compile(r"release ([^:\s]+)")  # the reason of an alias that a release has moved
+Score = Callable[[Columns, int], Columns]
+
+
+@dataclass(frozen=True)
+class Observer:
+    objects: Objects
+    name: str
+    alias: str
+    store: str
+    trust: str
+    progress: Progress
+
+    def history(self, policy: Policy) -> History:
+        now = datetime.now(UTC)
+        found = read_alias(self.objects, self.name, self.alias)
+        if found is None:
+            return History(now, None)
+        manifest = catalog.manifest(self.objects, self.name, found[0].version)
+        since = self.last_training(manifest)
+        error, drift = policy.error, policy.drift
+        return History(
+            now,
+            since,
+            released_error=self.released_error(found[0], error) if error else None,
+            errors=tuple(self.errors(error, manifest, since)) if error else (),
+            drifts=tuple(self.drifts(drift, since)) if drift else (),
+        )
+
+    def last_training(self, manifest: Manifest) -> datetime:
+        """Also one whose version was not released: else the same data would be trained on again each night."""
+        published = parse_time(manifest.provenance["published_at"])
+        last = journals.read_current(self.objects, self.name)
+        if last is None or not any(step["step"] == "publish" for step in last["steps"]):
+            return published
+        return max(published, parse_time(last["started_at"]))
+
+    def released_error(self, alias: Alias, section: ErrorSection) -> float | None:
+        """None for a version that was promoted without a comparison."""
+        named = RELEASED.match(alias.reason)
+        found = read(self.objects, object_name(self.name, named[1]), Document) if named else None
+        steps: list[Any] = found[0]["steps"] if found else []
+        for step in steps:
+            if step["step"] == "compare" and step.get("target"):
+                return as_error(section.figure, step["target"]["b"]["figures"].get(section.figure))
+        return None
+
+    def errors(self, section: ErrorSection, manifest: Manifest, since: datetime) -> Iterator[ErrorWindow]:
+        for window, version, found in self.measure_errors(section, manifest):
+            if version == manifest.version and window_end(window, section.window) > since:
+                yield ErrorWindow(window, found["rows"], as_error(section.figure, found["figures"].get(section.figure)))
+
+    def measure_errors(self, section: ErrorSection, manifest: Manifest) -> Iterator[tuple[str, str, Any]]:
+        if section.log is not None:
+            options = EvaluateOptions(
+                self.name,
+                tuple(section.log),
+                tuple(section.labels or ()),
+                section.key or "",
+                section.target,
+                section.window,
+            )
+            try:
+                parts = evaluate(self.objects, options, self.progress)["parts"]
+            except NothingCompared as error:
+                self.progress.say(error.message)
+                return
+            yield from ((part["window"], part["version"], part) for part in parts)
+            return
+        address = version_ref.version_uri(f"{self.name}/{manifest.version}", self.store)
+        positive = (manifest.presentation or {}).get("positive_class")
+
+        def score(columns: Columns, rows: int) -> Columns:
+            return score_columns(address, self.trust, columns, rows, self.progress)
+
+        for window, found in measure_table(section, *read_columns(section.data or (), self.progress), score, positive):
+            yield window, manifest.version, found
+
+    def drifts(self, section: DriftSection, since: datetime) -> Iterator[DriftWindow]:
+        options = DriftOptions(
+            self.name, tuple(section.data), self.store, self.alias, section.window, section.time, trust=self.trust
+        )
+        try:
+            windows = measure_drift(self.objects, options, self.progress)["windows"]
+        except NothingCompared as error:
+            self.progress.say(error.message)
+            return
+        for one in windows:
+            if window_end(one["window"], section.window) > since:
+                yield DriftWindow(one["window"], tuple(one["drifted"]))
+
+
+def measure_table(
+    section: ErrorSection, columns: Columns, rows: int, score: Score, positive: str | None
+) -> Iterator[tuple[str, Any]]:
+    """The figures of each window of rows that have their truth beside them."""
+    if section.target not in columns:
+        raise BadSetting(f"The data of error has no column {section.target}; it has {', '.join(columns)}.")
+    times = read_times(columns, section.time or "")
+    scored = columns if PREDICTION in columns else columns | score(columns, rows)
+    for window, places in group_by_time(times, section.window):
+        part = take(scored, places)
+        if answers := read_answers(part):
+            yield window, measure(part[section.target], answers, positive)
+
+
+def as_error(figure: str, value: float | None) -> float | None:
+    """Less is better."""
+    return 1 - value if value is not None and figure in GAINS else value
+
+
+def window_end(name: str, window: str) -> datetime:
+    start = datetime.fromisoformat(f"{name}-01" if window == "month" else name).replace(tzinfo=UTC)
+    return add_months(start, 1) if window == "month" else start + timedelta(**{f"{window}s": 1})
+
+
+def parse_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
