@@ -8,6 +8,7 @@ import pkgutil
 import re
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -95,12 +96,28 @@ def test_publish_serve_and_roll_back_as_the_first_page_says(demo: str, tmp_path:
 
 
 def test_five_lines_of_the_readme_lead_from_nothing_to_an_answer(tmp_path: Path) -> None:
-    (block,) = blocks("README.md")
+    block = blocks("README.md")[0]
     assert block.count("\n$ ") + 1 == 5
     port = processes.free_port()
     home = tmp_path / "home"
     home.mkdir()
     run_block(block.replace("8080", str(port)) + "$ kill %1\n", tmp_path, port, HOME=str(home))
+
+
+def test_the_second_screen_of_the_readme_leads_from_a_training_to_the_next(tmp_path: Path) -> None:
+    block = blocks("README.md")[1]
+    (tmp_path / "stack").mkdir()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    store = str(tmp_path / "store")
+    own = {"PATH": path, "MODELSERVE_STORE": store, "TMPDIR": str(tmp_path / "stack")}
+    try:
+        printed = run_block(block, tmp_path, processes.free_port(), **own)
+    finally:  # where a command before its last has failed
+        subprocess.run(["modelserve", "local", "down"], env=environ() | own, capture_output=True, timeout=120)
+    assert "500 of 500 predictions have a label" in printed
+    assert re.findall(r"@champion now names version (\d)", printed) == ["1", "2"]
+    assert "+ error: rmse " in printed
+    assert "The local stack is stopped." in printed
 
 
 def test_the_readme_is_one_screen() -> None:
