@@ -11,7 +11,7 @@ from modelserve.core.errors import NotFound, ServeError
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, aria, link, refusal, soft
-from modelserve_control.console.tabs import compare, drift, models, version
+from modelserve_control.console.tabs import batches, compare, dead_letters, drift, models, quality, try_it, version
 from modelserve_control.registry import catalog
 
 Build = Callable[[ConsoleOptions, Objects, Chosen], Iterable[Any]]
@@ -21,6 +21,10 @@ TABS: Final[dict[str, tuple[str, Build]]] = {
     "version": ("Version", version.build),
     "compare": ("Compare", compare.build),
     "drift": ("Drift", drift.build),
+    "quality": ("Quality", quality.build),
+    "batches": ("Batches", batches.build),
+    "dead-letters": ("Dead letters", dead_letters.build),
+    "try": ("Try it", try_it.build),
 }
 INDEX: Final = """<!DOCTYPE html>
 <html lang="en"><head>{%metas%}<title>{%title%}</title><link rel="icon" href="data:,">{%css%}</head>
@@ -47,6 +51,7 @@ def build_app(options: ConsoleOptions) -> Dash:
         return build_page(options, (path or "").strip("/") or FIRST, dict(parse_qsl((search or "").lstrip("?"))))
 
     models.add_moves(app, options)
+    try_it.add_prediction(app, options)
     return app
 
 

@@ -7,13 +7,17 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from modelserve.core.errors import NotFound, ServeError
 from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import check_alias, check_model_name, check_version
+from modelserve_control.console.commands import repeated, run_command
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, aria, link, refusal, section, soft, table
+from modelserve_control.console.records import HEAD, read_records, record_row
+from modelserve_control.deploy.release.command import format_result
 from modelserve_control.deploy.release.options import CHALLENGER
 from modelserve_control.registry import catalog, history, messages, promote, show
 from modelserve_control.registry.version_ref import CHAMPION
 
-PROMOTE, ROLLBACK = "promote", "rollback"
+PROMOTE, RELEASE, ROLLBACK = "promote", "release", "rollback"
 MAX_REASON: Final = 500
 
 
@@ -37,13 +41,23 @@ def build_life(options: ConsoleOptions, objects: Objects, name: str, alias: str)
     now = aliases[alias].version if alias in aliases else None
     rows = []
     for version, *facts in reversed(messages.version_rows(listing)):
-        move = () if version == now else button(PROMOTE, name, alias, version, f"Promote {version} to {alias}")
-        rows.append((link(version, at.to("version", version=version)), *facts, *([move] if options.write else [])))
+        move = [] if version == now else list(build_moves(options, name, alias, version))
+        rows.append(
+            (link(version, at.to("version", version=version)), *facts, *([html.Div(move)] if options.write else []))
+        )
     head = (*messages.VERSIONS, *(["MOVE"] if options.write else []))
     yield section(f"Versions of {name}", table(head, rows, "Versions"), *map(soft, messages.unusable_versions(listing)))
     choices = [link(one, at.to("models", alias=one), one == alias) for one in sorted({CHAMPION, CHALLENGER, *aliases})]
     moves = build_history(options, objects, name, alias)
     yield section(f"History of {alias}", html.Nav(choices, **aria(label="Alias")), *moves)
+    if records := read_records(objects, name):
+        yield section("Releases and retrainings", table(HEAD, map(record_row, records), "Releases and retrainings"))
+
+
+def build_moves(options: ConsoleOptions, name: str, alias: str, version: str) -> Iterator[Any]:
+    yield button(PROMOTE, name, alias, version, f"Promote {version} to {alias}")
+    if options.data and options.thresholds:
+        yield button(RELEASE, name, alias, version, f"Release {version} to {alias}")
 
 
 def build_history(options: ConsoleOptions, objects: Objects, name: str, alias: str) -> Iterator[Any]:
@@ -88,10 +102,20 @@ def move_alias(options: ConsoleOptions, wanted: Any, reason: str) -> tuple[Any, 
         return refusal("A move needs a reason, which the history keeps."), no_update, no_update
     try:
         with catalog.open_store(options.store) as objects:
-            if wanted["action"] == PROMOTE:
-                result = promote.promote(objects, name, version, alias, reason)
+            if wanted["action"] == RELEASE:
+                said = format_result(release(options, name, version, alias, reason))
+            elif wanted["action"] == ROLLBACK:
+                said = messages.format_move(promote.rollback(objects, name, alias, reason, version))
             else:
-                result = promote.rollback(objects, name, alias, reason, version)
-            return html.P(messages.format_move(result)), list(build_life(options, objects, name, alias)), ""
+                said = messages.format_move(promote.promote(objects, name, version, alias, reason))
+            return html.P(said), list(build_life(options, objects, name, alias)), ""
     except ServeError as error:
         return refusal(error.message, error.details), no_update, no_update
+
+
+def release(options: ConsoleOptions, name: str, version: str, alias: str, reason: str) -> dict[str, Any]:
+    """It compares on the first of the data, and watches the services that the console was given."""
+    what = f"{check_model_name(name)}/{check_version(version)}"
+    limits = ["--data", options.data[0], "--thresholds", str(options.thresholds)]
+    more = [*repeated("--url", options.urls), *repeated("--target", [options.target] if options.target else [])]
+    return run_command(options, "release", what, *limits, *more, f"--alias={check_alias(alias)}", f"--reason={reason}")
