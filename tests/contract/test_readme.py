@@ -22,6 +22,7 @@ from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
 
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
 # A person sees that two seconds are enough; here as many are waited as it takes.
 ARRIVED = 'until curl -s localhost:$PORT/metadata | grep -q \'"version":"2"\'; do sleep 0.1; done'
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -107,7 +108,7 @@ def test_five_lines_of_the_readme_lead_from_nothing_to_an_answer(tmp_path: Path)
 def test_the_second_screen_of_the_readme_leads_from_a_training_to_the_next(tmp_path: Path) -> None:
     block = blocks("README.md")[1]
     (tmp_path / "stack").mkdir()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     store = str(tmp_path / "store")
     own = {"PATH": path, "MODELSERVE_STORE": store, "TMPDIR": str(tmp_path / "stack")}
     try:
@@ -120,6 +121,17 @@ def test_the_second_screen_of_the_readme_leads_from_a_training_to_the_next(tmp_p
     assert "The local stack is stopped." in printed
 
 
+def test_a_pickle_of_a_course_is_served_as_its_page_says(tmp_path: Path) -> None:
+    first, mistake = blocks("docs/from-flask.md")
+    port = processes.free_port()
+    script = (first + mistake).replace("8080", str(port)).replace(".cache/flask", str(tmp_path / "flask"))
+    more = {"MODELSERVE_STORE": str(tmp_path / "store"), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    lines = [*script.splitlines(), "$ kill %1"]
+    printed = run_commands(lines, tmp_path, port, **more)
+    answers = "".join(line for line in lines if line.startswith("{"))
+    assert stable(answers)[0] in stable(printed), printed
+
+
 def test_the_readme_is_one_screen() -> None:
     assert len((ROOT / "README.md").read_text().split()) <= 500
 
@@ -127,6 +139,14 @@ def test_the_readme_is_one_screen() -> None:
 def run_block(block: str, tmp_path: Path, port: int, **more: str) -> str:
     """What the commands print; the answers of the functions among it are those of the page."""
     lines = block.replace("$PWD/.cache/store", str(tmp_path / "store")).splitlines()
+    printed = run_commands(lines, tmp_path, port, **more)
+    answers = [line for line in lines if line.startswith("{")]
+    found = [line for line in printed.splitlines() for line in re.findall(r'\{"prediction".*?\}[^{]*?\}', line)]
+    assert stable("\n".join(found)) == stable("\n".join(answers)), printed
+    return printed
+
+
+def run_commands(lines: list[str], tmp_path: Path, port: int, **more: str) -> str:
     script = "set -e\n" + "\n".join(line.removeprefix("$ ") for line in lines if line.startswith("$ "))
     with (tmp_path / "out").open("wb") as out:
         shell = subprocess.Popen(
@@ -140,16 +160,14 @@ def run_block(block: str, tmp_path: Path, port: int, **more: str) -> str:
                 os.killpg(shell.pid, signal.SIGKILL)
     printed = (tmp_path / "out").read_text()
     assert code == 0, printed
-    answers = [line for line in lines if line.startswith("{")]
-    found = [line for line in printed.splitlines() for line in re.findall(r'\{"prediction".*?\}[^{]*?\}', line)]
-    assert stable("\n".join(found)) == stable("\n".join(answers)), printed
     return printed
 
 
 def test_every_setting_and_error_code_is_documented() -> None:
     for package in (modelserve, modelserve_control, benchmarks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith(("__main__", ".parts.beam")):  # Beam is an extra of its own, and not here
+            # Beam and Keras are not installed beside the kit.
+            if not module.name.endswith(("__main__", ".parts.beam", ".keras_networks")):
                 importlib.import_module(module.name)
     from modelserve.core.settings import Settings
 

@@ -14,6 +14,7 @@ EXAMPLES: Final = {
     "evaluate": ("evaluate churn --log log --labels churned.parquet --key customer --target churn",),
     "failover": ("failover --status", "failover --to gke --weight 20"),
     "history": ("history churn", "history churn --alias challenger"),
+    "import": ("import lin_reg.bin --data rides.csv --out taxi --trust pickle",),
     "list": ("list --store gs://BUCKET",),
     "local down": ("local down",),
     "local logs": ("local logs predict",),

@@ -101,6 +101,28 @@ def publish(
         return run(objects, publish_options, progress())
 
 
+@main.command("import")
+@click.argument("pickle", type=options.FILE)
+@click.option(
+    "--data",
+    type=options.FILE,
+    required=True,
+    help="Rows as your program hands them to the model (.parquet, .csv, .json).",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the MLflow model.")
+@options.trust
+@prints_result(messages.format_import, extras=("publish",))
+def import_pickle(pickle: Path, data: Path, out: Path, trust: str) -> Any:
+    """Make an MLflow model of PICKLE.
+
+    PICKLE is an estimator, or a vectorizer and an estimator, as programs leave them. The model gets a signature from the rows, and takes the raw columns. It is in the form skops where that is possible, so
+    that it is served without unpickling anything.
+    """
+    from modelserve_control.publish.pickles import import_pickle as run
+
+    return run(pickle, data, out, trust, progress())
+
+
 def asks_to_create(store: str) -> bool:
     """Whether somebody at a terminal wants a new directory for a store: the name may be a typing error."""
     missing = not store.startswith("gs://") and not Path(store).exists()

@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,16 @@ Result = Mapping[str, Any]
 def format_publish(result: Result) -> str:
     line = f"{result['name']} version {result['version']}: {count(result['files'], 'file')}, {count(result['bytes'], 'byte')}"
     return line + (f"\n{format_move(result['alias'])}" if result["alias"] else "")
+
+
+def format_import(result: Result) -> str:
+    """And the command that comes next."""
+    trust = "" if result["form"] == "skops" else " --trust pickle"
+    columns = count(len(result["columns"]), "column")
+    return (
+        f"{result['path']} is a {result['model']} on {columns}, in the form {result['form']}. Next:\n"
+        f"modelserve publish {shlex.quote(str(result['path']))} --name NAME --alias champion{trust}"
+    )
 
 
 def format_doctor(result: Result) -> str:

@@ -36,6 +36,10 @@ def fetch(source: str, scratch: Path) -> Source:
     target = scratch / "model"
     if path.is_dir():
         uri, directory = str(path.resolve()), copy_directory(path, source, target)
+    elif path.is_file():
+        raise SourceUnusable(
+            f"{source} is a file, and a model is a directory with an MLmodel. `modelserve import` makes one."
+        )
     elif source.startswith("gs://") or not SCHEME.match(source):
         uri, directory = source, fetch_from_store(source, scratch)
     else:

@@ -1,4 +1,4 @@
-"""The child process of publishing: `python -m modelserve_control.publish.validate DIRECTORY ANSWER [--data FILE]`.
+"""The child process of publishing: `python -m modelserve_control.publish.validate ANSWER DIRECTORY [--data FILE]`.
 
 It loads the model with the policy and the runtime of the server, scores the sample with every method, and writes the
 result or the error as JSON to the file ANSWER.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -272,19 +272,24 @@ def full_message(error: ServeError) -> str:
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="modelserve_control.publish.validate")
-    parser.add_argument("directory", type=Path)
     parser.add_argument("answer", type=Path)
+    parser.add_argument("directory", type=Path)
     parser.add_argument("--trust", default="strict")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--compile", default="never", choices=["auto", "require", "never"])
     parser.add_argument("--merge", default="auto", choices=["auto", "require"])
     given = parser.parse_args(words)
+    write_answer(given.answer, lambda: validate(given.directory, given.data, given.trust, given.compile, given.merge))
+
+
+def write_answer(path: Path, run: Callable[[], Mapping[str, Any]]) -> None:
+    """Its result or its error, for the process that started this one."""
     answer: Mapping[str, Any] | Body
     try:
-        answer = validate(given.directory, given.data, given.trust, given.compile, given.merge)
+        answer = run()
     except ServeError as error:
         answer = body(error, "") | {"message": full_message(error)}
-    given.answer.write_text(json.dumps(answer, default=str))
+    path.write_text(json.dumps(answer, default=str))
 
 
 if __name__ == "__main__":

@@ -54,24 +54,27 @@ def validate(
 
     Raises the errors of the server's checks, or ValidationFailed if the child process dies or is too slow.
     """
+    words = [str(directory), "--trust", trust, "--compile", mode, "--merge", merge]
+    words += ["--data", str(data)] if data else []
+    seconds = TIMEOUT_SECONDS + (0.0 if mode == "never" else COMPILE_SECONDS)
+    validated = ValidationResult(**ask("modelserve_control.publish.validate", words, seconds, python))
+    check_presentation(validated, presentation)
+    return validated
+
+
+def ask(module: str, words: Sequence[str], seconds: float, python: Sequence[str]) -> dict[str, Any]:
+    """What a child process writes to the file ANSWER, its first argument. Raises its ServeError, or ValidationFailed."""
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         answer = Path(scratch) / "answer.json"
-        words = processes.module(
-            "modelserve_control.publish.validate", str(directory), str(answer), "--trust", trust, python=python
-        )
-        words += ["--compile", mode, "--merge", merge]
-        seconds = TIMEOUT_SECONDS + (0.0 if mode == "never" else COMPILE_SECONDS)
-        code = run([*words, "--data", str(data)] if data else words, seconds)
+        code = run(processes.module(module, str(answer), *words, python=python), seconds)
         if not answer.is_file():
             raise ValidationFailed(
                 f"The process that loaded the model ended with exit code {code} and without a result."
             )
-        found = json.loads(answer.read_text())
+        found: dict[str, Any] = json.loads(answer.read_text())
     if "error_code" in found:
         raise rebuild_error(found)
-    validated = ValidationResult(**found)
-    check_presentation(validated, presentation)
-    return validated
+    return found
 
 
 def run(words: Sequence[str], seconds: float) -> int:

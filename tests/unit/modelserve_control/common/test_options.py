@@ -15,6 +15,7 @@ OWN = {
     "--data",
     "--max-error-ratio",
     "--model",
+    "--out",
     "--overwrite",
     "--store",
     "--thresholds",

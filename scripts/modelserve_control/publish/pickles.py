@@ -1,0 +1,234 @@
+"""An MLflow model from a pickle as programs leave one: an estimator, or a vectorizer or scaler and an estimator.
+
+A pickle may run any code when it is opened, so a child process opens it, and only when it is trusted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any, Final
+
+from modelserve.core.errors import BadSetting, VersionRefused
+from modelserve.store.trust.environment import find_installed
+from modelserve.store.trust.trusted_types import TRUSTED
+from modelserve_control.common.errors import SourceUnusable
+from modelserve_control.common.progress import Progress
+from modelserve_control.publish import environments, validation
+from modelserve_control.publish.validate import describe_error, write_answer
+
+SECONDS: Final = 600.0
+VERSION_KEY: Final = b"_sklearn_version"  # scikit-learn writes it beside the attributes of each estimator
+VERSION: Final = re.compile(rb".{1,16}?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:rc[0-9]+)?)", re.DOTALL)
+PINNED: Final = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy")
+SEPARATOR: Final = "="  # of DictVectorizer, between the name of a column and its category
+
+
+def import_pickle(pickle: Path, data: Path, out: Path, trust: str, progress: Progress) -> Mapping[str, Any]:
+    """Write the model to the directory `out`, with the environment, signature and example that publishing needs.
+
+    Raises ServeError."""
+    if trust != "pickle":
+        raise VersionRefused(
+            f"{pickle.name} is a pickle, which may run any code when it is opened. If you trust who made it, add --trust pickle."
+        )
+    if out.exists():
+        raise BadSetting(f"{out} exists already; name a new directory.")
+    made = sklearn_version(pickle)
+    python: Sequence[str] = (sys.executable,)
+    if made not in (None, find_installed("scikit-learn")):
+        progress.say(f"{pickle.name} was made with scikit-learn {made}")
+        here = ".".join(platform.python_version_tuple()[:2])
+        wanted = environments.Packages(here, (f"scikit-learn=={made}",), tuple(environments.own_requirements()))
+        try:
+            python = environments.build(wanted, progress)
+        except environments.BuildFailed as error:
+            raise SourceUnusable(
+                f"{pickle.name} was made with scikit-learn {made}, which cannot be installed here: {error}"
+            ) from error
+    words = [str(pickle), str(data), str(out)]
+    return validation.ask("modelserve_control.publish.pickles", words, SECONDS, python)
+
+
+def sklearn_version(pickle: Path) -> str | None:
+    """Read from the bytes, because nothing may be unpickled to learn it."""
+    text = pickle.read_bytes()
+    found = VERSION.match(text, place + len(VERSION_KEY)) if (place := text.find(VERSION_KEY)) >= 0 else None
+    return found[1].decode() if found else None
+
+
+def convert(pickle: Path, data: Path, out: Path) -> Mapping[str, Any]:
+    """The child's part."""
+    model = assemble(open_pickle(pickle), pickle.name)
+    rows = read_rows(data, model)
+    save(model, rows, out)
+    form = "skops" if (out / "model.skops").exists() else "pickle"
+    return {"path": str(out), "columns": list(rows), "form": form, "model": type(model).__name__}
+
+
+def open_pickle(path: Path) -> Any:
+    import joblib
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return joblib.load(path)
+    except ModuleNotFoundError as error:
+        raise SourceUnusable(
+            f"{path.name} needs the Python module {error.name}; install it beside this kit."
+        ) from error
+    except AttributeError as error:
+        raise SourceUnusable(
+            f"{path.name} holds something of the program that made it: {error}. Put that into an installed package, or use "
+            "what scikit-learn has, for example FunctionTransformer with a function of numpy."
+        ) from error
+    except Exception as error:  # opening a pickle may raise anything
+        raise SourceUnusable(f"{path.name} cannot be opened as a pickle. {describe_error(error)}") from error
+
+
+def assemble(found: Any, name: str) -> Any:
+    """One estimator that takes the raw columns."""
+    from pandas.core.methods.to_dict import to_dict  # type: ignore[import-not-found]  # pandas-stubs leaves it out
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    steps = (
+        list(found.values())
+        if isinstance(found, Mapping)
+        else list(found)
+        if isinstance(found, (list, tuple))
+        else [found]
+    )
+    before = [step for step in steps if hasattr(step, "transform") and not hasattr(step, "predict")]
+    last = [step for step in steps if hasattr(step, "predict")]
+    if len(last) != 1 or len(before) + 1 != len(steps):
+        raise SourceUnusable(
+            f"{name} holds {', '.join(type(step).__name__ for step in steps[:10]) or 'nothing'}. It must hold one estimator, alone "
+            "or with the vectorizers and scalers that come before it."
+        )
+    chain = [*before, *steps_of(last[0])]
+    if isinstance(chain[0], DictVectorizer):
+        chain.insert(0, FunctionTransformer(to_dict, kw_args={"orient": "records"}))
+    return last[0] if len(chain) == len(steps_of(last[0])) else make_pipeline(*chain)
+
+
+def read_rows(path: Path, model: Any) -> Any:
+    """A DataFrame of the columns that the model takes, in the types that it was fitted on."""
+    known = vectorized_columns(model)
+    rows = read_table(path, texts=[name for name, categories in known.items() if categories])
+    names = list(known) or list(map(str, getattr(model, "feature_names_in_", rows)))
+    if missing := [name for name in names if name not in rows]:
+        raise SourceUnusable(
+            f"The model takes {', '.join(missing[:20])}, which {path.name} lacks; it has {', '.join(map(str, rows))}. Put into "
+            f"{path.name} what your program hands to the model."
+        )
+    rows = rows[names]
+    wanted = getattr(model, "n_features_in_", len(names))
+    if not known and wanted != len(names):
+        raise SourceUnusable(f"The model takes {wanted} columns, and {path.name} has {len(names)}: {', '.join(names)}.")
+    for name, categories in known.items():
+        if not categories:
+            rows[name] = rows[name].astype(float)
+        elif not set(rows[name]) & categories:
+            raise SourceUnusable(
+                f"No value of {name} in {path.name} is one that the model knows, such as {min(categories)!r}."
+            )
+    return rows
+
+
+def vectorized_columns(model: Any) -> dict[str, set[str]]:
+    """Of a model that begins with a DictVectorizer: the categories of each column, none for a number. Another takes a 43
+    for something else than the text "43", so the rows must have the types that it was fitted on."""
+    vectorizer = next((step for step in steps_of(model) if type(step).__name__ == "DictVectorizer"), None)
+    columns: dict[str, set[str]] = {}
+    for feature in vectorizer.feature_names_ if vectorizer is not None else ():
+        name, _, category = feature.partition(SEPARATOR)
+        columns.setdefault(name, set()).update([category] if category else [])
+    return columns
+
+
+def steps_of(model: Any) -> list[Any]:
+    return [step for _, step in getattr(model, "steps", [("", model)])]
+
+
+def read_table(path: Path, texts: Sequence[str]) -> Any:
+    import pandas as pd
+
+    readers = {
+        ".csv": lambda: pd.read_csv(path, dtype=dict.fromkeys(texts, str)),
+        ".json": lambda: pd.read_json(path, orient="records", dtype=dict.fromkeys(texts, str)),
+        ".parquet": lambda: pd.read_parquet(path),
+    }
+    if path.suffix not in readers:
+        raise BadSetting(f"{path.name} must be a .parquet, .csv or .json file.")
+    try:
+        rows = readers[path.suffix]()
+    except Exception as error:  # pandas passes on what its readers raise
+        raise SourceUnusable(f"{path.name} cannot be read. {describe_error(error)}") from error
+    if not len(rows):
+        raise SourceUnusable(f"{path.name} has no rows.")
+    for name in set(texts) & set(rows):
+        rows[name] = rows[name].convert_dtypes().astype(str)  # a whole number with nulls beside it is 43, not 43.0
+    return rows
+
+
+def save(model: Any, rows: Any, out: Path) -> None:
+    import mlflow.sklearn
+    import skops.io
+    from mlflow.models import infer_signature
+
+    from modelserve_control.common.mlflow_logging import silence
+
+    with silence(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            predicted = model.predict(rows)
+        except Exception as error:  # a model may raise anything
+            raise SourceUnusable(f"The model does not score these rows. {describe_error(error)}") from error
+        form = trusted_form(model, skops.io)
+        mlflow.sklearn.save_model(
+            model,
+            str(out),
+            signature=infer_signature(rows, predicted),
+            input_example=rows.head(5),
+            pip_requirements=list(requirements(model, str(form["serialization_format"]))),
+            **form,
+        )
+
+
+def trusted_form(model: Any, skops: Any) -> dict[str, Any]:
+    """skops where strict functions trust all of its types, else a pickle."""
+    try:
+        types = skops.get_untrusted_types(data=skops.dumps(model))
+    except Exception:  # skops does not know every object
+        types = [""]
+    if set(types) <= TRUSTED:
+        return {"serialization_format": "skops", "skops_trusted_types": types}
+    return {"serialization_format": "cloudpickle"}
+
+
+def requirements(model: Any, form: str) -> Iterator[str]:
+    modules = {type(step).__module__.partition(".")[0] for step in steps_of(model)} - {"sklearn", "__main__"}
+    distributions = packages_distributions()
+    packages = {name for module in modules for name in distributions.get(module, ())}
+    for name in sorted({*PINNED, form, *packages}):
+        yield f"{name}=={version(name)}"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="modelserve_control.publish.pickles")
+    for name in ("answer", "pickle", "data", "out"):
+        parser.add_argument(name, type=Path)
+    given = parser.parse_args(words)
+    write_answer(given.answer, lambda: convert(given.pickle, given.data, given.out))
+
+
+if __name__ == "__main__":
+    main()
