@@ -33,7 +33,7 @@ def results(loaded: Loaded, payload: Payload, batch: Batch) -> Awaitable[Any]:
 
 async def tensors(loaded: Loaded, payload: Payload, batch: Batch) -> Any:
     methods = [scoring.check_method(loaded, name) for name in payload.outputs or [payload.method]]
-    outputs = await scoring.score(loaded, batch, methods, payload.params, oip_v2.keep_numbers)
+    outputs = await scoring.score(loaded, batch, methods, payload.params, oip_v2.keep_arrays)
     own = {} if payload.own_id is None else {"id": payload.own_id}
     names = {"model_name": loaded.name, "model_version": loaded.version, **own}
 

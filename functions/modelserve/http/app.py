@@ -42,6 +42,7 @@ V2_MODEL: Final = re.compile(r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<versio
 # Letters, digits and -._~ mean the same when they are encoded: another spelling of an address.
 ENCODED_NEEDLESSLY: Final = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|5[0-9af]|7[0-9ae])", re.IGNORECASE)
 
+MAX_SIZE_DIGITS: Final = 18  # of a length that a header says
 IDEMPOTENCY_KEY: Final = b"idempotency-key"
 ANY_NUMBER_OF_TIMES: Final = (
     "Send the request without Idempotency-Key: scoring changes nothing, so it may be sent again as it is."
@@ -62,6 +63,7 @@ class Http(Endpoint):
         self.decoder = Decoder(settings, self.limits, metrics)
         self.body_memory = BodyMemory(settings.max_held_bytes)
         self.routes = self._routes()
+        self.model_handlers = lru_cache(maxsize=64)(self._model_handlers)
         self.on_prediction = on_prediction
 
     def _routes(self) -> dict[str, dict[str, Handler]]:
@@ -95,7 +97,8 @@ class Http(Endpoint):
         return routes
 
     def answer(self, request: Request, headers: Headers) -> Awaitable[Response]:
-        handlers = self.routes.get(sent_path(request)) or self.model_handlers(request)
+        path = sent_path(request)
+        handlers = self.routes.get(path) or self.model_handlers(path)
         method = "GET" if request.method == "HEAD" else request.method
         handler = handlers.get(method)
         if handler is None:
@@ -152,12 +155,12 @@ class Http(Endpoint):
             response.raw_headers.append((b"x-unknown-categories", b"%d" % unknown))
             self.metrics.count("unknown_categories", unknown)
 
-    def model_handlers(self, request: Request) -> dict[str, Handler]:
+    def _model_handlers(self, path: str) -> dict[str, Handler]:
         """Of the addresses that name the model."""
-        if match := match_path(V1_MODEL, sent_path(request)):
+        if match := match_path(V1_MODEL, path):
             post = partial(self.post, protocol=Protocol.INVOCATIONS, is_named=True)
             return {"POST": post} if match["action"] else {"GET": self.get_model_ready}
-        if match := match_path(V2_MODEL, sent_path(request)):
+        if match := match_path(V2_MODEL, path):
             if match["action"] == "/infer":
                 return {"POST": partial(self.post, protocol=Protocol.V2, is_named=True)}
             return {"GET": self.get_model_ready if match["action"] else self.get_v2_model}
@@ -215,7 +218,6 @@ class Http(Endpoint):
         return metrics_reply(self.metrics)
 
 
-@lru_cache(maxsize=64)
 def match_path(pattern: re.Pattern[str], path: str) -> re.Match[str] | None:
     return None if ENCODED_NEEDLESSLY.search(path) else pattern.fullmatch(path)
 
@@ -223,7 +225,7 @@ def match_path(pattern: re.Pattern[str], path: str) -> re.Match[str] | None:
 def v2_media_type(headers: Headers) -> str:
     size = headers.get(JSON_SIZE)
     if size is not None:
-        if not re.fullmatch(rb"[0-9]{1,18}", size):
+        if not size.isdigit() or len(size) > MAX_SIZE_DIGITS:
             raise MalformedRequest("Inference-Header-Content-Length must be the number of bytes of the JSON.")
         return binary_type(int(size))
     if headers.get(b"content-type", b"").startswith(BINARY.encode()) or media_type(headers) != JSON:

@@ -64,7 +64,7 @@ def v2_output(loaded: Loaded, method: str) -> dict[str, Any]:
     classes, outputs = loaded.runtime.classes, loaded.signature.raw.get("outputs") if loaded.signature else None
     found, shape = oip_v2.output_of(method, [0.0]), [-1]
     if method in loaded.outputs:
-        found = oip_v2.output_of(method, oip_v2.keep_numbers(readable(loaded.outputs[method])))
+        found = oip_v2.output_of(method, oip_v2.keep_arrays(readable(loaded.outputs[method])))
         shape = [-1, *found.shape[1:]]
     elif classes is not None and method == "predict":
         found = oip_v2.output_of(method, list(classes))

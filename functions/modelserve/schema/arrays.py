@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +21,11 @@ def fit(values: Array, kind: ColumnType) -> Array | None:
         return values if values.dtype == kind.dtype else None
     if values.dtype.kind not in "iuf" or not isinstance(kind, IntegerType | FloatType):
         return None
-    low, high = values.min().item(), values.max().item()  # of a NaN among them both are NaN, which is within no bounds
     is_float = values.dtype.kind == "f"
+    if is_float and isinstance(kind, FloatType) and values.itemsize <= kind.dtype.itemsize:
+        # One pass. Where squares overflow, which the numbers themselves do not, each is looked at.
+        return values.astype(kind.dtype, copy=False) if math.isfinite(np.vdot(values, values)) else None
+    low, high = values.min().item(), values.max().item()  # of a NaN among them both are NaN, which is within no bounds
     if isinstance(kind, FloatType):
         most = kind.largest if is_float else kind.exact
         fits = -most <= low and high <= most

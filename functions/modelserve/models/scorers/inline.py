@@ -1,7 +1,8 @@
 """Scoring without a queue, for runtimes that answer in microseconds and leave the interpreter to others meanwhile.
 
-A call costs far more than a row in it, so requests that are there at the same time are one call. Nobody waits for others
-to come: what was read in one turn of the event loop is scored before the next.
+A call costs far more than a row in it, so requests that are there at the same time are one call: what was read in one turn of
+the event loop, and what came in while that was decoded. Nobody waits longer for others, and a request that comes alone waits
+for nobody.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ logger = logging.getLogger(__name__)
 
 # A batch of so many rows is scored in about half a millisecond; a larger one would keep other requests waiting.
 INLINE_ROWS: Final = 256
-# Requests that came together are scored in this turn of the loop, in one call or in several. One call holds at most so
-# many rows, since each node of a graph holds its values for all of them.
+# Of one call for several requests. Each node of a graph holds its values for all rows at once.
 MERGED_ROWS: Final = 2_048
+# After several requests at once, a request is taken to be one of several for so many turns of the loop.
+CONCURRENT_TURNS: Final = 16
 
 Outputs = dict[str, Any]
 
@@ -43,8 +45,7 @@ class InlineScorer:
         self.runtime = runtime
         self.max_pending_rows = max_pending_rows
         self._pending_rows = 0
-        self._concurrent = False
-        """Whether the last turn of the loop that had a request had several."""
+        self._concurrent_turns = 0  # that are left, of those that have a request
         self._asked = 0  # in this turn of the loop, while requests come alone
         self._waiting: list[Waiting] = []
         self._waiting_rows = 0
@@ -71,7 +72,7 @@ class InlineScorer:
 
     def _is_solo(self) -> bool:
         """Whether requests come one by one. Then there is nobody to be scored with."""
-        if self._concurrent:
+        if self._concurrent_turns:
             return False
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._end_turn)
@@ -79,16 +80,16 @@ class InlineScorer:
         return True
 
     def _end_turn(self) -> None:
-        self._concurrent = self._asked > 1
+        self._concurrent_turns = CONCURRENT_TURNS if self._asked > 1 else 0
         self._asked = 0
 
     def _join(self, batch: Batch, methods: tuple[str, ...]) -> asyncio.Future[Outputs]:
-        """What `_score` gives for these rows, scored with all others of this turn of the loop."""
+        """What `_score` gives for these rows, scored with all others of this turn of the loop and the next."""
         if self._waiting_rows + batch.rows > MERGED_ROWS:
             self._flush()
         if not self._waiting:
             self._loop = asyncio.get_running_loop()  # asked once for all: it asks the system for the process id
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._loop.call_soon, self._flush)
         found: asyncio.Future[Outputs] = self._loop.create_future()
         self._waiting.append(Waiting(batch, found))
         self._waiting_rows += batch.rows
@@ -100,8 +101,9 @@ class InlineScorer:
         if not waiting:  # scored already, to make room
             return
         self._waiting, self._waiting_rows = [], 0
-        self._concurrent = len(waiting) > 1
-        parts = self._score_together([one.batch for one in waiting]) if self._concurrent else None
+        several = len(waiting) > 1
+        self._concurrent_turns = CONCURRENT_TURNS if several else self._concurrent_turns - 1
+        parts = self._score_together([one.batch for one in waiting]) if several else None
         for place, (batch, future) in enumerate(waiting):
             if future.done():  # its request was given up
                 continue

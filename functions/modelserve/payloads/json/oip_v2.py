@@ -250,11 +250,13 @@ class Output(NamedTuple):
 
 
 def output_of(name: str, predictions: Any) -> Output:
-    """`predictions` are numbers as the model gives them, or JSON values, one item per row. What is no number and no text
-    goes as JSON."""
+    """`predictions` are what `keep_arrays` gives, one item per row. What is no number and no text goes as JSON."""
     items = predictions if type(predictions) in (list, np.ndarray) else [predictions]
-    if type(items) is list and TEXT.issuperset(map(type, items)) and items:
-        return Output(name, [len(items)], "BYTES", items)
+    values = items.tolist() if type(items) is np.ndarray and items.dtype == object else items
+    if type(values) is list and TEXT.issuperset(map(type, values)) and values:
+        return Output(name, [len(values)], "BYTES", values)
+    if values is not items:
+        items = jsonable(items)
     try:
         array = np.asarray(items)
     except ValueError:  # lists of several lengths
@@ -277,9 +279,12 @@ def answer_of(names: Mapping[str, Any], outputs: Sequence[Output], binary: Seque
     return encode_answer(names, found)
 
 
-def keep_numbers(output: Any) -> Any:
-    """For `output_of`: arrays whose numbers need no other form as they are, everything else as JSON values."""
-    return output if type(output) is np.ndarray and output.dtype in NUMBER_DTYPES and output.ndim else jsonable(output)
+def keep_arrays(output: Any) -> Any:
+    """For `output_of`: arrays of numbers, and of one object for each row, as they are; everything else as JSON values."""
+    is_kept = type(output) is np.ndarray and (
+        output.dtype in NUMBER_DTYPES or (output.dtype == object and output.ndim == 1)
+    )
+    return output if is_kept and output.ndim else jsonable(output)
 
 
 def is_v2(value: Mapping[str, Any]) -> bool:

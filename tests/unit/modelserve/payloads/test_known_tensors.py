@@ -63,7 +63,7 @@ def test_the_same_description_with_other_numbers_is_taken_alike(
 @pytest.mark.parametrize(
     ("known", "values"),
     [
-        (DOUBLES, [[1.0, np.nan]]), (DOUBLES, [[1.0, np.inf]]), (LONGS, [[1.0, 0.5]]), (LONGS, [[1.0, 1e300]]), (LONGS, [[1.0, 2.0**53]]),
+        (DOUBLES, [[1.0, np.nan]]), (DOUBLES, [[1.0, np.inf]]), (DOUBLES, [[1e200, 1.0]]), (LONGS, [[1.0, 0.5]]), (LONGS, [[1.0, 1e300]]), (LONGS, [[1.0, 2.0**53]]),
     ],
 )  # fmt: skip
 def test_numbers_that_do_not_fit_are_left_to_the_reporting_decoder(known: Any, values: Any) -> None:

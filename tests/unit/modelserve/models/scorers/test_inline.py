@@ -160,6 +160,34 @@ def test_a_request_that_comes_alone_waits_for_nobody() -> None:
     assert [rows for rows, _ in runtime.calls] == [1] * 5
 
 
+def test_one_that_came_alone_between_several_does_not_part_those_behind_it() -> None:
+    runtime = Doubling()
+    scorer = InlineScorer(runtime, 100)
+    several = [(cells(1), "predict")] * 3
+
+    async def run() -> None:
+        for asked in (several, several[:1], several):
+            await asyncio.gather(*(score(scorer, batch, (method,)) for batch, method in asked))
+
+    tiny.run(run())
+    assert [rows for rows, _ in runtime.calls] == [1, 1, 1, 1, 3]
+
+
+def test_what_comes_while_the_first_is_decoded_is_in_the_same_call() -> None:
+    runtime = Doubling()
+    scorer = InlineScorer(runtime, 100)
+
+    async def run() -> list[Any]:
+        await asyncio.gather(*(score(scorer, cells(1), ("predict",)) for _ in range(2)))
+        first = asyncio.ensure_future(score(scorer, cells(2), ("predict",)))
+        await asyncio.sleep(0)  # it waits for others now
+        second = asyncio.ensure_future(score(scorer, cells(3), ("predict",)))
+        return [one["predict"].tolist() for one in await asyncio.gather(first, second)]
+
+    assert tiny.run(run()) == [[4.0], [6.0]]
+    assert runtime.calls[-1] == (2, ("predict",))
+
+
 def test_one_call_has_at_most_so_many_rows() -> None:
     runtime = Doubling()
     asked = [(cells(*range(INLINE_ROWS)), "predict")] * (MERGED_ROWS // INLINE_ROWS + 1)
