@@ -184,8 +184,8 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 
     The schema follows from the version's signature. NAME alone is NAME@champion.
     """
-    from modelserve_control.publish.schema import EventFields
-    from modelserve_control.publish.schema import schema as run
+    from modelserve_control.publish.schemas.schema import EventFields
+    from modelserve_control.publish.schemas.schema import schema as run
 
     with catalog.open_store(store) as objects:
         return run(objects, what, part, EventFields(**fields), progress())

@@ -19,7 +19,7 @@ from modelserve.store.trust import mlmodel
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import NoAvroForm
 from modelserve_control.common.progress import Progress
-from modelserve_control.publish.avro import Avro, Type, array, has_union, make_optional, record
+from modelserve_control.publish.schemas.avro import Avro, Type, array, has_union, make_optional, record
 from modelserve_control.registry import version_ref
 
 LABELS: Final[Mapping[type, str]] = {str: "string", bool: "boolean", int: "long", float: "double"}

@@ -16,7 +16,7 @@ from modelserve.store.versions.manifest import FileEntry, Manifest
 from modelserve_control.common import processes
 from modelserve_control.common.errors import NoAvroForm
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.schema import EventFields, schema
+from modelserve_control.publish.schemas.schema import EventFields, schema
 from modelserve_control.registry import version_ref
 from modelserve_control.registry.promote import promote
 

@@ -1,0 +1,1 @@
+"""The Avro schemas of the messages of a version."""
