@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from warm import CLOUD, MODELS, MODELSERVE, popen, warm
+from warm import CLOUD, MODELS, MODELSERVE, STORE, popen, warm
 
 TIMEOUT_SECONDS = 300.0  # of a command that hangs: on a busy machine one takes many times as long
 SEEN_BY_COMMAND = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -27,6 +27,8 @@ SLOW_IMPORTS = {
     "rollout": CLOUD,
     "failover": CLOUD,
 }
+# Every other command is started cold once a room, and then by a warm process of what reads a bucket.
+STARTED: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ class CommandLine:
         environment = clean | {"MODELSERVE_STORE": self.store} | dict(self.environment)
         command = [MODELSERVE, *map(str, words), *(["--create"] if words[0] == "publish" else [])]
         pipe = subprocess.PIPE
-        packages = () if self.cold else SLOW_IMPORTS.get(str(words[0]), ())
+        word = str(words[0])
+        first = word not in SLOW_IMPORTS and word not in STARTED
+        STARTED.add(word)
+        packages = () if self.cold or first else SLOW_IMPORTS.get(word, STORE)
         start = popen(warm(packages), nested=True) if packages else subprocess.Popen
         with start(command, text=True, stdout=pipe, stderr=pipe, env=environment) as process:
             hanging = threading.Timer(TIMEOUT_SECONDS, process.kill)

@@ -42,6 +42,7 @@ SERVERS: Final = (
     "skops.io",
     "uvicorn",
 )
+STORE: Final = ("google.cloud.storage", "httpx", "rich.progress", "yaml")
 CLOUD: Final = ("google.cloud.compute_v1", "google.cloud.pubsub_v1", "google.cloud.run_v2", "httpx", "rich.progress")
 # No import may start a thread, because a fork has only the thread that forks. Therefore onnxruntime is not in the lists.
 SETTINGS: Final = {
@@ -182,6 +183,7 @@ def become(asked: Mapping[str, Any], descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environ"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     if os.environ.get("PYTHONWARNINGS") == "ignore":
         warnings.simplefilter("ignore")
     sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

@@ -69,7 +69,7 @@ class Image:
 def why_not() -> str:
     """Why no image can be built here; empty when one can."""
     if not shutil.which("buildah"):
-        return "buildah is not installed (apt-get install buildah debootstrap), so the image is not built"
+        return "buildah is not installed (apt-get install buildah mmdebstrap), so the image is not built"
     if os.geteuid() != 0:
         return "only root can build an image without a container runtime, so the image is not built"
     done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True)
@@ -159,15 +159,15 @@ def make_base() -> None:
     """The Dockerfile's base under its own name: the registry's, or Debian's Python of the same minor version."""
     if works("inspect", "--type", "image", base()) or works("pull", base()):
         return
-    if not shutil.which("debootstrap"):
-        pytest.skip("the registry cannot be reached and debootstrap is not installed, so the image is not built")
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("the registry cannot be reached and mmdebstrap is not installed, so the image is not built")
     with TemporaryDirectory(dir=CACHE) as directory:
         packages = "--include=ca-certificates,python3,python3-venv"
-        words = ["debootstrap", "--variant=minbase", packages, "bookworm", directory, MIRROR]
+        words = ["mmdebstrap", "--quiet", "--variant=minbase", packages, "bookworm", directory, MIRROR]
         done = subprocess.run(words, capture_output=True, text=True, timeout=BUILD_SECONDS)
         if done.returncode:
             pytest.skip(
-                f"neither the registry nor {MIRROR} can be reached, so the image is not built: {done.stdout[-300:]}"
+                f"neither the registry nor {MIRROR} can be reached, so the image is not built: {done.stderr[-300:]}"
             )
         for left_out in LEFT_OUT:
             shutil.rmtree(Path(directory, left_out), ignore_errors=True)

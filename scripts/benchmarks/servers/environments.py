@@ -24,24 +24,24 @@ def python(peer: str | None) -> Path:
     """The interpreter of the peer's environment, which is created if necessary. Without a peer, this interpreter."""
     if peer is None:
         return Path(sys.executable)
-    return make(CACHE / peer / "venv", PEERS / peer / "requirements.txt")
+    return make(CACHE / peer / "venv", PEERS / peer / "requirements.txt", bytecode=True)
 
 
-def make(home: Path, requirements: Path) -> Path:
-    """The interpreter of an environment in `home` with these requirements."""
+def make(home: Path, requirements: Path, bytecode: bool = False) -> Path:
+    """The interpreter of an environment in `home` with these requirements. `bytecode`: see `install`."""
     stamp = home / "stamp"
     wanted = digest(requirements)
     if not stamp.is_file() or stamp.read_text() != wanted:
-        install(home, requirements)
+        install(home, requirements, bytecode)
         stamp.write_text(wanted)
     return home / "bin" / "python"
 
 
-def install(home: Path, requirements: Path) -> None:
-    """Compiles bytecode as an image build does; otherwise the first start would take longer."""
+def install(home: Path, requirements: Path, bytecode: bool = False) -> None:
+    """With `bytecode` all is compiled, as an image build does; otherwise what is imported is, when it is imported first."""
     uv = Path(sys.executable).with_name("uv")
     run(uv, "venv", "--allow-existing", "--python", sys.executable, home)
-    sync = ("pip", "sync", "--require-hashes", "--compile-bytecode")
+    sync = ("pip", "sync", "--require-hashes", *(["--compile-bytecode"] if bytecode else []))
     run(uv, *sync, "--python", home / "bin" / "python", requirements)
 
 
