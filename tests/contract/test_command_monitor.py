@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bucket_server import BucketServer
 from command_line import CommandLine
 from modelserve_control.monitor.stats.profile import FILE, build_profile, encode_profile
 from modelserve_control.registry.catalog import open_store
@@ -142,3 +144,49 @@ def test_labels_are_joined_by_day_and_version(command: CommandLine, tmp_path: Pa
     assert wrong["error_code"] == "NOTHING_COMPARED"
     assert "--key" in wrong["message"]
     assert "no column id" in command("evaluate", *words[:-3], "id", "--target", "minutes", code=2).err
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string()])
+def test_an_id_that_is_a_whole_number_joins_whatever_its_column_is(
+    command: CommandLine, tmp_path: Path, kind: pa.DataType
+) -> None:
+    first = 2**53 if kind != pa.float64() else 1
+    log = [row | {"caller_id": str(first + place)} for place, row in enumerate(log_rows(1))]
+    write(tmp_path / "log.parquet", log)
+    ids = [*(first + place for place in range(ROWS)), None]
+    values = [None if id is None else str(id) for id in ids] if kind == pa.string() else ids
+    table = pa.table({"ride": pa.array(values, kind), "minutes": [1.0] * len(ids)})
+    pq.write_table(table, tmp_path / "labels.parquet")
+    words = ("--log", tmp_path / "log.parquet", "--labels", tmp_path / "labels.parquet", "--key", "ride")
+    found = command.json("evaluate", "rides", *words, "--target", "minutes")
+    assert (found["joined"], found["unknown"], found["repeated"]) == (ROWS, 0, 0)
+
+
+def test_times_are_read_as_bigquery_exports_them_and_numbers_are_none(command: CommandLine, tmp_path: Path) -> None:
+    at = [f"2026-03-0{day} 10:00:00 UTC" for day in (1, 2) for _ in range(ROWS // 2)]
+    pq.write_table(pa.table(inputs() | {"at": at, "epoch": list(range(ROWS))}), tmp_path / "rows.parquet")
+    words = ("drift", "rides", "--no-score", "--data", tmp_path / "rows.parquet", "--window", "day", "--time")
+    windows = command.json(*words, "at")["windows"]
+    assert [(window["window"], window["rows"]) for window in windows] == [
+        ("2026-03-01", ROWS // 2),
+        ("2026-03-02", ROWS // 2),
+    ]
+    assert "The column epoch holds numbers, not times" in command(*words, "epoch", code=2).err
+    assert "The column place is not a time" in command(*words, "place", code=2).err
+    assert "There is no column when" in command(*words, "when", code=2).err
+
+
+def test_a_pattern_names_objects_of_a_bucket(
+    command: CommandLine, gcs: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
+    bucket = gcs.bucket("rows")
+    pq.write_table(pa.table(inputs()), tmp_path / "rows.parquet")
+    with open_store(bucket) as objects:
+        for name in ("log/day=1/a.parquet", "log/day=2/b.parquet", "log/_SUCCESS", "other/c.parquet"):
+            objects.create(name, tmp_path / "rows.parquet", lambda size: None)
+    there = replace(command, environment={"STORAGE_EMULATOR_HOST": gcs.url})
+    for pattern in ("log/**/*.parquet", "log/"):
+        found = there.json("drift", "rides", "--no-score", "--data", f"{bucket}/{pattern}")
+        assert found["windows"][0]["rows"] == 2 * ROWS
+    assert there.json("drift", "rides", "--data", f"{bucket}/none/*", code=1)["error_code"] == "NOT_FOUND"

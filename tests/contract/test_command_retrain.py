@@ -97,6 +97,10 @@ def test_a_dry_run_only_decides(trained: Retraining) -> None:
     assert [(reason["rule"], reason["met"]) for reason in result["reasons"]] == [("schedule", False), ("error", True)]
     said = trained.command("retrain", "flights", "--policy", trained.policy("good"), "--dry-run").out
     assert "Train flights again: yes\n  + error: rmse " in said
+    past = {"figure": "rmse", "max": 1.0, "target": "air_time", "time": "departed", "window": "month"}
+    data = [str(trained.directory / "held_out.parquet")]  # of 2013, before the training
+    (reason,) = trained(trained.policy("good", error=past | {"data": data}), "--dry-run")["reasons"]
+    assert (reason["met"], reason["text"]) == (False, "0 windows have 100 labels, 1 are needed")
     assert (trained.champion(), trained.versions(), len(trained.records())) == ("1", ["1"], 1)
 
 

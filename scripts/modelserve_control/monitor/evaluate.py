@@ -45,12 +45,19 @@ def positive_class(objects: Objects, name: str) -> str | None:
 
 
 def read_labels(columns: Columns, options: EvaluateOptions) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The truth by id. Of an id that is there twice the last row counts, as the one that was corrected."""
+    """The truth by id, without rows that have none. Of an id that is there twice the last row counts, as the one that was
+    corrected."""
     if missing := [name for name in (options.key, options.target) if name not in columns]:
         raise BadSetting(f"The labels have no column {' and no '.join(missing)}; they have {', '.join(columns)}.")
-    keys = [str(key) for key in columns[options.key]]
-    truth = dict(zip(keys, columns[options.target], strict=True))
+    pairs = zip(columns[options.key], columns[options.target], strict=True)
+    named = [(key_text(key), value) for key, value in pairs if key is not None and key == key]
+    keys, truth = [key for key, _ in named], dict(named)
     return truth, {"labels": len(keys), "repeated": len(keys) - len(truth)}
+
+
+def key_text(key: Any) -> str:
+    """pandas writes whole numbers with a null as doubles."""
+    return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
 
 
 def evaluate_rows(logged: LoggedRows, truth: Mapping[str, Any], positive: str | None, window: str) -> dict[str, Any]:

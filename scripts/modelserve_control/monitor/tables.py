@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from glob import glob
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +11,8 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from modelserve.core.errors import BadSetting, MalformedRequest, NotFound
-from modelserve_control.batch.files import table_files
+from modelserve.core.errors import BadSetting, MalformedRequest
+from modelserve_control.batch.files import patterns, table_files
 from modelserve_control.batch.files.table_files import CSV, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
 
@@ -47,16 +45,7 @@ def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
 
 
 def expand(address: str) -> list[str]:
-    if address.startswith(table_files.BUCKET):
-        return [address]
-    path = Path(address)
-    if path.is_dir():
-        found = sorted(str(one) for one in path.rglob("*") if one.suffix.lower() in READERS and one.name[0] != ".")
-    else:
-        found = sorted(glob(address, recursive=True))
-    if not found:
-        raise NotFound(f"There is no file {address}.")
-    return found
+    return [one.address for one in patterns.find_sources(address)] if patterns.is_pattern(address) else [address]
 
 
 def decode_dictionaries(table: pa.Table) -> pa.Table:
@@ -91,7 +80,9 @@ def as_times(values: Any) -> NDArray[np.datetime64]:
 
 
 def column_values(column: pa.ChunkedArray) -> Any:
+    """Whole numbers with a null stay whole: as doubles they would be other ids, and beyond 2^53 other numbers."""
     kind = column.type
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_temporal(kind):
+    whole = pa.types.is_integer(kind) and not column.null_count
+    if whole or pa.types.is_floating(kind) or pa.types.is_temporal(kind):
         return column.to_numpy()
     return column.to_pylist()
