@@ -1,29 +1,29 @@
 locals {
   _service      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"%s\""
   _subscription = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"%s\""
-  _predict      = format(local._service, google_cloudfunctions2_function.this["predict"].name)
-  _event        = format(local._service, join("", [for key, one in google_cloudfunctions2_function.this : one.name if key == "predict_event"]))
-  _events       = format(local._subscription, join("", google_pubsub_subscription.events[*].name))
-  _dead_letters = format(local._subscription, join("", google_pubsub_subscription.dead_letters[*].name))
+  _predict      = { for prefix in keys(local.models) : prefix => format(local._service, google_cloudfunctions2_function.this["${prefix}predict"].name) }
+  _event        = { for key, one in google_cloudfunctions2_function.this : trimsuffix(key, "predict_event") => format(local._service, one.name) if endswith(key, "predict_event") }
+  _events       = { for key, one in google_pubsub_subscription.events : trimsuffix(key, "predict_event") => format(local._subscription, one.name) }
+  _dead_letters = { for key, one in google_pubsub_subscription.dead_letters : trimsuffix(key, "dead_letter") => format(local._subscription, one.name) }
   _balanced     = "metric.type=\"loadbalancing.googleapis.com/https/backend_request_count\" AND resource.type=\"https_lb_rule\""
 
   # Every metric stands in METRICS.md with its source.
-  _thresholds = {
+  _thresholds = { for prefix, one in local.models : prefix => {
     errors = {
       events    = false
       title     = "predict answers too many 5xx"
-      filter    = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict} AND metric.labels.response_code_class=\"5xx\""
-      of        = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict}"
+      filter    = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict[prefix]} AND metric.labels.response_code_class=\"5xx\""
+      of        = "metric.type=\"run.googleapis.com/request_count\" AND ${local._predict[prefix]}"
       aligner   = "ALIGN_RATE"
       reducer   = "REDUCE_SUM"
       threshold = var.alerts.error_ratio
       seconds   = 300
-      advice    = "Look at the function's log for severity ERROR. After a promotion, go back: modelserve rollback ${var.model.name}"
+      advice    = "Look at the function's log for severity ERROR. After a promotion, go back: modelserve rollback ${one.name}"
     }
     latency = {
       events    = false
       title     = "predict is slow"
-      filter    = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local._predict}"
+      filter    = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local._predict[prefix]}"
       of        = null
       aligner   = "ALIGN_PERCENTILE_95"
       reducer   = "REDUCE_MAX"
@@ -34,7 +34,7 @@ locals {
     cold_starts = {
       events    = false
       title     = "Instances of predict start slowly"
-      filter    = "metric.type=\"run.googleapis.com/container/startup_latencies\" AND ${local._predict}"
+      filter    = "metric.type=\"run.googleapis.com/container/startup_latencies\" AND ${local._predict[prefix]}"
       of        = null
       aligner   = "ALIGN_PERCENTILE_95"
       reducer   = "REDUCE_MAX"
@@ -45,7 +45,7 @@ locals {
     dead_letters = {
       events    = true
       title     = "There are dead letters"
-      filter    = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND ${local._dead_letters}"
+      filter    = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND ${lookup(local._dead_letters, prefix, "")}"
       of        = null
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_MAX"
@@ -56,7 +56,7 @@ locals {
     oldest_event = {
       events    = true
       title     = "Events wait too long"
-      filter    = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND ${local._events}"
+      filter    = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND ${lookup(local._events, prefix, "")}"
       of        = null
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_MAX"
@@ -64,11 +64,12 @@ locals {
       seconds   = 300
       advice    = "predict_event refuses or is missing: look at its log for the reason it sends messages back."
     }
-  }
+  } }
 
   _fallback_threshold = {
     for key, one in module.fallback : "fallback" => {
       events    = false
+      names     = var.name
       title     = "The fallback has answered for an hour"
       filter    = "${local._balanced} AND resource.labels.url_map_name=\"${one.url_map}\" AND resource.labels.backend_target_name=\"${one.backend_name}\""
       of        = "${local._balanced} AND resource.labels.url_map_name=\"${one.url_map}\""
@@ -80,7 +81,11 @@ locals {
     }
   }
 
-  thresholds = { for key, one in merge(local._thresholds, local._fallback_threshold) : key => one if local.watching && (local.events || !one.events) }
+  _all_thresholds = merge(local._fallback_threshold, [for prefix, thresholds in local._thresholds : {
+    for key, one in thresholds : "${prefix}${key}" => merge(one, { names = local.models[prefix].names })
+  }]...)
+
+  thresholds = { for key, one in local._all_thresholds : key => one if local.watching && (local.events || !one.events) }
 }
 
 resource "google_monitoring_notification_channel" "email" {
@@ -94,7 +99,7 @@ resource "google_monitoring_notification_channel" "email" {
 
 resource "google_monitoring_alert_policy" "threshold" {
   for_each              = local.thresholds
-  display_name          = "${var.name}: ${each.value.title}"
+  display_name          = "${each.value.names}: ${each.value.title}"
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
 
@@ -130,15 +135,15 @@ resource "google_monitoring_alert_policy" "threshold" {
 }
 
 resource "google_monitoring_alert_policy" "no_prediction" {
-  count                 = local.watching && local.events && var.alerts.quiet_hours != null ? 1 : 0
-  display_name          = "${var.name}: no prediction was published"
+  for_each              = { for prefix in keys(local._event_models) : "${prefix}predictions" => prefix if local.watching && var.alerts.quiet_hours != null }
+  display_name          = "${local.models[each.value].names}: no prediction was published"
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
 
   conditions {
     display_name = "Nothing on the predictions topic for ${var.alerts.quiet_hours} hours"
     condition_absent {
-      filter   = "metric.type=\"pubsub.googleapis.com/topic/send_request_count\" AND resource.type=\"pubsub_topic\" AND resource.labels.topic_id=\"${google_pubsub_topic.this["predictions"].name}\""
+      filter   = "metric.type=\"pubsub.googleapis.com/topic/send_request_count\" AND resource.type=\"pubsub_topic\" AND resource.labels.topic_id=\"${google_pubsub_topic.this[each.key].name}\""
       duration = "${var.alerts.quiet_hours * 3600}s"
       aggregations {
         alignment_period     = "300s"
@@ -149,7 +154,7 @@ resource "google_monitoring_alert_policy" "no_prediction" {
   }
 
   documentation {
-    content = "Do producers still publish to ${google_pubsub_topic.this["input"].name}? If they do, look at the dead letters."
+    content = "Do producers still publish to ${google_pubsub_topic.this["${each.value}input"].name}? If they do, look at the dead letters."
   }
 }
 
@@ -173,7 +178,7 @@ resource "google_monitoring_alert_policy" "activation" {
   }
 
   documentation {
-    content = "The version before it still serves. The log line says what was refused: docs/errors.md. Go back: modelserve rollback ${var.model.name}"
+    content = "The version before it still serves. The log line says what was refused: docs/errors.md. Go back: ${local.rollback}"
   }
 }
 

@@ -63,12 +63,12 @@ resource "google_pubsub_topic_iam_member" "pods_shadows_publish" {
 
 resource "google_pubsub_subscription_iam_member" "worker_pulls" {
   for_each     = local._worker
-  subscription = google_pubsub_subscription.events[0].name
+  subscription = google_pubsub_subscription.events["predict_event"].name
   role         = "roles/pubsub.subscriber"
   member       = local.pods.worker
   depends_on   = [module.fallback]
 
   lifecycle {
-    replace_triggered_by = [google_pubsub_subscription.events[0].id]
+    replace_triggered_by = [google_pubsub_subscription.events["predict_event"].id]
   }
 }

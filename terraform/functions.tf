@@ -3,32 +3,41 @@ locals {
   python_version = trimspace(file("${path.module}/../.python-version"))
   runtime        = "python${replace(local.python_version, ".", "")}"
 
-  model_uri = "gs://${google_storage_bucket.this["models"].name}/models/${var.model.name}@${var.model.alias}"
+  # Each entry point of functions/main.py that is deployed, and the account that runs it.
+  entry_points = merge({
+    predict = "http"
+    }, !local.events ? {} : {
+    predict_event = "event"
+  })
 
-  # Both functions get these, so both always serve the same version.
-  _common_settings = {
+  # All functions of a model get these, so that they always serve the same version.
+  _common_settings = { for prefix, one in local.models : prefix => {
     FUNCTION_USE_ASGI = "true"
     LOG_LEVEL         = var.log_level
-    MODEL_TRUST       = var.model.trust
-    MODEL_URI         = local.model_uri
+    MODEL_TRUST       = one.trust
+    MODEL_URI         = "gs://${google_storage_bucket.this["models"].name}/models/${one.name}@${one.alias}"
     SOURCE_ARCHIVE    = basename(var.source_archive) # what a rollout asks a revision for
-  }
+  } }
 
-  functions = merge({
-    predict = merge(var.predict, {
-      identity = "http"
-      settings = {}
+  _event_settings = { for prefix, one in local._event_models : prefix => {
+    DEAD_LETTER_TOPIC = google_pubsub_topic.this["${prefix}dead_letter"].id
+    PREDICTIONS_TOPIC = google_pubsub_topic.this["${prefix}predictions"].id
+    RESULTS_BUCKET    = google_storage_bucket.this["${prefix}results"].name
+  } }
+
+  functions = merge([for prefix, one in local.models : {
+    for entry_point, account in local.entry_points : "${prefix}${entry_point}" => merge(one[entry_point], {
+      entry_point = entry_point
+      identity    = "${prefix}${account}"
+      prefix      = prefix
+      serves      = "${one.name}@${one.alias}"
+      settings = merge(
+        entry_point == "predict_event" ? local._event_settings[prefix] : {},
+        prefix == "" ? local.shadow_settings : {},
+        local._common_settings[prefix],
+      )
     })
-    }, !local.events ? {} : {
-    predict_event = merge(var.predict_event, {
-      identity = "event"
-      settings = {
-        DEAD_LETTER_TOPIC = google_pubsub_topic.this["dead_letter"].id
-        PREDICTIONS_TOPIC = google_pubsub_topic.this["predictions"].id
-        RESULTS_BUCKET    = google_storage_bucket.this["results"].name
-      }
-    })
-  })
+  }]...)
 
   urls = { for key, one in google_cloudfunctions2_function.this : key => one.service_config[0].uri }
 }
@@ -37,12 +46,12 @@ resource "google_cloudfunctions2_function" "this" {
   for_each     = local.functions
   name         = "${var.name}-${replace(each.key, "_", "-")}"
   location     = var.region
-  description  = "Serves ${var.model.name}@${var.model.alias}"
+  description  = "Serves ${each.value.serves}"
   kms_key_name = var.kms_key
 
   build_config {
     runtime           = local.runtime
-    entry_point       = each.key
+    entry_point       = each.value.entry_point
     docker_repository = google_artifact_registry_repository.this["functions"].id
     service_account   = google_service_account.this["build"].id
     source {
@@ -55,7 +64,7 @@ resource "google_cloudfunctions2_function" "this" {
 
   service_config {
     available_cpu                    = each.value.cpu
-    available_memory                 = join("", [local.models_in_memory * regex("^[0-9]+", each.value.memory), regex("[MG]i$", each.value.memory)])
+    available_memory                 = join("", [local.models_in_memory[each.value.prefix] * regex("^[0-9]+", each.value.memory), regex("[MG]i$", each.value.memory)])
     max_instance_request_concurrency = each.value.concurrency
     min_instance_count               = each.value.min_instances
     max_instance_count               = each.value.max_instances
@@ -63,7 +72,7 @@ resource "google_cloudfunctions2_function" "this" {
     ingress_settings                 = each.value.ingress
     all_traffic_on_latest_revision   = !coalesce(var.rollouts, var.repository != null)
     service_account_email            = google_service_account.this[each.value.identity].email
-    environment_variables            = merge(each.value.environment, each.value.settings, local.shadow_settings, local._common_settings)
+    environment_variables            = merge(each.value.environment, each.value.settings)
     binary_authorization_policy      = each.value.binary_authorization
     direct_vpc_egress                = each.value.vpc == null ? null : each.value.vpc.egress
     vpc_connector                    = each.value.connector

@@ -1,7 +1,7 @@
 # One account per job. What each may do stands beside the resource it may do
 # it to; the few grants on the project are in project_grants.tf.
 locals {
-  identities = merge({
+  _identities = merge({
     build = "Builds the functions from their source archive"
     http  = "Runs the function predict"
     }, !local.events ? {} : {
@@ -12,6 +12,10 @@ locals {
     retrain = "Trains, checks for drift and publishes versions"
     test    = "Runs the tests of pull requests, whose code nobody has read yet"
   })
+
+  identities = merge(local._identities, merge([for key in keys(var.models) : {
+    for job in ["event", "http", "push"] : "${key}-${job}" => "${local._identities[job]} of ${key}" if contains(keys(local._identities), job)
+  }]...))
 
   members = {
     for job, account in google_service_account.this : job => account.member
@@ -35,7 +39,7 @@ resource "google_service_account_iam_member" "deploy_is_known" {
 
 # To deploy a function is to run code as its account and to build it as another.
 resource "google_service_account_iam_member" "deploy_acts_as" {
-  for_each           = local.pipeline ? setintersection(toset(["build", "event", "http"]), keys(local.identities)) : toset([])
+  for_each           = local.pipeline ? toset([for job in keys(local.identities) : job if contains(["build", "event", "http"], reverse(split("-", job))[0])]) : toset([])
   service_account_id = google_service_account.this[each.key].name
   role               = "roles/iam.serviceAccountUser"
   member             = local.members.deploy

@@ -3,27 +3,25 @@
 # is made anew has no grants: hashicorp/terraform-provider-google#18308.
 
 resource "google_cloud_run_v2_service_iam_member" "push" {
-  count    = local.events ? 1 : 0
-  name     = google_cloudfunctions2_function.this["predict_event"].name
+  for_each = { for key, one in local.functions : key => "${one.prefix}push" if one.entry_point == "predict_event" }
+  name     = google_cloudfunctions2_function.this[each.key].name
   location = var.region
   role     = "roles/run.invoker"
-  member   = local.members.push
+  member   = local.members[each.value]
 
   lifecycle {
-    replace_triggered_by = [google_cloudfunctions2_function.this["predict_event"].id]
+    replace_triggered_by = [google_cloudfunctions2_function.this[each.key].id]
   }
 }
 
 resource "google_cloud_run_v2_service_iam_member" "callers" {
-  for_each = toset(var.allow_unauthenticated ? concat(var.invokers, ["allUsers"]) : var.invokers)
-  name     = google_cloudfunctions2_function.this["predict"].name
+  for_each = merge([for prefix, one in local.models : {
+    for member in concat(one.invokers, var.allow_unauthenticated ? ["allUsers"] : []) : "${prefix}${member}" => { function = "${prefix}predict", member = member }
+  }]...)
+  name     = basename(google_cloudfunctions2_function.this[each.value.function].id) # not known when it is made anew, so this is, too
   location = var.region
   role     = "roles/run.invoker"
-  member   = each.key
-
-  lifecycle {
-    replace_triggered_by = [google_cloudfunctions2_function.this["predict"].id]
-  }
+  member   = each.value.member
 }
 
 # A new revision is asked at an address of its own before it gets requests.

@@ -2,10 +2,13 @@
 # of a build's log. No alert uses these: a new metric takes minutes to exist, and
 # an alert that names it would make the first apply fail. Alerts match the lines.
 locals {
-  _services = join(" OR ", [for one in google_cloudfunctions2_function.this : "resource.labels.service_name=\"${one.name}\""])
+  _services = { for prefix in keys(local.models) : prefix => join(" OR ", [
+    for key, one in google_cloudfunctions2_function.this : "resource.labels.service_name=\"${one.name}\"" if local.functions[key].prefix == prefix
+  ]) }
+  _revisions = { for prefix, services in local._services : prefix => "resource.type=\"cloud_run_revision\" AND (${services})" }
 
   # A challenger that fails costs no answer, and its lines stand among the server's. NOT takes lines without the field; != would not.
-  _lines = "resource.type=\"cloud_run_revision\" AND (${local._services}) AND NOT jsonPayload.process=\"shadow\""
+  _lines = "resource.type=\"cloud_run_revision\" AND (${join(" OR ", values(local._services))}) AND NOT jsonPayload.process=\"shadow\""
 
   # Cloud Build says why a build failed or ran out of time. What a step itself prints has its number in front.
   _failure    = "resource.type=\"build\" AND textPayload=~\"^ERROR: (build step |context deadline exceeded)\""

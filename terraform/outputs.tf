@@ -6,7 +6,7 @@ output "curl" {
 
 output "dead_letters_command" {
   description = "Shows messages that could not be scored, and leaves them."
-  value       = local.events ? "gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letters[0].name} --project=${var.project_id} --limit=10" : null
+  value       = local.events ? "gcloud pubsub subscriptions pull ${google_pubsub_subscription.dead_letters["dead_letter"].name} --project=${var.project_id} --limit=10" : null
 }
 
 output "event_command" {
@@ -42,6 +42,17 @@ output "identities" {
   value       = { for job, account in google_service_account.this : job => account.email }
 }
 
+output "models" {
+  description = "By model, that of the variable as model and those of models by their keys: what it serves, the addresses of its functions, topics, subscriptions and tables."
+  value = { for prefix, one in local.models : prefix == "" ? "model" : trimsuffix(prefix, "-") => {
+    serves        = "${one.name}@${one.alias}"
+    function_urls = { for key, each in local.functions : each.entry_point => local.urls[key] if each.prefix == prefix }
+    subscriptions = local.events ? { dead_letters = google_pubsub_subscription.dead_letters["${prefix}dead_letter"].id, events = google_pubsub_subscription.events["${prefix}predict_event"].id } : {}
+    tables        = { for key, each in local._tables : each.topic => local.tables_by_topic[key] if each.prefix == prefix }
+    topics        = { for topic in ["dead_letter", "input", "predictions"] : topic => google_pubsub_topic.this["${prefix}${topic}"].id if local.events }
+  } }
+}
+
 output "publish_command" {
   description = "Puts a model where both functions look for it, and promotes it. Say which with SOURCE."
   value       = "modelserve publish \"$SOURCE\" --store gs://${google_storage_bucket.this["models"].name} --name ${var.model.name} --alias ${var.model.alias}"
@@ -64,5 +75,5 @@ output "store" {
 
 output "tables" {
   description = "The BigQuery tables, PROJECT.DATASET.TABLE, by what they keep."
-  value       = { for key, one in google_bigquery_table.this : key => join(".", [var.project_id, one.dataset_id, one.table_id]) }
+  value       = local.tables_by_topic
 }

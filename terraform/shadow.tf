@@ -1,4 +1,4 @@
-# A challenger beside the model that serves: docs/shadow.md.
+# A challenger beside `model`, and not beside others of `models`: docs/shadow.md.
 locals {
   # Both functions get these, and the pods of the fallback by their overlay's settings.env.
   shadow_settings = var.shadow == null ? {} : {
@@ -9,7 +9,7 @@ locals {
   }
 
   # A challenger is a second model in memory, with a second interpreter.
-  models_in_memory = var.shadow == null ? 1 : 2
+  models_in_memory = { for prefix in keys(local.models) : prefix => var.shadow == null || prefix != "" ? 1 : 2 }
 }
 
 resource "google_pubsub_topic_iam_member" "shadows_publish" {

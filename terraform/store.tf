@@ -2,8 +2,8 @@ locals {
   buckets = merge({
     models = { versioning = true, expire_days = null }
     source = { versioning = true, expire_days = null }
-    }, !local.events ? {} : {
-    results = { versioning = false, expire_days = var.store.results_days }
+    }, {
+    for prefix in keys(local._event_models) : "${prefix}results" => { versioning = false, expire_days = var.store.results_days }
   })
 }
 
@@ -121,12 +121,17 @@ locals {
     "source/build/roles/storage.objectViewer"    = null
     "source/deploy/roles/storage.objectUser"     = null # the same archive at another path is uploaded over itself
   }
+
+  # The functions of `models` may do in their own bucket of results what those of `model` may do in theirs.
+  _more_grants = merge([for key in keys(var.models) : {
+    for grant, condition in local.store_grants : replace(replace(grant, "/^results/", "${key}-results"), "//(event|http)//", "/${key}-$1/") => condition if can(regex("/(event|http)/", grant))
+  }]...)
 }
 
 # Versions are created and read; only an alias may be overwritten, and the
 # record of a rollout or a release.
 resource "google_storage_bucket_iam_member" "this" {
-  for_each = { for key, condition in local.store_grants : key => condition if contains(keys(local.identities), split("/", key)[1]) }
+  for_each = { for key, condition in merge(local.store_grants, local._more_grants) : key => condition if contains(keys(local.identities), split("/", key)[1]) }
   bucket   = google_storage_bucket.this[split("/", each.key)[0]].name
   role     = join("/", slice(split("/", each.key), 2, 4))
   member   = local.members[split("/", each.key)[1]]

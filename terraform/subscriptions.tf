@@ -2,10 +2,10 @@
 # one of its own without a dead letter policy, and loses messages when it is
 # replaced: https://github.com/hashicorp/terraform-provider-google/issues/25069
 resource "google_pubsub_subscription" "events" {
-  count                      = local.events ? 1 : 0
-  name                       = "${var.name}-events"
-  topic                      = google_pubsub_topic.this["input"].id
-  ack_deadline_seconds       = local.ack_deadline_seconds
+  for_each                   = { for key, one in local.functions : key => one if one.entry_point == "predict_event" }
+  name                       = "${var.name}-${each.value.prefix}events"
+  topic                      = google_pubsub_topic.this["${each.value.prefix}input"].id
+  ack_deadline_seconds       = coalesce(var.delivery.ack_deadline_seconds, max(10, each.value.timeout_seconds))
   message_retention_duration = "${var.retention_days.input * 86400}s"
 
   expiration_policy {
@@ -16,10 +16,10 @@ resource "google_pubsub_subscription" "events" {
   dynamic "push_config" {
     for_each = var.delivery.mode == "push" ? [1] : []
     content {
-      push_endpoint = "${local.urls.predict_event}/${google_pubsub_topic.this["input"].id}"
+      push_endpoint = "${local.urls[each.key]}/${google_pubsub_topic.this["${each.value.prefix}input"].id}"
       oidc_token {
-        service_account_email = google_service_account.this["push"].email
-        audience              = local.urls.predict_event
+        service_account_email = google_service_account.this["${each.value.prefix}push"].email
+        audience              = local.urls[each.key]
       }
     }
   }
@@ -30,37 +30,33 @@ resource "google_pubsub_subscription" "events" {
   }
 
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.this["dead_letter"].id
+    dead_letter_topic     = google_pubsub_topic.this["${each.value.prefix}dead_letter"].id
     max_delivery_attempts = var.delivery.max_attempts
   }
 
   depends_on = [google_cloud_run_v2_service_iam_member.push]
 }
 
-locals {
-  ack_deadline_seconds = coalesce(var.delivery.ack_deadline_seconds, max(10, var.predict_event.timeout_seconds))
-}
-
 # Their messages go to the dead letter topic, so Pub/Sub acks them there.
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
-  count        = local.events ? 1 : 0
-  subscription = google_pubsub_subscription.events[0].name
+  for_each     = google_pubsub_subscription.events
+  subscription = each.value.name
   role         = "roles/pubsub.subscriber"
   member       = local.agents.pubsub
 
   lifecycle {
-    replace_triggered_by = [google_pubsub_subscription.events[0].id]
+    replace_triggered_by = [google_pubsub_subscription.events[each.key].id]
   }
 }
 
 resource "google_pubsub_subscription_iam_member" "table_dead_letters" {
-  for_each     = { for key, one in google_pubsub_subscription.table : key => one.name if key == "predictions" }
+  for_each     = { for key, one in google_pubsub_subscription.table : key => one.name if endswith(key, "predictions") }
   subscription = each.value
   role         = "roles/pubsub.subscriber"
   member       = local.agents.pubsub
 
   lifecycle {
-    replace_triggered_by = [google_pubsub_subscription.table["predictions"].id]
+    replace_triggered_by = [google_pubsub_subscription.table[each.key].id]
   }
 }
 
@@ -76,9 +72,9 @@ moved {
 
 # A topic without a subscription keeps nothing for those who come later.
 resource "google_pubsub_subscription" "dead_letters" {
-  count                      = local.events ? 1 : 0
-  name                       = "${var.name}-dead-letters"
-  topic                      = google_pubsub_topic.this["dead_letter"].id
+  for_each                   = { for prefix in keys(local._event_models) : "${prefix}dead_letter" => prefix }
+  name                       = "${var.name}-${each.value}dead-letters"
+  topic                      = google_pubsub_topic.this[each.key].id
   ack_deadline_seconds       = 60
   message_retention_duration = "${var.retention_days.dead_letter * 86400}s"
 

@@ -1,10 +1,16 @@
 # Predictions and dead letters are kept by BigQuery subscriptions: no code runs.
 locals {
   # A dead letter may be any bytes; a prediction is always JSON.
-  _tables = !local.tables ? {} : {
+  _kept = !local.tables ? {} : {
     dead_letter = { name = "dead_letters", data = "BYTES" }
     predictions = { name = "predictions", data = "JSON" }
   }
+
+  _tables = merge([for prefix in keys(local.models) : {
+    for topic, one in local._kept : "${prefix}${topic}" => merge(one, { prefix = prefix, topic = topic, name = "${replace(prefix, "-", "_")}${one.name}" })
+  }]...)
+
+  tables_by_topic = { for key, one in google_bigquery_table.this : key => join(".", [var.project_id, one.dataset_id, one.table_id]) }
 }
 
 resource "google_bigquery_dataset" "this" {
@@ -74,7 +80,7 @@ resource "google_pubsub_subscription" "table" {
   name                       = "${var.name}-${replace(each.value.name, "_", "-")}-table"
   topic                      = google_pubsub_topic.this[each.key].id
   ack_deadline_seconds       = 60
-  message_retention_duration = "${var.retention_days[each.key] * 86400}s"
+  message_retention_duration = "${var.retention_days[each.value.topic] * 86400}s"
 
   expiration_policy {
     ttl = ""
@@ -93,9 +99,9 @@ resource "google_pubsub_subscription" "table" {
   # A prediction that the table refuses is a dead letter; a dead letter that
   # it refuses waits in the pull subscription.
   dynamic "dead_letter_policy" {
-    for_each = each.key == "predictions" ? [1] : []
+    for_each = each.value.topic == "predictions" ? [1] : []
     content {
-      dead_letter_topic     = google_pubsub_topic.this["dead_letter"].id
+      dead_letter_topic     = google_pubsub_topic.this["${each.value.prefix}dead_letter"].id
       max_delivery_attempts = var.delivery.max_attempts
     }
   }

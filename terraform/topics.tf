@@ -1,21 +1,21 @@
 locals {
-  topics = merge(!local.events ? {} : {
-    dead_letter = { name = "dead-letter", retention_days = var.retention_days.dead_letter }
-    input       = { name = "input", retention_days = var.retention_days.input }
-    predictions = { name = "predictions", retention_days = var.retention_days.predictions }
+  topics = merge({
+    for key in setproduct(keys(local._event_models), ["dead_letter", "input", "predictions"]) : join("", key) => { retention_days = var.retention_days[key[1]] }
     }, var.shadow == null ? {} : {
-    shadow = { name = "shadow", retention_days = var.retention_days.shadow }
+    shadow = { retention_days = var.retention_days.shadow }
   })
+
+  _schemas = { for prefix, one in local._event_models : "${prefix}input" => one.input_schema if one.input_schema != null }
 }
 
 resource "google_pubsub_topic" "this" {
   for_each                   = local.topics
-  name                       = "${var.name}-${each.value.name}"
+  name                       = "${var.name}-${replace(each.key, "_", "-")}"
   message_retention_duration = "${each.value.retention_days * 86400}s"
   kms_key_name               = var.kms_key
 
   dynamic "schema_settings" {
-    for_each = each.key == "input" ? google_pubsub_schema.input : []
+    for_each = [for key, one in google_pubsub_schema.input : one if key == each.key]
     content {
       schema   = schema_settings.value.id
       encoding = "JSON"
@@ -28,10 +28,10 @@ resource "google_pubsub_topic" "this" {
 # A schema in use cannot be replaced under its own name, so the name carries
 # the hash of the definition and the topic moves before the old one goes.
 resource "google_pubsub_schema" "input" {
-  count      = local.events && var.input_schema != null ? 1 : 0
-  name       = "${var.name}-input-${substr(sha256(var.input_schema), 0, 8)}"
+  for_each   = local._schemas
+  name       = "${var.name}-${each.key}-${substr(sha256(each.value), 0, 8)}"
   type       = "AVRO"
-  definition = var.input_schema
+  definition = each.value
 
   lifecycle {
     create_before_destroy = true
@@ -40,24 +40,24 @@ resource "google_pubsub_schema" "input" {
 
 # The function publishes what it has scored, and what can never be scored.
 resource "google_pubsub_topic_iam_member" "event_publishes" {
-  for_each = local.events ? toset(["dead_letter", "predictions"]) : toset([])
+  for_each = { for key in setproduct(keys(local._event_models), ["dead_letter", "predictions"]) : join("", key) => "${key[0]}event" }
   topic    = google_pubsub_topic.this[each.key].name
   role     = "roles/pubsub.publisher"
-  member   = local.members.event
+  member   = local.members[each.value]
 }
 
 # Without this grant and that of each subscription, Pub/Sub cannot move a
 # message that has failed too often, and does not say so.
 resource "google_pubsub_topic_iam_member" "dead_letters" {
-  count  = local.events ? 1 : 0
-  topic  = google_pubsub_topic.this["dead_letter"].name
-  role   = "roles/pubsub.publisher"
-  member = local.agents.pubsub
+  for_each = toset([for prefix in keys(local._event_models) : "${prefix}dead_letter"])
+  topic    = google_pubsub_topic.this[each.key].name
+  role     = "roles/pubsub.publisher"
+  member   = local.agents.pubsub
 }
 
 resource "google_pubsub_topic_iam_member" "producers" {
-  for_each = toset(local.events ? var.producers : [])
-  topic    = google_pubsub_topic.this["input"].name
+  for_each = merge([for prefix, one in local._event_models : { for member in one.producers : "${prefix}${member}" => { topic = "${prefix}input", member = member } }]...)
+  topic    = google_pubsub_topic.this[each.value.topic].name
   role     = "roles/pubsub.publisher"
-  member   = each.key
+  member   = each.value.member
 }

@@ -5,8 +5,9 @@
 # end are well, and the alerts say whether predict is.
 locals {
   _checks = merge(
-    !local.watching || var.predict.ingress != "ALLOW_ALL" ? {} : {
-      predict = { host = trimprefix(local.urls.predict, "https://"), signed = true, refusals = [] }
+    {
+      for prefix in keys(local.models) : "${prefix}predict" => { host = trimprefix(local.urls["${prefix}predict"], "https://"), signed = true, refusals = [] }
+      if local.watching && var.predict.ingress == "ALLOW_ALL"
     },
     !local.watching || !var.enable_gke_fallback ? {} : {
       load_balancer = { host = var.fallback.domain, signed = false, refusals = var.allow_unauthenticated ? [] : [401, 403] }
@@ -66,7 +67,7 @@ resource "google_cloud_run_v2_service_iam_member" "uptime" {
   depends_on = [google_monitoring_uptime_check_config.this]
 
   lifecycle {
-    replace_triggered_by = [google_cloudfunctions2_function.this["predict"].id]
+    replace_triggered_by = [google_cloudfunctions2_function.this[each.key].id]
   }
 }
 

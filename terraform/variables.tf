@@ -1,5 +1,5 @@
 variable "allow_unauthenticated" {
-  description = "Let anybody call predict. Otherwise only invokers may."
+  description = "Let anybody call predict, that of each model. Otherwise only invokers may."
   type        = bool
   default     = false
 }

@@ -91,7 +91,7 @@ run "predict_alone_can_be_watched" {
   variables { parts = ["watching"] }
 
   assert {
-    condition     = keys(google_monitoring_alert_policy.threshold) == ["cold_starts", "errors", "latency"] && !strcontains(google_monitoring_dashboard.this[0].dashboard_json, "Age of the oldest event")
+    condition     = keys(google_monitoring_alert_policy.threshold) == ["cold_starts", "errors", "latency"] && !strcontains(google_monitoring_dashboard.this["predict"].dashboard_json, "Age of the oldest event")
     error_message = "The alarms are not those of predict alone."
   }
 }

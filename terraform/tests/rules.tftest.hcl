@@ -102,7 +102,7 @@ run "the_ack_deadline_follows_the_timeout" {
   }
 
   assert {
-    condition     = google_pubsub_subscription.events[0].ack_deadline_seconds == 300
+    condition     = google_pubsub_subscription.events["predict_event"].ack_deadline_seconds == 300
     error_message = "A message would be delivered again while it is being scored."
   }
 }
@@ -111,7 +111,7 @@ run "a_push_names_its_topic" {
   command = plan
 
   assert {
-    condition     = endswith(google_pubsub_subscription.events[0].push_config[0].push_endpoint, google_pubsub_topic.this["input"].id)
+    condition     = endswith(google_pubsub_subscription.events["predict_event"].push_config[0].push_endpoint, google_pubsub_topic.this["input"].id)
     error_message = "The event's source would be lost."
   }
 }
@@ -120,7 +120,7 @@ run "a_push_is_signed_for_the_function" {
   command = plan
 
   assert {
-    condition     = google_pubsub_subscription.events[0].push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.this["predict_event"].service_config[0].uri
+    condition     = google_pubsub_subscription.events["predict_event"].push_config[0].oidc_token[0].audience == google_cloudfunctions2_function.this["predict_event"].service_config[0].uri
     error_message = "Cloud Run would not take the token."
   }
 }
@@ -135,7 +135,7 @@ run "pulling_takes_the_push_away" {
   }
 
   assert {
-    condition     = length(google_pubsub_subscription.events[0].push_config) == 0
+    condition     = length(google_pubsub_subscription.events["predict_event"].push_config) == 0
     error_message = "A message would be pushed and pulled."
   }
 }
@@ -147,7 +147,7 @@ run "a_schema_has_the_hash_of_its_text_in_its_name" {
   }
 
   assert {
-    condition     = google_pubsub_schema.input[0].name == "modelserve-input-${substr(sha256(var.input_schema), 0, 8)}"
+    condition     = google_pubsub_schema.input["input"].name == "modelserve-input-${substr(sha256(var.input_schema), 0, 8)}"
     error_message = "A changed schema would replace one that is in use."
   }
 }

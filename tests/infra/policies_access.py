@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from infra.resources import Resource, functions, grants, identity, of
+from infra.resources import Resource, functions, grants, identity, model_of, of
 
 # No resource below the project carries these roles.
 ON_THE_PROJECT: Final = {
@@ -45,7 +45,8 @@ def there_are_no_keys(resources: Sequence[Resource]) -> Iterator[str]:
 
 
 def functions_only_read_models(resources: Sequence[Resource]) -> Iterator[str]:
-    running = {identity(resources, job)["member"] for job in ("http", "event", "push")}
+    jobs = ("-http", "-event", "-push")  # of each model
+    running = {one["member"] for _, one in of(resources, "google_service_account") if one["account_id"].endswith(jobs)}
     for address, one in of(resources, "google_storage_bucket_iam_member"):
         if (
             one["bucket"].endswith("-models")
@@ -80,7 +81,9 @@ def retraining_writes_no_record_of_a_rollout(resources: Sequence[Resource]) -> I
 def only_who_serves_tells_of_a_shadow(resources: Sequence[Resource]) -> Iterator[str]:
     """The accounts of the functions, and the pods that may read models."""
     [topic] = [one["name"] for _, one in of(resources, "google_pubsub_topic") if one["id"] in shadow_topics(resources)]
-    serving = {identity(resources, job)["member"] for job in ("http", "event")} | {
+    shadowed = {model_of(one) for _, one in functions(resources) if topics_of(one)}
+    accounts = {f"{model}-{job}" for model in shadowed for job in ("http", "event")}
+    serving = {one["member"] for _, one in of(resources, "google_service_account") if one["account_id"] in accounts} | {
         one["member"]
         for _, one in of(resources, "google_storage_bucket_iam_member")
         if one["bucket"].endswith("-models") and one["member"].startswith("principal://")
@@ -108,7 +111,12 @@ def only_who_releases_reads_of_a_shadow(resources: Sequence[Resource]) -> Iterat
 
 def shadow_topics(resources: Sequence[Resource]) -> set[str]:
     """Where the functions tell what differs."""
-    return {one["service_config"][0]["environment_variables"]["SHADOW_TOPIC"] for _, one in functions(resources)}
+    return {topic for _, one in functions(resources) for topic in topics_of(one)}
+
+
+def topics_of(function: Mapping[str, Any]) -> list[str]:
+    settings = function["service_config"][0]["environment_variables"]
+    return [settings["SHADOW_TOPIC"]] if "SHADOW_TOPIC" in settings else []
 
 
 def functions_run_and_build_as_accounts_of_their_own(resources: Sequence[Resource]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from infra.resources import Resource, functions, of
+from infra.resources import Resource, functions, model_of, of
 from infra.terraform import SOURCE
 
 
@@ -24,9 +24,14 @@ def buckets_are_hardened(resources: Sequence[Resource]) -> Iterator[str]:
 
 
 def functions_share_a_model(resources: Sequence[Resource]) -> Iterator[str]:
-    served = {one["service_config"][0]["environment_variables"].get("MODEL_URI") for _, one in functions(resources)}
-    if len(served) != 1 or None in served:
-        yield f"The functions serve {sorted(map(str, served))}"
+    served: dict[str, set[str | None]] = {}
+    for _, one in functions(resources):
+        served.setdefault(model_of(one), set()).add(one["service_config"][0]["environment_variables"].get("MODEL_URI"))
+    for model, uris in served.items():
+        if len(uris) != 1 or None in uris:
+            yield f"The functions of {model} serve {sorted(map(str, uris))}"
+    if len({uri for uris in served.values() for uri in uris}) < len(served):
+        yield "Two of the models are one"
 
 
 def functions_take_as_many_requests_as_they_are_sent(resources: Sequence[Resource]) -> Iterator[str]:

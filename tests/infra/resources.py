@@ -23,9 +23,14 @@ def grants(resources: Sequence[Resource]) -> Iterator[tuple[str, dict[str, Any]]
 
 
 def identity(resources: Sequence[Resource], job: str) -> dict[str, Any]:
-    return next(
-        values for _, values in of(resources, "google_service_account") if values["account_id"].endswith(f"-{job}")
-    )
+    """Of a job that there is once."""
+    [found] = [one for _, one in of(resources, "google_service_account") if one["account_id"].endswith(f"-{job}")]
+    return found
+
+
+def model_of(function: dict[str, Any]) -> str:
+    """What the names of a model's own resources begin with."""
+    return str(function["name"]).removesuffix("-event").removesuffix("-predict")
 
 
 def functions(resources: Sequence[Resource]) -> Iterator[tuple[str, dict[str, Any]]]:

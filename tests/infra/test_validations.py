@@ -8,13 +8,11 @@ from functools import partial
 from itertools import count, groupby
 from operator import itemgetter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from infra.conftest import NEWEST
 from infra.terraform import SOURCE, Workspace
-from modelserve_control.deploy.rollout.steps import Rollout
 
 VARIABLE = re.compile(r'^variable "(\w+)" \{(.*?)^\}', re.MULTILINE | re.DOTALL)
 OUTPUT = re.compile(r'^output "(\w+)" \{(.*?)^\}', re.MULTILINE | re.DOTALL)
@@ -103,14 +101,3 @@ def test_variables_and_outputs_are_in_order() -> None:
         for pattern in (VARIABLE, OUTPUT):
             names = [name for name, _ in pattern.findall(path.read_text())]
             assert names == sorted(names), path.name
-
-
-def test_the_longest_name_leaves_room_for_the_tag_of_a_rollout() -> None:
-    """Cloud Run: a tag and a service's name have at most 46 characters together."""
-    variable = dict(VARIABLE.findall((SOURCE / "variables.tf").read_text()))["name"]
-    [pattern] = re.findall(r'regex\("(.+?)"', variable)
-    longest = max(length for length in range(64) if re.search(pattern, "a" * length))
-    names = re.findall(r"^    (predict\w*) = merge", (SOURCE / "functions.tf").read_text(), re.MULTILINE)
-    tag = Rollout.tag_name.fget(SimpleNamespace(journal=SimpleNamespace(id="0123456789abcdef")))  # type: ignore[attr-defined]  # a property
-    assert longest + max(len(f"-{name}") for name in names) + len(tag) <= 46
-    assert longest == 18

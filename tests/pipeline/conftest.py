@@ -162,22 +162,34 @@ def stand_ins(cloud: Cloud) -> list[Rule]:
     ]  # fmt: skip
 
 
-def plan_document(action: str, manifests: str = MANIFESTS, types: Sequence[str] = ()) -> dict[str, Any]:
-    """What `terraform show -json` says, as tests/pipeline/plans.py has it from Terraform itself. `types` are created beside."""
+def plan_document(
+    action: str, manifests: str = MANIFESTS, types: Sequence[str] = (), models: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What `terraform show -json` says, as tests/pipeline/plans.py has it from Terraform itself. `types` are created beside,
+    and each of `models` has functions beside those of churn."""
     kind = "google_cloudfunctions2_function"
-    uri = "gs://p-churn-models/models/churn@champion"
-    before, after = (
-        {"service_config": [{"environment_variables": {"MODEL_URI": uri, "SOURCE_ARCHIVE": archive}}]}
-        for archive in ("modelserve-0123456789abcdef.zip", "modelserve-fedcba9876543210.zip")
-    )
     changes = [
         {
-            "address": f'{kind}.this["{name}"]',
+            "address": f'{kind}.this["{prefix}{name}"]',
             "type": kind,
-            "change": {"actions": [action], "before": before, "after": after},
+            "change": {
+                "actions": [action],
+                "before": function_values(prefix, name, "modelserve-0123456789abcdef.zip"),
+                "after": function_values(prefix, name, "modelserve-fedcba9876543210.zip"),
+            },
         }
+        for prefix in ("", *(f"{model}-" for model in models))
         for name in FUNCTIONS
     ] + [{"address": f"{kind}.this", "type": kind, "change": {"actions": ["create"], "after": {}}} for kind in types]
     fallback = {"manifests": manifests, "component": "push"} if manifests else None
     output = {"actions": ["no-op"], "after": fallback}
     return {"resource_changes": changes, "output_changes": {"fallback": output}}
+
+
+def function_values(prefix: str, entry_point: str, archive: str) -> dict[str, Any]:
+    uri = f"gs://p-churn-models/models/{prefix.removesuffix('-') or 'churn'}@champion"
+    return {
+        "name": f"churn-{prefix}{entry_point.replace('_', '-')}",
+        "build_config": [{"entry_point": entry_point}],
+        "service_config": [{"environment_variables": {"MODEL_URI": uri, "SOURCE_ARCHIVE": archive}}],
+    }

@@ -52,9 +52,14 @@ run "new_code_and_a_grant" {
   }
 }
 
-run "other_models" {
+run "another_model" {
   command = plan
   variables { model = { name = "flights", alias = "challenger" } }
+}
+
+run "two_models" {
+  command = plan
+  variables { models = { flights = { name = "flight_delay" } } }
 }
 
 run "with_the_fallback" {

@@ -22,7 +22,7 @@ from modelserve_control.deploy.pipeline.check_plan import (
     check_plan,
     component,
     manifests,
-    model,
+    models,
     targets,
 )
 from pipeline.plans import Plan, plans
@@ -129,8 +129,13 @@ def test_the_first_apply_is_not_for_the_pipeline(made: dict[str, Plan]) -> None:
 
 
 def test_the_model_is_that_of_the_functions(made: dict[str, Plan]) -> None:
-    assert model(made["new_code"]) == "churn@champion"
-    assert model(made["other_models"]) == "flights@challenger"
+    services = "--predict-event=modelserve-predict-event --predict=modelserve-predict"
+    assert models(made["new_code"]) == [f"churn@champion {services}"]
+    assert models(made["another_model"]) == [f"flights@challenger {services}"]
+    assert sorted(models(made["two_models"])) == [
+        f"churn@champion {services}",
+        f"flight_delay@champion {services.replace('modelserve', 'modelserve-flights')}",
+    ]
 
 
 def test_the_manifests_are_those_that_the_cluster_pulls(made: dict[str, Plan]) -> None:
@@ -141,7 +146,8 @@ def test_the_manifests_are_those_that_the_cluster_pulls(made: dict[str, Plan]) -
 
 def function(**values: Any) -> Plan:
     """A plan of one function."""
-    change = {"actions": ["update"], "after": {"service_config": [values]}}
+    after = {"name": "churn-predict", "build_config": [{"entry_point": "predict"}], "service_config": [values]}
+    change = {"actions": ["update"], "after": after}
     return {"resource_changes": [{"address": BOTH[0], "type": "google_cloudfunctions2_function", "change": change}]}
 
 
@@ -159,7 +165,7 @@ def function(**values: Any) -> Plan:
 )  # fmt: skip
 def test_without_one_alias_for_both_there_is_nothing_to_test_against(plan: Plan) -> None:
     with pytest.raises(PlanUnusable, match="one MODEL_URI"):
-        model(plan)
+        models(plan)
 
 
 def test_a_function_that_would_go_away_is_refused() -> None:
@@ -174,7 +180,7 @@ def test_the_step_writes_a_file_for_each_question(made: dict[str, Plan], tmp_pat
     done = CliRunner().invoke(check_plan, [str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")])
     assert (done.exit_code, done.output.splitlines()) == (0, BOTH)
     assert (tmp_path / "out" / "changes").read_text().splitlines() == BOTH
-    assert (tmp_path / "out" / "model").read_text() == "churn@champion"
+    assert (tmp_path / "out" / "models").read_text().startswith("churn@champion --predict")
     assert (tmp_path / "out" / "manifests").read_text() == ARTIFACT
 
 

@@ -11,6 +11,7 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
+from contract.rollout.conftest import records
 from contract.rollout.revisions import Revision
 from models.library import Library
 from pipeline.conftest import (
@@ -19,6 +20,7 @@ from pipeline.conftest import (
     FUNCTIONS,
     IMAGE,
     MANIFESTS,
+    PLAN,
     SECRET,
     SERVICES,
     TOKEN,
@@ -216,6 +218,26 @@ def test_answers_that_are_not_those_that_were_agreed(pipeline: Pipeline) -> None
     pipeline.run().stopped_at("rollout")
     assert pipeline.steps == ["pinned", "deployed", "tagged", "going back", "back"]
     assert (pipeline.shares, pipeline.cluster_commands()) == (OLD, [])
+
+
+def test_the_functions_of_all_models_get_new_code_together_and_are_asked_for_their_own(
+    pipeline: Pipeline, models: Library
+) -> None:
+    release(pipeline.store, "flights", models.path("linear10"), runtime="compiled")
+    cloud = pipeline.cloud
+    others = ("churn-flights-predict", "churn-flights-predict-event")
+    for name in others:
+        cloud.service(name, Revision(model="flights", version="1"))
+        cloud.next[name] = Revision(model="flights", version="1")
+    pipeline.plan = plan_document("update", models=["flights"])
+    posts = [f"{cloud.base}/deploy/{name}" for name in cloud.services]
+    pipeline.rule("terraform", "^-chdir=terraform apply .*?(\\S+/plan)$", reads=PLAN, posts=posts)
+    ran = pipeline.run()
+    assert ran.failed is None, ran.wrote[str(ran.failed)]
+    assert pipeline.shares == NEW
+    assert [cloud.services[name].shares() for name in others] == [{f"{name}-00002-abc": 100} for name in others]
+    (record,) = records(str(pipeline.store))
+    assert record["serves"] == dict.fromkeys(SERVICES, "churn/1") | dict.fromkeys(others, "flights/1")
 
 
 def test_callers_that_get_errors_from_the_new_code(pipeline: Pipeline) -> None:

@@ -29,7 +29,7 @@ EXAMPLES: Final = {
     "release": ("release churn 7 --data may.parquet --thresholds thresholds.yaml --url https://SERVICE",),
     "retrain": ("retrain churn --policy policy.yaml --dry-run", "retrain churn --policy policy.yaml --simulate"),
     "rollback": ("rollback churn", 'rollback churn --to 5 --reason "6 was trained on half a month"'),
-    "rollout": ("rollout --predict predict --model churn -- terraform apply plan.tfplan",),
+    "rollout": ("rollout --predict predict --serves predict=churn -- terraform apply plan.tfplan",),
     "schema": ("schema churn", "schema churn/7 --of input"),
     "score": ("score churn may.parquet scored.parquet", "score churn@challenger gs://IN/may.csv gs://OUT/may.parquet"),
     "serve": ("serve churn --store gs://BUCKET", "serve models:/telco_churn/latest --trust pickle --port 9000"),

@@ -44,3 +44,19 @@ schedules = {
 shadow = {
   percent = 50
 }
+
+models = {
+  flights = {
+    name         = "flight_delay"
+    input_schema = "{\"type\": \"record\", \"name\": \"flight\", \"fields\": []}"
+    invokers     = ["serviceAccount:app@example-prod.iam.gserviceaccount.com"]
+    producers    = ["serviceAccount:shop@example-prod.iam.gserviceaccount.com"]
+    predict = {
+      secrets = { FLIGHTS_KEY = { secret = "api-key" } }
+    }
+    predict_event = {
+      environment     = { EVENT_FEATURES_FIELD = "flight" }
+      timeout_seconds = 120
+    }
+  }
+}

@@ -125,7 +125,7 @@ def test_real_functions(both: Rollout, functions: Functions) -> None:
     row = {f"G{number}": 1.0 for number in range(1, 11)}
     both.golden.write_text(json.dumps({"request": row, "expected": {"prediction": 55.5}}))
     both.cloud.next = {"churn-predict": Revision(upstream=http.url), "churn-events": Revision(upstream=event.url)}
-    both("--model", "linear10", "--model-version", "1")
+    both("--serves", "churn-predict=linear10/1", "--serves", "churn-events=linear10/1")
     assert serving(both) == [{NEW: 100}, {NEW_EVENTS: 100}]
     (record,) = records(both.command.store)
     smoked = next(entry["seen"] for entry in record["steps"] if entry["step"] == "smoked")

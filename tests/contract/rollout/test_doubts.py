@@ -15,8 +15,16 @@ from http_server import WAIT_SECONDS
 SMOKE: dict[str, tuple[Revision, tuple[object, ...], str]] = {
     "unhealthy": (Revision(health=500), (), "answers /health/ready with 500"),
     "never ready": (Revision(health=503), ("--ready", "0.2"), "was not ready after 0.2 s"),
-    "another version": (Revision(version="6"), ("--model-version", "7"), "serves version 6 of the model instead of 7"),
-    "another model": (Revision(model="flights"), ("--model", "churn"), "serves the model flights instead of churn"),
+    "another version": (
+        Revision(version="6"),
+        ("--serves", "churn-predict=churn/7"),
+        "serves version 6 of the model instead of 7",
+    ),
+    "another model": (
+        Revision(model="flights"),
+        ("--serves", "churn-predict=churn"),
+        "serves the model flights instead of churn",
+    ),
     "another answer": (Revision(prediction=0.4), (), "the answer at /prediction is 0.4 instead of 0.5"),
     # The first answer is not timed, and of the forty that are, three lie at and beyond the 95th percentile.
     "slow": (Revision(seconds=0.6, slow=4), ("--max-latency-factor", "2"), "allowed is 2 times that"),

@@ -11,11 +11,22 @@ ALL = ["pinned", "deployed", "tagged", "smoked", "shifted 5", "shifted 25", "shi
 
 
 def test_a_good_revision_gets_all_of_the_traffic_by_name_and_loses_its_tag(rollout: Rollout) -> None:
-    told = rollout.json("--reason", "faster", "--model", "churn", "--model-version", "7")
+    told = rollout.json("--reason", "faster", "--serves", "churn-predict=churn/7")
     assert (told["outcome"], told["services"]) == ("promoted", {"churn-predict": {"serves": NEW, "before": OLD}})
     assert rollout.predict.shares() == {NEW: 100}
     assert rollout.predict.by_name()
     assert rollout.predict.tags() == {}
+
+
+def test_a_golden_request_of_another_model_is_not_sent(rollout: Rollout) -> None:
+    rollout.golden.write_text(
+        '{"model": "flights", "request": {"x": 1}, "expected": {"prediction": 9}}\n'
+        '{"model": "churn", "request": {"x": 1}, "expected": {"prediction": 0.5}}\n'
+    )
+    rollout("--serves", "churn-predict=churn")
+    (record,) = records(rollout.command.store)
+    seen = {entry["step"]: entry.get("seen", {}).get("churn-predict") for entry in record["steps"]}
+    assert seen["smoked"]["golden"] == 1
 
 
 def test_the_record_tells_what_happened(rollout: Rollout) -> None:

@@ -6,6 +6,7 @@ names, which the environment's project makes; {number} and {project} are the pro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 MODELS: Final = "gs://{project}-modelserve-models"
@@ -15,12 +16,35 @@ SUBSCRIPTION: Final = "google_pubsub_subscription"
 REGISTRY: Final = "google_artifact_registry_repository"
 SERVICE: Final = "google_cloud_run_v2_service"
 PROJECT: Final = "google_project"
-FUNCTIONS: Final = ("modelserve-predict", "modelserve-predict-event")
 
 _ALIAS: Final = f"{MODELS}/models/churn/aliases/champion"
 _VERSION: Final = f"{MODELS}/models/churn/versions/7/manifest.json"
 _ROLLOUT: Final = f"{MODELS}/releases/rollouts/1.json"
 _RELEASE: Final = f"{MODELS}/releases/models/churn/1.json"
+
+Call = tuple[str, str, str, str, str]
+
+
+def calls_of(prefix: str) -> Iterator[Call]:
+    """What the functions of one model ask for, and who asks for them; of one of `models` the prefix is its key and a dash."""
+    named = f"modelserve-{prefix}"
+    result = f"gs://{{project}}-{named}results/1.json"
+    for name in (f"{named}predict", f"{named}predict-event"):
+        yield "deploy", "the rollout asks a revision", "run.routes.invoke", SERVICE, name
+        yield "deploy", "the rollout reads the traffic", "run.services.get", SERVICE, name
+        yield "deploy", "the rollout moves the traffic", "run.services.update", SERVICE, name
+    for table in ("predictions", "dead_letters"):
+        kept = f"{prefix.replace('-', '_')}{table}"
+        yield "retrain", f"the drift check reads {table}", "bigquery.tables.getData", "google_bigquery_table", kept
+    yield f"{prefix}http", "a version is loaded", "storage.objects.get", BUCKET, _VERSION
+    yield f"{prefix}http", "the alias is read", "storage.objects.get", BUCKET, _ALIAS
+    yield f"{prefix}event", "a version is loaded", "storage.objects.get", BUCKET, _VERSION
+    yield f"{prefix}event", "a prediction is published", "pubsub.topics.publish", TOPIC, f"{named}predictions"
+    yield f"{prefix}event", "a dead letter is published", "pubsub.topics.publish", TOPIC, f"{named}dead-letter"
+    yield f"{prefix}event", "a result is kept", "storage.objects.create", BUCKET, result
+    yield f"{prefix}event", "a result that is there is read", "storage.objects.get", BUCKET, result
+    yield f"{prefix}push", "a message is delivered", "run.routes.invoke", SERVICE, f"{named}predict-event"
+
 
 ALWAYS: Final = (
     ("deploy", "modelserve doctor reads the version", "storage.objects.get", BUCKET, _VERSION),
@@ -39,27 +63,15 @@ ALWAYS: Final = (
     ("deploy", "the rollout reads metrics", "monitoring.timeSeries.list", PROJECT, "{project}"),
     ("deploy", "the rollout signs its requests", "iam.serviceAccounts.getOpenIdToken", "google_service_account", "modelserve-deploy@{project}.iam.gserviceaccount.com"),
     ("deploy", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
-    *(("deploy", "the rollout asks a revision", "run.routes.invoke", SERVICE, name) for name in FUNCTIONS),
-    *(("deploy", "the rollout reads the traffic", "run.services.get", SERVICE, name) for name in FUNCTIONS),
-    *(("deploy", "the rollout moves the traffic", "run.services.update", SERVICE, name) for name in FUNCTIONS),
     ("retrain", "modelserve publish reads a version", "storage.objects.get", BUCKET, _VERSION),
     ("retrain", "modelserve publish writes a version", "storage.objects.create", BUCKET, _VERSION),
     ("retrain", "modelserve promote moves the alias", "storage.objects.create", BUCKET, _ALIAS),
     ("retrain", "modelserve promote moves the alias", "storage.objects.delete", BUCKET, _ALIAS),
     ("retrain", "modelserve release keeps its record", "storage.objects.delete", BUCKET, _RELEASE),
-    ("retrain", "the drift check reads predictions", "bigquery.tables.getData", "google_bigquery_table", "predictions"),
-    ("retrain", "the drift check reads dead letters", "bigquery.tables.getData", "google_bigquery_table", "dead_letters"),
     ("retrain", "the drift check queries", "bigquery.jobs.create", PROJECT, "{project}"),
     ("retrain", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
     ("test", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
-    ("http", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
-    ("http", "the alias is read", "storage.objects.get", BUCKET, _ALIAS),
-    ("event", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
-    ("event", "a prediction is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
-    ("event", "a dead letter is published", "pubsub.topics.publish", TOPIC, "modelserve-dead-letter"),
-    ("event", "a result is kept", "storage.objects.create", BUCKET, "gs://{project}-modelserve-results/1.json"),
-    ("event", "a result that is there is read", "storage.objects.get", BUCKET, "gs://{project}-modelserve-results/1.json"),
-    ("push", "a message is delivered", "run.routes.invoke", SERVICE, "modelserve-predict-event"),
+    *calls_of(""),
     ("build", "its log is written", "logging.logEntries.create", PROJECT, "{project}"),
 )  # fmt: skip
 
@@ -73,8 +85,9 @@ WITH_EVERYTHING: Final = (
     *((who, "a release reads of the shadow", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-shadow-release") for who in ("deploy", "retrain")),
     *((who, "a version is loaded", "storage.objects.get", BUCKET, _VERSION) for who in (HTTP_POD, WORKER_POD)),
     ("deploy", "a plan needs the fallback's token", "secretmanager.versions.access", "google_secret_manager_secret", "modelserve-origin-token"),
-    ("shop@{project}.iam.gserviceaccount.com", "a producer publishes", "pubsub.topics.publish", TOPIC, "modelserve-input"),
-    ("app@{project}.iam.gserviceaccount.com", "a caller asks", "run.routes.invoke", SERVICE, "modelserve-predict"),
+    *calls_of("flights-"),
+    *(("shop@{project}.iam.gserviceaccount.com", "a producer publishes", "pubsub.topics.publish", TOPIC, f"modelserve-{prefix}input") for prefix in ("", "flights-")),
+    *(("app@{project}.iam.gserviceaccount.com", "a caller asks", "run.routes.invoke", SERVICE, f"modelserve-{prefix}predict") for prefix in ("", "flights-")),
     (WORKER_POD, "messages are pulled", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-events"),
     (WORKER_POD, "a prediction is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
     (WORKER_POD, "a dead letter is published", "pubsub.topics.publish", TOPIC, "modelserve-dead-letter"),
@@ -101,5 +114,8 @@ NEVER: Final = (
     ("test", "a model is read", "storage.objects.get", BUCKET, _VERSION),
     ("test", "an image is pushed", "artifactregistry.repositories.uploadArtifacts", REGISTRY, "modelserve-images"),
     ("push", "predict is called", "run.routes.invoke", SERVICE, "modelserve-predict"),
+    ("flights-push", "predict_event of another model is called", "run.routes.invoke", SERVICE, "modelserve-predict-event"),
+    ("flights-event", "a prediction of another model is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
+    ("event", "a result of another model is read", "storage.objects.get", BUCKET, "gs://{project}-modelserve-flights-results/1.json"),
     ("build", "a model is read", "storage.objects.get", BUCKET, _VERSION),
 )  # fmt: skip

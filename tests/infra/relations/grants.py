@@ -100,4 +100,6 @@ def expand(block: Block) -> Iterator[Grant]:
     for key in words(block.value("for_each")) or [""]:
         found = re.fullmatch(r"local\.members(?:\.(\w+)|\[each\.key\])", member)
         account = (found[1] or key) if found else member
+        if member == "local.members[each.value]":  # of each model
+            [account] = re.findall(r'=> "\$\{[^}]*\}(\w+)"', block.value("for_each"))
         yield Grant(account, role.replace("each.key", f'"{key}"'), on.replace("each.key", f'"{key}"'))

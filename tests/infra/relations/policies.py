@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, Final
 
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from infra.relations import serving
 from infra.relations.grants import steps_have_their_grants
 from infra.relations.sources import Sources, words
+from modelserve_control.deploy.rollout.steps import Rollout
 
 Policy = Callable[[Sources], Iterator[str]]
 
@@ -53,7 +55,7 @@ AGENTS: Final = {
 }
 DNS: Final = ("kube-dns", "node-local-dns")
 LONGEST: Final = {"account": 30, "service": 46, "bucket": 63}
-TAG: Final = "candidate-0123"
+TAG: Final = Rollout.tag_name.fget(SimpleNamespace(journal=SimpleNamespace(id="0123")))  # type: ignore[attr-defined]  # a property
 
 
 def every_resource_has_its_api(sources: Sources) -> Iterator[str]:
@@ -79,7 +81,9 @@ def agents_are_made_before_they_are_granted(sources: Sources) -> Iterator[str]:
 def names_are_not_too_long(sources: Sources) -> Iterator[str]:
     pattern = re.findall(r'regex\("(.+?)", var\.name\)', sources["terraform/variables.tf"])[0]
     longest = max(length for length in range(64) if re.search(pattern, "a" * length))
-    accounts = re.findall(r"^    (\w+) += \"", sources.table("identities"), re.MULTILINE)
+    [both] = re.findall(r"length\(var\.name\) \+ length\(key\) <= (\d+)", sources["terraform/variables_models.tf"])
+    longest = max(longest, int(both) + len("-"))
+    accounts = re.findall(r"^    (\w+) += \"", sources.table("_identities"), re.MULTILINE)
     accounts += [
         one.value("account_id").strip('"').partition("}-")[2] for one in sources.blocks("google_service_account")
     ]
@@ -89,7 +93,7 @@ def names_are_not_too_long(sources: Sources) -> Iterator[str]:
     for name in serving.functions(sources):
         if longest + 1 + len(name) + len(TAG) > LONGEST["service"]:
             yield f"A service NAME-{name} leaves no room for the tag of a rollout"
-    for name in re.findall(r"^    (\w+) += \{", sources.table("buckets"), re.MULTILINE):
+    for name in re.findall(r'^    (?:for .*"\$\{prefix\})?(\w+)"? =>? \{', sources.table("buckets"), re.MULTILINE):
         if 30 + 1 + longest + 1 + len(name) > LONGEST["bucket"]:
             yield f"A bucket PROJECT-NAME-{name} may be longer than {LONGEST['bucket']}"
 

@@ -91,5 +91,5 @@ def is_root(path: str) -> bool:
 
 
 def words(text: str) -> list[str]:
-    """What is quoted in it."""
-    return re.findall(r'"([^"$]*)"', text)
+    """What is quoted in it, as it stands."""
+    return [one for one in re.findall(r'"([^"]*)"', text) if "$" not in one]

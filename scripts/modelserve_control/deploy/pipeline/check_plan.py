@@ -36,7 +36,7 @@ class PlanTooWide(ServeError):
 
 
 class PlanUnusable(ServeError):
-    """The plan does not name the model that the functions will serve."""
+    """The plan does not name the models that the functions will serve."""
 
     code = "PLAN_UNUSABLE"
     status = HTTPStatus.BAD_REQUEST
@@ -51,21 +51,21 @@ class PlanUnusable(ServeError):
 def check_plan(plan: Path, out: Path) -> dict[str, Any]:
     """Check the PLAN, and write files for the next steps.
 
-    They are changes (one a line), targets (see below), model (NAME@ALIAS), manifests, the artifact that the cluster pulls
+    They are changes (one a line), targets and models (see below), manifests, the artifact that the cluster pulls
     (empty without the fallback), and component, with which they are rendered (empty for none).
     """
     document = json.loads(plan.read_text())
     found: dict[str, Any] = {
         "changes": changes(document),
         "targets": targets(document),
-        "model": model(document),
+        "models": models(document),
         "manifests": manifests(document),
         "component": component(document),
     }
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("changes", "targets"):
+    for name in ("changes", "targets", "models"):
         (out / name).write_text("".join(f"{line}\n" for line in found[name]))
-    for name in ("model", "manifests", "component"):
+    for name in ("manifests", "component"):
         (out / name).write_text(found[name])
     return found
 
@@ -140,14 +140,27 @@ def names_of_differences(before: Any, after: Any, unknown: Any, name: str = "") 
         yield name
 
 
-def model(plan: Plan) -> str:
-    """NAME@ALIAS, the same for both functions. Raises PlanUnusable."""
-    after = [one["change"]["after"] for one in plan.get("resource_changes", []) if one["type"] == FUNCTION]
+def models(plan: Plan) -> list[str]:
+    """For each model NAME@ALIAS, and the options by which `modelserve rollout` takes its services. Raises PlanUnusable."""
+    services: dict[str, list[str]] = {}
+    pairs: dict[str, str] = {}
+    for one in plan.get("resource_changes", []):
+        if one["type"] == FUNCTION and (after := one["change"]["after"]):
+            option = f"-{after['build_config'][0]['entry_point'].replace('_', '-')}"
+            served = model(after)
+            if pairs.setdefault(after["name"].removesuffix(option), served) != served:
+                raise PlanUnusable(f"The plan does not give {after['name']} and its pair one MODEL_URI.")
+            services.setdefault(served, []).append(f"-{option}={after['name']}")
+    if not services:
+        raise PlanUnusable("The plan has no function with one MODEL_URI.")
+    return [" ".join([served, *sorted(found)]) for served, found in services.items()]
+
+
+def model(function: Mapping[str, Any]) -> str:
     # A value that is known only after the apply is missing.
-    variables = [one["service_config"][0].get("environment_variables", {}) for one in after if one]
-    found = {str(one.get("MODEL_URI")) for one in variables}
-    if len(found) != 1 or not (match := MODEL_URI.fullmatch(found.pop())):
-        raise PlanUnusable("The plan does not give the functions one MODEL_URI, gs://BUCKET/models/NAME@ALIAS.")
+    uri = str(function["service_config"][0].get("environment_variables", {}).get("MODEL_URI"))
+    if not (match := MODEL_URI.fullmatch(uri)):
+        raise PlanUnusable(f"The plan does not give {function['name']} one MODEL_URI, gs://BUCKET/models/NAME@ALIAS.")
     return match[1]
 
 

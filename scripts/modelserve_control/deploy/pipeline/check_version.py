@@ -20,21 +20,15 @@ class ArchiveTooSmall(ServeError):
 @click.command()
 @click.argument("checked", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--runtime", type=click.Choice(list(REQUIREMENTS)), required=True, help="The runtime of the archive.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The directory for the files."
-)
-@prints_result(lambda found: f"{found['name']} version {found['version']} ({found['runtime']})")
-def check_version(checked: Path, runtime: str, out: Path) -> dict[str, Any]:
-    """Refuse a version that needs more than the archive has, and write name and version for the next steps."""
+@prints_result(lambda found: f"{found['name']}/{found['version']}")
+def check_version(checked: Path, runtime: str) -> dict[str, Any]:
+    """Refuse a version that needs more than the archive has, and print MODEL/VERSION."""
     found = {key: str(json.loads(checked.read_text())[key]) for key in ("name", "version", "runtime")}
     if (found["runtime"], runtime) == ("native", "compiled"):
         raise ArchiveTooSmall(
             f"{found['name']} version {found['version']} is native, and the functions are built for compiled versions: "
             "set _RUNTIME to native in cloudbuild.yaml, or publish it compiled."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    for key in ("name", "version"):
-        (out / key).write_text(found[key])
     return found
 
 

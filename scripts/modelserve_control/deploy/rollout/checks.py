@@ -56,18 +56,23 @@ class Trial:
 
     @property
     def golden(self) -> tuple[Golden, ...]:
-        """None for `predict_event`, which would publish the answers."""
-        return self.options.golden if self.candidate.function == PREDICT else ()
+        """Those of its model; none for `predict_event`, which would publish the answers."""
+        of_model = [one for one in self.options.golden if one.model in (None, self.expected[0])]
+        return tuple(of_model) if self.candidate.function == PREDICT else ()
+
+    @property
+    def expected(self) -> tuple[str | None, str | None]:
+        return self.options.expected.get(self.candidate.service, (None, None))
 
 
 def check_model(trial: Trial) -> Evidence:
-    options, name = trial.options, trial.new.name
+    name, (expected_model, expected_version) = trial.new.name, trial.expected
     model, version = model_of(trial.new.wait_until_ready(trial.ready))
-    if options.model is not None and model != options.model:
-        raise CandidateRejected(f"{name} serves the model {model or 'none'} instead of {options.model}.")
-    if options.model_version is not None and version != options.model_version:
+    if expected_model is not None and model != expected_model:
+        raise CandidateRejected(f"{name} serves the model {model or 'none'} instead of {expected_model}.")
+    if expected_version is not None and version != expected_version:
         raise CandidateRejected(
-            f"{name} serves version {version or 'none'} of the model instead of {options.model_version}."
+            f"{name} serves version {version or 'none'} of the model instead of {expected_version}."
         )
     return {"model": model or "", "model_version": version or ""}
 

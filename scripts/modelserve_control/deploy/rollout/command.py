@@ -23,10 +23,16 @@ def format_result(result: Mapping[str, Any]) -> str:
 @click.option(
     "--region", envvar="CLOUDSDK_RUN_REGION", required=True, show_envvar=True, help="The region of the services."
 )
-@click.option("--predict", metavar="SERVICE", help="The Cloud Run service behind the function predict.")
-@click.option("--predict-event", metavar="SERVICE", help="The Cloud Run service behind the function predict_event.")
-@click.option("--model", help="The model that the new revision must serve.")
-@click.option("--model-version", help="Its version.")
+@click.option("--predict", multiple=True, metavar="SERVICE", help="A Cloud Run service behind the function predict.")
+@click.option(
+    "--predict-event", multiple=True, metavar="SERVICE", help="A Cloud Run service behind the function predict_event."
+)
+@click.option(
+    "--serves",
+    multiple=True,
+    metavar="SERVICE=MODEL[/VERSION]",
+    help="The model that the new revision of a service must serve.",
+)
 @click.option(
     "--code",
     metavar="ARCHIVE|IMAGE",
@@ -61,8 +67,9 @@ def format_result(result: Mapping[str, Any]) -> str:
 @prints_result(format_result, extras=("cloud",))
 def rollout(
     store: str,
-    predict: str | None,
-    predict_event: str | None,
+    predict: tuple[str, ...],
+    predict_event: tuple[str, ...],
+    serves: tuple[str, ...],
     golden: Path | None,
     shares: str,
     resume: bool,
@@ -73,25 +80,38 @@ def rollout(
 
     Pins the revisions that serve now, runs the DEPLOY COMMAND, smoke tests the new revisions at their own addresses, shifts
     the traffic share by share while it watches errors and latency, and promotes. The newest revision is rolled out unless it
-    serves already, with or without a command. Name both services when one command deploys both.
+    serves already, with or without a command. Name all services that one command deploys.
     """
     from modelserve_control.common.progress import progress
     from modelserve_control.deploy.rollout import run
     from modelserve_control.deploy.rollout.golden import read_golden
-    from modelserve_control.deploy.rollout.options import EVENT, PREDICT, RolloutOptions, check_service, parse_shares
+    from modelserve_control.deploy.rollout.options import (
+        EVENT,
+        PREDICT,
+        RolloutOptions,
+        check_service,
+        parse_serves,
+        parse_shares,
+    )
     from modelserve_control.registry import catalog
 
     if resume and abort:
         raise click.UsageError("--resume and --abort exclude each other.")
-    named = ((PREDICT, predict), (EVENT, predict_event))
     rollout_options = RolloutOptions(
-        functions=tuple((function, check_service(service)) for function, service in named if service),
+        functions=tuple(
+            (function, check_service(service))
+            for function, services in ((PREDICT, predict), (EVENT, predict_event))
+            for service in services
+        ),
+        expected=dict(map(parse_serves, serves)),
         golden=read_golden(golden) if golden else (),
         shares=parse_shares(shares),
         **given,
     )
     if not rollout_options.functions:
         raise click.UsageError("Name the services: --predict SERVICE, --predict-event SERVICE, or both.")
+    if unknown := rollout_options.expected.keys() - set(rollout_options.services):
+        raise click.UsageError(f"--serves names {min(unknown)}, which is not among the services.")
     action = run.resume if resume else run.abort if abort else run.start
     with catalog.open_store(store) as objects:
         return action(objects, rollout_options, progress())

@@ -10,17 +10,20 @@ from modelserve.core.errors import BadSetting
 from modelserve.payloads.differences import compare
 from modelserve.schema.types import MISSING
 
-KEYS = {"request", "expected", "path", "tolerance"}
+KEYS = {"request", "expected", "model", "path", "tolerance"}
 TOLERANCE = 1e-6  # relative, or absolute near zero: a float32 has about seven digits
 MAX_SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
 class Golden:
+    """With a `model` only what serves that is asked."""
+
     request: Any
     expected: Any
     path: str = "/predict"
     tolerance: float = TOLERANCE
+    model: str | None = None
 
     def difference(self, answer: Any) -> str | None:
         found = compare(self.expected, answer, self.tolerance, partial=True).differences

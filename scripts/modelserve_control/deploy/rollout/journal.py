@@ -62,8 +62,7 @@ def create(objects: Objects, options: RolloutOptions, services: Mapping[str, Map
         commit=provenance.commit(),
         deploy=list(options.deploy),
         shares=list(options.shares),
-        model=options.model,
-        model_version=options.model_version,
+        serves={service: "/".join(filter(None, expected)) for service, expected in options.expected.items()},
         services=dict(services),
     )
     return RolloutJournal(objects, object_name(document["id"]), document)

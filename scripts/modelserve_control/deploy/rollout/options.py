@@ -1,5 +1,6 @@
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -16,7 +17,7 @@ class RolloutOptions:
     """`functions` are pairs of entry point and service. `shares` are rising percents of the traffic; the last is 100.
 
     `watch` and `ready` are seconds: to watch each share, and until a revision must be ready. `inside`: services that are
-    closed to the outside are asked too. `code` is the archive or the image of which every service must be in the end.
+    closed to the outside are asked too. `expected` is the model, and the version or None, that a service must serve. `code` is the archive or the image of which every service must be in the end.
     """
 
     project: str
@@ -24,8 +25,7 @@ class RolloutOptions:
     functions: tuple[tuple[str, str], ...]
     deploy: tuple[str, ...] = ()
     reason: str = ""
-    model: str | None = None
-    model_version: str | None = None
+    expected: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     golden: tuple[Golden, ...] = ()
     shares: tuple[int, ...] = (5, 25, 50, 100)
     watch: float = 300.0
@@ -52,6 +52,14 @@ def check_service(name: str) -> str:
     if not SERVICE.fullmatch(name):
         raise BadSetting("A service's name has lower-case letters, digits and hyphens, like churn-predict.")
     return name
+
+
+def parse_serves(text: str) -> tuple[str, tuple[str, str | None]]:
+    service, _, served = text.partition("=")
+    model, slash, version = served.partition("/")
+    if not model or (slash and not version):
+        raise BadSetting("--serves takes SERVICE=MODEL or SERVICE=MODEL/VERSION, like churn-predict=churn/7.")
+    return check_service(service), (model, version or None)
 
 
 def parse_shares(text: str) -> tuple[int, ...]:

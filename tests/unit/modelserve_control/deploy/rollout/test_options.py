@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.deploy.rollout.options import RolloutOptions, parse_shares
+from modelserve_control.deploy.rollout.options import RolloutOptions, parse_serves, parse_shares
 from modelserve_control.deploy.rollout.probe import p95
 
 
@@ -22,6 +22,19 @@ def test_shares() -> None:
 def test_shares_that_do_not_rise_to_100(text: str) -> None:
     with pytest.raises(BadSetting, match="rising percents"):
         parse_shares(text)
+
+
+def test_what_a_service_must_serve() -> None:
+    assert parse_serves("churn-predict=churn/7") == ("churn-predict", ("churn", "7"))
+    assert parse_serves("churn-predict=churn") == ("churn-predict", ("churn", None))
+
+
+@pytest.mark.parametrize(
+    "text", ["churn-predict", "churn-predict=", "churn-predict=/7", "churn-predict=churn/", "=churn"]
+)
+def test_what_says_no_service_or_no_model(text: str) -> None:
+    with pytest.raises(BadSetting):
+        parse_serves(text)
 
 
 def test_the_95th_percentile_is_one_of_the_values() -> None:
