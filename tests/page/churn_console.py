@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 
 ROWS = 300
 ACCOUNT = {"CLOUDSDK_CORE_ACCOUNT": "ana@example.com"}  # whom the history names
-RETRAINED = {"id": "20260301T180000Z-retrain-1a2b", "started_at": "2026-03-01T18:00:00Z", "outcome": "released"}
-RETRAINED |= {"why": "its AUC fell"}
+RETRAINED = {
+    "id": "20260301T180000Z-retrain-1a2b",
+    "started_at": "2026-03-01T18:00:00Z",
+    "alias": "champion",
+    "steps": [{"step": "train"}, {"step": "publish", "version": "2"}],
+    "outcome": "released",
+    "why": "its AUC fell",
+}
 
 
 def make_rows(seed: int, dearer: float = 0.0) -> pa.Table:

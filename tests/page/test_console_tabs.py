@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from browser import Tab
 from command_line import CommandLine
 from modelserve_control.local import resources
-from page.churn_console import log_day
+from page.churn_console import RETRAINED, log_day
 from pubsub_host import NAMES
 
 
@@ -63,7 +63,10 @@ def test_the_error_is_drawn_over_time_with_the_retrainings(console: str, tab: Ta
     drawn = tab.page.get_by_role("img", name="accuracy of version 1, 1 retrainings")
     expect(drawn.locator(".annotation-text")).to_have_text("retraining")
     expect(drawn.locator(".legendtext")).to_have_text("version 1")
-    expect(tab.page.get_by_role("region", name="Retrainings")).to_contain_text("its AUC fell")
+    record = tab.page.get_by_role("region", name="Retrainings").locator("tbody td")
+    expect(record).to_have_text(
+        [str(RETRAINED["started_at"]), "retraining", "2", "champion", "released", "its AUC fell"]
+    )
     expect(tab.page.frame_locator("iframe").locator("h1")).to_have_text("Quality of churn")
     assert tab.violations() == []
 

@@ -36,7 +36,13 @@ def record_row(record: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(record.get("started_at") or "-"),
         what,
-        *(str(record.get(key) or "-") for key in ("version", "alias")),
+        find_version(record),
+        str(record.get("alias") or "-"),
         outcome,
         str(record.get("why") or "-"),
     )
+
+
+def find_version(record: dict[str, Any]) -> str:
+    """That of a retraining is known once a step has published it."""
+    return next((str(one["version"]) for one in (record, *record.get("steps", [])) if one.get("version")), "-")

@@ -1,6 +1,7 @@
 """The web server of the console, and who may ask it."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -9,10 +10,12 @@ from dash import Dash
 from flask import Response, abort, request
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from modelserve.core.errors import BadSetting
 from modelserve_control.common.processes import check_port
 from modelserve_control.console.app import build_app
 from modelserve_control.console.options import ConsoleOptions
 
+ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 HEADERS: Final = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -25,6 +28,8 @@ def listen(host: str, port: int, origins: tuple[str, ...], given: Mapping[str, A
     """The server, which answers once it is served, and its address."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
     server = make_server(host, check_port(host, port), lambda *_: [], threaded=True)
+    if wrong := [origin for origin in origins if not ORIGIN.fullmatch(origin)]:
+        raise BadSetting(f"--origin {wrong[0]} is not the origin of an address, like https://HOST or http://HOST:PORT.")
     here = tuple(f"http://{name}:{server.port}" for name in ("127.0.0.1", "localhost"))
     app = build_app(ConsoleOptions(origins=(*here, *origins), **given))
     guard(app, (*here, *origins))
@@ -39,7 +44,7 @@ def guard(app: Dash, origins: tuple[str, ...]) -> None:
 
     def refuse_others() -> None:
         if request.host not in hosts:
-            abort(421)
+            abort(Response(f"This console is at {', '.join(origins)}; --origin names another address of it.", 421))
         if request.method == "POST" and request.headers.get("origin") not in origins:
             abort(403)
 
