@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -110,6 +111,7 @@ def test_a_better_version_is_released_and_a_worse_one_is_not(trained: Retraining
     record = trained.records()[-1]
     assert result["record"] == f"releases/models/flights/{record['id']}.json"
     assert [step["step"] for step in record["steps"]] == ["train", "publish", "release"]
+    assert (record["version"], record["outcome"]) == ("2", "released")
     release = json.loads(
         (trained.directory / f"store/releases/models/flights/{record['steps'][-1]['id']}.json").read_text()
     )
@@ -191,5 +193,7 @@ def test_a_year_is_replayed_under_each_policy(trained: Retraining, tmp_path: Pat
     never, schedule, quality = (policy["windows"][-1]["error"] for policy in found["policies"].values())
     assert never > 2 * quality
     assert schedule == quality
-    assert (tmp_path / "a.svg").read_text().count("<circle") == 3
+    plot = ElementTree.fromstring((tmp_path / "a.svg").read_text())
+    assert len(plot.findall("{*}circle")) == 3
+    assert len(plot.findall("{*}polyline")) == 3
     assert "| 2013\\-04 |" in (tmp_path / "a.md").read_text()

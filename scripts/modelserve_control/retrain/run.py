@@ -103,6 +103,7 @@ def train_and_publish(
             ),
             progress,
         )
+    journal.update(version=made["version"])
     journal.add("publish", version=made["version"])
     return str(made["version"])
 
