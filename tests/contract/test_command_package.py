@@ -104,6 +104,32 @@ def test_an_archive_has_sorted_plain_files_and_nothing_of_where_it_was_made(tmp_
     assert everything == (SOURCES / "functions/main.py").read_bytes()
 
 
+def test_a_version_gets_functions_with_the_packages_that_it_was_made_with(models: Library, tmp_path: Path) -> None:
+    model = models.copy("linear10", tmp_path / "model")
+    (model / "requirements.txt").write_text("mlflow==3.1.0\nscikit-learn==1.5.2\nhumanize==4.9.0\n")
+    store = tmp_path / "store"
+    release(store, "linear", model)
+    release(store, "linear", models.path("linear10"), runtime="compiled")
+    uv = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_"))}
+    command = CommandLine(str(store), uv)
+    locked = pins((SOURCES / "functions/requirements.txt").read_text())
+    found = {}
+    for version in ("1", "2"):
+        made = command.json("package", "--for", f"linear/{version}", "--out", tmp_path)
+        with ZipFile(made["path"]) as archive:
+            text = archive.read("requirements.txt").decode()
+        assert text.count("--hash=sha256:") > len(pins(text)) > 10
+        assert str(tmp_path) not in text
+        found[made["runtime"]] = pins(text)
+    native, compiled = found["native"], found["compiled"]
+    own = {"scikit-learn": "1.5.2", "humanize": "4.9.0"}
+    assert native.items() <= (locked | own).items()  # all others are those that are locked
+    assert own.items() <= native.items()
+    assert compiled == pins((SOURCES / "functions/requirements-compiled.txt").read_text())
+    for words in ((), ("--for", "linear", "--runtime", "native")):
+        assert "either --runtime or --for" in command("package", *words, "--out", tmp_path, code=2).err
+
+
 def test_the_requirements_keep_their_hashes_and_compiled_leaves_out_what_native_models_need(tmp_path: Path) -> None:
     found = {}
     for runtime in ("compiled", "native"):

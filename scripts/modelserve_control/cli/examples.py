@@ -9,7 +9,7 @@ EXAMPLES: Final = {
     "compare": ("compare churn 6 7 --data may.parquet --html report.html",),
     "console": ("console --log log", "console --write --data may.parquet --thresholds thresholds.yaml"),
     "delete": ("delete churn/6", "delete churn 8 --incomplete"),
-    "doctor": ("doctor churn", "doctor churn/7"),
+    "doctor": ("doctor churn/7", "doctor models:/churn/latest"),
     "drift": ("drift churn --data may.parquet", "drift churn --data log --window day --html drift.html"),
     "evaluate": ("evaluate churn --log log --labels churned.parquet --key customer --target churn",),
     "failover": ("failover --status", "failover --to gke --weight 20"),
@@ -20,7 +20,7 @@ EXAMPLES: Final = {
     "local logs": ("local logs predict",),
     "local status": ("local status",),
     "local up": ("local up --keep", "local up --model churn/7 --env LOG_LEVEL=DEBUG"),
-    "package": ("package --runtime compiled --out build",),
+    "package": ("package --runtime compiled --out build", "package --for churn@champion --out build"),
     "promote": ('promote churn 7 --reason "better on May"', "promote churn/7 --alias challenger"),
     "publish": (
         "publish models:/churn/latest --name churn --alias champion",

@@ -133,19 +133,32 @@ def asks_to_create(store: str) -> bool:
 @click.option(
     "--runtime",
     type=click.Choice(["compiled", "native"]),
-    required=True,
     help="compiled leaves out the packages that only native models need; native serves both.",
 )
+@click.option(
+    "--for",
+    "what",
+    metavar=version_ref.METAVAR,
+    help="Instead of --runtime: what this version of the store needs, and all packages that it was made with.",
+)
+@options.store(", that holds the versions of NAME", required=False)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the archive.")
 @prints_result(lambda result: str(result["path"]))
-def package(runtime: str, out: Path) -> Any:
+def package(runtime: str | None, what: str | None, store: str | None, out: Path) -> Any:
     """Make the source archive of the functions.
 
     Cloud Functions builds the functions from it. Its name contains its digest, and the same files give the same bytes.
     """
     from modelserve_control.deploy.package import package as run
+    from modelserve_control.deploy.requirements import requirements_for
 
-    return run(runtime, out, progress())
+    if (runtime is None) == (what is None):
+        raise click.UsageError("Give either --runtime or --for.")
+    if what is None:
+        return run(str(runtime), out, progress())
+    with catalog.open_store(needed_store(store)) as objects:
+        manifest = version_ref.manifest(objects, what)
+    return run(manifest.runtime["kind"], out, progress(), requirements=requirements_for(manifest))
 
 
 @main.command()
@@ -192,19 +205,29 @@ def schema(what: str, store: str, part: str, **fields: Any) -> Any:
 
 
 @main.command()
-@click.argument("what", metavar=version_ref.METAVAR)
-@options.store()
+@click.argument("what", metavar="MODEL")
+@options.store(", that holds the versions of NAME", required=False)
 @prints_result(messages.format_doctor)
-def doctor(what: str, store: str) -> Any:
+def doctor(what: str, store: str | None) -> Any:
     """Check that the functions would activate a version.
 
-    The functions are those that this checkout builds. NAME alone is NAME@champion. A refusal names the pins to change,
-    and the exit status is 1.
+    MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or what `publish` takes: a directory,
+    models:/..., runs:/.... The functions are those that this checkout builds. A refusal names the pins to change, and the
+    exit status is 1.
     """
     from modelserve_control.deploy.doctor import doctor as run
+    from modelserve_control.deploy.doctor import find_source, find_version
 
-    with catalog.open_store(store) as objects:
-        return run(objects, what)
+    if not version_ref.SHORT_FORM.fullmatch(what) or Path(what).is_dir():
+        return run(find_source(what))
+    with catalog.open_store(needed_store(store)) as objects:
+        return run(find_version(objects, what))
+
+
+def needed_store(store: str | None) -> str:
+    if store is None:
+        raise click.UsageError("A version of a store needs --store.")
+    return store
 
 
 add_examples(main)

@@ -1,54 +1,92 @@
 """`modelserve doctor`: whether the functions would activate a version, from their pins, before they are built."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 from modelserve.core.errors import EnvironmentMismatch
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.trust.environment import PARTS, TWINS, Difference, differences, normal, pins
-from modelserve.store.versions.manifest import Manifest
+from modelserve.store.trust.policy import check
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import checkout
 from modelserve_control.deploy.package import REQUIREMENTS, python_version
+from modelserve_control.publish import source
 from modelserve_control.registry import version_ref
 
+# Requirements that no model is imported with. The functions have mlflow-skinny, the same modules as mlflow.
+NOT_IMPORTED: Final = frozenset({"mlflow", "mlflow-skinny", "pip", "setuptools", "wheel"})
 
-def doctor(objects: Objects, what: str, root: Path | None = None) -> dict[str, Any]:
-    """The same comparison as a function makes when it loads the version. `root` is the checkout.
+
+@dataclass(frozen=True)
+class Subject:
+    """A version, or a model that is not published yet, which has no version."""
+
+    name: str
+    version: str | None
+    kind: str
+    environment: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}" if self.version else f"a native version of {self.name}"
+
+
+def find_version(objects: Objects, what: str) -> Subject:
+    manifest = version_ref.manifest(objects, what)
+    return Subject(manifest.name, manifest.version, manifest.runtime["kind"], manifest.environment)
+
+
+def find_source(what: str) -> Subject:
+    """Of a directory or an address, as `publish` takes it. Nothing is loaded."""
+    with TemporaryDirectory(prefix="modelserve-") as scratch:
+        directory = source.fetch(what, Path(scratch)).directory
+        return Subject(what, None, "native", check(directory, "pickle").environment)
+
+
+def doctor(subject: Subject, root: Path | None = None) -> dict[str, Any]:
+    """The same comparison as a function makes when it loads the version, and whether it has what the model requires. `root`
+    is the checkout.
 
     Raises EnvironmentMismatch, whose details are the pins to change, where the function would refuse the version, and
     NoCheckout.
     """
     root = root or checkout()
-    manifest = version_ref.manifest(objects, what)
-    kind = manifest.runtime["kind"]
+    kind = subject.kind
     requirements = REQUIREMENTS[kind]
     pinned = pins(root / "functions" / requirements)
     if not pinned:
         raise NotPackaged(f"functions/{requirements} pins nothing; scripts/lock makes it.")
     python = python_version(root)
-    found = differences(manifest.environment, python, lambda name: pinned.get(normal(name)) or pinned.get(twin(name)))
+    packages: Mapping[str, str] = subject.environment.get("packages") or {}
+    found = differences(subject.environment, python, lambda name: pinned.get(normal(name)) or pinned.get(twin(name)))
+    found += [Difference(name, packages[name], None, serious=True) for name in missing(packages, pinned)]
     if kind == "compiled":  # it is not unpickled, so the function may lack the packages that it was made with
         found = [one for one in found if one.here is not None]
     serious = [one for one in found if one.serious]
     if kind != "compiled" and serious:
-        raise EnvironmentMismatch(refusal(manifest, requirements, serious), [detail(one) for one in serious])
+        raise EnvironmentMismatch(refusal(subject, requirements, serious), [detail(one) for one in serious])
     # Without any of these packages nothing is compared.
-    packages = manifest.environment.get("packages") or {}
-    compared = ["Python"] if manifest.environment.get("python") else []
+    compared = ["Python"] if subject.environment.get("python") else []
     compared += [
         name for name in packages if normal(name) in PARTS and (normal(name) in pinned or twin(name) in pinned)
     ]
     return {
-        "name": manifest.name,
-        "version": manifest.version,
+        "name": subject.name,
+        "version": subject.version,
         "runtime": kind,
         "requirements": f"functions/{requirements}",
         "python": python,
         "compared": compared,
         "differences": [detail(one) for one in found],
     }
+
+
+def missing(packages: Mapping[str, str], pinned: Mapping[str, str]) -> list[str]:
+    """The requirements that the functions lack and the comparison of versions does not know."""
+    known = {*pinned, *PARTS, *NOT_IMPORTED}
+    return sorted(name for name in packages if normal(name) not in known and twin(name) not in pinned)
 
 
 def twin(name: str) -> str:
@@ -66,10 +104,13 @@ def detail(one: Difference) -> dict[str, Any]:
     return {"package": one.package, "version_has": one.made, "functions_have": one.here, "change": change}
 
 
-def refusal(manifest: Manifest, requirements: str, serious: Sequence[Difference]) -> str:
+def refusal(subject: Subject, requirements: str, serious: Sequence[Difference]) -> str:
+    other = [one.package for one in serious if one.here is not None]
+    absent = [one.package for one in serious if one.here is None]
+    faults = [f"was made with another {', '.join(other)}"] if other else []
+    faults += [f"needs {', '.join(absent)}, which they lack"] if absent else []
     return (
-        f"The functions would refuse {manifest.name} version {manifest.version}, which was made with another "
-        f"{', '.join(one.package for one in serious)}. Make these changes in functions/{requirements.replace('.txt', '.in')} and run "
-        f"scripts/lock, or publish from an environment that has what functions/{requirements} has, or compiled: "
-        "modelserve publish --compile require."
+        f"The functions would refuse {subject}, which {' and '.join(faults)}. Build them with modelserve package --for "
+        f"{subject.name if subject.version else 'NAME'}, or make these changes in functions/{requirements.replace('.txt', '.in')} and "
+        "run scripts/lock, or publish it compiled: modelserve publish --compile require."
     )

@@ -44,10 +44,12 @@ MODE: Final = stat.S_IFREG | 0o644
 UNIX: Final = 3  # the system of the archive: without it readers ignore the mode
 
 
-def package(runtime: str, out: Path, progress: Progress, root: Path | None = None) -> dict[str, Any]:
+def package(
+    runtime: str, out: Path, progress: Progress, root: Path | None = None, requirements: bytes | None = None
+) -> dict[str, Any]:
     """Writes `modelserve-<16 hex digits of its SHA-256>.zip` into the directory `out`; `size` is in bytes.
 
-    `root` is the checkout. Raises NotFound, NotPackaged or NoCheckout.
+    `root` is the checkout, and `requirements` stand in for those of `runtime`. Raises NotFound, NotPackaged or NoCheckout.
     """
     root = root or checkout()
     if not out.is_dir():
@@ -55,7 +57,8 @@ def package(runtime: str, out: Path, progress: Progress, root: Path | None = Non
     try:
         python = python_version(root)
         sources = select_files(root / "functions", runtime)
-        data = archive({name: path.read_bytes() for name, path in sources.items()})
+        contents = {name: path.read_bytes() for name, path in sources.items()}
+        data = archive(contents if requirements is None else contents | {REQUIRED: requirements})
         commit, changed = git_state(root)
         if changed:
             files = "1 file" if changed == 1 else f"{changed:,} files"

@@ -18,7 +18,7 @@ from modelserve_control.common.progress import Progress
 from modelserve_control.common.services.client import ServiceClient
 from modelserve_control.common.services.identity import Identity, anonymous, token_source
 from modelserve_control.compare import run as comparison
-from modelserve_control.deploy.doctor import doctor
+from modelserve_control.deploy.doctor import doctor, find_version
 from modelserve_control.deploy.release import shadow
 from modelserve_control.deploy.release.journal import ReleaseJournal
 from modelserve_control.deploy.release.options import CHALLENGER, ReleaseOptions
@@ -76,7 +76,7 @@ class Release:
 
     def check(self) -> Evidence:
         with self.report("Check that the functions can load it"):
-            found = doctor(self.objects, f"{self.options.name}/{self.options.version}", self.root)
+            found = doctor(find_version(self.objects, f"{self.options.name}/{self.options.version}"), self.root)
         return {"requirements": found["requirements"], "differences": found["differences"]}
 
     def compare(self) -> Evidence:

@@ -16,7 +16,7 @@ from modelserve.store.buckets.objects import Objects
 from modelserve.store.trust.environment import Difference, pins
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import SOURCES
-from modelserve_control.deploy.doctor import detail, doctor
+from modelserve_control.deploy.doctor import detail, doctor, find_source, find_version
 from modelserve_control.deploy.package import python_version
 from modelserve_control.registry.catalog import open_store
 from serving import release
@@ -62,7 +62,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_version_from_this_environment_fits(objects: Objects) -> None:
-    found = doctor(objects, "linear/1")
+    found = doctor(find_version(objects, "linear/1"))
     assert (found["name"], found["version"], found["runtime"]) == ("linear", "1", "native")
     assert found["requirements"] == "functions/requirements.txt"
     assert {"Python", "scikit-learn", "numpy"} <= set(found["compared"])
@@ -71,11 +71,11 @@ def test_a_version_from_this_environment_fits(objects: Objects) -> None:
 
 def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
     with pytest.raises(EnvironmentMismatch) as refused:
-        doctor(objects, "old/1")
+        doctor(find_version(objects, "old/1"))
     assert refused.value.message == (
-        "The functions would refuse old version 1, which was made with another Python, scikit-learn. "
-        "Make these changes in functions/requirements.in and run scripts/lock, or publish from an environment that has what "
-        "functions/requirements.txt has, or compiled: modelserve publish --compile require."
+        "The functions would refuse old version 1, which was made with another Python, scikit-learn. Build them with modelserve "
+        "package --for old, or make these changes in functions/requirements.in and run scripts/lock, or publish it compiled: "
+        "modelserve publish --compile require."
     )
     assert refused.value.details == [
         {
@@ -99,7 +99,7 @@ def test_a_newer_python_can_be_chosen() -> None:
 
 
 def test_a_compiled_version_does_not_unpickle(objects: Objects) -> None:
-    found = doctor(objects, "old@challenger")
+    found = doctor(find_version(objects, "old@challenger"))
     assert found["runtime"] == "compiled"
     assert found["requirements"] == "functions/requirements-compiled.txt"
     assert [one["package"] for one in found["differences"]] == ["Python"]
@@ -108,7 +108,7 @@ def test_a_compiled_version_does_not_unpickle(objects: Objects) -> None:
 def test_functions_that_lag_behind_are_found(objects: Objects, checkout: Path) -> None:
     edit(checkout / "functions/requirements.txt", rf"scikit-learn=={SKLEARN}", "scikit-learn==1.0.2")
     with pytest.raises(EnvironmentMismatch) as refused:
-        doctor(objects, "linear/1", checkout)
+        doctor(find_version(objects, "linear/1"), checkout)
     assert "another scikit-learn. " in refused.value.message
     assert [one["functions_have"] for one in refused.value.details] == ["1.0.2"]
 
@@ -116,13 +116,28 @@ def test_functions_that_lag_behind_are_found(objects: Objects, checkout: Path) -
 def test_functions_without_a_package_are_found(objects: Objects, checkout: Path) -> None:
     edit(checkout / "functions/requirements.txt", r"cloudpickle==", "other==")
     with pytest.raises(EnvironmentMismatch) as refused:
-        doctor(objects, "linear/1", checkout)
+        doctor(find_version(objects, "linear/1"), checkout)
     assert [(one["package"], one["functions_have"]) for one in refused.value.details] == [("cloudpickle", None)]
+
+
+def test_every_requirement_that_the_functions_lack_is_named_before_it_is_published(
+    models: Library, tmp_path: Path
+) -> None:
+    model = models.copy("linear10", tmp_path / "model")
+    assert doctor(find_source(str(model)))["differences"] == []
+    with (model / "requirements.txt").open("a") as file:
+        file.write("\nkeras==3.15.1\njax==0.10.2\nMy_Own==1\nxgboost==3.0\npip==1\nmlflow==2.0\n")
+    with pytest.raises(EnvironmentMismatch) as refused:
+        doctor(find_source(str(model)))
+    assert (
+        f"a native version of {model}, which needs keras, xgboost, jax, my-own, which they lack"
+        in refused.value.message
+    )
 
 
 def test_a_small_difference_is_told_and_fits(objects: Objects, checkout: Path) -> None:
     edit(checkout / "functions/requirements.txt", rf"numpy=={PINNED['numpy']}", "numpy==2.999.0")
-    found = doctor(objects, "linear/1", checkout)
+    found = doctor(find_version(objects, "linear/1"), checkout)
     assert [(one["package"], one["functions_have"]) for one in found["differences"]] == [("numpy", "2.999.0")]
 
 
@@ -132,19 +147,19 @@ def test_the_runtime_is_what_terraform_takes(checkout: Path, objects: Objects) -
     edit(checkout / ".python-version", "3.11", "3.13")
     assert python_version(checkout) == "3.13"
     with pytest.raises(EnvironmentMismatch, match="made with another Python"):
-        doctor(objects, "linear/1", checkout)
+        doctor(find_version(objects, "linear/1"), checkout)
 
 
 @pytest.mark.parametrize("name", [".python-version", "functions/requirements.txt"])
 def test_a_checkout_that_misses_something_is_refused(objects: Objects, checkout: Path, name: str) -> None:
     (checkout / name).unlink()
     with pytest.raises(NotPackaged, match=Path(name).name):
-        doctor(objects, "linear/1", checkout)
+        doctor(find_version(objects, "linear/1"), checkout)
 
 
 def test_a_version_that_does_not_exist_is_named(objects: Objects) -> None:
     with pytest.raises(NotFound, match="linear has no version 9"):
-        doctor(objects, "linear/9")
+        doctor(find_version(objects, "linear/9"))
 
 
 def test_the_command_is_a_gate(store: Path) -> None:
