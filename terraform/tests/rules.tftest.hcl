@@ -11,8 +11,8 @@ mock_provider "time" {}
 override_resource {
   target = google_service_account.this["http"]
   values = {
-    member = "serviceAccount:http@example-dev.iam.gserviceaccount.com"
-    name   = "projects/example-dev/serviceAccounts/http@example-dev.iam.gserviceaccount.com"
+    member = "serviceAccount:modelserve-http@example-dev.iam.gserviceaccount.com"
+    name   = "projects/example-dev/serviceAccounts/modelserve-http@example-dev.iam.gserviceaccount.com"
   }
 }
 

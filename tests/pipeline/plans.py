@@ -16,9 +16,9 @@ mock_provider "google" {
 
   mock_resource "google_service_account" {
     defaults = {
-      email  = "one@example-prod.iam.gserviceaccount.com"
-      member = "serviceAccount:one@example-prod.iam.gserviceaccount.com"
-      name   = "projects/example-prod/serviceAccounts/one@example-prod.iam.gserviceaccount.com"
+      email  = "somebody@example-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:somebody@example-prod.iam.gserviceaccount.com"
+      name   = "projects/example-prod/serviceAccounts/somebody@example-prod.iam.gserviceaccount.com"
     }
   }
 }

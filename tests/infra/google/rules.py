@@ -93,7 +93,7 @@ REGISTRY: Final = "google_artifact_registry_repository"
 _BUILD: Final = f"{DOCS}/functions/docs/securing/build-custom-sa"
 _COPY: Final = f"row 1: {PROVIDER}#20571"
 _FIRST: Final = "the first instance loads the model that MODEL_URI names: functions/modelserve/store"
-_SETTING: Final = "docs/configuration.md: what the function does with this setting"
+_SETTING: Final = "docs/settings.md: what the function does with this setting"
 _CMEK: Final = f"row 12: {DOCS}/functions/docs/securing/cmek"
 
 NEEDS: Final = (
@@ -148,20 +148,17 @@ CALLS: Final = (
     (FUNCTION, "update", "iam.serviceAccounts.actAs", "google_service_account", RUNTIME, f"{DOCS}/functions/docs/reference/iam/roles#additional-configuration"),
 )  # fmt: skip
 
-# What a resource may be called, where the API takes less than the provider lets through.
+# What a resource may be called, where the API takes less than the provider lets through (google/formats.py).
 NAMES: Final = {
     "google_artifact_registry_repository": ("repository_id", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
-    "google_bigquery_dataset": ("dataset_id", r"\w{1,1024}"),
+    "google_bigquery_table": ("table_id", r"\w{1,1024}"),
     "google_cloud_scheduler_job": ("name", r"[a-zA-Z\d_-]{1,500}"),
     "google_cloudbuild_trigger": ("name", r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}[a-zA-Z0-9])?"),
     "google_cloudfunctions2_function": ("name", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
     "google_compute_*": ("name", r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"),
-    "google_container_cluster": ("name", r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?"),
     "google_gke_hub_membership": ("membership_id", r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"),
     "google_logging_metric": ("name", r"[A-Za-z0-9_.,+!*',()%/-]{1,100}"),
-    "google_project_iam_custom_role": ("role_id", r"[a-zA-Z0-9_.]{3,64}"),
     "google_pubsub_*": ("name", r"(?!goog)[a-zA-Z][a-zA-Z0-9._~%+-]{2,254}"),
-    "google_service_account": ("account_id", r"[a-z]([-a-z0-9]{4,28}[a-z0-9])"),
     "google_storage_bucket": ("name", r"(?!goog)[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]"),
 }  # fmt: skip
 
