@@ -136,6 +136,8 @@ def test_what_a_command_lacks_is_named(elsewhere: Elsewhere, tmp_path: Path) -> 
     assert refused["error_code"] == "PACKAGES_MISSING"
     assert "google-cloud-run" in refused["message"]
     assert 'pip install "modelserve-kit[cloud]"' in refused["message"]
+    lacks = elsewhere.modelserve("console", code=1)["message"]
+    assert lacks == 'This command needs dash; pip install "modelserve-kit[console,publish,monitor]" installs them.'
     assert elsewhere.modelserve("doctor", "churn/1", code=1)["error_code"] == "NO_CHECKOUT"
     package = ("package", "--runtime", "native", "--out", tmp_path)
     assert elsewhere.modelserve(*package, code=1)["error_code"] == "NO_CHECKOUT"

@@ -25,6 +25,8 @@ def test_a_version_shows_what_it_is_and_what_it_was_trained_on(console: str, tab
     tab.page.get_by_label("Version").select_option("2")
     tab.page.get_by_role("button", name="Show").click()
     expect(facts).to_contain_text("not: it is native")
+    tab.page.get_by_role("link", name="Try it").click()
+    expect(tab.page.get_by_label("Version")).to_have_value("2")
     assert tab.violations() == []
 
 

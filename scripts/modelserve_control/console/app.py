@@ -70,7 +70,8 @@ def build_page(options: ConsoleOptions, tab: str, values: dict[str, str]) -> tup
 
 def build_head(options: ConsoleOptions, chosen: Chosen, names: list[str]) -> list[Any]:
     mode = "Aliases may be moved." if options.write else "Read-only."
-    tabs = [link(title, chosen.to(tab), tab == chosen.tab) for tab, (title, _) in TABS.items()]
+    version = chosen.get("version")
+    tabs = [link(title, chosen.to(tab, version=version), tab == chosen.tab) for tab, (title, _) in TABS.items()]
     models = [link(one, Chosen(chosen.tab, one).to(chosen.tab), one == chosen.model) for one in names]
     return [
         html.H1("modelserve"),
