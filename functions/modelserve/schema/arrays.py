@@ -22,9 +22,9 @@ def fit(values: Array, kind: ColumnType) -> Array | None:
     if values.dtype.kind not in "iuf" or not isinstance(kind, IntegerType | FloatType):
         return None
     is_float = values.dtype.kind == "f"
-    if is_float and isinstance(kind, FloatType) and values.itemsize <= kind.dtype.itemsize:
-        # One pass. Where squares overflow, which the numbers themselves do not, each is looked at.
-        return values.astype(kind.dtype, copy=False) if math.isfinite(np.vdot(values, values)) else None
+    exact = is_float and isinstance(kind, FloatType) and values.itemsize <= kind.dtype.itemsize
+    if exact and math.isfinite(np.vdot(values, values)):  # in one pass; where only squares overflow, bounds decide
+        return values.astype(kind.dtype, copy=False)
     low, high = values.min().item(), values.max().item()  # of a NaN among them both are NaN, which is within no bounds
     if isinstance(kind, FloatType):
         most = kind.largest if is_float else kind.exact

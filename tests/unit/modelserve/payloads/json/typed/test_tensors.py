@@ -186,7 +186,7 @@ def test_tensors_that_fit_are_taken_as_the_reporting_decoder_takes_them(body: An
     assert take(json.dumps(body, ensure_ascii=ascii_only).encode())
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(requests(fits=False), st.booleans(), st.integers(0, 400), st.binary(max_size=2), st.integers(0, 2))
 def test_whatever_is_taken_the_reporting_decoder_takes_as_the_same(
     body: Any, ascii_only: bool, place: int, new: bytes, cut: int
