@@ -1,6 +1,7 @@
-"""Pages and files of the repository that stand outside docs/ are part of the site, under repository/."""
+"""Pages and files of the repository that stand outside docs/ are part of the site, under repository/; commands.md is made here."""
 
 import re
+import subprocess
 from pathlib import Path
 from posixpath import dirname, normpath, relpath
 
@@ -16,7 +17,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     root = Path(config.docs_dir).parent
     for path in config.extra["outside"]:
         files.append(File.generated(config, OUTSIDE + path, abs_src_path=str(root / path)))
+    files.append(File.generated(config, "commands.md", content=write_commands()))
     return files
+
+
+def write_commands() -> str:
+    """The kit is not installed beside MkDocs, so its own Python is asked: `scripts/docs` runs in the repository."""
+    command = [".venv/bin/python", "scripts/website/commands.py"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

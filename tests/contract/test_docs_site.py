@@ -10,6 +10,9 @@ from typing import Final
 
 import pytest
 
+from modelserve_control.cli.examples import commands
+from modelserve_control.cli.main import main
+
 ROOT: Final = Path(__file__).parents[2]
 ENVIRONMENT: Final = ROOT / ".cache/docs/.wanted"
 PARTS: Final = ("docs", "scripts/website", "terraform", "kubernetes", "functions/modelserve")
@@ -37,4 +40,7 @@ def test_a_dead_link_a_missing_anchor_and_a_page_outside_the_menu_fail_and_nothi
     assert "  - planted.md" in built.stderr
     pages = list((tmp_path / "site").rglob("*.html"))
     assert len(pages) > 30
+    reference = (tmp_path / "site/commands.html").read_text()
+    anchors = (f'id="modelserve-{path.replace(" ", "-")}"' for path, _ in commands(main))
+    assert [anchor for anchor in anchors if anchor not in reference] == []
     assert [page.name for page in pages if FOREIGN.search(page.read_text())] == []
