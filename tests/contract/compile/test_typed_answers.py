@@ -62,7 +62,7 @@ def loaded(runtime: CompiledRuntime, signature: Signature, shown: Presentation) 
         presentation=shown,
         decoder=BodyDecoder(signature, LIMITS, runtime.packing.categories()),
         runtime=runtime,
-        scorer=InlineScorer(runtime, 10_000),
+        scorer=InlineScorer(runtime, 1_000, 10_000),
         environment={},
         run_id=None,
         times={},
@@ -93,7 +93,9 @@ def post(made: Loaded, *asked: Asked, turns: int = 1) -> list[Response]:
         return Request(scope, receive)
 
     async def ask() -> list[Response]:
-        holding: Any = Holding(replace(made, scorer=InlineScorer(made.runtime, 10_000)))  # one that has seen no loop
+        holding: Any = Holding(
+            replace(made, scorer=InlineScorer(made.runtime, 1_000, 10_000))
+        )  # one that has seen no loop
         function = Http(Settings.from_environ({}), holding, Metrics(enabled=False))
         for _ in range(turns):
             found = await asyncio.gather(*(function.respond(request(*one)) for one in asked))

@@ -52,7 +52,7 @@ def load_compiled(
     return LoadedRuntime(
         runtime=runtime,
         outputs=outputs,
-        scorer=InlineScorer(runtime, settings.max_pending_rows),
+        scorer=InlineScorer(runtime, settings.max_batch_rows, settings.max_pending_rows),
         signature=signature,
         decoder=BodyDecoder(signature, Limits.from_settings(settings), categories),
         sample=sample,

@@ -21,8 +21,6 @@ logger = logging.getLogger(__name__)
 
 # A batch of so many rows is scored in about half a millisecond; a larger one would keep other requests waiting.
 INLINE_ROWS: Final = 256
-# Of one call for several requests. Each node of a graph holds its values for all rows at once.
-MERGED_ROWS: Final = 2_048
 # After several requests at once, a request is taken to be one of several for so many turns of the loop.
 CONCURRENT_TURNS: Final = 16
 
@@ -41,8 +39,9 @@ class Waiting(NamedTuple):
 class InlineScorer:
     """Small batches are scored where they are asked for, large ones on another thread. Sizes in rows."""
 
-    def __init__(self, runtime: Runtime, max_pending_rows: int) -> None:
+    def __init__(self, runtime: Runtime, max_batch_rows: int, max_pending_rows: int) -> None:
         self.runtime = runtime
+        self.max_batch_rows = max_batch_rows  # of one call for several requests
         self.max_pending_rows = max_pending_rows
         self._pending_rows = 0
         self._concurrent_turns = 0  # that are left, of those that have a request
@@ -85,7 +84,7 @@ class InlineScorer:
 
     def _join(self, batch: Batch, methods: tuple[str, ...]) -> asyncio.Future[Outputs]:
         """What `_score` gives for these rows, scored with all others of this turn of the loop and the next."""
-        if self._waiting_rows + batch.rows > MERGED_ROWS:
+        if self._waiting_rows + batch.rows > self.max_batch_rows:
             self._flush()
         if not self._waiting:
             self._loop = asyncio.get_running_loop()  # asked once for all: it asks the system for the process id
@@ -102,7 +101,7 @@ class InlineScorer:
             return
         self._waiting, self._waiting_rows = [], 0
         several = len(waiting) > 1
-        self._concurrent_turns = CONCURRENT_TURNS if several else self._concurrent_turns - 1
+        self._concurrent_turns = CONCURRENT_TURNS if several else max(0, self._concurrent_turns - 1)
         parts = self._score_together([one.batch for one in waiting]) if several else None
         for place, (batch, future) in enumerate(waiting):
             if future.done():  # its request was given up

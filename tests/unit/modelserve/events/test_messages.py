@@ -102,7 +102,12 @@ def refuse_twos(batch: Batch) -> Any:
 def test_a_record_that_fits_only_the_signature_goes_alone_to_the_dead_letters() -> None:
     runtime = Tiny(refuse_twos)
     found = score(
-        runtime, b'{"x":1}', b'{"x":2}', b'[{"x":2},{"x":3},{"x":2}]', b'[{"x":2}]', scorer=InlineScorer(runtime, 100)
+        runtime,
+        b'{"x":1}',
+        b'{"x":2}',
+        b'[{"x":2},{"x":3},{"x":2}]',
+        b'[{"x":2}]',
+        scorer=InlineScorer(runtime, 1_000, 100),
     )
     bad = "SIGNATURE_MISMATCH"
     assert found == [[1.0], [bad], [3.0, bad, bad], [bad]]
@@ -129,7 +134,7 @@ def test_messages_that_failed_together_are_not_tried_together_again() -> None:
         raise ValueError("always")
 
     runtime = Tiny(fails)
-    found = score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}', scorer=InlineScorer(runtime, 100))
+    found = score(runtime, b'{"x":1}', b'{"x":2}', b'{"x":3}', scorer=InlineScorer(runtime, 1_000, 100))
     assert found == [ModelFailed] * 3
     assert runtime.sizes == [3, 1, 1, 1]
 
@@ -144,7 +149,7 @@ def test_a_method_that_the_model_lacks_is_that_messages_own_fault() -> None:
 def test_no_call_has_more_rows_than_the_limit_unless_one_message_has() -> None:
     runtime = Tiny()
     one, two, three = b'{"x":1}', b'[{"x":1},{"x":1}]', b'[{"x":1},{"x":1},{"x":1}]'
-    score(runtime, one, one, one, three, two, scorer=InlineScorer(runtime, 100), MAX_BATCH_ROWS="2")
+    score(runtime, one, one, one, three, two, scorer=InlineScorer(runtime, 1_000, 100), MAX_BATCH_ROWS="2")
     assert runtime.sizes == [2, 1, 3, 2]
 
 

@@ -166,7 +166,7 @@ def test_cells_that_only_the_compiled_form_has_no_place_for_are_told_together(as
     runtime = Rounds()
     asked: Any = score_method if ask is predict else scoring.batch_results
     with loaded(runtime, X) as made:
-        inline = replace(made, scorer=InlineScorer(runtime, 100))
+        inline = replace(made, scorer=InlineScorer(runtime, 1_000, 100))
         batch = scoring.check(inline, table(x=[1, 2, 3, 2]))
         with pytest.raises(SignatureMismatch, match=r"^2 cells do not fit") as raised:
             asyncio.run(asked(inline, batch, {}, None))

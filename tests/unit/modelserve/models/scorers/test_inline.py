@@ -10,7 +10,7 @@ import pytest
 
 import tiny
 from modelserve.core.errors import ModelFailed, Overloaded, SignatureMismatch
-from modelserve.models.scorers.inline import INLINE_ROWS, MERGED_ROWS, InlineScorer
+from modelserve.models.scorers.inline import INLINE_ROWS, InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
 from modelserve.schema.batch import Batch
 
@@ -53,7 +53,7 @@ def run(scorer: InlineScorer, rows: int) -> Any:
 
 def test_small_batches_are_scored_on_the_loops_own_thread_and_large_ones_are_not() -> None:
     runtime = Recording()
-    scorer = InlineScorer(runtime, 10_000)
+    scorer = InlineScorer(runtime, 1_000, 10_000)
     assert run(scorer, INLINE_ROWS) == list(range(INLINE_ROWS))
     assert run(scorer, INLINE_ROWS + 1) == list(range(INLINE_ROWS + 1))
     assert [thread is threading.main_thread() for thread in runtime.threads] == [True, False]
@@ -64,13 +64,13 @@ def test_small_batches_are_scored_on_the_loops_own_thread_and_large_ones_are_not
 )
 def test_what_a_model_raises_becomes_a_model_failure_and_our_own_errors_stay(error: Exception, seen: type) -> None:
     with pytest.raises(seen) as caught:
-        run(InlineScorer(Recording(error), 10), 1)
+        run(InlineScorer(Recording(error), 1_000, 10), 1)
     assert "secret" not in str(caught.value)
 
 
 def test_more_rows_than_may_wait_are_refused() -> None:
     runtime = Recording()
-    scorer = InlineScorer(runtime, 500)
+    scorer = InlineScorer(runtime, 1_000, 500)
 
     async def two() -> list[Any]:
         runtime.gate.clear()
@@ -95,7 +95,7 @@ class Short(Recording):
 @pytest.mark.parametrize("rows", [1, 2, INLINE_ROWS + 1])
 def test_another_number_of_rows_is_no_answer(rows: int) -> None:
     with pytest.raises(RowsMismatch):
-        run(InlineScorer(Short(), 10_000), rows)
+        run(InlineScorer(Short(), 1_000, 10_000), rows)
 
 
 # --- requests that are there at the same time ---
@@ -142,27 +142,27 @@ def ask(scorer: InlineScorer, *asked: tuple[Batch, str], turns: int = 2) -> list
 def test_requests_at_once_are_one_call_and_each_has_its_own_answer() -> None:
     runtime = Doubling()
     asked = [(cells(1), "predict"), (cells(2, 3, 4), "predict"), (cells(5), "triple"), (cells(6), "predict")]
-    assert ask(InlineScorer(runtime, 100), *asked) == [[2.0], [4.0, 6.0, 8.0], [15.0], [12.0]]
+    assert ask(InlineScorer(runtime, 1_000, 100), *asked) == [[2.0], [4.0, 6.0, 8.0], [15.0], [12.0]]
     assert sorted(runtime.calls[:4]) == [(1, ("predict",)), (1, ("predict",)), (1, ("triple",)), (3, ("predict",))]
     assert sorted(runtime.calls[4:]) == [(1, ("triple",)), (5, ("predict",))]
 
 
 def test_one_that_the_model_does_not_score_takes_none_of_the_others_with_it() -> None:
-    first, bad, last = ask(InlineScorer(Doubling(), 100), *((cells(x), "predict") for x in (1, -1, 3)))
+    first, bad, last = ask(InlineScorer(Doubling(), 1_000, 100), *((cells(x), "predict") for x in (1, -1, 3)))
     assert (first, last) == ([2.0], [6.0])
     assert isinstance(bad, ModelFailed)
 
 
 def test_a_request_that_comes_alone_waits_for_nobody() -> None:
     runtime = Doubling()
-    scorer = InlineScorer(runtime, 100)
+    scorer = InlineScorer(runtime, 1_000, 100)
     assert ask(scorer, (cells(1), "predict"), turns=5) == [[2.0]]
     assert [rows for rows, _ in runtime.calls] == [1] * 5
 
 
 def test_one_that_came_alone_between_several_does_not_part_those_behind_it() -> None:
     runtime = Doubling()
-    scorer = InlineScorer(runtime, 100)
+    scorer = InlineScorer(runtime, 1_000, 100)
     several = [(cells(1), "predict")] * 3
 
     async def run() -> None:
@@ -175,7 +175,7 @@ def test_one_that_came_alone_between_several_does_not_part_those_behind_it() -> 
 
 def test_what_comes_while_the_first_is_decoded_is_in_the_same_call() -> None:
     runtime = Doubling()
-    scorer = InlineScorer(runtime, 100)
+    scorer = InlineScorer(runtime, 1_000, 100)
 
     async def run() -> list[Any]:
         await asyncio.gather(*(score(scorer, cells(1), ("predict",)) for _ in range(2)))
@@ -188,11 +188,12 @@ def test_what_comes_while_the_first_is_decoded_is_in_the_same_call() -> None:
     assert runtime.calls[-1] == (2, ("predict",))
 
 
-def test_one_call_has_at_most_so_many_rows() -> None:
+@pytest.mark.parametrize("most", [1, 16, 100])
+def test_one_call_for_several_has_at_most_so_many_rows(most: int) -> None:
     runtime = Doubling()
-    asked = [(cells(*range(INLINE_ROWS)), "predict")] * (MERGED_ROWS // INLINE_ROWS + 1)
-    assert ask(InlineScorer(runtime, 100), *asked) == [[2.0 * x for x in range(INLINE_ROWS)]] * len(asked)
-    assert max(rows for rows, _ in runtime.calls) == MERGED_ROWS
+    asked = [(cells(*range(16)), "predict")] * 9
+    assert ask(InlineScorer(runtime, most, 100), *asked) == [[2.0 * x for x in range(16)]] * 9
+    assert max(rows for rows, _ in runtime.calls) == max(16, most // 16 * 16)
 
 
 def arrays(*values: float) -> Batch:
@@ -213,7 +214,7 @@ class Apart(Doubling):
     ids=["arrays", "params", "rows that depend on each other"],
 )
 def test_what_cannot_be_put_together_is_scored_alone(runtime: Doubling, batch: Batch, params: Any) -> None:
-    scorer = InlineScorer(runtime, 100)
+    scorer = InlineScorer(runtime, 1_000, 100)
 
     async def run() -> None:
         for _ in range(2):
@@ -231,11 +232,11 @@ class Summing(Doubling):
 
 def test_an_answer_without_rows_is_that_of_one_request() -> None:
     asked = [(cells(1), "predict"), (cells(2, 3), "predict"), (cells(4), "predict")]
-    assert ask(InlineScorer(Summing(), 100), *asked) == [1.0, 5.0, 4.0]
+    assert ask(InlineScorer(Summing(), 1_000, 100), *asked) == [1.0, 5.0, 4.0]
 
 
 def test_a_request_that_is_given_up_leaves_the_others() -> None:
-    scorer = InlineScorer(Doubling(), 100)
+    scorer = InlineScorer(Doubling(), 1_000, 100)
 
     async def run() -> list[Any]:
         await asyncio.gather(*(score(scorer, cells(1), ("predict",)) for _ in range(2)))
