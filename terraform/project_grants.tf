@@ -51,9 +51,11 @@ resource "google_project_iam_member" "deploy_waits" {
 }
 
 # A grant takes effect a while after it was made, and a build that is earlier
-# fails; the provider's own example of a function waits as long.
+# fails; the provider's own example of a function waits as long. It waits
+# again when another model brings accounts that have just been granted theirs.
 resource "time_sleep" "grants" {
   create_duration = "60s"
+  triggers        = length(var.models) == 0 ? null : { models = join(",", keys(var.models)) }
 
   depends_on = [
     google_artifact_registry_repository_iam_member.build_writes,

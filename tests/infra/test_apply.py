@@ -89,6 +89,26 @@ def test_the_oldest_provider_needs_no_more_and_nothing_is_made_anew_for_the_stat
         assert differences(made.plan()) == []
 
 
+def test_another_model_comes_and_goes_and_nothing_of_the_first_is_made_anew(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with project("dev", NEWEST, tmp_path_factory.mktemp("another")) as made:
+        made.bootstrap()
+        made.apply()
+        alone = set(made.cloud.resources)
+        more = "-var=models={flights={}}"
+        changes = made.plan(more)["resource_changes"]
+        anew = {one["address"] for one in changes if "delete" in one["change"]["actions"]}
+        assert anew == {"time_sleep.grants"}, "new grants get their minute, and nothing else is made anew"
+        made.apply(more)
+        assert made.luck() == []
+        assert differences(made.plan(more)) == []
+        made.apply()
+        assert {key for key in made.cloud.resources if key[0] != "time_sleep"} == {
+            key for key in alone if key[0] != "time_sleep"
+        }
+
+
 def before_moves(state: bytes) -> bytes:
     """`state` with the addresses that resources had before `moved` blocks gave them others."""
     document = json.loads(state)

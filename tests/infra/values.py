@@ -29,6 +29,7 @@ FORCED_OF: Final = {
     "google_compute_subnetwork": ("network",),
     "google_pubsub_subscription": ("topic",),
     "google_project_iam_member": ("condition",),
+    "time_sleep": ("triggers",),
     "google_storage_bucket_iam_member": ("condition",),
 }
 
