@@ -97,13 +97,14 @@ def serving(
 class Functions:
     """Starts a function once per distinct settings and keeps it for the session.
 
-    Cold are compiled ones, which run without the packages of the warm process, and the first native one of each target.
+    The first one of each target is started cold, if `cold`.
     """
 
-    def __init__(self, models: Library, directory: Path, runtime: str = "native") -> None:
+    def __init__(self, models: Library, directory: Path, runtime: str = "native", cold: bool = False) -> None:
         self.models = models
         self.directory = directory
         self.runtime = runtime
+        self.cold = cold
         self._exit = ExitStack()
         self._running: dict[tuple[Any, ...], Served] = {}
 
@@ -116,7 +117,7 @@ class Functions:
             uri = {"MODEL_URI": f"{store}/models/{model}@champion", "MODEL_TRUST": "pickle", **PATIENT}
             ready = "/health" if target == "predict" else "/health/ready"
             log = self.directory / f"{target}-{len(self._running)}.log"
-            cold = self.runtime == "compiled" or target not in {other for _, other, *_ in self._running}
+            cold = self.cold and target not in {other for _, other, *_ in self._running}
             self._running[key] = self._exit.enter_context(serving(log, uri | settings, target, ready, cold))
         return self._running[key]
 

@@ -21,6 +21,6 @@ def functions(
     request: pytest.FixtureRequest, models: Library, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Functions]:
     """A model that does not compile is native in both."""
-    made = Functions(models, tmp_path_factory.mktemp("functions"), request.param)
+    made = Functions(models, tmp_path_factory.mktemp("functions"), request.param, cold=True)
     yield made
     made.close()

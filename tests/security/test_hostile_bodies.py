@@ -139,7 +139,7 @@ def test_a_decoder_that_ends_is_one_line_and_one_count(functions: Functions) -> 
 
 def test_what_reads_parquet_is_not_in_the_server(models: Library, tmp_path: Path) -> None:
     """A compiled one: pandas, which scores native ones, has its own use for pyarrow."""
-    compiled = Functions(models, tmp_path, "compiled")
+    compiled = Functions(models, tmp_path, "compiled", cold=True)
     try:
         no_pyarrow_in(compiled("churn"))
     finally:
