@@ -101,7 +101,7 @@ def test_a_dry_run_only_decides(trained: Retraining) -> None:
     past = {"figure": "rmse", "max": 1.0, "target": "air_time", "time": "departed", "window": "month"}
     data = [str(trained.directory / "held_out.parquet")]  # of 2013, before the training
     (reason,) = trained(trained.policy("good", error=past | {"data": data}), "--dry-run")["reasons"]
-    assert (reason["met"], reason["text"]) == (False, "0 windows have 100 labels, 1 are needed")
+    assert (reason["met"], reason["text"]) == (False, "0 windows since have 100 labels, 1 are needed")
     assert (trained.champion(), trained.versions(), len(trained.records())) == ("1", ["1"], 1)
 
 

@@ -27,8 +27,9 @@ from modelserve_control.report.tables import format_value
 def retrain(dry_run: bool, abort: bool, simulate: bool, **given: Any) -> Any:
     """Train NAME again when its policy says so.
 
-    The policy decides by a schedule, by the error on new labels and by drift. What is better is released. The exit status is 0 when nothing is to be
-    done or the alias names the new version, and 1 when the training failed or the version was refused.
+    The policy decides by a schedule, by the error on new labels and by drift. What is better is released. The exit
+    status is 0 when nothing is to be done or the alias names the new version, and 1 when the training failed or the
+    version was refused.
     """
     if dry_run + abort + simulate > 1:
         raise click.UsageError("--dry-run, --abort and --simulate exclude each other.")

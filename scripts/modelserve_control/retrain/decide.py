@@ -53,11 +53,12 @@ class Rules:
 
 @dataclass(frozen=True)
 class ErrorWindow:
-    """`error` is None where it could not be measured."""
+    """`error` is None where it could not be measured. `fresh`: it ends after the last training, also a refused one."""
 
     name: str
     rows: int
     error: float | None
+    fresh: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class DriftWindow:
 
 @dataclass(frozen=True)
 class History:
-    """Of the version in use; without one, `trained_at` is None. The windows are those since, the oldest first.
-    `released_error` is what the comparison before its release has measured on held-out rows."""
+    """Of the version in use and its windows, the oldest first; without one, `trained_at` is None. It is the time of the last
+    training, also of one that was refused. `released_error` is what the comparison before its release has measured on held-out rows."""
 
     now: datetime
     trained_at: datetime | None
@@ -127,20 +128,21 @@ def add_months(start: datetime, months: int) -> datetime:
 
 def check_error(history: History, rule: ErrorRule) -> Reason:
     known = [
-        (window.name, window.error)
+        (window.name, window.error, window.fresh)
         for window in history.errors
         if window.rows >= rule.min_rows and window.error is not None and math.isfinite(window.error)
     ]
-    if len(known) < rule.windows:
-        text = f"{len(known)} windows have {rule.min_rows:,} labels, {rule.windows} are needed"
+    fresh = [(name, error) for name, error, is_fresh in known if is_fresh]
+    if len(fresh) < rule.windows:
+        text = f"{len(fresh)} windows since have {rule.min_rows:,} labels, {rule.windows} are needed"
         return Reason("error", False, text)
     before, since = (
         (known[0][1], known[0][0]) if history.released_error is None else (history.released_error, "release")
     )
     limits = [rule.max] if rule.max is not None else []
     limits += [before * rule.max_ratio] if rule.max_ratio is not None else []
-    met = all(error > min(limits) for _, error in known[-rule.windows :])
-    name, error = known[-1]
+    met = all(error > min(limits) for _, error in fresh[-rule.windows :])
+    name, error = fresh[-1]
     text = f"{rule.figure} {error:.4g} in {name}, {before:.4g} at first ({since}), the limit is {min(limits):.4g}"
     return Reason("error", met, text)
 

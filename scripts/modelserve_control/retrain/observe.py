@@ -45,19 +45,19 @@ class Observer:
         if found is None:
             return History(now, None)
         manifest = catalog.manifest(self.objects, self.name, found[0].version)
-        since = self.last_training(manifest)
+        published = parse_time(manifest.provenance["published_at"])
+        since = self.last_training(published)
         error, drift = policy.error, policy.drift
         return History(
             now,
             since,
             released_error=self.released_error(found[0], error) if error else None,
-            errors=tuple(self.errors(error, manifest, since)) if error else (),
+            errors=tuple(self.errors(error, manifest, published, since)) if error else (),
             drifts=tuple(self.drifts(drift, since)) if drift else (),
         )
 
-    def last_training(self, manifest: Manifest) -> datetime:
+    def last_training(self, published: datetime) -> datetime:
         """Also one whose version was not released: else the same data would be trained on again each night."""
-        published = parse_time(manifest.provenance["published_at"])
         last = journals.read_current(self.objects, self.name)
         if last is None or not any(step["step"] == "publish" for step in last["steps"]):
             return published
@@ -73,10 +73,14 @@ class Observer:
                 return as_error(section.figure, step["target"]["b"]["figures"].get(section.figure))
         return None
 
-    def errors(self, section: ErrorSection, manifest: Manifest, since: datetime) -> Iterator[ErrorWindow]:
+    def errors(
+        self, section: ErrorSection, manifest: Manifest, published: datetime, since: datetime
+    ) -> Iterator[ErrorWindow]:
         for window, version, found in self.measure_errors(section, manifest):
-            if version == manifest.version and window_end(window, section.window) > since:
-                yield ErrorWindow(window, found["rows"], as_error(section.figure, found["figures"].get(section.figure)))
+            end = window_end(window, section.window)
+            if version == manifest.version and end > published:
+                error = as_error(section.figure, found["figures"].get(section.figure))
+                yield ErrorWindow(window, found["rows"], error, fresh=end > since)
 
     def measure_errors(self, section: ErrorSection, manifest: Manifest) -> Iterator[tuple[str, str, Any]]:
         if section.log is not None:

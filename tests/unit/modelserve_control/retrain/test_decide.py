@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,11 @@ def errors(*values: float | None, rows: int = 100) -> tuple[ErrorWindow, ...]:
     return tuple(ErrorWindow(f"day {place}", rows, value) for place, value in enumerate(values))
 
 
+def stale(*values: float) -> tuple[ErrorWindow, ...]:
+    """Of the version in use, before the last training."""
+    return tuple(replace(window, fresh=False) for window in errors(*values))
+
+
 def drifts(*found: str) -> tuple[DriftWindow, ...]:
     """One window for each text, drifted in the columns that it names."""
     return tuple(DriftWindow(f"day {place}", tuple(text.split())) for place, text in enumerate(found))
@@ -55,6 +61,9 @@ def history(days: float = 1, **fields: Any) -> History:
         (Rules(error=RELATIVE), history(errors=errors(10, 99, 10)), False),  # the newest counts
         (Rules(error=RELATIVE), history(released_error=10, errors=errors(99, rows=99)), False),
         (Rules(error=RELATIVE), history(released_error=10, errors=errors(99, None, float("nan"))), True),
+        (Rules(error=RELATIVE), history(errors=(*stale(10), *errors(11.1))), True),  # after a training that was refused
+        (Rules(error=RELATIVE), history(errors=(*stale(10, 99), *errors(10))), False),
+        (Rules(error=RELATIVE), history(errors=stale(10, 99)), False),
         (Rules(error=ABSOLUTE), history(errors=errors(12.1)), True),
         (Rules(error=ABSOLUTE), history(errors=errors(12.0)), False),
         (Rules(error=ErrorRule("rmse", 2.0, 12.0)), history(released_error=10, errors=errors(13)), True),

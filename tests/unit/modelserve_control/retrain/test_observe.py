@@ -12,7 +12,6 @@ import pytest
 from modelserve.core.errors import NotFound
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.alias import Alias
-from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import RetrainingUnderWay
 from modelserve_control.common.progress import Lines
 from modelserve_control.deploy.release.journal import object_name
@@ -22,7 +21,7 @@ from modelserve_control.retrain import journal as journals
 from modelserve_control.retrain.observe import Observer, window_end
 from modelserve_control.retrain.policy import ErrorSection
 
-PUBLISHED = Manifest("rides", "1", (), provenance={"published_at": "2026-03-01T00:00:00Z"})
+PUBLISHED = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -45,10 +44,10 @@ def test_a_window_ends_where_the_next_begins(name: str, window: str, end: dateti
 
 
 def test_the_last_training_is_one_that_was_published_released_or_not(observer: Observer) -> None:
-    assert observer.last_training(PUBLISHED) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert observer.last_training(PUBLISHED) == PUBLISHED
     failed = journals.begin(observer.objects, "rides")
     failed.end("stopped", "no rows today")
-    assert observer.last_training(PUBLISHED) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert observer.last_training(PUBLISHED) == PUBLISHED
     refused = journals.begin(observer.objects, "rides")
     refused.add("publish", version="2")
     refused.end("stopped", "worse")
