@@ -1,7 +1,7 @@
 """The compile function of each estimator class. Subclasses do not count, because they may override anything.
 
 To add an estimator, decorate a function in the module of its family in `models/` or `transformers/`, name a new module in
-`compiler.ESTIMATOR_MODULES`, and add its row to docs/compile.md.
+`compiler.ESTIMATOR_MODULES`, and add its row to docs/estimators.md.
 """
 
 from collections.abc import Callable

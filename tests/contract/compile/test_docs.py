@@ -1,4 +1,4 @@
-"""docs/compile.md names every estimator that compiles."""
+"""docs/estimators.md names every estimator that compiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from modelserve_control.compile.registry import PREDICTORS, TRANSFORMS
 from proving import prove_family
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "compile.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "estimators.md"
 
 
 def test_every_estimator_that_compiles_is_named() -> None:
