@@ -22,6 +22,7 @@ from command_line import CommandLine
 from models.library import Library
 from modelserve.store.buckets.open import open_objects
 from modelserve.store.names.locations import parse_store
+from modelserve_control.batch.parts.run import sole_writer
 from modelserve_control.common import processes
 from serving import release
 from stores import NUMBERS
@@ -120,6 +121,14 @@ def test_a_whole_output_is_replaced_only_when_asked_and_foreign_files_never(
     pq.write_table(pa.table({"x": [1]}), tmp_path / "out" / "mine.parquet")
     assert command.json(*words, "--overwrite", code=1)["error_code"] == "OUTPUT_EXISTS"
     assert (tmp_path / "out" / "mine.parquet").exists()
+
+
+def test_only_one_batch_writes_into_a_directory(command: CommandLine, tmp_path: Path) -> None:
+    write_customers(tmp_path / "in", 1, 10)
+    words = ("score", "churn", f"{tmp_path}/in/", f"{tmp_path}/out/")
+    with sole_writer(f"{tmp_path}/out/"):
+        assert command.json(*words, code=1)["error_code"] == "OUTPUT_IN_USE"
+    assert command.json(*words)["rows"] == 10
 
 
 def test_too_many_errors_and_none_scored_leave_no_success(command: CommandLine, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 JSON is first read by the types of the signature (`typed`). What they refuse goes to the decoder that reports errors.
 
 To add a wire format, write a module with `parse(data, signature, limits)`, and add its media type to `MEDIA_TYPES` and a branch
-to `decode_body`. If its library can crash, it must be decoded in the decoder process: see where `http/` names PARQUET.
+to `decode_body`, and to `predict_paths` in http/docs/openapi.py. If its library can crash, it must be decoded in the decoder process: see where `http/` names PARQUET.
 """
 
 from collections.abc import Callable, Mapping

@@ -3,8 +3,8 @@
 Each type turns a list of decoded values into one numpy array. Reasons never repeat a value.
 
 To refuse another value, raise ValueError with the reason in `ColumnType.cell`. The faster ways accept a value without asking
-`cell`, so they must not take it either: `fast` and `of_array` here, `cell_type` in payloads/json/typed/cells.py, and `READERS`
-in schema/texts.py.
+`cell`, so they must not take it either: `fast` here, `fit` in schema/arrays.py, `READERS` in schema/texts.py, `cell_type` in
+payloads/json/typed/cells.py, `whole_array` in payloads/parquet.py, and the readers in the command's batch/rows/arrow_columns.py.
 """
 
 import base64

@@ -93,7 +93,9 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
     ):
         raise BadSetting("The workers of the DataflowRunner see no files of this machine: use gs:// addresses.")
     sources = find_sources(source) if many else []
-    if not many:
+    if many:
+        patterns.check_output(source, output, patterns.output_names(sources))
+    else:
         if options.runner:
             raise BadSetting("--runner scores into a directory or a prefix: let OUTPUT end with /.")
         if patterns.is_pattern(source):

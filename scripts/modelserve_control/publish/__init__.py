@@ -1,1 +1,1 @@
-"""`modelserve publish` and `modelserve schema`."""
+"""`modelserve publish`, `modelserve import` and `modelserve schema`."""

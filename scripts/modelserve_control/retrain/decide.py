@@ -1,5 +1,9 @@
 """Whether a model is trained again. `decide` is a pure function: the command calls it with what was measured, the simulation
-with a year of the past."""
+with a year of the past.
+
+To add a rule, add it to `decide`, read its options in policy.py, where `find_fault` must know it, and measure what it needs in
+observe.py.
+"""
 
 import calendar
 import math

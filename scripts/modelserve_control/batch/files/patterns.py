@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from contextlib import closing
@@ -53,15 +54,37 @@ def last_month() -> str:
 
 def find_sources(pattern: str) -> list[Source]:
     """In order of name. Raises NotFound."""
-    fixed = pattern[: match.start()] if (match := WILDCARD.search(pattern)) else f"{pattern.rstrip('/')}/"
-    root = fixed.rpartition("/")[0]
-    rest = pattern[len(root) + 1 :] if WILDCARD.search(pattern) else "**/*"
+    root, wanted = split(pattern)
     found = bucket_sources(root) if pattern.startswith(BUCKET) else local_sources(Path(root or "."))
-    wanted = re.compile(translate(rest.lstrip("/")))
     sources = [one for one in found if wanted.fullmatch(one.name) and is_data(one.name)]
     if not sources:
         raise NotFound(f"There is no {', '.join(SUFFIXES)} file that {pattern} names.")
     return sorted(sources, key=lambda one: one.name)
+
+
+def split(pattern: str) -> tuple[str, re.Pattern[str]]:
+    """The folder that has all of its files, and what their names below it are."""
+    fixed = pattern[: match.start()] if (match := WILDCARD.search(pattern)) else f"{pattern.rstrip('/')}/"
+    root = fixed.rpartition("/")[0]
+    rest = pattern[len(root) + 1 :] if WILDCARD.search(pattern) else "**/*"
+    return root, re.compile(translate(rest.lstrip("/")))
+
+
+def check_output(pattern: str, output: str, names: Sequence[str]) -> None:
+    """`names` are those of the parts. Raises BadSetting where the next batch would read one of them as its input."""
+    root, wanted = split(pattern) if is_pattern(pattern) else (pattern, re.compile(""))
+    for name in names:
+        below = relative(f"{output.rstrip('/')}/{name}.parquet", root)
+        if below is not None and wanted.fullmatch(below) and (not below or is_data(below)):
+            raise BadSetting(f"{output} is among the files of {pattern}: name an output that INPUT does not name.")
+
+
+def relative(address: str, root: str) -> str | None:
+    if not address.startswith(BUCKET) and not root.startswith(BUCKET):
+        address, root = os.path.abspath(address), os.path.abspath(root or ".")
+    if address == root:
+        return ""
+    return address.removeprefix(f"{root}/") if address.startswith(f"{root}/") else None
 
 
 def find_source(address: str) -> Source:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from modelserve.core.errors import MalformedRequest
+from modelserve.core.errors import MalformedRequest, ServeError
 from modelserve.store.buckets.local import PRIVATE
 from modelserve.store.buckets.objects import ObjectInfo, Objects
 from modelserve_control.batch.files.table_files import BUCKET, OutputExists
@@ -18,6 +22,12 @@ from modelserve_control.common.progress import Progress
 
 SUCCESS: Final = "_SUCCESS"
 
+
+class OutputInUse(ServeError):
+    code = "OUTPUT_IN_USE"
+    status = HTTPStatus.CONFLICT
+
+
 # Scores parts, in any order: each with what became of its rows.
 Runner = Callable[[Job, Sequence[Part], Progress], Iterable[tuple[Part, Counts]]]
 
@@ -25,10 +35,10 @@ Runner = Callable[[Job, Sequence[Part], Progress], Iterable[tuple[Part, Counts]]
 def run_parts(
     job: Job, parts: Sequence[Part], runner: Runner, overwrite: bool, max_errors: int | None, progress: Progress
 ) -> Counts:
-    """Raises OutputExists, and TooManyErrors after the parts of this run are deleted."""
-    remove_private(job.output)
+    """Raises OutputExists, OutputInUse, and TooManyErrors after the parts of this run are deleted."""
     total = Counts()
-    with open_output(job.output) as (objects, prefix):
+    with sole_writer(job.output), open_output(job.output) as (objects, prefix):
+        remove_private(job.output)
         done = clear_output(objects, prefix, parts, overwrite)
         for counts in done.values():
             total.add(counts)
@@ -47,8 +57,26 @@ def run_parts(
             raise TooManyErrors(f"More than {max_errors} rows cannot be scored, so nothing was kept.")
         if total.rows == 0 or total.failed < total.rows:
             finish(objects, prefix, job, total, len(parts))
-    remove_private(job.output)
+        remove_private(job.output)
     return total
+
+
+@contextmanager
+def sole_writer(output: str) -> Iterator[None]:
+    """Of a local output, whose scratch files would be those of another batch too. In a bucket each process has its own."""
+    if output.startswith(BUCKET):
+        yield
+        return
+    Path(output).mkdir(parents=True, exist_ok=True)
+    directory = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputInUse(f"Another batch writes into {output}: wait until it ends, or use another one.") from None
+        yield
+    finally:
+        os.close(directory)
 
 
 def clear_output(objects: Objects, prefix: str, parts: Sequence[Part], overwrite: bool) -> dict[str, Counts]:

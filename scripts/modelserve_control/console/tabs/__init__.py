@@ -1,1 +1,1 @@
-"""The tabs. Each builds its content anew from what it reads."""
+"""The tabs. Each builds its content anew from what it reads. `TABS` in app.py lists them."""

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from modelserve.core.errors import BadSetting, NotFound
-from modelserve_control.batch.files.patterns import Source, fill_month, find_sources, output_names, translate
+from modelserve_control.batch.files.patterns import (
+    Source,
+    check_output,
+    fill_month,
+    find_sources,
+    output_names,
+    translate,
+)
 
 
 def names(pattern: str) -> list[str]:
@@ -51,3 +58,29 @@ def test_a_month_fills_the_year_and_the_month() -> None:
     for month in ("2022-3", "2022-00", "x"):
         with pytest.raises(BadSetting):
             fill_month("{year}", month)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output", "fits"),
+    [
+        ("in/*.parquet", "in/scored/", True),
+        ("in/*.parquet", "out", True),
+        ("in/*.csv", "in", True),
+        ("in/", "in/_scored", True),
+        ("in/", "inner", True),
+        ("in/", "in/scored", False),
+        ("in/**/*.parquet", "./in/scored/", False),
+        ("in/*.parquet", "in", False),
+        ("in/a.parquet", "in/", False),
+        ("in/a.csv", "in/", True),
+        ("gs://b/in/**/*", "gs://b/in/scored/", False),
+        ("gs://b/in/*", "gs://b/out/", True),
+        ("gs://b/in/*", "in/", True),
+    ],
+)
+def test_an_output_that_a_later_batch_would_read_is_refused(pattern: str, output: str, fits: bool) -> None:
+    if fits:
+        check_output(pattern, output, ["a"])
+        return
+    with pytest.raises(BadSetting, match=f"{output} is among the files of "):
+        check_output(pattern, output, ["a"])
