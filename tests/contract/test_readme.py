@@ -121,6 +121,25 @@ def test_the_second_screen_of_the_readme_leads_from_a_training_to_the_next(tmp_p
     assert "The local stack is stopped." in printed
 
 
+def test_an_event_becomes_a_prediction_or_a_dead_letter_as_its_page_says(demo: str, tmp_path: Path) -> None:
+    block = "".join(blocks("docs/first-event.md"))
+    (tmp_path / "stack").mkdir()
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "MODELSERVE_STORE": str(tmp_path / "store"), "TMPDIR": str(tmp_path / "stack")}
+    source = f"sqlite:///{ROOT}/.cache/mlflow/mlflow.db"
+    publish = "$ modelserve publish models:/telco_churn/latest --name churn --alias champion --create\n"
+    try:
+        printed = run_commands(
+            (publish + block).splitlines(), tmp_path, processes.free_port(), MLFLOW_TRACKING_URI=source, **own
+        )
+    finally:  # where a command before its last has failed
+        subprocess.run(["modelserve", "local", "down"], env=environ() | own, capture_output=True, timeout=120)
+    shown = [line for line in block.splitlines() if line.startswith(("{", "dead letter: "))]
+    assert len(shown) == 3
+    cut = [line.partition("; ...")[0] for line in stable("\n".join(shown))]
+    assert [line for line in cut if line not in "\n".join(stable(printed))] == [], printed
+
+
 def test_a_pickle_of_a_course_is_served_as_its_page_says(tmp_path: Path) -> None:
     first, mistake = blocks("docs/from-flask.md")
     port = processes.free_port()
