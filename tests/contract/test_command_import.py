@@ -23,8 +23,9 @@ def test_a_vectorizer_and_its_model_are_published_compiled(tmp_path: Path) -> No
     data.write_text("ride_id,PU_DO,trip_distance\n" + "".join(f"7,{r['PU_DO']},{r['trip_distance']}\n" for r in RIDES))
     command = CommandLine(str(tmp_path / "store"))
     assert "modelserve import" in command.json("publish", file, "--name", "taxi", code=1)["message"]
-    told = command("import", file, "--data", data, "--out", out, "--trust", "pickle").out
-    assert told.splitlines()[-1] == f"modelserve publish {out} --name NAME --alias champion"
+    said = command("import", file, "--data", data, "--out", out, "--trust", "pickle").out
+    assert "in quotes: PU_DO. Next:" in said
+    assert said.splitlines()[-1] == f"modelserve publish {out} --name NAME --alias champion --data {data}"
     assert command.json("publish", out, "--name", "taxi", "--alias", "champion")["runtime"] == "compiled"
     command("score", "taxi", data, tmp_path / "scored.parquet")
     found = pd.read_parquet(tmp_path / "scored.parquet")["prediction"]

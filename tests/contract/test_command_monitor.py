@@ -14,8 +14,13 @@ import pytest
 
 from bucket_server import BucketServer
 from command_line import CommandLine
+from models.library import Library
+from modelserve_control.common.errors import NothingCompared
+from modelserve_control.common.progress import Lines
+from modelserve_control.monitor.scoring import score_columns
 from modelserve_control.monitor.stats.profile import FILE, build_profile, encode_profile
 from modelserve_control.registry.catalog import open_store
+from serving import release
 from stores import put, tiny
 
 ROWS = 600
@@ -190,3 +195,18 @@ def test_a_pattern_names_objects_of_a_bucket(
         found = there.json("drift", "rides", "--no-score", "--data", f"{bucket}/{pattern}")
         assert found["windows"][0]["rows"] == 2 * ROWS
     assert there.json("drift", "rides", "--data", f"{bucket}/none/*", code=1)["error_code"] == "NOT_FOUND"
+
+
+def test_rows_of_which_none_fits_are_no_rows_without_drift(models: Library, tmp_path: Path) -> None:
+    release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
+    address = f"{tmp_path}/store/models/churn@champion"
+    columns = {"contract": [1, 2], "tenure": np.array([1, 2]), "monthlycharges": np.array([1.0, 2.0])}
+    with pytest.raises(
+        NothingCompared, match=r"None of the 2 rows can be scored: .*contract: an integer, needs string\. "
+    ):
+        score_columns(address, "strict", columns, 2, Lines())
+
+
+def test_a_path_that_does_not_exist_is_said_to_be_missing(command: CommandLine, tmp_path: Path) -> None:
+    refused = command.json("drift", "rides", "--data", tmp_path / "log", code=1)
+    assert refused["message"] == f"There is no file or directory {tmp_path / 'log'}."

@@ -51,6 +51,9 @@ def test_bad_cells_are_shown_at_their_fields(served: Served, tab: Tab) -> None:
     expect(tab.page.get_by_role("alert")).to_have_text("2 cells do not fit the model's signature.")
     expect(tenure).to_be_focused()
     assert tab.violations() == []
+    tab.page.get_by_label("monthlycharges").fill("1e400")  # no double holds it, and JSON would write null
+    tab.page.get_by_role("button", name="Predict").click()
+    expect(tab.page.get_by_label("monthlycharges")).to_have_accessible_description("number a string, needs double")
     tenure.fill("1")
     tab.page.get_by_label("monthlycharges").fill("20")
     tab.page.keyboard.press("Enter")

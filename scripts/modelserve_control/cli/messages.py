@@ -16,9 +16,11 @@ def format_import(result: Result) -> str:
     """And the command that comes next."""
     trust = "" if result["form"] == "skops" else " --trust pickle"
     columns = count(len(result["columns"]), "column")
+    texts = f" Texts, which requests send in quotes: {', '.join(result['texts'])}." if result["texts"] else ""
+    path, data = (shlex.quote(str(result[key])) for key in ("path", "data"))
     return (
-        f"{result['path']} is a {result['model']} on {columns}, in the form {result['form']}. Next:\n"
-        f"modelserve publish {shlex.quote(str(result['path']))} --name NAME --alias champion{trust}"
+        f"{result['path']} is a {result['model']} on {columns}, in the form {result['form']}.{texts} Next:\n"
+        f"modelserve publish {path} --name NAME --alias champion --data {data}{trust}"
     )
 
 

@@ -15,6 +15,7 @@ from modelserve.core.errors import BadSetting, ServeError, body
 from modelserve_control.common.errors import PackagesMissing
 
 REFUSED, USAGE = 1, 2
+MAX_SHOWN_DETAILS = 20
 
 Result = Mapping[str, Any]
 
@@ -82,8 +83,10 @@ def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
         click.echo(json.dumps(body(error, str(uuid.uuid4())), indent=2))
     else:
         click.echo(f"modelserve: {error.message}", err=True)
-        for detail in error.details:
+        for detail in error.details[:MAX_SHOWN_DETAILS]:
             click.echo(
                 "  " + ", ".join(f"{key}: {value}" for key, value in detail.items() if value is not None), err=True
             )
+        if (more := len(error.details) - MAX_SHOWN_DETAILS) > 0:
+            click.echo(f"  and {more:,} more, which --json prints", err=True)
     sys.exit(USAGE if isinstance(error, BadSetting) else status)

@@ -109,8 +109,9 @@ def refusal(subject: Subject, requirements: str, serious: Sequence[Difference]) 
     absent = [one.package for one in serious if one.here is None]
     faults = [f"was made with another {', '.join(other)}"] if other else []
     faults += [f"needs {', '.join(absent)}, which they lack"] if absent else []
+    reference = f"{subject.name}/{subject.version}" if subject.version else "NAME/VERSION"
     return (
         f"The functions would refuse {subject}, which {' and '.join(faults)}. Build them with modelserve package --for "
-        f"{subject.name if subject.version else 'NAME'}, or make these changes in functions/{requirements.replace('.txt', '.in')} and "
+        f"{reference}, or make these changes in functions/{requirements.replace('.txt', '.in')} and "
         "run scripts/lock, or publish it compiled: modelserve publish --compile require."
     )

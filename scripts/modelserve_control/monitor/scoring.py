@@ -1,5 +1,6 @@
 """The predictions of a version for columns that have none yet."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from modelserve.models import scoring
 from modelserve.models.version import Loaded
 from modelserve.schema.batch import Table
 from modelserve_control.batch.models import load_model
+from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.mlflow_settings import silence
 from modelserve_control.common.progress import Progress
 from modelserve_control.monitor.profiles import score_answers
@@ -39,10 +41,20 @@ def score_loaded(loaded: Loaded, columns: Mapping[str, Any], rows: int, progress
         except (SignatureMismatch, ModelFailed) as error:
             refused += end - start
             results += [{}] * (end - start)
-            reason = error.message
+            reason = describe(error)
+    if refused == rows > 0:
+        raise NothingCompared(
+            f"None of the {rows:,} rows can be scored: {reason} With --no-score they are compared without predictions."
+        )
     if refused:
         progress.say(f"warning: {refused:,} of {rows:,} rows have no prediction: {reason}")
     return collect_answers(results).columns() if refused < rows else {}
+
+
+def describe(error: SignatureMismatch | ModelFailed) -> str:
+    """With the columns that do not fit."""
+    columns = Counter(f"{one['column']}: {one['reason']}" for one in error.details if one.get("column"))
+    return " ".join([error.message, *(f"{text}." for text, _ in columns.most_common(3))])
 
 
 def as_cell(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from modelserve.core.errors import BadSetting, MalformedRequest
+from modelserve.core.errors import BadSetting, MalformedRequest, NotFound
 from modelserve_control.batch.files import patterns, table_files
 from modelserve_control.batch.files.table_files import CSV, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
@@ -45,6 +46,9 @@ def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
 
 
 def expand(address: str) -> list[str]:
+    """Raises NotFound."""
+    if not patterns.is_pattern(address) and not address.startswith(table_files.BUCKET) and not Path(address).exists():
+        raise NotFound(f"There is no file or directory {address}.")
     return [one.address for one in patterns.find_sources(address)] if patterns.is_pattern(address) else [address]
 
 

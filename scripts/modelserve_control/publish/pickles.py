@@ -53,7 +53,7 @@ def import_pickle(pickle: Path, data: Path, out: Path, trust: str, progress: Pro
                 f"{pickle.name} was made with scikit-learn {made}, which cannot be installed here: {error}"
             ) from error
     words = [str(pickle), str(data), str(out)]
-    return validation.ask("modelserve_control.publish.pickles", words, SECONDS, python)
+    return validation.ask("modelserve_control.publish.pickles", words, SECONDS, python) | {"data": str(data)}
 
 
 def sklearn_version(pickle: Path) -> str | None:
@@ -69,7 +69,8 @@ def convert(pickle: Path, data: Path, out: Path) -> Mapping[str, Any]:
     rows = read_rows(data, model)
     save(model, rows, out)
     form = "skops" if (out / "model.skops").exists() else "pickle"
-    return {"path": str(out), "columns": list(rows), "form": form, "model": type(model).__name__}
+    texts = [name for name, categories in vectorized_columns(model).items() if categories]
+    return {"path": str(out), "columns": list(rows), "texts": texts, "form": form, "model": type(model).__name__}
 
 
 def open_pickle(path: Path) -> Any:
@@ -191,7 +192,9 @@ def save(model: Any, rows: Any, out: Path) -> None:
         try:
             predicted = model.predict(rows)
         except Exception as error:  # a model may raise anything
-            raise SourceUnusable(f"The model does not score these rows. {describe_error(error)}") from error
+            empty = [f"{name} (row {rows[name].isna().argmax()})" for name in rows if rows[name].isna().any()]
+            nulls = f" These columns have missing values: {', '.join(empty)}." if empty else ""
+            raise SourceUnusable(f"The model does not score these rows. {describe_error(error)}{nulls}") from error
         form = trusted_form(model, skops.io)
         mlflow.sklearn.save_model(
             model,

@@ -95,7 +95,9 @@ def refuse_without_tracking(source: str) -> None:
 def refuse_other_directories(directory: Path, source: str) -> None:
     if not (directory / "MLmodel").is_file():
         found = ", ".join(sorted(os.listdir(directory))[:10]) or "nothing"
-        raise SourceUnusable(f"{source} has no MLmodel; it contains {found}.")
+        raise SourceUnusable(
+            f"{source} has no MLmodel; it contains {found}. `modelserve import` makes an MLflow model of a pickle."
+        )
 
 
 def check_directory(directory: Path, source: str) -> Path:

@@ -23,6 +23,15 @@ def command(raised: Exception | None) -> click.Command:
     return make
 
 
+def test_a_person_is_shown_the_first_details_of_many() -> None:
+    details = [{"row": row, "column": "x"} for row in range(1_000)]
+    refused = command(SignatureMismatch("1000 cells do not fit.", details))
+    lines = CliRunner().invoke(refused, []).stderr.splitlines()
+    assert len(lines) == 22
+    assert lines[-1] == "  and 980 more, which --json prints"
+    assert len(json.loads(CliRunner().invoke(refused, ["--json"]).stdout)["details"]) == 1_000
+
+
 def test_a_result_is_worded_or_one_json_document() -> None:
     assert CliRunner().invoke(command(None), []).stdout == "made tea\n"
     assert json.loads(CliRunner().invoke(command(None), ["--json"]).stdout) == {"what": "tea"}

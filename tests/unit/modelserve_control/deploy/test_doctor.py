@@ -74,7 +74,7 @@ def test_a_version_from_another_environment_does_not(objects: Objects) -> None:
         doctor(find_version(objects, "old/1"))
     assert refused.value.message == (
         "The functions would refuse old version 1, which was made with another Python, scikit-learn. Build them with modelserve "
-        "package --for old, or make these changes in functions/requirements.in and run scripts/lock, or publish it compiled: "
+        "package --for old/1, or make these changes in functions/requirements.in and run scripts/lock, or publish it compiled: "
         "modelserve publish --compile require."
     )
     assert refused.value.details == [
