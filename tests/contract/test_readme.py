@@ -118,7 +118,7 @@ def test_the_second_screen_of_the_readme_leads_from_a_training_to_the_next(tmp_p
     assert "500 of 500 predictions have a label" in printed
     assert re.findall(r"@champion now names version (\d)", printed) == ["1", "2"]
     assert "+ error: rmse " in printed
-    assert "The local stack is stopped." in printed
+    assert "The local stack is stopped; " in printed
 
 
 def test_an_event_becomes_a_prediction_or_a_dead_letter_as_its_page_says(demo: str, tmp_path: Path) -> None:

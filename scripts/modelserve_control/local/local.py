@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def _format_stop(result: Mapping[str, Any]) -> str:
     if result["stopped"]:
-        return "The local stack is stopped."
+        return "The local stack is stopped; its store, topics and prediction log are removed."
     if "log" in result:
         return f"The local stack had ended by itself; {result['log']} says why."
     return "No local stack was kept running."

@@ -99,8 +99,8 @@ class Release:
             found = comparison.compare(request, self.progress)
             if not found["within"]:
                 raise BeyondThresholds(
-                    f"Version {options.version} of {options.name} differs from version {self.before} by more than "
-                    f"{options.thresholds.name} allows; {options.alias} was not moved.",
+                    f"Version {options.version} of {options.name} does not pass {options.thresholds.name} against version "
+                    f"{self.before}; {options.alias} was not moved. `modelserve compare` shows both.",
                     found["breaches"],
                 )
         return {"with": self.before, **{key: found[key] for key in ("rows", "compared", "refused", "schema", "target")}}
