@@ -99,6 +99,8 @@ def processor_seconds(process: psutil.Process) -> float:
 
 def failure_reasons(load: Load) -> str:
     found = ", ".join(f"{count} x {reason}" for reason, count in load.failures.items())
+    if not load.answers:
+        return found or "none within the time"
     return found or "status 200 with labels that differ from those of mlflow.pyfunc"
 
 
