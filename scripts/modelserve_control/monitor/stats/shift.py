@@ -3,7 +3,7 @@
 A test alone is no verdict: among a million rows a difference that nobody cares about is significant. `find_drift` in
 `drift` asks for both.
 
-To add a test, yield it here, add its name to `TESTS` in monitor/sections.py, and its row to the table in docs/monitoring.md.
+To add a test, yield it here, add its name to `TESTS` in monitor/sections.py, and its row to the table in docs/drift.md.
 """
 
 from collections import Counter
