@@ -156,7 +156,7 @@ def package(runtime: str | None, what: str | None, store: str | None, out: Path)
         raise click.UsageError("Give either --runtime or --for.")
     if what is None:
         return run(str(runtime), out, progress())
-    with catalog.open_store(needed_store(store)) as objects:
+    with catalog.open_store(require_store(store)) as objects:
         manifest = version_ref.manifest(objects, what)
     return run(manifest.runtime["kind"], out, progress(), requirements=requirements_for(manifest))
 
@@ -220,11 +220,11 @@ def doctor(what: str, store: str | None) -> Any:
 
     if not version_ref.SHORT_FORM.fullmatch(what) or Path(what).is_dir():
         return run(find_source(what))
-    with catalog.open_store(needed_store(store)) as objects:
+    with catalog.open_store(require_store(store)) as objects:
         return run(find_version(objects, what))
 
 
-def needed_store(store: str | None) -> str:
+def require_store(store: str | None) -> str:
     if store is None:
         raise click.UsageError("A version of a store needs --store.")
     return store

@@ -53,5 +53,5 @@ def python() -> list[str]:
     return [first, "-P", "-c", ENTRY]
 
 
-def repeated(option: str, values: Sequence[str]) -> list[str]:
+def repeat_option(option: str, values: Sequence[str]) -> list[str]:
     return [word for value in values for word in (option, value)]

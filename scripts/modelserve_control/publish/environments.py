@@ -70,7 +70,7 @@ def build(packages: Packages, progress: Progress) -> list[str]:
     home = cache_home() / packages.digest
     home.parent.mkdir(parents=True, exist_ok=True)
     complete = home / "complete"
-    with locked(home.with_suffix(".lock")):
+    with lock(home.with_suffix(".lock")):
         if not complete.is_file():
             progress.say(f"building an environment with {', '.join(packages.pins)}; it is kept in {home}")
             shutil.rmtree(home, ignore_errors=True)
@@ -85,7 +85,7 @@ def cache_home() -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
     """Other publishers of such a model wait."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -69,7 +69,7 @@ def convert(pickle: Path, data: Path, out: Path) -> Mapping[str, Any]:
     rows = read_rows(data, model)
     save(model, rows, out)
     form = "skops" if (out / "model.skops").exists() else "pickle"
-    texts = [name for name, categories in vectorized_columns(model).items() if categories]
+    texts = [name for name, categories in vectorizer_columns(model).items() if categories]
     return {"path": str(out), "columns": list(rows), "texts": texts, "form": form, "model": type(model).__name__}
 
 
@@ -122,7 +122,7 @@ def assemble(found: Any, name: str) -> Any:
 
 def read_rows(path: Path, model: Any) -> Any:
     """A DataFrame of the columns that the model takes, in the types that it was fitted on."""
-    known = vectorized_columns(model)
+    known = vectorizer_columns(model)
     rows = read_table(path, texts=[name for name, categories in known.items() if categories])
     names = list(known) or list(map(str, getattr(model, "feature_names_in_", rows)))
     if missing := [name for name in names if name not in rows]:
@@ -144,7 +144,7 @@ def read_rows(path: Path, model: Any) -> Any:
     return rows
 
 
-def vectorized_columns(model: Any) -> dict[str, set[str]]:
+def vectorizer_columns(model: Any) -> dict[str, set[str]]:
     """Of a model that begins with a DictVectorizer: the categories of each column, none for a number. Another takes a 43
     for something else than the text "43", so the rows must have the types that it was fitted on."""
     vectorizer = next((step for step in steps_of(model) if type(step).__name__ == "DictVectorizer"), None)

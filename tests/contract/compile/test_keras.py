@@ -32,13 +32,13 @@ REFUSED: Final = {
 
 
 @dataclass(frozen=True)
-class Trained:
+class Training:
     model: Path
     found: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
     model = tmp_path_factory.mktemp("keras") / "model"
     try:
         python = build(PACKAGES, Lines())
@@ -47,11 +47,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     script = Path(__file__).with_name("keras_networks.py")
     done = subprocess.run([*python, script, model], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return Trained(model, json.loads(done.stdout))
+    return Training(model, json.loads(done.stdout))
 
 
-def test_every_layer_and_activation_compiles_and_what_does_not_is_named(trained: Trained) -> None:
-    networks = trained.found["networks"]
+def test_every_layer_and_activation_compiles_and_what_does_not_is_named(training: Training) -> None:
+    networks = training.found["networks"]
     refused = {name: found["refused"] for name, found in networks.items() if "refused" in found}
     assert refused == REFUSED
     compiled = [found for name, found in networks.items() if name not in refused]
@@ -61,15 +61,15 @@ def test_every_layer_and_activation_compiles_and_what_does_not_is_named(trained:
 
 
 def test_a_network_is_published_from_an_environment_of_its_own_and_served_without_keras(
-    trained: Trained, tmp_path: Path
+    training: Training, tmp_path: Path
 ) -> None:
     assert find_spec("keras") is None
     command = CommandLine(str(tmp_path / "store"), {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", "")})
-    words = ("publish", trained.model, "--name", "network", "--alias", "champion", "--compile", "require")
+    words = ("publish", training.model, "--name", "network", "--alias", "champion", "--compile", "require")
     assert "--trust pickle" in command.json(*words, code=1)["message"]
     assert command.json(*words, "--trust", "pickle")["runtime"] == "compiled"
     settings = {"MODEL_URI": f"{tmp_path}/store/models/network@champion", "MODEL_TRUST": "strict"}
     with serving(tmp_path / "log", settings) as served:
-        answer = served.post("/predict", {"instances": trained.found["rows"]}).json()
-    wanted = [pytest.approx(row, abs=1e-6) for row in trained.found["predicted"]]
+        answer = served.post("/predict", {"instances": training.found["rows"]}).json()
+    wanted = [pytest.approx(row, abs=1e-6) for row in training.found["predicted"]]
     assert answer["predictions"] == wanted

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelserve.store.buckets.objects import Objects
-from modelserve_control.console.commands import make_report, repeated
+from modelserve_control.console.commands import make_report, repeat_option
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, choice, form, section, soft
 from modelserve_control.console.tabs.version import list_versions
@@ -26,7 +26,7 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
     yield form(chosen, *controls, button="Compare")
     a, b, data = (chosen.get(key) for key in ("a", "b", "data"))
     if a in subjects and b in subjects and data in options.data:
-        truth = repeated("--target", [options.target] if options.target and chosen.get("truth") else [])
+        truth = repeat_option("--target", [options.target] if options.target and chosen.get("truth") else [])
         limits = ["--thresholds", str(options.thresholds)] if options.thresholds else []
         report = make_report(options, "compare", name, str(a), str(b), "--data", str(data), *truth, *limits)
         yield section(f"{a} and {b} of {name}", report.frame("Comparison"))

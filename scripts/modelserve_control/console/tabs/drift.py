@@ -6,7 +6,7 @@ from typing import Any, Final
 from dash import html
 
 from modelserve.store.buckets.objects import Objects
-from modelserve_control.console.commands import make_report, repeated
+from modelserve_control.console.commands import make_report, repeat_option
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, choice, form, section, soft, table
 from modelserve_control.console.tabs.version import list_versions
@@ -36,7 +36,7 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
     if rows in sources and against in versions:
         cut = ["--window", str(window)] if rows == LOG and window in UNITS else []
         report = make_report(
-            options, "drift", name, *repeated("--data", sources[rows]), "--against", str(against), *cut
+            options, "drift", name, *repeat_option("--data", sources[rows]), "--against", str(against), *cut
         )
         yield section(f"Drift from version {report.result['version']}", *build_matrix(report.result))
         yield section("Report", report.frame("Drift report"))

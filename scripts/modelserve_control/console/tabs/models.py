@@ -8,7 +8,7 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from modelserve.core.errors import NotFound, ServeError
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import check_alias, check_model_name, check_version
-from modelserve_control.console.commands import repeated, run_command
+from modelserve_control.console.commands import repeat_option, run_command
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, aria, link, refusal, section, soft, table
 from modelserve_control.console.records import HEAD, read_records, record_row
@@ -117,5 +117,8 @@ def release(options: ConsoleOptions, name: str, version: str, alias: str, reason
     """It compares on the first of the data, and watches the services that the console was given."""
     what = f"{check_model_name(name)}/{check_version(version)}"
     limits = ["--data", options.data[0], "--thresholds", str(options.thresholds)]
-    more = [*repeated("--url", options.urls), *repeated("--target", [options.target] if options.target else [])]
+    more = [
+        *repeat_option("--url", options.urls),
+        *repeat_option("--target", [options.target] if options.target else []),
+    ]
     return run_command(options, "release", what, *limits, *more, f"--alias={check_alias(alias)}", f"--reason={reason}")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from dash import dcc, html
 
 from modelserve.store.buckets.objects import Objects
-from modelserve_control.console.commands import make_report, repeated
+from modelserve_control.console.commands import make_report, repeat_option
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, aria, choice, form, section, soft, table
 from modelserve_control.console.records import HEAD, is_retraining, read_records, record_row
@@ -28,7 +28,7 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
     if window not in UNITS:
         return
     name = str(chosen.model)
-    files = [*repeated("--log", options.log), *repeated("--labels", options.labels)]
+    files = [*repeat_option("--log", options.log), *repeat_option("--labels", options.labels)]
     truth = ["--key", options.key, "--target", options.target]
     report = make_report(options, "evaluate", name, *files, *truth, "--window", window)
     records = [record for record in read_records(objects, name) if is_retraining(record)]

@@ -65,12 +65,12 @@ class Forms:
         self.optional += range(len(self.names), len(self.names) + len(extra))
         cells = [cell_type(column, categories) for column in signature.columns]
         record = self._struct("Record", [*cells, *[Scalar] * len(extra)])
-        lists: list[Any] = [list[cell] for cell in [*cells, *[Scalar] * len(extra)]]  # type: ignore[valid-type]  # made of what the version has, as below
+        lists: list[Any] = [list[cell] for cell in [*cells, *[Scalar] * len(extra)]]  # type: ignore[valid-type]  # made of what the version has
         columns = self._struct("Columns", lists)
         rows: Any = list[record | tuple[tuple(cells)]]  # type: ignore[misc]
-        self.record_decoder = msgspec.json.Decoder(record | list[record])  # type: ignore[valid-type]
+        self.record_decoder = msgspec.json.Decoder(record | list[record])  # type: ignore[valid-type]  # as above
         self.fields: list[Any] = [
-            ("dataframe_records", list[record] | UnsetType, UNSET),  # type: ignore[valid-type]
+            ("dataframe_records", list[record] | UnsetType, UNSET),  # type: ignore[valid-type]  # as above
             ("instances", rows | UnsetType, UNSET),
             ("inputs", columns | rows | UnsetType, UNSET),
             *((name, dict[str, Any] | None | UnsetType, UNSET) for name in ("params", "parameters")),
