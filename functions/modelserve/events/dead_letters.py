@@ -1,4 +1,7 @@
-"""What a dead letter carries: the data and attributes that came, and in further attributes why it is one."""
+"""What a dead letter carries: the data and attributes that came, and in further attributes why it is one.
+
+A new attribute goes into `make_dead_letter`, `OWN_NAMES` and docs/events.md.
+"""
 
 import hashlib
 from collections.abc import Mapping

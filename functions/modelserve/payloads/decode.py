@@ -2,8 +2,9 @@
 
 JSON is first read by the types of the signature (`typed`). What they refuse goes to the decoder that reports errors.
 
-To add a wire format, write a module with `parse(data, signature, limits)`, and add its media type to `MEDIA_TYPES` and a branch
-to `decode_body`, and to `predict_paths` in http/docs/openapi.py. If its library can crash, it must be decoded in the decoder process: see where `http/` names PARQUET.
+To add a wire format, write a module with `parse(data, signature, limits)`, and add its media type to `MEDIA_TYPES` and to
+`predict_paths` in http/docs/openapi.py, and a branch to `decode_body`. V2 takes no other media types than `v2_media_type` in
+http/app.py allows. If its library can crash, it must be decoded in the decoder process: see where `http/` names PARQUET.
 """
 
 from collections.abc import Callable, Mapping

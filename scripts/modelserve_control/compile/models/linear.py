@@ -1,3 +1,5 @@
+"""Linear models. registry.py says how to add an estimator."""
+
 from typing import Any
 
 import numpy as np

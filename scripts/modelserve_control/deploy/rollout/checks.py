@@ -1,7 +1,7 @@
 """The checks of a new revision. A check raises CandidateRejected, or returns evidence for the journal.
 
 Add a check to BEFORE_TRAFFIC to run it before the revision gets any traffic, to DURING_SHARES to run it every 30 seconds
-with each share of the traffic, and to OF_CALLERS to judge what Cloud Monitoring counts of the callers meanwhile.
+with each share of the traffic, and to OF_CALLERS to judge what Cloud Monitoring counts of the callers meanwhile. docs/rollout.md lists them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
