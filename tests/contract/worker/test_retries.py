@@ -10,6 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+from google.api_core.exceptions import NotFound
+
 from hosting import QUICK, hosting, pulled, working
 from http_server import WAIT_SECONDS
 from modelserve.events.results import prediction_id
@@ -40,6 +43,9 @@ def test_without_a_topic_to_publish_to_messages_come_again_until_there_is_one(mo
             worker.child.wait_until(lambda: worker.child.log.read_text().count("a message is sent back") > 100)
             # A topic without a subscription loses what is published to it meanwhile.
             os.kill(worker.child.pid, signal.SIGSTOP)
+            for _ in range(20):  # what the worker sent before is answered by then
+                with pytest.raises(NotFound):
+                    pulls.publisher.get_topic(topic=topic)
             pulls.publisher.create_topic(name=topic)
             pulls.subscriber.create_subscription(name=later, topic=topic)
             os.kill(worker.child.pid, signal.SIGCONT)
