@@ -149,6 +149,7 @@ def test_every_account_and_file_is_in_its_table() -> None:
     "fact",
     [
         "Through the load balancer, too, a caller's identity token must name the function's own address as its audience",
+        "with `build_config.function_target` is the other way to make one",
         "a plan may show `all_traffic_on_latest_revision` of both functions as a change",
     ],
 )
