@@ -144,5 +144,6 @@ def test_it_is_read_only_unless_it_is_told_otherwise(command: CommandLine, brows
 
 def test_what_cannot_start_says_why(command: CommandLine, tmp_path: Path) -> None:
     assert "--origin" in command("console", "--host", "0.0.0.0", "--port", "0", code=2).err
+    assert "no file or directory" in command("console", "--log", tmp_path / "log", "--port", "0", code=1).err
     assert "is not the origin" in command("console", "--origin", "https://a.example/b", "--port", "0", code=2).err
     assert "does not exist" in CommandLine(str(tmp_path / "none"))("console", "--port", "0", code=1).err

@@ -55,6 +55,10 @@ def console(port: int, host: str, origins: tuple[str, ...], as_json: bool, **giv
         with catalog.open_store(given["store"]):
             pass
         from modelserve_control.console.server import listen
+        from modelserve_control.monitor.tables import check_exists
+
+        for address in (*given["log"], *given["data"], *given["labels"]):
+            check_exists(address)
 
         server, url = listen(host, port, origins, given)
         answer = {"url": url, "write": given["write"]}

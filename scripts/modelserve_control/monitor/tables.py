@@ -45,10 +45,14 @@ def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
                 raise MalformedRequest(f"{one} cannot be read: {str(error).splitlines()[0].rstrip('.')}.") from error
 
 
-def expand(address: str) -> list[str]:
-    """Raises NotFound."""
+def check_exists(address: str) -> None:
+    """Of a local file or directory. Raises NotFound."""
     if not patterns.is_pattern(address) and not address.startswith(table_files.BUCKET) and not Path(address).exists():
         raise NotFound(f"There is no file or directory {address}.")
+
+
+def expand(address: str) -> list[str]:
+    check_exists(address)
     return [one.address for one in patterns.find_sources(address)] if patterns.is_pattern(address) else [address]
 
 
