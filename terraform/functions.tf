@@ -34,6 +34,7 @@ locals {
       settings = merge(
         entry_point == "predict_event" ? local._event_settings[prefix] : {},
         prefix == "" ? local.shadow_settings : {},
+        lookup(local.log_settings, prefix, {}),
         local._common_settings[prefix],
       )
     })

@@ -53,6 +53,14 @@ output "models" {
   } }
 }
 
+output "prediction_log" {
+  description = "With the prediction log: its tables, PROJECT.DATASET.TABLE, by model as in models, and the lines for the settings.env of the fallback's overlay."
+  value = var.prediction_log == null ? null : {
+    settings = join("\n", [for name, value in local.log_settings[""] : "${name}=${value}"])
+    tables   = { for key, one in google_bigquery_table.prediction_log : local._logs[key] == "" ? "model" : trimsuffix(local._logs[key], "-") => join(".", [var.project_id, one.dataset_id, one.table_id]) }
+  }
+}
+
 output "publish_command" {
   description = "Puts a model where both functions look for it, and promotes it. Say which with SOURCE."
   value       = "modelserve publish \"$SOURCE\" --store gs://${google_storage_bucket.this["models"].name} --name ${var.model.name} --alias ${var.model.alias}"

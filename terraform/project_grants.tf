@@ -62,6 +62,7 @@ resource "time_sleep" "grants" {
     google_project_iam_member.build_reads_copies,
     google_project_iam_member.this,
     google_pubsub_topic_iam_member.event_publishes,
+    google_pubsub_topic_iam_member.logs_publish,
     google_pubsub_topic_iam_member.shadows_publish,
     google_secret_manager_secret_iam_member.this,
     google_storage_bucket_iam_member.this,

@@ -3,6 +3,8 @@ locals {
     for key in setproduct(keys(local._event_models), ["dead_letter", "input", "predictions"]) : join("", key) => { retention_days = var.retention_days[key[1]] }
     }, var.shadow == null ? {} : {
     shadow = { retention_days = var.retention_days.shadow }
+    }, {
+    for topic in keys(local._logs) : topic => { retention_days = var.retention_days.prediction_log }
   })
 
   _schemas = { for prefix, one in local._event_models : "${prefix}input" => one.input_schema if one.input_schema != null }

@@ -60,10 +60,11 @@ variable "producers" {
 variable "retention_days" {
   description = "How many days each topic keeps its messages."
   type = object({
-    dead_letter = optional(number, 31)
-    input       = optional(number, 7)
-    predictions = optional(number, 7)
-    shadow      = optional(number, 1)
+    dead_letter    = optional(number, 31)
+    input          = optional(number, 7)
+    prediction_log = optional(number, 1)
+    predictions    = optional(number, 7)
+    shadow         = optional(number, 1)
   })
   default = {}
 

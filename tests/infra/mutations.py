@@ -49,6 +49,8 @@ POLICIES: Final = {
     "retraining_writes_no_record_of_a_rollout": Change("store.tf", "/releases/models/", "/releases/"),
     "only_who_serves_tells_of_a_shadow": Change("shadow.tf", 'toset(["event", "http"])', 'toset(["event", "http", "retrain"])'),
     "only_who_releases_reads_of_a_shadow": Change("shadow.tf", 'toset(["deploy", "retrain"])', 'toset(["deploy", "retrain", "test"])'),
+    "only_who_serves_logs_predictions": Change("prediction_log.tf", "member   = local.members[each.value.identity]", "member   = local.members.retrain"),
+    "the_log_has_the_columns_that_are_written": Change("prediction_log.tf", '"milliseconds", type = "FLOAT"', '"milliseconds", type = "STRING"'),
     "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'predict = "http"', 'predict = "event"'),
     "builds_have_an_account_of_their_own": Change("build.tf", 'account = "test"', 'account = "deploy"'),
     "what_changes_production_is_approved": Change(
@@ -142,6 +144,15 @@ RULES: Final = {
         "predict_alone_can_be_watched": Change("alerts.tf", "local.watching && (local.events || !one.events)", "local.watching"),
         "a_pipeline_deploys_predict_alone": Change("identities.tf", 'contains(["build", "event", "http"]', 'contains(["build"]'),
     },
+    "prediction_log.tftest.hcl": {
+        "a_log_is_one_apply": Change("outputs.tf", "[var.project_id, one.dataset_id, one.table_id]", "[one.dataset_id, one.table_id]"),
+        "both_functions_publish_what_the_table_is_fed_from": Change("prediction_log.tf", "= google_pubsub_topic.this[each.key].id", '= google_pubsub_topic.this["${each.value}input"].id'),
+        "the_fallback_is_told_what_the_functions_log": Change("outputs.tf", 'local.log_settings[""] : "${name}=${value}"', 'local.log_settings[""] : "${name}: ${value}"'),
+        "what_is_left_out_reaches_both_functions": Change("prediction_log.tf", 'join(",", var.prediction_log.without)', '""'),
+        "rows_and_messages_are_kept_as_long_as_was_asked": Change("prediction_log.tf", "var.prediction_log.expiration_days * 86400000", "90 * 86400000"),
+        "each_model_has_a_log_of_its_own": Change("prediction_log.tf", '["${each.value.prefix}prediction_log"]', '["prediction_log"]'),
+        "without_a_log_there_is_nothing_of_it": Change("topics.tf", "for topic in keys(local._logs) :", 'for topic in setunion(["prediction_log"], keys(local._logs)) :'),
+    },
     "shadow.tftest.hcl": {
         "a_shadow_is_one_apply": Change("outputs.tf", "google_pubsub_subscription.shadow[0].id", "google_pubsub_subscription.events[\"predict_event\"].id"),
         "a_release_may_read_what_it_waits_for": Change("shadow.tf", 'toset(["deploy", "retrain"])', 'toset(["deploy"])'),
@@ -152,7 +163,7 @@ RULES: Final = {
         "two_models_get_twice_the_memory": Change("functions.tf", 'regex("^[0-9]+", each.value.memory)', '1'),
         "a_report_waits_as_long_as_was_asked": Change("shadow.tf", "var.retention_days.shadow * 86400", "86400"),
         "a_challenger_that_fails_raises_no_alarm": Change("log_metrics.tf", ' AND NOT jsonPayload.process=\\\"shadow\\\""', '"'),
-        "the_fallback_is_told_what_the_functions_have": Change("outputs.tf", '"${name}=${value}"', '"${name}: ${value}"'),
+        "the_fallback_is_told_what_the_functions_have": Change("outputs.tf", 'local.shadow_settings : "${name}=${value}"', 'local.shadow_settings : "${name}: ${value}"'),
         "without_a_shadow_there_is_nothing_of_it": Change("shadow.tf", "var.shadow == null ||", "false ||"),
     },
 }  # fmt: skip

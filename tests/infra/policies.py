@@ -13,6 +13,7 @@ from infra import policies_apply as apply
 from infra import policies_encryption as encryption
 from infra import policies_events as events
 from infra import policies_fallback as fallback
+from infra import policies_log as log
 from infra import policies_upkeep as upkeep
 from infra.resources import Policy
 
@@ -26,6 +27,8 @@ ALL: Final[tuple[Policy, ...]] = (
     access.retraining_writes_no_record_of_a_rollout,
     access.only_who_serves_tells_of_a_shadow,
     access.only_who_releases_reads_of_a_shadow,
+    log.only_who_serves_logs_predictions,
+    log.the_log_has_the_columns_that_are_written,
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,

@@ -23,6 +23,11 @@ fallback = {
   requests_per_minute = 6000
 }
 
+prediction_log = {
+  percent = 50
+  without = ["tenure"]
+}
+
 predict = {
   ingress = "ALLOW_ALL"
   secrets = {

@@ -81,6 +81,9 @@ WORKER_POD: Final = f"{_POOL}/worker"
 
 # With everything switched on.
 WITH_EVERYTHING: Final = (
+    *((f"{prefix}{who}", "a row is logged", "pubsub.topics.publish", TOPIC, f"modelserve-{prefix}prediction-log") for prefix in ("", "flights-") for who in ("http", "event")),
+    *((who, "a row is logged", "pubsub.topics.publish", TOPIC, "modelserve-prediction-log") for who in (HTTP_POD, WORKER_POD)),
+    *(("retrain", "the drift check reads the log", "bigquery.tables.getData", "google_bigquery_table", f"{prefix}prediction_log") for prefix in ("", "flights_")),
     *((who, "what a shadow saw is published", "pubsub.topics.publish", TOPIC, "modelserve-shadow") for who in ("http", "event", HTTP_POD, WORKER_POD)),
     *((who, "a release reads of the shadow", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-shadow-release") for who in ("deploy", "retrain")),
     *((who, "a version is loaded", "storage.objects.get", BUCKET, _VERSION) for who in (HTTP_POD, WORKER_POD)),
@@ -117,5 +120,7 @@ NEVER: Final = (
     ("flights-push", "predict_event of another model is called", "run.routes.invoke", SERVICE, "modelserve-predict-event"),
     ("flights-event", "a prediction of another model is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
     ("event", "a result of another model is read", "storage.objects.get", BUCKET, "gs://{project}-modelserve-flights-results/1.json"),
+    ("flights-http", "a row of another model is logged", "pubsub.topics.publish", TOPIC, "modelserve-prediction-log"),
+    ("http", "the log is read", "bigquery.tables.getData", "google_bigquery_table", "prediction_log"),
     ("build", "a model is read", "storage.objects.get", BUCKET, _VERSION),
 )  # fmt: skip

@@ -107,6 +107,7 @@ NEEDS: Final = (
     Need(FUNCTION, SETTLED, RUNTIME, "storage.objects.get", BUCKET, f"{SETTINGS}.RESULTS_BUCKET", _SETTING),
     Need(FUNCTION, SETTLED, RUNTIME, "pubsub.topics.publish", "google_pubsub_topic", f"{SETTINGS}.PREDICTIONS_TOPIC", _SETTING),
     Need(FUNCTION, SETTLED, RUNTIME, "pubsub.topics.publish", "google_pubsub_topic", f"{SETTINGS}.DEAD_LETTER_TOPIC", _SETTING),
+    Need(FUNCTION, SETTLED, RUNTIME, "pubsub.topics.publish", "google_pubsub_topic", f"{SETTINGS}.LOG_TOPIC", _SETTING),
     Need(FUNCTION, SETTLED, RUNTIME, "pubsub.topics.publish", "google_pubsub_topic", f"{SETTINGS}.SHADOW_TOPIC", _SETTING),
     Need(FUNCTION, SETTLED, RUNTIME, "secretmanager.versions.access", "google_secret_manager_secret", "service_config.secret_environment_variables.secret", f"{DOCS}/functions/docs/configuring/secrets"),
     Need(SUBSCRIPTION, BEFORE, "$pubsub", "bigquery.tables.updateData", "google_bigquery_table", "bigquery_config.table", f"{DOCS}/pubsub/docs/create-bigquery-subscription#assign_roles"),

@@ -42,7 +42,7 @@ def entry_points_are_functions(sources: Sources) -> Iterator[str]:
 
 def settings_are_known(sources: Sources) -> Iterator[str]:
     known = {name.upper() for name in Settings.__dataclass_fields__} | NOT_OURS
-    texts = [sources.table(name) for name in ("_common_settings", "_event_settings", "shadow_settings")]
+    texts = [sources.table(name) for name in ("_common_settings", "_event_settings", "log_settings", "shadow_settings")]
     told = {name for text in texts for name in re.findall(r"^ +([A-Z][A-Z_]+) += ", text, re.MULTILINE)}
     yield from (f"Terraform sets {name}, which nothing reads" for name in sorted(told - known))
     yield from (
