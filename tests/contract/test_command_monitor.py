@@ -202,7 +202,7 @@ def test_rows_of_which_none_fits_are_no_rows_without_drift(models: Library, tmp_
     address = f"{tmp_path}/store/models/churn@champion"
     columns = {"contract": [1, 2], "tenure": np.array([1, 2]), "monthlycharges": np.array([1.0, 2.0])}
     with pytest.raises(
-        NothingCompared, match=r"None of the 2 rows can be scored: .*contract: an integer, needs string\. "
+        NothingCompared, match=r"None of the 2 rows can be scored: .*contract: an integer, needs string\.$"
     ):
         score_columns(address, "strict", columns, 2, Lines())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from modelserve_control.batch.writing import (
     unify_kept,
 )
 from modelserve_control.common.mlflow_settings import silence
-from modelserve_control.common.output import check_installed
+from modelserve_control.common.output import check_installed, terminate_as_interrupt
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry.version_ref import model_uri
 
@@ -103,7 +102,7 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
                 f"Many files are scored into a directory or a prefix, which ends with /; {output} does not."
             )
         table_files.check_addresses(source, output)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # removes temporary files, as Ctrl-C does
+    terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
     # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
     logging.getLogger("modelserve.models.scorers.batching").setLevel(logging.CRITICAL)
     run = partial(score_files, sources) if many else partial(score_file, source)

@@ -91,6 +91,10 @@ class NothingCompared(ServeError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class NothingScored(NothingCompared):
+    """Rows without predictions do not fit the version."""
+
+
 class BeyondThresholds(ServeError):
     """A version differs from the one in use by more than the thresholds allow; `details` are the exceeded limits."""
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -76,6 +77,17 @@ def check_installed(extras: tuple[str, ...]) -> None:
         raise PackagesMissing(
             f'This command needs {", ".join(sorted(set(missing)))}; pip install "modelserve-kit[{",".join(extras)}]" installs them.'
         )
+
+
+def exit_on_signals() -> None:
+    """With the status that a shell gives a process that the signal has ended."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def terminate_as_interrupt() -> None:
+    """SIGTERM cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:

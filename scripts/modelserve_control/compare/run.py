@@ -1,6 +1,5 @@
 """`modelserve compare`: both sides score the file chunk by chunk; their answers are paired, counted and checked."""
 
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import msgspec
 from modelserve.payloads.predictions import encode
 from modelserve_control.batch.files import table_files
 from modelserve_control.common import provenance
+from modelserve_control.common.output import terminate_as_interrupt
 from modelserve_control.common.progress import Progress
 from modelserve_control.compare.report.sections import build_sections, build_title
 from modelserve_control.compare.sides.sides import resolve_subject, start_side
@@ -50,7 +50,7 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
     limits = thresholds.read(options.thresholds, options.by, options.target)
     table_files.check_source(options.data)
     subjects = [resolve_subject(options.name, subject, options.store) for subject in (options.a, options.b)]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # removes temporary files, as Ctrl-C does
+    terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
     with (
         create_reports(options.markdown, options.html, options.overwrite, progress) as write_reports,
         table_files.fetch(options.data, progress) as source,

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from typing import Any, Final
 
 import click
 
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.common import options
-from modelserve_control.common.output import check_installed, refuse
+from modelserve_control.common.output import check_installed, exit_on_signals, refuse
 from modelserve_control.registry import catalog
 
 LOOPBACK: Final = "127.0.0.1"
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as a shell has them
 
 
 @click.command()
@@ -44,8 +41,7 @@ def console(port: int, host: str, origins: tuple[str, ...], as_json: bool, **giv
 
     Models, versions, drift and quality, from the store and the files that are named here. It is read-only without --write. Whoever reaches it may do what it may: docs/console.md.
     """
-    for number, status in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)):
-        signal.signal(number, lambda *_, status=status: sys.exit(status))
+    exit_on_signals()
     try:
         check_installed(("console", "publish", "monitor"))
         if host != LOOPBACK and not origins:

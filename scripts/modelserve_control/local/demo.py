@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ import click
 
 from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
+from modelserve_control.common.output import terminate_as_interrupt
 from modelserve_control.common.processes import Commands
 from modelserve_control.common.services.client import ServiceClient
 from modelserve_control.common.services.polling import poll
@@ -168,7 +168,7 @@ def show_answers(addresses: Mapping[str, Any], flights: Mapping[str, Any]) -> No
 @click.option("--keep", is_flag=True, help="Leave the stack running and say how to stop it.")
 def main(keep: bool) -> None:
     """Train, publish, serve and score on this machine. Needs no cloud account."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    terminate_as_interrupt()
     os.environ.update(processes.without_proxy(os.environ))
     try:
         run(keep)

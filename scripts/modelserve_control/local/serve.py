@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
-import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +17,13 @@ import click
 
 from modelserve.core.errors import ServeError, VersionUnusable
 from modelserve_control.common import options, processes
-from modelserve_control.common.output import refuse
+from modelserve_control.common.output import exit_on_signals, refuse
 from modelserve_control.common.processes import Child
 from modelserve_control.common.progress import progress
 from modelserve_control.registry import version_ref
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 660.0  # LOAD_TIMEOUT_SECONDS, and what the process takes before and after it
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # as a shell has them
 
 
 @click.command()
@@ -43,8 +40,7 @@ def serve(model: str, store: str | None, port: int, event: bool, trust: str, as_
     address of MLflow: models:/..., runs:/.... The code is that of the functions, and so are its settings, which are
     environment variables: docs/settings.md.
     """
-    for number, status in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)):
-        signal.signal(number, lambda *_, status=status: sys.exit(status))
+    exit_on_signals()
     try:
         with TemporaryDirectory(prefix="modelserve-serve-") as scratch, start(model, store, port, event, trust, Path(scratch)) as (server, answer):  # fmt: skip
             click.echo(json.dumps(answer) if as_json else format_answer(answer))

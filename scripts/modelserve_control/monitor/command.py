@@ -1,13 +1,21 @@
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
 import click
 
+from modelserve.core.errors import ServeError
 from modelserve_control.common import options
+from modelserve_control.common.errors import NoProfile, NothingScored
 from modelserve_control.common.output import prints_result, table
 from modelserve_control.common.progress import progress
 from modelserve_control.registry import catalog
 
 DRIFTED = 3
+HINTS: Final[Mapping[type[ServeError], str]] = {
+    NoProfile: "Or compare with another version: --against VERSION.",
+    NothingScored: "With --no-score they are compared without predictions.",
+}
 
 
 @click.command()
@@ -59,10 +67,20 @@ def drift(
     with (
         catalog.open_store(store) as objects,
         create_reports(markdown, html, overwrite, progress()) as write_reports,
+        add_hint(),
     ):
         found = measure_drift(objects, DriftOptions(limits=limits, store=store, **given), progress())
         write_reports(sections.drift_title(found), sections.drift_sections(found))
         return found
+
+
+@contextmanager
+def add_hint() -> Iterator[None]:
+    """Other commands measure drift too, and have no such options."""
+    try:
+        yield
+    except (NoProfile, NothingScored) as error:
+        raise type(error)(f"{error.message} {HINTS[type(error)]}") from error
 
 
 def format_drift(result: Any) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,10 @@ from modelserve_control.monitor import prediction_log, profiles, scoring
 from modelserve_control.monitor.stats.answers import PREDICTION, read_answers
 from modelserve_control.monitor.stats.drift import find_drift
 from modelserve_control.monitor.stats.shift import Limits
+from modelserve_control.monitor.stats.windows import group_by_time
 from modelserve_control.monitor.tables import Columns, read_columns, read_times
 from modelserve_control.registry import version_ref
 
-UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M"}
 Window = tuple[str, Columns, Columns, int]
 """Its name, its columns, those of its predictions, and its rows."""
 
@@ -25,7 +26,8 @@ Window = tuple[str, Columns, Columns, int]
 @dataclass(frozen=True)
 class DriftOptions:
     """`against` is a version or an alias. `time` names the column that `window` cuts by.
-    `score`: a table without predictions is scored by the version, if the profile has some."""
+    `score`: a table without predictions is scored by the version, if the profile has some.
+    `since`: only windows that end later are scored and compared."""
 
     name: str
     data: tuple[str, ...]
@@ -36,6 +38,7 @@ class DriftOptions:
     limits: Limits = field(default_factory=Limits)
     score: bool = True
     trust: str = "strict"
+    since: datetime | None = None
 
 
 def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -> dict[str, Any]:
@@ -43,8 +46,14 @@ def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -
     what = f"{options.name}/{options.against}" if options.against.isdigit() else f"{options.name}@{options.against}"
     manifest = version_ref.manifest(objects, what)
     profile = profiles.read_profile(objects, manifest)
-    columns, rows = read_columns(options.data, progress)
-    if options.score and profile.predictions and not prediction_log.is_log(columns) and PREDICTION not in columns:
+    columns, rows = select_since(*read_columns(options.data, progress), options)
+    if (
+        rows
+        and options.score
+        and profile.predictions
+        and not prediction_log.is_log(columns)
+        and PREDICTION not in columns
+    ):
         address = version_ref.version_uri(f"{manifest.name}/{manifest.version}", options.store)
         columns = {**columns, **scoring.score_columns(address, options.trust, columns, rows, progress)}
     windows = [
@@ -57,10 +66,19 @@ def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -
     return head | {"drift": any(window["drift"] for window in windows), "windows": windows}
 
 
+def select_since(columns: Columns, rows: int, options: DriftOptions) -> tuple[Columns, int]:
+    """The log is not scored, so it is cut with its windows."""
+    if options.since is None or options.window is None or prediction_log.is_log(columns):
+        return columns, rows
+    windows = group_by_time(window_times(columns, options), options.window, options.since)
+    places = [row for _, part in windows for row in part]
+    return take(columns, places), len(places)
+
+
 def cut_windows(columns: Columns, rows: int, name: str, version: str, options: DriftOptions) -> Iterator[Window]:
     if prediction_log.is_log(columns):
         logged = prediction_log.read_log(columns, name)
-        for window, places in group_by_time(logged.times, options.window):
+        for window, places in group_by_time(logged.times, options.window, options.since):
             part = logged.select(places)
             own = [row for row, other in enumerate(part.versions) if other == version]
             yield window, part.columns(), part.select(own).answers().columns() if own else {}, len(part)
@@ -82,17 +100,6 @@ def window_times(columns: Columns, options: DriftOptions) -> Any:
         has = f"it has {', '.join(columns)}"
         raise BadSetting(f"--window needs the column of the time: name it with --time; {has}.")
     return read_times(columns, options.time)
-
-
-def group_by_time(times: Any, window: str | None) -> Iterator[tuple[str, list[int]]]:
-    """The rows of each window, in the order of time; rows without a time are in none."""
-    if window is None:
-        if len(times):
-            yield "all", list(range(len(times)))
-        return
-    cut = times.astype(f"datetime64[{UNITS[window]}]")
-    for start in np.unique(cut[~np.isnat(cut)]):
-        yield str(start), np.flatnonzero(cut == start).tolist()
 
 
 def take(columns: Columns, places: list[int]) -> Columns:

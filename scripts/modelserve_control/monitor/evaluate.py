@@ -10,9 +10,9 @@ from modelserve.core.errors import BadSetting
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.progress import Progress
-from modelserve_control.monitor.drift import group_by_time
 from modelserve_control.monitor.prediction_log import LoggedRows, read_log
 from modelserve_control.monitor.stats.quality import measure
+from modelserve_control.monitor.stats.windows import group_by_time
 from modelserve_control.monitor.tables import Columns, read_columns
 from modelserve_control.registry import version_ref
 

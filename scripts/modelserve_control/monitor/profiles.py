@@ -55,7 +55,7 @@ def read_profile(objects: Objects, manifest: Manifest) -> Profile:
     if FILE not in {entry.path for entry in manifest.files}:
         raise NoProfile(
             f"Version {manifest.version} of {manifest.name} has no profile: publish it with --data FILE, the rows that it "
-            "was trained on, or compare with another version: --against VERSION."
+            "was trained on."
         )
     data, _ = read_object(objects, f"{version_prefix(manifest.name, manifest.version)}/{FILE}", MAX_BYTES)
     return decode_profile(data)

@@ -11,7 +11,7 @@ from modelserve.models import scoring
 from modelserve.models.version import Loaded
 from modelserve.schema.batch import Table
 from modelserve_control.batch.models import load_model
-from modelserve_control.common.errors import NothingCompared
+from modelserve_control.common.errors import NothingScored
 from modelserve_control.common.mlflow_settings import silence
 from modelserve_control.common.progress import Progress
 from modelserve_control.monitor.profiles import score_answers
@@ -43,9 +43,7 @@ def score_loaded(loaded: Loaded, columns: Mapping[str, Any], rows: int, progress
             results += [{}] * (end - start)
             reason = describe(error)
     if refused == rows > 0:
-        raise NothingCompared(
-            f"None of the {rows:,} rows can be scored: {reason} With --no-score they are compared without predictions."
-        )
+        raise NothingScored(f"None of the {rows:,} rows can be scored: {reason}")
     if refused:
         progress.say(f"warning: {refused:,} of {rows:,} rows have no prediction: {reason}")
     return collect_answers(results).columns() if refused < rows else {}

@@ -16,6 +16,7 @@ import yaml
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
+from modelserve.store.names.locations import MLMODEL
 from modelserve_control.compile import CannotCompile, CompiledModel, Report, compile, generate_batches, verify
 from modelserve_control.publish.validation import COMPILE_SECONDS
 
@@ -30,7 +31,7 @@ def add_compiled(
     if runtime.estimator is None:
         raise CannotCompile("Only estimators with scikit-learn's interface compile.")
     for name in (MODEL_FILE, PACKED_FILE):
-        if (directory / name).exists() and not is_republished(directory / "MLmodel"):
+        if (directory / name).exists() and not is_republished(directory / MLMODEL):
             raise CannotCompile(f"The model already has a file {name}.")
     with time_limit(COMPILE_SECONDS):
         compiled = compile(runtime.estimator, signature)
@@ -39,7 +40,7 @@ def add_compiled(
         raise CannotCompile(f"The compiled form gives different answers. {report.mismatch}")
     (directory / MODEL_FILE).write_bytes(compiled.model.SerializeToString())
     (directory / PACKED_FILE).write_bytes(compiled.packed_model)
-    add_flavor(directory / "MLmodel")
+    add_flavor(directory / MLMODEL)
     return description(compiled, runtime.classes, predict_fn, report)
 
 

@@ -17,7 +17,7 @@ import yaml
 from modelserve.core.errors import ArtifactMissing, EnvironmentMismatch, NotFound, PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names import checksums
-from modelserve.store.names.locations import check_alias, check_model_name, manifest_name, version_prefix
+from modelserve.store.names.locations import MLMODEL, check_alias, check_model_name, manifest_name, version_prefix
 from modelserve.store.names.paths import walk
 from modelserve.store.versions.manifest import FileEntry, Manifest
 from modelserve_control.common import provenance
@@ -26,7 +26,6 @@ from modelserve_control.common.progress import Advance, Progress
 from modelserve_control.publish import environments, source, validation
 from modelserve_control.registry import catalog, promote
 
-MLMODEL = "MLmodel"
 # Each lost race gives a number to another publisher, so this many publishers can run at the same time.
 MAX_ATTEMPTS = 1_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelserve.core.errors import ServeError
 from modelserve.store.download.fetch import fetch as fetch_version
-from modelserve.store.names.locations import MANIFEST, parse
+from modelserve.store.names.locations import MANIFEST, MLMODEL, parse
 from modelserve.store.names.paths import check_names, walk
 from modelserve.store.versions.resolve import resolve
 from modelserve_control.common.errors import SourceUnusable
@@ -93,7 +93,7 @@ def refuse_without_tracking(source: str) -> None:
 
 
 def refuse_other_directories(directory: Path, source: str) -> None:
-    if not (directory / "MLmodel").is_file():
+    if not (directory / MLMODEL).is_file():
         found = ", ".join(sorted(os.listdir(directory))[:10]) or "nothing"
         raise SourceUnusable(
             f"{source} has no MLmodel; it contains {found}. `modelserve import` makes an MLflow model of a pickle."

@@ -23,6 +23,7 @@ from modelserve.payloads import Payload
 from modelserve.payloads.predictions import encode, jsonable
 from modelserve.schema.batch import Batch, Table, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
+from modelserve.store.names.locations import MLMODEL
 from modelserve.store.trust import policy
 from modelserve.store.trust.environment import differences, find_installed
 from modelserve.store.trust.mlmodel import ModelConfig
@@ -249,7 +250,7 @@ def write_signature(directory: Path, batch: Batch, predicted: Any) -> Mapping[st
 
         model = Model.load(str(directory))
         model.signature = mlflow_infers(pd.DataFrame(batch.columns), predicted)
-        model.save(str(directory / "MLmodel"))
+        model.save(str(directory / MLMODEL))
         return dict(model.signature.to_dict())
 
 

@@ -35,6 +35,8 @@ def retrain(dry_run: bool, abort: bool, simulate: bool, **given: Any) -> Any:
         raise click.UsageError("--dry-run, --abort and --simulate exclude each other.")
     if simulate:
         return run_simulation(**given)
+    if named := [f"--{name}" for name in ("newest", "svg", "markdown", "html", "overwrite") if given[name]]:
+        raise click.UsageError(f"{named[0]} is an option of --simulate.")
     from modelserve_control.retrain.journal import abort as run_abort
     from modelserve_control.retrain.run import RetrainOptions
     from modelserve_control.retrain.run import retrain as run

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+MAX_DAYS, MAX_MONTHS = 36_500, 1_200  # a hundred years; a date has no year 10,000
 Count = Annotated[int, Meta(ge=1)]
 Figure = Literal["rmse", "mae", "log_loss", "auc", "accuracy", "precision", "recall"]
 
@@ -22,8 +23,8 @@ Figure = Literal["rmse", "mae", "log_loss", "auc", "accuracy", "precision", "rec
 class Schedule:
     """Policy A: so many days and months after the last training."""
 
-    days: Annotated[int, Meta(ge=0)] = 0
-    months: Annotated[int, Meta(ge=0)] = 0
+    days: Annotated[int, Meta(ge=0, le=MAX_DAYS)] = 0
+    months: Annotated[int, Meta(ge=0, le=MAX_MONTHS)] = 0
 
 
 @dataclass(frozen=True)

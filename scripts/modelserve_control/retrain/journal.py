@@ -31,9 +31,10 @@ class RetrainJournal(Journal):
         self._objects.write(object_name(self.document["name"], self.id), encode(self.document), 0)
 
 
-def begin(objects: Objects, name: str, **fields: Any) -> RetrainJournal:
-    """Raises RetrainingUnderWay."""
-    generation = check_free(objects, name)
+def begin(objects: Objects, name: str, generation: int, **fields: Any) -> RetrainJournal | None:
+    """`generation` is that of the newest record when it was decided; None where another has ended since. Raises
+    RetrainingUnderWay."""
+    check_free(objects, name)
     id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-retrain-{secrets.token_hex(2)}"
     document = new_document(id, name=name, **fields)
     try:
@@ -42,7 +43,7 @@ def begin(objects: Objects, name: str, **fields: Any) -> RetrainJournal:
             journal.write(document)
     except PreconditionFailed:
         check_free(objects, name)  # names who was faster
-        raise
+        return None
     return journal
 
 
@@ -56,18 +57,20 @@ def abort(objects: Objects, name: str) -> RetrainJournal:
     return journal
 
 
-def check_free(objects: Objects, name: str) -> int:
-    """The generation of the record to replace; 0 where there is none. Raises RetrainingUnderWay."""
-    found = read(objects, current_name(name), Document)
-    if found is None:
-        return 0
-    document, generation = found
-    if document["outcome"] is None:
+def check_free(objects: Objects, name: str) -> None:
+    """Raises RetrainingUnderWay."""
+    document = read_current(objects, name)
+    if document is not None and document["outcome"] is None:
         raise RetrainingUnderWay(
             f"{document['started_by']} has been retraining {name} since {document['started_at']}: wait for the end, or use "
             "--abort if that process is dead."
         )
-    return generation
+
+
+def read_generation(objects: Objects, name: str) -> int:
+    """Of the newest record; 0 where there is none."""
+    found = read(objects, current_name(name), Document)
+    return found[1] if found else 0
 
 
 def read_current(objects: Objects, name: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from modelserve.core.errors import BadSetting
@@ -14,17 +14,18 @@ from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.progress import Progress
 from modelserve_control.compare.stats.target import GAINS
 from modelserve_control.deploy.release.journal import Document, object_name
-from modelserve_control.monitor.drift import DriftOptions, group_by_time, measure_drift, take
+from modelserve_control.monitor.drift import DriftOptions, measure_drift, take
 from modelserve_control.monitor.evaluate import EvaluateOptions, evaluate
 from modelserve_control.monitor.scoring import score_columns
 from modelserve_control.monitor.stats.answers import PREDICTION, read_answers
 from modelserve_control.monitor.stats.quality import measure
+from modelserve_control.monitor.stats.windows import group_by_time, window_end
 from modelserve_control.monitor.tables import Columns, read_columns, read_times
 from modelserve_control.registry import catalog, version_ref
 from modelserve_control.registry.documents import read
 from modelserve_control.retrain import journal as journals
-from modelserve_control.retrain.decide import DriftWindow, ErrorWindow, History, add_months
-from modelserve_control.retrain.policy import DriftSection, ErrorSection, Policy
+from modelserve_control.retrain.decide import DriftWindow, ErrorWindow, History
+from modelserve_control.retrain.policy import DriftSection, ErrorSection, Policy, name_keys
 
 RELEASED: Final = re.compile(r"release ([^:\s]+)")  # the reason of an alias that a release has moved
 Score = Callable[[Columns, int], Columns]
@@ -76,13 +77,21 @@ class Observer:
     def errors(
         self, section: ErrorSection, manifest: Manifest, published: datetime, since: datetime
     ) -> Iterator[ErrorWindow]:
-        for window, version, found in self.measure_errors(section, manifest):
+        try:
+            with name_keys("error", ErrorSection):
+                windows = list(self.measure_errors(section, manifest, published))
+        except NothingCompared as nothing:
+            self.progress.say(nothing.message)
+            return
+        for window, version, found in windows:
             end = window_end(window, section.window)
             if version == manifest.version and end > published:
                 error = as_error(section.figure, found["figures"].get(section.figure))
                 yield ErrorWindow(window, found["rows"], error, fresh=end > since)
 
-    def measure_errors(self, section: ErrorSection, manifest: Manifest) -> Iterator[tuple[str, str, Any]]:
+    def measure_errors(
+        self, section: ErrorSection, manifest: Manifest, published: datetime
+    ) -> Iterator[tuple[str, str, Any]]:
         if section.log is not None:
             options = EvaluateOptions(
                 self.name,
@@ -92,11 +101,7 @@ class Observer:
                 section.target,
                 section.window,
             )
-            try:
-                parts = evaluate(self.objects, options, self.progress)["parts"]
-            except NothingCompared as error:
-                self.progress.say(error.message)
-                return
+            parts = evaluate(self.objects, options, self.progress)["parts"]
             yield from ((part["window"], part["version"], part) for part in parts)
             return
         address = version_ref.version_uri(f"{self.name}/{manifest.version}", self.store)
@@ -105,45 +110,60 @@ class Observer:
         def score(columns: Columns, rows: int) -> Columns:
             return score_columns(address, self.trust, columns, rows, self.progress)
 
-        for window, found in measure_table(section, *read_columns(section.data or (), self.progress), score, positive):
+        columns, _ = read_columns(section.data or (), self.progress)
+        for window, found in measure_table(section, columns, published, score, positive):
             yield window, manifest.version, found
 
     def drifts(self, section: DriftSection, since: datetime) -> Iterator[DriftWindow]:
         options = DriftOptions(
-            self.name, tuple(section.data), self.store, self.alias, section.window, section.time, trust=self.trust
+            self.name,
+            tuple(section.data),
+            self.store,
+            self.alias,
+            section.window,
+            section.time,
+            trust=self.trust,
+            since=since,
         )
         try:
-            windows = measure_drift(self.objects, options, self.progress)["windows"]
+            with name_keys("drift", DriftSection):
+                windows = measure_drift(self.objects, options, self.progress)["windows"]
         except NothingCompared as error:
             self.progress.say(error.message)
             return
         for one in windows:
-            if window_end(one["window"], section.window) > since:
-                yield DriftWindow(one["window"], tuple(one["drifted"]))
+            yield DriftWindow(one["window"], tuple(one["drifted"]))
 
 
 def measure_table(
-    section: ErrorSection, columns: Columns, rows: int, score: Score, positive: str | None
+    section: ErrorSection, columns: Columns, since: datetime, score: Score, positive: str | None
 ) -> Iterator[tuple[str, Any]]:
-    """The figures of each window of rows that have their truth beside them."""
-    if section.target not in columns:
-        raise BadSetting(f"The data of error has no column {section.target}; it has {', '.join(columns)}.")
-    times = read_times(columns, section.time or "")
-    scored = columns if PREDICTION in columns else columns | score(columns, rows)
-    for window, places in group_by_time(times, section.window):
-        part = take(scored, places)
+    """The figures of each window that ends after `since`, of rows that have their truth beside them. No others are scored."""
+    windows = list(cut_windows(section, columns, since))
+    recent = take(columns, [row for _, places in windows for row in places])
+    rows = len(recent[section.target])
+    if rows and PREDICTION not in recent:
+        recent |= score(recent, rows)
+    end = 0
+    for window, places in windows:
+        start, end = end, end + len(places)
+        part = take(recent, list(range(start, end)))
         if answers := read_answers(part):
             yield window, measure(part[section.target], answers, positive)
+
+
+def cut_windows(
+    section: ErrorSection, columns: Columns, since: datetime | None = None
+) -> Iterator[tuple[str, list[int]]]:
+    """Raises BadSetting."""
+    if section.target not in columns:
+        raise BadSetting(f"The data of error has no column {section.target}; it has {', '.join(columns)}.")
+    return group_by_time(read_times(columns, section.time or ""), section.window, since)
 
 
 def as_error(figure: str, value: float | None) -> float | None:
     """Less is better."""
     return 1 - value if value is not None and figure in GAINS else value
-
-
-def window_end(name: str, window: str) -> datetime:
-    start = datetime.fromisoformat(f"{name}-01" if window == "month" else name).replace(tzinfo=UTC)
-    return add_months(start, 1) if window == "month" else start + timedelta(**{f"{window}s": 1})
 
 
 def parse_time(text: str) -> datetime:

@@ -1,21 +1,26 @@
 """The policy: a YAML file that says when to train, with which command, and what the new version has to pass."""
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
 from modelserve.core.errors import BadSetting
+from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.options import read_yaml
-from modelserve_control.compare.stats import thresholds
+from modelserve_control.deploy.release.options import ReleaseOptions
+from modelserve_control.publish.presentation import build_presentation
 from modelserve_control.retrain.decide import Count, DriftRule, ErrorRule, Rules
 
 Window = Literal["hour", "day", "week", "month"]
 Files = Annotated[list[str], Meta(min_length=1)]
-Positive = Annotated[float, Meta(gt=0)]
 MODEL: Final = "{model}"
 DATA: Final = "{data}"
+OPTION: Final = re.compile(r"--[a-z-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +54,18 @@ class PublishSection:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseSection:
-    """The options of `modelserve release` of these names."""
+    """The options of `modelserve release` of these names, with their defaults and ranges."""
 
     data: str
     thresholds: str
     target: str | None = None
     by: str | None = None
     urls: tuple[str, ...] = ()
-    arrive: Positive = 120.0
-    watch: Positive = 60.0
+    arrive: Annotated[float, Meta(ge=1, le=3_600)] = 120.0
+    watch: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
     max_error_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.0
     token_command: str | None = None
-    shadow: Positive | None = None
+    shadow: Annotated[float, Meta(ge=1, le=604_800)] | None = None
     shadow_subscription: str | None = None
     shadow_answers: Count = 100
 
@@ -82,8 +87,29 @@ def read_policy(path: Path) -> Policy:
     policy = read_yaml(path, Policy, "--policy")
     if reason := find_fault(policy):
         raise BadSetting(f"--policy {path}: {reason}.")
-    thresholds.read(Path(policy.release.thresholds), policy.release.by, policy.release.target)
+    with name_keys("publish", PublishSection):
+        build_presentation(policy.publish.positive_class, policy.publish.threshold, policy.publish.label)
+    release_options(policy, name="", version="", store="")
     return policy
+
+
+def release_options(policy: Policy, **given: Any) -> ReleaseOptions:
+    """Raises BadSetting."""
+    section = vars(policy.release) | {"thresholds": Path(policy.release.thresholds)}
+    options = ReleaseOptions(**section, **given)
+    with name_keys("release", ReleaseSection):
+        options.check()
+    return options
+
+
+@contextmanager
+def name_keys(section: str, shape: type) -> Iterator[None]:
+    """What is refused names the keys of a section where a command of its own would name its options."""
+    keys = {f"--{one.name.replace('_', '-')}": f"{section}.{one.name}" for one in fields(shape)}
+    try:
+        yield
+    except (BadSetting, NothingCompared) as error:
+        raise type(error)(OPTION.sub(lambda found: keys.get(found[0], found[0]), error.message)) from error
 
 
 def find_fault(policy: Policy) -> str | None:

@@ -1,21 +1,20 @@
 """`modelserve retrain`: observe, decide, and on a yes train, publish and release."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import BadSetting, ServeError
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import check_alias, check_model_name
-from modelserve_control.batch.files import table_files
+from modelserve_control.batch.files import patterns, table_files
+from modelserve_control.common.output import terminate_as_interrupt
 from modelserve_control.common.processes import checkout
 from modelserve_control.common.progress import Progress
-from modelserve_control.deploy.release.options import ReleaseOptions
 from modelserve_control.deploy.release.run import release
 from modelserve_control.publish.presentation import build_presentation
 from modelserve_control.publish.publish import PublishOptions, publish
@@ -23,7 +22,7 @@ from modelserve_control.retrain import journal as journals
 from modelserve_control.retrain.decide import decide
 from modelserve_control.retrain.journal import RetrainJournal
 from modelserve_control.retrain.observe import Observer
-from modelserve_control.retrain.policy import Policy, read_policy
+from modelserve_control.retrain.policy import Policy, ReleaseSection, read_policy, release_options
 from modelserve_control.retrain.train import train
 
 
@@ -45,24 +44,50 @@ def retrain(objects: Objects, options: RetrainOptions, progress: Progress) -> di
     check_model_name(options.name)
     check_alias(options.alias)
     policy = read_policy(options.policy)
-    observer = Observer(objects, options.name, options.alias, options.store, options.trust, progress)
-    decision = decide(observer.history(policy), policy)
-    result: dict[str, Any] = {"name": options.name, "alias": options.alias, **asdict(decision)}
-    result |= {"dry_run": options.dry_run, "record": None, "version": None}
-    if not decision.retrain or options.dry_run:
-        return result
-    checkout()  # the release will need it: better said before the training than after it
-    for reason in decision.reasons:
-        progress.say(f"{reason.rule}: {reason.text}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the record, as Ctrl-C does
-    journal = journals.begin(
-        objects, options.name, alias=options.alias, reasons=result["reasons"], policy=str(options.policy)
+    releasing = release_options(
+        policy, name=options.name, version="", store=options.store, alias=options.alias, trust=options.trust
     )
+    observer = Observer(objects, options.name, options.alias, options.store, options.trust, progress)
+    journal = None
+    while journal is None:
+        generation = journals.read_generation(objects, options.name)
+        decision = decide(observer.history(policy), policy)
+        result: dict[str, Any] = {"name": options.name, "alias": options.alias, **asdict(decision)}
+        result |= {"dry_run": options.dry_run, "record": None, "version": None}
+        if not decision.retrain or options.dry_run:
+            return result
+        for reason in decision.reasons:
+            progress.say(f"{reason.rule}: {reason.text}")
+        # What the publication and the release need: better said before the training than after it.
+        checkout()
+        check_data(policy.data, policy.release, progress)
+        terminate_as_interrupt()  # ends the record, as Ctrl-C does
+        # None where somebody has trained since the decision, which is then made again.
+        journal = journals.begin(
+            objects,
+            options.name,
+            generation,
+            alias=options.alias,
+            reasons=result["reasons"],
+            policy=str(options.policy),
+        )
     with end_on_error(journal):
         version = train_and_publish(objects, options, policy, journal, progress)
-        released = release(objects, release_options(options, policy, version, journal), progress)
+        releasing = replace(releasing, version=version, reason=f"retraining {journal.id}")
+        released = release(objects, releasing, progress)
         journal.end("released", released["why"], "release", id=released["id"])
     return result | {"record": f"releases/models/{options.name}/{journal.id}.json", "version": version}
+
+
+def check_data(data: str, section: ReleaseSection, progress: Progress) -> None:
+    """Raises NotFound, and BadSetting for a column that the rows of the release do not have."""
+    patterns.find_source(data)
+    table_files.check_source(section.data)
+    with table_files.open_part(section.data, None, progress) as file:
+        names = [one.name for one in file.fields()]  # of JSON lines none are known yet
+    for key, name in (("target", section.target), ("by", section.by)):
+        if names and name is not None and name not in names:
+            raise BadSetting(f"release.{key}: {section.data} has no column {name}; it has {', '.join(names)}.")
 
 
 @contextmanager
@@ -75,7 +100,8 @@ def end_on_error(journal: RetrainJournal) -> Iterator[None]:
             journal.end("stopped", error.message)
         raise
     except BaseException as error:
-        journal.end("interrupted", type(error).__name__)
+        if journal.outcome is None:
+            journal.end("interrupted", type(error).__name__)
         raise
 
 
@@ -106,9 +132,3 @@ def train_and_publish(
     journal.update(version=made["version"])
     journal.add("publish", version=made["version"])
     return str(made["version"])
-
-
-def release_options(options: RetrainOptions, policy: Policy, version: str, journal: RetrainJournal) -> ReleaseOptions:
-    section: dict[str, Any] = vars(policy.release) | {"thresholds": Path(policy.release.thresholds)}
-    common: dict[str, Any] = {"name": options.name, "version": version, "store": options.store, "alias": options.alias}
-    return ReleaseOptions(**common, **section, trust=options.trust, reason=f"retraining {journal.id}")

@@ -19,15 +19,16 @@ from modelserve_control.batch.models import load_model
 from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.mlflow_settings import silence
 from modelserve_control.common.progress import Progress
-from modelserve_control.monitor.drift import group_by_time, take
+from modelserve_control.monitor.drift import take
 from modelserve_control.monitor.scoring import score_loaded
 from modelserve_control.monitor.stats.answers import read_answers
 from modelserve_control.monitor.stats.drift import find_drift
 from modelserve_control.monitor.stats.profile import Profile, build_profile
 from modelserve_control.monitor.stats.quality import measure
-from modelserve_control.monitor.tables import Columns, read_columns, read_times
+from modelserve_control.monitor.stats.windows import window_end
+from modelserve_control.monitor.tables import Columns, read_columns
 from modelserve_control.retrain.decide import DriftWindow, ErrorWindow, History, Rules, decide
-from modelserve_control.retrain.observe import as_error, window_end
+from modelserve_control.retrain.observe import as_error, cut_windows
 from modelserve_control.retrain.policy import ErrorSection, Policy
 from modelserve_control.retrain.train import train
 
@@ -109,7 +110,7 @@ class Simulation:
         if place not in self.trainings:
             start = max(0, place + 1 - self.newest) if self.newest else 0
             rows = self.scratch / f"{place}.parquet"
-            pq.write_table(pa.concat_tables([pa.table(one.columns) for one in self.periods[start : place + 1]]), rows)
+            pq.write_table(join(self.periods[start : place + 1]), rows)
             self.progress.say(f"training on {self.periods[start].name} to {self.periods[place].name}")
             model = self.scratch / f"model-{place}"
             train(self.policy.train, rows, model, self.scratch / "log")
@@ -148,6 +149,11 @@ def simulate(name: str, policy: Policy, newest: int, trust: str, progress: Progr
     return {**head, "policies": policies}
 
 
+def join(periods: Sequence[Period]) -> pa.Table:
+    """A column of whole numbers may be all null in one period, or of doubles."""
+    return pa.concat_tables([pa.table(one.columns) for one in periods], promote_options="permissive")
+
+
 def rules_of(policy: Policy) -> Mapping[str, Rules]:
     rules = {NEVER: Rules(), SCHEDULE: Rules(schedule=policy.schedule)}
     if policy.schedule is None:
@@ -157,7 +163,5 @@ def rules_of(policy: Policy) -> Mapping[str, Rules]:
 
 def read_periods(section: ErrorSection, progress: Progress) -> Iterator[Period]:
     columns, _ = read_columns(section.data or (), progress)
-    if section.target not in columns:
-        raise BadSetting(f"The data of error has no column {section.target}; it has {', '.join(columns)}.")
-    for name, places in group_by_time(read_times(columns, section.time or ""), section.window):
+    for name, places in cut_windows(section, columns):
         yield Period(name, take(columns, places), len(places))

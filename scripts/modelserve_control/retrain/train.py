@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from modelserve.store.names.locations import MLMODEL
 from modelserve_control.common import processes
 from modelserve_control.common.errors import TrainingFailed
 from modelserve_control.retrain.policy import DATA, MODEL
 
 POLL_SECONDS: Final = 3_600.0
-MLMODEL: Final = "MLmodel"
 
 
 def train(words: Sequence[str], data: Path, model: Path, log: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from modelserve.core.errors import BadSetting
 from modelserve.store.names.paths import invalid_reason, printable
 
+MLMODEL = "MLmodel"  # the file that makes a directory a model of MLflow
 MANIFEST = "manifest.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from modelserve.core.errors import ArtifactMissing, VersionRefused
+from modelserve.store.names.locations import MLMODEL
 from modelserve.store.trust import strict_yaml
 
 MAX_BYTES = 1 << 20  # MLflow writes about 2,000
@@ -31,13 +32,13 @@ class ModelConfig:
 def read(directory: Path) -> dict[str, Any]:
     """Raises `ArtifactMissing` if there is no MLmodel, `VersionRefused` if MLflow would not write it."""
     try:
-        with (directory / "MLmodel").open("rb") as file:
+        with (directory / MLMODEL).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ArtifactMissing("The directory contains no MLmodel.") from error
     if len(data) > MAX_BYTES:
         raise VersionRefused(f"MLmodel is longer than {MAX_BYTES} bytes.")
-    return _mapping(parse(data), "MLmodel")
+    return _mapping(parse(data), MLMODEL)
 
 
 def parse(data: bytes) -> Any:

@@ -14,7 +14,7 @@ import msgspec
 
 from modelserve.core.errors import ArtifactCorrupt, BadSetting
 from modelserve.store.names import checksums
-from modelserve.store.names.locations import MANIFEST, check_model_name, check_version
+from modelserve.store.names.locations import MANIFEST, MLMODEL, check_model_name, check_version
 from modelserve.store.names.paths import check_names, printable
 from modelserve.store.versions import documents
 
@@ -162,7 +162,7 @@ def _manifest(raw: dict[str, Any]) -> Manifest:
     files = [FileEntry(one.path, one.size, checksums.decode(one.crc32c), one.sha256) for one in found["files"]]
     paths = {entry.path for entry in files}
     check_names(entry.path for entry in files)
-    if "MLmodel" not in paths or MANIFEST in paths:
+    if MLMODEL not in paths or MANIFEST in paths:
         raise ValueError(f"its files must contain MLmodel and must not contain {MANIFEST}")
     extra = {key: value for key, value in raw.items() if key not in {*_KEYS, "format", "files"}}
     return Manifest(**values, files=tuple(files), extra=extra)

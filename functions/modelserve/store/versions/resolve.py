@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from modelserve.core.errors import ArtifactCorrupt, ArtifactMissing
 from modelserve.store.buckets.objects import ObjectInfo, Objects, read_object
 from modelserve.store.names.checksums import of_bytes
-from modelserve.store.names.locations import MANIFEST, Location, manifest_name, version_prefix
+from modelserve.store.names.locations import MANIFEST, MLMODEL, Location, manifest_name, version_prefix
 from modelserve.store.versions.alias import Alias, read_alias
 from modelserve.store.versions.manifest import MAX_BYTES, Manifest
-
-MLMODEL = "MLmodel"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from modelserve_control.batch.parts.part import Job, Part, PartScorer, open_scor
 from modelserve_control.batch.writing import Counts
 from modelserve_control.common import processes
 from modelserve_control.common.mlflow_settings import silence
+from modelserve_control.common.output import terminate_as_interrupt
 from modelserve_control.common.progress import Lines, Progress
 
 # A model's libraries have a thread for each processor otherwise, and each processor a process.
@@ -100,7 +100,7 @@ def score_elsewhere(idle: SimpleQueue[subprocess.Popen[str]], part: Part) -> Cou
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # removes temporary files, as Ctrl-C does
+    terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
     # What a model prints must not get between two answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -10,7 +10,7 @@ from modelserve_control.console.commands import make_report, repeat_option
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, choice, form, section, soft, table
 from modelserve_control.console.tabs.version import list_versions
-from modelserve_control.monitor.drift import UNITS
+from modelserve_control.monitor.stats.windows import UNITS
 from modelserve_control.registry import catalog
 
 LOG: Final = "the prediction log"

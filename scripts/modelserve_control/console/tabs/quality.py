@@ -10,7 +10,7 @@ from modelserve_control.console.commands import make_report, repeat_option
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, aria, choice, form, section, soft, table
 from modelserve_control.console.records import HEAD, is_retraining, read_records, record_row
-from modelserve_control.monitor.drift import UNITS
+from modelserve_control.monitor.stats.windows import UNITS
 
 INK: Final = "#7a838e"  # to be read on light and on dark
 GRID: Final = "rgba(122,131,142,0.3)"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelserve.core.errors import NotFound
@@ -15,10 +16,12 @@ from modelserve.store.versions.alias import Alias
 from modelserve_control.common.errors import RetrainingUnderWay
 from modelserve_control.common.progress import Lines
 from modelserve_control.deploy.release.journal import object_name
+from modelserve_control.monitor.tables import Columns
 from modelserve_control.registry.catalog import open_store
 from modelserve_control.registry.documents import encode
 from modelserve_control.retrain import journal as journals
-from modelserve_control.retrain.observe import Observer, window_end
+from modelserve_control.retrain.journal import RetrainJournal
+from modelserve_control.retrain.observe import Observer, measure_table
 from modelserve_control.retrain.policy import ErrorSection
 
 PUBLISHED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -30,25 +33,18 @@ def observer(tmp_path: Path) -> Iterator[Observer]:
         yield Observer(objects, "rides", "champion", str(tmp_path / "store"), "strict", Lines())
 
 
-@pytest.mark.parametrize(
-    ("name", "window", "end"),
-    [
-        ("2026-03-01T23", "hour", datetime(2026, 3, 2, tzinfo=UTC)),
-        ("2026-02-28", "day", datetime(2026, 3, 1, tzinfo=UTC)),
-        ("2026-02-26", "week", datetime(2026, 3, 5, tzinfo=UTC)),
-        ("2026-12", "month", datetime(2027, 1, 1, tzinfo=UTC)),
-    ],
-)
-def test_a_window_ends_where_the_next_begins(name: str, window: str, end: datetime) -> None:
-    assert window_end(name, window) == end
+def begin(objects: Objects) -> RetrainJournal:
+    found = journals.begin(objects, "rides", journals.read_generation(objects, "rides"))
+    assert found is not None
+    return found
 
 
 def test_the_last_training_is_one_that_was_published_released_or_not(observer: Observer) -> None:
     assert observer.last_training(PUBLISHED) == PUBLISHED
-    failed = journals.begin(observer.objects, "rides")
+    failed = begin(observer.objects)
     failed.end("stopped", "no rows today")
     assert observer.last_training(PUBLISHED) == PUBLISHED
-    refused = journals.begin(observer.objects, "rides")
+    refused = begin(observer.objects)
     refused.add("publish", version="2")
     refused.end("stopped", "worse")
     assert observer.last_training(PUBLISHED) == datetime.fromisoformat(refused.document["started_at"])
@@ -79,13 +75,37 @@ def test_of_two_one_waits_until_the_other_has_ended(observer: Observer) -> None:
     objects: Objects = observer.objects
     with pytest.raises(NotFound):
         journals.abort(objects, "rides")
-    first = journals.begin(objects, "rides")
+    first = begin(objects)
     with pytest.raises(RetrainingUnderWay, match="has been retraining rides since"):
-        journals.begin(objects, "rides")
+        begin(objects)
     journals.abort(objects, "rides")
-    second = journals.begin(objects, "rides")
+    second = begin(objects)
     with pytest.raises(Exception, match="was aborted by another process"):
         first.add("train")
     second.end("released", "better")
     ended = [info.name for info in objects.list("releases/models/rides/") if "-retrain-" in info.name]
     assert len(ended) == 2
+
+
+def test_a_decision_of_before_another_retraining_does_not_begin_one(observer: Observer) -> None:
+    decided_at = journals.read_generation(observer.objects, "rides")
+    begin(observer.objects).end("released", "better")
+    assert journals.begin(observer.objects, "rides", decided_at) is None
+    begin(observer.objects)
+
+
+def test_only_rows_of_windows_that_count_are_scored() -> None:
+    days = np.array(["2026-02-27", "2026-03-01", "2026-02-28", "2026-03-02"], dtype="datetime64[us]")
+    columns = {"at": days, "y": np.array([1.0, 2.0, 3.0, 4.0])}
+    seen = []
+
+    def score(part: Columns, rows: int) -> Columns:
+        seen.append((part["y"].tolist(), rows))
+        return {"prediction": part["y"] + 0.5 * np.arange(1, rows + 1)}
+
+    section = ErrorSection(figure="rmse", max=1.0, target="y", data=["a.parquet"], time="at")
+    found = dict(measure_table(section, columns, PUBLISHED, score, None))
+    assert seen == [([2.0, 4.0], 2)]
+    assert {day: one["figures"]["rmse"] for day, one in found.items()} == {"2026-03-01": 0.5, "2026-03-02": 1.0}
+    assert dict(measure_table(section, columns, datetime(2027, 1, 1, tzinfo=UTC), score, None)) == {}
+    assert len(seen) == 1

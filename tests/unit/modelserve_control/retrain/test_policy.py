@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import click
 import pytest
 import yaml
 
 from modelserve.core.errors import BadSetting
 from modelserve_control.compare.stats.target import GAINS, RATIOS
+from modelserve_control.deploy.release.command import release
 from modelserve_control.retrain.decide import Figure
-from modelserve_control.retrain.policy import read_policy
+from modelserve_control.retrain.policy import ReleaseSection, read_policy
 
 ROOT = Path(__file__).parents[4]
 
@@ -67,8 +69,19 @@ def change(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("error.data", None, "error needs either log, labels and key, or data and time"),
         ("error.log", ["log"], "error needs either log, labels and key, or data and time"),
         ("error.time", None, "error with data needs time"),
-        ("release.target", None, "name its column with --target"),
-        ("release.thresholds", "missing.yaml", "--thresholds missing.yaml cannot be read"),
+        ("release.target", None, "name its column with release.target"),
+        ("release.thresholds", "missing.yaml", "release.thresholds missing.yaml cannot be read"),
+        ("release.shadow", 60, "release.shadow and release.shadow_subscription must be given together"),
+        ("release.arrive", 0.5, "$.release.arrive"),
+        ("release.watch", 86_401, "$.release.watch"),
+        ("release.shadow_answers", 0, "$.release.shadow_answers"),
+        ("release.max_error_ratio", float("nan"), "$.release.max_error_ratio"),
+        ("publish.threshold", 0.5, "publish.threshold needs publish.positive_class"),
+        ("schedule.days", 10**9, "$.schedule.days"),
+        ("schedule.months", 10**6, "$.schedule.months"),
+        ("error.windows", 0, "$.error.windows"),
+        ("error.min_rows", 0, "$.error.min_rows"),
+        ("error.max", float("nan"), "$.error.max"),
         ("publish.compile", "maybe", "$.publish.compile"),
         ("drift", {"windows": 2}, "`data`"),
     ],
@@ -88,3 +101,22 @@ def test_a_log_needs_labels_and_their_key(base: dict[str, Any], tmp_path: Path) 
 
 def test_a_figure_is_one_that_versions_are_compared_in() -> None:
     assert {*get_args(Figure)} == {*GAINS, *RATIOS}
+
+
+def test_the_release_has_the_defaults_and_the_ranges_of_its_command(base: dict[str, Any], tmp_path: Path) -> None:
+    section = vars(ReleaseSection(data="a.parquet", thresholds="b.yaml"))
+    numbers = [one for one in release.params if isinstance(one.type, click.IntRange | click.FloatRange)]
+    assert len(numbers) == 5
+    for option in numbers:
+        name, range_ = str(option.name), option.type
+        assert isinstance(range_, click.IntRange | click.FloatRange)
+        if isinstance(option.default, int | float):
+            assert section[name] == option.default
+        with_shadow = {"shadow": 60, "shadow_subscription": "projects/p/subscriptions/s"}
+        for value in (range_.min, range_.max):
+            if value is not None:
+                found = base | {"release": base["release"] | with_shadow | {name: value}}
+                assert getattr(read(tmp_path, found).release, name) == value
+                beyond = value - 0.5 if value == range_.min else value + 0.5
+                with pytest.raises(BadSetting, match=f"release.{name}"):
+                    read(tmp_path, base | {"release": base["release"] | with_shadow | {name: beyond}})

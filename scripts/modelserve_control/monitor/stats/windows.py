@@ -1,0 +1,37 @@
+"""Windows of time: hours, days, weeks from Monday to Sunday, and months, in UTC."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M"}
+# numpy's weeks begin on Thursday, as 1970 did.
+TO_THURSDAY, TO_MONDAY = np.timedelta64(3, "D"), np.timedelta64(-3, "D")
+Times = NDArray[np.datetime64]
+
+
+def group_by_time(times: Times, window: str | None, since: datetime | None = None) -> Iterator[tuple[str, list[int]]]:
+    """The rows of each window that ends after `since`, in the order of time. Rows without a time are in none."""
+    if window is None:
+        if len(times):
+            yield "all", list(range(len(times)))
+        return
+    starts = window_starts(times, window)
+    for start in np.unique(starts[~np.isnat(starts)]):
+        if since is None or window_end(str(start), window) > since:
+            yield str(start), np.flatnonzero(starts == start).tolist()
+
+
+def window_starts(times: Times, window: str) -> Times:
+    if window == "week":
+        return (times.astype("datetime64[D]") + TO_THURSDAY).astype("datetime64[W]").astype("datetime64[D]") + TO_MONDAY
+    return times.astype(f"datetime64[{UNITS[window]}]")
+
+
+def window_end(name: str, window: str) -> datetime:
+    days, unit = (7, "D") if window == "week" else (1, UNITS[window])
+    end: datetime = (np.array(name, f"datetime64[{unit}]") + days).astype("datetime64[us]").item()
+    return end.replace(tzinfo=UTC)
