@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M"}
-# numpy's weeks begin on Thursday, as 1970 did.
-TO_THURSDAY, TO_MONDAY = np.timedelta64(3, "D"), np.timedelta64(-3, "D")
+MONDAY: Final = np.timedelta64(3, "D")  # numpy's weeks begin on Thursday, as 1970 did
 Times = NDArray[np.datetime64]
 
 
@@ -27,7 +26,9 @@ def group_by_time(times: Times, window: str | None, since: datetime | None = Non
 
 def window_starts(times: Times, window: str) -> Times:
     if window == "week":
-        return (times.astype("datetime64[D]") + TO_THURSDAY).astype("datetime64[W]").astype("datetime64[D]") + TO_MONDAY
+        weeks = (times.astype("datetime64[D]") + MONDAY).astype("datetime64[W]")
+        mondays: Times = np.subtract(weeks.astype("datetime64[D]"), MONDAY)
+        return mondays
     return times.astype(f"datetime64[{UNITS[window]}]")
 
 
