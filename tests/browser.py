@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 WAIT_MS: Final = 60_000  # for what a busy machine draws late
-expect.set_options(timeout=WAIT_MS)
+EXPECT_MS: Final = 5_000  # Playwright's own, in which the page of a function shows what is expected of it
 DESKTOP: Final = (1100, 900)
 PHONE: Final = (400, 800)
 REFUSED: Final = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
@@ -80,6 +80,14 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium here; `apt-get install chromium` brings one")
     with chromium(path) as found:
         yield found
+
+
+@pytest.fixture
+def patience() -> Iterator[None]:
+    """For pages that show what a server has to work out first, which a busy machine does late."""
+    expect.set_options(timeout=WAIT_MS)
+    yield
+    expect.set_options(timeout=EXPECT_MS)
 
 
 @pytest.fixture

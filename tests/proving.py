@@ -1,4 +1,4 @@
-"""Compile a model, and compare both forms on 2,000 random valid rows and on hostile ones."""
+"""Compile a model, and compare both forms on 10,000 random valid rows and on hostile ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from modelserve_control.compile import CompiledModel, Report, compile, generate_
 
 TEXTS = ["contract", "payment"]
 NUMBERS = ["tenure", "monthly", "total"]
-ROWS = 2_000
+ROWS = 10_000
 
 
 @dataclass(frozen=True)

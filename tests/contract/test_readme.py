@@ -97,7 +97,7 @@ def test_publish_serve_and_roll_back_as_the_first_page_says(demo: str, tmp_path:
 
 
 def test_five_lines_of_the_readme_lead_from_nothing_to_an_answer(tmp_path: Path) -> None:
-    block = blocks("README.md")[0]
+    block, _ = blocks("README.md")
     assert block.count("\n$ ") + 1 == 5
     port = processes.free_port()
     home = tmp_path / "home"
@@ -106,7 +106,7 @@ def test_five_lines_of_the_readme_lead_from_nothing_to_an_answer(tmp_path: Path)
 
 
 def test_the_second_screen_of_the_readme_leads_from_a_training_to_the_next(tmp_path: Path) -> None:
-    block = blocks("README.md")[1]
+    _, block = blocks("README.md")
     (tmp_path / "stack").mkdir()
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     store = str(tmp_path / "store")

@@ -101,3 +101,11 @@ def test_variables_and_outputs_are_in_order() -> None:
         for pattern in (VARIABLE, OUTPUT):
             names = [name for name, _ in pattern.findall(path.read_text())]
             assert names == sorted(names), path.name
+
+
+def test_names_may_be_as_long_as_their_resources_allow() -> None:
+    """So long that relations/policies.py finds room for every resource and the tag of a rollout, and no shorter."""
+    [pattern] = re.findall(r'regex\("(.+?)", var\.name\)', (SOURCE / "variables.tf").read_text())
+    assert max(length for length in range(64) if re.search(pattern, "a" * length)) == 18
+    [both] = re.findall(r"length\(var\.name\) \+ length\(key\) <= (\d+)", (SOURCE / "variables_models.tf").read_text())
+    assert int(both) == 17

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser import browser, tab
+from browser import browser, patience, tab
 from page.churn_console import command, console, pubsub, room
 from serving import Served, release, serving
 
 if TYPE_CHECKING:
     from models.library import Library  # imports mlflow, which takes seconds
 
-__all__ = ["browser", "command", "console", "pubsub", "room", "tab"]
+__all__ = ["browser", "command", "console", "patience", "pubsub", "room", "tab"]
 
 SAMPLE = [
     {"contract": "one_year", "tenure": 41, "monthlycharges": 79.85},

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, expect
 from browser import DESKTOP, PHONE, Tab, open_tab
 from command_line import CommandLine
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 
 def test_an_alias_moves_with_a_reason_and_its_history_grows(console: str, command: CommandLine, tab: Tab) -> None:
     command("promote", "churn", "2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from browser import Tab
@@ -12,6 +13,8 @@ from command_line import CommandLine
 from modelserve_control.local import resources
 from page.churn_console import RETRAINED, log_day
 from pubsub_host import NAMES
+
+pytestmark = pytest.mark.usefixtures("patience")
 
 
 def test_a_version_shows_what_it_is_and_what_it_was_trained_on(console: str, tab: Tab) -> None:

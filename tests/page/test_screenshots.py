@@ -32,6 +32,7 @@ def test_a_picture_of_the_page(served: Served, browser: Browser, tmp_path: Path,
     assert 5_000 < file.stat().st_size < MAX_BYTES
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_picture_of_the_console(console: str, browser: Browser, tmp_path: Path) -> None:
     file = Path(os.environ.get("SCREENSHOTS", tmp_path)) / "console.png"
     with open_tab(browser) as tab:

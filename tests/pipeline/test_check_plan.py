@@ -28,7 +28,7 @@ from modelserve_control.deploy.pipeline.check_plan import (
 from pipeline.plans import Plan, plans
 
 BOTH = ['google_cloudfunctions2_function.this["predict"]', 'google_cloudfunctions2_function.this["predict_event"]']
-
+SERVICES = "--predict-event=modelserve-predict-event --predict=modelserve-predict"
 
 ARTIFACT = "europe-west1-docker.pkg.dev/example-prod/modelserve-manifests/manifests:prod"
 
@@ -129,12 +129,11 @@ def test_the_first_apply_is_not_for_the_pipeline(made: dict[str, Plan]) -> None:
 
 
 def test_the_model_is_that_of_the_functions(made: dict[str, Plan]) -> None:
-    services = "--predict-event=modelserve-predict-event --predict=modelserve-predict"
-    assert models(made["new_code"]) == [f"churn@champion {services}"]
-    assert models(made["another_model"]) == [f"flights@challenger {services}"]
+    assert models(made["new_code"]) == [f"churn@champion {SERVICES}"]
+    assert models(made["another_model"]) == [f"flights@challenger {SERVICES}"]
     assert sorted(models(made["two_models"])) == [
-        f"churn@champion {services}",
-        f"flight_delay@champion {services.replace('modelserve', 'modelserve-flights')}",
+        f"churn@champion {SERVICES}",
+        f"flight_delay@champion {SERVICES.replace('modelserve', 'modelserve-flights')}",
     ]
 
 
@@ -180,7 +179,7 @@ def test_the_step_writes_a_file_for_each_question(made: dict[str, Plan], tmp_pat
     done = CliRunner().invoke(check_plan, [str(tmp_path / "plan.json"), "--out", str(tmp_path / "out")])
     assert (done.exit_code, done.output.splitlines()) == (0, BOTH)
     assert (tmp_path / "out" / "changes").read_text().splitlines() == BOTH
-    assert (tmp_path / "out" / "models").read_text().startswith("churn@champion --predict")
+    assert (tmp_path / "out" / "models").read_text() == f"churn@champion {SERVICES}\n"
     assert (tmp_path / "out" / "manifests").read_text() == ARTIFACT
 
 

@@ -50,7 +50,7 @@ def main(count: int, seed: int) -> int:
     with TemporaryDirectory() as scratch:
         directory = Path(scratch)
         (directory / "models").mkdir()
-        functions = Functions(Library(directory / "models"), directory)
+        functions = Functions(Library(directory / "models"), directory, cold=True)
         try:
             served = functions("churn")
             before, _ = family(served)

@@ -32,7 +32,7 @@ SHAPE: Final = {"error_code", "message", "details", "request_id"}
 def functions(
     request: pytest.FixtureRequest, models: Library, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Functions]:
-    made = Functions(models, tmp_path_factory.mktemp("functions"), request.param)
+    made = Functions(models, tmp_path_factory.mktemp("functions"), request.param, cold=True)
     yield made
     made.close()
 

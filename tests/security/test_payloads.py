@@ -27,7 +27,7 @@ from modelserve.schema.signature import Signature, infer
 from signatures import nameless, signature, signature_of, tensor
 
 BOUNDED = settings(
-    max_examples=100,
+    max_examples=250,
     deadline=None,
     derandomize="CI" in os.environ,
     print_blob=True,

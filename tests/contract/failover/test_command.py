@@ -45,7 +45,7 @@ def two(store: Path, tmp_path: Path) -> Iterator[tuple[Served, Served]]:
     settings = {"MODEL_URI": f"{store}/models/linear@champion", "MODEL_TRUST": "pickle"}
     with ExitStack() as stack:
         first, second = (
-            stack.enter_context(serving(tmp_path / f"{name}.log", settings, cold=False)) for name in ("first", "second")
+            stack.enter_context(serving(tmp_path / f"{name}.log", settings)) for name in ("first", "second")
         )
         yield first, second
 
@@ -79,7 +79,7 @@ def test_a_real_function_with_another_version_gets_nothing(
     between: Rig, compute: Compute, store: Path, tmp_path: Path
 ) -> None:
     settings = {"MODEL_URI": f"{store}/models/linear/versions/1", "MODEL_TRUST": "pickle"}
-    with serving(tmp_path / "old.log", settings, cold=False) as old:
+    with serving(tmp_path / "old.log", settings) as old:
         rig = replace(between, gke_url=old.url)
         refused = rig.command.json("failover", "--to", "gke", "--wait", "0", "--allow-anonymous", code=1)
     assert refused["error_code"] == "VERSIONS_DIFFER"

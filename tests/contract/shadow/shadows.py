@@ -132,7 +132,7 @@ def shadowed(
         **PATIENT,
     }
     ready = "/health" if target == "predict" else "/health/ready"
-    with serving(log, given | settings, target, ready, cold=False) as served, served_like_others(served.child):
+    with serving(log, given | settings, target, ready) as served, served_like_others(served.child):
         yield Shadowed(served, log)
 
 

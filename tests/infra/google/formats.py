@@ -31,6 +31,7 @@ FORMATS: Final = (
     ("google_service_account_iam_member", "service_account_id", _ACCOUNT, "services/resourcemanager/iam_service_account.go: verify.ServiceAccountLinkRegex"),
     ("google_service_account", "account_id", r"[a-z]([-a-z0-9]{4,28}[a-z0-9])", "services/resourcemanager/resource_google_service_account.go"),
     ("google_project_iam_custom_role", "role_id", r"[a-zA-Z0-9_.]{3,64}", "services/resourcemanager/resource_google_project_iam_custom_role.go"),
+    ("google_project_iam_member", "project", _PROJECT, "verify/validation.go: ProjectRegex; here it leaves the format to the API"),
     ("google_kms_crypto_key_iam_member", "crypto_key_id", r"(projects/)?[^/]+(/locations)?/[^/]+(/keyRings)?/[^/]+(/cryptoKeys)?/[^/]+", "services/kms/kms_utils.go"),
     ("google_bigquery_dataset", "dataset_id", r"[0-9A-Za-z_]{1,1024}", "services/bigquery/resource_bigquery_dataset.go"),
     ("google_compute_security_policy", "name", _COMPUTE, "services/compute/resource_compute_security_policy.go"),
@@ -61,6 +62,7 @@ EXCLUSIVE: Final = (
     ("google_storage_bucket_object", ("source", "content"), "services/storage/resource_storage_bucket_object.go"),
     ("google_compute_url_map", ("default_service", "default_url_redirect", "default_route_action.weighted_backend_services"), "its documentation"),
     ("google_cloudbuild_trigger", ("filename", "git_file_source", "build"), "its documentation"),
+    ("google_container_cluster", ("enable_autopilot", "remove_default_node_pool"), "services/container/resource_container_cluster.go"),
     ("google_container_cluster", ("enable_autopilot", "enable_shielded_nodes"), "services/container/resource_container_cluster.go"),
 )  # fmt: skip
 

@@ -55,7 +55,7 @@ AGENTS: Final = {
 }
 DNS: Final = ("kube-dns", "node-local-dns")
 LONGEST: Final = {"account": 30, "service": 46, "bucket": 63}
-TAG: Final = Rollout.tag_name.fget(SimpleNamespace(journal=SimpleNamespace(id="0123")))  # type: ignore[attr-defined]  # a property
+TAG: Final = Rollout.tag_name.fget(SimpleNamespace(journal=SimpleNamespace(id="0123456789abcdef")))  # type: ignore[attr-defined]  # a property
 
 
 def every_resource_has_its_api(sources: Sources) -> Iterator[str]:
@@ -93,7 +93,7 @@ def names_are_not_too_long(sources: Sources) -> Iterator[str]:
     for name in serving.functions(sources):
         if longest + 1 + len(name) + len(TAG) > LONGEST["service"]:
             yield f"A service NAME-{name} leaves no room for the tag of a rollout"
-    for name in re.findall(r'^    (?:for .*"\$\{prefix\})?(\w+)"? =>? \{', sources.table("buckets"), re.MULTILINE):
+    for name in re.findall(r'^    (?:for .*"\$\{prefix\})?(\w+)"? +=>? \{', sources.table("buckets"), re.MULTILINE):
         if 30 + 1 + longest + 1 + len(name) > LONGEST["bucket"]:
             yield f"A bucket PROJECT-NAME-{name} may be longer than {LONGEST['bucket']}"
 

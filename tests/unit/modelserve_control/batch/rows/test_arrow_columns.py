@@ -22,7 +22,9 @@ from signatures import signature, signature_of, tensor
 BIG = 2**53
 NUMBERS = [0, 1, -7, 41, 2**31 - 1, 2**31, -(2**31) - 1, 2**24, 2**24 + 1, BIG, BIG + 1, -(BIG) - 1, 2**62, None]
 FLOATS = [0.0, -0.0, 1.5, 41.0, 1e300, -1e39, float("inf"), float("nan"), float(BIG), 2.0**40, None, 0.1]
+# A division of the last one's digits would not give the nearest double.
 DECIMALS = [Decimal("79.85"), Decimal("20"), Decimal("-0.5"), Decimal("123456789012345678.5"), Decimal("1e15"), None]
+DECIMALS += [Decimal("644461693.100611747")]
 INSTANTS = [datetime(2022, 3, 1, 12, 30, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC)]
 LATE = [datetime(2022, 3, 1), datetime(9999, 12, 31), None, datetime(1, 1, 1)]
 WORDS = ["a", "b", None, "a", "", "long " * 9]
@@ -107,7 +109,7 @@ def test_what_plainly_fits_is_not_left_to_the_check() -> None:
         "boolean": ("boolean?", 0),
         "dictionary": ("string?", 0),
         "large_string": ("string", 1),
-        "decimal": ("double?", 2),
+        "decimal": ("double?", 3),
         "zone": ("datetime?", 0),
         "seconds": ("datetime?", 2),
         "date": ("datetime", 1),
