@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.measure.forms import FORMS, Form
+from benchmarks.measure.round import BULK_ROWS
 from bucket_server import BucketServer
 from contract.twins import functions
 from faults.clients import POST, connected
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["functions"]
 
-THREADS, REQUESTS = 8, 250
+THREADS, REQUESTS = 8, 1_000
+BULK_REQUESTS = 30
+BULK_FORMS = [FORMS[name] for name in ("plain", "dataframe_split", "v2", "binary", "csv", "parquet")]
 
 
 def test_a_killed_worker_is_replaced_while_the_other_answers(
@@ -90,6 +95,42 @@ def test_requests_at_the_same_time_are_answered_as_one_by_one(functions: Functio
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(lambda own: ask(served, own), rows)) == one_by_one
     assert one_by_one[1][0]["prediction"] == pytest.approx([1 / THREADS, -1 / THREADS])
+
+
+def test_rows_of_every_form_at_the_same_time_are_answered_as_one_by_one(functions: Functions) -> None:
+    """Each thread begins with another form, so that those of one form meet as well as those of several."""
+    served = functions("two_outputs")
+    chosen = [
+        [BULK_FORMS[(thread + number) % len(BULK_FORMS)] for number in range(BULK_REQUESTS)]
+        for thread in range(THREADS)
+    ]
+    asked = [
+        [bulk(form, 1_000.0 * thread + number) for number, form in enumerate(own)] for thread, own in enumerate(chosen)
+    ]
+    one_by_one = [post_all(served, own) for own in asked]
+    assert {status for own in one_by_one for status, _ in own} == {200}
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert list(pool.map(lambda own: post_all(served, own), asked)) == one_by_one
+
+
+@dataclass(frozen=True)
+class Post:
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def bulk(form: Form, start: float) -> Post:
+    protocol = form.protocol
+    body = protocol.encode([{"x": start + row / BULK_ROWS} for row in range(BULK_ROWS)])
+    more = {name: str(value) for name, value in protocol.headers(body).items()}
+    return Post(protocol.path.format(name="two_outputs"), body, {"content-type": protocol.content_type, **more})
+
+
+def post_all(served: Served, asked: Sequence[Post]) -> list[tuple[int, Any]]:
+    with httpx.Client(base_url=served.url, timeout=60, trust_env=False) as client:
+        answers = [client.post(one.path, content=one.body, headers=one.headers) for one in asked]
+    return [(answer.status_code, answer.json()) for answer in answers]
 
 
 def ask(served: Served, xs: Sequence[float]) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +21,8 @@ def fit(values: Array, kind: ColumnType) -> Array | None:
     if values.dtype.kind not in "iuf" or not isinstance(kind, IntegerType | FloatType):
         return None
     is_float = values.dtype.kind == "f"
-    exact = is_float and isinstance(kind, FloatType) and values.itemsize <= kind.dtype.itemsize
-    if exact and math.isfinite(np.vdot(values, values)):  # in one pass; where only squares overflow, bounds decide
-        return values.astype(kind.dtype, copy=False)
+    if is_float and isinstance(kind, FloatType) and values.itemsize <= kind.dtype.itemsize:
+        return values.astype(kind.dtype, copy=False) if np.isfinite(values).all() else None
     low, high = values.min().item(), values.max().item()  # of a NaN among them both are NaN, which is within no bounds
     if isinstance(kind, FloatType):
         most = kind.largest if is_float else kind.exact

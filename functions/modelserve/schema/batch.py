@@ -87,9 +87,16 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
             matrix = Matrix(tuple(cells[0]), np.concatenate(arrays))
             return Batch.of_cells(matrix, rows, lambda: concatenate_columns(batches))
         columns = zip(*(one.values() for one in cells), strict=True)
-        joined = {name: list(chain.from_iterable(parts)) for name, parts in zip(cells[0], columns, strict=True)}
+        joined = {name: join(parts) for name, parts in zip(cells[0], columns, strict=True)}
         return Batch.of_cells(joined, rows, lambda: concatenate_columns(batches))
     return Batch(concatenate_columns(batches), rows, batches[0].names)
+
+
+def join(parts: Sequence[Any]) -> Any:
+    """Arrays stay one, without a Python value for each cell."""
+    if all(type(part) is np.ndarray for part in parts):
+        return np.concatenate(parts)
+    return list(chain.from_iterable(parts))
 
 
 def concatenate_columns(batches: Sequence[Batch]) -> Mapping[str, Array]:

@@ -223,6 +223,29 @@ def test_requests_at_once_are_one_call_and_each_has_its_own_answer(monkeypatch: 
         )  # the form has another method than the others
 
 
+def test_bodies_of_100_rows_at_once_are_fewer_calls_and_each_has_its_own_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = version(with_encoder(LogisticRegression()), targets(TABLE)["two"])
+    assert made.signature is not None
+    asked = [one for start in (0, 100) for one in bodies(rows(200)[start : start + 100], made.signature)]
+    alone = [post(made, one)[0] for one in asked]
+    sizes: list[int] = []
+    score = made.runtime.score
+
+    def count(batch: Any, methods: Any, params: Any) -> Any:
+        sizes.append(batch.rows)
+        return score(batch, methods, params)
+
+    monkeypatch.setattr(made.runtime, "score", count)
+    for one, among in zip(alone, post(made, *asked, turns=2), strict=True):
+        assert near(one, among)
+    together = sizes[len(asked) :]
+    assert sum(together) == 100 * len(asked)
+    assert 100 < max(together) <= 1_000
+    assert len(together) < len(asked)
+
+
 def test_one_that_the_model_does_not_score_takes_none_of_the_others_with_it() -> None:
     made = version(with_encoder(LogisticRegression(), texts=OneHotEncoder()), targets(TABLE)["two"])
     good = ("/predict", json.dumps(rows(1)[0]).encode())

@@ -1,8 +1,8 @@
 """Scoring without a queue, for runtimes that answer in microseconds and leave the interpreter to others meanwhile.
 
-A call costs far more than a row in it, so requests that are there at the same time are one call: what was read in one turn of
-the event loop, and what came in while that was decoded. Nobody waits longer for others, and a request that comes alone waits
-for nobody.
+A call costs far more than a row in it, so requests that come at the same time are scored in one call. Once two have come in
+one turn of the event loop, requests wait for the end of the next turn, and all that have come by then are one call. After
+CONCURRENT_TURNS calls in a row for a single request, each is scored as soon as it comes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 # A batch of so many rows is scored in about half a millisecond; a larger one would keep other requests waiting.
 INLINE_ROWS: Final = 256
-# After several requests at once, a request is taken to be one of several for so many turns of the loop.
+# After several requests at once, so many calls wait for others, although only one request comes for each.
 CONCURRENT_TURNS: Final = 16
 
 Outputs = dict[str, Any]
@@ -54,7 +54,7 @@ class InlineScorer:
         """Raises Overloaded, or ModelFailed when the model raises on these rows."""
         if batch.rows > INLINE_ROWS:
             return self._score_on_thread(batch, methods, params)
-        if batch.cells is None or params or not self.runtime.mergeable:
+        if batch.cells is None or batch.rows >= self.max_batch_rows or params or not self.runtime.mergeable:
             return ready(self._score(batch, methods, params))
         if self._is_solo() or (self._waiting and methods != self._methods):
             return ready(self._score(batch, methods, params))

@@ -37,8 +37,7 @@ MAX_DIMENSIONS: Final = 32  # what numpy took before version 2
 NUMBERS: Final = frozenset({"integer", "long", "float", "double"})  # columns that may stand in one tensor
 OUTPUT_DATATYPES: Final = {"b": "BOOL", "i": "INT64", "u": "UINT64", "f": "FP64"}  # by the kind of a numpy dtype
 TEXT: Final = frozenset({str})
-NUMBER_DTYPES: Final = frozenset(map(np.dtype, ("bool", "int64", "float64")))
-
+KEPT_DTYPES: Final = frozenset(map(np.dtype, ("bool", "int64", "float64", "object")))
 
 # Of the protocol and of its clients: they say nothing to a model, unless one of its own params has the name.
 IGNORED: Final = frozenset(
@@ -280,11 +279,8 @@ def answer_of(names: Mapping[str, Any], outputs: Sequence[Output], binary: Seque
 
 
 def keep_arrays(output: Any) -> Any:
-    """For `output_of`: arrays of numbers, and of one object for each row, as they are; everything else as JSON values."""
-    is_kept = type(output) is np.ndarray and (
-        output.dtype in NUMBER_DTYPES or (output.dtype == object and output.ndim == 1)
-    )
-    return output if is_kept and output.ndim else jsonable(output)
+    """For `output_of`: arrays of numbers and of objects as they are, everything else as JSON values."""
+    return output if type(output) is np.ndarray and output.ndim and output.dtype in KEPT_DTYPES else jsonable(output)
 
 
 def is_v2(value: Mapping[str, Any]) -> bool:

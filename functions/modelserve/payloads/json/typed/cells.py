@@ -23,7 +23,6 @@ CONVERTED: Final = frozenset({"float", "datetime", "binary"})
 FEW_BYTES, FEW_KEYS = 2_000, 200
 KEY_END: Final = re.compile(rb'"[ \t\r\n]*:')
 COLON, QUOTE, SPACE = b':" '
-MAX_LAYOUTS: Final = 8  # of one form: orders of columns that were seen last
 # msgspec looks for a key among all fields when it does not stand at its place, and makes a type of each column of a layout:
 # with many that takes long.
 MAX_COLUMNS: Final = 256
@@ -75,16 +74,22 @@ def check_keys(data: bytes, keys: int) -> None:
     Each key is followed by a colon, so as many colons as keys leave no room for another. Where texts hold colons, those
     that follow a quotation mark are counted, if no colon follows a space: it may be that of a key.
     """
-    if len(data) < FEW_BYTES and data.count(b":") == keys:
+    if len(data) < FEW_BYTES:
+        if data.count(b":") != keys:
+            check_key_ends(data, keys)
         return
     letters = np.frombuffer(data, np.uint8)  # larger bodies are counted several times as fast
     colons = letters == COLON
     if np.count_nonzero(colons) == keys:
         return
-    if len(data) < FEW_BYTES or keys < FEW_KEYS:
-        if len(KEY_END.findall(data)) != keys:
-            raise Unusual
+    if keys < FEW_KEYS:
+        check_key_ends(data, keys)
         return
     before = letters[np.flatnonzero(colons) - 1]
     if np.count_nonzero(before == QUOTE) != keys or before.min(initial=QUOTE) <= SPACE:
+        raise Unusual
+
+
+def check_key_ends(data: bytes, keys: int) -> None:
+    if len(KEY_END.findall(data)) != keys:
         raise Unusual

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,7 +15,6 @@ from modelserve.payloads.json.mlflow import FORMS, split_params
 from modelserve.payloads.json.strict import measure
 from modelserve.payloads.json.typed.cells import (
     MAX_COLUMNS,
-    MAX_LAYOUTS,
     Categories,
     Cells,
     Scalar,
@@ -24,6 +22,7 @@ from modelserve.payloads.json.typed.cells import (
     cell_type,
     check_keys,
 )
+from modelserve.payloads.json.typed.layouts import Layouts
 from modelserve.schema.batch import Table
 from modelserve.schema.extra_columns import NO_EXTRA_COLUMNS, ExtraColumns
 from modelserve.schema.signature import Signature
@@ -57,8 +56,6 @@ class Forms:
         self.categories = categories
         self.limits = limits
         self.cells = Cells(signature, limits, known=bool(categories))
-        self.layouts: dict[tuple[str, ...], Layout] = {}
-        self.last: Layout | None = None
         # The places of cells that a record may lack.
         self.optional = [place for place, column in enumerate(signature.columns) if not column.required]
         self.required = len(signature.columns) - len(self.optional)
@@ -75,7 +72,7 @@ class Forms:
             ("inputs", columns | rows | UnsetType, UNSET),
             *((name, dict[str, Any] | None | UnsetType, UNSET) for name in ("params", "parameters")),
         ]
-        self.form_decoder = request_decoder(("dataframe_split", UnsetType, UNSET), *self.fields)
+        self.layouts: Layouts[tuple[str, ...], Layout] = Layouts(read_columns, self._make_layout, self.names)
 
     def _struct(self, name: str, types: Sequence[Any]) -> Any:
         keys = [*self.names, *self.extra]
@@ -93,13 +90,13 @@ class Forms:
         return self.read_invocation(data) if FORM_START.match(data) else self._read_records(data)
 
     def read_invocation(self, data: bytes) -> Payload:
-        request, layout = self._decode(data)
+        request, layout = self.layouts.decode(data)
         given = [name for name in FORMS if getattr(request, name) is not UNSET]
         if len(given) != 1:
             raise Unusual
         (form,) = given
         value = getattr(request, form)
-        if layout is not None and form == "dataframe_split":
+        if form == "dataframe_split":
             table, keys = self._split(value, layout)
         elif type(value) is list:
             table, keys = self._items(value)
@@ -173,33 +170,17 @@ class Forms:
             raise Unusual
         return self.cells.table(layout.columns(rows), len(rows), layout.others), 2 if split.index is UNSET else 3
 
-    def _decode(self, data: bytes) -> tuple[Any, Layout | None]:
-        """By the layout of the `dataframe_split` before, or by its own."""
-        last = self.last
-        try:
-            return (last.decoder if last else self.form_decoder).decode(data), last
-        except msgspec.ValidationError:
-            layout = self._find_layout(data)
-        if layout is last:
-            raise Unusual
-        self.last = layout
-        return layout.decoder.decode(data), layout
-
-    def _find_layout(self, data: bytes) -> Layout:
-        given = tuple(HEADING_DECODER.decode(data).dataframe_split.columns)
-        layout = self.layouts.get(given)
-        if layout is None:
-            layout = Layout(given, self)
-            self.layouts = {given: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
-        return layout
+    def _make_layout(self, given: Sequence[str]) -> Layout:
+        return Layout(given, self)
 
 
-def request_decoder(*fields: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(msgspec.defstruct("Request", fields, forbid_unknown_fields=True))
+def read_columns(data: bytes) -> tuple[str, ...]:
+    return tuple(HEADING_DECODER.decode(data).dataframe_split.columns)
 
 
 class Layout:
-    """The columns of a `dataframe_split`, in the order that its caller has them. Raises Unusual."""
+    """The columns of a `dataframe_split`, in the order that its caller has them; the other forms are read as well. Raises
+    Unusual."""
 
     def __init__(self, given: Sequence[str], forms: Forms) -> None:
         columns, places = forms.columns, {name: place for place, name in enumerate(given)}
@@ -215,7 +196,10 @@ class Layout:
         rows: Any = list[tuple[tuple(types)]]  # type: ignore[misc]  # made of what the version has
         fields: list[Any] = [("columns", names), ("data", rows), ("index", list[Scalar] | UnsetType, UNSET)]
         split: Any = msgspec.defstruct("Split", fields, forbid_unknown_fields=True, gc=False)
-        self.decoder = request_decoder(("dataframe_split", split | UnsetType, UNSET), *forms.fields)
+        request = msgspec.defstruct(
+            "Request", [("dataframe_split", split | UnsetType, UNSET), *forms.fields], forbid_unknown_fields=True
+        )
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(request)
         self.places = [(name, places.get(name)) for name in columns]
         extra = frozenset(given).difference(columns)
         self.others = ExtraColumns(extra) if extra else NO_EXTRA_COLUMNS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -14,7 +13,6 @@ from modelserve.payloads.json.oip_v2 import BINARY_DEFAULT, REFUSED, request_par
 from modelserve.payloads.json.typed.cells import (
     INTEGER,
     MAX_COLUMNS,
-    MAX_LAYOUTS,
     Categories,
     Cells,
     Scalar,
@@ -22,6 +20,7 @@ from modelserve.payloads.json.typed.cells import (
     cell_type,
     check_keys,
 )
+from modelserve.payloads.json.typed.layouts import Layouts
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.types import IntegerType
 
@@ -41,6 +40,9 @@ class Headings(msgspec.Struct, gc=False):
     inputs: list[Heading]
 
 
+HEADING_DECODER: Final = msgspec.json.Decoder(Headings)
+
+
 class Output(msgspec.Struct, gc=False):
     name: str
 
@@ -49,8 +51,6 @@ Key = tuple[tuple[str, str], ...]
 
 
 class Tensors:
-    heading_decoder: Final = msgspec.json.Decoder(Headings)
-
     def __init__(self, signature: Signature, limits: Limits, categories: Categories) -> None:
         self.signature = signature
         self.columns = signature.columns
@@ -62,12 +62,11 @@ class Tensors:
             for datatype, item in item_types(column, categories)
         }
         self.structs: dict[tuple[str, str], Any] = {}
-        self.layouts: dict[Key, Layout] = {}
-        self.last: Layout | None = None
+        self.layouts: Layouts[Key, Layout] = Layouts(read_key, self._make_layout)
 
     def read(self, data: bytes) -> Payload:
         """Raises Unusual, or what msgspec raises."""
-        request, layout = self._decode(data)
+        request, layout = self.layouts.decode(data)
         tensors = request.inputs
         rows = len(tensors[0].data)
         shapes = ([rows], [rows, 1])
@@ -93,27 +92,8 @@ class Tensors:
         own_id = None if request.id is UNSET else request.id
         return Payload(table, params, method, PayloadForm.TENSORS, outputs, own_id)
 
-    def _decode(self, data: bytes) -> tuple[Any, Layout]:
-        """By the layout of the body before, or by its own."""
-        last = self.last
-        if last is not None:
-            try:
-                return last.decoder.decode(data), last
-            except msgspec.ValidationError:
-                pass
-        layout = self._find_layout(data)
-        if layout is last:
-            raise Unusual
-        self.last = layout
-        return layout.decoder.decode(data), layout
-
-    def _find_layout(self, data: bytes) -> Layout:
-        key = tuple((heading.name, heading.datatype) for heading in self.heading_decoder.decode(data).inputs)
-        layout = self.layouts.get(key)
-        if layout is None:
-            layout = Layout(key, self.columns, [self._struct(one) for one in key])
-            self.layouts = {key: layout, **dict(islice(self.layouts.items(), MAX_LAYOUTS - 1))}
-        return layout
+    def _make_layout(self, key: Key) -> Layout:
+        return Layout(key, self.columns, [self._struct(one) for one in key])
 
     def _struct(self, key: tuple[str, str]) -> Any:
         """The type of a tensor with this name and datatype."""
@@ -127,6 +107,10 @@ class Tensors:
             fields += [("data", list[item]), PARAMETERS]  # type: ignore[valid-type]  # made of what the version has
             found = self.structs[key] = msgspec.defstruct("Tensor", fields, gc=False)
         return found
+
+
+def read_key(data: bytes) -> Key:
+    return tuple((heading.name, heading.datatype) for heading in HEADING_DECODER.decode(data).inputs)
 
 
 class Layout:

@@ -10,7 +10,7 @@ import pytest
 
 import tiny
 from modelserve.core.errors import ModelFailed, Overloaded, SignatureMismatch
-from modelserve.models.scorers.inline import INLINE_ROWS, InlineScorer
+from modelserve.models.scorers.inline import CONCURRENT_TURNS, INLINE_ROWS, InlineScorer
 from modelserve.models.scorers.outputs import RowsMismatch
 from modelserve.schema.batch import Batch
 
@@ -153,11 +153,48 @@ def test_one_that_the_model_does_not_score_takes_none_of_the_others_with_it() ->
     assert isinstance(bad, ModelFailed)
 
 
+async def scored_at_once(scorer: InlineScorer, runtime: Doubling, batch: Batch) -> bool:
+    """Whether a request that comes alone is scored before the loop turns."""
+    before = len(runtime.calls)
+    asked = scorer.score(batch, ("predict",), {})
+    at_once = len(runtime.calls) > before
+    await asked
+    return at_once
+
+
 def test_a_request_that_comes_alone_waits_for_nobody() -> None:
     runtime = Doubling()
     scorer = InlineScorer(runtime, 1_000, 100)
-    assert ask(scorer, (cells(1), "predict"), turns=5) == [[2.0]]
-    assert [rows for rows, _ in runtime.calls] == [1] * 5
+
+    async def run() -> list[bool]:
+        return [await scored_at_once(scorer, runtime, cells(1)) for _ in range(5)]
+
+    assert tiny.run(run()) == [True] * 5
+
+
+def test_after_several_at_once_so_many_wait_for_others() -> None:
+    runtime = Doubling()
+    scorer = InlineScorer(runtime, 1_000, 100)
+
+    async def run() -> list[bool]:
+        found = []
+        for _ in range(2):
+            await asyncio.gather(*(score(scorer, cells(1)) for _ in range(2)))
+            found += [await scored_at_once(scorer, runtime, cells(1)) for _ in range(CONCURRENT_TURNS + 2)]
+        return found
+
+    assert tiny.run(run()) == [*[False] * CONCURRENT_TURNS, True, True] * 2
+
+
+def test_a_request_that_fills_a_call_waits_for_nobody() -> None:
+    runtime = Doubling()
+    scorer = InlineScorer(runtime, 16, 100)
+
+    async def run() -> list[bool]:
+        await asyncio.gather(*(score(scorer, cells(1)) for _ in range(2)))
+        return [await scored_at_once(scorer, runtime, cells(*range(rows))) for rows in (15, 16, 17)]
+
+    assert tiny.run(run()) == [False, True, True]
 
 
 def test_one_that_came_alone_between_several_does_not_part_those_behind_it() -> None:

@@ -104,7 +104,7 @@ def test_every_form_of_records_that_fit_is_taken(
     assert two.take(json.dumps(forms(listed)[form], indent=indent).encode(), Protocol.INVOCATIONS)
 
 
-@settings(max_examples=400)
+@settings(max_examples=1_000)
 @given(records(fits=False), st.booleans(), st.sampled_from([*DECODERS, LEARNED]))
 def test_what_is_taken_of_any_records_is_the_same(
     listed: list[dict[str, Any]], ascii_only: bool, two: TwoDecoders
@@ -113,7 +113,7 @@ def test_what_is_taken_of_any_records_is_the_same(
         two.take(json.dumps(body, ensure_ascii=ascii_only).encode(errors="surrogatepass"))
 
 
-@settings(max_examples=400)
+@settings(max_examples=1_000)
 @given(records(fits=False), st.sampled_from(FORMS), OPTIONS, st.sampled_from([*DECODERS, LEARNED]))
 def test_what_is_taken_of_any_form_is_the_same(
     listed: list[dict[str, Any]], form: str, options: dict[str, Any], two: TwoDecoders
@@ -129,7 +129,7 @@ PIECES = st.binary(max_size=3) | st.sampled_from(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=1_000)
 @given(
     st.sampled_from([DECODERS[1], LEARNED]),
     st.sampled_from(BODIES),

@@ -7,7 +7,8 @@ import pytest
 
 from modelserve.payloads import Limits, PayloadForm
 from modelserve.payloads.decode import CheckedBody, Protocol
-from modelserve.payloads.json.typed.cells import MAX_COLUMNS, MAX_LAYOUTS
+from modelserve.payloads.json.typed.cells import MAX_COLUMNS
+from modelserve.payloads.json.typed.layouts import MAX_LAYOUTS
 from modelserve.schema.extra_columns import ExtraColumns
 from signatures import signature
 from two_decoders import TwoDecoders, as_bytes
@@ -200,15 +201,15 @@ def test_layouts_are_bounded_and_wrong_ones_are_not_kept() -> None:
     two = TwoDecoders(signature(n="long"), Limits(rows=9, columns=2 * MAX_COLUMNS, depth=9))
     for place in range(MAX_LAYOUTS + 2):
         assert take(split(["n", f"c{place}"], [[1, 2]]), two)
-    assert 0 < len(two.typed._forms[0].layouts) <= MAX_LAYOUTS
-    before = dict(two.typed._forms[0].layouts)
+    assert 0 < len(two.typed._forms[0].layouts.known) <= MAX_LAYOUTS
+    before = dict(two.typed._forms[0].layouts.known)
     for columns, data in (
         (["m"], [[1]]),
         (["n", "n"], [[1, 1]]),
         (["n", *map(str, range(MAX_COLUMNS))], [[1] * (MAX_COLUMNS + 1)]),
     ):
         assert take(split(columns, data), two) is None
-    assert two.typed._forms[0].layouts == before
+    assert two.typed._forms[0].layouts.known == before
 
 
 def test_no_more_columns_in_a_split_than_the_limit() -> None:
