@@ -61,6 +61,27 @@ def test_bad_cells_are_shown_at_their_fields(served: Served, tab: Tab) -> None:
     assert tab.page.locator("[aria-invalid]").count() == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("[1e400]", '"[1e400]"'),
+        ('{"a": [-1e400, 1]}', '"{\\"a\\": [-1e400, 1]}"'),
+        ("9007199254740993", '"9007199254740993"'),
+        ("[9007199254740993]", '"[9007199254740993]"'),
+        ("1152921504606846976", '"1152921504606846976"'),  # a double holds it, and JavaScript writes another
+        ("[9007199254740991, 9007199254740994]", "[9007199254740991,9007199254740994]"),
+        ("[1e300, 0.1, -2]", "[1e+300,0.1,-2]"),
+    ],
+)
+def test_a_number_is_sent_as_it_is_shown_or_not_as_a_number(served: Served, tab: Tab, text: str, sent: str) -> None:
+    tab.refusals = {400}  # of a text where the model takes none
+    tab.page.goto(served.url + "/docs")
+    expect(tab.page.locator(".value")).to_be_visible()
+    with tab.page.expect_request("**/predict") as asked:
+        tab.page.evaluate("text => ask('/predict', read({ type: 'array', control: { value: text } }))", text)
+    assert asked.value.post_data == sent
+
+
 def test_a_column_of_categories_is_varied_over_them(served: Served, tab: Tab) -> None:
     tab.page.goto(served.url + "/docs")
     tab.page.get_by_label("this column were another").select_option("contract")
