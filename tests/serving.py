@@ -145,11 +145,11 @@ def release(
 def compiled(directory: Path, copy: Path) -> Mapping[str, Any]:
     """Copies a model with its compiled form, whose description this gives. Of the library's models the form is made once
     for all rooms: it takes a second, and imports that take four."""
-    from models.library import ROOT, Library, sources
+    from models.library import Library, cache_of
 
     if directory.parent not in Library.roots:
         return add_form(Path(shutil.copytree(directory, copy)))
-    kept = ROOT / ".cache" / "compiled" / sources("functions", "scripts/modelserve_control") / directory.name
+    kept = cache_of("compiled", "functions", "scripts/modelserve_control", "tests/serving.py") / directory.name
     with making(kept):
         if not kept.exists():
             partial = kept.with_name(f"{kept.name}.partial")

@@ -6,8 +6,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import os
 import shutil
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +20,7 @@ from typing import ClassVar, Final
 from infra.wheels import making
 
 ROOT: Final = Path(__file__).parents[2]
+UNUSED_SECONDS: Final = 3_600
 Builder = Callable[[Path], Path]
 
 # What each is, its function says: `models.linear.linear10` and so on.
@@ -49,11 +52,21 @@ def room(name: str) -> ModuleType:
 
 
 @cache
-def sources(*folders: str) -> str:
-    """A digest of the code in `folders`, of what the models are built from, and of what they are built with."""
-    code = [path for folder in ("tests/models", *folders) for path in sorted((ROOT / folder).rglob("*.py"))]
-    files = [*code, ROOT / "scripts" / "requirements.txt"]
-    return hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+def cache_of(kind: str, *code: str) -> Path:
+    """The directory for what the code in these files and folders makes of the library's models.
+
+    What other code made is removed an hour after its last use: a room that takes no longer may still read it."""
+    folders = [ROOT / name for name in ("tests/models", *code)]
+    modules = [path for folder in folders for path in ([folder] if folder.is_file() else sorted(folder.rglob("*.py")))]
+    files = [*modules, ROOT / "scripts" / "requirements.txt"]
+    digest = hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    found = ROOT / ".cache" / kind / digest
+    found.mkdir(parents=True, exist_ok=True)
+    os.utime(found)
+    for other in found.parent.iterdir():
+        if time.time() - other.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)  # another room may do the same
+    return found
 
 
 class Library:
@@ -89,7 +102,7 @@ class Library:
     def built(self, name: str, builder: Builder) -> Path:
         path = self.root / name
         if not path.exists():
-            kept = ROOT / ".cache" / "models" / sources() / name
+            kept = cache_of("models") / name
             with making(kept):
                 if not kept.exists():
                     partial = kept.with_name(f"{name}.partial")

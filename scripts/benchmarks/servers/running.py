@@ -78,7 +78,7 @@ class RunningServer:
         """Raises WrongAnswer."""
         expected = self.site.model.expected[:rows]
         if not all(self.server.protocol.is_right(answer, expected) for answer in load.answers) or not load.answers:
-            raise WrongAnswer(f"{self.server.title} gave wrong answers under load: {failure_reasons(load)}.")
+            raise WrongAnswer(f"{self.server.title} failed under load: {failure_reasons(load)}.")
         self.child.check()
         return load
 

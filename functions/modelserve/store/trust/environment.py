@@ -67,7 +67,7 @@ def check_environment(environment: Mapping[str, Any], kind: str) -> list[str]:
         return serious + slight
     raise EnvironmentMismatch(
         f"This version was {'; '.join(serious)}; publish it compiled (modelserve publish --compile require), "
-        "publish it from the server's versions, or build the function with the model's."
+        "publish it from the server's versions, or build the function with the model's (modelserve package --for)."
     )
 
 

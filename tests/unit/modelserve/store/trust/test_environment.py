@@ -39,6 +39,7 @@ def test_a_native_model_is_refused_naming_both_sides(environment: dict[str, Any]
         check_environment(environment, "native")
     assert message in caught.value.message
     assert "publish it from the server's versions" in caught.value.message
+    assert "build the function with the model's (modelserve package --for)." in caught.value.message
 
 
 @pytest.mark.parametrize(("environment", "message"), SERIOUS.values(), ids=SERIOUS.keys())
@@ -112,6 +113,13 @@ def test_a_directory_of_mlflow_1_says_the_same_in_its_conda_file_and_its_flavors
     assert environment_of(tmp_path, {}) == {"python": "3.6.10", "packages": packages}
     (tmp_path / "requirements.txt").write_text("scikit-learn==1.9.1\n")
     assert environment_of(tmp_path, flavors)["packages"] == packages | {"scikit-learn": "1.9.1"}
+
+
+def test_python_is_no_package_where_both_files_name_it(tmp_path: Path) -> None:
+    """As MLflow writes them; what python_env.yaml says has more digits."""
+    (tmp_path / "conda.yaml").write_text("dependencies:\n- python=3.11\n- pip:\n  - scikit-learn==1.9.1\n")
+    (tmp_path / "python_env.yaml").write_text("python: 3.11.7\n")
+    assert environment_of(tmp_path, {}) == {"python": "3.11.7", "packages": {"scikit-learn": "1.9.1"}}
 
 
 def test_without_those_files_nothing_is_known(tmp_path: Path) -> None:
