@@ -29,3 +29,7 @@ def main() -> None:
             refuse(BadSetting(error.format_message()), as_json=True)
         error.show()
         sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

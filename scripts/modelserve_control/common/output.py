@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
@@ -95,10 +95,12 @@ def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
         click.echo(json.dumps(body(error, str(uuid.uuid4())), indent=2))
     else:
         click.echo(f"modelserve: {error.message}", err=True)
-        for detail in error.details[:MAX_SHOWN_DETAILS]:
-            click.echo(
-                "  " + ", ".join(f"{key}: {value}" for key, value in detail.items() if value is not None), err=True
-            )
+        for line in detail_lines(error.details[:MAX_SHOWN_DETAILS]):
+            click.echo(f"  {line}", err=True)
         if (more := len(error.details) - MAX_SHOWN_DETAILS) > 0:
             click.echo(f"  and {more:,} more, which --json prints", err=True)
     sys.exit(USAGE if isinstance(error, BadSetting) else status)
+
+
+def detail_lines(details: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [", ".join(f"{key}: {value}" for key, value in one.items() if value is not None) for one in details]

@@ -9,8 +9,10 @@ from dash import Dash, Input, Output, dcc, html
 
 from modelserve.core.errors import NotFound, ServeError
 from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import check_alias, check_model_name, check_version
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, aria, link, refusal, soft
+from modelserve_control.console.reading import read_once
 from modelserve_control.console.tabs import batches, compare, dead_letters, drift, models, quality, try_it, version
 from modelserve_control.registry import catalog
 
@@ -26,6 +28,7 @@ TABS: Final[dict[str, tuple[str, Build]]] = {
     "dead-letters": ("Dead letters", dead_letters.build),
     "try": ("Try it", try_it.build),
 }
+CHECKS: Final = {"model": check_model_name, "version": check_version, "alias": check_alias}  # of what an address names
 INDEX: Final = """<!DOCTYPE html>
 <html lang="en"><head>{%metas%}<title>{%title%}</title><link rel="icon" href="data:,">{%css%}</head>
 <body>{%app_entry%}{%config%}{%scripts%}{%renderer%}</body></html>
@@ -57,10 +60,14 @@ def build_app(options: ConsoleOptions) -> Dash:
 
 def build_page(options: ConsoleOptions, tab: str, values: dict[str, str]) -> tuple[Any, Any]:
     """What stands above the tab, and the tab."""
-    chosen = Chosen(tab, values.get("model"), values)
+    chosen = Chosen(tab, None, {})
     names: list[str] = []
     try:
-        with catalog.open_store(options.store) as objects:
+        for key, check in CHECKS.items():
+            if values.get(key):
+                check(values[key])
+        with catalog.open_store(options.store) as opened:
+            objects = read_once(opened)
             names = catalog.models(objects)
             chosen = Chosen(tab, values.get("model") or next(iter(names), None), values)
             return build_head(options, chosen, names), list(build_tab(options, objects, chosen))

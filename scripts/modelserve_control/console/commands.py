@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 from dash import html
@@ -14,7 +15,8 @@ from modelserve.core.errors import ServeError
 from modelserve_control.common import processes
 from modelserve_control.console.options import ConsoleOptions
 
-ENTRY: Final = "from modelserve_control.cli.entry import main; main()"
+MAX_REPORTS: Final = 4
+reports: Final = BoundedSemaphore(MAX_REPORTS)
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,23 @@ class Report:
 
 
 def make_report(options: ConsoleOptions, *words: str) -> Report:
-    with TemporaryDirectory(prefix="modelserve-console-") as scratch:
-        page = Path(scratch, "report.html")
-        result = run_command(options, *words, "--html", str(page))
-        return Report(result, page.read_text("utf-8"))
+    """Raises ServeError, also when MAX_REPORTS are being made."""
+    if not reports.acquire(blocking=False):
+        raise ServeError(f"{MAX_REPORTS} reports are being made, and no more at once: reload when one of them is done.")
+    try:
+        with TemporaryDirectory(prefix="modelserve-console-") as scratch:
+            page = Path(scratch, "report.html")
+            result = run_command(options, *words, "--html", str(page))
+            return Report(result, page.read_text("utf-8"))
+    finally:
+        reports.release()
 
 
 def run_command(options: ConsoleOptions, *words: str) -> dict[str, Any]:
     """Its result. Raises ServeError with what it refused."""
     environ = processes.with_sources({**os.environ, "MODELSERVE_STORE": options.store, "MODEL_TRUST": options.trust})
     with processes.Commands() as commands:
-        _, out, err = commands.run([*python(), *words, "--json"], environ)
+        _, out, err = commands.run(processes.module("modelserve_control.cli.entry", *words, "--json"), environ)
     try:
         result: dict[str, Any] = json.loads(out)
     except ValueError:
@@ -46,11 +54,6 @@ def run_command(options: ConsoleOptions, *words: str) -> dict[str, Any]:
     if "error_code" in result:
         raise ServeError(result["message"], result["details"])
     return result
-
-
-def python() -> list[str]:
-    first, *_ = processes.module("")
-    return [first, "-P", "-c", ENTRY]
 
 
 def repeat_option(option: str, values: Sequence[str]) -> list[str]:

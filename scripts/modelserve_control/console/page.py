@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from dash import dcc, html
+from dash import Output, dcc, html
+
+from modelserve_control.common.output import detail_lines
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Chosen:
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> Any:
     """A region that scrolls by itself, so that a keyboard reaches all of it."""
     body = [html.Tr([html.Td(cell) for cell in row]) for row in rows]
-    header = html.Thead(html.Tr([html.Th(cell[:1].upper() + cell[1:].lower(), scope="col") for cell in head]))
+    header = html.Thead(html.Tr([html.Th(cell[:1].upper() + cell[1:], scope="col") for cell in head]))
     return html.Div(
         html.Table([header, html.Tbody(body)]), className="scroll", tabIndex=0, role="region", **aria(label=label)
     )
@@ -63,7 +65,15 @@ def soft(words: str) -> Any:
     return html.P(words, className="soft")
 
 
+def running_text() -> Any:
+    return html.P(id="running", className="soft", **aria(live="polite"))
+
+
+def while_running(controls: str) -> list[tuple[Output, Any, Any]]:
+    """For a callback: the fieldset of this id is disabled meanwhile, so that no button in it is pressed twice."""
+    return [(Output(controls, "disabled"), True, False), (Output("running", "children"), "Running.", "")]
+
+
 def refusal(message: str, details: Sequence[Mapping[str, Any]] = ()) -> Any:
-    lines = [", ".join(f"{key}: {value}" for key, value in one.items() if value is not None) for one in details]
-    listed = [html.Ul([html.Li(one) for one in lines])] if lines else []
+    listed = [html.Ul([html.Li(line) for line in detail_lines(details)])] if details else []
     return html.Div([html.P(message), *listed], role="alert", className="bad")

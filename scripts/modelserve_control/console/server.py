@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from dash import Dash
 from flask import Response, abort, request
@@ -15,7 +14,8 @@ from modelserve_control.common.processes import check_port
 from modelserve_control.console.app import build_app
 from modelserve_control.console.options import ConsoleOptions
 
-ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
+PORTS: Final = {"http": "80", "https": "443"}
+ORIGIN: Final = re.compile(r"(https?)://([^/?#@\s]+?)(?::([0-9]+))?")
 HEADERS: Final = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -28,8 +28,7 @@ def listen(host: str, port: int, origins: tuple[str, ...], given: Mapping[str, A
     """The server, which answers once it is served, and its address."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
     server = make_server(host, check_port(host, port), lambda *_: [], threaded=True)
-    if wrong := [origin for origin in origins if not ORIGIN.fullmatch(origin)]:
-        raise BadSetting(f"--origin {wrong[0]} is not the origin of an address, like https://HOST or http://HOST:PORT.")
+    origins = tuple(check_origin(origin) for origin in origins)
     here = tuple(f"http://{name}:{server.port}" for name in ("127.0.0.1", "localhost"))
     app = build_app(ConsoleOptions(origins=(*here, *origins), **given))
     guard(app, (*here, *origins))
@@ -37,15 +36,30 @@ def listen(host: str, port: int, origins: tuple[str, ...], given: Mapping[str, A
     return server, (origins or here)[0]
 
 
+def check_origin(text: str) -> str:
+    """As a browser sends it. Raises BadSetting."""
+    if (origin := normalise(text)) is None:
+        raise BadSetting(f"--origin {text} is not the origin of an address, like https://HOST or http://HOST:PORT.")
+    return origin
+
+
+def normalise(text: str) -> str | None:
+    """In small letters and without the port that is its scheme's own; None of what is no origin."""
+    match = ORIGIN.fullmatch(text.lower())
+    if match is None:
+        return None
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}" if port in (None, PORTS[scheme]) else f"{scheme}://{host}:{port}"
+
+
 def guard(app: Dash, origins: tuple[str, ...]) -> None:
     """A page of another origin asks nothing, also not by a name that it makes point here, and shows this one in no frame."""
-    hosts = {urlsplit(origin).netloc for origin in origins}
     policy = content_policy(app)
 
     def refuse_others() -> None:
-        if request.host not in hosts:
+        if not any(normalise(f"{scheme}://{request.host}") in origins for scheme in PORTS):
             abort(Response(f"This console is at {', '.join(origins)}; --origin names another address of it.", 421))
-        if request.method == "POST" and request.headers.get("origin") not in origins:
+        if request.method == "POST" and normalise(request.headers.get("origin", "")) not in origins:
             abort(403)
 
     def add_headers(response: Response) -> Response:

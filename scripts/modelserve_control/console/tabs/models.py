@@ -1,16 +1,27 @@
 """Models with versions, aliases and their history, and the moves of aliases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 
-from modelserve.core.errors import NotFound, ServeError
+from modelserve.core.errors import BadInput, NotFound, ServeError
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import check_alias, check_model_name, check_version
 from modelserve_control.console.commands import repeat_option, run_command
 from modelserve_control.console.options import ConsoleOptions
-from modelserve_control.console.page import Chosen, aria, link, refusal, section, soft, table
+from modelserve_control.console.page import (
+    Chosen,
+    aria,
+    link,
+    refusal,
+    running_text,
+    section,
+    soft,
+    table,
+    while_running,
+)
+from modelserve_control.console.reading import read_once
 from modelserve_control.console.records import HEAD, read_records, record_row
 from modelserve_control.deploy.release.command import format_result
 from modelserve_control.deploy.release.options import CHALLENGER
@@ -24,13 +35,13 @@ MAX_REASON: Final = 500
 def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator[Any]:
     rows = messages.model_rows(show.models(objects))
     named = [(link(one, Chosen("", one).to("models"), one == chosen.model), *rest) for one, *rest in rows]
-    yield section("Models", table(messages.MODELS, named, "Models"))
+    yield section("Models", table(lower(messages.MODELS), named, "Models"))
     if options.write:
         reason = html.Label(["Reason", dcc.Input(id="reason", type="text", maxLength=MAX_REASON)])
         hint = soft("Then press the button of a version, or that of the history.")
-        yield section("Move an alias", reason, hint, html.Div(id="moved", role="status"))
+        yield section("Move an alias", reason, hint, running_text(), html.Div(id="moved", role="status"))
     life = build_life(options, objects, str(chosen.model), chosen.get("alias") or CHAMPION)
-    yield html.Div(list(life), id="life")
+    yield html.Fieldset(html.Div(list(life), id="life"), id="moves")
 
 
 def build_life(options: ConsoleOptions, objects: Objects, name: str, alias: str) -> Iterator[Any]:
@@ -45,13 +56,18 @@ def build_life(options: ConsoleOptions, objects: Objects, name: str, alias: str)
         rows.append(
             (link(version, at.to("version", version=version)), *facts, *([html.Div(move)] if options.write else []))
         )
-    head = (*messages.VERSIONS, *(["MOVE"] if options.write else []))
+    head = (*lower(messages.VERSIONS), *(["move"] if options.write else []))
     yield section(f"Versions of {name}", table(head, rows, "Versions"), *map(soft, messages.unusable_versions(listing)))
     choices = [link(one, at.to("models", alias=one), one == alias) for one in sorted({CHAMPION, CHALLENGER, *aliases})]
     moves = build_history(options, objects, name, alias)
     yield section(f"History of {alias}", html.Nav(choices, **aria(label="Alias")), *moves)
     if records := read_records(objects, name):
         yield section("Releases and retrainings", table(HEAD, map(record_row, records), "Releases and retrainings"))
+
+
+def lower(head: Iterable[str]) -> list[str]:
+    """The head of a table of the command line is in capitals."""
+    return [word.lower() for word in head]
 
 
 def build_moves(options: ConsoleOptions, name: str, alias: str, version: str) -> Iterator[Any]:
@@ -69,7 +85,7 @@ def build_history(options: ConsoleOptions, objects: Objects, name: str, alias: s
     if options.write and (before := history.promotions(now)[:-1]):
         version = before[-1].version
         yield button(ROLLBACK, name, alias, version, f"Roll {alias} back to {version}")
-    yield table(messages.HISTORY, messages.history_rows(history.history(objects, name, alias)), "History")
+    yield table(lower(messages.HISTORY), messages.history_rows(history.history(objects, name, alias)), "History")
 
 
 def button(action: str, name: str, alias: str, version: str, words: str) -> Any:
@@ -88,6 +104,7 @@ def add_moves(app: Dash, options: ConsoleOptions) -> None:
         Input({"action": ALL, "name": ALL, "alias": ALL, "version": ALL}, "n_clicks"),
         State("reason", "value"),
         prevent_initial_call=True,
+        running=while_running("moves"),
     )
     def move(_: Any, reason: str | None) -> Any:
         if not ctx.triggered[0]["value"]:  # the button is new, nobody has pressed it
@@ -97,28 +114,39 @@ def add_moves(app: Dash, options: ConsoleOptions) -> None:
 
 def move_alias(options: ConsoleOptions, wanted: Any, reason: str) -> tuple[Any, Any, Any]:
     """What is said of it, the life after it, and the reason that is left to give."""
-    name, alias, version = wanted["name"], wanted["alias"], wanted["version"]
+    action, name, alias, version = (str(wanted[key]) for key in ("action", "name", "alias", "version"))
     if not reason:
         return refusal("A move needs a reason, which the history keeps."), no_update, no_update
     try:
+        check_model_name(name)
+        check_alias(alias)
+        check_version(version)
         with catalog.open_store(options.store) as objects:
-            if wanted["action"] == RELEASE:
-                said = format_result(release(options, name, version, alias, reason))
-            elif wanted["action"] == ROLLBACK:
-                said = messages.format_move(promote.rollback(objects, name, alias, reason, version))
-            else:
-                said = messages.format_move(promote.promote(objects, name, version, alias, reason))
-            return html.P(said), list(build_life(options, objects, name, alias)), ""
+            said = run_move(options, objects, action, name, version, alias, reason)
+            return html.P(said), list(build_life(options, read_once(objects), name, alias)), ""
     except ServeError as error:
         return refusal(error.message, error.details), no_update, no_update
 
 
+def run_move(
+    options: ConsoleOptions, objects: Objects, action: str, name: str, version: str, alias: str, reason: str
+) -> str:
+    """What is said of it. Raises ServeError."""
+    if action == PROMOTE:
+        return messages.format_move(promote.promote(objects, name, version, alias, reason))
+    if action == ROLLBACK:
+        return messages.format_move(promote.rollback(objects, name, alias, reason, version))
+    if action == RELEASE:
+        return format_result(release(options, name, version, alias, reason))
+    raise BadInput(f"The console has no action {action}.")
+
+
 def release(options: ConsoleOptions, name: str, version: str, alias: str, reason: str) -> dict[str, Any]:
     """It compares on the first of the data, and watches the services that the console was given."""
-    what = f"{check_model_name(name)}/{check_version(version)}"
+    what = f"{name}/{version}"
     limits = ["--data", options.data[0], "--thresholds", str(options.thresholds)]
     more = [
         *repeat_option("--url", options.urls),
         *repeat_option("--target", [options.target] if options.target else []),
     ]
-    return run_command(options, "release", what, *limits, *more, f"--alias={check_alias(alias)}", f"--reason={reason}")
+    return run_command(options, "release", what, *limits, *more, f"--alias={alias}", f"--reason={reason}")

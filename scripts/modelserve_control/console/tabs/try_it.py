@@ -15,10 +15,21 @@ from modelserve.models import scoring
 from modelserve.models.version import Loaded
 from modelserve.schema.batch import Table
 from modelserve.store.buckets.objects import Objects
+from modelserve.store.names.locations import check_model_name, check_version
 from modelserve_control.batch.models import load_model
 from modelserve_control.common.progress import Lines
 from modelserve_control.console.options import ConsoleOptions
-from modelserve_control.console.page import Chosen, choice, form, refusal, section, soft, table
+from modelserve_control.console.page import (
+    Chosen,
+    choice,
+    form,
+    refusal,
+    running_text,
+    section,
+    soft,
+    table,
+    while_running,
+)
 from modelserve_control.console.tabs.version import choose_version, flatten, list_versions
 from modelserve_control.registry import version_ref
 
@@ -38,12 +49,13 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
         return
     fields = [field(column, found, example.get(column)) for column, found in columns.items()]
     button = html.Button("Predict", id={"predict": name, "version": version})
-    yield section("One row", html.Div(fields, className="row cells"), button)
+    row = html.Fieldset([html.Div(fields, className="row cells"), button], id="row")
+    yield section("One row", row, running_text())
     yield html.Div(id="answer", role="status")
 
 
 def load_version(options: ConsoleOptions, name: str, version: str) -> AbstractContextManager[Loaded]:
-    uri = version_ref.version_uri(f"{name}/{version}", options.store)
+    uri = version_ref.version_uri(f"{check_model_name(name)}/{check_version(version)}", options.store)
     return load_model(uri, options.trust, Lines(io.StringIO()))
 
 
@@ -69,6 +81,7 @@ def add_prediction(app: Dash, options: ConsoleOptions) -> None:
         State({"cell": ALL}, "id"),
         State({"cell": ALL}, "value"),
         prevent_initial_call=True,
+        running=while_running("row"),
     )
     def predict(_: Any, ids: list[dict[str, str]], values: list[str | None]) -> Any:
         if not ctx.triggered[0]["value"]:  # the button is new, nobody has pressed it
