@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelserve.core.errors import EnvironmentMismatch
-from modelserve.store.trust.environment import normal
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import checkout
@@ -24,18 +23,21 @@ def requirements_for(manifest: Manifest, root: Path | None = None) -> bytes:
     python = python_version(functions.parent)
     made = str(manifest.environment.get("python") or python)
     if made.split(".")[:2] != python.split("."):
-        raise EnvironmentMismatch(f"It was made with Python {made}, and .python-version names {python}.")
-    packages = manifest.environment.get("packages", {})
-    pins = [f"{name}=={version}" for name, version in packages.items() if normal(name) not in NOT_IMPORTED]
+        raise EnvironmentMismatch(
+            f"{manifest.name} version {manifest.version} was made with Python {made}, and the functions run on {python}: "
+            "write its Python into .python-version, or publish the model from this one."
+        )
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         wanted, locked = Path(scratch) / "wanted.in", Path(scratch) / "locked.txt"
-        wanted.write_text("\n".join([f"-r {functions / 'requirements.in'}", *pins, ""]))
         locked.write_bytes((functions / name).read_bytes())  # uv keeps what is locked where it fits
         try:
+            pins = environments.pins_of(manifest.environment.get("packages") or {}, NOT_IMPORTED)
+            wanted.write_text("\n".join([f"-r {functions / 'requirements.in'}", *pins, ""]))
             options = ["--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--no-emit-index-url"]
             environments.uv(["pip", "compile", *options, "--python-version", python, str(wanted), "-o", str(locked)])
         except environments.BuildFailed as error:
             raise NotPackaged(
-                f"No functions can have what {manifest.name} version {manifest.version} needs: {error}"
+                f"The requirements of {manifest.name} version {manifest.version} and those of the functions "
+                f"cannot be installed together: {error}"
             ) from error
         return locked.read_bytes()

@@ -7,20 +7,21 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import requires
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import modelserve
 import modelserve_control
-from modelserve.store.trust.environment import PARTS, environment_of, normal
+from modelserve.store.trust.environment import PARTS, environment_of, normal, read_lines
 from modelserve.store.trust.mlmodel import config, read
 from modelserve_control.common.progress import Progress
 
@@ -28,10 +29,21 @@ BUILD_SECONDS: Final = 1_200  # a slow network, and packages of gigabytes
 # This kit brings its own. A model needs no certain version of it, and the whole package has a hundred dependencies.
 MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny"})
 
+# What a model may have installed: a version of a package of the index. What uv also takes is for nobody else to write:
+# options (another index), addresses, files, and directories, whose Python it would start.
+PIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-z0-9.!+_-]*")
+PYTHON: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+[A-Za-z0-9.+]*")
+# A line of requirements.txt, or of the list of pip in conda.yaml: a package with extras and limits of its version. What
+# comes behind decides nothing here: a marker, a hash or a comment.
+LIMIT: Final = r"(?:===?|!=|~=|[<>]=?) ?(?:[0-9]+!)?[A-Za-z0-9.*+_-]+ ?"
+LINE: Final = re.compile(
+    rf"(?:[A-Za-z0-9][A-Za-z0-9._-]* ?(?:\[[^\]]*\])? ?(?:{LIMIT}(?:, ?{LIMIT})*)?(?:;[^\\]*|--hash=[^ \\]*|#.*)?|#.*)?"
+)
+
 
 @dataclass(frozen=True)
 class Packages:
-    """What an environment has: a Python such as 3.11, and requirements as for pip."""
+    """What an environment has: a Python such as 3.11, and requirements as for pip, those of the model in the form of PIN."""
 
     python: str
     pins: tuple[str, ...]
@@ -48,13 +60,41 @@ class BuildFailed(Exception):
 
 def packages_of(directory: Path, trust: str) -> Packages:
     """Of a model that the policy has checked. Installing a package may run its code, so under `strict` a model only decides
-    the versions of packages that this kit knows."""
+    the versions of packages that this kit knows. Raises BuildFailed."""
+    check_requirements(directory)
     environment = environment_of(directory, config(read(directory)).flavors)
     made = {normal(name): version for name, version in environment["packages"].items()}
-    chosen = [name for name in made if name not in MLFLOW and (trust != "strict" or name in PARTS)]
+    chosen = {name: made[name] for name in sorted(made) if trust != "strict" or name in PARTS}
     python = environment.get("python") or platform.python_version()
-    pins = tuple(f"{name}=={made[name]}" for name in sorted(chosen))
-    return Packages(".".join(python.split(".")[:2]), pins, tuple(own_requirements()))
+    if not PYTHON.fullmatch(python):
+        raise BuildFailed(f"The model was made with Python {python!r}, which is no version such as 3.11.7.")
+    return Packages(".".join(python.split(".")[:2]), pins_of(chosen, MLFLOW), tuple(own_requirements()))
+
+
+def pins_of(packages: Mapping[str, Any], left_out: Collection[str]) -> tuple[str, ...]:
+    """NAME==VERSION of each. Raises BuildFailed where uv would read something else."""
+    pins = tuple(f"{name}=={version}" for name, version in packages.items() if normal(name) not in left_out)
+    for pin in pins:
+        if not PIN.fullmatch(pin):
+            raise BuildFailed(
+                f"The model has {pin!r}, which is no version of a package, and nothing else is installed."
+            )
+    return pins
+
+
+def check_requirements(directory: Path) -> None:
+    """Raises BuildFailed for a line that pip would follow to another index, an address or a file."""
+    conda = read_lines(directory / "conda.yaml")
+    of_pip = conda[conda.index("- pip:") + 1 :] if "- pip:" in conda else []
+    for file, lines in (
+        ("requirements.txt", read_lines(directory / "requirements.txt")),
+        ("conda.yaml", [line[2:].strip("'\"") for line in of_pip if line.startswith("- ")]),
+    ):
+        for line in lines:
+            if not LINE.fullmatch(line):
+                raise BuildFailed(
+                    f"The model's {file} has the line {line[:200]!r}, which names no package of the index, and nothing else is installed."
+                )
 
 
 def own_requirements() -> Iterator[str]:

@@ -47,8 +47,8 @@ class Rollout:
 
     @property
     def words(self) -> list[str]:
-        options = {"churn-predict": "--predict", "churn-events": "--predict-event"}
-        named = [word for service in self.services for word in (options[service], service)]
+        options = {"predict": "--predict", "events": "--predict-event"}
+        named = [word for service in self.services for word in (options[service.rpartition("-")[2]], service)]
         token = ("--token-command", "echo token-for-{audience}")
         # Answers take as long as this machine is busy; a test of slowness names its own factor.
         return ["rollout", *named, "--golden", str(self.golden), "--watch", "0", "--max-latency-factor", "1000", *token]

@@ -82,6 +82,21 @@ def test_a_doubt_about_one_brings_both_back(both: Rollout) -> None:
     assert (both.predict.tags(), events(both).tags()) == ({}, {})
 
 
+def test_a_doubt_about_a_later_model_brings_the_functions_of_all_models_back(both: Rollout) -> None:
+    later = ("flights-predict", "flights-events")
+    for service in later:
+        both.cloud.service(service, Revision(model="flights"))
+        both.cloud.next[service] = Revision(model="flights", fails_from=50 if service == "flights-events" else 101)
+    all_four = both.of("churn-predict", "churn-events", *later)
+    serves = [f"--serves={service}={service.partition('-')[0]}" for service in all_four.services]
+    assert "requests to flights-events-00002-abc failed" in all_four.refused("ROLLED_BACK", *serves)
+    fakes = [both.cloud.services[service] for service in all_four.services]
+    assert [fake.shares() for fake in fakes] == [{f"{fake.name}-00001-abc": 100} for fake in fakes]
+    assert [fake.tags() for fake in fakes] == [{}] * 4
+    assert all(f"{fake.name}-00002-abc" in fake.ever for fake in fakes)  # each had a share of the traffic
+    assert locks(both.command.store) == []
+
+
 def test_when_somebody_else_moves_one_the_other_goes_back(both: Rollout) -> None:
     both.cloud.fault("PATCH", "churn-predict", skip=3, moves={NEW: 100})
     assert "Somebody else has moved the traffic of churn-predict" in both.refused("TRAFFIC_MOVED")

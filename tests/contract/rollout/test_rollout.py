@@ -18,15 +18,12 @@ def test_a_good_revision_gets_all_of_the_traffic_by_name_and_loses_its_tag(rollo
     assert rollout.predict.tags() == {}
 
 
-def test_a_golden_request_of_another_model_is_not_sent(rollout: Rollout) -> None:
-    rollout.golden.write_text(
-        '{"model": "flights", "request": {"x": 1}, "expected": {"prediction": 9}}\n'
-        '{"model": "churn", "request": {"x": 1}, "expected": {"prediction": 0.5}}\n'
-    )
-    rollout("--serves", "churn-predict=churn")
-    (record,) = records(rollout.command.store)
-    seen = {entry["step"]: entry.get("seen", {}).get("churn-predict") for entry in record["steps"]}
-    assert seen["smoked"]["golden"] == 1
+def test_a_golden_request_that_no_service_would_be_sent_is_refused_before_anything_is_deployed(
+    rollout: Rollout,
+) -> None:
+    rollout.golden.write_text('{"model": "flights", "request": {"x": 1}, "expected": {"prediction": 9}}\n')
+    assert "Golden request 1 is for no service" in rollout.json("--serves", "churn-predict=churn", code=2)["message"]
+    assert (rollout.predict.latest_created, rollout.cloud.patches, records(rollout.command.store)) == (OLD, 0, [])
 
 
 def test_the_record_tells_what_happened(rollout: Rollout) -> None:

@@ -138,7 +138,7 @@ def flavor_versions(flavors: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def conda_pins(file: Path) -> dict[str, str]:
     """Versions by normalized name, Python's among them. The file is not parsed: MLflow writes a line for each package."""
-    found = [match for line in _head(file).splitlines() if (match := _CONDA.fullmatch(line))]
+    found = [match for line in read_lines(file) if (match := _CONDA.fullmatch(line))]
     # conda's single = takes every version that begins so.
     exact = [match for match in found if match[2] != "=" or match[3].count(".") >= 2 or match[1] == "python"]
     return {normal(match[1]): match[3] for match in exact}
@@ -146,9 +146,12 @@ def conda_pins(file: Path) -> dict[str, str]:
 
 def pins(requirements: Path) -> dict[str, str]:
     """Versions by normalized name. A line that allows several versions is left out."""
-    return {
-        normal(found[1]): found[2] for line in _head(requirements).splitlines() if (found := _PINNED.fullmatch(line))
-    }
+    return {normal(found[1]): found[2] for line in read_lines(requirements) if (found := _PINNED.fullmatch(line))}
+
+
+def read_lines(file: Path) -> list[str]:
+    """With single spaces: the time of a regular expression may grow with the square of a run of them."""
+    return [" ".join(line.split()) for line in _head(file).splitlines()]
 
 
 def _head(path: Path) -> str:

@@ -73,7 +73,10 @@ def sole_writer(output: str) -> Iterator[None]:
         try:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutputInUse(f"Another batch writes into {output}: wait until it ends, or use another one.") from None
+            raise OutputInUse(
+                f"Another `modelserve score` on this machine writes into {output}: wait until it has ended, stop it, or name "
+                "another output."
+            ) from None
         yield
     finally:
         os.close(directory)

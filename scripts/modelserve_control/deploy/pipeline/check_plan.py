@@ -148,11 +148,13 @@ def models(plan: Plan) -> list[str]:
         if one["type"] == FUNCTION and (after := one["change"]["after"]):
             option = f"-{after['build_config'][0]['entry_point'].replace('_', '-')}"
             served = model(after)
-            if pairs.setdefault(after["name"].removesuffix(option), served) != served:
-                raise PlanUnusable(f"The plan does not give {after['name']} and its pair one MODEL_URI.")
+            if (pair := pairs.setdefault(after["name"].removesuffix(option), served)) != served:
+                raise PlanUnusable(
+                    f"{after['name']} would serve {served}, and its pair {pair}: give both functions of a model the same MODEL_URI."
+                )
             services.setdefault(served, []).append(f"-{option}={after['name']}")
     if not services:
-        raise PlanUnusable("The plan has no function with one MODEL_URI.")
+        raise PlanUnusable("The plan has no function, so there is nothing to roll out: is it a plan of terraform/?")
     return [" ".join([served, *sorted(found)]) for served, found in services.items()]
 
 
@@ -160,7 +162,10 @@ def model(function: Mapping[str, Any]) -> str:
     # A value that is known only after the apply is missing.
     uri = str(function["service_config"][0].get("environment_variables", {}).get("MODEL_URI"))
     if not (match := MODEL_URI.fullmatch(uri)):
-        raise PlanUnusable(f"The plan does not give {function['name']} one MODEL_URI, gs://BUCKET/models/NAME@ALIAS.")
+        raise PlanUnusable(
+            f"The plan does not tell the MODEL_URI of {function['name']} in the form gs://BUCKET/models/NAME@ALIAS: "
+            "create the bucket with a full apply first."
+        )
     return match[1]
 
 

@@ -18,7 +18,7 @@ from modelserve_control.common.services.polling import poll
 from modelserve_control.deploy.rollout.cloud.monitoring import Counts, Monitoring
 from modelserve_control.deploy.rollout.errors import CandidateRejected
 from modelserve_control.deploy.rollout.golden import Golden
-from modelserve_control.deploy.rollout.options import PREDICT, RolloutOptions
+from modelserve_control.deploy.rollout.options import RolloutOptions
 from modelserve_control.deploy.rollout.probe import TIMEOUT_SECONDS, Probe, compare_latencies, error_code
 
 Evidence = dict[str, Any]
@@ -36,7 +36,6 @@ class Candidate:
 
     service: str
     full_name: str
-    function: str
     pinned: str
     revision: str
     tagged: str
@@ -56,9 +55,7 @@ class Trial:
 
     @property
     def golden(self) -> tuple[Golden, ...]:
-        """Those of its model; none for `predict_event`, which would publish the answers."""
-        of_model = [one for one in self.options.golden if one.model in (None, self.expected[0])]
-        return tuple(of_model) if self.candidate.function == PREDICT else ()
+        return self.options.golden_for(self.candidate.service)
 
     @property
     def expected(self) -> tuple[str | None, str | None]:

@@ -90,7 +90,8 @@ def rollout(
         PREDICT,
         RolloutOptions,
         check_service,
-        parse_serves,
+        check_services,
+        parse_expected,
         parse_shares,
     )
     from modelserve_control.registry import catalog
@@ -103,15 +104,15 @@ def rollout(
             for function, services in ((PREDICT, predict), (EVENT, predict_event))
             for service in services
         ),
-        expected=dict(map(parse_serves, serves)),
+        expected=parse_expected(serves),
         golden=read_golden(golden) if golden else (),
         shares=parse_shares(shares),
         **given,
     )
     if not rollout_options.functions:
         raise click.UsageError("Name the services: --predict SERVICE, --predict-event SERVICE, or both.")
-    if unknown := rollout_options.expected.keys() - set(rollout_options.services):
-        raise click.UsageError(f"--serves names {min(unknown)}, which is not among the services.")
+    if not abort:
+        check_services(rollout_options)
     action = run.resume if resume else run.abort if abort else run.start
     with catalog.open_store(store) as objects:
         return action(objects, rollout_options, progress())

@@ -25,6 +25,11 @@ class Golden:
     tolerance: float = TOLERANCE
     model: str | None = None
 
+    @property
+    def key(self) -> str:
+        """The same for the same request."""
+        return json.dumps([self.model, self.path, self.request], sort_keys=True)
+
     def difference(self, answer: Any) -> str | None:
         found = compare(self.expected, answer, self.tolerance, partial=True).differences
         if not found:
@@ -34,7 +39,8 @@ class Golden:
 
 
 def read_golden(path: Path) -> tuple[Golden, ...]:
-    found = []
+    found: list[Golden] = []
+    lines: dict[str, int] = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.strip():
             try:
@@ -43,6 +49,9 @@ def read_golden(path: Path) -> tuple[Golden, ...]:
                 raise BadSetting(
                     f'Line {number} of --golden is not like {{"request": {{"x": 1}}, "expected": {{"prediction": 2}}}}: {error}.'
                 ) from error
+            first = lines.setdefault(found[-1].key, number)
+            if first != number:
+                raise BadSetting(f"Lines {first} and {number} of --golden have the same request: delete one of them.")
     if not found:
         raise BadSetting("--golden has no requests: leave it out, or write at least one line.")
     return tuple(found)
@@ -58,6 +67,8 @@ def parse(raw: Mapping[str, Any]) -> Golden:
         raise ValueError("the path must begin with /")
     if not isinstance(golden.tolerance, (int, float)) or not golden.tolerance >= 0:
         raise ValueError("the tolerance must be a number of at least 0")
+    if not isinstance(golden.model, str | None):
+        raise ValueError("the model must be a name")
     return golden
 
 

@@ -1,5 +1,6 @@
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -47,6 +48,12 @@ class RolloutOptions:
     def function(self, service: str) -> str:
         return next(function for function, name in self.functions if name == service)
 
+    def golden_for(self, service: str) -> tuple[Golden, ...]:
+        """Those of its model; none for `predict_event`, which would publish the answers."""
+        model, _ = self.expected.get(service, (None, None))
+        of_model = tuple(one for one in self.golden if one.model in (None, model))
+        return of_model if self.function(service) == PREDICT else ()
+
 
 def check_service(name: str) -> str:
     if not SERVICE.fullmatch(name):
@@ -60,6 +67,35 @@ def parse_serves(text: str) -> tuple[str, tuple[str, str | None]]:
     if not model or (slash and not version):
         raise BadSetting("--serves takes SERVICE=MODEL or SERVICE=MODEL/VERSION, like churn-predict=churn/7.")
     return check_service(service), (model, version or None)
+
+
+def parse_expected(serves: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+    found = [parse_serves(text) for text in serves]
+    if twice := find_repeated(service for service, _ in found):
+        raise BadSetting(f"--serves names {twice} twice: name the model of each service once.")
+    return dict(found)
+
+
+def check_services(options: RolloutOptions) -> None:
+    """Raises BadSetting. A check that was asked for must not be left out without a word."""
+    if twice := find_repeated(options.services):
+        raise BadSetting(f"--predict and --predict-event name {twice} twice: name each service once.")
+    if unknown := options.expected.keys() - set(options.services):
+        raise BadSetting(f"--serves names {min(unknown)}, which is not among the services: name that, too.")
+    missing = set(options.services) - options.expected.keys()
+    if options.expected and missing:
+        raise BadSetting(f"--serves does not name {min(missing)}: name the model of every service, or of none.")
+    sent = [golden for service in options.services for golden in options.golden_for(service)]
+    for number, golden in enumerate(options.golden, 1):
+        if golden not in sent:
+            whose = f", and {golden.model} as its model with --serves" if golden.model else ""
+            raise BadSetting(
+                f"Golden request {number} is for no service: name one with --predict{whose}, or delete the request."
+            )
+
+
+def find_repeated(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def parse_shares(text: str) -> tuple[int, ...]:

@@ -222,8 +222,7 @@ class Rollout:
             if self.tag_name not in now.tagged:
                 raise self.services[name].moved_error(now)
             addresses = (now.tagged[self.tag_name], now.url, now.open or self.options.inside)
-            function = self.options.function(name)
-            found.append(Candidate(name, known["name"], function, known["pinned"], known["candidate"], *addresses))
+            found.append(Candidate(name, known["name"], known["pinned"], known["candidate"], *addresses))
         return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelserve_control.publish.environments import packages_of
+from modelserve_control.publish.environments import BuildFailed, packages_of, pins_of
 
 MLMODEL = """
 flavors:
@@ -35,3 +35,111 @@ def test_a_model_decides_the_versions_of_known_packages_and_names_others_only_wh
     assert found.python == "3.12"
     assert "mlflow-skinny>=3.15" in found.own
     assert not [line for line in found.own if "gunicorn" in line or ";" in line]
+
+
+HOSTILE = (
+    "--index-url http://evil",
+    "--extra-index-url=http://evil",
+    "-i http://evil",
+    "-e git+https://evil/package",
+    "-r other.txt",
+    "-c constraints.txt",
+    "--find-links .",
+    "package @ file:///tmp/package",
+    "package@http://evil/package.whl",
+    "git+https://evil/package",
+    "http://evil/package.whl",
+    "./package",
+    "../package.whl",
+    "package==1.0 \\",
+    "package==1.0 --index-url http://evil",
+    "package==1.0 --hash=sha256:00 \\",
+    "package==http://evil",
+)
+
+
+@pytest.mark.parametrize("trust", ["strict", "pickle"])
+@pytest.mark.parametrize("line", HOSTILE)
+def test_a_line_that_is_no_version_of_a_package_is_refused_by_name(line: str, trust: str, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(MLMODEL)
+    (tmp_path / "requirements.txt").write_text(f"numpy==1.26.4\n{line}\n")
+    with pytest.raises(BuildFailed, match=r"requirements\.txt has the line") as refused:
+        packages_of(tmp_path, trust)
+    assert repr(line) in str(refused.value)
+    (tmp_path / "requirements.txt").unlink()
+    conda = f"channels:\n- https://conda.example.com\ndependencies:\n- python=3.11\n- pip:\n  - numpy\n  - '{line}'\nname: env\n"
+    (tmp_path / "conda.yaml").write_text(conda)
+    with pytest.raises(BuildFailed, match=r"conda\.yaml has the line") as refused:
+        packages_of(tmp_path, trust)
+    assert repr(line) in str(refused.value)
+
+
+@pytest.mark.timeout(10)
+def test_a_hostile_line_takes_no_time(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(MLMODEL)
+    for line in (f"a{' ' * 900_000}@", f"a=={'!' * 900_000}@", f"a=={'1,==' * 200_000}@", f"a[{'[' * 900_000}"):
+        (tmp_path / "requirements.txt").write_text(line)
+        with pytest.raises(BuildFailed):
+            packages_of(tmp_path, "strict")
+
+
+def test_what_pip_reads_as_packages_and_their_versions_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(MLMODEL)
+    lines = [
+        "# made by hand",
+        "",
+        "  numpy == 1.26.4  # pinned",
+        "pandas>=2, <3",
+        "scikit-learn[alldeps]==1.5.2; python_version > '3.8'",
+        "scipy~=1.14",
+        "torch===2.1+cpu",
+        "xgboost!=2.*",
+        "mlflow",
+    ]
+    (tmp_path / "requirements.txt").write_text("\r\n".join(lines))
+    pip = "".join(f"  - {line}\n" for line in lines[3:])
+    (tmp_path / "conda.yaml").write_text(f"dependencies:\n- python=3.11.4\n- pip<=24.0\n- pip:\n{pip}name: env\n")
+    assert packages_of(tmp_path, "strict").pins == ("numpy==1.26.4", "scikit-learn==1.5.2", "torch==2.1+cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("numpy", "1.0\n--index-url http://evil"),
+        ("numpy", "1.0 @ file:///tmp/numpy"),
+        ("numpy", "1.0 --index-url=http://evil"),
+        ("numpy", "1.0 \\"),
+        ("numpy", "file:///tmp/numpy"),
+        ("numpy", "*"),
+        ("numpy", ""),
+        ("numpy", None),
+        ("--index-url=http://evil#", "1.0"),
+        ("-e git+https://evil/package", "1.0"),
+        ("a\n-e .\nb", "1.0"),
+        ("mlflow @ http://evil", "3.0"),
+    ],
+)
+def test_a_pin_is_a_name_and_a_version(name: str, version: object) -> None:
+    with pytest.raises(BuildFailed, match="which is no version of a package"):
+        pins_of({"scipy": "1.0", name: version}, {"mlflow"})
+
+
+def test_packages_of_the_kit_are_left_out_under_any_spelling() -> None:
+    assert pins_of({"MLflow": "3.0", "torch": "2.1+cpu", "a": "1!2.0rc1"}, {"mlflow"}) == (
+        "torch==2.1+cpu",
+        "a==1!2.0rc1",
+    )
+
+
+@pytest.mark.parametrize("python", ["/tmp/python", "../bin/python3", "3.11/../python", "--system", "cpython"])
+def test_a_python_is_a_version(python: str, tmp_path: Path) -> None:
+    """uv would start a path to find out."""
+    (tmp_path / "MLmodel").write_text(MLMODEL.replace("3.12.1", python))
+    with pytest.raises(BuildFailed, match="no version such as"):
+        packages_of(tmp_path, "strict")
+
+
+def test_a_version_in_the_flavors_is_a_version(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(MLMODEL.replace("1.5.2", "1.5.2 @ file:///tmp/package"))
+    with pytest.raises(BuildFailed, match=r"scikit-learn==1\.5\.2 @ file"):
+        packages_of(tmp_path, "strict")

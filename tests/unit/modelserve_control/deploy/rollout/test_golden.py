@@ -61,6 +61,11 @@ def test_a_line_has_its_own_path_and_tolerance(tmp_path: Path) -> None:
         ('{"request": 1, "expected": 1, "path": "predict"}', "the path must begin with /"),
         ('{"request": 1, "expected": 1, "tolerance": "none"}', "the tolerance must be a number"),
         ("{", "Line 1"),
+        ('{"request": 1, "expected": 1, "model": 5}', "the model must be a name"),
+        (
+            '{"request": {"a": 1, "b": 2}, "expected": 1}\n\n{"request": {"b": 2, "a": 1}, "expected": 3}',
+            "Lines 1 and 3",
+        ),
     ],
 )
 def test_lines_that_are_no_golden_requests(tmp_path: Path, text: str, words: str) -> None:
