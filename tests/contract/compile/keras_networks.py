@@ -81,13 +81,23 @@ def networks() -> Iterator[tuple[str, Any]]:
     yield "refused: activation", sequence(layers.Dense(8, activation=lambda x: x + 1))
     first = keras.Input((WIDTH,))
     yield "refused: outputs", keras.Model(first, [layers.Dense(1)(first), layers.Dense(1)(first)])
+    both = [keras.Input((WIDTH,), name=name) for name in ("first", "second")]
+    two = keras.Model(both, layers.Dense(1)(layers.Concatenate()([both[1], layers.Rescaling(2.0)(both[0])])))
+    yield "two inputs", two
+    yield "refused: inputs", two
 
 
-def prove(network: Any) -> dict[str, Any]:
+def inputs_of(name: str, network: Any) -> list[str]:
+    """As the signature names them."""
+    return ["first", "third"] if name == "refused: inputs" else [one.name for one in network.inputs]
+
+
+def prove(network: Any, inputs: list[str]) -> dict[str, Any]:
     tensor = {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, WIDTH]}}
-    signature = from_mlmodel({"inputs": json.dumps([tensor])})
+    named = [{"name": name} for name in inputs] if len(inputs) > 1 else [{}]
+    signature = from_mlmodel({"inputs": json.dumps([tensor | name for name in named])})
     assert isinstance(signature, Signature)
-    sample = Batch({signature.names[0]: ROWS}, len(ROWS))
+    sample = Batch({name: ROWS + number for number, name in enumerate(signature.names)}, len(ROWS))
     network.predict = partial(network.predict, verbose=0)
     try:
         compiled = compile(network, signature)
@@ -104,7 +114,7 @@ def main(directory: Path) -> None:
     pins = [f"keras=={keras.__version__}", f"jax=={sys.modules['jax'].__version__}"]
     signature = infer_signature(ROWS, predicted)
     mlflow.keras.save_model(network, str(directory), signature=signature, input_example=ROWS[:5], pip_requirements=pins)
-    found = {name: prove(network) for name, network in networks()}
+    found = {name: prove(network, inputs_of(name, network)) for name, network in networks()}
     print(json.dumps({"networks": found, "rows": ROWS.tolist(), "predicted": predicted.tolist()}))
 
 
