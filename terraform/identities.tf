@@ -37,7 +37,7 @@ resource "google_service_account_iam_member" "deploy_is_known" {
   member             = local.members.deploy
 }
 
-# To deploy a function is to run code as its account and to build it as another.
+# Who deploys a function must be allowed to act as the account that runs it and as the account that builds it.
 resource "google_service_account_iam_member" "deploy_acts_as" {
   for_each           = local.pipeline ? toset([for job in keys(local.identities) : job if contains(["build", "event", "http"], reverse(split("-", job))[0])]) : toset([])
   service_account_id = google_service_account.this[each.key].name

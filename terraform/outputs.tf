@@ -43,7 +43,7 @@ output "identities" {
 }
 
 output "models" {
-  description = "By model, that of the variable as model and those of models by their keys: what it serves, the addresses of its functions, topics, subscriptions and tables."
+  description = "For each model, the first under the key model and the others under their keys in models: what it serves, and its function URLs, topics, subscriptions and tables."
   value = { for prefix, one in local.models : prefix == "" ? "model" : trimsuffix(prefix, "-") => {
     serves        = "${one.name}@${one.alias}"
     function_urls = { for key, each in local.functions : each.entry_point => local.urls[key] if each.prefix == prefix }

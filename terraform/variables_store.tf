@@ -10,8 +10,20 @@ variable "delivery" {
   default = {}
 
   validation {
-    condition     = var.delivery.ack_deadline_seconds == null ? true : var.delivery.ack_deadline_seconds >= max(10, var.predict_event.timeout_seconds) && var.delivery.ack_deadline_seconds <= 600
-    error_message = "delivery.ack_deadline_seconds must be 10 to 600 and at least predict_event.timeout_seconds, or a message is delivered twice."
+    condition     = var.delivery.ack_deadline_seconds == null ? true : var.delivery.ack_deadline_seconds >= 10 && var.delivery.ack_deadline_seconds <= 600
+    error_message = "delivery.ack_deadline_seconds must be 10 to 600."
+  }
+
+  validation {
+    condition     = var.delivery.ack_deadline_seconds == null ? true : var.delivery.ack_deadline_seconds >= var.predict_event.timeout_seconds
+    error_message = "delivery.ack_deadline_seconds must be at least predict_event.timeout_seconds, or a message is delivered twice."
+  }
+
+  validation {
+    condition = var.delivery.ack_deadline_seconds == null ? true : alltrue([for one in values(var.models) :
+      var.delivery.ack_deadline_seconds >= coalesce(one.predict_event.timeout_seconds, 1)
+    ])
+    error_message = "delivery.ack_deadline_seconds must be at least the predict_event.timeout_seconds of each of models, or a message is delivered twice."
   }
 
   validation {

@@ -9,11 +9,6 @@ mock_provider "google" {
 mock_provider "time" {}
 
 variables {
-  environment           = "dev"
-  model                 = { name = "churn" }
-  project_id            = "example-dev"
-  region                = "europe-west1"
-  source_archive        = "modelserve-0123456789abcdef.zip"
   fallback              = { domain = "predict.example.com", origin_domain = "gke.example.com" }
   fallback_origin_token = "0123456789abcdef0123456789abcdef"
 }

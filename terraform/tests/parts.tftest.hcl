@@ -9,16 +9,11 @@ mock_provider "google" {
 mock_provider "time" {}
 
 variables {
-  environment         = "dev"
-  model               = { name = "churn" }
   notification_emails = ["team@example.com"]
   parts               = []
   producers           = ["serviceAccount:shop@example-dev.iam.gserviceaccount.com"]
-  project_id          = "example-dev"
-  region              = "europe-west1"
   schedules           = { drift = "0 6 * * *" }
   shadow              = {}
-  source_archive      = "modelserve-0123456789abcdef.zip"
 }
 
 run "the_least_is_a_function_that_serves" {

@@ -16,14 +16,6 @@ override_resource {
   }
 }
 
-variables {
-  environment    = "dev"
-  model          = { name = "churn" }
-  project_id     = "example-dev"
-  region         = "europe-west1"
-  source_archive = "modelserve-0123456789abcdef.zip"
-}
-
 # Made once; what follows is planned against it, so every value is known.
 run "everything_is_made_at_once" {
   assert {

@@ -8,14 +8,6 @@ mock_provider "google" {
 
 mock_provider "time" {}
 
-variables {
-  environment    = "dev"
-  model          = { name = "churn" }
-  project_id     = "example-dev"
-  region         = "europe-west1"
-  source_archive = "modelserve-0123456789abcdef.zip"
-}
-
 # The n-th run of a variable breaks its n-th validation, and no other.
 
 run "prediction_log_refuses_to_keep_nothing" {

@@ -8,20 +8,29 @@ mock_provider "google" {
 
 mock_provider "time" {}
 
-variables {
-  environment    = "dev"
-  model          = { name = "churn" }
-  project_id     = "example-dev"
-  region         = "europe-west1"
-  source_archive = "modelserve-0123456789abcdef.zip"
-}
-
 # The n-th run of a variable breaks its n-th validation, and no other.
+
+run "delivery_refuses_a_deadline_that_pubsub_does_not_take" {
+  command = plan
+  variables {
+    delivery = { ack_deadline_seconds = 601 }
+  }
+  expect_failures = [var.delivery]
+}
 
 run "delivery_refuses_a_deadline_below_the_timeout" {
   command = plan
   variables {
     delivery = { ack_deadline_seconds = 30 }
+  }
+  expect_failures = [var.delivery]
+}
+
+run "delivery_refuses_a_deadline_below_the_timeout_of_a_later_model" {
+  command = plan
+  variables {
+    delivery = { ack_deadline_seconds = 90 }
+    models   = { flights = { predict_event = { timeout_seconds = 120 } } }
   }
   expect_failures = [var.delivery]
 }

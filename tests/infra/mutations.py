@@ -21,8 +21,8 @@ POLICIES: Final = {
     ),
     "there_are_no_keys": Change(
         "identities.tf",
-        "# To deploy a function",
-        'resource "google_service_account_key" "deploy" {\n  service_account_id = google_service_account.this["deploy"].name\n}\n\n# To deploy a function',
+        "# Who deploys a function",
+        'resource "google_service_account_key" "deploy" {\n  service_account_id = google_service_account.this["deploy"].name\n}\n\n# Who deploys a function',
     ),
     "functions_only_read_models": Change("store.tf", "models/http/roles/storage.objectViewer", "models/http/roles/storage.objectCreator"),
     "versions_cannot_be_overwritten": Change("store.tf", ' && resource.name.extract(\\"/objects/models/{name}/versions/\\") == \\"\\""', '"'),
@@ -56,6 +56,7 @@ POLICIES: Final = {
     "what_changes_production_is_approved": Change(
         "build.tf", "retrain = { approval = local._approval }", "retrain = { approval = false }"
     ),
+    "what_is_made_for_a_model_names_nothing_of_another": Change("functions.tf", 'this["${prefix}results"].name', 'this["results"].name'),
     "images_are_cleaned_up": Change("registry.tf", "cleanup_policy_dry_run = false", "cleanup_policy_dry_run = true"),
     "tables_are_protected": Change("tables.tf", "deletion_protection = var.deletion_protection", "deletion_protection = false"),
     "the_cluster_is_private_and_protected": Change(

@@ -32,6 +32,7 @@ ALL: Final[tuple[Policy, ...]] = (
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,
+    access.what_is_made_for_a_model_names_nothing_of_another,
     apply.updates_are_waited_for,
     apply.only_images_for_the_cluster_are_final,
     apply.an_archive_that_is_served_stays,

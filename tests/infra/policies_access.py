@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -145,3 +146,41 @@ def what_changes_production_is_approved(resources: Sequence[Resource]) -> Iterat
         job = one["substitutions"]["_JOB"]
         if job in ("deploy", "retrain") and not any(each["approval_required"] for each in one["approval_config"]):
             yield f"{address} changes production without anybody's approval"
+
+
+def what_is_made_for_a_model_names_nothing_of_another(resources: Sequence[Resource]) -> Iterator[str]:
+    """A later model has the same resources as the first, each with the key of the model in its address."""
+    addresses = {one["address"]: one for one in resources if one["mode"] == "managed"}
+    models = [re.sub(r".*-(?=[^-]*$)", "", model_of(one)) for _, one in functions(resources)]
+    for key in sorted({model for model in models if any(f'["{model}-' in address for address in addresses)}):
+        pairs = [
+            (one, addresses[first])
+            for own, one in addresses.items()
+            if (first := own.replace(f"{key}-", "")) != own and first in addresses
+        ]
+        for mine, others in ((0, 1), (1, 0)):
+            foreign = {name for pair in pairs for name in names_of(pair[others])} - {
+                name for pair in pairs for name in names_of(pair[mine])
+            }
+            pattern = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(foreign)))})(?![\w-])")
+            for pair in pairs:
+                for text in texts_of(pair[mine]["values"]):
+                    if found := pattern.search(text):
+                        yield f"{pair[mine]['address']} names {found[0]}, which belongs to another model"
+
+
+def names_of(one: Resource) -> set[str]:
+    """By which other resources can name it."""
+    values = one["values"]
+    if one["type"] == "google_bigquery_table":  # predictions alone is also a word
+        return {values["id"], f"{values['dataset_id']}.{values['table_id']}"}
+    keys = ("account_id", "email", "id", "member", "name", "uri")
+    return {value for key in keys if isinstance(value := values.get(key), str) and value}
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from texts_of(inner)

@@ -21,10 +21,15 @@ SOURCE: Final = ROOT / "terraform"
 OLDEST: Final = (1, 9)
 ARCHIVE: Final = "modelserve-0123456789abcdef.zip"
 
-# Arguments of `terraform test` that make production with all that it may add.
+# Arguments of `terraform test`: only a plan of an environment, or an apply, which begins with a plan.
+PLAN, APPLY = (
+    ("-test-directory=tests/environments", f"-filter=tests/environments/one_{one}.tftest.hcl")
+    for one in ("plan", "apply")
+)
+# Make production with all that it may add.
 EVERYTHING: Final = (
     "-verbose",
-    "-test-directory=tests/environments",
+    *APPLY,
     "-var-file=environments/prod.tfvars",
     "-var-file=tests/environments/everything.tfvars",
     f"-var=source_archive={ARCHIVE}",
@@ -89,7 +94,8 @@ def environ() -> dict[str, str]:
     """Nothing of the user's own configuration, variables or credentials."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_"))}
     # With memory to spare Terraform's collector of garbage runs a tenth as often: a quarter of its time.
-    go = {"GOGC": "1000", "GOMEMLIMIT": "1GiB"}
+    # Several run beside each other, so each keeps to one processor.
+    go = {"GOGC": "1000", "GOMEMLIMIT": "1GiB", "GOMAXPROCS": "1"}
     return kept | go | {"TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 

@@ -15,7 +15,7 @@ from infra.terraform import SOURCE, Change
 from infra.wheels import PROVIDERS
 from modelserve_control.deploy.pipeline import check_plan
 
-MOVED = re.compile(r"^moved \{\n  from = ([\w.]+)\[(.+)\]\n  to   = \1\[(.+)\]\n\}", re.MULTILINE)
+MOVED = re.compile(r"^moved \{\n  from = ([\w.]+)\[(.+)\]\n  to   = ([\w.]+)\[(.+)\]\n\}", re.MULTILINE)
 NEXT = "modelserve-fedcba9876543210.zip"
 
 
@@ -111,16 +111,15 @@ def test_another_model_comes_and_goes_and_nothing_of_the_first_is_made_anew(
 
 def before_moves(state: bytes) -> bytes:
     """`state` with the addresses that resources had before `moved` blocks gave them others."""
+    text = "".join(path.read_text() for path in sorted(SOURCE.rglob("*.tf")))
+    moves = MOVED.findall(text)
+    assert len(moves) == len(re.findall(r"^moved \{", text, re.MULTILINE)), "there are moves that are not undone here"
     document = json.loads(state)
-    moves = [move for path in sorted(SOURCE.glob("*.tf")) for move in MOVED.findall(path.read_text())]
-    undone = 0
-    for resource, key_before, key in moves:
-        for one in document["resources"]:
-            for instance in one["instances"] if f"{one['type']}.{one['name']}" == resource else ():
-                if instance.get("index_key") == json.loads(key):
-                    instance["index_key"] = json.loads(key_before)
-                    undone += 1
-    assert undone == len(moves)
+    known = {f"{one['type']}.{one['name']}": one["instances"] for one in document["resources"] if "module" not in one}
+    for before, key_before, after, key in moves:
+        [moved] = [one for one in known[after] if one.get("index_key") == json.loads(key)]
+        known[after].remove(moved)
+        known[before].append(moved | {"index_key": json.loads(key_before)})
     return json.dumps(document).encode()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from infra.conftest import NEWEST
 from infra.mutations import RULES
-from infra.terraform import ARCHIVE, SOURCE, Workspace
+from infra.terraform import APPLY, ARCHIVE, SOURCE, Workspace
 
 RUN = re.compile(r'^run "(\w+)" \{\n(.*?)^\}\n', re.MULTILINE | re.DOTALL)
 ASSERT = re.compile(r"^  assert \{\n.*?^  \}\n", re.MULTILINE | re.DOTALL)
@@ -71,11 +71,7 @@ def test_each_of_its_rules_is_broken_by_a_change(
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_empty_project_takes_one_apply(workspace: Workspace, environment: str) -> None:
-    report = workspace.test(
-        "-test-directory=tests/environments",
-        f"-var-file=environments/{environment}.tfvars",
-        f"-var=source_archive={ARCHIVE}",
-    )
+    report = workspace.test(*APPLY, f"-var-file=environments/{environment}.tfvars", f"-var=source_archive={ARCHIVE}")
     assert report.failed() == set(), report.findings
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import partial
-from itertools import count, groupby
-from operator import itemgetter
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -40,33 +40,41 @@ def test_what_is_wrong_is_refused(variables: Workspace) -> None:
 def test_each_check_has_a_run_that_fails_without_it(variables: Workspace) -> None:
     """The n-th run of a variable is about its n-th check.
 
-    Terraform leaves a file at the first run that does not fail as expected, so each variable gets a file of its own. One
-    check of each is taken away at a time, and its run must be the first that does not pass.
+    One check of each variable is taken away at a time, and only its run is run, which must not pass any more. So no other
+    check refuses what a run is about, and no run is refused by the check of another.
     """
     texts = {path: path.read_text() for path in variables.directory.glob("variables*.tf")}
-    runs = dict(own_files(variables.directory / "tests"))
+    runs = read_runs(variables.directory / "tests")
     assert [(name, place) for name in sorted(runs) for place in range(1, len(runs[name]) + 1)] == sorted(
         checks("".join(texts.values()))
     )
     for place in range(1, max(map(len, runs.values())) + 1):
-        gone = {name: names[place - 1] for name, names in runs.items() if len(names) >= place}
+        gone = {name: found[place - 1] for name, found in runs.items() if len(found) >= place}
         for path, text in texts.items():
             path.write_text(VARIABLE.sub(partial(disarm, {(name, place) for name in gone}), text))
+        # Terraform leaves a file at the first run that does not fail as expected, so each has a file of its own.
+        for name, run in gone.items():
+            (variables.directory / "tests" / f"own_{name}.tftest.hcl").write_text(run.text)
         report = variables.test(*(f"-filter=tests/own_{name}.tftest.hcl" for name in gone))
-        assert {name for name, status in report.runs.items() if status not in ("pass", "skip")} == set(gone.values()), (
-            report.findings
-        )
+        assert report.runs.keys() == report.failed() == {run.name for run in gone.values()}, report.findings
 
 
-def own_files(directory: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each variable, with its runs: a file is added that has only these, behind what all runs of their file share."""
+class Run(NamedTuple):
+    """`text` is that of a file with only this run."""
+
+    name: str
+    text: str
+
+
+def read_runs(directory: Path) -> dict[str, list[Run]]:
+    """By variable."""
+    runs: dict[str, list[Run]] = {}
     for path in [directory.parent / name for name in FILES]:
         text = path.read_text()
         shared = text[: RUN.search(text).start()]  # type: ignore[union-attr]  # a file without a run is none
-        for variable, runs in groupby(sorted(RUN.finditer(text), key=itemgetter(2)), key=itemgetter(2)):
-            found = list(runs)
-            (directory / f"own_{variable}.tftest.hcl").write_text(shared + "\n".join(run[0] for run in found))
-            yield variable, [run[1] for run in found]
+        for run in RUN.finditer(text):
+            runs.setdefault(run[2], []).append(Run(run[1], shared + run[0]))
+    return runs
 
 
 def checks(text: str) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from kubernetes import rendering
 from models.library import Library
 from modelserve_control.common.progress import Lines
 from modelserve_control.deploy.package import package
-from pipeline.runner import Checkout, Order, Rule, RunResult
+from pipeline.runner import WORKSPACE, Checkout, Order, Rule, RunResult
 from serving import release
 
 BASE: Final = f"python@sha256:{'b' * 64}"
@@ -35,6 +36,18 @@ FUNCTIONS: Final = ("predict", "predict_event")
 PLAN: Final = "what Terraform would do"
 SECRET: Final = "projects/p/secrets/churn-origin-token"
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
+OLD: Final = [{f"{name}-00001-abc": 100} for name in SERVICES]
+NEW: Final = [{f"{name}-00002-abc": 100} for name in SERVICES]
+# As provider 7 plans it for ever.
+CLUSTER: Final = {
+    "address": "module.fallback[0].google_container_cluster.this",
+    "type": "google_container_cluster",
+    "change": {
+        "actions": ["update"],
+        "before": {"private_cluster_config": [{"enable_private_endpoint": True}]},
+        "after": {"private_cluster_config": [{"enable_private_endpoint": None}]},
+    },
+}
 VALUES: Final = {
     "PROJECT_ID": "p",
     "BUILD_ID": "0b1d",
@@ -112,22 +125,41 @@ class Pipeline:
         return self.checkout.calls_of(f"docker push --quiet {MANIFESTS}")
 
 
+@dataclass(frozen=True)
+class Original:
+    """What each pipeline begins with a copy of: the directory of a checkout and a store, and the name of the archive."""
+
+    directory: Path
+    archive: str
+
+
+@pytest.fixture(scope="session")
+def original(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Original:
+    """`scripts/test` passes at once."""
+    directory = tmp_path_factory.mktemp("original")
+    release(directory / "store", "churn", models.path("linear10"), runtime="compiled")
+    checkout = Checkout.made(directory)
+    archive = Path(package("compiled", tmp_path_factory.mktemp("packaged"), Lines(), checkout.root)["path"]).name
+    (checkout.root / "scripts" / "test").write_text('#!/bin/sh\necho scripts/test >>"$CALLS"\n')
+    return Original(directory, archive)
+
+
 @pytest.fixture
-def pipeline(models: Library, tmp_path: Path) -> Iterator[Pipeline]:
-    with ready(models, tmp_path) as made:
+def pipeline(original: Original, tmp_path: Path) -> Iterator[Pipeline]:
+    with ready(original, tmp_path / "copy") as made:
         yield made
 
 
 @contextmanager
-def ready(models: Library, directory: Path) -> Iterator[Pipeline]:
-    """Both functions serve their first revision, and what is deployed next is good. `scripts/test` passes at once."""
+def ready(original: Original, directory: Path) -> Iterator[Pipeline]:
+    """Both functions serve their first revision, and what is deployed next is good."""
+    shutil.copytree(original.directory, directory, symlinks=True)
     store = directory / "store"
-    release(store, "churn", models.path("linear10"), runtime="compiled")
     with fake_cloud() as cloud, serving_tokens() as iam:
         for name in SERVICES:
             cloud.service(name, Revision(version="1"))
             cloud.next[name] = Revision(version="1")
-        checkout = Checkout.made(directory)
+        checkout = Checkout(directory / WORKSPACE)
         try:
             checkout.environ["PATH"] = rendering.path()
         except CalledProcessError:
@@ -136,11 +168,8 @@ def ready(models: Library, directory: Path) -> Iterator[Pipeline]:
         for api, url in apis.items():
             checkout.environ[f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}"] = url
         checkout.environ["CLOUDSDK_CORE_ACCOUNT"] = "churn-deploy@p.iam.gserviceaccount.com"
-        (checkout.root / "scripts" / "test").write_text('#!/bin/sh\necho scripts/test >>"$CALLS"\n')
         checkout.rules += stand_ins(cloud)
-        (directory / "packaged").mkdir()
-        packaged = package("compiled", directory / "packaged", Lines(), checkout.root)
-        cloud.archive = Path(packaged["path"]).name
+        cloud.archive = original.archive
         yield Pipeline(checkout, cloud, iam, store, plan_document("update"), cloud.archive)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pipeline.definitions import ROOT, Definition, Step, substitute
 
+WORKSPACE: Final = "workspace"
 TOOLS: Final = ("docker", "gcloud", "syft", "terraform")
 SEEN: Final = ("HOME", "LANG", "TMPDIR")
 # Also what other rooms write and take away meanwhile: a file that is gone when it is copied would fail this one.
@@ -61,7 +62,7 @@ class Checkout:
 
     @classmethod
     def made(cls, directory: Path) -> Checkout:
-        root = directory / "workspace"
+        root = directory / WORKSPACE
         shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT))
         for script in DONE_ALREADY:
             (root / script).write_text(f'#!/bin/sh\necho {script} >>"$CALLS"\n')

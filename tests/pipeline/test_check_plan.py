@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from infra.conftest import NEWEST
 from infra.conftest import providers as providers
-from infra.schema import read as read_schema
+from infra.stand_in import known as known_schema
 from infra.terraform import Workspace
 from infra.wheels import PROVIDERS
 from modelserve_control.deploy.pipeline.attributes import OUTPUTS
@@ -102,8 +102,9 @@ def test_elsewhere_it_is_left_out_by_a_second_plan_and_nothing_else_passes_with_
 
 
 def test_what_only_google_says_is_nothing_that_can_be_told_it(providers: dict[str, dict[str, str]]) -> None:
-    for wheel in PROVIDERS.values():
-        known = read_schema(wheel.fetch()).resources["google_cloudfunctions2_function"]
+    for version in PROVIDERS:
+        schema, _ = known_schema(version)
+        known = schema.resources["google_cloudfunctions2_function"]
         for name in OUTPUTS:
             *path, last = name.split(".")
             block = known
@@ -143,27 +144,34 @@ def test_the_manifests_are_those_that_the_cluster_pulls(made: dict[str, Plan]) -
     assert [component(made[run]) for run in ("new_code", "new_code_with_the_fallback")] == ["", "push"]
 
 
-def function(**values: Any) -> Plan:
+def function(entry_point: str = "predict", **settings: str) -> Plan:
     """A plan of one function."""
-    after = {"name": "churn-predict", "build_config": [{"entry_point": "predict"}], "service_config": [values]}
+    after = {
+        "name": f"churn-{entry_point.replace('_', '-')}",
+        "build_config": [{"entry_point": entry_point}],
+        "service_config": [{"environment_variables": settings}],
+    }
     change = {"actions": ["update"], "after": after}
     return {"resource_changes": [{"address": BOTH[0], "type": "google_cloudfunctions2_function", "change": change}]}
 
 
 @pytest.mark.parametrize(
-    "plan",
+    ("plan", "words"),
     [
-        {},
-        function(),
-        function(environment_variables={"MODEL_URI": "gs://b/models/churn/versions/7"}),
-        {"resource_changes": [
-            *function(environment_variables={"MODEL_URI": "gs://b/models/a@champion"})["resource_changes"],
-            *function(environment_variables={"MODEL_URI": "gs://b/models/b@champion"})["resource_changes"],
-        ]},
+        ({}, "The plan has no function"),
+        (function(), "does not tell the MODEL_URI of churn-predict"),
+        (function(MODEL_URI="gs://b/models/churn/versions/7"), "does not tell the MODEL_URI of churn-predict"),
     ],
-)  # fmt: skip
-def test_without_one_alias_for_both_there_is_nothing_to_test_against(plan: Plan) -> None:
-    with pytest.raises(PlanUnusable, match="one MODEL_URI"):
+)
+def test_without_an_alias_there_is_nothing_to_test_against(plan: Plan, words: str) -> None:
+    with pytest.raises(PlanUnusable, match=words):
+        models(plan)
+
+
+def test_both_functions_of_a_model_must_serve_the_same() -> None:
+    plan = function(MODEL_URI="gs://b/models/a@champion")
+    plan["resource_changes"] += function("predict_event", MODEL_URI="gs://b/models/b@champion")["resource_changes"]
+    with pytest.raises(PlanUnusable, match="churn-predict-event would serve b@champion, and its pair a@champion"):
         models(plan)
 
 

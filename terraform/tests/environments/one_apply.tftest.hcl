@@ -11,10 +11,6 @@ mock_provider "google" {
 
 mock_provider "time" {}
 
-run "an_empty_project_takes_one_plan" {
-  command = plan
-}
-
 run "and_one_apply" {
   command = apply
 }
