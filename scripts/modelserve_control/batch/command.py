@@ -66,10 +66,10 @@ def score(
     source: str | None, output: str | None, source_option: str | None, output_option: str | None, keep: Sequence[str],
     beam: Sequence[str], **given: Any
 ) -> Any:  # fmt: skip
-    """Score the rows of files into Parquet files.
+    """Score the rows of files or tables into Parquet files or a table.
 
-    INPUT is a .parquet, .csv or .jsonl file, or a pattern of many, as gs://B/in/*.parquet. OUTPUT is a .parquet file, or a
-    directory or a prefix, which ends with /. MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or any
+    INPUT is a .parquet, .csv or .jsonl file, a pattern of many, as gs://B/in/*.parquet, or a table, as bq://P.DATASET.TABLE. OUTPUT is
+    a .parquet file, a directory or a prefix, which ends with /, or a table. MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or any
     MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a row that cannot be scored has its reasons in the column
     `error`. When no row at all can be scored the exit status is 1.
     """

@@ -9,7 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pyarrow as pa
 
 from modelserve.core.errors import BadSetting
 from modelserve.models import scoring
@@ -28,6 +32,7 @@ from modelserve_control.batch.writing import (
     Counts,
     RowIds,
     RowWriter,
+    check_kept,
     choose_kept,
     decide_answers,
     id_fields,
@@ -38,6 +43,10 @@ from modelserve_control.common.mlflow_settings import silence
 from modelserve_control.common.output import check_installed, terminate_as_interrupt
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry.version_ref import model_uri
+
+if TYPE_CHECKING:  # Google's clients are loaded only for a bq:// address
+    from modelserve_control.batch.files.bigquery import BigQueryTable
+    from modelserve_control.batch.files.bigquery_output import TableOutput
 
 MAX_SHOWN_REASONS: Final = 3
 
@@ -82,32 +91,43 @@ class ScoreOptions:
 
 
 def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
-    """Returns the counts. Raises ServeError; then a file OUTPUT does not exist, and a directory has no `_SUCCESS`."""
+    """Returns the counts. Raises ServeError; then a file or a table OUTPUT is as before, and a directory has no `_SUCCESS`."""
     source, output = (patterns.fill_month(one, options.month) for one in (options.source, options.output))
     ids = parse_ids(patterns.fill_month(options.ids, options.month) if options.ids else None)
     uri = model_uri(options.model, options.store)
-    many = is_directory(output)
+    check_addresses(source, output, uri, ids, options)
+    terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
+    # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
+    logging.getLogger("modelserve.models.scorers.batching").setLevel(logging.CRITICAL)
+    with silence():
+        if table_files.is_table(output):
+            return score_into_table(find_sources(source), output, uri, ids, options, progress)
+        if not is_directory(output):
+            return score_file(source, output, uri, ids, options, progress)
+        sources = find_sources(source)
+        if not table_files.is_table(source):
+            patterns.check_output(source, output, patterns.output_names(sources))
+        return score_files(sources, output, uri, ids, options, progress)
+
+
+def check_addresses(source: str, output: str, uri: str, ids: RowIds | None, options: ScoreOptions) -> None:
+    """Raises BadSetting."""
+    tables = [one for one in (source, output) if table_files.is_table(one)]
+    if ids and table_files.is_table(source):
+        raise BadSetting("A table has no order, so its rows have no --id.")
+    if options.runner and tables:
+        raise BadSetting(f"--runner scores files into files: {tables[0]} is a table.")
     if options.runner == "DataflowRunner" and not all(
         one.startswith(table_files.BUCKET) for one in (source, output, uri)
     ):
         raise BadSetting("The workers of the DataflowRunner see no files of this machine: use gs:// addresses.")
-    sources = find_sources(source) if many else []
-    if many:
-        patterns.check_output(source, output, patterns.output_names(sources))
-    else:
-        if options.runner:
-            raise BadSetting("--runner scores into a directory or a prefix: let OUTPUT end with /.")
-        if patterns.is_pattern(source):
-            raise BadSetting(
-                f"Many files are scored into a directory or a prefix, which ends with /; {output} does not."
-            )
-        table_files.check_addresses(source, output)
-    terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
-    # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
-    logging.getLogger("modelserve.models.scorers.batching").setLevel(logging.CRITICAL)
-    run = partial(score_files, sources) if many else partial(score_file, source)
-    with silence():
-        return run(output, uri, ids, options, progress)
+    if is_directory(output) or table_files.is_table(output):
+        return
+    if options.runner:
+        raise BadSetting("--runner scores into a directory or a prefix: let OUTPUT end with /.")
+    if patterns.is_pattern(source):
+        raise BadSetting(f"Many files are scored into a directory or a prefix, which ends with /; {output} does not.")
+    table_files.check_addresses(source, output)
 
 
 def is_directory(output: str) -> bool:
@@ -115,6 +135,8 @@ def is_directory(output: str) -> bool:
 
 
 def find_sources(source: str) -> list[Source]:
+    if table_files.is_table(source):
+        return [Source(source, table_files.bigquery_tables().parse(source).table, "")]
     return patterns.find_sources(source) if patterns.is_pattern(source) else [patterns.find_source(source)]
 
 
@@ -123,13 +145,13 @@ def score_file(
 ) -> dict[str, Any]:
     with (
         table_files.create(output, options.overwrite, progress) as path,
-        table_files.fetch(source, progress) as local,
+        table_files.open_source(source, progress) as open_file,
         load_model(uri, options.trust, progress) as loaded,
         asyncio.Runner() as runner,
     ):
         started = time.perf_counter()
         scorer = RowScorer(loaded, options.method, runner)
-        file = table_files.open_table(local, loaded.signature)
+        file = open_file(loaded.signature)
         columns = choose_columns(file, scorer, ids, options, progress)
         writer = RowWriter(file, scorer, columns, options.batch_rows, ids, max_errors=options.max_errors)
         with progress.count("rows", file.count()) as advance:
@@ -137,24 +159,44 @@ def score_file(
         return describe(loaded, output, counts, started)
 
 
-def score_files(
+def score_into_table(
     sources: Sequence[Source], output: str, uri: str, ids: RowIds | None, options: ScoreOptions, progress: Progress
 ) -> dict[str, Any]:
+    table = table_files.bigquery_output(output, options.overwrite)
+    with TemporaryDirectory(prefix="modelserve-") as scratch:
+        counts = score_files(sources, f"{scratch}/", uri, ids, options, progress, table)
+        if counts["scored"] or not counts["rows"]:
+            table.replace(sorted(Path(scratch).rglob("*.parquet")), progress)
+    return counts | {"output": output}
+
+
+def score_files(
+    sources: Sequence[Source],
+    output: str,
+    uri: str,
+    ids: RowIds | None,
+    options: ScoreOptions,
+    progress: Progress,
+    table: TableOutput | None = None,
+) -> dict[str, Any]:
+    """With `table` the files have only what it takes."""
     with load_model(uri, options.trust, progress) as loaded, asyncio.Runner() as runner:
         started = time.perf_counter()
         scorer = RowScorer(loaded, options.method, runner)
         with table_files.open_part(sources[0].address, loaded.signature, progress) as file:
             columns = choose_columns(file, scorer, ids, options, progress)
-        surveys = [parts.survey(source, progress) for source in sources]
-        carried = [one for one in columns.kept if ids is None or one.name != ids.name]
-        files = {source.address: one.fields for source, one in zip(sources, surveys, strict=True)}
+            carried = [one for one in columns.kept if ids is None or one.name != ids.name]
+            sources, surveys, carried = survey_sources(file, sources, carried, progress)
+        kept = [*id_fields(ids), *carried]
+        if table is not None:
+            kept = table.take(kept, Columns(loaded, columns.answers).schema)
         job = parts.Job(
             pin(uri, loaded),
             options.trust,
             options.method,
             options.batch_rows,
             output,
-            parts.encode_schema([*id_fields(ids), *unify_kept(carried, files)]),
+            parts.encode_schema(kept),
             parts.encode_schema(list(columns.answers.items())),
             (ids.name, ids.pattern) if ids else None,
         )
@@ -163,6 +205,26 @@ def score_files(
         run = choose_runner(options, len(planned), here)
         counts = run_parts(job, planned, run, options.overwrite, options.max_errors, progress)
         return describe(loaded, output, counts, started) | {"parts": len(planned)}
+
+
+def survey_sources(
+    file: TableFile, sources: Sequence[Source], carried: Sequence[pa.Field], progress: Progress
+) -> tuple[Sequence[Source], list[parts.Survey], list[pa.Field]]:
+    """`file` is the first of the sources. Of a table each stream is a source. The fields are those that hold the columns of
+    all sources."""
+    first = sources[0]
+    if table_files.is_table(first.address):
+        table = cast("BigQueryTable", file)
+        streams = table.split(list(dict.fromkeys([*table.names, *(one.name for one in carried)])))
+        sources = [
+            Source(f"{first.address}#{stream}", f"{first.name}-{number:05}", stream)
+            for number, stream in enumerate(streams)
+        ]
+        runs = [(0, None, 0, table.rows // max(1, len(streams)))]  # about
+        return sources, [parts.Survey(file.fields(), runs) for _ in sources], list(carried)
+    surveys = [parts.survey(source, progress) for source in sources]
+    files = {source.address: one.fields for source, one in zip(sources, surveys, strict=True)}
+    return sources, surveys, unify_kept(carried, files)
 
 
 def choose_runner(options: ScoreOptions, count: int, here: Runner) -> Runner:
@@ -184,6 +246,7 @@ def choose_columns(
     scoring.check(scorer.loaded, file.header())
     answers = decide_answers(file, scorer)
     kept, taken = choose_kept(file, Columns(scorer.loaded, answers), options.keep, ids)
+    check_kept(kept)
     if taken:
         progress.say(f"not kept, since the output has columns of these names: {', '.join(taken)}")
     return Columns(scorer.loaded, answers, kept)

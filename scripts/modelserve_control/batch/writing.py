@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,6 +104,18 @@ def choose_kept(
     return [*id_fields(ids), *(fields.get(name, pa.field(name, pa.string())) for name in dict.fromkeys(keep))], []
 
 
+def check_kept(kept: Sequence[pa.Field]) -> None:
+    """Raises BadSetting for a column that no Parquet file has, as INTERVAL of BigQuery."""
+    for one in kept:
+        try:
+            pq.ParquetWriter(BytesIO(), pa.schema([one])).close()
+        except pa.ArrowNotImplementedError:
+            raise BadSetting(
+                f"The column {one.name} has the type {one.type}, which Parquet has not: name those to carry over with "
+                "--keep."
+            ) from None
+
+
 def id_fields(ids: RowIds | None) -> list[pa.Field]:
     return [pa.field(ids.name, pa.string())] if ids else []
 
@@ -174,12 +187,12 @@ def unify_kept(kept: Sequence[pa.Field], files: Mapping[str, Sequence[pa.Field]]
     for one in kept:
         kinds = []
         for name, fields in files.items():
-            kind = next((field.type for field in fields if field.name == one.name), None if fields else one.type)
-            if kind is None:
+            same = next((other for other in fields if other.name == one.name), None if fields else one)
+            if same is None:
                 raise BadSetting(
                     f"{name} has no column {one.name}, which other files have: name those to keep with --keep."
                 )
-            kinds.append(pa.schema([(one.name, kind)]))
+            kinds.append(pa.schema([same]))
         try:
             found.append(pa.unify_schemas(kinds, promote_options="permissive").field(0))
         except pa.ArrowException:

@@ -25,7 +25,7 @@ HINTS: Final[Mapping[type[ServeError], str]] = {
     required=True,
     multiple=True,
     metavar="FILES",
-    help="Rows of now: .parquet, .csv or .jsonl files, a pattern, a directory, or the prediction log.",
+    help="Rows of now: .parquet, .csv or .jsonl files, a pattern, a directory, a bq:// table, or the prediction log.",
 )
 @options.store()
 @click.option("--against", default="champion", help="The version, or the alias, whose profile they are compared with.")
@@ -99,7 +99,9 @@ def format_drift(result: Any) -> str:
 @click.command()
 @click.argument("name")
 @click.option("--log", required=True, multiple=True, metavar="FILES", help="The prediction log.")
-@click.option("--labels", required=True, multiple=True, metavar="FILES", help="The truth: .parquet, .csv or .jsonl.")
+@click.option(
+    "--labels", required=True, multiple=True, metavar="FILES", help="The truth: .parquet, .csv, .jsonl or bq://."
+)
 @click.option("--key", required=True, metavar="COLUMN", help="The column of the labels with the prediction's id.")
 @click.option("--target", required=True, metavar="COLUMN", help="The column of the labels with the truth.")
 @options.store()

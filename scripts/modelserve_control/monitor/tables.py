@@ -1,4 +1,4 @@
-"""Reads Parquet, CSV and JSON lines into columns: one file, many, a directory of them, or what a pattern matches."""
+"""Reads Parquet, CSV, JSON lines and tables of BigQuery into columns: one, many, a directory, or what a pattern matches."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -38,6 +38,9 @@ def read_columns(addresses: Sequence[str], progress: Progress) -> tuple[Columns,
 def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
     for one in expand(address):
         table_files.check_source(one)
+        if table_files.is_table(one):
+            yield table_files.bigquery_tables().read_table(one)
+            continue
         with table_files.fetch(one, progress) as path:
             try:
                 yield decode_dictionaries(READERS[path.suffix.lower()](path))
@@ -47,7 +50,7 @@ def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
 
 def check_exists(address: str) -> None:
     """Of a local file or directory. Raises NotFound."""
-    if not patterns.is_pattern(address) and not address.startswith(table_files.BUCKET) and not Path(address).exists():
+    if not patterns.is_pattern(address) and "://" not in address and not Path(address).exists():
         raise NotFound(f"There is no file or directory {address}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,27 +64,26 @@ class TableFile(Protocol):
         ...
 
 
-class ParquetFile:
-    """Only the columns of the signature are read, of the row groups from `start` to `end`."""
+class ArrowFile(ABC):
+    """Of typed columns; only those of the signature are read."""
 
-    def __init__(
-        self, path: Path | IO[bytes], signature: Signature | None, start: int = 0, end: int | None = None
-    ) -> None:
-        self.path = path
+    form: str
+
+    def __init__(self, schema: pa.Schema, rows: int, signature: Signature | None) -> None:
         self.signature = signature
-        with raise_malformed("Parquet"), pq.ParquetFile(path) as file:
-            metadata, schema = file.metadata, file.schema_arrow
-            self.groups = range(start, metadata.num_row_groups if end is None else end)
-            self.group_rows = [metadata.row_group(group).num_rows for group in self.groups]
-        self.rows: int = sum(self.group_rows)
+        self.rows = rows
         names = [name for name in schema.names if not name.startswith(parquet.INDEX)]
         if len(set(names)) != len(names):
-            raise MalformedRequest("The Parquet file names a column twice.")
+            raise MalformedRequest(f"The {self.form} names a column twice.")
         known = tables.by_position(dict(zip(names, names, strict=True)), signature) if signature else {}
         self.known = known
         self.names = [known[name] for name in signature.names if name in known] if signature else names
         self.all_names = names
-        self.stored = {name: schema.field(name).type for name in names}
+        self.stored = {name: schema.field(name) for name in names}
+
+    @abstractmethod
+    def batches(self, size: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """All rows in order, at most `size` at a time."""
 
     def count(self) -> int:
         return self.rows
@@ -92,21 +92,15 @@ class ParquetFile:
         return tables.keep({name: [] for name in self.all_names}, 0, self.signature)
 
     def fields(self) -> list[pa.Field]:
-        return [pa.field(name, value_type(kind)) for name, kind in self.stored.items()]
+        return [pa.field(name, value_type(one.type)) for name, one in self.stored.items()]
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         return (piece.read(None) for piece in self.pieces(size, ()))
 
     def pieces(self, size: int, keep: Sequence[str]) -> Iterator[Piece]:
-        columns = list(dict.fromkeys([*self.names, *keep]))
-        texts = [name for name in self.names if is_text(self.stored[name])]
-        with (
-            raise_malformed("Parquet"),
-            pq.ParquetFile(self.path, buffer_size=BUFFER_SIZE, read_dictionary=texts) as file,
-        ):
-            for batch in file.iter_batches(size, row_groups=self.groups, columns=columns, use_threads=False):
-                kept = [as_values(batch.column(name)) for name in keep]
-                yield Piece(batch.num_rows, kept, batch, partial(self.chunk, batch))
+        for batch in self.batches(size, list(dict.fromkeys([*self.names, *keep]))):
+            kept = [as_values(batch.column(name)) for name in keep]
+            yield Piece(batch.num_rows, kept, batch, partial(self.chunk, batch))
 
     def chunk(self, part: pa.RecordBatch, rows: Any) -> Chunk:
         part = part if rows is None else part.take(pa.array(rows))
@@ -115,6 +109,30 @@ class ParquetFile:
         table = tables.keep(columns, part.num_rows, self.signature)
         good = [row for row in range(part.num_rows) if row not in bad]
         return Chunk(part.num_rows, select_rows(table, good) if bad else table, bad)
+
+
+class ParquetFile(ArrowFile):
+    """The row groups from `start` to `end`."""
+
+    form = "Parquet file"
+
+    def __init__(
+        self, path: Path | IO[bytes], signature: Signature | None, start: int = 0, end: int | None = None
+    ) -> None:
+        self.path = path
+        with raise_malformed("Parquet"), pq.ParquetFile(path) as file:
+            metadata, schema = file.metadata, file.schema_arrow
+            self.groups = range(start, metadata.num_row_groups if end is None else end)
+            self.group_rows = [metadata.row_group(group).num_rows for group in self.groups]
+        super().__init__(schema, sum(self.group_rows), signature)
+
+    def batches(self, size: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        texts = [name for name in self.names if is_text(self.stored[name].type)]
+        with (
+            raise_malformed("Parquet"),
+            pq.ParquetFile(self.path, buffer_size=BUFFER_SIZE, read_dictionary=texts) as file,
+        ):
+            yield from file.iter_batches(size, row_groups=self.groups, columns=columns, use_threads=False)
 
 
 def is_text(kind: pa.DataType) -> bool:

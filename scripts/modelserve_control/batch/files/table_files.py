@@ -1,4 +1,4 @@
-"""Input files (Parquet, CSV, JSON lines) and output files, at paths and at gs:// addresses.
+"""Input files (Parquet, CSV, JSON lines), input tables of BigQuery, and output files, at paths and at gs:// addresses.
 
 An output file is complete or does not exist.
 """
@@ -9,9 +9,12 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import IO, cast
+from types import ModuleType
+from typing import IO, Any, cast
 
 from modelserve.core.errors import ArtifactMissing, BadSetting, NotFound, PreconditionFailed, StoreUnavailable
 from modelserve.schema.signature import Signature
@@ -22,18 +25,36 @@ from modelserve_control.batch.files.chunks import ParquetFile, TableFile
 from modelserve_control.batch.files.csv_file import CsvFile
 from modelserve_control.batch.files.json_lines import JsonLinesFile
 from modelserve_control.batch.files.remote import ObjectFile
+from modelserve_control.common.output import check_installed
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
 PARQUET, CSV, JSON_LINES = ".parquet", ".csv", ".jsonl"
 SUFFIXES = (PARQUET, CSV, JSON_LINES)
 BUCKET = "gs://"
+TABLE = "bq://"
 
 
 class OutputExists(PreconditionFailed):
     """A file is only overwritten with --overwrite."""
 
     code = "OUTPUT_EXISTS"
+
+
+def is_table(address: str) -> bool:
+    return address.startswith(TABLE)
+
+
+def bigquery_tables() -> ModuleType:
+    """Raises PackagesMissing: Google's clients are loaded, and need be there, only for a bq:// address."""
+    check_installed(("bigquery",))
+    return import_module("modelserve_control.batch.files.bigquery")
+
+
+def bigquery_output(address: str, overwrite: bool) -> Any:
+    """Raises PackagesMissing, NotFound or OutputExists."""
+    check_installed(("bigquery",))
+    return import_module("modelserve_control.batch.files.bigquery_output").TableOutput(address, overwrite)
 
 
 def open_table(path: Path, signature: Signature | None) -> TableFile:
@@ -47,7 +68,12 @@ def open_table(path: Path, signature: Signature | None) -> TableFile:
 def open_part(
     address: str, signature: Signature | None, progress: Progress, start: int = 0, end: int | None = None
 ) -> Iterator[TableFile]:
-    """The row groups from `start` to `end` of a Parquet file, and all of another file. Raises MalformedRequest."""
+    """The row groups from `start` to `end` of a Parquet file, and all of another file or of a table or its stream. Raises
+    MalformedRequest."""
+    if is_table(address):
+        tables = bigquery_tables()
+        yield (tables.BigQueryStream if "#" in address else tables.BigQueryTable)(address, signature)
+        return
     if suffix(address) != PARQUET or not address.startswith(BUCKET):
         with fetch(address, progress) as path:
             is_parquet = suffix(address) == PARQUET
@@ -69,8 +95,12 @@ def check_addresses(source: str, output: str) -> None:
 
 
 def check_source(source: str) -> None:
-    if suffix(source) not in SUFFIXES:
-        raise BadSetting(f"Rows are read from a .parquet, .csv or .jsonl file; {source} is none of them.")
+    if is_table(source):
+        bigquery_tables().parse(source)
+    elif suffix(source) not in SUFFIXES:
+        raise BadSetting(
+            f"Rows are read from a .parquet, .csv or .jsonl file, or a bq:// table; {source} is none of them."
+        )
 
 
 def suffix(address: str) -> str:
@@ -82,6 +112,16 @@ def object_at(address: str) -> Location:
     if address.startswith(BUCKET) and address[len(BUCKET) :].partition("/")[2].startswith("models/"):
         raise BadSetting(f"{address} is among the versions of a store; use an address outside of models/.")
     return parse(address)
+
+
+@contextmanager
+def open_source(address: str, progress: Progress) -> Iterator[Callable[[Signature | None], TableFile]]:
+    """What opens all of INPUT, which is here before a model is loaded."""
+    if is_table(address):
+        yield partial(bigquery_tables().BigQueryTable, address)
+        return
+    with fetch(address, progress) as path:
+        yield partial(open_table, path)
 
 
 @contextmanager

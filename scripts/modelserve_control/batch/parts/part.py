@@ -92,9 +92,13 @@ class Survey:
     runs: Sequence[tuple[int, int | None, int, int]]
 
 
+# Of a source whose rows have not been counted.
+ONE_RUN: Final = ((0, None, 0, 0),)
+
+
 def survey(source: Source, progress: Progress) -> Survey:
     with table_files.open_part(source.address, None, progress) as file:
-        runs = find_runs(file.group_rows) if isinstance(file, ParquetFile) else [(0, None, 0, 0)]
+        runs = find_runs(file.group_rows) if isinstance(file, ParquetFile) else ONE_RUN
         return Survey(file.fields(), runs)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from modelserve.core.errors import VersionUnusable
+from modelserve.core.errors import MalformedRequest, VersionUnusable
 from modelserve.models.scoring import check_method
 from modelserve.models.version import Loaded
 from modelserve.payloads.predictions import plain, results
@@ -58,8 +58,18 @@ class Columns:
         if errors:
             reasons = pa.array(map(errors.get, range(rows)), pa.string())
         own = [pa.repeat(pa.scalar(text), rows) for text in (self.loaded.name, self.loaded.version)]
-        carried = [array.cast(one.type) for array, one in zip(kept, self.kept, strict=True)]
+        carried = [carry(array, one) for array, one in zip(kept, self.kept, strict=True)]
         return pa.Table.from_arrays([*carried, *answers, *own, reasons], schema=self.schema)
+
+
+def carry(array: pa.Array, field: pa.Field) -> pa.Array:
+    """Raises MalformedRequest where a value would be another one, such as a time with nanoseconds for microseconds."""
+    try:
+        return array.cast(field.type)
+    except pa.ArrowInvalid as error:
+        raise MalformedRequest(
+            f"The column {field.name} cannot be carried over as {field.type}: {str(error).splitlines()[0].rstrip('.')}."
+        ) from error
 
 
 def reserved_label_message(label: str) -> str:

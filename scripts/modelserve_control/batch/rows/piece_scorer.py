@@ -11,7 +11,7 @@ from modelserve.models import scoring
 from modelserve.models.scorers.outputs import score_rows
 from modelserve.schema.batch import Batch
 from modelserve.schema.texts import Words
-from modelserve_control.batch.files.chunks import ParquetFile, Piece, TableFile
+from modelserve_control.batch.files.chunks import ArrowFile, Piece, TableFile
 from modelserve_control.batch.rows.answers import answer_arrays
 from modelserve_control.batch.rows.arrow_columns import as_arrays, read_columns
 from modelserve_control.batch.rows.columns import Columns
@@ -26,8 +26,8 @@ class PieceScorer:
         self.columns = columns
         self.names = file.header().names
         loaded = scorer.loaded
-        has_columns = isinstance(file, ParquetFile) and loaded.signature is not None
-        self.known = dict(file.known) if has_columns and isinstance(file, ParquetFile) else None
+        has_columns = isinstance(file, ArrowFile) and loaded.signature is not None
+        self.known = dict(file.known) if has_columns and isinstance(file, ArrowFile) else None
         """The column of the file for each of the signature; None where all rows are decoded."""
 
     def score(self, piece: Piece) -> tuple[pa.Table, Errors]:

@@ -1,0 +1,94 @@
+"""Arrow's types as those of BigQuery, where each value has an exact form. Read from Google's "Loading Parquet data"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+from google.cloud.bigquery import SchemaField
+
+from modelserve.core.errors import BadSetting
+
+# How a column that was read from BigQuery names a type that Arrow has not: it is text there, or a struct.
+SQL_TYPE: Final = b"ARROW:extension:name"
+NOT_LOADED: Final = {
+    f"google:sqlType:{name.lower()}".encode(): name for name in ("JSON", "GEOGRAPHY", "RANGE", "INTERVAL")
+}
+NAME: Final = re.compile(r"[^!\"$()*,./;?@\[\\\]^`{}~]{1,300}")
+RESERVED: Final = ("_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier")
+PLAIN: Final[Sequence[tuple[Callable[[pa.DataType], bool], str]]] = (
+    (pa.types.is_boolean, "BOOL"),
+    (lambda kind: pa.types.is_integer(kind) and kind != pa.uint64(), "INT64"),
+    (pa.types.is_floating, "FLOAT64"),
+    (pa.types.is_string, "STRING"),
+    (lambda kind: pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind), "BYTES"),
+    (pa.types.is_date, "DATE"),
+    (pa.types.is_time, "TIME"),
+    (lambda kind: pa.types.is_timestamp(kind) and kind.tz is None, "DATETIME"),
+    (pa.types.is_timestamp, "TIMESTAMP"),
+)
+
+
+def loadable(field: pa.Field) -> pa.Field:
+    """With a type of Parquet that BigQuery loads: its times have microseconds."""
+    kind = field.type
+    if pa.types.is_timestamp(kind):
+        kind = pa.timestamp("us", kind.tz)
+    elif pa.types.is_time(kind):
+        kind = pa.time64("us")
+    elif pa.types.is_float16(kind):
+        kind = pa.float32()
+    elif pa.types.is_date(kind):
+        kind = pa.date32()
+    return field.with_type(kind)
+
+
+def table_schema(fields: Sequence[pa.Field]) -> list[SchemaField]:
+    """Raises BadSetting."""
+    check_names([field.name for field in fields])
+    return [schema_field(field.name, field) for field in fields]
+
+
+def check_names(names: Sequence[str]) -> None:
+    """BigQuery takes names without regard to case."""
+    for place, name in enumerate(names):
+        if not NAME.fullmatch(name) or name.lower().startswith(RESERVED):
+            raise BadSetting(f"BigQuery has no columns of the name {name}.")
+        if name.lower() in (other.lower() for other in names[:place]):
+            raise BadSetting(f"BigQuery takes the column {name} and another one for the same, whatever their case.")
+
+
+def schema_field(path: str, field: pa.Field) -> SchemaField:
+    kind = field.type
+    sql_type = NOT_LOADED.get((field.metadata or {}).get(SQL_TYPE, b""))
+    if sql_type:
+        raise refusal(path, f"{sql_type}, which is not loaded from Parquet")
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        item = schema_field(path, kind.value_field)
+        if item.mode == "REPEATED":
+            raise refusal(path, "an array of arrays, which BigQuery has not")
+        return SchemaField(field.name, item.field_type, mode="REPEATED", fields=item.fields)
+    if pa.types.is_struct(kind):
+        members = [kind.field(place) for place in range(kind.num_fields)]
+        check_names([one.name for one in members])
+        return SchemaField(field.name, "STRUCT", fields=[schema_field(f"{path}.{one.name}", one) for one in members])
+    return SchemaField(field.name, scalar_type(path, kind))
+
+
+def scalar_type(path: str, kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        whole = kind.precision - kind.scale
+        if 0 <= kind.scale <= 9 and whole <= 29:
+            return "NUMERIC"
+        if 0 <= kind.scale <= 38 and whole <= 38:
+            return "BIGNUMERIC"
+    found = next((name for fits, name in PLAIN if fits(kind)), None)
+    if found is None:
+        raise refusal(path, f"{kind}, of which BigQuery has no exact form")
+    return found
+
+
+def refusal(path: str, what: Any) -> BadSetting:
+    return BadSetting(f"The column {path} has the type {what}: name those to carry over with --keep.")
