@@ -43,7 +43,16 @@ SERVERS: Final = (
     "uvicorn",
 )
 STORE: Final = ("google.cloud.storage", "httpx", "rich.progress", "yaml")
-CLOUD: Final = ("google.cloud.compute_v1", "google.cloud.pubsub_v1", "google.cloud.run_v2", "httpx", "rich.progress")
+CLOUD: Final = (
+    "google.cloud.compute_v1",
+    "google.cloud.pubsub_v1",
+    "google.cloud.run_v2",
+    "google_crc32c",
+    "httpx",
+    "msgspec",
+    "numpy",
+    "rich.progress",
+)
 # No import may start a thread, because a fork has only the thread that forks. Therefore onnxruntime is not in the lists.
 SETTINGS: Final = {
     "OPENBLAS_NUM_THREADS": "1",

@@ -127,7 +127,10 @@ def test_only_one_batch_writes_into_a_directory(command: CommandLine, tmp_path: 
     write_customers(tmp_path / "in", 1, 10)
     words = ("score", "churn", f"{tmp_path}/in/", f"{tmp_path}/out/")
     with sole_writer(f"{tmp_path}/out/"):
-        assert command.json(*words, code=1)["error_code"] == "OUTPUT_IN_USE"
+        refused = command.json(*words, code=1)
+    assert refused["error_code"] == "OUTPUT_IN_USE"
+    holder = f"process {os.getpid()}" if Path("/proc/locks").exists() else "Another batch"
+    assert f"{holder} writes into {tmp_path}/out/: wait until it ends, stop it, or name another" in refused["message"]
     assert command.json(*words)["rows"] == 10
 
 

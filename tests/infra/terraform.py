@@ -94,8 +94,7 @@ def environ() -> dict[str, str]:
     """Nothing of the user's own configuration, variables or credentials."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "GOOGLE_"))}
     # With memory to spare Terraform's collector of garbage runs a tenth as often: a quarter of its time.
-    # Several run beside each other, so each keeps to one processor.
-    go = {"GOGC": "1000", "GOMEMLIMIT": "1GiB", "GOMAXPROCS": "1"}
+    go = {"GOGC": "1000", "GOMEMLIMIT": "1GiB"}
     return kept | go | {"TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 

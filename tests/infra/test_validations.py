@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from functools import partial
 from itertools import count
@@ -17,6 +18,7 @@ from infra.terraform import SOURCE, Workspace
 VARIABLE = re.compile(r'^variable "(\w+)" \{(.*?)^\}', re.MULTILINE | re.DOTALL)
 OUTPUT = re.compile(r'^output "(\w+)" \{(.*?)^\}', re.MULTILINE | re.DOTALL)
 CONDITION = re.compile(r"^    condition +=.*?(?=^    error_message)", re.MULTILINE | re.DOTALL)
+MESSAGE = re.compile(r"^    error_message += (.*)", re.MULTILINE)
 RUN = re.compile(r'^run "((\w+?)_refuses_\w+)" \{.*?^\}\n', re.MULTILINE | re.DOTALL)
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in (SOURCE / "tests").glob("validations_*.tftest.hcl"))
 FILTERS = [f"-filter={name}" for name in FILES]
@@ -75,6 +77,11 @@ def read_runs(directory: Path) -> dict[str, list[Run]]:
         for run in RUN.finditer(text):
             runs.setdefault(run[2], []).append(Run(run[1], shared + run[0]))
     return runs
+
+
+def test_each_message_says_which_check_it_is_of() -> None:
+    said = [found for path in SOURCE.glob("variables*.tf") for found in MESSAGE.findall(path.read_text())]
+    assert [message for message, times in Counter(said).items() if times > 1] == []
 
 
 def checks(text: str) -> list[tuple[str, int]]:

@@ -74,12 +74,22 @@ def sole_writer(output: str) -> Iterator[None]:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OutputInUse(
-                f"Another `modelserve score` on this machine writes into {output}: wait until it has ended, stop it, or name "
-                "another output."
+                f"{find_holder(directory)} writes into {output}: wait until it ends, stop it, or name another output."
             ) from None
         yield
     finally:
         os.close(directory)
+
+
+def find_holder(directory: int) -> str:
+    """Who has locked it, as Linux tells: https://man7.org/linux/man-pages/man5/proc_locks.5.html"""
+    locks = Path("/proc/locks")
+    place = f":{os.fstat(directory).st_ino}"
+    for line in locks.read_text().splitlines() if locks.exists() else ():
+        fields = line.split()  # 1: FLOCK ADVISORY WRITE <process> <device>:<inode> 0 EOF
+        if fields[1] == "FLOCK" and fields[5].endswith(place):
+            return f"The batch of process {fields[4]}"
+    return "Another batch"
 
 
 def clear_output(objects: Objects, prefix: str, parts: Sequence[Part], overwrite: bool) -> dict[str, Counts]:
