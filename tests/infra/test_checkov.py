@@ -28,7 +28,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
     assert 'dynamic "encryption_configuration"' in body
     plain = body.replace('dynamic "encryption_configuration"', 'dynamic "labels"')
     (copy / "added.tf").write_text(start.replace('"this"', '"added"') + plain + end)
-    return scan("terraform", copy, *(f"--var-file={copy / name}" for name in VARIABLES))
+    return scan(["terraform"], copy, *(f"--var-file={copy / name}" for name in VARIABLES))
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,8 @@ def findings(directory: Path, *cases: tuple[str, str], source: Path = SOURCE) ->
         target = directory / "rendered" / f"{environment}{component}.yaml"
         target.parent.mkdir(exist_ok=True)
         target.write_text(yaml.safe_dump_all(rendered(environment, component, source)))
-    (directory / "image").mkdir()
-    shutil.copy(source / DOCKERFILE.name, directory / "image")
-    return scan("kubernetes", directory / "rendered") + scan("dockerfile", directory / "image")
+    shutil.copy(source / DOCKERFILE.name, directory / "rendered")
+    return scan(["kubernetes", "dockerfile"], directory / "rendered")
 
 
 @pytest.fixture(scope="module")

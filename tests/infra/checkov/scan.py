@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -34,20 +34,24 @@ class Finding(NamedTuple):
     about: str = ""
 
 
-def scan(framework: str, directory: Path, *options: str) -> list[Finding]:
-    """Every failed check of `framework` (terraform, kubernetes, dockerfile ...) below `directory`.
+def scan(frameworks: Sequence[str], directory: Path, *options: str) -> list[Finding]:
+    """Every failed check of `frameworks` (terraform, kubernetes, dockerfile ...) below `directory`.
 
     Skips the test where the package index cannot be reached. An error when checkov cannot read a file.
     """
-    command = [str(environment() / "bin" / "checkov"), "--directory", str(directory), "--framework", framework]
+    command = [str(environment() / "bin" / "checkov"), "--directory", str(directory), "--framework", ",".join(frameworks)]
     command += ["--skip-download", "--quiet", "--compact", "--output", "json", *options]
     env = {"PATH": os.defpath, "HOME": str(HOME), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(command, cwd=HOME, env=env, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    report = json.loads(done.stdout)
-    assert report.get("results"), f"checkov found nothing to look at in {directory}"
-    assert not report["results"].get("parsing_errors"), report["results"]["parsing_errors"]
-    failed = report["results"]["failed_checks"]
+    answer = json.loads(done.stdout)
+    reports = answer if isinstance(answer, list) else [answer]  # several only of several frameworks
+    assert {report.get("check_type") for report in reports} == {*frameworks}, (
+        f"checkov found nothing to look at in {directory}"
+    )
+    for report in reports:
+        assert not report["results"].get("parsing_errors"), report["results"]["parsing_errors"]
+    failed = [one for report in reports for one in report["results"]["failed_checks"]]
     return sorted(Finding(one["check_id"], one["resource"], one["check_name"]) for one in failed)
 
 

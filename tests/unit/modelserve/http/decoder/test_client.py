@@ -48,7 +48,7 @@ async def stop_process(made: Decoder, name: str, number: int) -> asyncio.Task[Ch
         ("parquet", signal.SIGABRT, MalformedRequest),
         ("parquet", signal.SIGSEGV, MalformedRequest),
         ("parquet", signal.SIGKILL, Unavailable),
-        ("parquet", signal.SIGHUP, Unavailable),
+        ("parquet", signal.SIGUSR1, Unavailable),
         ("records", signal.SIGABRT, Unavailable),
     ],
 )
