@@ -46,7 +46,7 @@ class Freshness:
             self._asked_at, self._wait_until, self._is_reported = now, now + READ_SECONDS, False
             self._read_alias()
         pause = MIN_PAUSE
-        while (now := clock()) >= self.until:
+        while (now := clock()) >= self.until and (self._is_loading or self._read_at < self._asked_at):
             if now >= self._wait_until:
                 self._count()
                 return

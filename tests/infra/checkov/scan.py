@@ -39,7 +39,13 @@ def scan(frameworks: Sequence[str], directory: Path, *options: str) -> list[Find
 
     Skips the test where the package index cannot be reached. An error when checkov cannot read a file.
     """
-    command = [str(environment() / "bin" / "checkov"), "--directory", str(directory), "--framework", ",".join(frameworks)]
+    command = [
+        str(environment() / "bin" / "checkov"),
+        "--directory",
+        str(directory),
+        "--framework",
+        ",".join(frameworks),
+    ]
     command += ["--skip-download", "--quiet", "--compact", "--output", "json", *options]
     env = {"PATH": os.defpath, "HOME": str(HOME), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(command, cwd=HOME, env=env, capture_output=True, text=True, timeout=LIMIT)

@@ -83,7 +83,7 @@ def test_a_version_that_cannot_be_loaded_is_not_waited_for_again(active: ActiveM
 def test_a_load_is_waited_for_no_longer_than_a_first_one(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings.from_environ({"LOAD_WAIT_SECONDS": "0.1"})
     freshness = Freshness(settings, Metrics(enabled=False), lambda: None)
-    freshness.until = 0.0
+    freshness.succeed(clock() - 90, is_settled=True)
     freshness.succeed(clock(), is_settled=False)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -93,10 +93,29 @@ def test_a_load_is_waited_for_no_longer_than_a_first_one(caplog: pytest.LogCaptu
     assert clock() < freshness.until <= clock() + settings.model_max_stale_seconds
 
 
+def test_a_load_that_takes_longer_than_a_version_is_fresh_is_waited_for_until_its_end() -> None:
+    asked = threading.Event()
+    settings = Settings.from_environ({"MODEL_MAX_STALE_SECONDS": "0.05", "LOAD_WAIT_SECONDS": "600"})
+    freshness = Freshness(settings, Metrics(enabled=False), asked.set)
+    freshness.succeed(clock() - 90, is_settled=True)
+
+    async def wait_for_load() -> None:
+        waiting = asyncio.create_task(freshness.wait())
+        await asyncio.to_thread(asked.wait, GRACE)
+        freshness.succeed(began := clock(), is_settled=False)
+        while clock() < began + 2 * settings.model_max_stale_seconds:
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
+        freshness.renew()
+        await waiting
+
+    run(wait_for_load())
+
+
 def test_a_read_that_fails_ends_the_wait_and_is_not_asked_for_again_at_once() -> None:
     asked = threading.Event()
     freshness = Freshness(Settings(), Metrics(enabled=False), asked.set)
-    freshness.until = 0.0
+    freshness.succeed(clock() - 90, is_settled=True)
 
     async def wait_twice() -> None:
         waiting = asyncio.create_task(freshness.wait())
