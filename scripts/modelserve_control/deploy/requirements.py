@@ -34,7 +34,8 @@ def requirements_for(manifest: Manifest, root: Path | None = None) -> bytes:
             pins = environments.pins_of(manifest.environment.get("packages") or {}, NOT_IMPORTED)
             wanted.write_text("\n".join([f"-r {functions / 'requirements.in'}", *pins, ""]))
             options = ["--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--no-emit-index-url"]
-            environments.uv(["pip", "compile", *options, "--python-version", python, str(wanted), "-o", str(locked)])
+            words = ["pip", "compile", *environments.WHEELS, *options, "--python-version", python]
+            environments.uv([*words, str(wanted), "-o", str(locked)])
         except environments.BuildFailed as error:
             raise NotPackaged(
                 f"The requirements of {manifest.name} version {manifest.version} and those of the functions "

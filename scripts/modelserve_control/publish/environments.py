@@ -25,6 +25,7 @@ from modelserve.store.trust.environment import PARTS, environment_of, normal, re
 from modelserve.store.trust.mlmodel import config, read
 from modelserve_control.common.progress import Progress
 
+WHEELS: Final = ("--only-binary", ":all:")  # to build a source archive, or only to read what it needs, runs its code
 BUILD_SECONDS: Final = 1_200  # a slow network, and packages of gigabytes
 # This kit brings its own. A model needs no certain version of it, and the whole package has a hundred dependencies.
 MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny"})
@@ -37,7 +38,7 @@ PYTHON: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+[A-Za-z0-9.+]*")
 # comes behind decides nothing here: a marker, a hash or a comment.
 LIMIT: Final = r"(?:===?|!=|~=|[<>]=?) ?(?:[0-9]+!)?[A-Za-z0-9.*+_-]+ ?"
 LINE: Final = re.compile(
-    rf"(?:[A-Za-z0-9][A-Za-z0-9._-]* ?(?:\[[^\]]*\])? ?(?:{LIMIT}(?:, ?{LIMIT})*)?(?:;[^\\]*|--hash=[^ \\]*|#.*)?|#.*)?"
+    rf"(?:[A-Za-z0-9][A-Za-z0-9._-]* ?(?:\[[^\]]*\])? ?(?:{LIMIT}(?:, ?{LIMIT})*)?(?:;[^\\]*|(?:--hash=[^ \\]+ ?)*(?:#.*)?)|#.*)?"
 )
 
 
@@ -135,8 +136,7 @@ def lock(path: Path) -> Iterator[None]:
 def install(home: Path, packages: Packages) -> None:
     here = ".".join(platform.python_version_tuple()[:2])
     uv(["venv", "--python", sys.executable if packages.python == here else packages.python, str(home)])
-    # Only wheels: building a source archive would run its code.
-    words = ["pip", "install", "--only-binary", ":all:", "--python", str(home / "bin/python")]
+    words = ["pip", "install", *WHEELS, "--python", str(home / "bin/python")]
     uv([*words, *packages.pins, *packages.own])
 
 

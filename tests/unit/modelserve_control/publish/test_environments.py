@@ -95,6 +95,7 @@ def test_what_pip_reads_as_packages_and_their_versions_is_not_refused(tmp_path: 
         "torch===2.1+cpu",
         "xgboost!=2.*",
         "mlflow",
+        "my-own==0.11 --hash=sha256:00 --hash=sha256:01 # both",
     ]
     (tmp_path / "requirements.txt").write_text("\r\n".join(lines))
     pip = "".join(f"  - {line}\n" for line in lines[3:])
