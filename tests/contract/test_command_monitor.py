@@ -210,3 +210,29 @@ def test_rows_of_which_none_fits_are_no_rows_without_drift(models: Library, tmp_
 def test_a_path_that_does_not_exist_is_said_to_be_missing(command: CommandLine, tmp_path: Path) -> None:
     refused = command.json("drift", "rides", "--data", tmp_path / "log", code=1)
     assert refused["message"] == f"There is no file or directory {tmp_path / 'log'}."
+
+
+def test_files_that_score_has_written_are_compared_and_measured(models: Library, tmp_path: Path) -> None:
+    release(tmp_path / "store", "churn", models.path("churn"), {"label": "churn"}, runtime="compiled")
+    random = np.random.default_rng(1)
+    contracts = random.choice(["month-to-month", "one_year", "two_year"], ROWS)
+    table = {
+        "customer": list(range(ROWS)),
+        "contract": contracts,
+        "tenure": random.integers(1, 72, ROWS),
+        "monthlycharges": random.uniform(20, 120, ROWS),
+    }
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet")
+    command = CommandLine(str(tmp_path / "store"))
+    command("score", "churn", tmp_path / "rows.parquet", tmp_path / "scored.parquet")
+    scored = pq.read_table(tmp_path / "scored.parquet")
+    assert "contract" not in scored.column_names
+    labels = pa.table({"customer": scored["customer"], "left": scored[scored.column_names[1]]}).slice(0, 200)
+    pq.write_table(labels, tmp_path / "labels.parquet")
+    words = ("evaluate", "churn", "--log", tmp_path / "scored.parquet", "--labels", tmp_path / "labels.parquet")
+    found = command.json(*words, "--key", "customer", "--target", "left")
+    assert (found["joined"], found["unlabelled"], found["all"]["figures"]["accuracy"]) == (200, ROWS - 200, 1.0)
+    assert [(part["window"], part["version"], part["rows"]) for part in found["parts"]] == [("all", "1", 200)]
+    assert (
+        "`modelserve score --keep id` carries it over" in command(*words, "--key", "id", "--target", "left", code=2).err
+    )

@@ -113,6 +113,8 @@ def test_a_whole_output_is_replaced_only_when_asked_and_foreign_files_never(
     command.json(*words, "--processes", 1)
     before = contents(tmp_path / "out")
     assert command.json(*words, code=1)["error_code"] == "OUTPUT_EXISTS"
+    same = command.json(*words, "--overwrite", "--processes", 1)
+    assert (same["rows"], same["rows_per_second"]) == (40, 0)  # its parts are there already
     command.json(*words, "--overwrite", "--keep", "customer", "--processes", 1)
     assert contents(tmp_path / "out").keys() == before.keys()
     (tmp_path / "in" / "1.parquet").unlink()

@@ -156,7 +156,7 @@ def score_file(
         writer = RowWriter(file, scorer, columns, options.batch_rows, ids, max_errors=options.max_errors)
         with progress.count("rows", file.count()) as advance:
             counts = writer.write(path, advance)
-        return describe(loaded, output, counts, started)
+        return describe(loaded, output, counts, counts, started)
 
 
 def score_into_table(
@@ -203,8 +203,8 @@ def score_files(
         planned = parts.plan_parts(job, loaded.digest, sources, surveys)
         here = partial(workers.run_here, parts.PartScorer(job, loaded, runner, progress))
         run = choose_runner(options, len(planned), here)
-        counts = run_parts(job, planned, run, options.overwrite, options.max_errors, progress)
-        return describe(loaded, output, counts, started) | {"parts": len(planned)}
+        counts, scored = run_parts(job, planned, run, options.overwrite, options.max_errors, progress)
+        return describe(loaded, output, counts, scored, started) | {"parts": len(planned)}
 
 
 def survey_sources(
@@ -261,7 +261,8 @@ def pin(uri: str, loaded: Loaded) -> str:
     return f"{root}/{locations.version_prefix(loaded.name, loaded.version)}"
 
 
-def describe(loaded: Loaded, output: str, counts: Counts, started: float) -> dict[str, Any]:
+def describe(loaded: Loaded, output: str, counts: Counts, scored: Counts, started: float) -> dict[str, Any]:
+    """The rate is that of what was `scored` now; parts that were there already are counted, and took no time."""
     seconds = time.perf_counter() - started
     return {
         "model": loaded.name,
@@ -272,5 +273,5 @@ def describe(loaded: Loaded, output: str, counts: Counts, started: float) -> dic
         "failed": counts.failed,
         "reasons": dict(counts.reasons.most_common(MAX_SHOWN_REASONS)),
         "seconds": round(seconds, 3),
-        "rows_per_second": round(counts.rows / seconds) if seconds else 0,
+        "rows_per_second": round(scored.rows / seconds) if seconds else 0,
     }

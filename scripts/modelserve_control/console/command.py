@@ -17,7 +17,7 @@ LOOPBACK: Final = "127.0.0.1"
 
 @click.command()
 @options.store()
-@click.option("--log", multiple=True, metavar="FILES", help="The prediction log.")
+@click.option("--log", multiple=True, metavar="FILES", help="The prediction log, or files that score has written.")
 @click.option("--data", multiple=True, metavar="FILES", help="Rows to compare and to look for drift in; repeatable.")
 @click.option("--labels", multiple=True, metavar="FILES", help="The truth: .parquet, .csv or .jsonl.")
 @click.option("--key", metavar="COLUMN", help="The column of the labels with the prediction's id.")

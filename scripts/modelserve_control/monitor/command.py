@@ -98,7 +98,9 @@ def format_drift(result: Any) -> str:
 
 @click.command()
 @click.argument("name")
-@click.option("--log", required=True, multiple=True, metavar="FILES", help="The prediction log.")
+@click.option(
+    "--log", required=True, multiple=True, metavar="FILES", help="The prediction log, or files that score has written."
+)
 @click.option(
     "--labels", required=True, multiple=True, metavar="FILES", help="The truth: .parquet, .csv, .jsonl or bq://."
 )

@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from modelserve.core.errors import BadSetting
 from modelserve.store.buckets.objects import Objects
+from modelserve.store.versions.manifest import Manifest
+from modelserve_control.batch.rows.columns import OWN_COLUMNS
 from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.progress import Progress
 from modelserve_control.monitor import prediction_log, profiles, scoring
@@ -47,6 +50,11 @@ def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -
     manifest = version_ref.manifest(objects, what)
     profile = profiles.read_profile(objects, manifest)
     columns, rows = select_since(*read_columns(options.data, progress), options)
+    if prediction_log.is_scored(columns):
+        columns, rows = select_scored(columns, manifest)
+        if absent := [name for name in profile.columns if name not in columns]:
+            progress.say(f"not compared: {', '.join(absent)}; `modelserve score --keep COLUMN` carries columns over")
+            profile = replace(profile, columns={name: one for name, one in profile.columns.items() if name in columns})
     if (
         rows
         and options.score
@@ -64,6 +72,19 @@ def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -
         raise NothingCompared(f"The data has no rows of {options.name}.")
     head = {"name": manifest.name, "version": manifest.version, "alpha": options.limits.alpha}
     return head | {"drift": any(window["drift"] for window in windows), "windows": windows}
+
+
+def select_scored(columns: Columns, manifest: Manifest) -> tuple[Columns, int]:
+    """The rows that `score` has scored with the version. Raises NothingCompared."""
+    by = list(zip(columns["model"], columns["version"], strict=True))
+    places = [row for row, one in enumerate(by) if one == (manifest.name, manifest.version)]
+    if by and not places:
+        versions = ", ".join(sorted({f"{name}/{version}" for name, version in by}))
+        raise NothingCompared(
+            f"The rows were scored by {versions}, and the profile is that of {manifest.name}/{manifest.version}."
+        )
+    named = prediction_log.name_prediction(columns)
+    return take({name: one for name, one in named.items() if name not in OWN_COLUMNS}, places), len(places)
 
 
 def select_since(columns: Columns, rows: int, options: DriftOptions) -> tuple[Columns, int]:

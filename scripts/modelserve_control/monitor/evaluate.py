@@ -1,4 +1,4 @@
-"""`modelserve evaluate`: labels that came later are joined with the prediction log, and the answers are measured."""
+"""`modelserve evaluate`: labels that came later are joined with the prediction log or scored rows, and the answers are measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from modelserve.core.errors import BadSetting
 from modelserve.store.buckets.objects import Objects
 from modelserve_control.common.errors import NothingCompared
 from modelserve_control.common.progress import Progress
-from modelserve_control.monitor.prediction_log import LoggedRows, read_log
+from modelserve_control.monitor.prediction_log import LoggedRows, is_scored, key_text, read_log, read_scored
 from modelserve_control.monitor.stats.quality import measure
 from modelserve_control.monitor.stats.windows import group_by_time
 from modelserve_control.monitor.tables import Columns, read_columns
@@ -19,7 +19,8 @@ from modelserve_control.registry import version_ref
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """`key` is the column of the labels with the prediction's id, `target` the one with the truth."""
+    """`key` is the column of the labels with the prediction's id, `target` the one with the truth. `log` may also be files
+    that `score` has written; then `key` is a column of theirs too, and their windows are one."""
 
     name: str
     log: tuple[str, ...]
@@ -32,7 +33,8 @@ class EvaluateOptions:
 def evaluate(objects: Objects, options: EvaluateOptions, progress: Progress) -> dict[str, Any]:
     """`all`, and each window and version with its figures. Raises ServeError."""
     positive = positive_class(objects, options.name)
-    logged = read_log(read_columns(options.log, progress)[0], options.name)
+    columns, _ = read_columns(options.log, progress)
+    logged = read_scored(columns, options.name, options.key) if is_scored(columns) else read_log(columns, options.name)
     truth, counts = read_labels(read_columns(options.labels, progress)[0], options)
     return {"name": options.name, **counts} | evaluate_rows(logged, truth, positive, options.window)
 
@@ -55,11 +57,6 @@ def read_labels(columns: Columns, options: EvaluateOptions) -> tuple[dict[str, A
     return truth, {"labels": len(keys), "repeated": len(keys) - len(truth)}
 
 
-def key_text(key: Any) -> str:
-    """pandas writes whole numbers with a null as doubles."""
-    return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)
-
-
 def evaluate_rows(logged: LoggedRows, truth: Mapping[str, Any], positive: str | None, window: str) -> dict[str, Any]:
     """A pure function. `unlabelled` predictions have no label yet, `unknown` labels no prediction in the log."""
     rows = [row for row, key in enumerate(logged.ids) if key in truth]
@@ -71,7 +68,7 @@ def evaluate_rows(logged: LoggedRows, truth: Mapping[str, Any], positive: str | 
     head = {"predictions": len(logged), "joined": len(rows), "unlabelled": len(logged) - len(rows)}
     head |= {"unknown": len(truth.keys() - set(known.ids))}
     parts = []
-    for name, places in group_by_time(known.times, window):
+    for name, places in group_by_time(known.times, None if np.isnat(known.times).all() else window):
         for version in sorted({known.versions[row] for row in places}, key=lambda text: (len(text), text)):
             part = [row for row in places if known.versions[row] == version]
             parts.append({"window": name, "version": version} | measure_rows(known, part, truth, positive))

@@ -1,4 +1,4 @@
-"""The prediction log: one row for each prediction, as `modelserve.prediction_log` publishes it."""
+"""Rows with their predictions: the prediction log, as `modelserve.prediction_log` publishes it, and what `score` writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from modelserve.core.errors import MalformedRequest
+from modelserve.core.errors import BadSetting, MalformedRequest
 from modelserve.schema.types import MISSING
-from modelserve_control.monitor.stats.answers import Answers, collect_answers
+from modelserve_control.batch.rows.columns import OWN_COLUMNS
+from modelserve_control.monitor.stats.answers import PREDICTION, PROBABILITY, Answers, collect_answers
 from modelserve_control.monitor.tables import Columns, as_times
 
 # Of a table of the log. `inputs` and `answer` are JSON objects as text, because each model has columns of its own.
@@ -18,7 +19,7 @@ REQUIRED: Final = ("prediction_id", "model", "version", "time", "inputs", "answe
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Equally long. `ids` are the callers' own where they sent one. `results` are the result objects of the answers."""
+    """Equally long. `ids` are the callers' own where they sent one. Rows of `score` have no `times` and no `inputs`. `results` are the result objects of the answers."""
 
     ids: list[str]
     versions: list[str]
@@ -62,3 +63,40 @@ def read_log(columns: Columns, model: str) -> LoggedRows:
     callers = columns.get("caller_id", [None] * len(versions))
     ids = [str(callers[row] or columns["prediction_id"][row]) for row in kept]
     return LoggedRows(ids, [versions[row] for row in kept], times[kept], *parts)
+
+
+def is_scored(columns: Columns) -> bool:
+    """Whether `modelserve score` has written them."""
+    return columns.keys() >= set(OWN_COLUMNS) and not is_log(columns)
+
+
+def name_prediction(columns: Columns) -> Columns:
+    """Of scored rows: of a version with a label, the prediction has its name and stands before `model`."""
+    names = list(columns)
+    label = PREDICTION if PREDICTION in columns else names[names.index(OWN_COLUMNS[0]) - 1]
+    return {PREDICTION if name == label else name: values for name, values in columns.items()}
+
+
+def read_scored(columns: Columns, model: str, key: str) -> LoggedRows:
+    """The rows of one model; `key` is the column with their ids. Raises BadSetting."""
+    if key not in columns:
+        raise BadSetting(
+            f"The scored rows have no column {key} to join labels by: `modelserve score --keep {key}` carries it over, and "
+            f"--id makes one. They have {', '.join(columns)}."
+        )
+    named = name_prediction(columns)
+    rows = [row for row, name in enumerate(columns["model"]) if name == model]
+    shares = {name.removeprefix(PROBABILITY): name for name in named if name.startswith(PROBABILITY)}
+    results = [
+        {PREDICTION: named[PREDICTION][row]}
+        | ({"probabilities": {label: named[name][row] for label, name in shares.items()}} if shares else {})
+        for row in rows
+    ]
+    ids = [key_text(columns[key][row]) for row in rows]
+    times = np.full(len(rows), "nat", dtype="datetime64[us]")
+    return LoggedRows(ids, [str(columns["version"][row]) for row in rows], times, [{} for _ in rows], results)
+
+
+def key_text(key: Any) -> str:
+    """pandas writes whole numbers with a null as doubles."""
+    return str(int(key)) if isinstance(key, float) and key.is_integer() else str(key)

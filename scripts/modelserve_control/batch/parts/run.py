@@ -34,9 +34,9 @@ Runner = Callable[[Job, Sequence[Part], Progress], Iterable[tuple[Part, Counts]]
 
 def run_parts(
     job: Job, parts: Sequence[Part], runner: Runner, overwrite: bool, max_errors: int | None, progress: Progress
-) -> Counts:
-    """Raises OutputExists, OutputInUse, and TooManyErrors after the parts of this run are deleted."""
-    total = Counts()
+) -> tuple[Counts, Counts]:
+    """Of all parts, and of those that this run has scored. Raises OutputExists, OutputInUse, and TooManyErrors after the parts of this run are deleted."""
+    total, scored = Counts(), Counts()
     with sole_writer(job.output), open_output(job.output) as (objects, prefix):
         remove_private(job.output)
         done = clear_output(objects, prefix, parts, overwrite)
@@ -48,6 +48,7 @@ def run_parts(
         written = []
         for part, counts in runner(job, rest, progress):
             written.append(part)
+            scored.add(counts)
             total.add(counts)
             if max_errors is not None and total.failed > max_errors:
                 break
@@ -58,7 +59,7 @@ def run_parts(
         if total.rows == 0 or total.failed < total.rows:
             finish(objects, prefix, job, total, len(parts))
         remove_private(job.output)
-    return total
+    return total, scored
 
 
 @contextmanager
