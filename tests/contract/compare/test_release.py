@@ -102,6 +102,13 @@ def test_a_version_beyond_the_thresholds_is_not_promoted(releases: Releases) -> 
     assert (record["outcome"], [step["step"] for step in record["steps"]]) == ("refused", ["check"])
 
 
+def test_rows_that_do_not_fit_both_versions_are_named_with_what_to_do(releases: Releases) -> None:
+    pq.write_table(pa.table({"x": ["far"]}), releases.rows)
+    refused = releases("2", code=1)
+    assert refused["error_code"] == "NOTHING_COMPARED"
+    assert "A is version 1, which champion names, and B is 2: give rows with the columns of both" in refused["message"]
+
+
 def test_a_version_that_a_service_does_not_take_up_is_rolled_back(releases: Releases) -> None:
     with releases.serving("/versions/1") as served:
         refused = releases("2", "--url", served.url, "--arrive", "2", code=1)
@@ -192,7 +199,10 @@ def test_a_regression_that_was_noted_is_rolled_back_by_the_next_process(releases
     written(releases, record | {"steps": [*record["steps"], *steps]})
     refused = releases("2", "--url", "http://127.0.0.1:9", code=1)
     assert refused["error_code"] == "ROLLED_BACK"
-    assert refused["message"] == "http://f: 5 of 9 answers failed. champion of m names version 1 again."
+    assert refused["message"] == (
+        "http://f: 5 of 9 answers failed. champion of m names version 1 again; "
+        "challenger still names version 2, so that it can be looked at."
+    )
     assert (releases.alias()["version"], releases.records()[0]["outcome"]) == ("1", "rolled back")
     written(releases, releases.records()[0] | {"outcome": None})  # stopped between the write and its note
     before = releases.alias()

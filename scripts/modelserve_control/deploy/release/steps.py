@@ -1,7 +1,7 @@
 """The steps of a release, in order. Each is in the journal once it is done, and is then not repeated."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from modelserve.core.errors import PreconditionFailed
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.alias import Alias, read_alias
 from modelserve.store.versions.manifest import Manifest
-from modelserve_control.common.errors import BeyondThresholds, RolledBack
+from modelserve_control.common.errors import BeyondThresholds, NothingCompared, RolledBack
 from modelserve_control.common.progress import Progress
 from modelserve_control.common.services.client import ServiceClient
 from modelserve_control.common.services.identity import Identity, anonymous, token_source
@@ -96,7 +96,17 @@ class Release:
             trust=options.trust,
         )
         with self.report(f"Compare with version {self.before}, the {options.alias}"):
-            found = comparison.compare(request, self.progress)
+            try:
+                found = comparison.compare(request, self.progress)
+            except NothingCompared as error:
+                raise NothingCompared(
+                    f"{error.message} A is version {self.before}, which {options.alias} names, and B is {options.version}: "
+                    "give rows with the columns of both, or move the alias without a comparison by `modelserve promote`."
+                ) from error
+            if breaking := describe_breaking(found["schema"]):
+                self.progress.say(
+                    f"    warning: what fits version {self.before} may not fit {options.version}: {breaking}"
+                )
             if not found["within"]:
                 raise BeyondThresholds(
                     f"Version {options.version} of {options.name} does not pass {options.thresholds.name} against version "
@@ -178,7 +188,8 @@ class Release:
             with self.report(f"Roll {alias} back to version {back.version}"):
                 move(self.objects, name, alias, back, generation)
         self.journal.end("rolled back", why)
-        raise RolledBack(f"{why}. {alias} of {name} names version {self.before} again.")
+        challenger = f"{CHALLENGER} still names version {self.options.version}, so that it can be looked at"
+        raise RolledBack(f"{why}. {alias} of {name} names version {self.before} again; {challenger}.")
 
     @contextmanager
     def report(self, what: str) -> Iterator[list[str]]:
@@ -191,3 +202,11 @@ class Release:
         finally:
             took = f" {ended}, {time.monotonic() - started:.1f} s"
             self.progress.say(f"{what} {'.' * max(3, WIDTH - len(what) - 1 - len(took))}{took}")
+
+
+def describe_breaking(changes: Sequence[Mapping[str, Any]]) -> str:
+    """What callers must change, and which threshold refuses it; empty where there is nothing."""
+    found = [
+        f"{one['what']} ({one['a'] or 'none'} before, {one['b'] or 'none'} now)" for one in changes if one["breaking"]
+    ]
+    return f"{'; '.join(found)}. `schema: compatible` in the thresholds refuses it." if found else ""
