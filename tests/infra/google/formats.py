@@ -62,6 +62,7 @@ EXCLUSIVE: Final = (
     ("google_storage_bucket_object", ("source", "content"), "services/storage/resource_storage_bucket_object.go"),
     ("google_compute_url_map", ("default_service", "default_url_redirect", "default_route_action.weighted_backend_services"), "its documentation"),
     ("google_cloudbuild_trigger", ("filename", "git_file_source", "build"), "its documentation"),
+    ("google_bigquery_table", ("time_partitioning", "range_partitioning"), "https://cloud.google.com/bigquery/docs/reference/rest/v2/Job: only one of them"),
     ("google_container_cluster", ("enable_autopilot", "remove_default_node_pool"), "services/container/resource_container_cluster.go"),
     ("google_container_cluster", ("enable_autopilot", "enable_shielded_nodes"), "services/container/resource_container_cluster.go"),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,19 @@ def test_each_guard_occurs_once_in_its_file_and_its_tests_exist(guard: Guard) ->
         file, _, name = test.partition("::")
         assert (ROOT / file).exists(), test
         assert not name or name.partition("[")[0] in functions(file), test
+
+
+def test_the_page_has_a_line_for_each_guard_with_one_of_its_tests() -> None:
+    block = (ROOT / "docs/guards.md").read_text().split("```")[1].splitlines()[1:]
+    lines = [re.fullmatch(r"(\S+): noticed by (\S.*) in \d+ s", line) for line in block]
+    noticed = {line[1]: line[2] for line in lines if line}
+    assert len(noticed) == len(block)
+    names = {guard.name for guard in GUARDS}
+    assert names - noticed.keys() == set(), "`scripts/guards NAME` gives the line for docs/guards.md"
+    assert noticed.keys() - names == set(), "is no guard any more"
+    for guard in GUARDS:
+        by = noticed[guard.name]
+        assert any(by == test or by.startswith((f"{test}[", f"{test}::")) for test in guard.tests), (guard.name, by)
 
 
 def test_a_missing_or_duplicate_guard_is_an_error() -> None:

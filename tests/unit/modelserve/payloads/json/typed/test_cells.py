@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelserve.payloads import Limits
-from modelserve.payloads.json.typed.cells import FEW_BYTES, Cells, Unusual, cell_type, check_keys, refuse
+from modelserve.payloads.json.typed.cells import FEW_BYTES, FEW_KEYS, Cells, Unusual, cell_type, check_keys, refuse
 from modelserve.schema.signature import Column
 from modelserve.schema.types import EXACT, SCALARS
 from signatures import signature
@@ -97,32 +98,37 @@ def test_with_categories_a_text_is_one_of_them() -> None:
 # --- how many keys a body has, in few bytes and in many ---
 
 
-@pytest.fixture(params=[0, FEW_BYTES], ids=["few", "many"])
-def space(request: pytest.FixtureRequest) -> bytes:
-    return b" " * int(request.param)
+Count = Callable[[bytes, int], None]
 
 
-def test_as_many_colons_as_keys_leave_no_room_for_another(space: bytes) -> None:
-    check_keys(b'{"a": 1, "b" :2}' + space, 2)
+@pytest.fixture(params=[(0, 0), (0, FEW_BYTES), (FEW_KEYS, FEW_BYTES)], ids=["few", "many bytes", "many keys"])
+def count(request: pytest.FixtureRequest) -> Count:
+    """`check_keys` of a value beside others, which have so many keys and so many bytes."""
+    keys, size = request.param
+    return lambda value, own: check_keys(b"[" + value + b',{"k":1}' * keys + b" " * size + b"]", own + keys)
+
+
+def test_as_many_colons_as_keys_leave_no_room_for_another(count: Count) -> None:
+    count(b'{"a": 1, "b" :2}', 2)
     for keys in (1, 3):
         with pytest.raises(Unusual):
-            check_keys(b'{"a": 1, "b" :2}' + space, keys)
+            count(b'{"a": 1, "b" :2}', keys)
 
 
-def test_colons_in_texts_are_told_from_those_behind_keys(space: bytes) -> None:
-    check_keys(b'{"a:b": "c:d::", "e": "10:30"}' + space, 2)
+def test_colons_in_texts_are_told_from_those_behind_keys(count: Count) -> None:
+    count(b'{"a:b": "c:d::", "e": "10:30"}', 2)
     with pytest.raises(Unusual):
-        check_keys(b'{"a:b": "c:d", "a:b": 1}' + space, 1)
+        count(b'{"a:b": "c:d", "a:b": 1}', 1)
     with pytest.raises(Unusual):  # a quotation mark in a text
-        check_keys(rb'{"a": "\":"}' + space, 1)
+        count(rb'{"a": "\":"}', 1)
 
 
 @pytest.mark.parametrize("spaced", [b" :", b"\t:", b"\n:", b"\r:", b" \n\t:"])
-def test_a_key_with_a_space_behind_it_hides_behind_no_text(space: bytes, spaced: bytes) -> None:
+def test_a_key_with_a_space_behind_it_hides_behind_no_text(count: Count, spaced: bytes) -> None:
     """The quotation mark in the text does not stand for the last key."""
     with pytest.raises(Unusual):
-        check_keys(rb'{"a": "\":", "b": 1, "b"%s 1}' % spaced + space, 3)
+        count(rb'{"a": "\":", "b": 1, "b"%s 1}' % spaced, 3)
 
 
-def test_a_text_alone_has_no_keys(space: bytes) -> None:
-    check_keys(b'"a: b"' + space, 0)
+def test_a_text_alone_has_no_keys(count: Count) -> None:
+    count(b'"a: b"', 0)
