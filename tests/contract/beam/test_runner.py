@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,14 +35,65 @@ def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("runner", ["DirectRunner", "PrismRunner"])
-def test_a_runner_gives_the_bytes_of_the_local_form(python: Path, models: Library, tmp_path: Path, runner: str) -> None:
-    options: dict[str, Any] = {"runner": runner}
-    if runner == "PrismRunner":
-        prism = shutil.which("prism")
-        if prism is None:
-            pytest.skip("there is no prism: go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 (3 minutes)")
-        options["beam"] = [f"prism_location={prism}", "environment_type=LOOPBACK"]
+@dataclass(frozen=True)
+class Prism:
+    """Beam's portable runner, and the entry point of its containers for Python: both are programs of Beam's Go module."""
+
+    runner: Path
+    boot: Path
+
+    def options(self, python: Path, directory: Path) -> list[str]:
+        """The worker is a process that is started as in a container whose image has Python, Beam and our package."""
+        command = directory / "boot"
+        # Prism quotes the id as for a shell, and starts the command without one.
+        unquote = """id=${1#--id=\\'}; id=${id%\\'}; shift"""
+        start = f'exec "{self.boot}" --id="$id" --semi_persist_dir="{directory}" "$@"'
+        command.write_text(f"#!/bin/sh\n{unquote}\n{start}\n")
+        command.chmod(0o755)
+        environment = {
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": processes.with_sources({})["PYTHONPATH"],
+            "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",
+        }
+        return [
+            f"prism_location={self.runner}",
+            "environment_type=PROCESS",
+            f"environment_config={json.dumps({'command': str(command), 'env': environment})}",
+            "sdk_location=container",
+        ]
+
+
+@pytest.fixture
+def prism() -> Prism:
+    """As `.ci/run` builds them, in three minutes."""
+    directory = processes.SOURCES / ".cache" / "prism"
+    found = Prism(directory / "prism", directory / "container")
+    if not (found.runner.is_file() and found.boot.is_file()):
+        beam = "github.com/apache/beam/sdks/v2"
+        programs = " ".join(f"{beam}/{name}@v{beam_version()}" for name in ("go/cmd/prism", "python/container"))
+        pytest.skip(f"there is no Prism: GOBIN={directory} go install {programs}")
+    return found
+
+
+def beam_version() -> str:
+    lines = (HERE / "requirements.txt").read_text().splitlines()
+    return next(line for line in lines if line.startswith("apache-beam==")).split()[0].partition("==")[2]
+
+
+def test_the_direct_runner_gives_the_bytes_of_the_local_form(python: Path, models: Library, tmp_path: Path) -> None:
+    check_same_bytes(python, models, tmp_path, {"runner": "DirectRunner"})
+
+
+def test_a_worker_of_its_own_gives_the_bytes_of_the_local_form(
+    python: Path, prism: Prism, models: Library, tmp_path: Path
+) -> None:
+    """As on Dataflow: pipeline and worker share nothing but what Beam carries and the store."""
+    started = tmp_path / "worker"
+    started.mkdir()
+    check_same_bytes(python, models, tmp_path, {"runner": "PrismRunner", "beam": prism.options(python, started)})
+
+
+def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dict[str, Any]) -> None:
     release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
     (tmp_path / "in").mkdir()
     for file in range(3):
