@@ -83,3 +83,8 @@ def test_the_extra_serve_is_what_the_functions_need() -> None:
 @pytest.mark.parametrize("extra", ["publish", "cloud", "monitor"])
 def test_the_other_extras_are_bounded_as_what_is_locked(extra: str) -> None:
     assert {*EXTRAS[extra], *PROJECT["dependencies"]} <= merged(wanted(ROOT / "scripts/requirements.in"))
+
+
+def test_the_page_of_installing_says_what_each_extra_is_for() -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    assert [extra for extra in EXTRAS if f"\n| `{extra}` | " not in page] == []
