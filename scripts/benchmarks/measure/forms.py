@@ -197,14 +197,15 @@ def measure_model(
     scratch.mkdir()
     trained = load_model(model)
     with publish_model(trained, scratch, [COMPILED_RUNTIME], VERSIONS[:1]) as store:
-        chosen = [name for name in names if FORMS[name].model == model]
-        return measure(Site(trained, store, scratch, pair), chosen, seconds, rounds)
+        return measure(Site(trained, store, scratch, pair), names, seconds, rounds)
 
 
 def measure(site: Site, names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
+    """Of those forms that are sent to the site's model."""
+    chosen = [FORMS[name] for name in names if FORMS[name].model == site.model.name]
     with run_server(HELLO, site) as hello, run_server(READING, site) as reading, run_server(OURS, site) as ours:
         servers = (hello, reading, ours)
-        return [figures for name in names for figures in measure_form(servers, FORMS[name], seconds, rounds)]
+        return [figures for form in chosen for figures in measure_form(servers, form, seconds, rounds)]
 
 
 def measure_form(servers: Sequence[RunningServer], form: Form, seconds: float, rounds: int) -> Iterator[FormFigures]:
