@@ -5,7 +5,7 @@ data "google_bigquery_default_service_account" "this" {
 }
 
 data "google_storage_project_service_account" "this" {
-  count = var.kms_key == null ? 0 : 1
+  count = var.kms_key == null && length(local._arriving) == 0 ? 0 : 1
 }
 
 locals {
@@ -20,6 +20,8 @@ locals {
     storage           = data.google_storage_project_service_account.this[0].member
     }, !local.tables ? {} : {
     bigquery = data.google_bigquery_default_service_account.this[0].member
+    }, length(local._arriving) == 0 ? {} : {
+    workflows = local.agents.workflows
   })
 }
 

@@ -11,6 +11,9 @@ locals {
     deploy  = "Runs the pipeline of the main branch"
     retrain = "Trains, checks for drift and publishes versions"
     test    = "Runs the tests of pull requests, whose code nobody has read yet"
+    }, length(var.batches) == 0 ? {} : {
+    batch = "Scores batches"
+    start = "Starts batches by schedules and when files arrive"
   })
 
   identities = merge(local._identities, merge([for key in keys(var.models) : {

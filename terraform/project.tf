@@ -23,5 +23,6 @@ locals {
     monitoring        = "${local._agent}gcp-sa-monitoring-notification.iam.gserviceaccount.com"
     pubsub            = "${local._agent}gcp-sa-pubsub.iam.gserviceaccount.com"
     run               = "${local._agent}serverless-robot-prod.iam.gserviceaccount.com"
+    workflows         = "${local._agent}gcp-sa-workflows.iam.gserviceaccount.com"
   }
 }

@@ -8,12 +8,13 @@ locals {
     "deploy/roles/ondemandscanning.admin" = "The image is scanned before it is used"
     "retrain/roles/bigquery.jobUser"      = "The drift check queries; what it may read is granted on the tables"
     "retrain/roles/logging.logWriter"     = "Cloud Build writes a build's log as the build's own account"
+    "start/roles/workflows.invoker"       = "Eventarc starts the workflow of a file that has arrived; no workflow carries a grant"
     "test/roles/logging.logWriter"        = "Cloud Build writes a build's log as the build's own account"
   }
 }
 
 resource "google_project_iam_member" "this" {
-  for_each = { for key, why in local.project_grants : key => why if contains(keys(local.identities), split("/", key)[0]) }
+  for_each = { for key, why in local.project_grants : key => why if contains(keys(local.identities), split("/", key)[0]) && (length(local._arriving) > 0 || !startswith(key, "start/")) }
   project  = var.project_id
   role     = trimprefix(each.key, "${split("/", each.key)[0]}/")
   member   = local.members[split("/", each.key)[0]]

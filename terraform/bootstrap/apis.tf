@@ -15,6 +15,7 @@ locals {
       "secretmanager.googleapis.com",
       "serviceusage.googleapis.com",
       "storage.googleapis.com",
+      "workflows.googleapis.com",
     ]
     fallback = [
       "anthosconfigmanagement.googleapis.com",

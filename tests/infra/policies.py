@@ -10,6 +10,7 @@ from typing import Final
 
 from infra import policies_access as access
 from infra import policies_apply as apply
+from infra import policies_batches as batches
 from infra import policies_encryption as encryption
 from infra import policies_events as events
 from infra import policies_fallback as fallback
@@ -29,6 +30,12 @@ ALL: Final[tuple[Policy, ...]] = (
     access.only_who_releases_reads_of_a_shadow,
     log.only_who_serves_logs_predictions,
     log.the_log_has_the_columns_that_are_written,
+    batches.batches_run_as_an_account_of_their_own,
+    batches.batches_are_commands_that_exist,
+    batches.batches_run_what_a_digest_names,
+    batches.failed_batches_are_noticed,
+    batches.what_keeps_nothing_can_be_taken_away,
+    batches.what_is_written_does_not_arrive,
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,

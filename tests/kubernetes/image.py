@@ -29,7 +29,20 @@ FUNCTIONS: Final = SOURCE.parent / "functions"
 DOCKERFILE: Final = SOURCE / "Dockerfile"
 CACHE: Final = SOURCE.parent / ".cache" / "image"
 # By variant.
-REQUIREMENTS: Final = {"compiled": "requirements-compiled.txt", "native": "requirements.txt"}
+REQUIREMENTS: Final = {
+    "compiled": FUNCTIONS / "requirements-compiled.txt",
+    "native": FUNCTIONS / "requirements.txt",
+    "control": SOURCE / "requirements-control.txt",
+}
+# What cloudbuild/image archives for the target `control`.
+KIT: Final = (
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "functions",
+    "scripts/modelserve_control",
+    "kubernetes/requirements-control.txt",
+)
 
 MIRROR: Final = "http://deb.debian.org/debian"
 # What the official image leaves out too.
@@ -114,7 +127,8 @@ def base() -> str:
 def digest(variant: str) -> str:
     """Of all that an image is made from."""
     total = hashlib.sha256(f"{variant} {base()}".encode())
-    for path in [DOCKERFILE, *sorted(FUNCTIONS.rglob("*"))]:
+    roots = [SOURCE.parent / name for name in KIT] if variant == "control" else [FUNCTIONS]
+    for path in [DOCKERFILE, *sorted(path for root in roots for path in (root, *root.rglob("*")))]:
         if path.is_file() and "__pycache__" not in path.parts:
             total.update(f"{path.relative_to(SOURCE.parent)}\0".encode() + path.read_bytes())
     return total.hexdigest()[:16]
@@ -147,7 +161,7 @@ def download(variant: str) -> Path:
     """The wheels of a variant, so that the build needs no network and no certificate of this machine's."""
     directory = CACHE / f"wheels-{variant}"
     words = [*PIP, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    words += ["--requirement", str(FUNCTIONS / REQUIREMENTS[variant]), "--dest", str(directory)]
+    words += ["--requirement", str(REQUIREMENTS[variant]), "--dest", str(directory)]
     try:
         subprocess.run(words, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
@@ -186,10 +200,24 @@ def build(variant: str, tag: str, wheels: Path) -> None:
         config.write_text(f"[global]\nno-index = true\nfind-links = {ROOM}\n")
         buildah(
             "build", "--isolation", "chroot", "--pull-never", "--layers=false", "--tag", tag,
-            "--build-arg", f"REQUIREMENTS={REQUIREMENTS[variant]}", "--build-arg", "REVISION=0123abc",
+            "--build-arg", f"REQUIREMENTS={REQUIREMENTS[variant].name}", "--build-arg", "REVISION=0123abc",
+            *(("--target", "control", "--build-context", f"kit={kit(Path(scratch))}") if variant == "control" else ()),
             "--volume", f"{wheels}:{ROOM}:ro", "--volume", f"{config}:/etc/pip.conf:ro",
             "--ignorefile", DOCKERFILE.with_name("Dockerfile.dockerignore"), "--file", DOCKERFILE, FUNCTIONS,
         )  # fmt: skip
+
+
+def kit(directory: Path) -> Path:
+    """The context from which the command is installed."""
+    made = directory / "kit"
+    for name in KIT:
+        source, target = SOURCE.parent / name, made / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return made
 
 
 # --- run as a container is ---

@@ -30,6 +30,7 @@ from serving import release
 BASE: Final = f"python@sha256:{'b' * 64}"
 IMAGE: Final = "r-docker.pkg.dev/p/churn-images/modelserve"
 DIGEST: Final = f"sha256:{'d' * 64}"
+CONTROL: Final = f"{IMAGE}-control"
 MANIFESTS: Final = "r-docker.pkg.dev/p/churn-manifests/manifests:dev"
 SERVICES: Final = ("churn-predict", "churn-predict-event")
 FUNCTIONS: Final = ("predict", "predict_event")
@@ -180,6 +181,8 @@ def stand_ins(cloud: Cloud) -> list[Rule]:
         {"tool": "docker", "args": "^pull --quiet docker.io/library/python:"},
         {"tool": "docker", "args": "^image inspect --format .* docker.io/library/python:", "says": BASE},
         {"tool": "docker", "args": f"^image inspect --format .* {IMAGE}:c{{40}}$", "says": f"{IMAGE}@{DIGEST}"},
+        {"tool": "docker", "args": f"^pull --quiet {CONTROL}:c{{40}}$"},
+        {"tool": "docker", "args": f"^image inspect --format .* {CONTROL}:c{{40}}$", "says": f"{CONTROL}@{DIGEST}"},
         {"tool": "docker", "args": "^(build|tag|push) "},
         {"tool": "syft", "args": "--output spdx-json=(\\S+)", "writes": "{}"},
         {"tool": "gcloud", "args": "^artifacts docker images scan ", "says": "projects/p/locations/us/scans/1"},

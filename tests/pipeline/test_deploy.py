@@ -15,6 +15,7 @@ from models.library import Library
 from pipeline.conftest import (
     BASE,
     CLUSTER,
+    CONTROL,
     DIGEST,
     FUNCTIONS,
     IMAGE,
@@ -65,12 +66,24 @@ def test_new_code_gets_the_traffic_and_then_the_cluster_is_told(passed: Pipeline
 
 
 def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passed: Pipeline) -> None:
-    (build,) = passed.checkout.calls_of("docker build --file kubernetes/Dockerfile")
+    builds = passed.checkout.calls_of("docker build --file kubernetes/Dockerfile")
     base = (passed.checkout.root / "kubernetes/Dockerfile").read_text().partition("ARG BASE=")[2].partition("\n")[0]
-    assert f"--build-arg BASE={base}@{BASE.partition('@')[2]} " in build
-    assert f"--build-arg REVISION={git(passed.checkout.root, 'rev-parse', 'HEAD')} " in build
-    assert "--build-arg REQUIREMENTS=requirements-compiled.txt " in build
-    assert build.endswith(" functions")
+    for build in builds:
+        assert f"--build-arg BASE={base}@{BASE.partition('@')[2]} " in build
+        assert f"--build-arg REVISION={git(passed.checkout.root, 'rev-parse', 'HEAD')} " in build
+        assert build.endswith(" functions")
+    servers, control = builds
+    assert "--build-arg REQUIREMENTS=requirements-compiled.txt " in servers
+    assert f"--tag {CONTROL}:" in control
+    assert "--target control --build-context kit=" in control
+
+
+def test_the_image_of_the_command_is_scanned_and_its_digest_is_told(passed: Pipeline) -> None:
+    assert f"docker push --quiet {CONTROL}:{COMMIT.rpartition(':')[2]}" in passed.checkout.calls
+    assert any(
+        call.startswith(f"gcloud artifacts docker images scan {CONTROL}@{DIGEST} ") for call in passed.checkout.calls
+    )
+    assert passed.checkout.built_file("control-image") == f"{CONTROL}@{DIGEST}\n"
 
 
 def test_the_cluster_runs_what_was_pushed(passed: Pipeline) -> None:

@@ -1,4 +1,5 @@
 # What an environment may add, all at once: the policies look at this too.
+control_image         = "europe-west1-docker.pkg.dev/example-prod/modelserve-images/modelserve-control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 enable_gke_fallback   = true
 fallback_origin_token = "0123456789abcdef0123456789abcdef"
 invokers              = ["serviceAccount:app@example-prod.iam.gserviceaccount.com"]
@@ -10,6 +11,22 @@ repository            = "projects/example-prod/locations/europe-west1/connection
 
 alerts = {
   quiet_hours = 6
+}
+
+batches = {
+  arriving = {
+    model      = "flight_delay@champion"
+    input      = "gs://example-prod-batches/in/"
+    output     = "gs://example-prod-batches/out/"
+    on_arrival = true
+  }
+  monthly = {
+    model     = "churn@champion"
+    input     = "gs://example-prod-batches/{year}-{month}.parquet"
+    output    = "gs://example-prod-batches/scores/{year}/{month}/"
+    arguments = ["--month", "last"]
+    schedule  = "0 6 1 * *"
+  }
 }
 
 budget = {

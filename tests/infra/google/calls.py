@@ -15,6 +15,7 @@ TOPIC: Final = "google_pubsub_topic"
 SUBSCRIPTION: Final = "google_pubsub_subscription"
 REGISTRY: Final = "google_artifact_registry_repository"
 SERVICE: Final = "google_cloud_run_v2_service"
+JOB: Final = "google_cloud_run_v2_job"
 PROJECT: Final = "google_project"
 
 _ALIAS: Final = f"{MODELS}/models/churn/aliases/champion"
@@ -81,6 +82,12 @@ WORKER_POD: Final = f"{_POOL}/worker"
 
 # With everything switched on.
 WITH_EVERYTHING: Final = (
+    ("batch", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
+    ("batch", "files are listed", "storage.objects.list", BUCKET, "gs://{project}-batches"),
+    ("batch", "an input is read", "storage.objects.get", BUCKET, "gs://{project}-batches/2026-03.parquet"),
+    *(("batch", "an output is written and replaced", f"storage.objects.{what}", BUCKET, f"gs://{{project}}-batches/{place}/day.parquet") for what in ("create", "delete") for place in ("out", "scores/2026/03")),
+    ("start", "a schedule starts a batch", "run.jobs.run", JOB, "modelserve-batch-monthly"),
+    ("start", "a batch is started for a file", "run.jobs.runWithOverrides", JOB, "modelserve-batch-arriving"),
     *((f"{prefix}{who}", "a row is logged", "pubsub.topics.publish", TOPIC, f"modelserve-{prefix}prediction-log") for prefix in ("", "flights-") for who in ("http", "event")),
     *((who, "a row is logged", "pubsub.topics.publish", TOPIC, "modelserve-prediction-log") for who in (HTTP_POD, WORKER_POD)),
     *(("retrain", "the drift check reads the log", "bigquery.tables.getData", "google_bigquery_table", f"{prefix}prediction_log") for prefix in ("", "flights_")),
@@ -120,6 +127,11 @@ NEVER: Final = (
     ("flights-push", "predict_event of another model is called", "run.routes.invoke", SERVICE, "modelserve-predict-event"),
     ("flights-event", "a prediction of another model is published", "pubsub.topics.publish", TOPIC, "modelserve-predictions"),
     ("event", "a result of another model is read", "storage.objects.get", BUCKET, "gs://{project}-modelserve-flights-results/1.json"),
+    ("batch", "an input is overwritten", "storage.objects.delete", BUCKET, "gs://{project}-batches/2026-03.parquet"),
+    ("batch", "a version is written", "storage.objects.create", BUCKET, _VERSION),
+    ("batch", "a batch is started", "run.jobs.run", JOB, "modelserve-batch-monthly"),
+    ("start", "a batch reads something else", "run.jobs.runWithOverrides", JOB, "modelserve-batch-monthly"),
+    ("start", "a model is read", "storage.objects.get", BUCKET, _VERSION),
     ("flights-http", "a row of another model is logged", "pubsub.topics.publish", TOPIC, "modelserve-prediction-log"),
     ("http", "the log is read", "bigquery.tables.getData", "google_bigquery_table", "prediction_log"),
     ("build", "a model is read", "storage.objects.get", BUCKET, _VERSION),

@@ -77,6 +77,8 @@ def locate(kind: str, value: str) -> tuple[str, str]:
         return bucket, f"projects/_/buckets/{bucket}/objects/{name}"
     if "docker.pkg.dev/" in value:
         return value.split("/")[2], value
+    if kind == "google_cloud_run_v2_job":  # or the address at which it is run
+        return value.rpartition("/")[2].removesuffix(":run"), value
     last = value.split("/")[2] if value.startswith("https://") else value.rpartition("/")[2]
     if last.endswith(".run.app"):
         last = re.sub(r"-\d+\.[^.]+\.run\.app$", "", last)

@@ -17,10 +17,11 @@ APIS: Final = {
     "google_artifact_registry": "artifactregistry", "google_bigquery": "bigquery", "google_billing": "billingbudgets",
     "google_cloud_run": "run", "google_cloud_scheduler": "cloudscheduler", "google_cloudbuild": "cloudbuild",
     "google_cloudfunctions2": "cloudfunctions", "google_compute": "compute", "google_container": "container",
+    "google_eventarc": "eventarc",
     "google_gke_hub": "gkehub", "google_kms": "cloudkms", "google_logging": "logging", "google_monitoring": "monitoring",
     "google_project": "cloudresourcemanager", "google_project_iam_custom_role": "iam",
     "google_project_service": "serviceusage", "google_pubsub": "pubsub", "google_secret_manager": "secretmanager",
-    "google_service_account": "iam", "google_storage": "storage",
+    "google_service_account": "iam", "google_storage": "storage", "google_workflows": "workflows",
 }  # fmt: skip
 
 # Further APIs that a resource needs: the attribute that asks for it (empty: always), and the source.
@@ -49,6 +50,7 @@ AGENTS: Final = {
     "pubsub": "service-{number}@gcp-sa-pubsub.iam.gserviceaccount.com",
     "run": "service-{number}@serverless-robot-prod.iam.gserviceaccount.com",
     "storage": "service-{number}@gs-project-accounts.iam.gserviceaccount.com",
+    "workflows": "service-{number}@gcp-sa-workflows.iam.gserviceaccount.com",
 }
 
 # Whose first resource makes such an account; google_project_service_identity makes that of its own service.
@@ -86,6 +88,7 @@ SETTINGS: Final = "service_config.environment_variables"
 SUBSCRIPTION: Final = "google_pubsub_subscription"
 PUSH: Final = "push_config.oidc_token.service_account_email"
 BUCKET: Final = "google_storage_bucket"
+JOB: Final = "google_cloud_run_v2_job"
 SERVICE: Final = "google_cloud_run_v2_service"
 SYNC: Final = "configmanagement.config_sync.oci"
 REGISTRY: Final = "google_artifact_registry_repository"
@@ -120,6 +123,9 @@ NEEDS: Final = (
     Need("google_container_cluster", BEFORE, "cluster_autoscaling.auto_provisioning_defaults.service_account", "artifactregistry.repositories.downloadArtifacts", REGISTRY, "=*", f"{DOCS}/artifact-registry/docs/integrate-gke"),
     Need("google_gke_hub_feature_membership", BEFORE, f"{SYNC}.gcp_service_account_email", "artifactregistry.repositories.downloadArtifacts", REGISTRY, f"{SYNC}.sync_repo", f"{DOCS}/kubernetes-engine/enterprise/config-sync/docs/how-to/sync-oci-artifacts-from-artifact-registry"),
     Need("google_gke_hub_feature_membership", BEFORE, "={project}.svc.id.goog[config-management-system/root-reconciler]", "iam.serviceAccounts.getAccessToken", "google_service_account", f"{SYNC}.gcp_service_account_email", f"{DOCS}/kubernetes-engine/enterprise/config-sync/docs/how-to/sync-oci-artifacts-from-artifact-registry"),
+    Need("google_cloud_scheduler_job", EVER, "http_target.oauth_token.service_account_email", "run.jobs.run", JOB, "http_target.uri", f"{DOCS}/run/docs/execute/jobs-on-schedule"),
+    Need("google_storage_notification", BEFORE, "$storage", "pubsub.topics.publish", "google_pubsub_topic", "topic", f"{DOCS}/storage/docs/reporting-changes#prereqs"),
+    Need("google_eventarc_trigger", EVER, "service_account", "workflows.executions.create", "google_project", "=projects/{project}", f"{DOCS}/eventarc/standard/docs/workflows/roles-permissions"),
     Need("google_cloudbuild_trigger", EVER, "service_account", "logging.logEntries.create", "google_project", "=projects/{project}", f"{DOCS}/build/docs/securing-builds/configure-user-specified-service-accounts"),
     *(
         Need(kind, when, f"${agent}", "cloudkms.cryptoKeyVersions.useToEncrypt", "google_kms_crypto_key", path, _CMEK)
@@ -130,6 +136,8 @@ NEEDS: Final = (
             ("google_bigquery_dataset", "default_encryption_configuration.kms_key_name", BEFORE, ("bigquery",)),
             ("google_bigquery_table", "encryption_configuration.kms_key_name", BEFORE, ("bigquery",)),
             ("google_pubsub_topic", "kms_key_name", BEFORE, ("pubsub",)),
+            (JOB, "template.template.encryption_key", BEFORE, ("run",)),
+            ("google_workflows_workflow", "crypto_key_name", BEFORE, ("workflows",)),
         )
         for agent in agents
     ),
@@ -153,6 +161,7 @@ CALLS: Final = (
 NAMES: Final = {
     "google_artifact_registry_repository": ("repository_id", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
     "google_bigquery_table": ("table_id", r"\w{1,1024}"),
+    "google_cloud_run_v2_job": ("name", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
     "google_cloud_scheduler_job": ("name", r"[a-zA-Z\d_-]{1,500}"),
     "google_cloudbuild_trigger": ("name", r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}[a-zA-Z0-9])?"),
     "google_cloudfunctions2_function": ("name", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
@@ -169,7 +178,9 @@ OVERWRITTEN: Final = ("google_project_service", "google_storage_bucket_object")
 # While this attribute is true the resource is not deleted.
 PROTECTED: Final = {
     "google_bigquery_table": "deletion_protection",
+    "google_cloud_run_v2_job": "deletion_protection",
     "google_container_cluster": "deletion_protection",
+    "google_workflows_workflow": "deletion_protection",
 }
 
 # What holds others of this kind is not deleted while there are any, unless its attribute says that they go with it.

@@ -26,6 +26,7 @@ APIS: Final = {
     "google_cloudfunctions2_": "cloudfunctions",
     "google_compute_": "compute",
     "google_container_": "container",
+    "google_eventarc_": "eventarc",
     "google_gke_hub_": "gkehub",
     "google_kms_": "cloudkms",
     "google_logging_": "logging",
@@ -35,6 +36,7 @@ APIS: Final = {
     "google_secret_manager_": "secretmanager",
     "google_service_account": "iam",
     "google_storage_": "storage",
+    "google_workflows_": "workflows",
 }
 # What is used by more than the type of a resource: a text that says it, and the API.
 USED: Final = {
@@ -52,6 +54,7 @@ AGENTS: Final = {
     "functions": "cloudfunctions",
     "pubsub": "pubsub",
     "run": "run",
+    "workflows": "workflows",
 }
 DNS: Final = ("kube-dns", "node-local-dns")
 LONGEST: Final = {"account": 30, "service": 46, "bucket": 63}

@@ -1,0 +1,132 @@
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+mock_provider "google" {
+  alias = "billing"
+}
+
+mock_provider "time" {}
+
+override_resource {
+  target = google_service_account.this["start"]
+  values = {
+    email  = "start@example-dev.iam.gserviceaccount.com"
+    member = "serviceAccount:start@example-dev.iam.gserviceaccount.com"
+    id     = "projects/example-dev/serviceAccounts/start@example-dev.iam.gserviceaccount.com"
+  }
+}
+
+variables {
+  environment    = "dev"
+  model          = { name = "churn" }
+  project_id     = "example-dev"
+  region         = "europe-west1"
+  source_archive = "modelserve-0123456789abcdef.zip"
+  control_image  = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  batches = {
+    arriving = {
+      model      = "flight_delay@champion"
+      input      = "gs://in/day/"
+      output     = "gs://out/scored/"
+      on_arrival = true
+    }
+    monthly = {
+      model           = "churn@champion"
+      input           = "gs://in/{year}-{month}.parquet"
+      output          = "gs://out/{year}/{month}/"
+      arguments       = ["--month", "last"]
+      schedule        = "0 6 1 * *"
+      attempts        = 1
+      memory          = "8Gi"
+      timeout_seconds = 60
+    }
+  }
+}
+
+# Made once; what follows is planned against it, so every value is known.
+run "batches_are_one_apply" {
+  assert {
+    condition = google_cloud_run_v2_job.batch["monthly"].template[0].template[0].containers[0].args == tolist([
+      "score", "churn@champion", "--input", "gs://in/{year}-{month}.parquet", "--output", "gs://out/{year}/{month}/", "--store", "gs://example-dev-modelserve-models", "--month", "last"
+    ])
+    error_message = "The job would score something else than was asked for."
+  }
+}
+
+run "a_schedule_starts_its_own_job_as_the_account_that_may" {
+  command = plan
+
+  assert {
+    condition     = endswith(google_cloud_scheduler_job.batch["monthly"].http_target[0].uri, "/projects/example-dev/locations/europe-west1/jobs/modelserve-batch-monthly:run") && google_cloud_scheduler_job.batch["monthly"].http_target[0].oauth_token[0].service_account_email == "start@example-dev.iam.gserviceaccount.com"
+    error_message = "Another job would be started, or none."
+  }
+
+  assert {
+    condition     = keys(google_cloud_scheduler_job.batch) == ["monthly"] && keys(google_eventarc_trigger.arrival) == ["arriving"]
+    error_message = "A batch would be started by what it was not given."
+  }
+}
+
+run "a_file_that_arrives_is_the_input_and_names_its_output" {
+  command = plan
+
+  assert {
+    condition = strcontains(google_workflows_workflow.arrival["arriving"].source_contents, jsonencode([
+      "score", "flight_delay@champion", "--input", "$${\"gs://in/\" + file}", "--output", "$${\"gs://out/scored/\" + file + \"/\"}", "--store", "gs://example-dev-modelserve-models"
+    ]))
+    error_message = "Two files would be written to one place, or the wrong one scored."
+  }
+}
+
+run "only_what_arrives_below_the_input_starts_it" {
+  command = plan
+
+  assert {
+    condition     = google_storage_notification.arrivals["arriving"].bucket == "in" && google_storage_notification.arrivals["arriving"].object_name_prefix == "day/"
+    error_message = "Files that are no input would be scored."
+  }
+}
+
+run "only_a_batch_for_files_may_be_started_with_other_arguments" {
+  command = plan
+
+  assert {
+    condition     = { for key, one in google_cloud_run_v2_job_iam_member.start_runs : key => one.role } == { arriving = "roles/run.jobsExecutorWithOverrides", monthly = "roles/run.invoker" }
+    error_message = "What starts a batch could let it read and write something else."
+  }
+}
+
+run "outputs_alone_are_written" {
+  command = plan
+
+  assert {
+    condition     = toset([for one in google_storage_bucket_iam_member.batch_writes : one.condition[0].expression]) == toset(["resource.name.startsWith(\"projects/_/buckets/out/objects/scored/\")", "resource.name.startsWith(\"projects/_/buckets/out/objects/\")"])
+    error_message = "A batch could overwrite what it only reads, or could not write."
+  }
+
+  assert {
+    condition     = toset([for one in google_storage_bucket_iam_member.batch_reads : one.bucket]) == toset(["in", "out"])
+    error_message = "A batch cannot read its input, or look what it has written."
+  }
+}
+
+run "what_is_asked_of_a_machine_reaches_it" {
+  command = plan
+
+  assert {
+    condition     = { for key, one in google_cloud_run_v2_job.batch : key => "${one.template[0].template[0].max_retries} ${one.template[0].template[0].timeout} ${one.template[0].template[0].containers[0].resources[0].limits.memory}" } == { arriving = "2 3600s 4Gi", monthly = "0 60s 8Gi" }
+    error_message = "A batch would end for want of memory, or be tried more often than was asked."
+  }
+}
+
+run "without_batches_there_is_nothing_of_them" {
+  variables {
+    batches = {}
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_job.batch) + length(google_pubsub_topic.arrivals) + length(google_workflows_workflow.arrival) == 0 && !contains(keys(google_service_account.this), "batch") && !contains(keys(google_service_account.this), "start")
+    error_message = "An account that nothing runs as is still there."
+  }
+}

@@ -1,0 +1,97 @@
+"""Batches: what runs them may do no more than they need, and nobody misses one that failed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import click
+from google.cloud import run_v2
+from google.protobuf import json_format
+
+from infra.resources import Resource, identity, of
+from modelserve_control.batch.command import score
+
+JOB: Final = "google_cloud_run_v2_job"
+EXPRESSION: Final = re.compile(r"\$\{(.*)\}")
+
+
+def batches_run_as_an_account_of_their_own(resources: Sequence[Resource]) -> Iterator[str]:
+    batch, start = (identity(resources, job)["email"] for job in ("batch", "start"))
+    for address, one in of(resources, JOB):
+        if one["template"][0]["template"][0]["service_account"] != batch:
+            yield f"{address} does not run as the account of batches"
+    starting = [(address, one["service_account"]) for address, one in of(resources, "google_eventarc_trigger")]
+    starting += [
+        (address, token["service_account_email"])
+        for address, one in of(resources, "google_cloud_scheduler_job")
+        for target in one["http_target"]
+        for token in target["oauth_token"]
+    ]
+    yield from (f"{address} starts it as {account}" for address, account in starting if account != start)
+
+
+def batches_are_commands_that_exist(resources: Sequence[Resource]) -> Iterator[str]:
+    """The command parses its arguments; those for a file that has arrived are of the form of Cloud Run's API."""
+    for address, one in of(resources, JOB):
+        yield from (
+            f"{address}: {wrong}" for wrong in refusals(one["template"][0]["template"][0]["containers"][0]["args"])
+        )
+    for address, one in of(resources, "google_workflows_workflow"):
+        body = next(found for found in values(json.loads(one["source_contents"])) if "overrides" in found)
+        asked = run_v2.RunJobRequest()
+        json_format.ParseDict(body, run_v2.RunJobRequest.pb(asked))
+        arguments = [EXPRESSION.sub("gs://B/", word) for word in asked.overrides.container_overrides[0].args]
+        yield from (f"{address}: {wrong}" for wrong in refusals(arguments))
+
+
+def refusals(arguments: list[str]) -> Iterator[str]:
+    name, *rest = arguments
+    if name != "score":
+        yield f"there is no {name} here"
+    try:
+        score.make_context(name, list(rest))
+    except click.ClickException as error:
+        yield error.format_message()
+
+
+def values(tree: Any) -> Iterator[dict[str, Any]]:
+    """Each object in it."""
+    if isinstance(tree, dict):
+        yield tree
+    for one in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from values(one)
+
+
+def batches_run_what_a_digest_names(resources: Sequence[Resource]) -> Iterator[str]:
+    for address, one in of(resources, JOB):
+        if "@sha256:" not in one["template"][0]["template"][0]["containers"][0]["image"]:
+            yield f"{address} runs what a tag means today"
+
+
+def failed_batches_are_noticed(resources: Sequence[Resource]) -> Iterator[str]:
+    alerts = [str(one["conditions"]) for _, one in of(resources, "google_monitoring_alert_policy")]
+    for kind, label in ((JOB, "job_name"), ("google_workflows_workflow", "workflow_id")):
+        for address, one in of(resources, kind):
+            if not any(f'{label}="{one["name"]}"' in text for text in alerts):
+                yield f"{address} may fail and nobody would know"
+
+
+def what_keeps_nothing_can_be_taken_away(resources: Sequence[Resource]) -> Iterator[str]:
+    """The provider protects these unless it is told not to."""
+    for kind in (JOB, "google_workflows_workflow"):
+        for address, one in of(resources, kind):
+            if one["deletion_protection"] is not False:
+                yield f"{address} would stop terraform destroy"
+
+
+def what_is_written_does_not_arrive(resources: Sequence[Resource]) -> Iterator[str]:
+    told = {(one["bucket"], one["object_name_prefix"]) for _, one in of(resources, "google_storage_notification")}
+    for _, one in of(resources, "google_storage_bucket_iam_member"):
+        for condition in one["condition"] if one["member"] == identity(resources, "batch")["member"] else ():
+            [name] = re.findall(r"/objects/(.*)\"", condition["expression"])
+            for bucket, prefix in told:
+                if bucket == one["bucket"] and (not prefix or name.startswith(prefix)):
+                    yield f"What is written to gs://{bucket}/{name} would arrive again"
