@@ -14,6 +14,8 @@ locals {
     }, length(var.batches) == 0 ? {} : {
     batch = "Scores batches"
     start = "Starts batches by schedules and when files arrive"
+    }, var.console == null ? {} : {
+    console = "Runs the console"
   })
 
   identities = merge(local._identities, merge([for key in keys(var.models) : {

@@ -1,3 +1,8 @@
+output "console" {
+  description = "Address of the console, with the console."
+  value       = var.console == null ? null : local.console_url
+}
+
 output "curl" {
   description = "Asks the function for a prediction as the account that runs it."
   value       = "curl -s ${local.urls.predict}/predict -H \"Authorization: Bearer $(gcloud auth print-identity-token)\" -H 'Content-Type: application/json' -d @scripts/examples/customer.json"

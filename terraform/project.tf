@@ -20,6 +20,7 @@ locals {
     artifact_registry = "${local._agent}gcp-sa-artifactregistry.iam.gserviceaccount.com"
     eventarc          = "${local._agent}gcp-sa-eventarc.iam.gserviceaccount.com"
     functions         = "${local._agent}gcf-admin-robot.iam.gserviceaccount.com"
+    iap               = "${local._agent}gcp-sa-iap.iam.gserviceaccount.com"
     monitoring        = "${local._agent}gcp-sa-monitoring-notification.iam.gserviceaccount.com"
     pubsub            = "${local._agent}gcp-sa-pubsub.iam.gserviceaccount.com"
     run               = "${local._agent}serverless-robot-prod.iam.gserviceaccount.com"

@@ -108,6 +108,7 @@ locals {
 
   store_grants = {
     "models/batch/roles/storage.objectViewer"    = null
+    "models/console/roles/storage.objectViewer"  = null
     "models/deploy/roles/storage.objectViewer"   = null
     "models/deploy/roles/storage.objectUser"     = local._alias_objects
     "models/deploy/roles/storage.objectUser/2"   = local._release_objects

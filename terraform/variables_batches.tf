@@ -58,7 +58,7 @@ variable "batches" {
 }
 
 variable "control_image" {
-  description = "The image of the modelserve command, by its digest, as the pipeline pushes it: batches run it. null where nothing does."
+  description = "The image of the modelserve command, by its digest, as the pipeline pushes it: batches and the console run it. null where nothing does."
   type        = string
   default     = null
 

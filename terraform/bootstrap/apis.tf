@@ -9,6 +9,7 @@ locals {
       "cloudresourcemanager.googleapis.com",
       "eventarc.googleapis.com",
       "iam.googleapis.com",
+      "iap.googleapis.com",
       "logging.googleapis.com",
       "pubsub.googleapis.com",
       "run.googleapis.com",

@@ -57,6 +57,9 @@ POLICIES: Final = {
     "failed_batches_are_noticed": Change("batches.tf", 'resource.labels.workflow_id=', 'resource.labels.workflow='),
     "what_keeps_nothing_can_be_taken_away": Change("arrivals.tf", "deletion_protection = false", "deletion_protection = true"),
     "what_is_written_does_not_arrive": Change("arrivals.tf", "object_name_prefix = each.value.from[1]", 'object_name_prefix = ""'),
+    "the_console_is_behind_the_proxy": Change("console.tf", "iap_enabled         = true", "iap_enabled         = false"),
+    "the_console_is_a_command_that_only_shows": Change("console.tf", '"--port", "8080"', '"--port", "8050"'),
+    "the_console_only_reads": Change("store.tf", "models/console/roles/storage.objectViewer", "models/console/roles/storage.objectCreator"),
     "functions_run_and_build_as_accounts_of_their_own": Change("functions.tf", 'predict = "http"', 'predict = "event"'),
     "builds_have_an_account_of_their_own": Change("build.tf", 'account = "test"', 'account = "deploy"'),
     "what_changes_production_is_approved": Change(
@@ -160,6 +163,13 @@ RULES: Final = {
         "outputs_alone_are_written": Change("batches.tf", '/objects/${each.value[0][1]}\\")"', '/objects/\\")"'),
         "what_is_asked_of_a_machine_reaches_it": Change("batches.tf", "memory = each.value.memory", 'memory = "4Gi"'),
         "without_batches_there_is_nothing_of_them": Change("identities.tf", "length(var.batches) == 0 ? {}", "var.control_image == null ? {}"),
+    },
+    "console.tftest.hcl": {
+        "a_console_is_one_apply": Change("outputs.tf", "null : local.console_url", "null : var.name"),
+        "the_console_answers_to_its_own_address_and_shows_the_batches": Change("console.tf", '"--origin", local.console_url', '"--origin", "https://localhost"'),
+        "only_those_who_were_named_see_it": Change("console.tf", "toset(var.console.members)", 'toset(["user:me@example.com"])'),
+        "a_console_has_the_memory_that_was_asked_for": Change("console.tf", "memory = var.console.memory", 'memory = "2Gi"'),
+        "without_a_console_there_is_nothing_of_it": Change("identities.tf", "}, var.console == null ? {} : {", "}, var.control_image == null ? {} : {"),
     },
     "prediction_log.tftest.hcl": {
         "a_log_is_one_apply": Change("outputs.tf", "[var.project_id, one.dataset_id, one.table_id]", "[one.dataset_id, one.table_id]"),

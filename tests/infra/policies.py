@@ -11,6 +11,7 @@ from typing import Final
 from infra import policies_access as access
 from infra import policies_apply as apply
 from infra import policies_batches as batches
+from infra import policies_console as console
 from infra import policies_encryption as encryption
 from infra import policies_events as events
 from infra import policies_fallback as fallback
@@ -36,6 +37,9 @@ ALL: Final[tuple[Policy, ...]] = (
     batches.failed_batches_are_noticed,
     batches.what_keeps_nothing_can_be_taken_away,
     batches.what_is_written_does_not_arrive,
+    console.the_console_is_behind_the_proxy,
+    console.the_console_is_a_command_that_only_shows,
+    console.the_console_only_reads,
     access.functions_run_and_build_as_accounts_of_their_own,
     access.builds_have_an_account_of_their_own,
     access.what_changes_production_is_approved,

@@ -81,7 +81,7 @@ def failed_batches_are_noticed(resources: Sequence[Resource]) -> Iterator[str]:
 
 def what_keeps_nothing_can_be_taken_away(resources: Sequence[Resource]) -> Iterator[str]:
     """The provider protects these unless it is told not to."""
-    for kind in (JOB, "google_workflows_workflow"):
+    for kind in (JOB, "google_cloud_run_v2_service", "google_workflows_workflow"):
         for address, one in of(resources, kind):
             if one["deletion_protection"] is not False:
                 yield f"{address} would stop terraform destroy"

@@ -13,6 +13,7 @@ KEYS: Final = {
     "google_bigquery_dataset": (("default_encryption_configuration",), "kms_key_name"),
     "google_bigquery_table": (("encryption_configuration",), "kms_key_name"),
     "google_cloudfunctions2_function": ((), "kms_key_name"),
+    "google_cloud_run_v2_service": (("template",), "encryption_key"),
     "google_cloud_run_v2_job": (("template", "template"), "encryption_key"),
     "google_pubsub_topic": ((), "kms_key_name"),
     "google_storage_bucket": (("encryption",), "default_kms_key_name"),

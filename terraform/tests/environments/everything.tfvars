@@ -34,6 +34,10 @@ budget = {
   billing_account = "012345-6789AB-CDEF01"
 }
 
+console = {
+  members = ["group:team@example.com"]
+}
+
 fallback = {
   domain              = "predict.example.com"
   origin_domain       = "gke.example.com"

@@ -18,7 +18,7 @@ APIS: Final = {
     "google_cloud_run": "run", "google_cloud_scheduler": "cloudscheduler", "google_cloudbuild": "cloudbuild",
     "google_cloudfunctions2": "cloudfunctions", "google_compute": "compute", "google_container": "container",
     "google_eventarc": "eventarc",
-    "google_gke_hub": "gkehub", "google_kms": "cloudkms", "google_logging": "logging", "google_monitoring": "monitoring",
+    "google_gke_hub": "gkehub", "google_iap": "iap", "google_kms": "cloudkms", "google_logging": "logging", "google_monitoring": "monitoring",
     "google_project": "cloudresourcemanager", "google_project_iam_custom_role": "iam",
     "google_project_service": "serviceusage", "google_pubsub": "pubsub", "google_secret_manager": "secretmanager",
     "google_service_account": "iam", "google_storage": "storage", "google_workflows": "workflows",
@@ -46,6 +46,7 @@ AGENTS: Final = {
     "bigquery": "bq-{number}@bigquery-encryption.iam.gserviceaccount.com",
     "cloudfunctions": "service-{number}@gcf-admin-robot.iam.gserviceaccount.com",
     "eventarc": "service-{number}@gcp-sa-eventarc.iam.gserviceaccount.com",
+    "iap": "service-{number}@gcp-sa-iap.iam.gserviceaccount.com",
     "monitoring": "service-{number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com",
     "pubsub": "service-{number}@gcp-sa-pubsub.iam.gserviceaccount.com",
     "run": "service-{number}@serverless-robot-prod.iam.gserviceaccount.com",
@@ -126,6 +127,7 @@ NEEDS: Final = (
     Need("google_cloud_scheduler_job", EVER, "http_target.oauth_token.service_account_email", "run.jobs.run", JOB, "http_target.uri", f"{DOCS}/run/docs/execute/jobs-on-schedule"),
     Need("google_storage_notification", BEFORE, "$storage", "pubsub.topics.publish", "google_pubsub_topic", "topic", f"{DOCS}/storage/docs/reporting-changes#prereqs"),
     Need("google_eventarc_trigger", EVER, "service_account", "workflows.executions.create", "google_project", "=projects/{project}", f"{DOCS}/eventarc/standard/docs/workflows/roles-permissions"),
+    Need(SERVICE, EVER, "$iap", "run.routes.invoke", SERVICE, "name", f"{DOCS}/run/docs/securing/identity-aware-proxy-cloud-run", where="iap_enabled"),
     Need("google_cloudbuild_trigger", EVER, "service_account", "logging.logEntries.create", "google_project", "=projects/{project}", f"{DOCS}/build/docs/securing-builds/configure-user-specified-service-accounts"),
     *(
         Need(kind, when, f"${agent}", "cloudkms.cryptoKeyVersions.useToEncrypt", "google_kms_crypto_key", path, _CMEK)
@@ -136,6 +138,7 @@ NEEDS: Final = (
             ("google_bigquery_dataset", "default_encryption_configuration.kms_key_name", BEFORE, ("bigquery",)),
             ("google_bigquery_table", "encryption_configuration.kms_key_name", BEFORE, ("bigquery",)),
             ("google_pubsub_topic", "kms_key_name", BEFORE, ("pubsub",)),
+            (SERVICE, "template.encryption_key", BEFORE, ("run",)),
             (JOB, "template.template.encryption_key", BEFORE, ("run",)),
             ("google_workflows_workflow", "crypto_key_name", BEFORE, ("workflows",)),
         )
@@ -161,6 +164,7 @@ CALLS: Final = (
 NAMES: Final = {
     "google_artifact_registry_repository": ("repository_id", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
     "google_bigquery_table": ("table_id", r"\w{1,1024}"),
+    "google_cloud_run_v2_service": ("name", r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?"),
     "google_cloud_run_v2_job": ("name", r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"),
     "google_cloud_scheduler_job": ("name", r"[a-zA-Z\d_-]{1,500}"),
     "google_cloudbuild_trigger": ("name", r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}[a-zA-Z0-9])?"),
@@ -179,6 +183,7 @@ OVERWRITTEN: Final = ("google_project_service", "google_storage_bucket_object")
 PROTECTED: Final = {
     "google_bigquery_table": "deletion_protection",
     "google_cloud_run_v2_job": "deletion_protection",
+    "google_cloud_run_v2_service": "deletion_protection",
     "google_container_cluster": "deletion_protection",
     "google_workflows_workflow": "deletion_protection",
 }
