@@ -109,7 +109,7 @@ def measure_ours(plan: Plan, results: Results, site: Site) -> None:
     if any(server.name == COMPILED for server in results.servers):
         wake = partial(waking, forms.OURS, site, CASES, SECONDS)
         results.waking = attempt(results, forms.OURS, "instances that slept", wake, results.unfinished) or {}
-        compare_forms = partial(forms.measure, site, list(forms.FORMS), forms.SECONDS, forms.ROUNDS)
+        compare_forms = partial(forms.measure_models, site.processors, list(forms.FORMS), forms.SECONDS, forms.ROUNDS)
         results.forms = attempt(results, forms.OURS, "wire forms", compare_forms, results.unfinished) or []
     if plan.events:
         for server, modes in [(RELAY, LIMITS), *((server, MODES) for server in results.servers if server.runtime)]:

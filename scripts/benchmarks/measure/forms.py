@@ -178,12 +178,17 @@ class FormFigures:
 
 
 def run(names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
-    """Publish the compiled model of the forms, start the servers on one processor, and measure each form.
+    """Publish the compiled models of the forms, start the servers on one processor, and measure each form.
 
     Raises a ServeError that says which server failed.
     """
     pair = processors.choose_pair()
-    with processors.pin_to(pair[1]), tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
+    with processors.pin_to(pair[1]):
+        return measure_models(pair, names, seconds, rounds)
+
+
+def measure_models(pair: tuple[int, int], names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
+    with tempfile.TemporaryDirectory(prefix="modelserve-") as directory:
         return [
             figures
             for model in dict.fromkeys(FORMS[name].model for name in names)
@@ -197,12 +202,11 @@ def measure_model(
     scratch.mkdir()
     trained = load_model(model)
     with publish_model(trained, scratch, [COMPILED_RUNTIME], VERSIONS[:1]) as store:
-        return measure(Site(trained, store, scratch, pair), names, seconds, rounds)
+        chosen = [FORMS[name] for name in names if FORMS[name].model == model]
+        return measure(Site(trained, store, scratch, pair), chosen, seconds, rounds)
 
 
-def measure(site: Site, names: Sequence[str], seconds: float, rounds: int) -> list[FormFigures]:
-    """Of those forms that are sent to the site's model."""
-    chosen = [FORMS[name] for name in names if FORMS[name].model == site.model.name]
+def measure(site: Site, chosen: Sequence[Form], seconds: float, rounds: int) -> list[FormFigures]:
     with run_server(HELLO, site) as hello, run_server(READING, site) as reading, run_server(OURS, site) as ours:
         servers = (hello, reading, ours)
         return [figures for form in chosen for figures in measure_form(servers, form, seconds, rounds)]
