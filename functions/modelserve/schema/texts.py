@@ -8,6 +8,7 @@ import numpy as np
 
 from modelserve.schema.types import EXACT, Array, Boolean, ColumnType, FloatType, IntegerType, String, objects
 
+INTEGERS: Final = msgspec.json.Decoder(list[int])
 FLOATS: Final = msgspec.json.Decoder(list[float])
 
 
@@ -51,10 +52,16 @@ def read_column(texts: Sequence[str], kind: ColumnType, required: bool) -> Seque
 
 
 def read_integers(texts: Sequence[str], kind: IntegerType) -> list[int] | None:
-    digits = "".join(texts).replace("-", "")
+    joined = ",".join(texts)
+    digits = joined.replace("-", "").replace(",", "")
     if not (digits.isascii() and digits.isdigit()):  # int() takes more: spaces, underscores, digits of other scripts
         return None
-    values = list(map(int, texts))
+    try:
+        values = INTEGERS.decode(f"[{joined}]")  # twice as fast as int(), and takes no zero before other digits
+    except msgspec.MsgspecError:
+        values = list(map(int, texts))
+    if len(values) != len(texts):  # one of them has a comma
+        return None
     low, high = max(kind.low, 1 - EXACT), min(kind.high, EXACT - 1)
     return values if low <= min(values) and max(values) <= high else None
 
