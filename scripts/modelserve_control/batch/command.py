@@ -15,8 +15,10 @@ SUMMARY: Final = "{model} version {version}: {rows:,} rows, {scored:,} scored, {
 
 
 def format_counts(result: Result) -> str:
+    unknown = result["unknown_categories"]
+    cells = [f"  {unknown:,} cells hold a category that the model has never seen"] if unknown else []
     reasons = [f"  {count:,} rows: {reason}" for reason, count in result["reasons"].items()]
-    return "\n".join([SUMMARY.format_map(result), *reasons])
+    return "\n".join([SUMMARY.format_map(result), *cells, *reasons])
 
 
 def exit_code(result: Result) -> int:
@@ -60,6 +62,14 @@ def exit_code(result: Result) -> int:
 )
 @click.option("--max-errors", type=click.IntRange(0), help="Stop, and write nothing, when more rows than this fail.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@click.option(
+    "--unknown-categories",
+    type=click.Choice(["accept", "reject"]),
+    envvar="UNKNOWN_CATEGORIES",
+    show_envvar=True,
+    default="accept",
+    help="Whether a category that the model has never seen is counted only, or an error of its row.",
+)
 @options.trust
 @prints_result(format_counts, exit_code, extras=("publish",))
 def score(

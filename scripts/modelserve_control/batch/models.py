@@ -18,10 +18,10 @@ from modelserve_control.registry import catalog
 
 
 @contextmanager
-def load_model(uri: str, trust: str, progress: Progress) -> Iterator[Loaded]:
-    """`uri` is a MODEL_URI."""
+def load_model(uri: str, trust: str, progress: Progress, unknown_categories: str = "accept") -> Iterator[Loaded]:
+    """`uri` is a MODEL_URI, `unknown_categories` UNKNOWN_CATEGORIES."""
     progress.say(f"loading {uri}")
-    settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust})
+    settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust, "UNKNOWN_CATEGORIES": unknown_categories})
     location = locations.parse(settings.model_uri)
     with closing(catalog.open_location(location)) as objects:
         loaded = load(resolve_version(location, objects), objects, settings)

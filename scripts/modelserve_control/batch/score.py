@@ -62,6 +62,7 @@ class ScoreOptions:
     batch_rows: int = 10_000
     method: str | None = None
     trust: str = "strict"
+    unknown_categories: str = "accept"
     max_errors: int | None = None
     overwrite: bool = False
     keep: Sequence[str] | None = None
@@ -146,7 +147,7 @@ def score_file(
     with (
         table_files.create(output, options.overwrite, progress) as path,
         table_files.open_source(source, progress) as open_file,
-        load_model(uri, options.trust, progress) as loaded,
+        load_model(uri, options.trust, progress, options.unknown_categories) as loaded,
         asyncio.Runner() as runner,
     ):
         started = time.perf_counter()
@@ -180,7 +181,7 @@ def score_files(
     table: TableOutput | None = None,
 ) -> dict[str, Any]:
     """With `table` the files have only what it takes."""
-    with load_model(uri, options.trust, progress) as loaded, asyncio.Runner() as runner:
+    with load_model(uri, options.trust, progress, options.unknown_categories) as loaded, asyncio.Runner() as runner:
         started = time.perf_counter()
         scorer = RowScorer(loaded, options.method, runner)
         with table_files.open_part(sources[0].address, loaded.signature, progress) as file:
@@ -199,6 +200,7 @@ def score_files(
             parts.encode_schema(kept),
             parts.encode_schema(list(columns.answers.items())),
             (ids.name, ids.pattern) if ids else None,
+            options.unknown_categories,
         )
         planned = parts.plan_parts(job, loaded.digest, sources, surveys)
         here = partial(workers.run_here, parts.PartScorer(job, loaded, runner, progress))
@@ -271,6 +273,7 @@ def describe(loaded: Loaded, output: str, counts: Counts, scored: Counts, starte
         "rows": counts.rows,
         "scored": counts.rows - counts.failed,
         "failed": counts.failed,
+        "unknown_categories": counts.unknown_categories,
         "reasons": dict(counts.reasons.most_common(MAX_SHOWN_REASONS)),
         "seconds": round(seconds, 3),
         "rows_per_second": round(scored.rows / seconds) if seconds else 0,

@@ -44,17 +44,25 @@ class Counts:
     rows: int = 0
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    unknown_categories: int = 0
+    """Cells of scored rows with a category that the model has never seen."""
 
     def add(self, other: Counts) -> None:
         self.rows, self.failed = self.rows + other.rows, self.failed + other.failed
         self.reasons.update(other.reasons)
+        self.unknown_categories += other.unknown_categories
 
     def as_json(self) -> dict[str, Any]:
-        return {"rows": self.rows, "failed": self.failed, "reasons": dict(self.reasons.most_common(MAX_REASONS))}
+        return {
+            "rows": self.rows,
+            "failed": self.failed,
+            "reasons": dict(self.reasons.most_common(MAX_REASONS)),
+            "unknown_categories": self.unknown_categories,
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Counts:
-        return cls(raw["rows"], raw["failed"], Counter(raw["reasons"]))
+        return cls(raw["rows"], raw["failed"], Counter(raw["reasons"]), raw.get("unknown_categories", 0))
 
 
 @dataclass(frozen=True)
@@ -165,14 +173,14 @@ class RowWriter:
         names = [one.name for one in self.columns.kept if self.ids is None or one.name != self.ids.name]
         pieces = PieceScorer(self.file, self.scorer, self.columns)
         for piece in self.file.pieces(self.batch_rows, names):
-            table, errors = pieces.score(self.with_ids(piece, counts.rows))
+            table, errors, unknown = pieces.score(self.with_ids(piece, counts.rows))
             if self.max_errors is not None and counts.failed + len(errors) > self.max_errors:
                 last = sorted(errors)[self.max_errors - counts.failed]
                 raise TooManyErrors(
                     f"More than {self.max_errors} rows cannot be scored, so nothing was written; the next was "
                     f"row {counts.rows + last}: {errors[last]}."
                 )
-            counts.add(Counts(piece.rows, len(errors), Counter(errors.values())))
+            counts.add(Counts(piece.rows, len(errors), Counter(errors.values()), unknown))
             yield table
 
     def with_ids(self, piece: Piece, done: int) -> Piece:

@@ -54,6 +54,7 @@ class Job:
     kept: str
     answers: str
     ids: tuple[str, str] | None = None
+    unknown_categories: str = "accept"
 
     @cached_property
     def row_ids(self) -> RowIds | None:
@@ -156,7 +157,7 @@ class PartScorer:
 
 @contextmanager
 def open_scorer(job: Job, progress: Progress) -> Iterator[PartScorer]:
-    with load_model(job.uri, job.trust, progress) as loaded, asyncio.Runner() as runner:
+    with load_model(job.uri, job.trust, progress, job.unknown_categories) as loaded, asyncio.Runner() as runner:
         yield PartScorer(job, loaded, runner, progress)
 
 

@@ -11,11 +11,12 @@ from modelserve.models import scoring
 from modelserve.models.scorers.outputs import score_rows
 from modelserve.schema.batch import Batch
 from modelserve.schema.texts import Words
-from modelserve_control.batch.files.chunks import ArrowFile, Piece, TableFile
+from modelserve_control.batch.files.chunks import ArrowFile, Chunk, Piece, TableFile
 from modelserve_control.batch.rows.answers import answer_arrays
 from modelserve_control.batch.rows.arrow_columns import as_arrays, read_columns
 from modelserve_control.batch.rows.columns import Columns
 from modelserve_control.batch.rows.row_results import RowScorer
+from modelserve_control.batch.rows.unknown import UnknownCategories
 
 Errors = dict[int, str]
 
@@ -29,12 +30,28 @@ class PieceScorer:
         has_columns = isinstance(file, ArrowFile) and loaded.signature is not None
         self.known = dict(file.known) if has_columns and isinstance(file, ArrowFile) else None
         """The column of the file for each of the signature; None where all rows are decoded."""
+        self.unknown = UnknownCategories(loaded.categories)
 
-    def score(self, piece: Piece) -> tuple[pa.Table, Errors]:
-        """One row for each of the piece, in its order, and the reasons of those without an answer."""
+    def score(self, piece: Piece) -> tuple[pa.Table, Errors, int]:
+        """One row for each of the piece, in its order, the reasons of those without an answer, and the cells with an unknown
+        category of the others."""
         found = self.score_columns(piece) if self.known is not None and piece.arrow is not None else None
-        answers, errors = self.columns.build(self.scorer.outcomes(piece.read(None))) if found is None else found
-        return self.columns.table(piece.kept, answers, errors, piece.rows), errors
+        chunk = None
+        if found is None:
+            chunk = piece.read(None)
+            found = self.columns.build(self.scorer.outcomes(chunk))
+        answers, errors = found
+        unknown = self.count_unknown(piece, chunk, errors) if self.unknown.known else 0
+        return self.columns.table(piece.kept, answers, errors, piece.rows), errors, unknown
+
+    def count_unknown(self, piece: Piece, chunk: Chunk | None, errors: Errors) -> int:
+        if self.known is not None and piece.arrow is not None:
+            arrays = {name: piece.arrow.column(own) for name, own in self.known.items() if name in self.unknown.known}
+            return self.unknown.count(arrays, errors)
+        if chunk is None:
+            return 0
+        decoded = [row for row in range(chunk.rows) if row not in chunk.bad]
+        return self.unknown.count(chunk.table.columns, [at for at, row in enumerate(decoded) if row in errors])
 
     def score_columns(self, piece: Piece) -> tuple[list[pa.Array], Errors] | None:
         """The answers, and the reasons. Rows with a cell that does not plainly fit are checked one by one. None when the model
