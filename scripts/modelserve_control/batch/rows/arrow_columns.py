@@ -24,6 +24,7 @@ NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 MAX_INSTANT: Final = np.iinfo(np.int64).max
 # A double has each of these powers of ten exactly, so that one division rounds to the nearest number.
 MAX_SCALE: Final = 22
+POWERS: Final = np.array([10.0**scale for scale in range(MAX_SCALE + 1)])
 # Decimals of so many digits are what the nearest number is written as.
 DOUBLE_DIGITS: Final = 15
 FLOAT_DIGITS: Final = 6
@@ -159,10 +160,22 @@ def read_decimals(array: pa.Array, digits: int, doubtful: Array) -> Array | None
     halves = np.frombuffer(array.buffers()[1], np.int64)[2 * array.offset : 2 * (array.offset + len(array))]
     low, high = halves[::2], halves[1::2]
     missing = null_mask(array)
-    whole = np.where(missing, 0, low)
+    whole, scale = np.where(missing, 0, low), np.full(len(array), kind.scale)
+    if (np.abs(whole) >= 10**digits).any():  # a price as NUMERIC has seven noughts at its end
+        drop_noughts(whole, scale)
     doubtful |= ((high != low >> 63) & ~missing) | (whole >= 10**digits) | (whole <= -(10**digits))
-    found: Array = whole / 10.0**kind.scale
+    found: Array = whole / POWERS[scale]
     return found
+
+
+def drop_noughts(whole: Array, scale: Array) -> None:
+    """Of each decimal, in place."""
+    for _ in range(scale.max(initial=0)):
+        shorter = (scale > 0) & (whole % 10 == 0)
+        if not shorter.any():
+            return
+        np.floor_divide(whole, 10, out=whole, where=shorter)
+        scale -= shorter
 
 
 def read_instants(array: pa.Array, doubtful: Array) -> tuple[Array, Array]:

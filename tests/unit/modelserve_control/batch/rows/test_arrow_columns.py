@@ -47,6 +47,10 @@ COLUMNS: dict[str, pa.Array] = {
     "dictionary of numbers": pa.array([1, 2, None, 1]).dictionary_encode(),
     "decimal": pa.array(DECIMALS, pa.decimal128(38, 9)),
     "negative decimal": pa.array([Decimal("-123456789012345678.5"), Decimal(-1)], pa.decimal128(38, 9)),
+    "prices": pa.array(
+        [Decimal("1234567.25"), Decimal("-8000000000.5"), Decimal(0), None, Decimal("0.000000001")],
+        pa.decimal128(38, 9),
+    ),
     "whole decimal": pa.array([Decimal(1), Decimal(2**40), None], pa.decimal128(20, 0)),
     "zone": pa.array(INSTANTS, pa.timestamp("us", "Europe/Zurich")),
     "seconds": pa.array(LATE, pa.timestamp("s")),
@@ -110,6 +114,7 @@ def test_what_plainly_fits_is_not_left_to_the_check() -> None:
         "dictionary": ("string?", 0),
         "large_string": ("string", 1),
         "decimal": ("double?", 3),
+        "prices": ("double?", 0),
         "zone": ("datetime?", 0),
         "seconds": ("datetime?", 2),
         "date": ("datetime", 1),
