@@ -79,6 +79,14 @@ resource "google_bigquery_table_iam_member" "retrain_reads_log" {
   member     = local.members.retrain
 }
 
+# bq:// is read by the Storage Read API, whose sessions are of the project.
+resource "google_project_iam_member" "retrain_reads_rows" {
+  count   = var.prediction_log != null && local.pipeline ? 1 : 0
+  project = var.project_id
+  role    = "roles/bigquery.readSessionUser"
+  member  = local.members.retrain
+}
+
 resource "google_pubsub_subscription" "prediction_log" {
   for_each                   = local._logs
   name                       = "${var.name}-${replace(each.key, "_", "-")}-table"

@@ -15,6 +15,7 @@ ON_THE_PROJECT: Final = {
     "roles/browser": "a plan asks for the project's number",
     "roles/ondemandscanning.admin": "scans are of the project; what may be pulled is granted on the repository",
     "roles/bigquery.jobUser": "a query is a job of the project",
+    "roles/bigquery.readSessionUser": "a session that reads is of the project",
     "roles/workflows.invoker": "no workflow carries a grant",
     "roles/container.defaultNodeServiceAccount": "nodes of GKE report as it asks them to",
 }

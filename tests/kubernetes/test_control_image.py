@@ -7,12 +7,16 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+import psutil
 import pytest
 
 from bucket_server import BucketServer
 from kubernetes.image import Image, built, inside
+from modelserve_control.common import processes
 from serving import release
 
 if TYPE_CHECKING:
@@ -55,6 +59,20 @@ def test_it_scores_a_batch_from_bucket_to_bucket(
     assert (counts["rows"], counts["scored"]) == (2, 2)
     with urllib.request.urlopen(f"{gcs.url}/storage/v1/b/{bucket.removeprefix('gs://')}/o?prefix=out/") as answered:
         assert {one["name"] for one in json.load(answered)["items"]} == {"out/_SUCCESS", "out/day.parquet"}
+
+
+def test_its_console_answers_to_its_own_address_alone(image: Image, gcs: BucketServer, tmp_path: Path) -> None:
+    """As terraform/console.tf starts it."""
+    port = processes.free_port()
+    url, name = f"http://127.0.0.1:{port}", "modelserve-console-1.europe-west1.run.app"
+    words = ["console", "--host", "0.0.0.0", "--port", str(port), "--origin", f"https://{name}"]
+    command = inside(
+        image, [*image.entry, *words, "--store", gcs.bucket("image-console")], STORAGE_EMULATOR_HOST=gcs.url
+    )
+    with processes.run_child("console", command, tmp_path / "log", processes.http_probe(url)) as child:
+        asked = {host: httpx.get(url, headers={"host": host}, trust_env=False) for host in (name, "evil.example")}
+        psutil.Process(child.pid).children()[0].terminate()  # unshare passes no signal on
+    assert {host: answer.status_code for host, answer in asked.items()} == {name: 200, "evil.example": 421}
 
 
 def test_it_runs_as_nobody_and_the_console_is_in_it(image: Image) -> None:

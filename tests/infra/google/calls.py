@@ -93,6 +93,7 @@ WITH_EVERYTHING: Final = (
     ("start", "a batch is started for a file", "run.jobs.runWithOverrides", JOB, "modelserve-batch-arriving"),
     *((f"{prefix}{who}", "a row is logged", "pubsub.topics.publish", TOPIC, f"modelserve-{prefix}prediction-log") for prefix in ("", "flights-") for who in ("http", "event")),
     *((who, "a row is logged", "pubsub.topics.publish", TOPIC, "modelserve-prediction-log") for who in (HTTP_POD, WORKER_POD)),
+    ("retrain", "the drift check opens a session", "bigquery.readsessions.create", PROJECT, "{project}"),
     *(("retrain", "the drift check reads the log", "bigquery.tables.getData", "google_bigquery_table", f"{prefix}prediction_log") for prefix in ("", "flights_")),
     *((who, "what a shadow saw is published", "pubsub.topics.publish", TOPIC, "modelserve-shadow") for who in ("http", "event", HTTP_POD, WORKER_POD)),
     *((who, "a release reads of the shadow", "pubsub.subscriptions.consume", SUBSCRIPTION, "modelserve-shadow-release") for who in ("deploy", "retrain")),

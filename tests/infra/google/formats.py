@@ -43,6 +43,9 @@ FORMATS: Final = (
     ("google_pubsub_*", "message_retention_duration", _SECONDS, "a google.protobuf.Duration, which the API reads"),
     ("google_pubsub_subscription", "retry_policy.minimum_backoff", _SECONDS, "a google.protobuf.Duration, which the API reads"),
     ("google_pubsub_subscription", "retry_policy.maximum_backoff", _SECONDS, "a google.protobuf.Duration, which the API reads"),
+    ("google_cloud_run_v2_job", "template.template.timeout", _SECONDS, "its documentation: a duration with s, such as 3.5s"),
+    ("google_cloud_run_v2_service", "template.timeout", _SECONDS, "its documentation: a duration with s, such as 3.5s"),
+    ("google_cloud_scheduler_job", "attempt_deadline", _SECONDS, "its documentation: a duration with s"),
     ("google_monitoring_alert_policy", "conditions.condition_threshold.duration", _SECONDS, "a google.protobuf.Duration, which the API reads"),
     ("google_monitoring_alert_policy", "conditions.condition_absent.duration", _SECONDS, "a google.protobuf.Duration, which the API reads"),
 )  # fmt: skip
@@ -50,6 +53,7 @@ FORMATS: Final = (
 # Numbers that the provider takes: kind, path, least and most.
 BOUNDS: Final = (
     ("google_cloudfunctions2_function", "service_config.timeout_seconds", 1, 3600, "https://cloud.google.com/functions/docs/configuring/timeout"),
+    ("google_cloud_run_v2_job", "template.template.max_retries", 0, 10, "https://cloud.google.com/run/docs/configuring/max-retries"),
     ("google_pubsub_subscription", "ack_deadline_seconds", 10, 600, "its documentation"),
     ("google_pubsub_subscription", "dead_letter_policy.max_delivery_attempts", 5, 100, "its documentation"),
     ("google_compute_region_network_endpoint_group", "port", 1, 65535, "its documentation"),
