@@ -15,6 +15,7 @@ import pytest
 
 from batches import GOOD
 from benchmarks.servers import environments
+from bucket_server import BucketServer, bucket_server
 from command_line import CommandLine
 from models.library import Library
 from modelserve_control.common import processes
@@ -116,38 +117,49 @@ def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dic
     assert files(tmp_path / "beam") == files(tmp_path / "local")
 
 
-def test_the_options_of_dataflow_are_beams_own(python: Path) -> None:
-    """Beam refuses none of them, and knows each by its name."""
-    code = (
-        "import json, sys; from apache_beam.options.pipeline_options import PipelineOptions; "
-        "from modelserve_control.batch.score import ScoreOptions; "
-        "options = ScoreOptions(**json.loads(sys.argv[1])).beam_options(); "
-        "known = PipelineOptions(['--runner=DataflowRunner', *options]); "
-        "print(json.dumps(known.get_all_options(drop_default=True), default=str))"
-    )
+def run_dataflow_job(python: Path, server: BucketServer, **more: Any) -> subprocess.CompletedProcess[str]:
     options = {
         "model": "churn",
-        "source": "gs://b/in/*",
-        "output": "gs://b/out/",
+        "source": "gs://bucket/in/*",
+        "output": "gs://bucket/out/",
         "runner": "DataflowRunner",
-        "project": "p",
+        "project": "project",
         "region": "europe-west6",
-        "temp_location": "gs://b/tmp",
+        "temp_location": "gs://bucket/tmp",
         "container_image": "europe-docker.pkg.dev/p/r/batch:1",
-        "beam": ["max_num_workers=3"],
+        **more,
     }
-    done = subprocess.run(
-        [python, "-c", code, json.dumps(options)],
-        env=processes.with_sources(os.environ),
+    return subprocess.run(
+        [python, HERE / "dataflow_job.py", json.dumps(options)],
+        env=processes.with_sources(os.environ) | {"STORAGE_EMULATOR_HOST": server.url, "NO_GCE_CHECK": "true"},
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
-    named = json.loads(done.stdout.splitlines()[-1])
-    assert named["project"] == "p"
-    assert named["region"] == "europe-west6"
-    assert named["temp_location"] == "gs://b/tmp"
-    assert named["sdk_container_image"] == options["container_image"]
-    assert named["sdk_location"] == "container"
-    assert named["max_num_workers"] == 3
+
+
+def test_beam_makes_a_job_for_dataflow_of_our_options(python: Path) -> None:
+    """In the types of Google's own client, after Beam's check of the options."""
+    with bucket_server() as server:
+        server.bucket("bucket")
+        done = run_dataflow_job(python, server, beam=["max_num_workers=3"])
+        assert done.returncode == 0, done.stderr
+        job = json.loads(done.stdout.splitlines()[-1])
+        known = ("project", "region", "temp_location", "sdk_container_image", "sdk_location", "max_num_workers")
+        assert [job["known"][name] for name in known] == [
+            "project",
+            "europe-west6",
+            "gs://bucket/tmp",
+            "europe-docker.pkg.dev/p/r/batch:1",
+            "container",
+            3,
+        ]
+        (pool,) = job["environment"]["worker_pools"]
+        assert pool["autoscaling_settings"]["max_num_workers"] == 3
+        images = [one["container_image"] for one in pool["sdk_harness_container_images"]]
+        assert images == ["europe-docker.pkg.dev/p/r/batch:1"]
+        assert pool["packages"] == [], "nothing is staged"
+        assert job["environment"]["temp_storage_prefix"].startswith("storage.googleapis.com/bucket/tmp")
+        wrong = run_dataflow_job(python, server, project="Not An Id", beam=["max_num_workers=-1"])
+        assert "Beam refuses the options of the DataflowRunner" in wrong.stderr
+        assert [part in wrong.stderr for part in ("Project ID", "max_num_workers", "Traceback")] == [True, True, False]

@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from modelserve.core.errors import ServeError
+from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.batch.parts.part import Job, Part, PartScorer, open_output, open_scorer, read_counts
 from modelserve_control.batch.writing import Counts
 from modelserve_control.common.progress import Lines, Progress
@@ -65,15 +65,21 @@ class BeamRunner:
                 yield part, read_counts(objects, f"{prefix}{part.name}")
 
     def run(self, job: Job, parts: Sequence[Part]) -> None:
-        arguments = [f"--runner={self.name}", *self.options]
-        pipeline = beam.Pipeline(options=PipelineOptions(arguments))
+        result: Any = self.build(job, parts).run()
+        state = result.wait_until_finish()
+        if str(state) != "DONE":
+            raise PipelineFailed(f"The pipeline ended as {state}; the {self.name} has its messages.")
+
+    def build(self, job: Job, parts: Sequence[Part]) -> beam.Pipeline:
+        """Raises BadSetting for options that Beam's own check refuses."""
+        try:
+            pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={self.name}", *self.options]))
+        except ValueError as error:
+            raise BadSetting(f"Beam refuses the options of the {self.name}: {error}") from error
         (
             pipeline
             | "parts" >> beam.Create([json.dumps(asdict(part)) for part in parts])
             | "apart" >> beam.Reshuffle()
             | "score" >> beam.ParDo(ScorePart(job))
         )
-        result: Any = pipeline.run()
-        state = result.wait_until_finish()
-        if str(state) != "DONE":
-            raise PipelineFailed(f"The pipeline ended as {state}; the {self.name} has its messages.")
+        return pipeline
