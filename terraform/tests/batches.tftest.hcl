@@ -18,12 +18,7 @@ override_resource {
 }
 
 variables {
-  environment    = "dev"
-  model          = { name = "churn" }
-  project_id     = "example-dev"
-  region         = "europe-west1"
-  source_archive = "modelserve-0123456789abcdef.zip"
-  control_image  = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  control_image = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   batches = {
     arriving = {
       model      = "flight_delay@champion"

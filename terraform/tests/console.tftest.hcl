@@ -9,14 +9,9 @@ mock_provider "google" {
 mock_provider "time" {}
 
 variables {
-  environment    = "dev"
-  model          = { name = "churn" }
-  project_id     = "example-dev"
-  region         = "europe-west1"
-  source_archive = "modelserve-0123456789abcdef.zip"
-  control_image  = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-  batches        = { monthly = { model = "churn", input = "gs://in/a.parquet", output = "gs://out/scored/{year}/" } }
-  console        = { members = ["group:team@example.com"], arguments = ["--log", "gs://logs/**/*.parquet"], memory = "4Gi" }
+  control_image = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  batches       = { monthly = { model = "churn", input = "gs://in/a.parquet", output = "gs://out/scored/{year}/" } }
+  console       = { members = ["group:team@example.com"], arguments = ["--log", "gs://logs/**/*.parquet"], memory = "4Gi" }
 }
 
 # Made once; what follows is planned against it, so every value is known.

@@ -9,12 +9,7 @@ mock_provider "google" {
 mock_provider "time" {}
 
 variables {
-  environment    = "dev"
-  model          = { name = "churn" }
-  project_id     = "example-dev"
-  region         = "europe-west1"
-  source_archive = "modelserve-0123456789abcdef.zip"
-  control_image  = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  control_image = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }
 
 # The n-th run of a variable breaks its n-th validation, and no other.

@@ -48,7 +48,7 @@ class Prism:
         command = directory / "boot"
         # Prism quotes the id as for a shell, and starts the command without one.
         unquote = """id=${1#--id=\\'}; id=${id%\\'}; shift"""
-        start = f'exec "{self.boot}" --id="$id" --semi_persist_dir="{directory}" "$@"'
+        start = f'cd "{directory}" && exec "{self.boot}" --id="$id" --semi_persist_dir="{directory}" "$@"'
         command.write_text(f"#!/bin/sh\n{unquote}\n{start}\n")
         command.chmod(0o755)
         environment = {
