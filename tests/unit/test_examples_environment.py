@@ -28,7 +28,7 @@ def source(
 def test_a_bucket_is_not_given_to_an_example_that_nobody_named(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = source(tmp_path, *words, store="gs://b")
     assert done.returncode == 2
-    assert "or the example, as in: scripts/retrain flights" in done.stderr
+    assert "or an example: scripts/retrain flights" in done.stderr
     assert not (tmp_path / ".cache").exists()
 
 

@@ -4,7 +4,7 @@ example=flights
 case "${1:-}" in
 flights | churn) example=$1 && shift ;;
 *) case ${MODELSERVE_STORE:-} in gs://*)
-    echo "$0: the store is $MODELSERVE_STORE. Name the model of yours and its policy in $0, or the example, as in: $0 flights" >&2
+    echo "$0: the store is $MODELSERVE_STORE. Name your model and its policy in $0, or an example: $0 flights" >&2
     exit 2
     ;; esac ;;
 esac

@@ -180,7 +180,7 @@ def score_files(
     progress: Progress,
     table: TableOutput | None = None,
 ) -> dict[str, Any]:
-    """With `table` the files have only what it takes."""
+    """`table` is where the files are loaded afterwards: their columns have its types."""
     with load_model(uri, options.trust, progress, options.unknown_categories) as loaded, asyncio.Runner() as runner:
         started = time.perf_counter()
         scorer = RowScorer(loaded, options.method, runner)
@@ -190,7 +190,7 @@ def score_files(
             sources, surveys, carried = survey_sources(file, sources, carried, progress)
         kept = [*id_fields(ids), *carried]
         if table is not None:
-            kept = table.take(kept, Columns(loaded, columns.answers).schema)
+            kept = table.choose_schema(kept, Columns(loaded, columns.answers).schema)
         job = parts.Job(
             pin(uri, loaded),
             options.trust,

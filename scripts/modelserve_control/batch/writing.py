@@ -113,13 +113,13 @@ def choose_kept(
 
 
 def check_kept(kept: Sequence[pa.Field]) -> None:
-    """Raises BadSetting for a column that no Parquet file has, as INTERVAL of BigQuery."""
+    """Raises BadSetting for a type that Parquet does not support, such as BigQuery's INTERVAL."""
     for one in kept:
         try:
             pq.ParquetWriter(BytesIO(), pa.schema([one])).close()
         except pa.ArrowNotImplementedError:
             raise BadSetting(
-                f"The column {one.name} has the type {one.type}, which Parquet has not: name those to carry over with "
+                f"The column {one.name} has the type {one.type}, which Parquet does not support: name those to carry over with "
                 "--keep."
             ) from None
 

@@ -92,7 +92,7 @@ class NothingCompared(ServeError):
 
 
 class NothingScored(NothingCompared):
-    """Rows without predictions do not fit the version."""
+    """The version can score none of the rows."""
 
 
 class BeyondThresholds(ServeError):

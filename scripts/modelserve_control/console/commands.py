@@ -32,7 +32,9 @@ class Report:
 def make_report(options: ConsoleOptions, *words: str) -> Report:
     """Raises ServeError, also when MAX_REPORTS are being made."""
     if not reports.acquire(blocking=False):
-        raise ServeError(f"{MAX_REPORTS} reports are being made, and no more at once: reload when one of them is done.")
+        raise ServeError(
+            f"{MAX_REPORTS} reports are being made, which is the most at once: reload when one of them is done."
+        )
     try:
         with TemporaryDirectory(prefix="modelserve-console-") as scratch:
             page = Path(scratch, "report.html")

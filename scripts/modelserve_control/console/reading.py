@@ -1,4 +1,4 @@
-"""The store as one request sees it: each listing and each small object is read once."""
+"""The store as one request sees it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import cast
 from modelserve.store.buckets.objects import ObjectInfo, Objects, Write
 
 
-class Reading:
-    """Objects without the methods that write."""
+class CachedReads:
+    """Reads each listing and each small object once, and writes nothing."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -42,4 +42,4 @@ class Reading:
 
 
 def read_once(objects: Objects) -> Objects:
-    return cast(Objects, Reading(objects))
+    return cast(Objects, CachedReads(objects))

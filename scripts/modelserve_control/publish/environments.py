@@ -30,8 +30,8 @@ BUILD_SECONDS: Final = 1_200  # a slow network, and packages of gigabytes
 # This kit brings its own. A model needs no certain version of it, and the whole package has a hundred dependencies.
 MLFLOW: Final = frozenset({"mlflow", "mlflow-skinny"})
 
-# What a model may have installed: a version of a package of the index. What uv also takes is for nobody else to write:
-# options (another index), addresses, files, and directories, whose Python it would start.
+# What a model may install: a version of a package of the index. uv would also take options (another index), addresses, files,
+# and directories, whose Python it would start.
 PIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9][A-Za-z0-9.!+_-]*")
 PYTHON: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+[A-Za-z0-9.+]*")
 # A line of requirements.txt, or of the list of pip in conda.yaml: a package with extras and limits of its version. What
@@ -73,13 +73,11 @@ def packages_of(directory: Path, trust: str) -> Packages:
 
 
 def pins_of(packages: Mapping[str, Any], left_out: Collection[str]) -> tuple[str, ...]:
-    """NAME==VERSION of each. Raises BuildFailed where uv would read something else."""
+    """NAME==VERSION of each. Raises BuildFailed if uv would read something else."""
     pins = tuple(f"{name}=={version}" for name, version in packages.items() if normal(name) not in left_out)
     for pin in pins:
         if not PIN.fullmatch(pin):
-            raise BuildFailed(
-                f"The model has {pin!r}, which is no version of a package, and nothing else is installed."
-            )
+            raise BuildFailed(f"The model has {pin!r}, which is no version of a package: nothing else is installed.")
     return pins
 
 
@@ -94,7 +92,7 @@ def check_requirements(directory: Path) -> None:
         for line in lines:
             if not LINE.fullmatch(line):
                 raise BuildFailed(
-                    f"The model's {file} has the line {line[:200]!r}, which names no package of the index, and nothing else is installed."
+                    f"The model's {file} has the line {line[:200]!r}, which names no package of the index: nothing else is installed."
                 )
 
 

@@ -58,7 +58,7 @@ def retrain(objects: Objects, options: RetrainOptions, progress: Progress) -> di
             return result
         for reason in decision.reasons:
             progress.say(f"{reason.rule}: {reason.text}")
-        # What the publication and the release need: better said before the training than after it.
+        # What the publication and the release need is checked before the training, not after it.
         checkout()
         check_data(policy.data, policy.release, progress)
         terminate_as_interrupt()  # ends the record, as Ctrl-C does

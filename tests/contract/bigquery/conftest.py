@@ -1,4 +1,4 @@
-"""Google's clients, and a server that others made."""
+"""Google's clients, and a third-party server."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def test_a_regression_that_was_noted_is_rolled_back_by_the_next_process(releases
     assert refused["error_code"] == "ROLLED_BACK"
     assert refused["message"] == (
         "http://f: 5 of 9 answers failed. champion of m names version 1 again; "
-        "challenger still names version 2, so that it can be looked at."
+        "challenger still names version 2, so that you can inspect it."
     )
     assert (releases.alias()["version"], releases.records()[0]["outcome"]) == ("1", "rolled back")
     written(releases, releases.records()[0] | {"outcome": None})  # stopped between the write and its note

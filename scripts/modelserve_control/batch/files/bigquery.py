@@ -62,7 +62,7 @@ def parse(address: str) -> TableName:
 
 @cache
 def find_credentials() -> tuple[Any, str | None]:
-    """And the project that the environment names, which pays for the jobs and the reading."""
+    """The credentials, and the project of the environment if it names one: it pays for jobs and reads."""
     if google_variable("BIGQUERY_EMULATOR_HOST"):
         anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]  # Google's has no types
         return anonymous, google_variable("GOOGLE_CLOUD_PROJECT") or None
@@ -80,7 +80,7 @@ def job_client(name: TableName) -> bigquery.Client:
 
 @cache
 def read_client() -> bigquery_storage.BigQueryReadClient:
-    """One for all streams: a connection is not made for each part."""
+    """All streams share its connection."""
     if emulator := google_variable("BIGQUERY_STORAGE_EMULATOR_HOST"):
         transport = BigQueryReadGrpcTransport(channel=grpc.insecure_channel(emulator))
         return bigquery_storage.BigQueryReadClient(transport=transport)
@@ -88,13 +88,13 @@ def read_client() -> bigquery_storage.BigQueryReadClient:
 
 
 @contextmanager
-def as_our_errors(address: str) -> Iterator[None]:
+def translate_errors(address: str) -> Iterator[None]:
     try:
         yield
     except Missing as error:
-        raise NotFound(f"There is no {address}, or it may not be seen: {reason(error)}") from error
+        raise NotFound(f"{address} does not exist or may not be read: {reason(error)}") from error
     except (GoogleAPIError, GoogleAuthError, RequestException) as error:
-        raise StoreUnavailable(f"BigQuery does not give {address}: {reason(error)}") from error
+        raise StoreUnavailable(f"BigQuery failed for {address}: {reason(error)}") from error
 
 
 def reason(error: Exception) -> str:
@@ -105,7 +105,7 @@ def reason(error: Exception) -> str:
 
 
 def create_session(name: TableName, columns: Sequence[str], streams: int) -> bigquery_storage.types.ReadSession:
-    """All of its rows are those of one moment. `columns` empty: all."""
+    """A snapshot of the table. Empty `columns` are all columns."""
     types = bigquery_storage.types
     session = types.ReadSession(
         table=name.resource,
@@ -127,7 +127,7 @@ class BigQueryTable(ArrowFile):
     def __init__(self, address: str, signature: Signature | None) -> None:
         self.address = address
         self.name = parse(address)
-        with as_our_errors(address):
+        with translate_errors(address):
             session = create_session(self.name, (), 1)
         super().__init__(read_schema(session), session.estimated_row_count, signature)
 
@@ -143,18 +143,18 @@ class BigQueryTable(ArrowFile):
         """The names of its streams, by default one for about a million rows. An empty table has none."""
         if streams is None:
             streams = min(self.rows // STREAM_ROWS + 1, MAX_STREAMS)
-        with as_our_errors(self.address):
+        with translate_errors(self.address):
             return [stream.name for stream in create_session(self.name, columns, streams).streams]
 
 
 class BigQueryStream(ArrowFile):
-    """A part of a table, read once. Google's client goes on where it was when a connection breaks."""
+    """A part of a table, read once. Google's client resumes it when a connection breaks."""
 
     form = "stream"
 
     def __init__(self, address: str, signature: Signature | None) -> None:
         self.address = address
-        with as_our_errors(address):
+        with translate_errors(address):
             messages = iter(read_client().read_rows(parse(address).stream))
             first = next(messages, None)  # only this one has the schema; a stream may have no rows
         self.schema = pa.schema([]) if first is None else read_schema(first)
@@ -162,7 +162,7 @@ class BigQueryStream(ArrowFile):
         super().__init__(self.schema, 0, signature)
 
     def batches(self, size: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        with as_our_errors(self.address):
+        with translate_errors(self.address):
             for message in self.messages:
                 data = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
                 batch = pa.ipc.read_record_batch(data, self.schema).select(columns)

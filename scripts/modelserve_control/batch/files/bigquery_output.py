@@ -1,4 +1,4 @@
-"""A table of BigQuery that is replaced as a whole: parts are loaded beside it, and one copy job puts them in its place."""
+"""A BigQuery table that is replaced as a whole: parts are loaded into a staging table, and one copy job replaces the output."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from google.api_core.exceptions import NotFound as Missing
 from google.cloud import bigquery
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.batch.files.bigquery import as_our_errors, job_client, parse
-from modelserve_control.batch.files.bigquery_types import loadable, table_schema
+from modelserve_control.batch.files.bigquery import job_client, parse, translate_errors
+from modelserve_control.batch.files.bigquery_types import as_loadable, table_schema
 from modelserve_control.batch.files.table_files import exists_error
 from modelserve_control.common.progress import Progress
 
-# When BigQuery removes what a killed batch has left.
+# After this time BigQuery deletes the staging table of a killed batch.
 STAGING_LIFE: Final = timedelta(days=1)
 
 
 class TableOutput:
-    """Nothing is seen of a batch that does not end: readers have the table of before, or the whole new one."""
+    """Readers see the old table until the new one is complete."""
 
     def __init__(self, address: str, overwrite: bool) -> None:
         """Raises NotFound, OutputExists or BadSetting before the first row is scored, not after the last."""
@@ -34,10 +34,10 @@ class TableOutput:
         self.name = parse(address)
         self.client = job_client(self.name)
         self.schema: list[bigquery.SchemaField] = []
-        with as_our_errors(address):
-            self.check()
+        with translate_errors(address):
+            self.check_target()
 
-    def check(self) -> None:
+    def check_target(self) -> None:
         try:
             found = self.client.get_table(self.name.sql_id)
         except Missing:
@@ -48,16 +48,16 @@ class TableOutput:
         if not self.overwrite:
             raise exists_error(self.address)
 
-    def take(self, kept: Sequence[pa.Field], others: pa.Schema) -> list[pa.Field]:
-        """The columns that are carried over, as they are to be written. Raises BadSetting for one that BigQuery has not."""
-        fields = [loadable(field) for field in kept]
+    def choose_schema(self, kept: Sequence[pa.Field], others: pa.Schema) -> list[pa.Field]:
+        """The kept columns with the types to write. Raises BadSetting for a column that BigQuery does not support."""
+        fields = [as_loadable(field) for field in kept]
         self.schema = table_schema([*fields, *others])
         return fields
 
     def replace(self, parts: Sequence[Path], progress: Progress) -> None:
         """Raises OutputExists when somebody else has created the table meanwhile."""
         run = f"modelserve_{uuid.uuid4().hex}"
-        with as_our_errors(self.address):
+        with translate_errors(self.address):
             staging = bigquery.Table(f"{self.name.sql_id}_{run}", schema=self.schema)
             staging.expires = datetime.now(UTC) + STAGING_LIFE
             staging = self.client.create_table(staging)
@@ -85,7 +85,7 @@ class TableOutput:
                             file, staging, rewind=True, job_id=job_id, job_config=config
                         )
 
-                    jobs.append(self.start(upload, f"{run}_{number}", staging.location))
+                    jobs.append(self.start_once(upload, f"{run}_{number}", staging.location))
                 advance(part.stat().st_size)
         for job in jobs:
             job.result()
@@ -97,14 +97,14 @@ class TableOutput:
         def start(job_id: str) -> Any:
             return self.client.copy_table(staging, self.name.sql_id, job_id=job_id, job_config=config)
 
-        job = self.start(start, f"{run}_copy", staging.location)
+        job = self.start_once(start, f"{run}_copy", staging.location)
         try:
             job.result()
         except Conflict as error:
             raise exists_error(self.address) from error
 
-    def start(self, start: Callable[[str], Any], job_id: str, location: str | None) -> Any:
-        """A job has the id of its run: what is asked for twice, since an answer was lost, is done once."""
+    def start_once(self, start: Callable[[str], Any], job_id: str, location: str | None) -> Any:
+        """The job ID belongs to the run, so a retry after a lost answer does not start a second job."""
         try:
             return start(job_id)
         except GoogleAPIError:

@@ -1,4 +1,4 @@
-"""Arrow's types as those of BigQuery, where each value has an exact form. Read from Google's "Loading Parquet data"."""
+"""The BigQuery type of each Arrow type whose values it holds exactly, from Google's "Loading Parquet data"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from google.cloud.bigquery import SchemaField
 
 from modelserve.core.errors import BadSetting
 
-# How a column that was read from BigQuery names a type that Arrow has not: it is text there, or a struct.
+# Metadata of a column that was read from BigQuery, for types that Arrow lacks: it holds them as text or as a struct.
 SQL_TYPE: Final = b"ARROW:extension:name"
 NOT_LOADED: Final = {
     f"google:sqlType:{name.lower()}".encode(): name for name in ("JSON", "GEOGRAPHY", "RANGE", "INTERVAL")
@@ -31,7 +31,7 @@ PLAIN: Final[Sequence[tuple[Callable[[pa.DataType], bool], str]]] = (
 )
 
 
-def loadable(field: pa.Field) -> pa.Field:
+def as_loadable(field: pa.Field) -> pa.Field:
     """With a type of Parquet that BigQuery loads: its times have microseconds."""
     kind = field.type
     if pa.types.is_timestamp(kind):
@@ -52,23 +52,23 @@ def table_schema(fields: Sequence[pa.Field]) -> list[SchemaField]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """BigQuery takes names without regard to case."""
+    """BigQuery ignores the case of names."""
     for place, name in enumerate(names):
         if not NAME.fullmatch(name) or name.lower().startswith(RESERVED):
-            raise BadSetting(f"BigQuery has no columns of the name {name}.")
+            raise BadSetting(f"BigQuery does not allow the column name {name}.")
         if name.lower() in (other.lower() for other in names[:place]):
-            raise BadSetting(f"BigQuery takes the column {name} and another one for the same, whatever their case.")
+            raise BadSetting(f"BigQuery ignores case, so the column {name} has the same name as another one.")
 
 
 def schema_field(path: str, field: pa.Field) -> SchemaField:
     kind = field.type
     sql_type = NOT_LOADED.get((field.metadata or {}).get(SQL_TYPE, b""))
     if sql_type:
-        raise refusal(path, f"{sql_type}, which is not loaded from Parquet")
+        raise refusal(path, f"{sql_type}, which BigQuery does not load from Parquet")
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         item = schema_field(path, kind.value_field)
         if item.mode == "REPEATED":
-            raise refusal(path, "an array of arrays, which BigQuery has not")
+            raise refusal(path, "an array of arrays, which BigQuery does not support")
         return SchemaField(field.name, item.field_type, mode="REPEATED", fields=item.fields)
     if pa.types.is_struct(kind):
         members = [kind.field(place) for place in range(kind.num_fields)]
@@ -86,7 +86,7 @@ def scalar_type(path: str, kind: pa.DataType) -> str:
             return "BIGNUMERIC"
     found = next((name for fits, name in PLAIN if fits(kind)), None)
     if found is None:
-        raise refusal(path, f"{kind}, of which BigQuery has no exact form")
+        raise refusal(path, f"{kind}, which BigQuery cannot hold exactly")
     return found
 
 

@@ -46,7 +46,7 @@ def is_table(address: str) -> bool:
 
 
 def bigquery_tables() -> ModuleType:
-    """Raises PackagesMissing: Google's clients are loaded, and need be there, only for a bq:// address."""
+    """Raises PackagesMissing. Only bq:// addresses need Google's clients."""
     check_installed(("bigquery",))
     return import_module("modelserve_control.batch.files.bigquery")
 
@@ -116,7 +116,7 @@ def object_at(address: str) -> Location:
 
 @contextmanager
 def open_source(address: str, progress: Progress) -> Iterator[Callable[[Signature | None], TableFile]]:
-    """What opens all of INPUT, which is here before a model is loaded."""
+    """Yields a function that opens INPUT. A remote file is downloaded first, before a model is loaded."""
     if is_table(address):
         yield partial(bigquery_tables().BigQueryTable, address)
         return

@@ -35,7 +35,8 @@ Runner = Callable[[Job, Sequence[Part], Progress], Iterable[tuple[Part, Counts]]
 def run_parts(
     job: Job, parts: Sequence[Part], runner: Runner, overwrite: bool, max_errors: int | None, progress: Progress
 ) -> tuple[Counts, Counts]:
-    """Of all parts, and of those that this run has scored. Raises OutputExists, OutputInUse, and TooManyErrors after the parts of this run are deleted."""
+    """The counts of all parts, and of those that this run has scored. Raises OutputExists, OutputInUse, and TooManyErrors after
+    the parts of this run are deleted."""
     total, scored = Counts(), Counts()
     with sole_writer(job.output), open_output(job.output) as (objects, prefix):
         remove_private(job.output)
@@ -83,7 +84,7 @@ def sole_writer(output: str) -> Iterator[None]:
 
 
 def find_holder(directory: int) -> str:
-    """Who has locked it, as Linux tells: https://man7.org/linux/man-pages/man5/proc_locks.5.html"""
+    """The process that has locked it, if the system says so: https://man7.org/linux/man-pages/man5/proc_locks.5.html"""
     locks = Path("/proc/locks")
     place = f":{os.fstat(directory).st_ino}"
     for line in locks.read_text().splitlines() if locks.exists() else ():

@@ -161,15 +161,15 @@ def read_decimals(array: pa.Array, digits: int, doubtful: Array) -> Array | None
     low, high = halves[::2], halves[1::2]
     missing = null_mask(array)
     whole, scale = np.where(missing, 0, low), np.full(len(array), kind.scale)
-    if (np.abs(whole) >= 10**digits).any():  # a price as NUMERIC has seven noughts at its end
-        drop_noughts(whole, scale)
+    if (np.abs(whole) >= 10**digits).any():  # such as a price of NUMERIC: it ends in seven zeros
+        drop_zeros(whole, scale)
     doubtful |= ((high != low >> 63) & ~missing) | (whole >= 10**digits) | (whole <= -(10**digits))
     found: Array = whole / POWERS[scale]
     return found
 
 
-def drop_noughts(whole: Array, scale: Array) -> None:
-    """Of each decimal, in place."""
+def drop_zeros(whole: Array, scale: Array) -> None:
+    """Removes the zeros at the end of each decimal, in place."""
     for _ in range(scale.max(initial=0)):
         shorter = (scale > 0) & (whole % 10 == 0)
         if not shorter.any():

@@ -63,7 +63,7 @@ class Columns:
 
 
 def carry(array: pa.Array, field: pa.Field) -> pa.Array:
-    """Raises MalformedRequest where a value would be another one, such as a time with nanoseconds for microseconds."""
+    """Raises MalformedRequest if a value would change, such as a time with nanoseconds in a column of microseconds."""
     try:
         return array.cast(field.type)
     except pa.ArrowInvalid as error:

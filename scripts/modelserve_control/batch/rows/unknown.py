@@ -1,4 +1,4 @@
-"""Cells with a category that the model has never seen: it scores them, and somebody should know."""
+"""Counts cells with a category that the model has never seen but still scores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from modelserve_control.batch.files.chunks import as_values, is_text
 
 
 class UnknownCategories:
-    """`categories` are those of each column; a column that is not there has any."""
+    """`categories` are those of each column; a column without an entry takes any text."""
 
     def __init__(self, categories: Mapping[str, Sequence[str]]) -> None:
         self.known = {name: pa.array(texts, pa.string()) for name, texts in categories.items()}
 
     def count(self, columns: Mapping[str, Any], without: Collection[int]) -> int:
-        """Of arrays, or of sequences of Python values, in all rows but those `without`."""
+        """Columns are arrays or sequences of Python values. Rows in `without` are left out."""
         found = 0
         for name, known in self.known.items():
             if name in columns and (mask := unknown_mask(columns[name], known)) is not None:
@@ -30,7 +30,7 @@ class UnknownCategories:
 
 
 def unknown_mask(values: Any, known: pa.Array) -> Array | None:
-    """Null is missing, and not unknown. None where no value is a text."""
+    """True for each unknown text; a null is not one. None if no value is a text."""
     if not isinstance(values, pa.Array):
         values = pa.array([value if isinstance(value, str) else None for value in values], pa.string())
     if isinstance(values, pa.DictionaryArray):

@@ -105,7 +105,7 @@ class Release:
                 ) from error
             if breaking := describe_breaking(found["schema"]):
                 self.progress.say(
-                    f"    warning: what fits version {self.before} may not fit {options.version}: {breaking}"
+                    f"    warning: requests that fit version {self.before} may not fit {options.version}: {breaking}"
                 )
             if not found["within"]:
                 raise BeyondThresholds(
@@ -188,7 +188,7 @@ class Release:
             with self.report(f"Roll {alias} back to version {back.version}"):
                 move(self.objects, name, alias, back, generation)
         self.journal.end("rolled back", why)
-        challenger = f"{CHALLENGER} still names version {self.options.version}, so that it can be looked at"
+        challenger = f"{CHALLENGER} still names version {self.options.version}, so that you can inspect it"
         raise RolledBack(f"{why}. {alias} of {name} names version {self.before} again; {challenger}.")
 
     @contextmanager
@@ -205,7 +205,7 @@ class Release:
 
 
 def describe_breaking(changes: Sequence[Mapping[str, Any]]) -> str:
-    """What callers must change, and which threshold refuses it; empty where there is nothing."""
+    """What callers must change, and which threshold refuses it; empty if there is nothing."""
     found = [
         f"{one['what']} ({one['a'] or 'none'} before, {one['b'] or 'none'} now)" for one in changes if one["breaking"]
     ]

@@ -27,7 +27,7 @@ class Golden:
 
     @property
     def key(self) -> str:
-        """The same for the same request."""
+        """Equal for equal requests."""
         return json.dumps([self.model, self.path, self.request], sort_keys=True)
 
     def difference(self, answer: Any) -> str | None:

@@ -77,11 +77,13 @@ def parse_expected(serves: Sequence[str]) -> dict[str, tuple[str, str | None]]:
 
 
 def check_services(options: RolloutOptions) -> None:
-    """Raises BadSetting. A check that was asked for must not be left out without a word."""
+    """Raises BadSetting if a requested check would be left out."""
     if twice := find_repeated(options.services):
         raise BadSetting(f"--predict and --predict-event name {twice} twice: name each service once.")
     if unknown := options.expected.keys() - set(options.services):
-        raise BadSetting(f"--serves names {min(unknown)}, which is not among the services: name that, too.")
+        raise BadSetting(
+            f"--serves names {min(unknown)}, which is not among the services: name it with --predict or --predict-event."
+        )
     missing = set(options.services) - options.expected.keys()
     if options.expected and missing:
         raise BadSetting(f"--serves does not name {min(missing)}: name the model of every service, or of none.")

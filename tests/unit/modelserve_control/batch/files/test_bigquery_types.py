@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.batch.files.bigquery_types import SQL_TYPE, loadable, table_schema
+from modelserve_control.batch.files.bigquery_types import SQL_TYPE, as_loadable, table_schema
 
 
 def kind_of(kind: pa.DataType) -> tuple[str, str]:
-    (field,) = table_schema([loadable(pa.field("x", kind))])
+    (field,) = table_schema([as_loadable(pa.field("x", kind))])
     return field.field_type, field.mode
 
 
@@ -77,12 +77,12 @@ def test_json_is_not_written_as_the_text_that_it_is_in_arrow() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.b", "a/b", "", "_PARTITIONTIME", "x" * 301])
-def test_a_name_that_bigquery_has_not_is_refused(name: str) -> None:
-    with pytest.raises(BadSetting, match="no columns of the name"):
+def test_a_name_that_bigquery_does_not_allow_is_refused(name: str) -> None:
+    with pytest.raises(BadSetting, match="BigQuery does not allow the column name"):
         table_schema([pa.field(name, pa.int64())])
 
 
 def test_names_that_differ_in_case_only_are_refused() -> None:
-    with pytest.raises(BadSetting, match="whatever their case"):
+    with pytest.raises(BadSetting, match="BigQuery ignores case"):
         table_schema([pa.field("probability_yes", pa.int64()), pa.field("probability_Yes", pa.int64())])
     table_schema([pa.field("probability_month-to-month", pa.int64()), pa.field("probabilité", pa.int64())])
