@@ -106,6 +106,7 @@ def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dic
     options |= {"source": f"{tmp_path}/in/*.parquet", "output": f"{tmp_path}/beam/"}
     done = subprocess.run(
         [python, HERE / "score_parts.py", json.dumps(options)],
+        cwd=tmp_path,  # the worker leaves its options there
         env=processes.with_sources(os.environ),
         capture_output=True,
         text=True,
@@ -117,7 +118,9 @@ def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dic
     assert files(tmp_path / "beam") == files(tmp_path / "local")
 
 
-def run_dataflow_job(python: Path, server: BucketServer, **more: Any) -> subprocess.CompletedProcess[str]:
+def run_dataflow_job(
+    python: Path, server: BucketServer, directory: Path, **more: Any
+) -> subprocess.CompletedProcess[str]:
     options = {
         "model": "churn",
         "source": "gs://bucket/in/*",
@@ -131,6 +134,7 @@ def run_dataflow_job(python: Path, server: BucketServer, **more: Any) -> subproc
     }
     return subprocess.run(
         [python, HERE / "dataflow_job.py", json.dumps(options)],
+        cwd=directory,
         env=processes.with_sources(os.environ) | {"STORAGE_EMULATOR_HOST": server.url, "NO_GCE_CHECK": "true"},
         capture_output=True,
         text=True,
@@ -138,11 +142,11 @@ def run_dataflow_job(python: Path, server: BucketServer, **more: Any) -> subproc
     )
 
 
-def test_beam_makes_a_job_for_dataflow_of_our_options(python: Path) -> None:
+def test_beam_makes_a_job_for_dataflow_of_our_options(python: Path, tmp_path: Path) -> None:
     """In the types of Google's own client, after Beam's check of the options."""
     with bucket_server() as server:
         server.bucket("bucket")
-        done = run_dataflow_job(python, server, beam=["max_num_workers=3"])
+        done = run_dataflow_job(python, server, tmp_path, beam=["max_num_workers=3"])
         assert done.returncode == 0, done.stderr
         job = json.loads(done.stdout.splitlines()[-1])
         known = ("project", "region", "temp_location", "sdk_container_image", "sdk_location", "max_num_workers")
@@ -160,6 +164,6 @@ def test_beam_makes_a_job_for_dataflow_of_our_options(python: Path) -> None:
         assert images == ["europe-docker.pkg.dev/p/r/batch:1"]
         assert pool["packages"] == [], "nothing is staged"
         assert job["environment"]["temp_storage_prefix"].startswith("storage.googleapis.com/bucket/tmp")
-        wrong = run_dataflow_job(python, server, project="Not An Id", beam=["max_num_workers=-1"])
+        wrong = run_dataflow_job(python, server, tmp_path, project="Not An Id", beam=["max_num_workers=-1"])
         assert "Beam refuses the options of the DataflowRunner" in wrong.stderr
         assert [part in wrong.stderr for part in ("Project ID", "max_num_workers", "Traceback")] == [True, True, False]
