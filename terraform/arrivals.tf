@@ -1,5 +1,5 @@
-# A file that arrives starts its batch. The bucket tells a topic of ours, because only a notification filters by prefix and needs
-# no grant on the project; Eventarc hands it to a workflow, because its own targets are services and no jobs.
+# A file that arrives starts its batch. The bucket notifies a topic directly, because only such a notification filters by prefix and
+# needs no grant on the project. Eventarc passes it to a workflow, because Eventarc cannot start jobs.
 resource "google_pubsub_topic" "arrivals" {
   for_each                   = local._arriving
   name                       = "${each.value.job}-arrivals"
@@ -8,7 +8,7 @@ resource "google_pubsub_topic" "arrivals" {
   depends_on                 = [google_kms_crypto_key_iam_member.this]
 }
 
-resource "google_pubsub_topic_iam_member" "buckets_tell" {
+resource "google_pubsub_topic_iam_member" "buckets_notify" {
   for_each = google_pubsub_topic.arrivals
   topic    = each.value.name
   role     = "roles/pubsub.publisher"
@@ -22,7 +22,7 @@ resource "google_storage_notification" "arrivals" {
   event_types        = ["OBJECT_FINALIZE"]
   payload_format     = "NONE"
   topic              = google_pubsub_topic.arrivals[each.key].id
-  depends_on         = [google_pubsub_topic_iam_member.buckets_tell]
+  depends_on         = [google_pubsub_topic_iam_member.buckets_notify]
 }
 
 resource "google_workflows_workflow" "arrival" {
@@ -34,7 +34,7 @@ resource "google_workflows_workflow" "arrival" {
   crypto_key_name     = var.kms_key
   deletion_protection = false # it keeps nothing
 
-  # Names that begin with _ or . are no data: docs/batch.md. A name that is scored is a part of the place of its output.
+  # Names that begin with _ or . are not data: docs/batch.md. The output is below a prefix with the name of the file.
   source_contents = jsonencode({
     main = {
       params = ["event"]

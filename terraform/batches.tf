@@ -43,7 +43,7 @@ resource "google_cloud_run_v2_job" "batch" {
   depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
-# The buckets are not ours, so they are named once each, whatever the batches are.
+# Each bucket once: several batches may share it.
 resource "google_storage_bucket_iam_member" "batch_reads" {
   for_each = toset(flatten([for one in local.batches : [one.from[0], one.to[0]]]))
   bucket   = each.key
@@ -63,7 +63,7 @@ resource "google_storage_bucket_iam_member" "batch_writes" {
   }
 }
 
-# With other arguments, too, for the file that has arrived.
+# For files that arrive also with other arguments.
 resource "google_cloud_run_v2_job_iam_member" "start_runs" {
   for_each = google_cloud_run_v2_job.batch
   name     = each.value.name
@@ -142,6 +142,6 @@ resource "google_monitoring_alert_policy" "failed_batch" {
   }
 
   documentation {
-    content = "Its log says why (docs/batch-scheduled.md): gcloud run jobs executions list --job=${each.value} --project=${var.project_id} --region=${var.region}"
+    content = "The log of the job says why (docs/batch-scheduled.md): gcloud run jobs executions list --job=${each.value} --project=${var.project_id} --region=${var.region}"
   }
 }

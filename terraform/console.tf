@@ -1,9 +1,9 @@
-# The console behind Identity-Aware Proxy, which knows who asks: docs/console.md. It is read-only: the history of an alias would name
-# this account, not who pressed.
+# The console behind Identity-Aware Proxy: docs/console-cloud.md. It is read-only, because the history of an alias would name this
+# account, not the person.
 locals {
   _console = var.console == null ? toset([]) : toset(["console"])
 
-  # Cloud Run's own address of a service, which is known before it is made; the console answers to no other name.
+  # Cloud Run's address of the service, known before it exists; the console answers to no other.
   console_url = "https://${var.name}-console-${data.google_project.this.number}.${var.region}.run.app"
 
   _console_batches = flatten([for one in local.batches : ["--batches", "gs://${join("/", one.to)}"]])
@@ -23,7 +23,7 @@ resource "google_cloud_run_v2_service" "console" {
     service_account = google_service_account.this["console"].email
     timeout         = "900s" # a comparison takes as long as its rows
 
-    # Reports are kept by the process that made them, and one person starts few.
+    # A report is only in the process that made it.
     scaling {
       max_instance_count = 1
     }
@@ -43,7 +43,7 @@ resource "google_cloud_run_v2_service" "console" {
   depends_on = [google_kms_crypto_key_iam_member.this]
 }
 
-# Nobody but the proxy may call it, and the proxy lets these people through.
+# Only the proxy may call it.
 resource "google_cloud_run_v2_service_iam_member" "proxy" {
   for_each = google_cloud_run_v2_service.console
   name     = each.value.name

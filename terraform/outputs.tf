@@ -1,5 +1,5 @@
 output "console" {
-  description = "Address of the console, with the console."
+  description = "Address of the console; null without one."
   value       = var.console == null ? null : local.console_url
 }
 
@@ -59,7 +59,7 @@ output "models" {
 }
 
 output "prediction_log" {
-  description = "With the prediction log: its tables, PROJECT.DATASET.TABLE, by model as in models, and the lines for the settings.env of the fallback's overlay."
+  description = "Tables of the prediction log, PROJECT.DATASET.TABLE, by model as in models, and the lines for the settings.env of the fallback's overlay."
   value = var.prediction_log == null ? null : {
     settings = join("\n", [for name, value in local.log_settings[""] : "${name}=${value}"])
     tables   = { for key, one in google_bigquery_table.prediction_log : local._logs[key] == "" ? "model" : trimsuffix(local._logs[key], "-") => join(".", [var.project_id, one.dataset_id, one.table_id]) }

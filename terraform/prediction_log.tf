@@ -11,7 +11,7 @@ locals {
   }) }
 }
 
-# Both functions publish what they answered.
+# The functions of each model publish to its topic.
 resource "google_pubsub_topic_iam_member" "logs_publish" {
   for_each = { for key, one in local.functions : key => one if var.prediction_log != null }
   topic    = google_pubsub_topic.this["${each.value.prefix}prediction_log"].name
@@ -50,7 +50,7 @@ resource "google_bigquery_table" "prediction_log" {
 
   # What functions/modelserve/prediction_log/rows.py writes.
   schema = jsonencode([
-    { name = "prediction_id", type = "STRING", mode = "NULLABLE", description = "Unique; a row that was delivered twice has the same" },
+    { name = "prediction_id", type = "STRING", mode = "NULLABLE", description = "Unique; the same in a row that was delivered twice" },
     { name = "caller_id", type = "STRING", mode = "NULLABLE", description = "The caller's own id" },
     { name = "request_id", type = "STRING", mode = "NULLABLE", description = "Id of the request or of the message" },
     { name = "model", type = "STRING", mode = "NULLABLE", description = "The model that answered" },
@@ -79,7 +79,7 @@ resource "google_bigquery_table_iam_member" "retrain_reads_log" {
   member     = local.members.retrain
 }
 
-# bq:// is read by the Storage Read API, whose sessions are of the project.
+# For bq://: a session of the Storage Read API belongs to the project.
 resource "google_project_iam_member" "retrain_reads_rows" {
   count   = var.prediction_log != null && local.pipeline ? 1 : 0
   project = var.project_id

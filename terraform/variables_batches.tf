@@ -1,5 +1,5 @@
 variable "batches" {
-  description = "What `modelserve score` does by itself, by a short word: the model, input and output, when (schedule as cron, on_arrival for each file that comes below input), further arguments, and attempts, processors, memory and time: docs/batch-scheduled.md."
+  description = "Jobs that run `modelserve score`, by a short key: model, input and output, when to run (schedule as cron, on_arrival for each file that arrives below input), further arguments, attempts, processors, memory and time: docs/batch-scheduled.md."
   type = map(object({
     arguments       = optional(list(string), [])
     attempts        = optional(number, 3)
@@ -58,7 +58,7 @@ variable "batches" {
 }
 
 variable "control_image" {
-  description = "The image of the modelserve command, by its digest, as the pipeline pushes it: batches and the console run it. null where nothing does."
+  description = "The image of the modelserve command, by its digest, as the pipeline pushes it: batches and the console run it. null without these."
   type        = string
   default     = null
 

@@ -1,5 +1,5 @@
 variable "console" {
-  description = "`modelserve console` on Cloud Run behind Identity-Aware Proxy, read-only: who may see it, further arguments, processors and memory: docs/console-cloud.md. null for none."
+  description = "`modelserve console` on Cloud Run behind Identity-Aware Proxy, read-only: members who may see it, further arguments, processors and memory: docs/console-cloud.md. null for none."
   type = object({
     arguments = optional(list(string), [])
     cpu       = optional(string, "1")
@@ -10,12 +10,12 @@ variable "console" {
 
   validation {
     condition     = var.console == null ? true : length(var.console.members) > 0 && alltrue([for member in var.console.members : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):", member))])
-    error_message = "console.members must be named members such as group:team@example.com: nobody else sees it."
+    error_message = "console.members must have at least one member such as group:team@example.com, and nobody unnamed."
   }
 
   validation {
     condition     = var.console == null ? true : length(setintersection(var.console.arguments, ["--write", "--host", "--port", "--origin", "--store"])) == 0
-    error_message = "console.arguments must not be --write: a move would be told as the console's own; nor what Terraform says, --host, --port, --origin and --store."
+    error_message = "console.arguments must not have --write, because the history would name the console, not the person, nor --host, --port, --origin and --store, which Terraform sets."
   }
 
   # https://cloud.google.com/run/docs/configuring/services/memory-limits

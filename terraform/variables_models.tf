@@ -39,7 +39,7 @@ variable "models" {
 
   validation {
     condition     = !contains(keys(var.models), "model")
-    error_message = "model is no key of models: the outputs have the first model under it."
+    error_message = "A key of models must not be model: in the outputs this is the key of the first model."
   }
 
   validation {

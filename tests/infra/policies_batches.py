@@ -1,4 +1,4 @@
-"""Batches: what runs them may do no more than they need, and nobody misses one that failed."""
+"""Batches: their accounts may do no more than they need, and a failure raises an alarm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def batches_run_as_an_account_of_their_own(resources: Sequence[Resource]) -> Ite
 
 
 def batches_are_commands_that_exist(resources: Sequence[Resource]) -> Iterator[str]:
-    """The command parses its arguments; those for a file that has arrived are of the form of Cloud Run's API."""
+    """The command parses its arguments; the request for a file that arrives has the form of Cloud Run's API."""
     for address, one in of(resources, JOB):
         yield from (
             f"{address}: {wrong}" for wrong in refusals(one["template"][0]["template"][0]["containers"][0]["args"])
@@ -68,7 +68,7 @@ def values(tree: Any) -> Iterator[dict[str, Any]]:
 def batches_run_what_a_digest_names(resources: Sequence[Resource]) -> Iterator[str]:
     for address, one in of(resources, JOB):
         if "@sha256:" not in one["template"][0]["template"][0]["containers"][0]["image"]:
-            yield f"{address} runs what a tag means today"
+            yield f"{address} names its image by a tag"
 
 
 def failed_batches_are_noticed(resources: Sequence[Resource]) -> Iterator[str]:
@@ -76,7 +76,7 @@ def failed_batches_are_noticed(resources: Sequence[Resource]) -> Iterator[str]:
     for kind, label in ((JOB, "job_name"), ("google_workflows_workflow", "workflow_id")):
         for address, one in of(resources, kind):
             if not any(f'{label}="{one["name"]}"' in text for text in alerts):
-                yield f"{address} may fail and nobody would know"
+                yield f"{address} may fail without an alarm"
 
 
 def what_keeps_nothing_can_be_taken_away(resources: Sequence[Resource]) -> Iterator[str]:
@@ -88,10 +88,10 @@ def what_keeps_nothing_can_be_taken_away(resources: Sequence[Resource]) -> Itera
 
 
 def what_is_written_does_not_arrive(resources: Sequence[Resource]) -> Iterator[str]:
-    told = {(one["bucket"], one["object_name_prefix"]) for _, one in of(resources, "google_storage_notification")}
+    notified = {(one["bucket"], one["object_name_prefix"]) for _, one in of(resources, "google_storage_notification")}
     for _, one in of(resources, "google_storage_bucket_iam_member"):
         for condition in one["condition"] if one["member"] == identity(resources, "batch")["member"] else ():
             [name] = re.findall(r"/objects/(.*)\"", condition["expression"])
-            for bucket, prefix in told:
+            for bucket, prefix in notified:
                 if bucket == one["bucket"] and (not prefix or name.startswith(prefix)):
                     yield f"What is written to gs://{bucket}/{name} would arrive again"

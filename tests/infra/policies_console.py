@@ -1,4 +1,4 @@
-"""The console: nobody gets to it but through the proxy, and it moves nothing."""
+"""The console: it is reached only through the proxy, and moves nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def the_console_is_behind_the_proxy(resources: Sequence[Resource]) -> Iterator[s
     callers = {(one["name"], one["member"]) for _, one in of(resources, "google_cloud_run_v2_service_iam_member")}
     for address, one in services.items():
         if one["iap_enabled"] is not True or one["invoker_iam_disabled"]:
-            yield f"{address} asks nobody who they are"
+            yield f"{address} can be reached without the proxy"
         called = {member for name, member in callers if name == one["name"]}
         if len(called) != 1 or not all(member.endswith(PROXY) for member in called):
             yield f"{address} may be called by {sorted(called)}"
@@ -35,11 +35,11 @@ def the_console_is_a_command_that_only_shows(resources: Sequence[Resource]) -> I
             yield f"{address}: {error.format_message()}"
             continue
         if given["write"]:
-            yield f"{address} moves aliases for whoever presses"
+            yield f"{address} can move aliases"
         if (given["host"], given["port"]) != ("0.0.0.0", container["ports"][0]["container_port"]):
             yield f"{address} does not listen where Cloud Run asks"
         if not given["origins"] or "@sha256:" not in container["image"]:
-            yield f"{address} does not know its address, or runs what a tag means today"
+            yield f"{address} does not know its address, or names its image by a tag"
 
 
 def the_console_only_reads(resources: Sequence[Resource]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def failed_jobs_are_noticed(resources: Sequence[Resource]) -> Iterator[str]:
     alerts = [str(one["conditions"]) for _, one in of(resources, "google_monitoring_alert_policy")]
     for address, one in of(resources, "google_cloudbuild_trigger"):
         if one["pubsub_config"] and not any(one["trigger_id"] in text and "^ERROR: " in text for text in alerts):
-            yield f"{address} may fail and nobody would know"
+            yield f"{address} may fail without an alarm"
 
 
 def every_way_in_is_checked(resources: Sequence[Resource]) -> Iterator[str]:
@@ -111,7 +111,7 @@ def every_way_in_is_checked(resources: Sequence[Resource]) -> Iterator[str]:
     yield from (f"Nobody asks {ways[host]} from outside" for host in sorted(ways.keys() - hosts))
     for address, one in checks.items():
         if not any(one["uptime_check_id"] in text for text in alerts):
-            yield f"{address} may fail and nobody would know"
+            yield f"{address} may fail without an alarm"
 
 
 def a_good_answer_passes_a_check(resources: Sequence[Resource]) -> Iterator[str]:

@@ -70,7 +70,7 @@ def running_text() -> Any:
 
 
 def while_running(controls: str) -> list[tuple[Output, Any, Any]]:
-    """For a callback: the fieldset of this id is disabled meanwhile, so that no button in it is pressed twice."""
+    """For a callback: it disables the fieldset of this id while it runs, so that no button in it is pressed twice."""
     return [(Output(controls, "disabled"), True, False), (Output("running", "children"), "Running.", "")]
 
 

@@ -44,7 +44,7 @@ def check_origin(text: str) -> str:
 
 
 def normalise(text: str) -> str | None:
-    """In small letters and without the port that is its scheme's own; None of what is no origin."""
+    """In lower case and without the default port of its scheme; None if it is not an origin."""
     match = ORIGIN.fullmatch(text.lower())
     if match is None:
         return None

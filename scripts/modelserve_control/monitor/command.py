@@ -76,7 +76,7 @@ def drift(
 
 @contextmanager
 def add_hint() -> Iterator[None]:
-    """Other commands measure drift too, and have no such options."""
+    """Only here: other commands that measure drift do not have these options."""
     try:
         yield
     except (NoProfile, NothingScored) as error:

@@ -88,7 +88,7 @@ def select_scored(columns: Columns, manifest: Manifest) -> tuple[Columns, int]:
 
 
 def select_since(columns: Columns, rows: int, options: DriftOptions) -> tuple[Columns, int]:
-    """The log is not scored, so it is cut with its windows."""
+    """The log is not scored, so `cut_windows` leaves out its older windows instead."""
     if options.since is None or options.window is None or prediction_log.is_log(columns):
         return columns, rows
     windows = group_by_time(window_times(columns, options), options.window, options.since)

@@ -1,4 +1,4 @@
-"""`modelserve evaluate`: labels that came later are joined with the prediction log or scored rows, and the answers are measured."""
+"""`modelserve evaluate`: joins later labels with the prediction log or with scored rows, and measures the answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -19,7 +19,8 @@ REQUIRED: Final = ("prediction_id", "model", "version", "time", "inputs", "answe
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Equally long. `ids` are the callers' own where they sent one. Rows of `score` have no `times` and no `inputs`. `results` are the result objects of the answers."""
+    """Equally long. `ids` are the callers' own where they sent one. `results` are the result objects of the answers. Rows of
+    `score` have no `times` and no `inputs`."""
 
     ids: list[str]
     versions: list[str]
@@ -71,7 +72,7 @@ def is_scored(columns: Columns) -> bool:
 
 
 def name_prediction(columns: Columns) -> Columns:
-    """Of scored rows: of a version with a label, the prediction has its name and stands before `model`."""
+    """Renames the prediction of scored rows, which has the label of its version and stands before `model`."""
     names = list(columns)
     label = PREDICTION if PREDICTION in columns else names[names.index(OWN_COLUMNS[0]) - 1]
     return {PREDICTION if name == label else name: values for name, values in columns.items()}

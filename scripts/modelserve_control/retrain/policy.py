@@ -104,7 +104,7 @@ def release_options(policy: Policy, **given: Any) -> ReleaseOptions:
 
 @contextmanager
 def name_keys(section: str, shape: type) -> Iterator[None]:
-    """What is refused names the keys of a section where a command of its own would name its options."""
+    """Refusals name the keys of the section instead of the options of the command that it stands for."""
     keys = {f"--{one.name.replace('_', '-')}": f"{section}.{one.name}" for one in fields(shape)}
     try:
         yield

@@ -150,7 +150,7 @@ def simulate(name: str, policy: Policy, newest: int, trust: str, progress: Progr
 
 
 def join(periods: Sequence[Period]) -> pa.Table:
-    """A column of whole numbers may be all null in one period, or of doubles."""
+    """In one period a column of whole numbers may be all null, or have doubles."""
     return pa.concat_tables([pa.table(one.columns) for one in periods], promote_options="permissive")
 
 

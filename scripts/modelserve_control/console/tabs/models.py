@@ -66,7 +66,7 @@ def build_life(options: ConsoleOptions, objects: Objects, name: str, alias: str)
 
 
 def lower(head: Iterable[str]) -> list[str]:
-    """The head of a table of the command line is in capitals."""
+    """The command line has the heads of its tables in capitals."""
     return [word.lower() for word in head]
 
 
@@ -113,7 +113,7 @@ def add_moves(app: Dash, options: ConsoleOptions) -> None:
 
 
 def move_alias(options: ConsoleOptions, wanted: Any, reason: str) -> tuple[Any, Any, Any]:
-    """What is said of it, the life after it, and the reason that is left to give."""
+    """The message, the versions and the history after the move, and the text of the field for the reason."""
     action, name, alias, version = (str(wanted[key]) for key in ("action", "name", "alias", "version"))
     if not reason:
         return refusal("A move needs a reason, which the history keeps."), no_update, no_update
@@ -131,7 +131,7 @@ def move_alias(options: ConsoleOptions, wanted: Any, reason: str) -> tuple[Any, 
 def run_move(
     options: ConsoleOptions, objects: Objects, action: str, name: str, version: str, alias: str, reason: str
 ) -> str:
-    """What is said of it. Raises ServeError."""
+    """The message for the person. Raises ServeError."""
     if action == PROMOTE:
         return messages.format_move(promote.promote(objects, name, version, alias, reason))
     if action == ROLLBACK:
