@@ -53,23 +53,21 @@ def machine_line(machine: Mapping[str, str]) -> str:
 def model_part(results: Results, prices: Prices) -> Iterator[str]:
     yield f"## {results.model}: {RECIPES[results.model].title}"
     yield tables.figures_table(results)
+    is_first = results.model == FULL_MODEL  # the other models have the same tables, which need no explanation again
     ratios = f"Each cell: times {results.title(LIMIT)} / times {results.title(NAIVE)}."
-    yield from section("Ratios", ratios, tables.ratio_table(results))
+    yield from section("Ratios", ratios if is_first else "", tables.ratio_table(results))
     apart = f"{ACTIVATION_CONNECTIONS} connections; the alias moves every {FLIP_INTERVAL:g} s."
     yield from section("Activation under load", apart, tables.activation_table(results))
     yield from section("Instances that slept", WAKING, tables.waking_table(results.waking))
     yield from section("The largest bodies", BODIES, tables.bodies_table(results))
     yield from section("Wire forms", FORMS, tables.forms_table(results.forms))
     yield from section("Events", EVENTS, tables.events_table(results))
-    yield from section("A million predictions on Cloud Run", COST, tables.cost_table(results, prices))
+    cost = tables.cost_table(results, prices)
+    yield from section("A million predictions on Cloud Run", COST if is_first else "", cost)
     yield from section("Not measured", "", missing_lines(results))
-    yield (
-        ""
-        if results.model == FULL_MODEL
-        else f"The targets apply to {FULL_MODEL}; this model is compared for information."
-    )
-    yield from ("### Targets of the native runtime", verdict_lines(verdicts.native_verdicts(results)))
-    yield from ("### Targets of the compiled runtime", verdict_lines(verdicts.compiled_verdicts(results)))
+    yield "" if is_first else f"The targets apply to {FULL_MODEL}; this model is compared for information."
+    yield from ("### Targets of the native runtime", verdict_table(verdicts.native_verdicts(results)))
+    yield from ("### Targets of the compiled runtime", verdict_table(verdicts.compiled_verdicts(results)))
 
 
 EVENTS = (
@@ -114,13 +112,13 @@ def missing_lines(results: Results) -> str:
     return "\n".join(f"- {results.title(name)}: {' '.join(reason.split())[:500]}" for name, reason in found)
 
 
-def verdict_lines(found: Sequence[Verdict]) -> str:
-    return "\n".join(map(verdict_line, found)) or NOTHING
+def verdict_table(found: Sequence[Verdict]) -> str:
+    return tables.markdown(["target", "", "measured", "bound"], [*map(verdict_row, found)]) or NOTHING
 
 
-def verdict_line(verdict: Verdict) -> str:
+def verdict_row(verdict: Verdict) -> list[str]:
     word = "met" if verdict.is_met else "MISSED"
-    return f"- {word}: {verdict.target}: {format_figure(verdict.value)} against {format_figure(verdict.bound)}"
+    return [verdict.target, word, format_figure(verdict.value), format_figure(verdict.bound)]
 
 
 def format_figure(value: float) -> str:

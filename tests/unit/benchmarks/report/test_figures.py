@@ -42,7 +42,7 @@ def test_the_page_has_figures_ratios_reasons_and_verdicts(results: Results) -> N
     assert "| modelserve, native | 4.00 s | 6.00 ms | 9.00 ms | 100 | 90 | 300 MiB |" in text
     assert "| modelserve, native | 10 / 1 | 10 / 1 | 0.1 / 1 | 0.1 / 1 | 10 / 1 |" in text
     assert "- Flask + gunicorn, 8 threads: It was not installed." in text
-    assert "- MISSED: requests/s, at least the best batching peer's: 100 against 200" in text
+    assert "| requests/s, at least the best batching peer's | MISSED | 100 | 200 |" in text
     assert "processor: one, 2 cores; measured 2026-01-02." in text
     assert "only within one run" in text
     assert "](benchmarks.svg)" in text

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.report import verdicts
 from benchmarks.report.figures import Results
-from benchmarks.report.page import verdict_line
+from benchmarks.report.page import verdict_row
 from benchmarks.report.verdicts import Verdict
 from benchmarks.servers.table import COMPILED, LIMIT, NAIVE, NATIVE
 from unit.benchmarks.report.results import ACTIVATION, FIGURES, make_results
@@ -75,7 +75,7 @@ def test_compiled_misses_a_target_alone(fast: Results, figure: str, value: float
     ("value", "said"), [(10_019.4, "10,019"), (999.99, "1,000"), (75.914, "75.91"), (0.19314, "0.1931")]
 )
 def test_a_figure_is_printed_without_an_exponent(value: float, said: str) -> None:
-    assert verdict_line(Verdict("memory", value, 2 * value)).startswith(f"- met: memory: {said} against ")
+    assert verdict_row(Verdict("memory", value, 2 * value))[:3] == ["memory", "met", said]
 
 
 def test_compiled_is_ten_times_as_fast_as_the_best_peer_batching_or_not(fast: Results) -> None:
