@@ -14,6 +14,13 @@ locals {
 
   _options = { for key, one in var.batches : key => concat(["--store", "gs://${google_storage_bucket.this["models"].name}"], one.arguments) }
 
+  # What raises the alarm of each batch, by the name of the condition.
+  _failures = { for key, one in local.batches : key => merge({
+    "An execution of ${one.job} failed" = "metric.type=\"run.googleapis.com/job/completed_execution_count\" AND resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"${google_cloud_run_v2_job.batch[key].name}\" AND metric.labels.result=\"failed\""
+    }, !one.on_arrival ? {} : {
+    "A file arrived and ${one.job} could not be started" = "metric.type=\"workflows.googleapis.com/finished_execution_count\" AND resource.type=\"workflows.googleapis.com/Workflow\" AND resource.labels.workflow_id=\"${google_workflows_workflow.arrival[key].name}\" AND metric.labels.status=\"FAILED\""
+  }) }
+
   _start = { for key, one in local.batches : key => "https://run.googleapis.com/v2/projects/${var.project_id}/locations/${var.region}/jobs/${one.job}:run" }
 }
 
@@ -106,28 +113,12 @@ resource "google_monitoring_alert_policy" "failed_batch" {
   combiner              = "OR"
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
 
-  conditions {
-    display_name = "An execution of ${each.value} failed"
-    condition_threshold {
-      filter          = "metric.type=\"run.googleapis.com/job/completed_execution_count\" AND resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"${each.value}\" AND metric.labels.result=\"failed\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
-
-      aggregations {
-        alignment_period     = "60s"
-        per_series_aligner   = "ALIGN_DELTA"
-        cross_series_reducer = "REDUCE_SUM"
-      }
-    }
-  }
-
   dynamic "conditions" {
-    for_each = contains(keys(local._arriving), each.key) ? [google_workflows_workflow.arrival[each.key].name] : []
+    for_each = local._failures[each.key]
     content {
-      display_name = "A file arrived and ${each.value} could not be started"
+      display_name = conditions.key
       condition_threshold {
-        filter          = "metric.type=\"workflows.googleapis.com/finished_execution_count\" AND resource.type=\"workflows.googleapis.com/Workflow\" AND resource.labels.workflow_id=\"${conditions.value}\" AND metric.labels.status=\"FAILED\""
+        filter          = conditions.value
         comparison      = "COMPARISON_GT"
         threshold_value = 0
         duration        = "0s"

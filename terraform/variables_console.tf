@@ -10,7 +10,7 @@ variable "console" {
 
   validation {
     condition     = var.console == null ? true : length(var.console.members) > 0 && alltrue([for member in var.console.members : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):", member))])
-    error_message = "console.members must have at least one member such as group:team@example.com, and nobody unnamed."
+    error_message = "console.members must be one or more members such as group:team@example.com, not allUsers."
   }
 
   validation {

@@ -78,10 +78,10 @@ def score(
 ) -> Any:  # fmt: skip
     """Score the rows of files or tables into Parquet files or a table.
 
-    INPUT is a .parquet, .csv or .jsonl file, a pattern of many, as gs://B/in/*.parquet, or a table, as bq://P.DATASET.TABLE. OUTPUT is
-    a .parquet file, a directory or a prefix, which ends with /, or a table. MODEL is NAME[@ALIAS|/VERSION] of the store (NAME alone: its champion), or any
-    MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a row that cannot be scored has its reasons in the column
-    `error`. When no row at all can be scored the exit status is 1.
+    INPUT is a .parquet, .csv or .jsonl file, a pattern of many, as gs://B/in/*.parquet, or a table, as bq://P.DATASET.TABLE.
+    OUTPUT is a .parquet file, a directory or a prefix, which ends with /, or a table. MODEL is NAME[@ALIAS|/VERSION] of the store
+    (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a row that cannot be
+    scored has its reasons in the column `error`. When no row at all can be scored the exit status is 1.
     """
     from modelserve_control.batch.score import ScoreOptions
     from modelserve_control.batch.score import score as run
