@@ -1,4 +1,4 @@
-"""`modelserve score` counts cells with a category that the model has never seen, or makes their rows bad."""
+"""`modelserve score` counts cells with a category that the model has never seen, or rejects their rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from command_line import CommandLine
 from models.library import Library
 from serving import release
 
-# Twelve of them are none of the model's; one of these is in a row that is bad anyhow.
+# The model knows none of twelve of them, and one of these is in a row that is bad for another reason.
 CONTRACTS = ["one_year", "monthly", "two_year", "monthly", "ONE_YEAR", "one_year", "none"] * 3 + [None]
 ROWS = [GOOD | {"contract": contract} for contract in CONTRACTS]
 ROWS[1] |= {"tenure": None}

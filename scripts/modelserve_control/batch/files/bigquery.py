@@ -57,7 +57,7 @@ def parse(address: str) -> TableName:
     return TableName(**match.groupdict())
 
 
-# --- the clients ---
+# --- clients ---
 
 
 @cache
