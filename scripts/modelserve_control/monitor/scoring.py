@@ -1,16 +1,18 @@
 """The predictions of a version for columns that have none yet."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from modelserve.core.errors import ModelFailed, SignatureMismatch
+from modelserve.core.errors import SignatureMismatch, join_reasons
 from modelserve.models import scoring
+from modelserve.models.scoring import RowResult
 from modelserve.models.version import Loaded
-from modelserve.schema.batch import Table
+from modelserve.schema.batch import Batch, Table
 from modelserve_control.batch.models import load_model
+from modelserve_control.batch.rows.row_results import RowChecker
 from modelserve_control.common.errors import NothingScored
 from modelserve_control.common.mlflow_settings import silence
 from modelserve_control.common.progress import Progress
@@ -27,32 +29,52 @@ def score_columns(
         return score_loaded(loaded, columns, rows, progress)
 
 
+class AnswerScorer(RowChecker):
+    """Has the result objects of the plain form, without a presentation."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.params = scoring.check_params(loaded, {})
+
+    def check(self, table: Table) -> Batch:
+        return scoring.check(self.loaded, table)
+
+    def predict(self, batch: Batch) -> list[RowResult]:
+        return [*score_answers(self.loaded.runtime, batch, self.params)]
+
+
 def score_loaded(loaded: Loaded, columns: Mapping[str, Any], rows: int, progress: Progress) -> dict[str, Any]:
-    """A chunk of rows that does not fit the version has no predictions, which is said."""
+    """A row that does not fit the version has no prediction, which is said."""
+    names = [name for name in (loaded.signature.names if loaded.signature else columns) if name in columns]
+    scorer = AnswerScorer(loaded)
     results: list[dict[str, Any]] = []
-    refused, reason = 0, ""
-    names = loaded.signature.names if loaded.signature else list(columns)
+    reasons: Counter[str] = Counter()
+    if rows:
+        check_header(scorer, names, rows)
     for start in range(0, rows, CHUNK):
         end = min(rows, start + CHUNK)
-        cells = {name: list(map(as_cell, columns[name][start:end])) for name in names if name in columns}
-        try:
-            batch = scoring.check(loaded, Table(cells, end - start))
-            results += score_answers(loaded.runtime, batch, scoring.check_params(loaded, {}))
-        except (SignatureMismatch, ModelFailed) as error:
-            refused += end - start
-            results += [{}] * (end - start)
-            reason = describe(error)
+        table = Table({name: list(map(as_cell, columns[name][start:end])) for name in names}, end - start)
+        outcomes = scorer.score_table(table)
+        results += [{} if isinstance(outcome, str) else outcome for outcome in outcomes]
+        reasons.update(outcome for outcome in outcomes if isinstance(outcome, str))
+    refused = reasons.total()
     if refused == rows > 0:
-        raise NothingScored(f"None of the {rows:,} rows can be scored: {reason}")
+        raise NothingScored(f"None of the {rows:,} rows can be scored: {describe(reasons)}")
     if refused:
-        progress.say(f"warning: {refused:,} of {rows:,} rows have no prediction: {reason}")
+        progress.say(f"warning: {refused:,} of {rows:,} rows have no prediction: {describe(reasons)}")
     return collect_answers(results).columns() if refused < rows else {}
 
 
-def describe(error: SignatureMismatch | ModelFailed) -> str:
-    """With the columns that do not fit."""
-    columns = Counter(f"{one['column']}: {one['reason']}" for one in error.details if one.get("column"))
-    return " ".join([error.message, *(f"{text}." for text, _ in columns.most_common(3))])
+def check_header(scorer: AnswerScorer, names: Sequence[str], rows: int) -> None:
+    """Without a required column no row can be scored, and none need be tried."""
+    try:
+        scorer.check(Table({name: [] for name in names}, 0))
+    except SignatureMismatch as error:
+        raise NothingScored(f"None of the {rows:,} rows can be scored: {join_reasons(error.details)}.") from error
+
+
+def describe(reasons: Counter[str]) -> str:
+    return " ".join(f"{reason.removesuffix('.')}." for reason, _ in reasons.most_common(3))
 
 
 def as_cell(value: Any) -> Any:
