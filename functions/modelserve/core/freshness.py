@@ -61,12 +61,13 @@ class Freshness:
 
     def succeed(self, began: float, is_settled: bool) -> None:
         """The alias was read. `is_settled`: it names the active version, or one that cannot be loaded."""
-        self._read_at = began
-        if is_settled or began < self.until:
-            self.renew()
-        elif not self._is_loading:
+        is_stale = not is_settled and began >= self.until
+        if is_stale and not self._is_loading:
             self._wait_until = clock() + self._settings.load_wait_seconds
             self._is_loading = True
+        self._read_at = began  # a request that waits goes on here, unless the version is being loaded
+        if not is_stale:
+            self.renew()
 
     def renew(self) -> None:
         """The version that the alias named is active, or has failed."""

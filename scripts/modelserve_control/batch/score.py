@@ -113,6 +113,8 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
 
 def check_addresses(source: str, output: str, uri: str, ids: RowIds | None, options: ScoreOptions) -> None:
     """Raises BadSetting."""
+    if patterns.relative(output, source) == "":
+        raise BadSetting(f"{output} is the input too, whose rows would be gone: name another output.")
     tables = [one for one in (source, output) if table_files.is_table(one)]
     if ids and table_files.is_table(source):
         raise BadSetting("A table has no order, so its rows have no --id.")

@@ -16,6 +16,7 @@ from modelserve_control.console.options import ConsoleOptions
 
 PORTS: Final = {"http": "80", "https": "443"}
 ORIGIN: Final = re.compile(r"(https?)://([^/?#@\s]+?)(?::([0-9]+))?")
+MAX_BODY: Final = 16 << 20  # bytes of a request, of which a row of an image is the largest
 HEADERS: Final = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -66,6 +67,7 @@ def guard(app: Dash, origins: tuple[str, ...]) -> None:
         response.headers.update({**HEADERS, "content-security-policy": policy})
         return response
 
+    app.server.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.server.before_request(refuse_others)
     app.server.after_request(add_headers)
 

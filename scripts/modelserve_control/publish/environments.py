@@ -38,7 +38,7 @@ PYTHON: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+[A-Za-z0-9.+]*")
 # comes behind decides nothing here: a marker, a hash or a comment.
 LIMIT: Final = r"(?:===?|!=|~=|[<>]=?) ?(?:[0-9]+!)?[A-Za-z0-9.*+_-]+ ?"
 LINE: Final = re.compile(
-    rf"(?:[A-Za-z0-9][A-Za-z0-9._-]* ?(?:\[[^\]]*\])? ?(?:{LIMIT}(?:, ?{LIMIT})*)?(?:;[^\\]*|(?:--hash=[^ \\]+ ?)*(?:#.*)?)|#.*)?"
+    rf"(?:[A-Za-z0-9][A-Za-z0-9._-]* ?(?:\[[^\]]*\])? ?(?:{LIMIT}(?:, ?{LIMIT})*)?(?:;[^\\]*|(?:--hash=[^ \\]+(?: |$))*(?:#.*)?)|#.*)?"
 )
 
 

@@ -117,12 +117,13 @@ def test_an_empty_table_becomes_an_empty_table(command: CommandLine, server: Big
 
 
 def test_a_batch_of_which_bad_rows_are_too_many_changes_nothing(
-    command: CommandLine, server: BigQuery, dataset: str, table: str
+    command: CommandLine, server: BigQuery, dataset: str, table: str, tmp_path: Path
 ) -> None:
-    words = ("score", "churn", table, server.address(dataset, "customers"), "--overwrite", "--max-errors", 3)
+    old = server.load(tmp_path / "old.parquet", dataset, "old", CUSTOMERS, customers())
+    words = ("score", "churn", table, old, "--overwrite", "--max-errors", 3)
     assert command.json(*words, code=1)["error_code"] == "TOO_MANY_ERRORS"
-    assert server.client.get_table(f"{dataset}.customers").schema == CUSTOMERS
-    assert server.tables(dataset) == {"customers"}
+    assert server.client.get_table(f"{dataset}.old").schema == CUSTOMERS
+    assert server.tables(dataset) == {"customers", "old"}
 
 
 def test_a_job_whose_answer_was_lost_is_done_once(
@@ -157,6 +158,26 @@ def test_a_job_whose_answer_was_lost_is_done_once(
     assert len({job.rpartition("_")[0] for job in jobs}) == 1, "of one run"
 
 
+def test_a_table_that_is_written_is_a_success_also_where_nothing_can_be_removed(
+    models: Library, server: BigQuery, dataset: str, table: str, tmp_path: Path
+) -> None:
+    release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
+    url, refused = server.environment["BIGQUERY_EMULATOR_HOST"], []
+
+    def refuse_delete(method: str, path: str, headers: Message, body: bytes) -> Answer:
+        if method != "DELETE":
+            return passed(url, method, path, headers, body)
+        refused.append(path)
+        error = {"code": 403, "message": "Access Denied", "errors": [{"reason": "accessDenied"}]}
+        return 403, {"content-type": "application/json"}, json.dumps({"error": error}).encode()
+
+    with answering(refuse_delete) as proxy:
+        command = CommandLine(str(tmp_path / "store"), {**server.environment, "BIGQUERY_EMULATOR_HOST": proxy})
+        command.json("score", "churn", table, server.address(dataset, "scored"))
+    assert len(refused) == 1
+    assert len(server.rows(dataset, "scored")) == ROWS
+
+
 @pytest.mark.parametrize("at", ["uploadType", "copy"])
 def test_a_batch_that_is_killed_leaves_the_table_as_it_was(
     models: Library, server: BigQuery, dataset: str, table: str, tmp_path: Path, at: str
@@ -173,17 +194,18 @@ def test_a_batch_that_is_killed_leaves_the_table_as_it_was(
             return GONE
         return passed(url, method, path, headers, body)
 
-    words = ("score", "churn", table, server.address(dataset, "customers"), "--overwrite")
+    old = server.load(tmp_path / "old.parquet", dataset, "old", CUSTOMERS, customers())
+    words = ("score", "churn", table, old, "--overwrite")
     with answering(kill) as proxy:
         command = CommandLine(str(tmp_path / "store"), {**server.environment, "BIGQUERY_EMULATOR_HOST": proxy})
         with command.started(*words) as started:
             process.append(started)
             started.communicate(timeout=WAIT_SECONDS)
     assert started.returncode == -signal.SIGKILL
-    assert server.client.get_table(f"{dataset}.customers").schema == CUSTOMERS
-    assert len(server.rows(dataset, "customers")) == ROWS
+    assert server.client.get_table(f"{dataset}.old").schema == CUSTOMERS
+    assert len(server.rows(dataset, "old")) == ROWS
     (staging,) = made
-    assert server.tables(dataset) == {"customers", staging["tableReference"]["tableId"]}
+    assert server.tables(dataset) == {"customers", "old", staging["tableReference"]["tableId"]}
     expires = datetime.fromtimestamp(int(staging["expirationTime"]) / 1000, UTC)  # which the emulator does not keep
     assert timedelta(hours=23) < expires - datetime.now(UTC) < timedelta(hours=25), "what is left goes by itself"
 

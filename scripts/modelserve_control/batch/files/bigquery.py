@@ -26,19 +26,16 @@ from modelserve.core.settings import google_variable
 from modelserve.schema.signature import Signature
 from modelserve_control.batch.files.chunks import ArrowFile
 
-ADDRESS: Final = re.compile(r"bq://(?P<project>[^/]+)\.(?P<dataset>\w+)\.(?P<table>[\w -]+)(?:#(?P<stream>.+))?")
+ADDRESS: Final = re.compile(r"bq://(?P<project>[\w.:-]+)\.(?P<dataset>\w+)\.(?P<table>[\w -]+)")
 MAX_STREAMS: Final = 1000  # of a read session; BigQuery may give fewer
 STREAM_ROWS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
 class TableName:
-    """`stream` is that of a read session which has some of the table's rows."""
-
     project: str
     dataset: str
     table: str
-    stream: str | None = None
 
     @property
     def sql_id(self) -> str:
@@ -98,7 +95,8 @@ def translate_errors(address: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    return f"{(getattr(error, 'message', None) or str(error)).splitlines()[0].rstrip('.')}."
+    text = getattr(error, "message", None) or str(error) or type(error).__name__
+    return f"{text.splitlines()[0].rstrip('.')}."
 
 
 # --- reading ---
@@ -148,14 +146,15 @@ class BigQueryTable(ArrowFile):
 
 
 class BigQueryStream(ArrowFile):
-    """A part of a table, read once. Google's client resumes it when a connection breaks."""
+    """A part of a table, read once: its address ends with # and the name of the stream. Google's client resumes it when a
+    connection breaks."""
 
     form = "stream"
 
     def __init__(self, address: str, signature: Signature | None) -> None:
         self.address = address
         with translate_errors(address):
-            messages = iter(read_client().read_rows(parse(address).stream))
+            messages = iter(read_client().read_rows(address.partition("#")[2]))
             first = next(messages, None)  # only this one has the schema; a stream may have no rows
         self.schema = pa.schema([]) if first is None else read_schema(first)
         self.messages = chain([] if first is None else [first], messages)

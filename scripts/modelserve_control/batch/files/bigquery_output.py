@@ -13,6 +13,7 @@ import pyarrow as pa
 from google.api_core.exceptions import Conflict, GoogleAPIError
 from google.api_core.exceptions import NotFound as Missing
 from google.cloud import bigquery
+from requests import RequestException
 
 from modelserve.core.errors import BadSetting
 from modelserve_control.batch.files.bigquery import job_client, parse, translate_errors
@@ -32,9 +33,9 @@ class TableOutput:
         self.address = address
         self.overwrite = overwrite
         self.name = parse(address)
-        self.client = job_client(self.name)
         self.schema: list[bigquery.SchemaField] = []
         with translate_errors(address):
+            self.client = job_client(self.name)
             self.check_target()
 
     def check_target(self) -> None:
@@ -65,7 +66,8 @@ class TableOutput:
                 self.load(parts, staging, run, progress)
                 self.copy(staging, run)
             finally:
-                self.client.delete_table(staging, not_found_ok=True)
+                with suppress(GoogleAPIError, RequestException):  # it expires
+                    self.client.delete_table(staging, not_found_ok=True)
 
     def load(self, parts: Sequence[Path], staging: bigquery.Table, run: str, progress: Progress) -> None:
         config = bigquery.LoadJobConfig(

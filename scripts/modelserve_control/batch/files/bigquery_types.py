@@ -32,9 +32,13 @@ PLAIN: Final[Sequence[tuple[Callable[[pa.DataType], bool], str]]] = (
 
 
 def as_loadable(field: pa.Field) -> pa.Field:
-    """With a type of Parquet that BigQuery loads: its times have microseconds."""
+    """With a type of Parquet that BigQuery loads, also of what it is made of: its times have microseconds."""
     kind = field.type
-    if pa.types.is_timestamp(kind):
+    if is_list(kind):
+        kind = pa.list_(as_loadable(kind.value_field))
+    elif pa.types.is_struct(kind):
+        kind = pa.struct([as_loadable(one) for one in kind.fields])
+    elif pa.types.is_timestamp(kind):
         kind = pa.timestamp("us", kind.tz)
     elif pa.types.is_time(kind):
         kind = pa.time64("us")
@@ -42,7 +46,15 @@ def as_loadable(field: pa.Field) -> pa.Field:
         kind = pa.float32()
     elif pa.types.is_date(kind):
         kind = pa.date32()
+    elif pa.types.is_large_string(kind):
+        kind = pa.string()
+    elif pa.types.is_large_binary(kind):
+        kind = pa.binary()
     return field.with_type(kind)
+
+
+def is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def table_schema(fields: Sequence[pa.Field]) -> list[SchemaField]:
@@ -65,13 +77,13 @@ def schema_field(path: str, field: pa.Field) -> SchemaField:
     sql_type = NOT_LOADED.get((field.metadata or {}).get(SQL_TYPE, b""))
     if sql_type:
         raise refusal(path, f"{sql_type}, which BigQuery does not load from Parquet")
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if is_list(kind):
         item = schema_field(path, kind.value_field)
         if item.mode == "REPEATED":
             raise refusal(path, "an array of arrays, which BigQuery does not support")
         return SchemaField(field.name, item.field_type, mode="REPEATED", fields=item.fields)
     if pa.types.is_struct(kind):
-        members = [kind.field(place) for place in range(kind.num_fields)]
+        members = kind.fields
         check_names([one.name for one in members])
         return SchemaField(field.name, "STRUCT", fields=[schema_field(f"{path}.{one.name}", one) for one in members])
     return SchemaField(field.name, scalar_type(path, kind))

@@ -72,8 +72,12 @@ def lower(head: Iterable[str]) -> list[str]:
 
 def build_moves(options: ConsoleOptions, name: str, alias: str, version: str) -> Iterator[Any]:
     yield button(PROMOTE, name, alias, version, f"Promote {version} to {alias}")
-    if options.data and options.thresholds:
+    if may_release(options):
         yield button(RELEASE, name, alias, version, f"Release {version} to {alias}")
+
+
+def may_release(options: ConsoleOptions) -> bool:
+    return bool(options.data and options.thresholds)
 
 
 def build_history(options: ConsoleOptions, objects: Objects, name: str, alias: str) -> Iterator[Any]:
@@ -136,7 +140,7 @@ def run_move(
         return messages.format_move(promote.promote(objects, name, version, alias, reason))
     if action == ROLLBACK:
         return messages.format_move(promote.rollback(objects, name, alias, reason, version))
-    if action == RELEASE:
+    if action == RELEASE and may_release(options):
         return format_result(release(options, name, version, alias, reason))
     raise BadInput(f"The console has no action {action}.")
 

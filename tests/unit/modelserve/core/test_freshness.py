@@ -3,11 +3,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -110,6 +113,40 @@ def test_a_load_that_takes_longer_than_a_version_is_fresh_is_waited_for_until_it
         await waiting
 
     run(wait_for_load())
+
+
+def test_a_request_goes_on_waiting_at_each_step_of_the_thread_that_has_read_the_alias() -> None:
+    settings = Settings.from_environ({"LOAD_WAIT_SECONDS": "600"})
+    freshness = Freshness(settings, Metrics(enabled=False), lambda: None)
+    freshness.succeed(clock() - 90, is_settled=True)
+    steps = []
+
+    def look(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code is not Freshness.succeed.__code__:
+            return None
+        waiting = freshness.wait()
+        with suppress(StopIteration):  # it answers with the stale version
+            waiting.send(None)
+            steps.append(True)
+            waiting.close()
+            return look
+        steps.append(False)
+        return look
+
+    async def read() -> None:
+        waiting = freshness.wait()
+        waiting.send(None)  # it asks for the alias
+        before = sys.gettrace()
+        sys.settrace(look)
+        try:
+            freshness.succeed(clock(), is_settled=False)
+        finally:
+            sys.settrace(before)
+            waiting.close()
+
+    run(read())
+    assert len(steps) > 3
+    assert all(steps)
 
 
 def test_a_read_that_fails_ends_the_wait_and_is_not_asked_for_again_at_once() -> None:

@@ -129,6 +129,17 @@ def test_a_move_that_no_button_has_is_refused(options: ConsoleOptions, store: Pa
     assert snapshot(store) == before
 
 
+def test_a_release_that_the_page_does_not_offer_is_refused(options: ConsoleOptions) -> None:
+    said, *_ = move_alias(options, MOVE | {"action": "release"}, "of a request")
+    assert said.role == "alert"
+    assert "no action release" in str(said)
+
+
+def test_a_request_is_read_up_to_a_limit(options: ConsoleOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelserve_control.console.server.MAX_BODY", 100)
+    assert ask(options, ("https://a.example",), origin="https://a.example", host="a.example") == 413
+
+
 @pytest.mark.parametrize("values", [{"model": "../x"}, {"model": "rides", "version": "../1"}, {"alias": "a/b"}])
 def test_names_of_an_address_are_checked(options: ConsoleOptions, values: dict[str, str]) -> None:
     _, content = build_page(options, "models", values)

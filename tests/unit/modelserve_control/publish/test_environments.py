@@ -77,7 +77,8 @@ def test_a_line_that_is_no_version_of_a_package_is_refused_by_name(line: str, tr
 @pytest.mark.timeout(10)
 def test_a_hostile_line_takes_no_time(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text(MLMODEL)
-    for line in (f"a{' ' * 900_000}@", f"a=={'!' * 900_000}@", f"a=={'1,==' * 200_000}@", f"a[{'[' * 900_000}"):
+    spaces, marks, limits = f"a{' ' * 900_000}@", f"a=={'!' * 900_000}@", f"a=={'1,==' * 200_000}@"
+    for line in (spaces, marks, limits, f"a[{'[' * 900_000}", f"a==1 {'--hash=a' * 100_000}\\"):
         (tmp_path / "requirements.txt").write_text(line)
         with pytest.raises(BuildFailed):
             packages_of(tmp_path, "strict")

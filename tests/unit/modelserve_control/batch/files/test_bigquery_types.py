@@ -86,3 +86,21 @@ def test_names_that_differ_in_case_only_are_refused() -> None:
     with pytest.raises(BadSetting, match="BigQuery ignores case"):
         table_schema([pa.field("probability_yes", pa.int64()), pa.field("probability_Yes", pa.int64())])
     table_schema([pa.field("probability_month-to-month", pa.int64()), pa.field("probabilité", pa.int64())])
+
+
+def test_what_lists_and_structs_hold_is_loadable_too() -> None:
+    times = pa.struct([pa.field("at", pa.timestamp("ns", "UTC")), pa.field("day", pa.date64())])
+    found = as_loadable(pa.field("x", pa.large_list(pa.field("item", times)))).type
+    expected = pa.struct([("at", pa.timestamp("us", "UTC")), ("day", pa.date32())])
+    assert found == pa.list_(pa.field("item", expected))
+    value = [[{"at": 1_000, "day": 86_400_000}]]
+    assert (
+        pa.array(value, pa.large_list(times)).cast(found).to_pylist()
+        == pa.array(value, pa.large_list(times)).to_pylist()
+    )
+
+
+@pytest.mark.parametrize(("kind", "name"), [(pa.large_string(), "STRING"), (pa.large_binary(), "BYTES")], ids=str)
+def test_long_texts_and_bytes_of_other_tools_are_texts_and_bytes(kind: pa.DataType, name: str) -> None:
+    assert kind_of(kind) == (name, "NULLABLE")
+    assert kind_of(pa.list_(kind)) == (name, "REPEATED")
