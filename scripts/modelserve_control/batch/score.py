@@ -114,10 +114,10 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
 def check_addresses(source: str, output: str, uri: str, ids: RowIds | None, options: ScoreOptions) -> None:
     """Raises BadSetting."""
     if patterns.relative(output, source) == "":
-        raise BadSetting(f"{output} is the input too, whose rows would be gone: name another output.")
+        raise BadSetting(f"{output} is also the input, and its rows would be lost: name another output.")
     tables = [one for one in (source, output) if table_files.is_table(one)]
     if ids and table_files.is_table(source):
-        raise BadSetting("A table has no order, so its rows have no --id.")
+        raise BadSetting("--id numbers the rows of INPUT, and a table has no order.")
     if options.runner and tables:
         raise BadSetting(f"--runner scores files into files: {tables[0]} is a table.")
     if options.runner == "DataflowRunner" and not all(
@@ -214,8 +214,7 @@ def score_files(
 def survey_sources(
     file: TableFile, sources: Sequence[Source], carried: Sequence[pa.Field], progress: Progress
 ) -> tuple[Sequence[Source], list[parts.Survey], list[pa.Field]]:
-    """`file` is the first of the sources. Of a table each stream is a source. The fields are those that hold the columns of
-    all sources."""
+    """`file` is the first of the sources. Each stream of a table becomes a source. The fields hold the columns of all sources."""
     first = sources[0]
     if table_files.is_table(first.address):
         table = cast("BigQueryTable", file)
@@ -224,7 +223,7 @@ def survey_sources(
             Source(f"{first.address}#{stream}", f"{first.name}-{number:05}", stream)
             for number, stream in enumerate(streams)
         ]
-        runs = [(0, None, 0, table.rows // max(1, len(streams)))]  # about
+        runs = [(0, None, 0, table.rows // max(1, len(streams)))]  # an estimate
         return sources, [parts.Survey(file.fields(), runs) for _ in sources], list(carried)
     surveys = [parts.survey(source, progress) for source in sources]
     files = {source.address: one.fields for source, one in zip(sources, surveys, strict=True)}

@@ -16,7 +16,7 @@ from modelserve_control.console.options import ConsoleOptions
 
 PORTS: Final = {"http": "80", "https": "443"}
 ORIGIN: Final = re.compile(r"(https?)://([^/?#@\s]+?)(?::([0-9]+))?")
-MAX_BODY: Final = 16 << 20  # bytes of a request, of which a row of an image is the largest
+MAX_BODY: Final = 16 << 20  # bytes of a request; the largest is a row with an image
 HEADERS: Final = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",

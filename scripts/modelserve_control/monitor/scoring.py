@@ -30,7 +30,7 @@ def score_columns(
 
 
 class AnswerScorer(RowChecker):
-    """Has the result objects of the plain form, without a presentation."""
+    """Gives result objects of the plain form, without a presentation."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded

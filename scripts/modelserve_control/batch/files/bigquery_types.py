@@ -32,7 +32,7 @@ PLAIN: Final[Sequence[tuple[Callable[[pa.DataType], bool], str]]] = (
 
 
 def as_loadable(field: pa.Field) -> pa.Field:
-    """With a type of Parquet that BigQuery loads, also of what it is made of: its times have microseconds."""
+    """With types of Parquet that BigQuery loads, nested ones too: times have microseconds."""
     kind = field.type
     if is_list(kind):
         kind = pa.list_(as_loadable(kind.value_field))

@@ -19,5 +19,5 @@ from modelserve_control.batch.score import ScoreOptions, check_addresses
 )
 def test_rows_are_not_replaced_by_their_answers(source: str, output: str) -> None:
     options = ScoreOptions("m", source, output, overwrite=True)
-    with pytest.raises(BadSetting, match="is the input too"):
+    with pytest.raises(BadSetting, match="is also the input, and its rows would be lost"):
         check_addresses(source, output, "models/m/versions/1", None, options)
