@@ -19,9 +19,12 @@ from importlib.metadata import requires
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 import modelserve
 import modelserve_control
-from modelserve.store.trust.environment import PARTS, environment_of, normal, read_lines
+from modelserve.store.trust import strict_yaml
+from modelserve.store.trust.environment import MAX_BYTES, PARTS, environment_of, normal, read_lines
 from modelserve.store.trust.mlmodel import config, read
 from modelserve_control.common.progress import Progress
 
@@ -83,17 +86,36 @@ def pins_of(packages: Mapping[str, Any], left_out: Collection[str]) -> tuple[str
 
 def check_requirements(directory: Path) -> None:
     """Raises BuildFailed for a line that pip would follow to another index, an address or a file."""
-    conda = read_lines(directory / "conda.yaml")
-    of_pip = conda[conda.index("- pip:") + 1 :] if "- pip:" in conda else []
     for file, lines in (
         ("requirements.txt", read_lines(directory / "requirements.txt")),
-        ("conda.yaml", [line[2:].strip("'\"") for line in of_pip if line.startswith("- ")]),
+        ("conda.yaml", read_pip_list(directory / "conda.yaml")),
     ):
         for line in lines:
             if not LINE.fullmatch(line):
                 raise BuildFailed(
                     f"The model's {file} has the line {line[:200]!r}, which names no package of the index: nothing else is installed."
                 )
+
+
+def read_pip_list(file: Path) -> list[str]:
+    """What conda.yaml names for pip, in whatever form of YAML. Raises BuildFailed."""
+    if not file.is_file():
+        return []
+    with file.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
+    try:
+        conda = strict_yaml.load(data)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BuildFailed(f"The model's conda.yaml cannot be read: {' '.join(str(error).split())[:200]}.") from error
+    if len(data) > MAX_BYTES:
+        raise BuildFailed(f"The model's conda.yaml is longer than {MAX_BYTES:,} bytes.")
+    found = conda.get("dependencies") if isinstance(conda, Mapping) else None
+    lists = [value for one in as_list(found) if isinstance(one, Mapping) for value in one.values()]
+    return [" ".join(str(line).split()) for one in lists for line in as_list(one)]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def own_requirements() -> Iterator[str]:

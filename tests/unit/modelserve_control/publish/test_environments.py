@@ -74,6 +74,31 @@ def test_a_line_that_is_no_version_of_a_package_is_refused_by_name(line: str, tr
     assert repr(line) in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "pip",
+    [
+        "- pip: # of pip\n  - http://evil",
+        '- "pip":\n  - http://evil',
+        "- pip :\n  - http://evil",
+        "- pip: [http://evil]",
+        "- {pip: [http://evil]}",
+        "-\n  pip:\n  - http://evil",
+        "- pip:\n  -\n    http://evil",
+        "- pip:\n  - numpy\n    @ http://evil",
+        "- pip:\n  - numpy: http://evil",
+        "- pip: http://evil",
+        "- {pip: {numpy: http://evil}}",
+        "- pip: &a [http://evil]",
+        "- pip: [",
+    ],
+)
+def test_a_list_for_pip_is_read_in_each_form_of_yaml(pip: str, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(MLMODEL)
+    (tmp_path / "conda.yaml").write_text(f"dependencies:\n- python=3.11\n{pip}\n")
+    with pytest.raises(BuildFailed, match=r"The model's conda\.yaml"):
+        packages_of(tmp_path, "strict")
+
+
 @pytest.mark.timeout(10)
 def test_a_hostile_line_takes_no_time(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text(MLMODEL)
