@@ -77,10 +77,10 @@ def test_a_line_that_is_no_version_of_a_package_is_refused_by_name(line: str, tr
 @pytest.mark.parametrize(
     "pip",
     [
+        "- pip: [http://evil]",
         "- pip: # of pip\n  - http://evil",
         '- "pip":\n  - http://evil',
         "- pip :\n  - http://evil",
-        "- pip: [http://evil]",
         "- {pip: [http://evil]}",
         "-\n  pip:\n  - http://evil",
         "- pip:\n  -\n    http://evil",
