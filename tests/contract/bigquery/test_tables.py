@@ -173,8 +173,10 @@ def test_a_table_that_is_written_is_a_success_also_where_nothing_can_be_removed(
 
     with answering(refuse_delete) as proxy:
         command = CommandLine(str(tmp_path / "store"), {**server.environment, "BIGQUERY_EMULATOR_HOST": proxy})
-        command.json("score", "churn", table, server.address(dataset, "scored"))
+        done = command("score", "churn", table, server.address(dataset, "scored"))
     assert len(refused) == 1
+    (left,) = server.tables(dataset) - {"customers", "scored"}
+    assert f"the staging table {left} could not be removed" in done.err
     assert len(server.rows(dataset, "scored")) == ROWS
 
 
@@ -183,12 +185,14 @@ def test_a_batch_that_is_killed_leaves_the_table_as_it_was(
     models: Library, server: BigQuery, dataset: str, table: str, tmp_path: Path, at: str
 ) -> None:
     release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
-    url, made = server.environment["BIGQUERY_EMULATOR_HOST"], []
+    url, made, changed = server.environment["BIGQUERY_EMULATOR_HOST"], [], []
     process: list[subprocess.Popen[str]] = []
 
     def kill(method: str, path: str, headers: Message, body: bytes) -> Answer:
         if method == "POST" and path.partition("?")[0].endswith("/tables"):
             made.append(json.loads(body))
+        if method == "PATCH":
+            changed.append(json.loads(body))
         if method == "POST" and "/jobs" in path and at.encode() in path.encode() + body:
             process[0].kill()
             return GONE
@@ -208,6 +212,7 @@ def test_a_batch_that_is_killed_leaves_the_table_as_it_was(
     assert server.tables(dataset) == {"customers", "old", staging["tableReference"]["tableId"]}
     expires = datetime.fromtimestamp(int(staging["expirationTime"]) / 1000, UTC)  # which the emulator does not keep
     assert timedelta(hours=23) < expires - datetime.now(UTC) < timedelta(hours=25), "what is left goes by itself"
+    assert changed == ([{"expirationTime": None}] if at == "copy" else []), "a copy may expire with its source"
 
 
 def test_what_is_not_there_or_not_a_table_is_refused_before_a_row_is_scored(

@@ -64,10 +64,11 @@ class TableOutput:
             staging = self.client.create_table(staging)
             try:
                 self.load(parts, staging, run, progress)
+                staging.expires = None  # whether a copy expires with its source is not documented
+                staging = self.client.update_table(staging, ["expires"])
                 self.copy(staging, run)
             finally:
-                with suppress(GoogleAPIError, RequestException):  # it expires
-                    self.client.delete_table(staging, not_found_ok=True)
+                self.remove(staging, progress)
 
     def load(self, parts: Sequence[Path], staging: bigquery.Table, run: str, progress: Progress) -> None:
         config = bigquery.LoadJobConfig(
@@ -104,6 +105,12 @@ class TableOutput:
             job.result()
         except Conflict as error:
             raise exists_error(self.address) from error
+
+    def remove(self, staging: bigquery.Table, progress: Progress) -> None:
+        try:
+            self.client.delete_table(staging, not_found_ok=True)
+        except (GoogleAPIError, RequestException):
+            progress.say(f"the staging table {staging.table_id} could not be removed; remove it yourself")
 
     def start_once(self, start: Callable[[str], Any], job_id: str, location: str | None) -> Any:
         """The job ID belongs to the run, so a retry after a lost answer does not start a second job."""
