@@ -147,7 +147,15 @@ def test_too_many_errors_and_none_scored_leave_no_success(command: CommandLine, 
     assert command.json("score", "churn", tmp_path / "bad.parquet", f"{tmp_path}/bad/", code=1)["failed"] == 1
     assert set(contents(tmp_path / "bad")) == {"bad.parquet"}
     told = command("score", "churn", tmp_path / "bad.parquet", tmp_path / "bad-too.parquet", code=1)
-    assert "1 rows: tenure: has a fraction, needs long" in told.out
+    assert "1 row: tenure: has a fraction, needs long" in told.out
+
+
+def test_ids_that_repeat_are_said(command: CommandLine, tmp_path: Path) -> None:
+    write_customers(tmp_path / "in", 2, 3)
+    words = ("score", "churn", "--id", "call={row}", "--processes", 1)
+    repeats = "{row} counts anew in each of 2 files, so call repeats"
+    assert repeats in command(*words, f"{tmp_path}/in/", f"{tmp_path}/out/").err
+    assert repeats not in command(*words, f"{tmp_path}/in/0.parquet", f"{tmp_path}/one/").err
 
 
 def test_misuse_says_what_to_do(command: CommandLine, tmp_path: Path) -> None:

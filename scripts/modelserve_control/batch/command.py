@@ -10,6 +10,7 @@ import click
 from modelserve_control.common import options
 from modelserve_control.common.output import REFUSED, Result, prints_result
 from modelserve_control.common.progress import progress
+from modelserve_control.registry.messages import count
 
 SUMMARY: Final = "{model} version {version}: {rows:,} rows, {scored:,} scored, {failed:,} failed in {seconds:.1f} s, {rows_per_second:,} rows/s"
 
@@ -17,7 +18,7 @@ SUMMARY: Final = "{model} version {version}: {rows:,} rows, {scored:,} scored, {
 def format_counts(result: Result) -> str:
     unknown = result["unknown_categories"]
     cells = [f"  {unknown:,} cells hold a category that the model has never seen"] if unknown else []
-    reasons = [f"  {count:,} rows: {reason}" for reason, count in result["reasons"].items()]
+    reasons = [f"  {count(rows, 'row')}: {reason}" for reason, rows in result["reasons"].items()]
     return "\n".join([SUMMARY.format_map(result), *cells, *reasons])
 
 

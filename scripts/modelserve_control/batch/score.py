@@ -95,7 +95,7 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
     """Returns the counts. Raises ServeError; then a file or a table OUTPUT is as before, and a directory has no `_SUCCESS`."""
     source, output = (patterns.fill_month(one, options.month) for one in (options.source, options.output))
     ids = parse_ids(patterns.fill_month(options.ids, options.month) if options.ids else None)
-    uri = model_uri(options.model, options.store)
+    uri = model_uri(options.model, options.store, progress)
     check_addresses(source, output, uri, ids, options)
     terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
     # Finding the rows that a model fails on takes many failed calls, and each logs a traceback.
@@ -108,6 +108,8 @@ def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
         sources = find_sources(source)
         if not table_files.is_table(source):
             patterns.check_output(source, output, patterns.output_names(sources))
+        if ids and len(sources) > 1:
+            progress.say(f"warning: {{row}} counts anew in each of {len(sources):,} files, so {ids.name} repeats")
         return score_files(sources, output, uri, ids, options, progress)
 
 

@@ -18,9 +18,16 @@ def format_import(result: Result) -> str:
     columns = count(len(result["columns"]), "column")
     texts = f" Texts, which requests send in quotes: {', '.join(result['texts'])}." if result["texts"] else ""
     path, data = (shlex.quote(str(result[key])) for key in ("path", "data"))
+    rows = f" --data {data}"
+    if result["texts_as_numbers"]:
+        texts += (
+            f" {data} has numbers for {', '.join(result['texts_as_numbers'])}, which `publish --data`, `score` and requests"
+            " refuse: make them texts, as your program does."
+        )
+        rows = ""
     return (
         f"{result['path']} is a {result['model']} on {columns}, in the form {result['form']}.{texts} Next:\n"
-        f"modelserve publish {path} --name NAME --alias champion --data {data}{trust}"
+        f"modelserve publish {path} --name NAME --alias champion{rows}{trust}"
     )
 
 

@@ -49,7 +49,7 @@ def compare(options: CompareOptions, progress: Progress) -> dict[str, Any]:
     """
     limits = thresholds.read(options.thresholds, options.by, options.target)
     table_files.check_source(options.data)
-    subjects = [resolve_subject(options.name, subject, options.store) for subject in (options.a, options.b)]
+    subjects = [resolve_subject(options.name, subject, options.store, progress) for subject in (options.a, options.b)]
     terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
     with (
         create_reports(options.markdown, options.html, options.overwrite, progress) as write_reports,

@@ -90,7 +90,7 @@ def start(
 
 def model_uri(model: str, store: str | None, scratch: Path) -> str:
     if not model.startswith(version_ref.MLFLOW_SCHEMES):
-        return version_ref.model_uri(model, store)
+        return version_ref.model_uri(model, store, progress())
     from modelserve_control.publish.source import fetch
 
     return str(fetch(model, scratch).directory)

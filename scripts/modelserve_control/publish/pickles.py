@@ -19,6 +19,7 @@ from modelserve.core.errors import BadSetting, VersionRefused
 from modelserve.store.trust.environment import find_installed
 from modelserve.store.trust.trusted_types import TRUSTED
 from modelserve_control.common.errors import SourceUnusable
+from modelserve_control.common.mlflow_settings import silence  # before MLflow is imported, whose level of logs it sets
 from modelserve_control.common.progress import Progress
 from modelserve_control.publish import environments, validation
 from modelserve_control.publish.validate import describe_error, write_answer
@@ -65,12 +66,23 @@ def sklearn_version(pickle: Path) -> str | None:
 
 def convert(pickle: Path, data: Path, out: Path) -> Mapping[str, Any]:
     """The child's part."""
+    from pandas.api.types import is_numeric_dtype
+
     model = assemble(open_pickle(pickle), pickle.name)
-    rows = read_rows(data, model)
+    texts = [name for name, categories in vectorizer_columns(model).items() if categories]
+    table = read_table(data, texts)
+    numbers = [name for name in texts if name in table and is_numeric_dtype(table[name])]
+    rows = fit_columns(table, data.name, model)
     save(model, rows, out)
     form = "skops" if (out / "model.skops").exists() else "pickle"
-    texts = [name for name, categories in vectorizer_columns(model).items() if categories]
-    return {"path": str(out), "columns": list(rows), "texts": texts, "form": form, "model": type(model).__name__}
+    return {
+        "path": str(out),
+        "columns": list(rows),
+        "texts": texts,
+        "texts_as_numbers": numbers,
+        "form": form,
+        "model": type(model).__name__,
+    }
 
 
 def open_pickle(path: Path) -> Any:
@@ -120,26 +132,27 @@ def assemble(found: Any, name: str) -> Any:
     return last[0] if len(chain) == len(steps_of(last[0])) else make_pipeline(*chain)
 
 
-def read_rows(path: Path, model: Any) -> Any:
+def fit_columns(rows: Any, file: str, model: Any) -> Any:
     """A DataFrame of the columns that the model takes, in the types that it was fitted on."""
     known = vectorizer_columns(model)
-    rows = read_table(path, texts=[name for name, categories in known.items() if categories])
     names = list(known) or list(map(str, getattr(model, "feature_names_in_", rows)))
     if missing := [name for name in names if name not in rows]:
         raise SourceUnusable(
-            f"The model takes {', '.join(missing[:20])}, which {path.name} lacks; it has {', '.join(map(str, rows))}. Put into "
-            f"{path.name} what your program hands to the model."
+            f"The model takes {', '.join(missing[:20])}, which {file} lacks; it has {', '.join(map(str, rows))}. Put into "
+            f"{file} what your program hands to the model."
         )
     rows = rows[names]
     wanted = getattr(model, "n_features_in_", len(names))
     if not known and wanted != len(names):
-        raise SourceUnusable(f"The model takes {wanted} columns, and {path.name} has {len(names)}: {', '.join(names)}.")
+        raise SourceUnusable(f"The model takes {wanted} columns, and {file} has {len(names)}: {', '.join(names)}.")
     for name, categories in known.items():
         if not categories:
             rows[name] = rows[name].astype(float)
-        elif not set(rows[name]) & categories:
+            continue
+        rows[name] = rows[name].convert_dtypes().astype(str)  # a whole number with nulls beside it is 43, not 43.0
+        if not set(rows[name]) & categories:
             raise SourceUnusable(
-                f"No value of {name} in {path.name} is one that the model knows, such as {min(categories)!r}."
+                f"No value of {name} in {file} is one that the model knows, such as {min(categories)!r}."
             )
     return rows
 
@@ -164,7 +177,7 @@ def read_table(path: Path, texts: Sequence[str]) -> Any:
 
     readers = {
         ".csv": lambda: pd.read_csv(path, dtype=dict.fromkeys(texts, str)),
-        ".json": lambda: pd.read_json(path, orient="records", dtype=dict.fromkeys(texts, str)),
+        ".json": lambda: pd.read_json(path, orient="records", dtype=False if texts else {}),
         ".parquet": lambda: pd.read_parquet(path),
     }
     if path.suffix not in readers:
@@ -175,8 +188,6 @@ def read_table(path: Path, texts: Sequence[str]) -> Any:
         raise SourceUnusable(f"{path.name} cannot be read. {describe_error(error)}") from error
     if not len(rows):
         raise SourceUnusable(f"{path.name} has no rows.")
-    for name in set(texts) & set(rows):
-        rows[name] = rows[name].convert_dtypes().astype(str)  # a whole number with nulls beside it is 43, not 43.0
     return rows
 
 
@@ -184,8 +195,6 @@ def save(model: Any, rows: Any, out: Path) -> None:
     import mlflow.sklearn
     import skops.io
     from mlflow.models import infer_signature
-
-    from modelserve_control.common.mlflow_logging import silence
 
     with silence(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

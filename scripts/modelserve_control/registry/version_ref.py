@@ -8,6 +8,7 @@ from modelserve.core.errors import BadSetting
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names.locations import check_alias, check_model_name, check_version, version_prefix
 from modelserve.store.versions.manifest import Manifest
+from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
 CHAMPION: Final = "champion"
@@ -48,10 +49,15 @@ def manifest(objects: Objects, what: str) -> Manifest:
     return catalog.manifest(objects, name, version)
 
 
-def model_uri(model: str, store: str | None) -> str:
+def model_uri(model: str, store: str | None, progress: Progress | None = None) -> str:
+    """A directory comes first; `progress` says so where a store may have a model of that name."""
     if model.startswith(MLFLOW_SCHEMES):
         raise BadSetting(f"{model} is an address of MLflow: publish the model, then refer to it as {METAVAR}.")
-    if not SHORT_FORM.fullmatch(model) or Path(model).is_dir():
+    if not SHORT_FORM.fullmatch(model):
+        return model
+    if Path(model).is_dir():
+        if progress and store and "/" not in model and "@" not in model:
+            progress.say(f"{model} is the directory of that name here; {model}@{CHAMPION} is a version of {store}")
         return model
     if store is None:
         raise BadSetting(

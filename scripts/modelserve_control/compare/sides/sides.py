@@ -9,6 +9,7 @@ from typing import IO, Final, TypeVar
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve_control.common import processes
 from modelserve_control.common.errors import ValidationFailed
+from modelserve_control.common.progress import Progress
 from modelserve_control.compare.sides.wire import Channel, Description, Failure, Message, NextChunk, ScoredChunk
 from modelserve_control.publish.validation import rebuild_error
 from modelserve_control.registry.version_ref import model_uri, version_uri
@@ -53,11 +54,13 @@ class Side:
         return ValidationFailed(f"The process that scored {self.letter} ended with exit code {self.process.wait()}.")
 
 
-def resolve_subject(name: str | None, subject: str, store: str | None) -> tuple[str, bool]:
+def resolve_subject(
+    name: str | None, subject: str, store: str | None, progress: Progress | None = None
+) -> tuple[str, bool]:
     if subject.startswith(SERVICES):
         return subject, True
     if name is None or "/" in subject or "@" in subject:
-        return model_uri(subject, store), False
+        return model_uri(subject, store, progress), False
     if store is None:
         raise BadSetting(f"{name} is a model of a store: name the store with --store.")
     return version_uri(f"{name}/{subject}" if subject.isdigit() else f"{name}@{subject}", store), False

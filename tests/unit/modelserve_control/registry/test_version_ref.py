@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from modelserve.core.errors import BadSetting, NotFound
 from modelserve_control.cli.main import main
+from modelserve_control.common.progress import Lines
 from modelserve_control.compare.sides import sides
 from modelserve_control.local import local
 from modelserve_control.registry.version_ref import METAVAR, model_uri
@@ -50,6 +52,29 @@ def test_an_existing_directory_has_precedence(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "churn" / "7").mkdir(parents=True)
     assert [model_uri(text, "gs://store") for text in ("churn", "churn/7")] == ["churn", "churn/7"]
     assert local._uri("churn", "store") == FORMS["churn"]  # it serves the bucket
+
+
+@pytest.mark.parametrize(
+    ("text", "store", "said"),
+    [
+        (
+            "churn",
+            "gs://store",
+            "churn is the directory of that name here; churn@champion is a version of gs://store\n",
+        ),
+        ("churn", None, ""),
+        ("./churn", "gs://store", ""),
+        ("churn@champion", "gs://store", ""),
+    ],
+)
+def test_a_directory_in_place_of_a_model_of_the_store_is_said(
+    text: str, store: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "churn").mkdir()
+    shown = io.StringIO()
+    model_uri(text, store, Lines(shown))
+    assert shown.getvalue() == said
 
 
 @pytest.mark.parametrize(
