@@ -8,7 +8,7 @@ from modelserve_control.console.commands import make_report, repeat_option
 from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, choice, form, section, soft
 from modelserve_control.console.tabs.version import list_versions
-from modelserve_control.registry import catalog
+from modelserve_control.registry import catalog, version_ref
 
 
 def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator[Any]:
@@ -16,10 +16,11 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
     if not options.data:
         yield soft("There are no rows to compare on: start the console with --data FILES.")
         return
-    subjects = [*catalog.aliases(objects, name), *list_versions(objects, name)]
+    versions = list_versions(objects, name)
+    subjects = [*catalog.aliases(objects, name), *versions]
     controls = [
-        choice(chosen, "a", "A", subjects),
-        choice(chosen, "b", "B", subjects, subjects[-1]),
+        choice(chosen, "a", "A", subjects, version_ref.CHAMPION),
+        choice(chosen, "b", "B", subjects, next(iter(versions), None)),
         choice(chosen, "data", "Rows", options.data),
         *([choice(chosen, "truth", "Truth", ("", options.target))] if options.target else []),
     ]

@@ -11,7 +11,7 @@ from modelserve_control.console.options import ConsoleOptions
 from modelserve_control.console.page import Chosen, choice, form, section, soft, table
 from modelserve_control.console.tabs.version import list_versions
 from modelserve_control.monitor.stats.windows import UNITS
-from modelserve_control.registry import catalog
+from modelserve_control.registry import catalog, version_ref
 
 LOG: Final = "the prediction log"
 ALL: Final = "all rows"
@@ -29,7 +29,7 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
     controls = [
         choice(chosen, "rows", "Rows", list(sources)),
         choice(chosen, "window", "Window of the log", (ALL, *UNITS), "day"),
-        choice(chosen, "against", "Against the profile of", versions),
+        choice(chosen, "against", "Against the profile of", versions, version_ref.CHAMPION),
     ]
     yield form(chosen, *controls, button="Measure")
     rows, window, against = (chosen.get(key) for key in ("rows", "window", "against"))

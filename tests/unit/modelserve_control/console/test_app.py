@@ -206,3 +206,21 @@ def test_a_head_that_is_a_time_keeps_its_letters() -> None:
     found = json.dumps(table(("column", "2026-03-01T23 (5 rows)"), [], "Drift").to_plotly_json(), default=vars)
     assert '"Column"' in found
     assert "2026-03-01T23 (5 rows)" in found
+
+
+@pytest.mark.parametrize(
+    ("tab", "chosen"), [("drift", {"against": "champion"}), ("compare", {"a": "champion", "b": "3"})]
+)
+def test_a_tab_begins_with_the_champion_and_the_newest_version(
+    tab: str, chosen: dict[str, str], tmp_path: Path
+) -> None:
+    with open_store(str(tmp_path / "store"), new=True) as objects:
+        for alias in ("challenger", "champion", "later"):
+            version = put(objects, "rides", tiny(tmp_path / alias))
+            if alias != "later":
+                promote.promote(objects, "rides", version, alias, "")
+        options = ConsoleOptions(str(tmp_path / "store"), (HERE,), data=("rows.csv",))
+        (shown,) = TABS[tab][1](options, objects, Chosen(tab, "rides"))
+    selects = [one for one in shown._traverse() if type(one).__name__ == "Select"]
+    found = {one.name: option.value for one in selects for option in one.children if getattr(option, "selected", False)}
+    assert {name: found[name] for name in chosen} == chosen
