@@ -214,6 +214,9 @@ class Decoder:
             status = await self._give_up(child, kind, len(data), "died")
             if asked and kind == PARQUET and -status in CRASHES:
                 raise MalformedRequest("The body is not a readable Parquet file.") from None
+            if asked and kind != PARQUET and -status == signal.SIGSEGV:
+                # Where no memory is left, msgspec 0.22 does not always raise MemoryError: one body in 20 ends the process.
+                raise self._too_large(child) from None
             raise Unavailable("The process that decodes bodies was ended; send the request again.") from None
         except BaseException:  # the request's time is over, and the answer would be the next one's
             if asked or child.start_overdue:
@@ -221,8 +224,11 @@ class Decoder:
             raise
         if outcome.spent:
             await self._give_up(child, kind, len(data), "memory")
-            raise TooLarge.over_limit(child.memory, "bytes", "MAX_REQUEST_BYTES", "The decoded body")
+            raise self._too_large(child)
         return outcome
+
+    def _too_large(self, child: Child) -> TooLarge:
+        return TooLarge.over_limit(child.memory, "bytes", "MAX_REQUEST_BYTES", "The decoded body")
 
     def _start(self) -> Child:
         try:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from decoding import CASES, with_decoder
-from modelserve.core.errors import MalformedRequest, ServeError, Unavailable
+from modelserve.core.errors import MalformedRequest, ServeError, TooLarge, Unavailable
 from modelserve.http.decoder import client as decoders
 from modelserve.http.decoder.client import Decoder
 from modelserve.payloads.decode import CheckedBody
@@ -50,6 +50,7 @@ async def stop_process(made: Decoder, name: str, number: int) -> asyncio.Task[Ch
         ("parquet", signal.SIGKILL, Unavailable),
         ("parquet", signal.SIGUSR1, Unavailable),
         ("records", signal.SIGABRT, Unavailable),
+        ("records", signal.SIGSEGV, TooLarge),
     ],
 )
 def test_a_body_that_ends_the_process_is_one_requests_matter(
