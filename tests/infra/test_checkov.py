@@ -32,12 +32,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
 
 
 @pytest.fixture(scope="module")
-def found(everything: list[Finding]) -> list[Finding]:
+def report(everything: list[Finding]) -> list[Finding]:
     return [one for one in everything if one.resource != ADDED]
 
 
-def test_every_finding_is_explained_and_every_explanation_is_of_a_finding(found: list[Finding]) -> None:
-    assert list(unsettled(found, EXPLANATIONS)) == []
+def test_every_finding_is_explained_and_every_explanation_is_of_a_finding(report: list[Finding]) -> None:
+    assert list(unsettled(report, EXPLANATIONS)) == []
 
 
 def test_a_new_finding_is_noticed(everything: list[Finding]) -> None:
@@ -45,12 +45,12 @@ def test_a_new_finding_is_noticed(everything: list[Finding]) -> None:
     assert [text.split(":")[0] for text in noticed] == [f"CKV_GCP_80 {ADDED}"]
 
 
-def test_an_explanation_of_nothing_and_one_without_a_reason_are_noticed(found: list[Finding], tmp_path: Path) -> None:
+def test_an_explanation_of_nothing_and_one_without_a_reason_are_noticed(report: list[Finding], tmp_path: Path) -> None:
     idle = tmp_path / "idle.toml"
     idle.write_text(
         EXPLANATIONS.read_text() + '[[finding]]\ncheck = "CKV_GCP_1"\nresources = ["google_x.y"]\nreason = "none"\n'
     )
-    assert list(unsettled(found, idle)) == [
+    assert list(unsettled(report, idle)) == [
         "idle.toml: CKV_GCP_1 has no reason",
         "idle.toml: CKV_GCP_1 no longer finds google_x.y; take it away",
     ]

@@ -26,13 +26,13 @@ def findings(directory: Path, *cases: tuple[str, str], source: Path = SOURCE) ->
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+def report(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
     cases = [(environment, component) for environment in ENVIRONMENTS for component in COMPONENTS]
     return findings(tmp_path_factory.mktemp("checkov"), *cases)
 
 
-def test_every_finding_is_explained_and_every_explanation_is_of_a_finding(found: list[Finding]) -> None:
-    assert list(unsettled(found, EXPLANATIONS)) == []
+def test_every_finding_is_explained_and_every_explanation_is_of_a_finding(report: list[Finding]) -> None:
+    assert list(unsettled(report, EXPLANATIONS)) == []
 
 
 def test_a_new_finding_is_noticed(tmp_path: Path) -> None:

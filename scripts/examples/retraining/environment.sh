@@ -12,8 +12,8 @@ model=$example rows=.cache/retraining/$example
 export PATH="$PWD/.venv/bin:$PATH" PYTHONPATH="scripts:functions" MODELSERVE_STORE="${MODELSERVE_STORE:-$PWD/.cache/store}"
 case $MODELSERVE_STORE in gs://*) ;; *) mkdir -p "$MODELSERVE_STORE" ;; esac
 if ! [ -f "$rows/held_out.parquet" ]; then
-    mkdir -p .cache/retraining
-    new=$(mktemp -d "$rows.XXXXXX")
+    new=$rows.$$
+    mkdir -p "$new"
     trap 'rm -rf "$new"' EXIT
     python -m examples.retraining.rows "$example" "$new"
     rm -rf "$rows"

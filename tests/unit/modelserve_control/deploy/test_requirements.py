@@ -13,6 +13,8 @@ from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.deploy.requirements import requirements_for
 
+EVIL = "http://evil"
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -52,7 +54,7 @@ def test_no_source_archive_is_run(root: Path) -> None:
     assert not (root / "trace").exists()
 
 
-@pytest.mark.parametrize("version", ["1.0\n--index-url http://evil", "1.0 @ file:///tmp/hostile", "*"])
+@pytest.mark.parametrize("version", ["*", f"1.0\n--index-url {EVIL}", "1.0 @ file:///wheels/hostile"])
 def test_only_a_version_is_asked_for(version: str, root: Path) -> None:
     with pytest.raises(NotPackaged, match="is no version of a package"):
         requirements_for(made_with(hostile=version), root)

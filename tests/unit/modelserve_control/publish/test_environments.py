@@ -37,22 +37,23 @@ def test_a_model_decides_the_versions_of_known_packages_and_names_others_only_wh
     assert not [line for line in found.own if "gunicorn" in line or ";" in line]
 
 
+EVIL = "http://evil"
 HOSTILE = (
-    "--index-url http://evil",
-    "--extra-index-url=http://evil",
+    "--find-links .",
+    f"--index-url {EVIL}",
+    f"--extra-index-url={EVIL}",
     "-i http://evil",
     "-e git+https://evil/package",
     "-r other.txt",
     "-c constraints.txt",
-    "--find-links .",
-    "package @ file:///tmp/package",
+    "package @ file:///wheels/package",
     "package@http://evil/package.whl",
     "git+https://evil/package",
     "http://evil/package.whl",
     "./package",
     "../package.whl",
     "package==1.0 \\",
-    "package==1.0 --index-url http://evil",
+    f"package==1.0 --index-url {EVIL}",
     "package==1.0 --hash=sha256:00 \\",
     "package==http://evil",
 )
@@ -132,15 +133,15 @@ def test_what_pip_reads_as_packages_and_their_versions_is_not_refused(tmp_path: 
 @pytest.mark.parametrize(
     ("name", "version"),
     [
-        ("numpy", "1.0\n--index-url http://evil"),
-        ("numpy", "1.0 @ file:///tmp/numpy"),
-        ("numpy", "1.0 --index-url=http://evil"),
-        ("numpy", "1.0 \\"),
-        ("numpy", "file:///tmp/numpy"),
         ("numpy", "*"),
+        ("numpy", f"1.0\n--index-url {EVIL}"),
+        ("numpy", "1.0 @ file:///wheels/numpy"),
+        ("numpy", f"1.0 --index-url={EVIL}"),
+        ("numpy", "1.0 \\"),
+        ("numpy", "file:///wheels/numpy"),
         ("numpy", ""),
         ("numpy", None),
-        ("--index-url=http://evil#", "1.0"),
+        (f"--index-url={EVIL}#", "1.0"),
         ("-e git+https://evil/package", "1.0"),
         ("a\n-e .\nb", "1.0"),
         ("mlflow @ http://evil", "3.0"),
@@ -167,6 +168,6 @@ def test_a_python_is_a_version(python: str, tmp_path: Path) -> None:
 
 
 def test_a_version_in_the_flavors_is_a_version(tmp_path: Path) -> None:
-    (tmp_path / "MLmodel").write_text(MLMODEL.replace("1.5.2", "1.5.2 @ file:///tmp/package"))
+    (tmp_path / "MLmodel").write_text(MLMODEL.replace("1.5.2", "1.5.2 @ file:///wheels/package"))
     with pytest.raises(BuildFailed, match=r"scikit-learn==1\.5\.2 @ file"):
         packages_of(tmp_path, "strict")
