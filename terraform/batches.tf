@@ -2,12 +2,18 @@
 locals {
   _address = "^gs://([^/]+)/([^{*?]*)"
 
-  # Bucket and fixed beginning of where each batch reads and writes.
+  # Bucket and fixed beginning of where each batch reads and writes, null for a table.
   batches = { for key, one in var.batches : key => merge(one, {
-    from = regex(local._address, one.input)
+    from = try(regex(local._address, one.input), null)
     job  = "${var.name}-batch-${key}"
-    to   = regex(local._address, one.output)
+    to   = try(regex(local._address, one.output), null)
   }) }
+
+  # Project and dataset of each table, by the role that the batches need on it.
+  _datasets = { for role, addresses in {
+    "roles/bigquery.dataEditor" = [for one in var.batches : one.output]
+    "roles/bigquery.dataViewer" = [for one in var.batches : one.input]
+  } : role => distinct([for one in addresses : slice(regex(local._table, one), 0, 2) if can(regex(local._table, one))]) }
 
   _scheduled = { for key, one in local.batches : key => one if one.schedule != null }
   _arriving  = { for key, one in local.batches : key => one if one.on_arrival }
@@ -52,14 +58,14 @@ resource "google_cloud_run_v2_job" "batch" {
 
 # Each bucket once: several batches may share it.
 resource "google_storage_bucket_iam_member" "batch_reads" {
-  for_each = toset(flatten([for one in local.batches : [one.from[0], one.to[0]]]))
+  for_each = toset(flatten([for one in local.batches : [for place in [one.from, one.to] : place[0] if place != null]]))
   bucket   = each.key
   role     = "roles/storage.objectViewer"
   member   = local.members.batch
 }
 
 resource "google_storage_bucket_iam_member" "batch_writes" {
-  for_each = { for one in local.batches : join("/", one.to) => one.to... }
+  for_each = { for one in local.batches : join("/", one.to) => one.to... if one.to != null }
   bucket   = each.value[0][0]
   role     = "roles/storage.objectUser"
   member   = local.members.batch
@@ -68,6 +74,15 @@ resource "google_storage_bucket_iam_member" "batch_writes" {
     title      = "outputs below ${each.value[0][1]} only"
     expression = "resource.name.startsWith(\"projects/_/buckets/${each.value[0][0]}/objects/${each.value[0][1]}\")"
   }
+}
+
+# The dataset, because a new output has no table yet, and is made beside itself.
+resource "google_bigquery_dataset_iam_member" "batch" {
+  for_each   = merge([for role, datasets in local._datasets : { for one in datasets : "${join(".", one)}/${role}" => one }]...)
+  project    = each.value[0]
+  dataset_id = each.value[1]
+  role       = "roles/${split("/roles/", each.key)[1]}"
+  member     = local.members.batch
 }
 
 # For files that arrive also with other arguments.

@@ -6,7 +6,7 @@ locals {
   # Cloud Run's address of the service, known before it exists; the console answers to no other.
   console_url = "https://${var.name}-console-${data.google_project.this.number}.${var.region}.run.app"
 
-  _console_batches = flatten([for one in local.batches : ["--batches", "gs://${join("/", one.to)}"]])
+  _console_batches = flatten([for one in local.batches : ["--batches", "gs://${join("/", one.to)}"] if one.to != null])
 }
 
 resource "google_cloud_run_v2_service" "console" {
@@ -69,7 +69,7 @@ resource "google_iap_web_cloud_run_service_iam_member" "people" {
 }
 
 resource "google_storage_bucket_iam_member" "console_reads" {
-  for_each = var.console == null ? toset([]) : toset([for one in local.batches : one.to[0]])
+  for_each = var.console == null ? toset([]) : toset([for one in local.batches : one.to[0] if one.to != null])
   bucket   = each.key
   role     = "roles/storage.objectViewer"
   member   = local.members.console

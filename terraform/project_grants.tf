@@ -1,20 +1,29 @@
 # The only grants on the project: no resource of ours carries these roles.
 locals {
   project_grants = {
-    "build/roles/logging.logWriter"       = "Cloud Build writes a build's log as the build's own account"
-    "deploy/roles/browser"                = "A plan asks for the project's number"
-    "deploy/roles/logging.logWriter"      = "Cloud Build writes a build's log as the build's own account"
-    "deploy/roles/monitoring.viewer"      = "The canary reads its error ratio and latency"
-    "deploy/roles/ondemandscanning.admin" = "The image is scanned before it is used"
-    "retrain/roles/bigquery.jobUser"      = "The drift check queries; what it may read is granted on the tables"
-    "retrain/roles/logging.logWriter"     = "Cloud Build writes a build's log as the build's own account"
-    "start/roles/workflows.invoker"       = "Eventarc starts the workflow of a file that has arrived; no workflow carries a grant"
-    "test/roles/logging.logWriter"        = "Cloud Build writes a build's log as the build's own account"
+    "batch/roles/bigquery.jobUser"         = "Tables are loaded and copied by jobs; where they may be is granted on the datasets"
+    "batch/roles/bigquery.readSessionUser" = "A session reads a table; which ones it may read is granted on the datasets"
+    "build/roles/logging.logWriter"        = "Cloud Build writes a build's log as the build's own account"
+    "deploy/roles/browser"                 = "A plan asks for the project's number"
+    "deploy/roles/logging.logWriter"       = "Cloud Build writes a build's log as the build's own account"
+    "deploy/roles/monitoring.viewer"       = "The canary reads its error ratio and latency"
+    "deploy/roles/ondemandscanning.admin"  = "The image is scanned before it is used"
+    "retrain/roles/bigquery.jobUser"       = "The drift check queries; what it may read is granted on the tables"
+    "retrain/roles/logging.logWriter"      = "Cloud Build writes a build's log as the build's own account"
+    "start/roles/workflows.invoker"        = "Eventarc starts the workflow of a file that has arrived; no workflow carries a grant"
+    "test/roles/logging.logWriter"         = "Cloud Build writes a build's log as the build's own account"
   }
+
+  # What an account needs only for some batches.
+  _needless_grants = [for grant, uses in {
+    "batch/roles/bigquery.jobUser"         = local._datasets["roles/bigquery.dataEditor"]
+    "batch/roles/bigquery.readSessionUser" = local._datasets["roles/bigquery.dataViewer"]
+    "start/roles/workflows.invoker"        = keys(local._arriving)
+  } : grant if length(uses) == 0]
 }
 
 resource "google_project_iam_member" "this" {
-  for_each = { for key, why in local.project_grants : key => why if contains(keys(local.identities), split("/", key)[0]) && (length(local._arriving) > 0 || !startswith(key, "start/")) }
+  for_each = { for key, why in local.project_grants : key => why if contains(keys(local.identities), split("/", key)[0]) && !contains(local._needless_grants, key) }
   project  = var.project_id
   role     = trimprefix(each.key, "${split("/", each.key)[0]}/")
   member   = local.members[split("/", each.key)[0]]

@@ -1,3 +1,7 @@
+locals {
+  _table = "^bq://([\\w.:-]+)\\.(\\w+)\\.([\\w {}-]+)$" # project, dataset and table
+}
+
 variable "batches" {
   description = "Jobs that run `modelserve score`, by a short key: model, input and output, when to run (schedule as cron, on_arrival for each file that arrives below input), further arguments, attempts, processors, memory and time: docs/batch-scheduled.md."
   type = map(object({
@@ -21,8 +25,8 @@ variable "batches" {
   }
 
   validation {
-    condition     = alltrue([for one in values(var.batches) : can(regex("^gs://[^/]+/.+\\.(parquet|csv|jsonl)$|^gs://[^/]+/([^*?]*/)?$", one.input)) && can(regex("^gs://[^/]+/([^*?]*)(/|[.]parquet)$", one.output))])
-    error_message = "input of each of batches must be gs:// files or a prefix that ends with /, and output a prefix or a .parquet file: gs://BUCKET/in/{year}-{month}.parquet, gs://BUCKET/out/."
+    condition     = alltrue([for one in values(var.batches) : can(regex("^gs://[^/]+/.+\\.(parquet|csv|jsonl)$|^gs://[^/]+/([^*?]*/)?$|${local._table}", one.input)) && can(regex("^gs://[^/]+/([^*?]*)(/|[.]parquet)$|${local._table}", one.output))])
+    error_message = "input of each of batches must be gs:// files, a prefix that ends with / or a table, and output a prefix, a .parquet file or a table: gs://BUCKET/in/{year}-{month}.parquet, gs://BUCKET/out/, bq://PROJECT.DATASET.TABLE."
   }
 
   validation {
@@ -47,8 +51,8 @@ variable "batches" {
   }
 
   validation {
-    condition     = alltrue([for one in values(var.batches) : !anytrue([for place in [one.input, one.output] : can(regex("^gs://${var.project_id}-${var.name}-(models|source)/", place))])])
-    error_message = "input and output of batches must not be in the buckets of models and sources."
+    condition     = alltrue([for one in values(var.batches) : !anytrue([for place in [one.input, one.output] : can(regex("^gs://${var.project_id}-${var.name}-(models|source)/", place))]) && !startswith(one.output, "bq://${var.project_id}.${replace(var.name, "-", "_")}.")])
+    error_message = "input and output of batches must not be in the buckets of models and sources, and output not in the dataset of predictions."
   }
 
   validation {

@@ -36,6 +36,12 @@ variables {
       memory          = "8Gi"
       timeout_seconds = 60
     }
+    tables = {
+      model    = "churn@champion"
+      input    = "bq://other.com:sales.orders.of_{year}"
+      output   = "bq://example-dev.scores.churn"
+      schedule = "0 6 * * *"
+    }
   }
 }
 
@@ -58,7 +64,7 @@ run "a_schedule_starts_its_own_job_as_the_account_that_may" {
   }
 
   assert {
-    condition     = keys(google_cloud_scheduler_job.batch) == ["monthly"] && keys(google_eventarc_trigger.arrival) == ["arriving"]
+    condition     = keys(google_cloud_scheduler_job.batch) == ["monthly", "tables"] && keys(google_eventarc_trigger.arrival) == ["arriving"]
     error_message = "A batch would be started by what it was not given."
   }
 }
@@ -87,7 +93,7 @@ run "only_a_batch_for_files_may_be_started_with_other_arguments" {
   command = plan
 
   assert {
-    condition     = { for key, one in google_cloud_run_v2_job_iam_member.start_runs : key => one.role } == { arriving = "roles/run.jobsExecutorWithOverrides", monthly = "roles/run.invoker" }
+    condition     = { for key, one in google_cloud_run_v2_job_iam_member.start_runs : key => one.role } == { arriving = "roles/run.jobsExecutorWithOverrides", monthly = "roles/run.invoker", tables = "roles/run.invoker" }
     error_message = "What starts a batch could let it read and write something else."
   }
 }
@@ -106,12 +112,32 @@ run "outputs_alone_are_written" {
   }
 }
 
+run "a_table_is_reached_by_its_dataset" {
+  command = plan
+
+  assert {
+    condition     = { for key, one in google_bigquery_dataset_iam_member.batch : key => "${one.project} ${one.dataset_id} ${one.role}" } == { "other.com:sales.orders/roles/bigquery.dataViewer" = "other.com:sales orders roles/bigquery.dataViewer", "example-dev.scores/roles/bigquery.dataEditor" = "example-dev scores roles/bigquery.dataEditor" }
+    error_message = "A batch cannot read its table, could write it, or cannot make its output."
+  }
+}
+
 run "what_is_asked_of_a_machine_reaches_it" {
   command = plan
 
   assert {
-    condition     = { for key, one in google_cloud_run_v2_job.batch : key => "${one.template[0].template[0].max_retries} ${one.template[0].template[0].timeout} ${one.template[0].template[0].containers[0].resources[0].limits.memory}" } == { arriving = "2 3600s 4Gi", monthly = "0 60s 8Gi" }
+    condition     = { for key, one in google_cloud_run_v2_job.batch : key => "${one.template[0].template[0].max_retries} ${one.template[0].template[0].timeout} ${one.template[0].template[0].containers[0].resources[0].limits.memory}" } == { arriving = "2 3600s 4Gi", monthly = "0 60s 8Gi", tables = "2 3600s 4Gi" }
     error_message = "A batch would end for want of memory, or be tried more often than was asked."
+  }
+}
+
+run "without_tables_nothing_is_asked_of_bigquery" {
+  variables {
+    batches = { monthly = { model = "churn", input = "gs://in/day/", output = "gs://out/scored/" } }
+  }
+
+  assert {
+    condition     = length(google_bigquery_dataset_iam_member.batch) == 0 && [for key in keys(google_project_iam_member.this) : key if startswith(key, "batch/")] == []
+    error_message = "A batch of files may use BigQuery."
   }
 }
 

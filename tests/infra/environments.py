@@ -37,6 +37,8 @@ SEEDS: Final = (
     ("google_kms_crypto_key", f"projects/example-prod/locations/{REGION}/keyRings/modelserve/cryptoKeys/modelserve"),
     ("google_secret_manager_secret", "api-key"),
     ("google_storage_bucket", "example-prod-batches"),
+    ("google_bigquery_dataset", "sales"),
+    ("google_bigquery_dataset", "scores"),
     ("google_compute_network", "default"),
     ("google_compute_subnetwork", "default"),
     ("google_cloudbuildv2_repository", f"projects/example-prod/locations/{REGION}/connections/github/repositories/modelserve"),

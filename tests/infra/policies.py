@@ -33,6 +33,7 @@ ALL: Final[tuple[Policy, ...]] = (
     log.the_log_has_the_columns_that_are_written,
     batches.batches_run_as_an_account_of_their_own,
     batches.batches_are_commands_that_exist,
+    batches.batches_reach_the_tables_that_they_name_and_no_others,
     batches.batches_run_what_a_digest_names,
     batches.failed_batches_are_noticed,
     batches.what_keeps_nothing_can_be_taken_away,

@@ -15,6 +15,7 @@ from infra.resources import Resource, identity, of
 from modelserve_control.batch.command import score
 
 JOB: Final = "google_cloud_run_v2_job"
+DATASET_ROLES: Final = {"--input": "roles/bigquery.dataViewer", "--output": "roles/bigquery.dataEditor"}
 EXPRESSION: Final = re.compile(r"\$\{(.*)\}")
 
 
@@ -63,6 +64,29 @@ def values(tree: Any) -> Iterator[dict[str, Any]]:
         yield tree
     for one in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
         yield from values(one)
+
+
+def batches_reach_the_tables_that_they_name_and_no_others(resources: Sequence[Resource]) -> Iterator[str]:
+    batch = identity(resources, "batch")["member"]
+    granted = {
+        (f"bq://{one['project']}.{one['dataset_id']}", one["role"])
+        for _, one in of(resources, "google_bigquery_dataset_iam_member")
+        if one["member"] == batch
+    }
+    named = {
+        (address.rpartition(".")[0], role)
+        for _, one in of(resources, JOB)
+        for option, role in DATASET_ROLES.items()
+        if (address := argument(one, option)).startswith("bq://")
+    }
+    for dataset, role in sorted(granted ^ named):
+        yield f"batches have {role} on {dataset} and do not need it, or need it and do not have it"
+
+
+def argument(job: dict[str, Any], option: str) -> str:
+    """What follows an option in a job's command."""
+    arguments: list[str] = job["template"][0]["template"][0]["containers"][0]["args"]
+    return arguments[arguments.index(option) + 1]
 
 
 def batches_run_what_a_digest_names(resources: Sequence[Resource]) -> Iterator[str]:

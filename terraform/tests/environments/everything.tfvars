@@ -27,6 +27,13 @@ batches = {
     arguments = ["--month", "last"]
     schedule  = "0 6 1 * *"
   }
+  tables = {
+    model     = "churn@champion"
+    input     = "bq://example-prod.sales.customers"
+    output    = "bq://example-prod.scores.churn"
+    arguments = ["--overwrite"]
+    schedule  = "0 6 * * *"
+  }
 }
 
 budget = {

@@ -11,6 +11,7 @@ from typing import Final
 
 MODELS: Final = "gs://{project}-modelserve-models"
 BUCKET: Final = "google_storage_bucket"
+DATASET: Final = "google_bigquery_dataset"
 TOPIC: Final = "google_pubsub_topic"
 SUBSCRIPTION: Final = "google_pubsub_subscription"
 REGISTRY: Final = "google_artifact_registry_repository"
@@ -86,6 +87,10 @@ WITH_EVERYTHING: Final = (
     ("batch", "files are listed", "storage.objects.list", BUCKET, "gs://{project}-batches"),
     ("batch", "an input is read", "storage.objects.get", BUCKET, "gs://{project}-batches/2026-03.parquet"),
     *(("batch", "an output is written and replaced", f"storage.objects.{what}", BUCKET, f"gs://{{project}}-batches/{place}/day.parquet") for what in ("create", "delete") for place in ("out", "scores/2026/03")),
+    ("batch", "a session reads a table", "bigquery.readsessions.create", PROJECT, "{project}"),
+    ("batch", "a table is read", "bigquery.tables.getData", DATASET, "sales"),
+    ("batch", "a table is loaded and copied", "bigquery.jobs.create", PROJECT, "{project}"),
+    *(("batch", "a table is replaced", f"bigquery.tables.{what}", DATASET, "scores") for what in ("create", "delete", "updateData")),
     ("console", "a version is shown", "storage.objects.get", BUCKET, _VERSION),
     ("console", "what a batch has left is listed", "storage.objects.list", BUCKET, "gs://{project}-batches"),
     ("group:team@example.com", "somebody looks", "iap.webServiceVersions.accessViaIAP", "google_iap_web_cloud_run_service", "modelserve-console"),
@@ -135,6 +140,8 @@ NEVER: Final = (
     ("group:team@example.com", "the proxy is gone around", "run.routes.invoke", SERVICE, "modelserve-console"),
     ("app@{project}.iam.gserviceaccount.com", "a caller of predict looks", "iap.webServiceVersions.accessViaIAP", "google_iap_web_cloud_run_service", "modelserve-console"),
     ("batch", "an input is overwritten", "storage.objects.delete", BUCKET, "gs://{project}-batches/2026-03.parquet"),
+    ("batch", "a table is overwritten that is only read", "bigquery.tables.updateData", DATASET, "sales"),
+    ("batch", "a prediction is read", "bigquery.tables.getData", "google_bigquery_table", "predictions"),
     ("batch", "a version is written", "storage.objects.create", BUCKET, _VERSION),
     ("batch", "a batch is started", "run.jobs.run", JOB, "modelserve-batch-monthly"),
     ("start", "a batch reads something else", "run.jobs.runWithOverrides", JOB, "modelserve-batch-monthly"),
