@@ -60,6 +60,8 @@ resource "google_bigquery_table" "prediction_log" {
     { name = "milliseconds", type = "FLOAT", mode = "NULLABLE", description = "How long the request took; null for events" },
     { name = "inputs", type = "STRING", mode = "NULLABLE", description = "A JSON object of the inputs" },
     { name = "answer", type = "STRING", mode = "NULLABLE", description = "A JSON object of the answer" },
+    # BigQuery adds a column to a table that exists only here, as the last.
+    { name = "unknown_categories", type = "INTEGER", mode = "NULLABLE", description = "Cells of the inputs with a category that the model has never seen; null where the version knows no categories" },
   ])
 }
 

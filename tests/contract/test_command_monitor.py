@@ -97,9 +97,12 @@ def test_the_log_is_cut_into_days_and_each_is_compared(command: CommandLine, tmp
         row["time"] = row["time"].replace("2026-03-01", "2026-03-09")
     # Half of a day is missing, what was delivered twice counts once, and another model's rows are not its own.
     kept = rows[: ROWS + ROWS // 2] + rows[2 * ROWS :] + rows[:50] + [rows[0] | {"model": "other"}]
+    for place, row in enumerate(rows[:ROWS]):
+        row["unknown_categories"] = 2 if place % 4 == 0 else 0
     for day in ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-09"):
         write(tmp_path / "log" / f"day={day}" / "a.parquet", [row for row in kept if row["time"].startswith(day)])
-    found = command.json("drift", "rides", "--data", tmp_path / "log", "--window", "day", code=3)
+    words = ("drift", "rides", "--data", tmp_path / "log", "--window", "day")
+    found = command.json(*words, code=3)
     windows = {window["window"]: window for window in found["windows"]}
     assert {name: window["rows"] for name, window in windows.items()} == {
         "2026-03-01": ROWS,
@@ -110,6 +113,10 @@ def test_the_log_is_cut_into_days_and_each_is_compared(command: CommandLine, tmp
     assert [name for name, window in windows.items() if window["drift"]] == ["2026-03-09"]
     assert windows["2026-03-09"]["drifted"] == ["miles", "prediction"]
     assert windows["2026-03-01"]["predictions"]["prediction"]["tests"]["ks"]["effect"] < 0.1
+    # The files of the other days are older, and have no such column.
+    shares = {name: window["unknown_categories"] for name, window in windows.items()}
+    assert shares == {"2026-03-01": 0.25, "2026-03-02": None, "2026-03-03": None, "2026-03-09": None}
+    assert "2026-03-01: 600 rows, no drift; 25 % of the rows hold a category" in command(*words, code=3).out
 
 
 def test_labels_are_joined_by_day_and_version(command: CommandLine, tmp_path: Path) -> None:

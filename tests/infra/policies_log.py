@@ -14,7 +14,7 @@ from modelserve.prediction_log.rows import RowMaker
 from modelserve.prediction_log.sender import Answered
 
 # What a JSON value may become by the table's schema: https://cloud.google.com/pubsub/docs/bigquery#schema_compatibility
-TYPES: Final = {str: {"STRING"}, float: {"FLOAT"}}
+TYPES: Final = {str: {"STRING"}, float: {"FLOAT"}, int: {"INTEGER"}}
 
 
 def only_who_serves_logs_predictions(resources: Sequence[Resource]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def rows() -> list[dict[str, Any]]:
     answered = (
         Answered(
             False, "POST", "/predict", b"predict_method=predict", b"application/json", body, b'{"prediction": "yes"}',
-            "churn", "7", "r1", "id", 1e9, milliseconds=1.5, caller_id="order-7",
+            "churn", "7", "r1", "id", 1e9, milliseconds=1.5, caller_id="order-7", unknown_categories=[1],
         ),
         Answered(True, "", "", b"", b"", body, answer, "churn", "7", "m1", event_id, 1e9),
     )  # fmt: skip

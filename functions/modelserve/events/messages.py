@@ -46,6 +46,7 @@ class ParsedMessage:
     message: Message
     records: Records
     jobs: list[Job] = field(default_factory=list)  # once the records are checked
+    unknown_categories: Sequence[int] = ()  # the cells of each row; empty for a version that knows no categories
 
 
 class MessageScorer:
@@ -58,12 +59,23 @@ class MessageScorer:
         size = sum(len(message.data) for message in messages)
         found, merged = await off_loop(size, lambda: self._decode(loaded, messages))
         parsed = [one for one in found if isinstance(one, ParsedMessage)]
-        if self.metrics.enabled and loaded.categories:
-            batches = [merged] if merged else [job.batch for one in parsed for job in one.jobs]
-            self.metrics.count("unknown_categories", sum(map(loaded.count_unknown, batches)))
+        if loaded.categories:
+            await self._count_unknown(loaded, parsed, merged)
         scored = await self._score_merged(loaded, parsed, merged) if merged else None
         outcomes = iter(scored or await self._score_jobs(loaded, parsed, one_by_one=merged is not None))
         return [next(outcomes) if isinstance(one, ParsedMessage) else one for one in found]
+
+    async def _count_unknown(self, loaded: Loaded, parsed: Sequence[ParsedMessage], merged: Batch | None) -> None:
+        batches = [merged] if merged else [job.batch for one in parsed for job in one.jobs]
+        sizes = [one.records.table.rows if merged else sum(job.batch.rows for job in one.jobs) for one in parsed]
+
+        def count() -> list[int]:
+            return [cells for batch in batches for cells in loaded.count_unknown(batch) or [0] * batch.rows]
+
+        counts = await scoring.for_rows(sum(sizes), count)
+        for one, part in zip(parsed, scoring.deal(counts, sizes), strict=True):
+            one.unknown_categories = part
+        self.metrics.count("unknown_categories", sum(counts))
 
     def _decode(
         self, loaded: Loaded, messages: Sequence[Message]
@@ -178,7 +190,8 @@ class MessageScorer:
             own = f"{message_id}-{place}" if len(found.places) + len(found.rejected) > 1 else message_id
         if self.settings.event_id_field:
             prediction = {**prediction, self.settings.event_id_field: own}
-        return make_result(loaded.name, loaded.version, prediction, str(own), message_id, place)
+        unknown = parsed.unknown_categories[row] if parsed.unknown_categories else 0
+        return make_result(loaded.name, loaded.version, prediction, str(own), message_id, place, unknown)
 
 
 def reject(loaded: Loaded, message: Message, error: ServeError) -> ScoredMessage:

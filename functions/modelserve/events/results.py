@@ -23,6 +23,7 @@ class Result:
     prediction_id: str
     ordering_key: str
     attributes: Mapping[str, str]
+    unknown_categories: int = 0  # cells of the record with a category that the model has never seen
 
 
 def prediction_id(message_id: str, place: int) -> str:
@@ -31,7 +32,13 @@ def prediction_id(message_id: str, place: int) -> str:
 
 
 def make_result(
-    name: str, version: str, prediction: Mapping[str, Any], key: str, message_id: str, place: int
+    name: str,
+    version: str,
+    prediction: Mapping[str, Any],
+    key: str,
+    message_id: str,
+    place: int,
+    unknown_categories: int = 0,
 ) -> Result:
     own = prediction_id(message_id, place)
     body = {"model": name, "version": version, "prediction": prediction, "prediction_id": own}
@@ -41,7 +48,7 @@ def make_result(
         "source_message_id": shorten_value(message_id),
         "prediction_id": own,
     }
-    return Result(encode(body), own, shorten_key(key), attributes)
+    return Result(encode(body), own, shorten_key(key), attributes, unknown_categories)
 
 
 def shorten_key(key: str) -> str:

@@ -17,7 +17,7 @@ from modelserve.http import answers, metadata
 from modelserve.http.bodies import BodyMemory, Headers, MemoryShare, media_type, read_body
 from modelserve.http.compression import GZIP_BYTES, compress, takes_gzip
 from modelserve.http.decoder.client import Decoder
-from modelserve.http.endpoint import Endpoint, metrics_reply, reply, sent_path
+from modelserve.http.endpoint import Endpoint, Reply, metrics_reply, reply, sent_path
 from modelserve.models import scoring
 from modelserve.models.active import ActiveModel
 from modelserve.models.version import Loaded
@@ -48,7 +48,7 @@ ANY_NUMBER_OF_TIMES: Final = (
     "Send the request without Idempotency-Key: scoring changes nothing, so it may be sent again as it is."
 )
 
-OnPrediction = Callable[[Request, Headers, bytes, Loaded, Response], None]
+OnPrediction = Callable[[Request, Headers, bytes, Loaded, Reply], None]
 Handler = Callable[[Request, Headers], Awaitable[Response]]
 
 
@@ -149,9 +149,9 @@ class Http(Endpoint):
             await asyncio.to_thread(compress, response)
         return response
 
-    async def count_unknown(self, response: Response, loaded: Loaded, batch: Batch) -> None:
-        unknown = await scoring.for_rows(batch.rows, lambda: loaded.count_unknown(batch))
-        if unknown:
+    async def count_unknown(self, response: Reply, loaded: Loaded, batch: Batch) -> None:
+        response.unknown_categories = await scoring.for_rows(batch.rows, lambda: loaded.count_unknown(batch))
+        if unknown := sum(response.unknown_categories):
             response.raw_headers.append((b"x-unknown-categories", b"%d" % unknown))
             self.metrics.count("unknown_categories", unknown)
 

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
@@ -125,6 +125,8 @@ class Endpoint(ABC):
 class Reply(Response):
     """An answer of one version in JSON, which it names. Written without what a general response looks after."""
 
+    unknown_categories: Sequence[int] = ()  # the cells of each row; empty if there are none
+
     def __init__(self, body: bytes, loaded: Loaded) -> None:
         self.body = body
         self.status_code = 200
@@ -132,7 +134,7 @@ class Reply(Response):
         self.raw_headers = [(b"content-length", b"%d" % len(body)), CONTENT_TYPE, *loaded.headers]
 
 
-def reply(value: Any, loaded: Loaded) -> Response:
+def reply(value: Any, loaded: Loaded) -> Reply:
     if isinstance(value, Encoded):
         response = Reply(value.body, loaded)
         response.raw_headers[1] = (b"content-type", BINARY.encode())

@@ -191,7 +191,7 @@ async def score_rows_apart(loaded: Loaded, batch: Batch, methods: Sequence[str],
     return values, failed
 
 
-def deal(rows: Sequence[RowResult], sizes: Sequence[int]) -> list[Sequence[RowResult]]:
+def deal(rows: Sequence[T], sizes: Sequence[int]) -> list[Sequence[T]]:
     """The rows of each of several, in order."""
     ends = list(accumulate(sizes))
     return [rows[end - size : end] for size, end in zip(sizes, ends, strict=True)]

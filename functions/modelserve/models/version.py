@@ -127,14 +127,15 @@ class Loaded:
     def _known(self) -> Mapping[str, frozenset[str | None]]:
         return known_texts(self.categories)
 
-    def count_unknown(self, batch: Batch) -> int:
-        """The cells with a category that the model has never seen."""
+    def count_unknown(self, batch: Batch) -> list[int]:
+        """For each row, the cells with a category that the model has never seen. Empty if there is no such cell."""
         columns = batch.columns if batch.cells is None else batch.cells
-        return sum(
-            sum(cell not in known for cell in columns[name])
+        found = [
+            [cell not in known for cell in columns[name]]
             for name, known in self._known.items()
             if not known.issuperset(columns[name])
-        )
+        ]
+        return [sum(cells) for cells in zip(*found, strict=True)]
 
     def retire(self) -> None:
         self.leases.close()

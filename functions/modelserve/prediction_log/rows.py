@@ -25,6 +25,8 @@ from modelserve.schema.signature import Signature, check_table, from_mlmodel
 MAX_SIGNATURES: Final = 16  # of versions; there are two while one is replaced
 Row = dict[str, Any]
 """The columns of the table: docs/monitoring.md."""
+Record = tuple[str, str | None, str | None, int | None, Mapping[str, Any], Any]
+"""Its id, the caller's id, the method, the cells with an unknown category, its inputs and its answer."""
 
 
 class RowMaker:
@@ -60,22 +62,24 @@ class RowMaker:
                 "predict_method": method,
                 "time": time,
                 "milliseconds": answered.milliseconds,
+                "unknown_categories": unknown,
                 "inputs": encode({key: value for key, value in inputs.items() if key not in self.without}).decode(),
                 "answer": encode(answer if isinstance(answer, dict) else {"prediction": answer}).decode(),
             }
-            for own, caller, method, inputs, answer in found
+            for own, caller, method, unknown, inputs, answer in found
         ]
 
-    def read_request(self, answered: Answered) -> Iterator[tuple[str, str | None, str | None, Mapping[str, Any], Any]]:
+    def read_request(self, answered: Answered) -> Iterator[Record]:
         batch, method = self.decode_request(answered)
         answers = answer_rows(decode_answer(answered.answer, answered.answer_json_size), batch.rows)
-        inputs = by_row(batch.columns)
-        for row, (values, answer) in enumerate(zip(inputs, answers, strict=True)):
+        unknown = unknown_by_row(answered, batch.rows)
+        for row, (count, values, answer) in enumerate(zip(unknown, by_row(batch.columns), answers, strict=True)):
             place = "" if batch.rows == 1 else f"/{row}"
             yield (
                 answered.id + place,
                 (answered.caller_id and answered.caller_id + place) or None,
                 method,
+                count,
                 values,
                 answer,
             )
@@ -98,19 +102,29 @@ class RowMaker:
         query = dict(parse_qsl(answered.query.decode("latin-1")))
         return batch, payload.method or query.get(METHOD)
 
-    def read_event(self, answered: Answered) -> Iterator[tuple[str, str | None, str | None, Mapping[str, Any], Any]]:
+    def read_event(self, answered: Answered) -> Iterator[Record]:
         signature = self.signatures.get((answered.model, answered.version))
         settings = self.settings
         parsed = records.parse(
             answered.body, signature, self.limits, settings.event_features_field, settings.event_id_field
         )
-        answers = {event["prediction_id"]: event["prediction"] for event in msgspec.json.decode(answered.answer)}
+        events = msgspec.json.decode(answered.answer)
+        unknown = unknown_by_row(answered, len(events))
+        answers = {
+            event["prediction_id"]: (count, event["prediction"]) for event, count in zip(events, unknown, strict=True)
+        }
         for row, (place, caller) in enumerate(zip(parsed.places, parsed.ids, strict=True)):
             own = prediction_id(answered.request_id, place)
             if own in answers:  # else its record went to the dead letters
                 one = select_rows(parsed.table, [row])
                 inputs = by_row(check_table(one, signature).columns)[0]
-                yield own, None if caller is None else str(caller), parsed.method, inputs, answers[own]
+                count, answer = answers[own]
+                yield own, None if caller is None else str(caller), parsed.method, count, inputs, answer
+
+
+def unknown_by_row(answered: Answered, rows: int) -> Sequence[int | None]:
+    counts = answered.unknown_categories
+    return [None] * rows if counts is None else counts or [0] * rows
 
 
 def answer_rows(answer: Any, rows: int) -> Sequence[Any]:

@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
@@ -17,7 +16,7 @@ from modelserve.core.sidecar import FRAME, HANG_SECONDS, MAX_SAMPLE_BYTES, TOO_L
 from modelserve.events.envelopes import Message
 from modelserve.events.results import Result
 from modelserve.http.bodies import Headers
-from modelserve.http.endpoint import STARTED, sent_path
+from modelserve.http.endpoint import STARTED, Reply, sent_path
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import JSON_SIZE
 
@@ -27,7 +26,8 @@ HEADER: Final = b"x-prediction-id"
 
 class Answered(msgspec.Struct, array_like=True, gc=False):
     """One request and its answer. Of an `event`, `body` is the data of the message, `answer` a list of prediction events,
-    and there is no method, path, query and content type. `signature` is that of the MLmodel as JSON, and stands in the first of each version in a message of samples."""
+    and there is no method, path, query and content type. `unknown_categories` has the cells of each row, is empty if all are known,
+    and None if the version knows no categories. `signature` is that of the MLmodel as JSON, and stands in the first of each version in a message of samples."""
 
     event: bool
     method: str
@@ -45,6 +45,7 @@ class Answered(msgspec.Struct, array_like=True, gc=False):
     caller_id: str = ""
     json_size: bytes = b""
     answer_json_size: bytes = b""
+    unknown_categories: Sequence[int] | None = None
     signature: bytes = b""
     dropped: int = 0  # requests that were not logged since the server started
 
@@ -60,9 +61,7 @@ class PredictionLog(Sidecar):
         self._requests = itertools.count()
         self._signatures: dict[tuple[str, str], bytes] = {}
 
-    def submit_answer(
-        self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
-    ) -> None:
+    def submit_answer(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Reply) -> None:
         scope = request.scope
         if scope["method"] == "HEAD" or not self.is_sampled():
             return
@@ -84,6 +83,7 @@ class PredictionLog(Sidecar):
                 caller_id=caller_id.decode() if CALLER_ID.fullmatch(caller_id) else "",
                 json_size=headers.get(JSON_SIZE, b""),
                 answer_json_size=dict(response.raw_headers).get(JSON_SIZE, b""),
+                unknown_categories=response.unknown_categories if loaded.categories else None,
             ),
             loaded,
         )
@@ -93,12 +93,11 @@ class PredictionLog(Sidecar):
             return
         answer = b"[" + b",".join(result.body for result in results) + b"]"
         message_id = message.message_id.encode(errors="replace").decode()
-        self.submit(
-            Answered(
-                True, "", "", b"", b"", message.data, answer, *loaded.names, message_id, self._make_id(), time.time()
-            ),
-            loaded,
-        )
+        own, now = self._make_id(), time.time()
+        answered = Answered(True, "", "", b"", b"", message.data, answer, *loaded.names, message_id, own, now)
+        if loaded.categories:
+            answered.unknown_categories = [result.unknown_categories for result in results]
+        self.submit(answered, loaded)
 
     def submit(self, answered: Answered, loaded: Loaded) -> None:
         answered.dropped = self.dropped

@@ -26,6 +26,7 @@ SCHEMA: Final = pa.schema(
         ("predict_method", pa.string()),
         ("time", pa.timestamp("us", "UTC")),
         ("milliseconds", pa.float64()),
+        ("unknown_categories", pa.int64()),
         ("inputs", pa.string()),
         ("answer", pa.string()),
     ]

@@ -10,6 +10,7 @@ from modelserve_control.common.errors import NoProfile, NothingScored
 from modelserve_control.common.output import prints_result, table
 from modelserve_control.common.progress import progress
 from modelserve_control.registry import catalog
+from modelserve_control.report.tables import percent
 
 DRIFTED = 3
 HINTS: Final[Mapping[type[ServeError], str]] = {
@@ -92,7 +93,10 @@ def format_drift(result: Any) -> str:
             for name, column in window[part].items()
             if column["drift"]
         )
-        lines.append(f"{window['window']}: {window['rows']:,} rows, {f'drift in {found}' if found else 'no drift'}")
+        line = f"{window['window']}: {window['rows']:,} rows, {f'drift in {found}' if found else 'no drift'}"
+        if unknown := window["unknown_categories"]:
+            line += f"; {percent(unknown)} of the rows hold a category that the model has never seen"
+        lines.append(line)
     return "\n".join(lines)
 
 

@@ -22,8 +22,8 @@ from modelserve_control.monitor.stats.windows import group_by_time
 from modelserve_control.monitor.tables import Columns, read_columns, read_times
 from modelserve_control.registry import version_ref
 
-Window = tuple[str, Columns, Columns, int]
-"""Its name, its columns, those of its predictions, and its rows."""
+Window = tuple[str, Columns, Columns, int, float | None]
+"""Its name, its columns, those of its predictions, its rows, and the share of rows with an unknown category, where it is logged."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,11 @@ def measure_drift(objects: Objects, options: DriftOptions, progress: Progress) -
         address = version_ref.version_uri(f"{manifest.name}/{manifest.version}", options.store)
         columns = {**columns, **scoring.score_columns(address, options.trust, columns, rows, progress)}
     windows = [
-        {"window": name} | find_drift(profile, inputs, predictions, count, options.limits)
-        for name, inputs, predictions, count in cut_windows(columns, rows, manifest.name, manifest.version, options)
+        {"window": name, "unknown_categories": unknown}
+        | find_drift(profile, inputs, predictions, count, options.limits)
+        for name, inputs, predictions, count, unknown in cut_windows(
+            columns, rows, manifest.name, manifest.version, options
+        )
     ]
     if not windows:
         raise NothingCompared(f"The data has no rows of {options.name}.")
@@ -102,16 +105,22 @@ def cut_windows(columns: Columns, rows: int, name: str, version: str, options: D
         for window, places in group_by_time(logged.times, options.window, options.since):
             part = logged.select(places)
             own = [row for row, other in enumerate(part.versions) if other == version]
-            yield window, part.columns(), part.select(own).answers().columns() if own else {}, len(part)
+            yield (
+                window,
+                part.columns(),
+                part.select(own).answers().columns() if own else {},
+                len(part),
+                part.unknown_share(),
+            )
         return
     answers = read_answers(columns)
     predictions = answers.columns() if answers else {}
     inputs = {key: values for key, values in columns.items() if key not in predictions}
     for window, places in group_by_time(window_times(columns, options), options.window) if rows else ():
         if options.window is None:
-            yield window, inputs, predictions, rows
+            yield window, inputs, predictions, rows, None
             return
-        yield window, take(inputs, places), take(predictions, places), len(places)
+        yield window, take(inputs, places), take(predictions, places), len(places), None
 
 
 def window_times(columns: Columns, options: DriftOptions) -> Any:

@@ -19,26 +19,33 @@ REQUIRED: Final = ("prediction_id", "model", "version", "time", "inputs", "answe
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Equally long. `ids` are the callers' own where they sent one. `results` are the result objects of the answers. Rows of
-    `score` have no `times` and no `inputs`."""
+    """Equally long. `ids` are the callers' own where they sent one. `results` are the result objects of the answers. `unknown`
+    counts the cells with a category that the model has never seen; None where the log does not have it. Rows of `score` have no
+    `times` and no `inputs`."""
 
     ids: list[str]
     versions: list[str]
     times: np.ndarray[Any, np.dtype[np.datetime64]]
     inputs: list[dict[str, Any]]
     results: list[dict[str, Any]]
+    unknown: list[int | None]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, rows: Sequence[int]) -> "LoggedRows":
-        lists = ([values[row] for row in rows] for values in (self.inputs, self.results))
+        lists: Any = ([values[row] for row in rows] for values in (self.inputs, self.results, self.unknown))
         ids, versions = ([values[row] for row in rows] for values in (self.ids, self.versions))
         return LoggedRows(ids, versions, self.times[list(rows)], *lists)
 
     def columns(self) -> Columns:
         names = dict.fromkeys(name for row in self.inputs for name in row)
         return {name: [row.get(name, MISSING) for row in self.inputs] for name in names}
+
+    def unknown_share(self) -> float | None:
+        """Of the rows with a count, those with an unknown category."""
+        counts = [count for count in self.unknown if count is not None]
+        return sum(map(bool, counts)) / len(counts) if counts else None
 
     def answers(self) -> Answers:
         return collect_answers(self.results)
@@ -58,12 +65,14 @@ def read_log(columns: Columns, model: str) -> LoggedRows:
     kept = sorted(first.values())
     times = as_times(columns["time"])
     try:
-        parts = [[msgspec.json.decode(columns[name][row]) for row in kept] for name in ("inputs", "answer")]
+        inputs, results = ([msgspec.json.decode(columns[name][row]) for row in kept] for name in ("inputs", "answer"))
     except (msgspec.DecodeError, TypeError) as error:
         raise MalformedRequest(f"The prediction log has a row that is not JSON: {error}.") from error
     callers = columns.get("caller_id", [None] * len(versions))
     ids = [str(callers[row] or columns["prediction_id"][row]) for row in kept]
-    return LoggedRows(ids, [versions[row] for row in kept], times[kept], *parts)
+    counts = columns.get("unknown_categories", [None] * len(versions))  # which an older log does not have
+    unknown = [None if counts[row] is None else int(counts[row]) for row in kept]
+    return LoggedRows(ids, [versions[row] for row in kept], times[kept], inputs, results, unknown)
 
 
 def is_scored(columns: Columns) -> bool:
@@ -95,7 +104,8 @@ def read_scored(columns: Columns, model: str, key: str) -> LoggedRows:
     ]
     ids = [key_text(columns[key][row]) for row in rows]
     times = np.full(len(rows), "nat", dtype="datetime64[us]")
-    return LoggedRows(ids, [str(columns["version"][row]) for row in rows], times, [{} for _ in rows], results)
+    versions = [str(columns["version"][row]) for row in rows]
+    return LoggedRows(ids, versions, times, [{} for _ in rows], results, [None] * len(rows))
 
 
 def key_text(key: Any) -> str:

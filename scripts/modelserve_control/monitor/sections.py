@@ -20,12 +20,13 @@ def drift_title(result: Result) -> str:
 
 
 def drift_sections(result: Result) -> Iterator[Section]:
+    is_logged = any(one["unknown_categories"] is not None for one in result["windows"])
     yield Section(
         "Verdict",
         [
             f"A column drifts when its corrected p-value is at most {result['alpha']:g} and its effect at least its limit.",
         ],
-        [build_table(WINDOWS, result["windows"])],
+        [build_table([*WINDOWS, *(LOGGED if is_logged else ())], result["windows"])],
         [Bars("Columns that drifted", [(one["window"], float(len(one["drifted"]))) for one in result["windows"]])],
     )
     for window in result["windows"]:
@@ -57,6 +58,7 @@ WINDOWS: Final = [
     Column("drift", lambda one: "yes" if one["drift"] else "no"),
     Column("columns", lambda one: ", ".join(one["drifted"]) or "-"),
 ]
+LOGGED: Final = [Column("rows with an unknown category", lambda one: percent(one["unknown_categories"]))]
 COLUMNS: Final = [
     field("column"),
     Column("of", lambda one: {"columns": "input", "predictions": "prediction"}[one["part"]]),

@@ -54,6 +54,10 @@ class Topics:
     def dead_letters(self, count: int) -> list[Seen]:
         return self._take(self.names.dead_letter_pull, count)
 
+    def logged(self, count: int) -> list[Seen]:
+        """Rows of the prediction log."""
+        return self._take(self.names.log_pull, count)
+
     def _take(self, subscription: str, count: int) -> list[Seen]:
         seen: list[Seen] = []
         end = time.monotonic() + WAIT_SECONDS

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import struct
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -50,3 +53,18 @@ def as_v2(outputs: list[str] | None = None) -> dict[str, Any]:
         for name, kind in zip(COLUMNS, kinds, strict=True)
     ]
     return {"inputs": inputs} | ({"outputs": [{"name": name} for name in outputs]} if outputs else {})
+
+
+def as_binary() -> tuple[bytes, int]:
+    """The tensors of V2 as bytes, behind a JSON head of so many bytes."""
+    texts = [row[0].encode() for row in ROWS]
+    tensors = [b"".join(struct.pack("<I", len(text)) + text for text in texts)]
+    tensors += [
+        np.array(BY_COLUMN[name], kind).tobytes() for name, kind in zip(COLUMNS[1:], ("<i8", "<f8"), strict=True)
+    ]
+    inputs = [
+        {name: one[name] for name in ("name", "shape", "datatype")} | {"parameters": {"binary_data_size": len(data)}}
+        for one, data in zip(as_v2()["inputs"], tensors, strict=True)
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    return b"".join([head, *tensors]), len(head)

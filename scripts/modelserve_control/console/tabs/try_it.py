@@ -106,7 +106,7 @@ def score_row(loaded: Loaded, texts: Mapping[str, str | None]) -> Iterator[Any]:
     [result] = asyncio.run(scoring.batch_results(loaded, batch, scoring.check_params(loaded, {}), None))
     title = f"Answer of {loaded.name} version {loaded.version}"
     yield section(title, table(ANSWER, flatten(result), "Answer"))
-    if unknown := loaded.count_unknown(batch):
+    if unknown := sum(loaded.count_unknown(batch)):
         yield html.P(f"Cells with a category that the model has never seen: {unknown}.", className="bad")
 
 

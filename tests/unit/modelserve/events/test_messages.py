@@ -114,6 +114,15 @@ def test_a_record_that_fits_only_the_signature_goes_alone_to_the_dead_letters() 
     assert runtime.sizes == [6, 2]
 
 
+@pytest.mark.parametrize("other", [b'{"x":"b"}', b'[{"x":"b"},{"x":4}]'], ids=["at once", "apart"])
+def test_cells_with_an_unknown_category_are_counted_for_each_record(other: bytes) -> None:
+    with loaded(Tiny(), signature(x="string"), categories={"x": ["a"]}) as made:
+        messages = MessageScorer(Settings.from_environ({}), Metrics(enabled=False))
+        bodies = (b'[{"x":"b"},{"x":"a"}]', b'{"x":"a"}', other)
+        found: Any = asyncio.run(messages.score(made, [Message(body, "m") for body in bodies]))
+    assert [[result.unknown_categories for result in one.results] for one in found] == [[1, 0], [0], [1]]
+
+
 class Wordless:
     def __str__(self) -> str:
         raise ValueError("it has no form")

@@ -43,9 +43,16 @@ def test_a_request_is_a_row_for_each_of_its_records(form: str) -> None:
     assert [json.loads(row["inputs"]) for row in rows] == inputs
     assert [json.loads(row["answer"]) for row in rows] == [{"prediction": label} for label in LABELS]
     assert [row["prediction_id"] for row in rows] == ["id/0", "id/1", "id/2"]
+    assert [row["unknown_categories"] for row in rows] == [None] * 3
     assert {(row["caller_id"], row["request_id"], row["time"]) for row in rows} == {
         (None, "r1", "2001-09-09T01:46:40.000000Z")
     }
+
+
+@pytest.mark.parametrize(("counts", "cells"), [([0, 1, 2], [0, 1, 2]), ([], [0, 0, 0])])
+def test_each_row_has_its_cells_with_an_unknown_category(counts: list[int], cells: list[int]) -> None:
+    one = make_answer(*FORMS["dataframe_records"], unknown_categories=counts)
+    assert [row["unknown_categories"] for row in RowMaker(Settings.from_environ({})).make_rows(one)] == cells
 
 
 def test_the_id_of_the_caller_is_that_of_its_record() -> None:
