@@ -113,7 +113,20 @@ def test_what_an_address_names_and_is_not_there_is_said(console: str, tab: Tab) 
         ("/version?version=9", "churn has no version 9; it has 1, 2."),
         ("/models?model=tips", "The store has no model tips; it has churn."),
         ("/nowhere", "The console has no tab nowhere."),
-        ("/drift?rows=the+prediction+log&window=day&against=2", "Version 2 of churn has no profile"),
     ):
         tab.page.goto(console + path)
         expect(tab.page.get_by_role("alert")).to_contain_text(words)
+
+
+def test_a_measurement_that_fails_keeps_its_form_below_the_error(console: str, tab: Tab) -> None:
+    tab.page.goto(f"{console}/drift")
+    tab.page.get_by_label("Against").select_option("2")
+    tab.page.get_by_role("button", name="Measure").click()
+    error = tab.page.locator("#tab > [role=alert]:first-child")
+    expect(error).to_contain_text("Version 2 of churn has no profile")
+    expect(tab.page.locator("#tab > [role=alert] + form")).to_be_visible()
+    expect(tab.page.get_by_label("Against")).to_have_value("2")
+    tab.page.get_by_label("Against").select_option("1")
+    tab.page.get_by_role("button", name="Measure").click()
+    expect(tab.page.get_by_role("region", name="Drift by column and window")).to_be_visible()
+    assert tab.violations() == []

@@ -70,9 +70,20 @@ def build_page(options: ConsoleOptions, tab: str, values: dict[str, str]) -> tup
             objects = read_once(opened)
             names = catalog.models(objects)
             chosen = Chosen(tab, values.get("model") or next(iter(names), None), values)
-            return build_head(options, chosen, names), list(build_tab(options, objects, chosen))
+            return build_head(options, chosen, names), collect_parts(build_tab(options, objects, chosen))
     except ServeError as error:
         return build_head(options, chosen, names), refusal(error.message, error.details)
+
+
+def collect_parts(found: Iterable[Any]) -> list[Any]:
+    """Those that came before an error stay below it: the form that asked for a measurement is there to ask again."""
+    parts: list[Any] = []
+    try:
+        for part in found:
+            parts.append(part)  # noqa: PERF402 - `extend` need not keep what came before an error
+    except ServeError as error:
+        return [refusal(error.message, error.details), *parts]
+    return parts
 
 
 def build_head(options: ConsoleOptions, chosen: Chosen, names: list[str]) -> list[Any]:
