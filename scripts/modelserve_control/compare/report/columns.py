@@ -8,7 +8,7 @@ from typing import Final
 
 from modelserve_control.report.tables import Column, field, percent
 
-BREACHES: Final = [field(key) for key in ("segment", "output", "limit", "allowed", "found")]
+BREACHES: Final = [field(key) for key in ("segment", "output", "limit", "allowed", "found", "reason")]
 
 ROWS: Final = [
     field("rows"),

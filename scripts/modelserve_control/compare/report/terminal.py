@@ -39,7 +39,8 @@ def format_result(result: Mapping[str, Any]) -> str:
 
 def format_breach(found: Mapping[str, Any]) -> str:
     where = [str(found[key]) for key in ("segment", "output") if found[key] is not None]
-    return f"  {', '.join([*where, found['limit']])}: {format_number(found['found'])}, allowed {format_number(found['allowed'])}"
+    said = found["reason"] or f"{format_number(found['found'])}, allowed {format_number(found['allowed'])}"
+    return f"  {', '.join([*where, found['limit']])}: {said}"
 
 
 def format_number(value: Any) -> str:

@@ -15,9 +15,23 @@ Size = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 TARGET_LIMITS: Final = ("min_auc_gain", "max_rmse_ratio", "max_rmse")
+NUMBER_LIMITS: Final = (
+    "max_mean_difference",
+    "max_mean_size",
+    "max_p95_size",
+    "max_p99_size",
+    "max_size",
+    "max_unmatched_ratio",
+)
+NO_LABELS: Final = "it judges labels, and these answers are numbers: use max_p99_size or max_mean_size"
+NO_NUMBERS: Final = "it judges numbers, and these answers are labels: use max_flip_ratio"
+NOT_MEASURED: Final = (
+    "it could not be measured: min_auc_gain is for two classes, max_rmse and max_rmse_ratio for numbers"
+)
 
 Breach = dict[str, Any]
-"""{"segment", "output", "limit", "allowed", "found"}; `segment` and `output` are None for all."""
+"""{"segment", "output", "limit", "allowed", "found", "reason"}; `segment` and `output` are None for all, `reason` is None
+where something was measured."""
 
 
 class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -64,19 +78,38 @@ def find_breaches(limits: Thresholds, result: Mapping[str, Any]) -> list[Breach]
     changes = [change["what"] for change in result["schema"] if limits.schema == "same" or change["breaking"]]
     if limits.schema != "any" and changes:
         found.insert(0, breach(None, None, "schema", limits.schema, ", ".join(changes)))
+    found += check_measurable(limits, result["labels"], result["numbers"])
     for name, own in limits.outputs.items():
         if name not in result["labels"] and name not in result["numbers"]:
-            found.append(breach(None, name, "outputs", "an output of this name", "none"))
+            there = ", ".join([*result["labels"], *result["numbers"]])
+            reason = f"there is no such output; there is {there}"
+            found.append(breach(None, name, "outputs", "an output of this name", "none", reason))
+        else:
+            found += check_measurable(own, name in result["labels"], name in result["numbers"], name)
         found += check_output(own, result, name, None)
     found += check_target(limits, result.get("target"))
     if limits.segments:
+        found += check_measurable(limits.segments, result["labels"], result["numbers"])
         for segment in result["segments"]:
             found += check_rows(limits.segments, segment, segment["value"])
     return found
 
 
-def breach(segment: str | None, output: str | None, limit: str, allowed: Any, found: Any) -> Breach:
-    return {"segment": segment, "output": output, "limit": limit, "allowed": allowed, "found": found}
+def breach(
+    segment: str | None, output: str | None, limit: str, allowed: Any, found: Any, reason: str | None = None
+) -> Breach:
+    names = {"segment": segment, "output": output, "limit": limit}
+    return {**names, "allowed": allowed, "found": found, "reason": reason}
+
+
+def check_measurable(limits: OutputLimits, labels: Any, numbers: Any, output: str | None = None) -> Iterator[Breach]:
+    """A limit of what these answers do not have would be kept whatever they are: a gate that judges nothing is not passed."""
+    absent = ([] if labels else [("max_flip_ratio", NO_LABELS)]) + (
+        [] if numbers else [(limit, NO_NUMBERS) for limit in NUMBER_LIMITS]
+    )
+    for limit, reason in absent:
+        if (allowed := getattr(limits, limit)) is not None:
+            yield breach(None, output, limit, allowed, None, reason)
 
 
 def check_rows(limits: RowLimits, result: Mapping[str, Any], segment: str | None) -> Iterator[Breach]:
@@ -117,13 +150,17 @@ def check_target(limits: Thresholds, target: Mapping[str, Any] | None) -> Iterat
     gain, ratio = (target[key] if target else {} for key in ("gain", "ratio"))
     figures = target["b"]["figures"] if target else {}
     if limits.min_auc_gain is not None and not gain.get("auc", -math.inf) >= limits.min_auc_gain:
-        yield breach(None, "target", "min_auc_gain", limits.min_auc_gain, gain.get("auc"))
+        yield target_breach("min_auc_gain", limits.min_auc_gain, gain.get("auc"))
     for limit, allowed, value in (
         ("max_rmse_ratio", limits.max_rmse_ratio, ratio.get("rmse")),
         ("max_rmse", limits.max_rmse, figures.get("rmse")),
     ):
         if allowed is not None and (value is None or not value <= allowed):
-            yield breach(None, "target", limit, allowed, value)
+            yield target_breach(limit, allowed, value)
+
+
+def target_breach(limit: str, allowed: float, value: float | None) -> Breach:
+    return breach(None, "target", limit, allowed, value, NOT_MEASURED if value is None else None)
 
 
 def check_limit(

@@ -67,7 +67,8 @@ def hostile() -> dict[str, Any]:
     found = document([*a, *refused], [*b, *["x"] * len(HOSTILE)], [*HOSTILE, *HOSTILE])
     changes = [{"what": f"column {text}", "a": text, "b": None, "breaking": True} for text in HOSTILE]
     breaches = [
-        {"segment": text, "output": text, "limit": "max_size", "allowed": 1.0, "found": 2.0} for text in HOSTILE
+        {"segment": text, "output": text, "limit": "max_size", "allowed": 1.0, "found": 2.0, "reason": text}
+        for text in HOSTILE
     ]
     found["a"]["name"] = HOSTILE[5]
     return found | {"by": HOSTILE[2], "schema": changes, "breaches": breaches, "within": False}

@@ -9,7 +9,15 @@ import msgspec
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.compare.stats.thresholds import OutputLimits, RowLimits, Thresholds, find_breaches, read
+from modelserve_control.compare.report.terminal import format_breach
+from modelserve_control.compare.stats.thresholds import (
+    NUMBER_LIMITS,
+    OutputLimits,
+    RowLimits,
+    Thresholds,
+    find_breaches,
+    read,
+)
 from unit.modelserve_control.compare.documents import document
 
 DOCS = Path(__file__).parents[5] / "docs" / "compare.md"
@@ -62,7 +70,30 @@ def test_a_segment_has_limits_of_its_own_unless_it_is_too_small_to_tell() -> Non
 
 def test_an_output_has_limits_of_its_own_and_must_be_there() -> None:
     assert beyond(FLIPS, outputs={"prediction": {"max_flip_ratio": 0.1}}) == [(None, "prediction", "max_flip_ratio")]
-    assert beyond(FLIPS, outputs={"predictoin": {"max_flip_ratio": 0.1}}) == [(None, "predictoin", "outputs")]
+    (absent,) = find_breaches(Thresholds(outputs={"predictoin": OutputLimits(max_flip_ratio=0.1)}), FLIPS)
+    assert format_breach(absent) == "  predictoin, outputs: there is no such output; there is prediction"
+
+
+@pytest.mark.parametrize(
+    ("found", "limits", "output", "instead"),
+    [
+        (SHIFT, {"max_flip_ratio": 0.0}, None, "use max_p99_size"),
+        (SHIFT, {"segments": {"max_flip_ratio": 0.0}}, None, "use max_p99_size"),
+        (SHIFT, {"outputs": {"n": {"max_flip_ratio": 0.0}}}, "n", "use max_p99_size"),
+        *(
+            (FLIPS, {limit: 9.0 if "ratio" not in limit else 1.0}, None, "use max_flip_ratio")
+            for limit in NUMBER_LIMITS
+        ),
+        (FLIPS, {"outputs": {"prediction": {"max_size": 9.0}}}, "prediction", "use max_flip_ratio"),
+    ],
+)
+def test_a_limit_that_judges_nothing_of_these_answers_is_not_kept(
+    found: dict[str, Any], limits: dict[str, Any], output: str | None, instead: str
+) -> None:
+    (breach,) = find_breaches(msgspec.convert(limits, Thresholds), found)
+    assert (breach["output"], breach["found"]) == (output, None)
+    assert instead in breach["reason"]
+    assert instead in format_breach(breach)
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
