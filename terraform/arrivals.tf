@@ -41,7 +41,7 @@ resource "google_workflows_workflow" "arrival" {
       steps = [
         { file = { assign = [{ file = "$${event.data.message.attributes.objectId}" }] } },
         { look = {
-          switch = [{ condition = "$${text.match_regex(file, \"(^|/)[^_./][^/]*[.](parquet|csv|jsonl)$\")}", next = "start" }]
+          switch = [{ condition = "$${text.match_regex(file, \"(^|/)[^_./][^/]*[.](parquet|csv|json|jsonl)$\")}", next = "start" }]
           next   = "end"
         } },
         { start = {

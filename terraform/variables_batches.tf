@@ -25,7 +25,7 @@ variable "batches" {
   }
 
   validation {
-    condition     = alltrue([for one in values(var.batches) : can(regex("^gs://[^/]+/.+\\.(parquet|csv|jsonl)$|^gs://[^/]+/([^*?]*/)?$|${local._table}", one.input)) && can(regex("^gs://[^/]+/([^*?]*)(/|[.]parquet)$|${local._table}", one.output))])
+    condition     = alltrue([for one in values(var.batches) : can(regex("^gs://[^/]+/.+\\.(parquet|csv|json|jsonl)$|^gs://[^/]+/([^*?]*/)?$|${local._table}", one.input)) && can(regex("^gs://[^/]+/([^*?]*)(/|[.]parquet)$|${local._table}", one.output))])
     error_message = "input of each of batches must be gs:// files, a prefix that ends with / or a table, and output a prefix, a .parquet file or a table: gs://BUCKET/in/{year}-{month}.parquet, gs://BUCKET/out/, bq://PROJECT.DATASET.TABLE."
   }
 

@@ -62,8 +62,10 @@ def test_compiling_can_be_left_out_or_insisted_on(tmp_path: Path, models: Librar
     native = command.json("publish", models.path("churn"), "--name", "churn", "--compile", "never")
     assert (native["runtime"], native["not_compiled"]) == ("native", None)
     words = ("publish", models.path("params"), "--name", "params", "--trust", "pickle")
-    told = command.json(*words)
+    said = command(*words, "--alias", "champion", "--json")
+    told = json.loads(said.out)
     assert (told["runtime"], told["version"]) == ("native", "1")
+    assert "warning: Functions activate params version 1 only with MODEL_TRUST=pickle. " in said.err
     refused = command.json(*words, "--compile", "require", code=1)
     assert refused["error_code"] == "NOT_COMPILED"
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from modelserve_control.common import options
-from modelserve_control.common.output import REFUSED, Result, prints_result
+from modelserve_control.common.output import REFUSED, Result, advice, prints_result
 from modelserve_control.common.progress import progress
 from modelserve_control.registry.messages import count
 
@@ -19,7 +19,7 @@ def format_counts(result: Result) -> str:
     unknown = result["unknown_categories"]
     cells = [f"  {unknown:,} cells hold a category that the model has never seen"] if unknown else []
     reasons = [f"  {count(rows, 'row')}: {reason}" for reason, rows in result["reasons"].items()]
-    return "\n".join([SUMMARY.format_map(result), *cells, *reasons])
+    return "\n".join([SUMMARY.format_map(result), *cells, *reasons, *advice(*result["reasons"])])
 
 
 def exit_code(result: Result) -> int:
@@ -79,7 +79,7 @@ def score(
 ) -> Any:  # fmt: skip
     """Score the rows of files or tables into Parquet files or a table.
 
-    INPUT is a .parquet, .csv or .jsonl file, a pattern of many, as gs://B/in/*.parquet, or a table, as bq://P.DATASET.TABLE.
+    INPUT is a .parquet, .csv, .json or .jsonl file, a pattern of many, as gs://B/in/*.parquet, or a table, as bq://P.DATASET.TABLE.
     OUTPUT is a .parquet file, a directory or a prefix, which ends with /, or a table. MODEL is NAME[@ALIAS|/VERSION] of the store
     (NAME alone: its champion), or any MODEL_URI. OUTPUT has one row for each row of INPUT, in its order; a row that cannot be
     scored has its reasons in the column `error`. When no row at all can be scored the exit status is 1.

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from modelserve.store.buckets.objects import Objects
 from modelserve_control.batch.command import score
 from modelserve_control.cli import messages
 from modelserve_control.cli.examples import add_examples
@@ -22,7 +23,9 @@ from modelserve_control.local.local import local
 from modelserve_control.local.serve import serve
 from modelserve_control.monitor.command import drift, evaluate
 from modelserve_control.registry import catalog, version_ref
+from modelserve_control.registry import promote as promotion
 from modelserve_control.registry.commands import COMMANDS as registry_commands
+from modelserve_control.registry.messages import format_move
 from modelserve_control.retrain.command import retrain
 
 
@@ -61,7 +64,7 @@ main.add_command(retrain)
 @click.option(
     "--data",
     type=options.FILE,
-    help="Rows to score before publishing (.parquet, .csv, .json), best those of training: their profile is kept for `drift`, and a missing signature is inferred from them.",
+    help=f"Rows to score before publishing ({options.ENDINGS}), best those of training: their profile is kept for `drift`, and a missing signature is inferred from them.",
 )
 @click.option("--create", is_flag=True, help="Make the directory of --store if there is none.")
 @options.trust
@@ -98,7 +101,32 @@ def publish(
 
     publish_options = PublishOptions(presentation=build_presentation(positive_class, threshold, label), **given)
     with catalog.open_store(store, new=create or asks_to_create(store)) as objects:
-        return run(objects, publish_options, progress())
+        result = run(objects, publish_options, progress())
+        if result["alias"]:
+            warn(objects, result["name"], result["version"])
+        return result
+
+
+@main.command()
+@options.version
+@options.store()
+@options.alias
+@options.reason
+@prints_result(format_move)
+def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
+    """Move an alias of NAME to VERSION."""
+    with catalog.open_store(store) as objects:
+        moved = promotion.promote(objects, name, version, alias, reason)
+        warn(objects, name, version)
+        return moved
+
+
+def warn(objects: Objects, name: str, version: str) -> None:
+    """Of what keeps functions from a version that was promoted, which else only their log says."""
+    from modelserve_control.deploy.doctor import find_warnings
+
+    for warning in find_warnings(objects, name, version):
+        progress().say(f"warning: {warning}")
 
 
 @main.command("import")
@@ -107,7 +135,7 @@ def publish(
     "--data",
     type=options.FILE,
     required=True,
-    help="Rows as your program hands them to the model (.parquet, .csv, .json).",
+    help=f"Rows as your program hands them to the model ({options.ENDINGS}).",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The directory for the MLflow model.")
 @options.trust

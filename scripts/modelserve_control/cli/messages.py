@@ -2,6 +2,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from modelserve_control.common.output import texts_advice
 from modelserve_control.registry.messages import count, format_move
 
 Result = Mapping[str, Any]
@@ -20,10 +21,8 @@ def format_import(result: Result) -> str:
     path, data = (shlex.quote(str(result[key])) for key in ("path", "data"))
     rows = f" --data {data}"
     if result["texts_as_numbers"]:
-        texts += (
-            f" {data} has numbers for {', '.join(result['texts_as_numbers'])}, which `publish --data`, `score` and requests"
-            " refuse: make them texts, as your program does."
-        )
+        advice = texts_advice(result["texts_as_numbers"])
+        texts += f" {data} has numbers there, which `publish --data`, `score` and requests refuse: {advice}"
         rows = ""
     return (
         f"{result['path']} is a {result['model']} on {columns}, in the form {result['form']}.{texts} Next:\n"
@@ -33,11 +32,13 @@ def format_import(result: Result) -> str:
 
 def format_doctor(result: Result) -> str:
     subject = f"{result['name']} version {result['version']} ({result['runtime']})"
+    warnings = [f"  warning: {one}" for one in result["warnings"]]
     if not result["compared"]:
-        return f"{subject} says nothing about its Python and packages, so there is nothing to compare"
+        nothing = f"{subject} says nothing about its Python and packages, so there is nothing to compare"
+        return "\n".join([nothing, *warnings])
     lines = [f"{subject} fits Python {result['python']} and {result['requirements']}: {', '.join(result['compared'])}"]
     lines += [
         f"  {one['package']}: made with {one['version_has']}, the functions have {one['functions_have']}"
         for one in result["differences"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *warnings])

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -13,6 +13,11 @@ from modelserve.core.errors import BadSetting
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+# The endings of a file of rows, for every command that reads one: records are an array in .json, one a line in .jsonl.
+PARQUET, CSV, JSON, JSON_LINES = ".parquet", ".csv", ".json", ".jsonl"
+ROW_FILES: Final = (PARQUET, CSV, JSON, JSON_LINES)
+ENDINGS: Final = f"{', '.join(ROW_FILES[:-1])} or {ROW_FILES[-1]}"
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -48,7 +53,7 @@ alias = click.option("--alias", default="champion", help="The alias that moves."
 batch_rows = click.option("--batch-rows", type=click.IntRange(1, 1_000_000), default=10_000, help="Rows per call.")
 by = click.option("--by", metavar="COLUMN", help="Also compare by the values of this column.")
 data = click.option(
-    "--data", required=True, metavar="FILE", help="The rows to compare on (.parquet, .csv, .jsonl), a path or gs://."
+    "--data", required=True, metavar="FILE", help=f"The rows to compare on ({ENDINGS}), a path or gs://."
 )
 method = click.option("--method", help="The predict_method to score with, for example predict_proba.")
 project = click.option(

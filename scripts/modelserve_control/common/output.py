@@ -6,17 +6,20 @@ import re
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 import click
 
-from modelserve.core.errors import BadSetting, ServeError, body
+from modelserve.core.errors import BadSetting, ServeError, body, join_reasons
 from modelserve_control.common.errors import PackagesMissing
 
 REFUSED, USAGE = 1, 2
 MAX_SHOWN_DETAILS = 20
+MAX_SHOWN_ROWS = 3
+CELL = {"row", "column", "reason"}  # the keys of a detail of SIGNATURE_MISMATCH
+NUMBER_FOR_TEXT = re.compile(r"((?:(?!\. )[^:;])+): (?:an integer|a number|a decimal), needs string")
 
 Result = Mapping[str, Any]
 
@@ -94,13 +97,42 @@ def refuse(error: ServeError, as_json: bool, status: int = REFUSED) -> None:
     if as_json:
         click.echo(json.dumps(body(error, str(uuid.uuid4())), indent=2))
     else:
-        click.echo(f"modelserve: {error.message}", err=True)
-        for line in detail_lines(error.details[:MAX_SHOWN_DETAILS]):
-            click.echo(f"  {line}", err=True)
-        if (more := len(error.details) - MAX_SHOWN_DETAILS) > 0:
-            click.echo(f"  and {more:,} more, which --json prints", err=True)
+        lines = detail_lines(error.details)
+        shown = [f"modelserve: {error.message}", *(f"  {line}" for line in lines[:MAX_SHOWN_DETAILS])]
+        if (more := len(lines) - MAX_SHOWN_DETAILS) > 0:
+            shown.append(f"  and {more:,} more, which --json prints")
+        click.echo("\n".join([*shown, *advice(error.message, *lines)]), err=True)
     sys.exit(USAGE if isinstance(error, BadSetting) else status)
 
 
 def detail_lines(details: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [", ".join(f"{key}: {value}" for key, value in one.items() if value is not None) for one in details]
+    """Cells of one column and reason are one line, with their rows."""
+    found: dict[str, list[int]] = {}
+    for one in details:
+        text = (
+            join_reasons([one])
+            if one.keys() == CELL
+            else ", ".join(f"{key}: {value}" for key, value in one.items() if value is not None)
+        )
+        rows = found.setdefault(text, [])
+        if one.keys() == CELL and one["row"] is not None:
+            rows.append(one["row"])
+    return [f"{text}{describe_rows(rows)}" for text, rows in found.items()]
+
+
+def describe_rows(rows: Sequence[int]) -> str:
+    if len(rows) < 2:
+        return f" (in row {rows[0]})" if rows else ""
+    first = ", ".join([*map(str, rows[:MAX_SHOWN_ROWS]), *(["..."] if len(rows) > MAX_SHOWN_ROWS else [])])
+    return f" (in {len(rows):,} rows: {first})"
+
+
+def advice(*reasons: str) -> list[str]:
+    """What to do about numbers where a model takes texts, if that is among the reasons."""
+    columns = [name.strip(" .") for reason in reasons for name in NUMBER_FOR_TEXT.findall(reason)]
+    names = list(dict.fromkeys(columns))
+    return [f"The model takes texts for {', '.join(names)}: {texts_advice(names)}"] if names else []
+
+
+def texts_advice(columns: Sequence[str]) -> str:
+    return f"make them texts before, as your program does, in pandas with rows[{json.dumps(columns)}].astype(str)."

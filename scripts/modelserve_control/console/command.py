@@ -19,7 +19,7 @@ LOOPBACK: Final = "127.0.0.1"
 @options.store()
 @click.option("--log", multiple=True, metavar="FILES", help="The prediction log, or files that score has written.")
 @click.option("--data", multiple=True, metavar="FILES", help="Rows to compare and to look for drift in; repeatable.")
-@click.option("--labels", multiple=True, metavar="FILES", help="The truth: .parquet, .csv or .jsonl.")
+@click.option("--labels", multiple=True, metavar="FILES", help=f"The truth: {options.ENDINGS} files.")
 @click.option("--key", metavar="COLUMN", help="The column of the labels with the prediction's id.")
 @click.option("--target", metavar="COLUMN", help="The column of the labels, and of the data, with the truth.")
 @click.option(

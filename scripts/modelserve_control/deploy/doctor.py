@@ -1,16 +1,18 @@
 """`modelserve doctor`: whether the functions would activate a version, from their pins, before they are built."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from modelserve.core.errors import EnvironmentMismatch
-from modelserve.store.buckets.objects import Objects
+from modelserve.core.errors import EnvironmentMismatch, VersionUnusable
+from modelserve.store.buckets.objects import Objects, read_object
+from modelserve.store.names.locations import MLMODEL, version_prefix
 from modelserve.store.trust.environment import PARTS, TWINS, Difference, differences, normal, pins
-from modelserve.store.trust.policy import check
-from modelserve_control.common.errors import NotPackaged
+from modelserve.store.trust.mlmodel import MAX_BYTES, config, decode
+from modelserve.store.trust.policy import ADVICE, check, check_strict
+from modelserve_control.common.errors import NoCheckout, NotPackaged
 from modelserve_control.common.processes import checkout
 from modelserve_control.deploy.package import REQUIREMENTS, python_version
 from modelserve_control.publish import source
@@ -28,6 +30,8 @@ class Subject:
     version: str | None
     kind: str
     environment: Mapping[str, Any]
+    strict_refuses: str | None = None
+    """Why functions with MODEL_TRUST=strict refuse it."""
 
     def __str__(self) -> str:
         return f"{self.name} version {self.version}" if self.version else f"a native version of {self.name}"
@@ -35,14 +39,47 @@ class Subject:
 
 def find_version(objects: Objects, what: str) -> Subject:
     manifest = version_ref.manifest(objects, what)
-    return Subject(manifest.name, manifest.version, manifest.runtime["kind"], manifest.environment)
+    kind = manifest.runtime["kind"]
+    mlmodel = f"{version_prefix(manifest.name, manifest.version)}/{MLMODEL}"
+    refuses = None if kind == "compiled" else strict_refusal(lambda: read_object(objects, mlmodel, MAX_BYTES)[0])
+    return Subject(manifest.name, manifest.version, kind, manifest.environment, refuses)
+
+
+def strict_refusal(read: Callable[[], bytes]) -> str | None:
+    """`read` returns the MLmodel."""
+    try:
+        check_strict(config(decode(read())))
+    except VersionUnusable as error:
+        return error.message
+    return None
+
+
+def find_warnings(objects: Objects, name: str, version: str) -> list[str]:
+    """What functions need to activate a version, beyond their default setting and what this checkout builds."""
+    subject = find_version(objects, f"{name}/{version}")
+    found = describe_trust(subject)
+    try:
+        doctor(subject)
+    except EnvironmentMismatch as error:
+        found.append(error.message)
+    except (NoCheckout, NotPackaged):  # nothing is known of what the functions have
+        pass
+    return found
+
+
+def describe_trust(subject: Subject) -> list[str]:
+    if subject.strict_refuses is None:
+        return []
+    reason = subject.strict_refuses.removesuffix(ADVICE).rstrip()
+    return [f"Functions activate {subject} only with MODEL_TRUST=pickle. {reason}"]
 
 
 def find_source(what: str) -> Subject:
     """Of a directory or an address, as `publish` takes it. Nothing is loaded."""
     with TemporaryDirectory(prefix="modelserve-") as scratch:
         directory = source.fetch(what, Path(scratch)).directory
-        return Subject(what, None, "native", check(directory, "pickle").environment)
+        refuses = strict_refusal((directory / MLMODEL).read_bytes)
+        return Subject(what, None, "native", check(directory, "pickle").environment, refuses)
 
 
 def doctor(subject: Subject, root: Path | None = None) -> dict[str, Any]:
@@ -80,6 +117,7 @@ def doctor(subject: Subject, root: Path | None = None) -> dict[str, Any]:
         "python": python,
         "compared": compared,
         "differences": [detail(one) for one in found],
+        "warnings": describe_trust(subject),
     }
 
 

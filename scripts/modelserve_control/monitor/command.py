@@ -26,7 +26,7 @@ HINTS: Final[Mapping[type[ServeError], str]] = {
     required=True,
     multiple=True,
     metavar="FILES",
-    help="Rows of now: .parquet, .csv or .jsonl files, a pattern, a directory, a bq:// table, or the prediction log.",
+    help=f"Rows of now: {options.ENDINGS} files, a pattern, a directory, a bq:// table, or the prediction log.",
 )
 @options.store()
 @click.option("--against", default="champion", help="The version, or the alias, whose profile they are compared with.")
@@ -106,7 +106,7 @@ def format_drift(result: Any) -> str:
     "--log", required=True, multiple=True, metavar="FILES", help="The prediction log, or files that score has written."
 )
 @click.option(
-    "--labels", required=True, multiple=True, metavar="FILES", help="The truth: .parquet, .csv, .jsonl or bq://."
+    "--labels", required=True, multiple=True, metavar="FILES", help=f"The truth: {options.ENDINGS} files, or bq://."
 )
 @click.option("--key", required=True, metavar="COLUMN", help="The column of the labels with the prediction's id.")
 @click.option("--target", required=True, metavar="COLUMN", help="The column of the labels with the truth.")

@@ -1,4 +1,4 @@
-"""Reads Parquet, CSV, JSON lines and tables of BigQuery into columns: one, many, a directory, or what a pattern matches."""
+"""Reads Parquet, CSV, JSON and tables of BigQuery into columns: one, many, a directory, or what a pattern matches."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelserve.core.errors import BadSetting, MalformedRequest, NotFound
 from modelserve_control.batch.files import patterns, table_files
-from modelserve_control.batch.files.table_files import CSV, JSON_LINES, PARQUET
+from modelserve_control.batch.files.json_lines import read_array
+from modelserve_control.common.options import CSV, JSON, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
 
 Columns = dict[str, Any]
@@ -24,6 +25,9 @@ ZONE: Final = re.compile(r"(Z|\+00:00| UTC)$")
 READERS: Final = {
     PARQUET: lambda path: pq.ParquetFile(path).read(),
     CSV: lambda path: pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True)),
+    JSON: lambda path: pa.json.read_json(
+        pa.BufferReader(b"\n".join(read_array(path))), parse_options=pa.json.ParseOptions(newlines_in_values=True)
+    ),
     JSON_LINES: lambda path: pa.json.read_json(path),
 }
 

@@ -20,6 +20,7 @@ from modelserve.store.trust.environment import find_installed
 from modelserve.store.trust.trusted_types import TRUSTED
 from modelserve_control.common.errors import SourceUnusable
 from modelserve_control.common.mlflow_settings import silence  # before MLflow is imported, whose level of logs it sets
+from modelserve_control.common.options import CSV, ENDINGS, JSON, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
 from modelserve_control.publish import environments, validation
 from modelserve_control.publish.validate import describe_error, write_answer
@@ -175,15 +176,18 @@ def steps_of(model: Any) -> list[Any]:
 def read_table(path: Path, texts: Sequence[str]) -> Any:
     import pandas as pd
 
+    types: Any = False if texts else {}
     readers = {
-        ".csv": lambda: pd.read_csv(path, dtype=dict.fromkeys(texts, str)),
-        ".json": lambda: pd.read_json(path, orient="records", dtype=False if texts else {}),
-        ".parquet": lambda: pd.read_parquet(path),
+        PARQUET: lambda: pd.read_parquet(path),
+        CSV: lambda: pd.read_csv(path, dtype=dict.fromkeys(texts, str)),
+        JSON: lambda: pd.read_json(path, orient="records", dtype=types),
+        JSON_LINES: lambda: pd.read_json(path, orient="records", lines=True, dtype=types),
     }
-    if path.suffix not in readers:
-        raise BadSetting(f"{path.name} must be a .parquet, .csv or .json file.")
+    kind = path.suffix.lower()
+    if kind not in readers:
+        raise BadSetting(f"{path.name} must be a {ENDINGS} file.")
     try:
-        rows = readers[path.suffix]()
+        rows = readers[kind]()
     except Exception as error:  # pandas passes on what its readers raise
         raise SourceUnusable(f"{path.name} cannot be read. {describe_error(error)}") from error
     if not len(rows):

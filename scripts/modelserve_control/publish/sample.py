@@ -7,41 +7,64 @@ from typing import Any
 
 import numpy as np
 
-from modelserve.core.errors import BadInput, BadSetting, MalformedRequest
+from modelserve.core.errors import BadInput, BadSetting, MalformedRequest, SignatureMismatch
 from modelserve.payloads import Limits, Payload, parquet, predictions
 from modelserve.payloads import csv as text_csv
 from modelserve.payloads.json import mlflow as invocations
 from modelserve.payloads.json import records as plain
 from modelserve.payloads.json.input_example import decode, find_example, read_example
-from modelserve.schema.batch import Table
-from modelserve.schema.signature import Signature, check_table
+from modelserve.schema.batch import Batch, Table
+from modelserve.schema.signature import MAX_DETAILS, CellErrors, Signature, check_table
 from modelserve.schema.types import MISSING
+from modelserve_control.common.options import CSV, ENDINGS, JSON, JSON_LINES, PARQUET
 
+COLUMNS = 20  # so many are named where most cells of a large sample are bad
 ROWS = 5  # a warm-up needs one; a few show that the model takes several
 # The publisher is trusted; these limits only prevent that a mistake fills the memory.
 LIMITS = Limits(rows=1_000_000, columns=100_000, depth=64, cells=1_000_000_000)
 
 
 def read(path: Path, signature: Signature | None) -> Payload:
-    """Read Parquet, CSV or JSON (a list of records, or any body of /invocations) with the checks of the server."""
+    """Read Parquet, CSV, JSON (a list of records, or any body of /invocations) or JSON lines with the checks of the server."""
     kind = path.suffix.lower()
     data = path.read_bytes()
     try:
-        if kind == ".parquet":
+        if kind == PARQUET:
             return parquet.parse(data, signature, LIMITS)
-        if kind == ".csv":
+        if kind == CSV:
             return text_csv.parse(data, signature, LIMITS)
-        if kind == ".json":
+        if kind == JSON:
             return parse(decode(data), signature)
+        if kind == JSON_LINES:
+            return plain.parse([decode(line) for line in data.splitlines() if line.strip()], signature, LIMITS)
     except BadInput as error:
         raise MalformedRequest(f"{path.name} cannot be read as a sample: {error.message}", error.details) from error
-    raise BadSetting(f"A sample must be a .parquet, .csv or .json file; {path.name} is none of them.")
+    raise BadSetting(f"A sample must be a {ENDINGS} file; {path.name} is none of them.")
 
 
 def parse(value: Any, signature: Signature | None) -> Payload:
     if invocations.is_form(value, signature):
         return invocations.parse(value, signature, LIMITS)
     return plain.parse(value, signature, LIMITS)
+
+
+def check(table: Table, signature: Signature) -> Batch:
+    """As the signature does. Of more bad cells than one answer lists, those of the first column do not hide the others."""
+    try:
+        return signature.check(table)
+    except SignatureMismatch as error:
+        if len(error.details) < MAX_DETAILS:
+            raise
+        message = error.message.replace("are listed", "of each column are listed")
+        details = [detail for detail in error.details if detail["row"] is None]
+    for column in signature.columns:
+        bad = CellErrors()
+        bad.name = column.name
+        column.kind.check(table.columns.get(column.name, ()), column.required, bad)
+        details += bad.details
+        if len(details) > COLUMNS * MAX_DETAILS:
+            break
+    raise SignatureMismatch(message, details)
 
 
 def input_example(directory: Path, signature: Signature | None) -> Payload | None:

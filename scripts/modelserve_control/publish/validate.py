@@ -157,7 +157,7 @@ def score(runtime: Runtime, signature: Signature, payload: Payload) -> str | Non
 
     Returns the reason if requests must not be merged, else None.
     """
-    batch = signature.check(payload.table)
+    batch = sample.check(payload.table, signature)
     if not batch.rows:
         raise MalformedRequest("The sample has no rows.")
     first = take_rows(batch, range(min(batch.rows, PROOF_ROWS)) if batch.rows > 1 else REPEATED)

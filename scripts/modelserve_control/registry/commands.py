@@ -14,18 +14,6 @@ from modelserve_control.registry import show as listing
 
 
 @click.command()
-@options.version
-@options.store()
-@options.alias
-@options.reason
-@prints_result(messages.format_move)
-def promote(name: str, version: str, store: str, alias: str, reason: str) -> Any:
-    """Move an alias of NAME to VERSION."""
-    with catalog.open_store(store) as objects:
-        return promotion.promote(objects, name, version, alias, reason)
-
-
-@click.command()
 @click.argument("name")
 @options.store()
 @options.alias
@@ -97,4 +85,4 @@ def delete(name: str, version: str, store: str, incomplete: bool) -> Any:
         return deletion.delete(objects, name, version, incomplete)
 
 
-COMMANDS: Final = (promote, rollback, history, list_models, versions, show, delete)
+COMMANDS: Final = (rollback, history, list_models, versions, show, delete)

@@ -36,6 +36,10 @@ def read(directory: Path) -> dict[str, Any]:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ArtifactMissing("The directory contains no MLmodel.") from error
+    return decode(data)
+
+
+def decode(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise VersionRefused(f"MLmodel is longer than {MAX_BYTES} bytes.")
     return _mapping(parse(data), MLMODEL)

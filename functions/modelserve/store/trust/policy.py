@@ -55,7 +55,9 @@ def check(directory: Path, trust: str) -> ModelConfig:
     _check_onnx(directory, found)
     if trust == "pickle":
         return found
-    _check_strict(directory, found)
+    path = check_strict(found)
+    if "/" in path or not (directory / path).is_file():
+        refuse(f"the model {printable(path)} is not a file beside MLmodel")
     return replace(found, strict=True)
 
 
@@ -101,7 +103,8 @@ def _check_onnx(directory: Path, found: ModelConfig) -> None:
             refuse_external_file(directory / str(path))
 
 
-def _check_strict(directory: Path, found: ModelConfig) -> None:
+def check_strict(found: ModelConfig) -> str:
+    """What MODEL_TRUST=strict refuses of an MLmodel, whatever is beside it. Returns the path of the model. Raises `VersionRefused`."""
     pyfunc = found.flavors[PYFUNC]
     if found.loader_module not in LOADERS:
         refuse(
@@ -117,10 +120,10 @@ def _check_strict(directory: Path, found: ModelConfig) -> None:
         if name not in FLAVORS:
             refuse(f"the flavor {printable(name)} has no form that is known to contain no code")
         FLAVORS[name](flavor)
-    _check_one_file(directory, found)
+    return _find_one_file(found)
 
 
-def _check_one_file(directory: Path, found: ModelConfig) -> None:
+def _find_one_file(found: ModelConfig) -> str:
     """MLflow reads the flavor from the MLmodel beside the model's file, so it must be this one and not a nested one."""
     flavor = found.flavors.get(LOADERS[found.loader_module])
     if flavor is None:
@@ -129,9 +132,7 @@ def _check_one_file(directory: Path, found: ModelConfig) -> None:
     named = {pyfunc.get("data"), pyfunc.get("model_path"), flavor.get("data"), flavor.get("pickled_model")} - {None}
     if len(named) != 1:
         refuse("its flavors do not name exactly one file as the model")
-    path = str(named.pop())
-    if "/" in path or not (directory / path).is_file():
-        refuse(f"the model {printable(path)} is not a file beside MLmodel")
+    return str(named.pop())
 
 
 def refuse(reason: str) -> NoReturn:

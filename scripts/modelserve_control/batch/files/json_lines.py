@@ -1,4 +1,4 @@
-"""A file of JSON lines as chunks of rows. Each line is a record, decoded as the HTTP function decodes a body."""
+"""Files of JSON, lines or an array, as chunks of rows. Each record is decoded as the HTTP function decodes a body."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from modelserve_control.batch.files.chunks import Chunk, Piece
 
 class JsonLinesFile:
     """A line that is not a record is a bad row. Empty lines are ignored."""
+
+    record = "line"
 
     def __init__(self, path: Path, signature: Signature | None) -> None:
         self.path = path
@@ -64,7 +66,7 @@ class JsonLinesFile:
     def parse(self, line: bytes) -> Any:
         value = strict_json.decode(line, NO_LIMITS.depth)
         if type(value) is not dict and (self.signature is None or self.signature.named):
-            raise MalformedRequest("The line is not an object.")
+            raise MalformedRequest(f"The {self.record} is not an object.")
         return value
 
     def lines(self) -> Iterator[bytes]:
@@ -73,6 +75,24 @@ class JsonLinesFile:
                 yield from filter(None, map(bytes.strip, file))
         except OSError as error:
             raise MalformedRequest(f"The input is not a readable file of JSON lines: {error.strerror}.") from error
+
+
+class JsonFile(JsonLinesFile):
+    """An array of records, whose text is in memory at once."""
+
+    record = "record"
+
+    def lines(self) -> Iterator[bytes]:
+        return iter(read_array(self.path))
+
+
+def read_array(path: Path) -> list[bytes]:
+    """The text of each record. Raises MalformedRequest."""
+    try:
+        return [bytes(record) for record in msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])]
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise MalformedRequest(f"The input is not a readable JSON array of records: {reason}.") from error
 
 
 def kept_array(name: str, part: Sequence[bytes], values: Sequence[Any], bad: Mapping[int, str]) -> pa.Array:

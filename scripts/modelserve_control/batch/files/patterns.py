@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from modelserve.core.errors import BadSetting, NotFound
-from modelserve_control.batch.files.table_files import BUCKET, SUFFIXES, check_source, object_at
+from modelserve_control.batch.files.table_files import BUCKET, check_source, object_at
+from modelserve_control.common.options import ENDINGS, ROW_FILES
 from modelserve_control.registry import catalog
 
 WILDCARD: Final = re.compile(r"[*?\[]")
@@ -58,7 +59,7 @@ def find_sources(pattern: str) -> list[Source]:
     found = bucket_sources(root) if pattern.startswith(BUCKET) else local_sources(Path(root or "."))
     sources = [one for one in found if wanted.fullmatch(one.name) and is_data(one.name)]
     if not sources:
-        raise NotFound(f"There is no {', '.join(SUFFIXES)} file that {pattern} names.")
+        raise NotFound(f"There is no {ENDINGS} file that {pattern} names.")
     return sorted(sources, key=lambda one: one.name)
 
 
@@ -105,7 +106,7 @@ def find_source(address: str) -> Source:
 def is_data(name: str) -> bool:
     """What begins with _ or . is no data by the custom of all who read directories of files."""
     parts = PurePosixPath(name)
-    return parts.suffix.lower() in SUFFIXES and not any(part.startswith(("_", ".")) for part in parts.parts)
+    return parts.suffix.lower() in ROW_FILES and not any(part.startswith(("_", ".")) for part in parts.parts)
 
 
 def bucket_sources(root: str) -> list[Source]:

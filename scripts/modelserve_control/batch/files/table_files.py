@@ -23,14 +23,13 @@ from modelserve.store.download.transfer import FileSpec, download
 from modelserve.store.names.locations import Location, parse
 from modelserve_control.batch.files.chunks import ParquetFile, TableFile
 from modelserve_control.batch.files.csv_file import CsvFile
-from modelserve_control.batch.files.json_lines import JsonLinesFile
+from modelserve_control.batch.files.json_lines import JsonFile, JsonLinesFile
 from modelserve_control.batch.files.remote import ObjectFile
+from modelserve_control.common.options import CSV, ENDINGS, JSON, JSON_LINES, PARQUET, ROW_FILES
 from modelserve_control.common.output import check_installed
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
-PARQUET, CSV, JSON_LINES = ".parquet", ".csv", ".jsonl"
-SUFFIXES = (PARQUET, CSV, JSON_LINES)
 BUCKET = "gs://"
 TABLE = "bq://"
 
@@ -60,7 +59,7 @@ def bigquery_output(address: str, overwrite: bool) -> Any:
 def open_table(path: Path, signature: Signature | None) -> TableFile:
     """Raises MalformedRequest."""
     forms: Mapping[str, Callable[[Path, Signature | None], TableFile]]
-    forms = {PARQUET: ParquetFile, CSV: CsvFile, JSON_LINES: JsonLinesFile}
+    forms = {PARQUET: ParquetFile, CSV: CsvFile, JSON: JsonFile, JSON_LINES: JsonLinesFile}
     return forms[path.suffix.lower()](path, signature)
 
 
@@ -97,10 +96,8 @@ def check_addresses(source: str, output: str) -> None:
 def check_source(source: str) -> None:
     if is_table(source):
         bigquery_tables().parse(source)
-    elif suffix(source) not in SUFFIXES:
-        raise BadSetting(
-            f"Rows are read from a .parquet, .csv or .jsonl file, or a bq:// table; {source} is none of them."
-        )
+    elif suffix(source) not in ROW_FILES:
+        raise BadSetting(f"Rows are read from a {ENDINGS} file, or a bq:// table; {source} is none of them.")
 
 
 def suffix(address: str) -> str:

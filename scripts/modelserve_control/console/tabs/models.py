@@ -23,6 +23,7 @@ from modelserve_control.console.page import (
 )
 from modelserve_control.console.reading import read_once
 from modelserve_control.console.records import HEAD, read_records, record_row
+from modelserve_control.deploy.doctor import find_warnings
 from modelserve_control.deploy.release.command import format_result
 from modelserve_control.deploy.release.options import CHALLENGER
 from modelserve_control.registry import catalog, history, messages, promote, show
@@ -137,7 +138,8 @@ def run_move(
 ) -> str:
     """The message for the person. Raises ServeError."""
     if action == PROMOTE:
-        return messages.format_move(promote.promote(objects, name, version, alias, reason))
+        moved = messages.format_move(promote.promote(objects, name, version, alias, reason))
+        return ". ".join([moved, *find_warnings(objects, name, version)])
     if action == ROLLBACK:
         return messages.format_move(promote.rollback(objects, name, alias, reason, version))
     if action == RELEASE and may_release(options):

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn, cast
 
 from msgspec.structs import asdict
 
-from modelserve.core.errors import PreconditionFailed
+from modelserve.core.errors import PreconditionFailed, VersionRefused
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.alias import Alias, read_alias
 from modelserve.store.versions.manifest import Manifest
@@ -76,7 +76,10 @@ class Release:
 
     def check(self) -> Evidence:
         with self.report("Check that the functions can load it"):
-            found = doctor(find_version(self.objects, f"{self.options.name}/{self.options.version}"), self.root)
+            subject = find_version(self.objects, f"{self.options.name}/{self.options.version}")
+            if subject.strict_refuses and self.options.trust == "strict":
+                raise VersionRefused(subject.strict_refuses)
+            found = doctor(subject, self.root)
         return {"requirements": found["requirements"], "differences": found["differences"]}
 
     def compare(self) -> Evidence:

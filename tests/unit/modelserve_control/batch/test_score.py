@@ -1,10 +1,11 @@
-"""What is refused before a model is loaded."""
+"""What is refused before a model is loaded, and what a person is told at the end."""
 
 from __future__ import annotations
 
 import pytest
 
 from modelserve.core.errors import BadSetting
+from modelserve_control.batch.command import format_counts
 from modelserve_control.batch.score import ScoreOptions, check_addresses
 
 
@@ -21,3 +22,11 @@ def test_rows_are_not_replaced_by_their_answers(source: str, output: str) -> Non
     options = ScoreOptions("m", source, output, overwrite=True)
     with pytest.raises(BadSetting, match="is also the input, and its rows would be lost"):
         check_addresses(source, output, "models/m/versions/1", None, options)
+
+
+def test_numbers_where_the_model_takes_texts_are_told_with_what_to_do() -> None:
+    counts = {"model": "m", "version": "1", "rows": 2, "scored": 0, "failed": 2, "seconds": 1.0, "rows_per_second": 2}
+    reasons = {"PULocationID: an integer, needs string; DOLocationID: an integer, needs string": 2}
+    lines = format_counts(counts | {"unknown_categories": 0, "reasons": reasons}).splitlines()
+    assert lines[-1].startswith("The model takes texts for PULocationID, DOLocationID: make them texts before")
+    assert "takes texts" not in format_counts(counts | {"unknown_categories": 0, "reasons": {"x: null": 2}})

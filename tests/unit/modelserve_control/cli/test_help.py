@@ -10,6 +10,7 @@ import pytest
 
 from modelserve_control.cli.examples import EXAMPLES, commands
 from modelserve_control.cli.main import main
+from modelserve_control.common.options import ENDINGS
 
 
 def groups(name: str, group: click.Group) -> Iterator[tuple[str, click.Group]]:
@@ -43,3 +44,9 @@ def test_each_command_ends_its_help_with_an_example_that_it_takes(path: str, com
 
 def test_no_example_is_left_of_a_command_that_is_gone() -> None:
     assert EXAMPLES.keys() == dict(commands(main)).keys()
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(main)))
+def test_help_that_names_the_endings_of_rows_names_all_that_are_read(path: str, command: click.Command) -> None:
+    texts = [command.help or "", *(str(getattr(one, "help", "")) for one in command.params)]
+    assert [text for text in texts if ".csv" in text and ENDINGS not in text] == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from pathlib import Path
 
 import click
 
 from modelserve_control.cli.main import main
+from modelserve_control.common.options import ROW_FILES
 
 # By these names each command means something of its own.
 OWN = {
@@ -48,3 +51,9 @@ def test_a_store_is_always_the_same_setting() -> None:
     for store in stores:
         assert store.envvar == "MODELSERVE_STORE"
         assert str(store.help).startswith("The bucket (gs://B), or a directory laid out like one")
+
+
+def test_terraform_takes_the_files_of_rows_that_the_command_reads() -> None:
+    texts = (path.read_text() for path in (Path(__file__).parents[4] / "terraform").glob("*.tf"))
+    found = {ending for text in texts for ending in re.findall(r"\((parquet\|[a-z|]+)\)", text)}
+    assert found == {"|".join(ending.removeprefix(".") for ending in ROW_FILES)}

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from command_line import CommandLine
 from models.library import Library
-from modelserve.core.errors import EnvironmentMismatch, NotFound
+from modelserve.core.errors import EnvironmentMismatch, NotFound, VersionRefused
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.trust.environment import Difference, pins
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.common.processes import SOURCES
-from modelserve_control.deploy.doctor import detail, doctor, find_source, find_version
+from modelserve_control.common.progress import Lines
+from modelserve_control.deploy.doctor import detail, doctor, find_source, find_version, find_warnings
 from modelserve_control.deploy.package import python_version
+from modelserve_control.deploy.release.options import ReleaseOptions
+from modelserve_control.deploy.release.steps import Release
+from modelserve_control.registry import catalog
 from modelserve_control.registry.catalog import open_store
 from serving import release
 
@@ -36,6 +42,9 @@ def store(models: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(old / "python_env.yaml", r"python: .*", "python: 3.8.18")
     release(path, "old", old)
     release(path, "old", old, runtime="compiled", alias="challenger")
+    pickled = models.copy("linear10", tmp_path_factory.mktemp("pickled") / "model")
+    edit(pickled / "MLmodel", "serialization_format: skops", "serialization_format: cloudpickle")
+    release(path, "pickled", pickled)
     return path
 
 
@@ -67,6 +76,39 @@ def test_a_version_from_this_environment_fits(objects: Objects) -> None:
     assert found["requirements"] == "functions/requirements.txt"
     assert {"Python", "scikit-learn", "numpy"} <= set(found["compared"])
     assert found["differences"] == []
+
+
+def test_a_promotion_warns_of_what_functions_do_not_activate(objects: Objects) -> None:
+    assert [find_warnings(objects, "linear", version) for version in "12"] == [[], []]
+    trust = (
+        "Functions activate pickled version 1 only with MODEL_TRUST=pickle. MODEL_TRUST=strict refuses this version: its "
+        "model is in the form 'cloudpickle'; save it with serialization_format='skops'."
+    )
+    assert find_warnings(objects, "pickled", "1") == [trust]
+    assert doctor(find_version(objects, "pickled/1"))["warnings"] == [trust]
+    with pytest.raises(EnvironmentMismatch) as refused:
+        doctor(find_version(objects, "old/1"))
+    assert find_warnings(objects, "old", "1") == [refused.value.message]
+    assert find_warnings(objects, "old", "2") == []
+
+
+def test_the_command_says_so(store: Path) -> None:
+    command = CommandLine(str(store))
+    said = command("promote", "pickled", "1", "--alias", "candidate").err
+    assert "warning: Functions activate pickled version 1 only with MODEL_TRUST=pickle. " in said
+    assert "warning" not in command("promote", "linear", "1", "--alias", "candidate").err
+
+
+def test_a_release_refuses_what_functions_of_its_trust_refuse(objects: Objects) -> None:
+    options = ReleaseOptions("pickled", "1", "", "", Path("limits.yaml"))
+    manifest = catalog.manifest(objects, "pickled", "1")
+
+    def check(trust: str) -> Mapping[str, Any]:
+        return Release(objects, replace(options, trust=trust), manifest, cast(Any, None), Lines(), SOURCES).check()
+
+    with pytest.raises(VersionRefused, match=r"cloudpickle.* pass --trust pickle to the command"):
+        check("strict")
+    assert check("pickle")["differences"] == []
 
 
 def test_a_version_from_another_environment_does_not(objects: Objects) -> None:

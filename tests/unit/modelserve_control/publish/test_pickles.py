@@ -18,6 +18,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from modelserve.core.errors import ServeError
 from modelserve_control.cli.messages import format_import
+from modelserve_control.common.options import ROW_FILES
+from modelserve_control.common.output import texts_advice
 from modelserve_control.common.progress import Lines
 from modelserve_control.publish.pickles import convert, import_pickle, sklearn_version
 
@@ -62,15 +64,15 @@ def test_the_mlflow_model_takes_the_raw_columns_and_answers_as_the_program_did(n
     assert mlflow.pyfunc.load_model(str(out)).predict(rows) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+@pytest.mark.parametrize("suffix", ROW_FILES)
 @pytest.mark.parametrize("ids", [int, str])
 def test_what_follows_an_import_takes_rows_that_fit(suffix: str, ids: type, tmp_path: Path) -> None:
     file, _, out = written(tmp_path, TAXI)
     data, rows = tmp_path / f"rides{suffix}", RIDES.astype({"PULocationID": ids})
     if suffix == ".csv":
         rows.to_csv(data, index=False)
-    elif suffix == ".json":
-        rows.to_json(data, orient="records")
+    elif suffix in (".json", ".jsonl"):
+        rows.to_json(data, orient="records", lines=suffix == ".jsonl")
     else:
         rows.to_parquet(data)
     found = convert(file, data, out)
@@ -78,7 +80,8 @@ def test_what_follows_an_import_takes_rows_that_fit(suffix: str, ids: type, tmp_
     numbers = ids is int and suffix != ".csv"  # the cells of CSV are texts
     assert found["texts_as_numbers"] == (["PULocationID"] if numbers else [])
     assert said.endswith(" --alias champion" if numbers else f" --alias champion --data {data}")
-    assert ("has numbers for PULocationID, which" in said) == numbers
+    assert ("has numbers there, which" in said) == numbers
+    assert (f"refuse: {texts_advice(['PULocationID'])} Next:" in said) == numbers
     assert set(mlflow.pyfunc.load_model(str(out)).input_example["PULocationID"]) <= set(map(str, range(1, 9)))
 
 

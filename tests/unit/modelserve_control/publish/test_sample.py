@@ -10,8 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelserve.core.errors import BadInput, BadSetting, MalformedRequest
+from modelserve.core.errors import BadInput, BadSetting, MalformedRequest, SignatureMismatch
+from modelserve.schema.batch import Table
 from modelserve.schema.signature import from_mlmodel
+from modelserve_control.batch.files.table_files import open_table
+from modelserve_control.common.options import ROW_FILES
+from modelserve_control.common.progress import Lines
+from modelserve_control.monitor.tables import read_columns
 from modelserve_control.publish import sample
 
 INPUTS = [
@@ -53,6 +58,22 @@ def test_only_the_first_rows_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text(json.dumps(ROWS * 100))
     assert records(path) == (ROWS * 3)[: sample.ROWS]
+
+
+@pytest.mark.parametrize("suffix", ROW_FILES)
+def test_every_command_reads_the_same_endings(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rows{suffix.upper()}"
+    rows = [{"zone": "01234", "count": 1}, {"zone": "5", "count": 2}]
+    if suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        lines = "\n".join(map(json.dumps, rows))
+        path.write_text({".csv": "zone,count\n01234,1\n5,2\n", ".json": json.dumps(rows, indent=2)}.get(suffix, lines))
+    assert records(path) == rows
+    (chunk,) = open_table(path, SIGNATURE).chunks(10)
+    assert sample.records(chunk.table) == rows
+    columns, count = read_columns([str(path)], Lines())
+    assert (count, list(columns["count"])) == (2, [1, 2])
 
 
 SPLIT: dict[str, Any] = {
@@ -104,3 +125,12 @@ def test_an_unreadable_sample_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "rows.xls").touch()
     with pytest.raises(BadSetting, match=r"rows\.xls is none of them"):
         records(tmp_path / "rows.xls")
+
+
+def test_the_bad_cells_of_a_column_do_not_hide_those_of_another() -> None:
+    assert SIGNATURE
+    for rows, listed in ((1_000, 1_000), (2, 2)):
+        table = Table({"zone": [43] * rows, "count": ["x"] * rows}, rows)
+        with pytest.raises(SignatureMismatch, match=f"^{2 * rows} cells do not fit") as refused:
+            sample.check(table, SIGNATURE)
+        assert [detail["column"] for detail in refused.value.details] == ["zone"] * listed + ["count"] * listed

@@ -1,4 +1,4 @@
-"""A file of JSON lines, row by row."""
+"""A file of JSON lines or of an array, row by row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from modelserve.core.errors import MalformedRequest
 from modelserve.schema.signature import Signature, from_mlmodel
-from modelserve_control.batch.files.json_lines import JsonLinesFile
+from modelserve_control.batch.files.json_lines import JsonFile, JsonLinesFile
 from modelserve_control.batch.files.table_files import check_source, open_table
 
 COLUMNS = [{"name": "x", "type": "double"}, {"name": "kind", "type": "string"}]
@@ -51,3 +51,24 @@ def test_a_model_without_names_takes_rows_by_position(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, signature: Signature) -> None:
     with pytest.raises(MalformedRequest, match="No such file"):
         JsonLinesFile(tmp_path / "none.jsonl", signature).count()
+
+
+def test_an_array_is_read_as_its_records_would_be_on_lines(tmp_path: Path, signature: Signature) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('[{"x": 1,\n "kind": "a"}, {"x": 2, "x": 3}, 4, {"kind": "b", "more": {"n": 0}, "x": 4}]')
+    file = open_table(path, signature)
+    assert isinstance(file, JsonFile)
+    assert file.count() == 4
+    (piece,) = file.pieces(10, ["more"])
+    assert piece.kept[0].to_pylist() == [None, None, None, '{"n":0}']
+    chunk = piece.read(None)
+    assert (list(chunk.bad), chunk.bad[2]) == ([1, 2], "The record is not an object.")
+    assert chunk.table.columns == {"x": [1, 4], "kind": ["a", "b"]}
+
+
+@pytest.mark.parametrize("content", [b'{"x": 1}', b"[{]", b"[" * 100_000, b""])
+def test_what_is_no_array_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_bytes(content)
+    with pytest.raises(MalformedRequest, match="not a readable JSON array of records: "):
+        JsonFile(path, None).count()

@@ -28,8 +28,8 @@ def test_a_pattern_names_files_of_its_folders(tmp_path: Path) -> None:
     assert names(f"{tmp_path}/") == names(f"{tmp_path}/**/*") == ["a.csv", "b.parquet", "x/e.jsonl", "x/y/f.parquet"]
     assert names(f"{tmp_path}/x/**/*.parquet") == ["y/f.parquet"]
     assert names(f"{tmp_path}/[a].csv") == ["a.csv"]
-    with pytest.raises(NotFound, match=r"no \.parquet, \.csv, \.jsonl file"):
-        find_sources(f"{tmp_path}/*.json")
+    with pytest.raises(NotFound, match=r"no \.parquet, \.csv, \.json or \.jsonl file"):
+        find_sources(f"{tmp_path}/*.txt")
 
 
 @pytest.mark.parametrize(
