@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from modelserve.models.native import one_pass
 from modelserve.models.native.categories import find_categories, with_categories
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
@@ -54,8 +55,8 @@ class NativeRuntime:
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
         data = self.model_input(batch)
-        if len(methods) > 1 and is_pipeline(self.estimator):
-            return score_pipeline(self.estimator, data, methods)
+        if len(methods) > 1 and one_pass.is_known(self.estimator):
+            return one_pass.score(self.estimator, data, methods)
         return {name: self._call(name, data, params) for name in methods}
 
     def _call(self, name: str, data: Any, params: Mapping[str, Any]) -> Any:
@@ -149,18 +150,6 @@ def takes_dicts(estimator: Any) -> bool:
         return takes_dicts(steps[0][1])
     kind = type(estimator).__name__
     return kind == "DictVectorizer" or (kind == "FeatureHasher" and estimator.input_type == "dict")
-
-
-def is_pipeline(estimator: Any) -> bool:
-    return type(estimator).__name__ == "Pipeline" and type(estimator).__module__ == "sklearn.pipeline"
-
-
-def score_pipeline(pipeline: Any, data: Any, methods: Sequence[str]) -> dict[str, Any]:
-    """Several methods over one transformation: what each method of a Pipeline does first (sklearn 1.9, pipeline.py)."""
-    for _, _, step in pipeline._iter(with_final=False):
-        data = step.transform(data)
-    final = pipeline.steps[-1][1]
-    return {name: getattr(final, name)(data) for name in methods}
 
 
 def preload(packages: Collection[str]) -> None:
