@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.abc import MetaPathFinder
+from typing import Any
+
+import pyarrow as pa
 
 from modelserve.core.errors import ArtifactMissing
 from modelserve.core.settings import Settings
@@ -41,3 +46,24 @@ def resolve_version(location: Location, objects: Objects) -> Resolved:
         elif location.name and location.version:
             catalog.manifest(objects, location.name, location.version)
         raise
+
+
+class NoPandas(MetaPathFinder):
+    """Python asks it first for each module that is not imported yet."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is kept out", name=fullname)
+
+
+def keep_pandas_out(loaded: Loaded) -> None:
+    """Of a process that only scores a compiled version: at its first conversion pyarrow imports pandas, in half a second, to
+    recognize a Series, and none comes. It tries that once."""
+    if loaded.runtime.kind != "compiled" or "pandas" in sys.modules:
+        return
+    finder = NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.scalar(0)
+    finally:
+        sys.meta_path.remove(finder)

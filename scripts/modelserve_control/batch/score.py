@@ -22,7 +22,7 @@ from modelserve.store.names import locations
 from modelserve_control.batch.files import patterns, table_files
 from modelserve_control.batch.files.chunks import TableFile
 from modelserve_control.batch.files.patterns import Source
-from modelserve_control.batch.models import load_model
+from modelserve_control.batch.models import keep_pandas_out, load_model
 from modelserve_control.batch.parts import part as parts
 from modelserve_control.batch.parts import workers
 from modelserve_control.batch.parts.run import Runner, run_parts
@@ -155,6 +155,7 @@ def score_file(
         asyncio.Runner() as runner,
     ):
         started = time.perf_counter()
+        keep_pandas_out(loaded)
         scorer = RowScorer(loaded, options.method, runner)
         file = open_file(loaded.signature)
         columns = choose_columns(file, scorer, ids, options, progress)
@@ -187,6 +188,7 @@ def score_files(
     """`table` is where the files are loaded afterwards: their columns have its types."""
     with load_model(uri, options.trust, progress, options.unknown_categories) as loaded, asyncio.Runner() as runner:
         started = time.perf_counter()
+        keep_pandas_out(loaded)
         scorer = RowScorer(loaded, options.method, runner)
         with table_files.open_part(sources[0].address, loaded.signature, progress) as file:
             columns = choose_columns(file, scorer, ids, options, progress)

@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from modelserve.core.errors import ServeError
+from modelserve_control.batch.models import keep_pandas_out
 from modelserve_control.batch.parts.part import Job, Part, PartScorer, open_scorer
 from modelserve_control.batch.writing import Counts
 from modelserve_control.common import processes
@@ -115,6 +116,7 @@ def answer_parts() -> Iterator[dict[str, Any]]:
     job = Job(**json.loads(sys.stdin.readline()))
     try:
         with open(os.devnull, "w") as nothing, open_scorer(job, Lines(nothing)) as scorer:
+            keep_pandas_out(scorer.scorer.loaded)
             for line in sys.stdin:
                 yield scorer.score(Part(**json.loads(line))).as_json()
     except ServeError as error:
