@@ -5,10 +5,13 @@ import signal
 from typing import Final
 
 from models.fixtures import models
+from modelserve.core.memory import collect_seldom
 from serving import functions
 from stores import command, gcs, objects
 
 __all__ = ["command", "functions", "gcs", "models", "objects"]
+
+collect_seldom()
 
 # A suite that was started in the background ignores Ctrl-C, and so would whatever it starts, whose Ctrl-C is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,10 +2,13 @@
 
 import sys
 
+from modelserve.core.memory import collect_seldom
+
 USAGE = "usage: python -m modelserve http|events|worker"
 
 
 def main(arguments: list[str]) -> None:
+    collect_seldom()
     match arguments:
         case ["http" | "events" as kind]:
             from modelserve.server.container import run_function

@@ -1,5 +1,6 @@
 """What a process returns to the system of its memory, and what it keeps."""
 
+import atexit
 import ctypes
 import gc
 import sys
@@ -12,6 +13,9 @@ MADV_DONTNEED: Final = 4  # madvise(2)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 TRIM_BYTES, MMAP_BYTES = 8 << 20, 4 << 20
 CODE: Final = "r-xp"  # read-only and executable: the pages are the file's and can be read from it again
+# Objects made and not freed between two collections. A request leaves no cycles, but many at once hold more objects than
+# Python's 700: its collector would run in each turn of the event loop, which takes a seventh of a request's time.
+GC_THRESHOLD: Final = 20_000
 
 
 def drop_code_pages(library: str) -> int:
@@ -38,6 +42,13 @@ def trim_malloc() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
+
+
+def collect_seldom() -> None:
+    """Also not while the interpreter ends. A process that imports MLflow and scikit-learn and then ends takes 3.4 s, of
+    which 1.4 s are collections that find nothing."""
+    gc.set_threshold(GC_THRESHOLD)
+    atexit.register(gc.freeze)
 
 
 @cache

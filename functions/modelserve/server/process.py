@@ -34,10 +34,6 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-# Objects made and not freed between two collections. A request leaves no cycles, but many at once hold more objects than
-# Python's 700: its collector would run in each turn of the event loop, which takes a seventh of a request's time.
-GC_THRESHOLD = 20_000
-
 
 class Process:
     def __init__(self) -> None:
@@ -117,11 +113,11 @@ class Process:
             if self._started:
                 return
             self._started = True
-        # What the host imported stays in memory that it shares with its master: the collector would write into all of it.
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD)
         from modelserve.core import logs, memory
 
+        # What the host imported stays in memory that it shares with its master: the collector would write into all of it.
+        gc.freeze()
+        memory.collect_seldom()
         memory.tune_malloc()
         logs.configure(self.settings.log_level)
         atexit.register(self.stop)

@@ -12,6 +12,9 @@ def main() -> None:
     in_foreground = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if in_foreground:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from modelserve.core.memory import collect_seldom
+
+    collect_seldom()
     import click
 
     from modelserve.core.errors import BadSetting

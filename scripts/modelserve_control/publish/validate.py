@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelserve.core.errors import Body, EnvironmentMismatch, MalformedRequest, ServeError, body
+from modelserve.core.memory import collect_seldom
 from modelserve.models.native.load import load_runtime
 from modelserve.models.native.runtime import NativeRuntime
 from modelserve.models.protocols import Runtime
@@ -285,6 +286,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def write_answer(path: Path, run: Callable[[], Mapping[str, Any]]) -> None:
     """Its result or its error, for the process that started this one."""
+    collect_seldom()
     answer: Mapping[str, Any] | Body
     try:
         answer = run()

@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from modelserve.core.errors import ServeError
+from modelserve.core.memory import collect_seldom
 from modelserve_control.batch.models import keep_pandas_out
 from modelserve_control.batch.parts.part import Job, Part, PartScorer, open_scorer
 from modelserve_control.batch.writing import Counts
@@ -101,6 +102,7 @@ def score_elsewhere(idle: SimpleQueue[subprocess.Popen[str]], part: Part) -> Cou
 
 
 def main() -> None:
+    collect_seldom()
     terminate_as_interrupt()  # removes temporary files, as Ctrl-C does
     # What a model prints must not get between two answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")

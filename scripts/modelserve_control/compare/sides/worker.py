@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelserve.core.errors import ModelFailed, ServeError, body
+from modelserve.core.memory import collect_seldom
 from modelserve.schema.batch import select_rows
 from modelserve_control.batch.files import table_files
 from modelserve_control.batch.files.chunks import Chunk
@@ -71,6 +72,7 @@ def serve(channel: Channel, begin: Begin) -> None:
 
 
 def main() -> None:
+    collect_seldom()
     # Temporary files are removed, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -32,6 +32,17 @@ bodies()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+# Each object has itself, so only a collection finds that nobody else has it.
+CYCLES = """
+from modelserve.core.memory import GC_THRESHOLD, collect_seldom
+class Cycle:
+    def __init__(self): self.own = self
+    def __del__(self): print("collected")
+collect_seldom()
+for _ in range(GC_THRESHOLD // 4): Cycle()
+print("end")
+"""
+
 
 def resident(library: str) -> int:
     """KiB of the library's code that are in memory."""
@@ -74,3 +85,8 @@ def test_what_a_request_frees_is_there_for_the_next() -> None:
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert faults("keep") * 10 < faults("as it is")
+
+
+def test_the_collector_runs_seldom_and_not_at_the_end() -> None:
+    done = subprocess.run([sys.executable, "-c", CYCLES], capture_output=True, text=True, check=True)
+    assert done.stdout == "end\n"
