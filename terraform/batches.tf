@@ -18,7 +18,7 @@ locals {
   _scheduled = { for key, one in local.batches : key => one if one.schedule != null }
   _arriving  = { for key, one in local.batches : key => one if one.on_arrival }
 
-  _options = { for key, one in var.batches : key => concat(["--store", "gs://${google_storage_bucket.this["models"].name}"], one.arguments) }
+  _options = { for key, one in var.batches : key => concat(["--store", "gs://${google_storage_bucket.this["models"].name}"], lookup(local._dataflow_options, key, []), one.arguments) }
 
   # What raises the alarm of each batch, by the name of the condition.
   _failures = { for key, one in local.batches : key => merge({
@@ -44,8 +44,9 @@ resource "google_cloud_run_v2_job" "batch" {
       timeout         = "${each.value.timeout_seconds}s"
 
       containers {
-        image = var.control_image
-        args  = concat(["score", each.value.model, "--input", each.value.input, "--output", each.value.output], local._options[each.key])
+        image   = each.value.dataflow == null ? var.control_image : var.beam_image
+        command = each.value.dataflow == null ? null : ["modelserve"] # the entry point of that image is Beam's
+        args    = concat(["score", each.value.model, "--input", each.value.input, "--output", each.value.output], local._options[each.key])
         resources {
           limits = { cpu = each.value.cpu, memory = each.value.memory }
         }

@@ -20,6 +20,9 @@ locals {
     storage           = data.google_storage_project_service_account.this[0].member
     }, !local.tables ? {} : {
     bigquery = data.google_bigquery_default_service_account.this[0].member
+    }, length(local._dataflow) == 0 ? {} : {
+    compute  = local.agents.compute
+    dataflow = local.agents.dataflow
     }, length(local._arriving) == 0 ? {} : {
     workflows = local.agents.workflows
   })

@@ -14,6 +14,8 @@ locals {
     }, length(var.batches) == 0 ? {} : {
     batch = "Scores batches"
     start = "Starts batches by schedules and when files arrive"
+    }, length(local._dataflow) == 0 ? {} : {
+    dataflow = "Scores batches as the workers of Dataflow"
     }, var.console == null ? {} : {
     console = "Runs the console"
   })

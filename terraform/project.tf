@@ -18,6 +18,8 @@ locals {
   # Google's own accounts, which bootstrap/ makes; Monitoring makes its own with its first uptime check.
   agents = {
     artifact_registry = "${local._agent}gcp-sa-artifactregistry.iam.gserviceaccount.com"
+    compute           = "${local._agent}compute-system.iam.gserviceaccount.com"
+    dataflow          = "${local._agent}dataflow-service-producer-prod.iam.gserviceaccount.com"
     eventarc          = "${local._agent}gcp-sa-eventarc.iam.gserviceaccount.com"
     functions         = "${local._agent}gcf-admin-robot.iam.gserviceaccount.com"
     iap               = "${local._agent}gcp-sa-iap.iam.gserviceaccount.com"

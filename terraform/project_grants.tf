@@ -3,7 +3,9 @@ locals {
   project_grants = {
     "batch/roles/bigquery.jobUser"         = "Tables are loaded and copied by jobs; where they may be is granted on the datasets"
     "batch/roles/bigquery.readSessionUser" = "A session reads a table; which ones it may read is granted on the datasets"
+    "batch/roles/dataflow.developer"       = "A job of Dataflow is of the project; as whom its workers run is granted on that account"
     "build/roles/logging.logWriter"        = "Cloud Build writes a build's log as the build's own account"
+    "dataflow/roles/dataflow.worker"       = "Workers take their work from the project's job; it also lets them read and create objects in the project's buckets"
     "deploy/roles/browser"                 = "A plan asks for the project's number"
     "deploy/roles/logging.logWriter"       = "Cloud Build writes a build's log as the build's own account"
     "deploy/roles/monitoring.viewer"       = "The canary reads its error ratio and latency"
@@ -18,6 +20,7 @@ locals {
   _needless_grants = [for grant, uses in {
     "batch/roles/bigquery.jobUser"         = local._datasets["roles/bigquery.dataEditor"]
     "batch/roles/bigquery.readSessionUser" = local._datasets["roles/bigquery.dataViewer"]
+    "batch/roles/dataflow.developer"       = keys(local._dataflow)
     "start/roles/workflows.invoker"        = keys(local._arriving)
   } : grant if length(uses) == 0]
 }

@@ -4,6 +4,8 @@ locals {
     source = { versioning = true, expire_days = null }
     }, {
     for prefix in keys(local._event_models) : "${prefix}results" => { versioning = false, expire_days = var.store.results_days }
+    }, length(local._dataflow) == 0 ? {} : {
+    temp = { versioning = false, expire_days = 14 } # what Dataflow stages; a job runs for at most ten days
   })
 }
 
@@ -22,7 +24,7 @@ resource "google_storage_bucket" "this" {
   }
 
   soft_delete_policy {
-    retention_duration_seconds = var.store.soft_delete_days * 86400
+    retention_duration_seconds = each.key == "temp" ? 0 : var.store.soft_delete_days * 86400
   }
 
   dynamic "lifecycle_rule" {
@@ -107,21 +109,25 @@ locals {
   }
 
   store_grants = {
-    "models/batch/roles/storage.objectViewer"    = null
-    "models/console/roles/storage.objectViewer"  = null
-    "models/deploy/roles/storage.objectViewer"   = null
-    "models/deploy/roles/storage.objectUser"     = local._alias_objects
-    "models/deploy/roles/storage.objectUser/2"   = local._release_objects
-    "models/event/roles/storage.objectViewer"    = null
-    "models/http/roles/storage.objectViewer"     = null
-    "models/retrain/roles/storage.objectCreator" = local._model_objects
-    "models/retrain/roles/storage.objectViewer"  = null
-    "models/retrain/roles/storage.objectUser"    = local._alias_objects
-    "models/retrain/roles/storage.objectUser/2"  = local._version_release_objects
-    "results/event/roles/storage.objectCreator"  = null
-    "results/event/roles/storage.objectViewer"   = null
-    "source/build/roles/storage.objectViewer"    = null
-    "source/deploy/roles/storage.objectUser"     = null # the same archive at another path is uploaded over itself
+    "models/batch/roles/storage.objectViewer"     = null
+    "models/console/roles/storage.objectViewer"   = null
+    "models/dataflow/roles/storage.objectViewer"  = null
+    "models/deploy/roles/storage.objectUser"      = local._alias_objects
+    "models/deploy/roles/storage.objectUser/2"    = local._release_objects
+    "models/deploy/roles/storage.objectViewer"    = null
+    "models/event/roles/storage.objectViewer"     = null
+    "models/http/roles/storage.objectViewer"      = null
+    "models/retrain/roles/storage.objectCreator"  = local._model_objects
+    "models/retrain/roles/storage.objectUser"     = local._alias_objects
+    "models/retrain/roles/storage.objectUser/2"   = local._version_release_objects
+    "models/retrain/roles/storage.objectViewer"   = null
+    "results/event/roles/storage.objectCreator"   = null
+    "results/event/roles/storage.objectViewer"    = null
+    "source/build/roles/storage.objectViewer"     = null
+    "source/deploy/roles/storage.objectUser"      = null # the same archive at another path is uploaded over itself
+    "temp/batch/roles/storage.legacyBucketReader" = null # Beam asks for the bucket before it writes
+    "temp/batch/roles/storage.objectUser"         = null
+    "temp/dataflow/roles/storage.objectUser"      = null
   }
 
   # The functions of `models` may do in their own bucket of results what those of `model` may do in theirs.
@@ -133,7 +139,7 @@ locals {
 # Versions are created and read; only an alias may be overwritten, and the
 # record of a rollout or a release.
 resource "google_storage_bucket_iam_member" "this" {
-  for_each = { for key, condition in merge(local.store_grants, local._more_grants) : key => condition if contains(keys(local.identities), split("/", key)[1]) }
+  for_each = { for key, condition in merge(local.store_grants, local._more_grants) : key => condition if contains(keys(local.identities), split("/", key)[1]) && contains(keys(local.buckets), split("/", key)[0]) }
   bucket   = google_storage_bucket.this[split("/", each.key)[0]].name
   role     = join("/", slice(split("/", each.key), 2, 4))
   member   = local.members[split("/", each.key)[1]]

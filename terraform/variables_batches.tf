@@ -3,11 +3,15 @@ locals {
 }
 
 variable "batches" {
-  description = "Jobs that run `modelserve score`, by a short key: model, input and output, when to run (schedule as cron, on_arrival for each file that arrives below input), further arguments, attempts, processors, memory and time: docs/batch-scheduled.md."
+  description = "Jobs that run `modelserve score`, by a short key: model, input and output, when to run (schedule as cron, on_arrival for each file that arrives below input), further arguments, attempts, processors, memory and time; with dataflow, the most workers and their subnetwork: docs/batch-scheduled.md."
   type = map(object({
-    arguments       = optional(list(string), [])
-    attempts        = optional(number, 3)
-    cpu             = optional(string, "2")
+    arguments = optional(list(string), [])
+    attempts  = optional(number, 3)
+    cpu       = optional(string, "2")
+    dataflow = optional(object({
+      max_workers = optional(number, 10)
+      subnetwork  = string
+    }))
     input           = string
     memory          = optional(string, "4Gi")
     model           = string
@@ -56,8 +60,35 @@ variable "batches" {
   }
 
   validation {
-    condition     = length(var.batches) == 0 || var.control_image != null
-    error_message = "batches need control_image, which has the modelserve command."
+    condition     = alltrue([for one in values(var.batches) : one.dataflow != null]) || var.control_image != null
+    error_message = "batches need control_image, which has the modelserve command, unless all have dataflow."
+  }
+
+  validation {
+    condition     = alltrue([for one in values(var.batches) : one.dataflow == null]) || var.beam_image != null
+    error_message = "batches with dataflow need beam_image, which has Apache Beam."
+  }
+
+  validation {
+    condition     = alltrue([for one in values(var.batches) : one.dataflow == null || (startswith(one.input, "gs://") && endswith(one.output, "/"))])
+    error_message = "With dataflow, input of batches must be files and output a prefix that ends with /: neither may be a table."
+  }
+
+  # https://cloud.google.com/dataflow/docs/guides/specifying-networks
+  validation {
+    condition     = alltrue([for one in values(var.batches) : one.dataflow == null ? true : one.dataflow.max_workers >= 1 && can(regex("^(https://www[.]googleapis[.]com/compute/v1/projects/[^/]+/)?regions/${var.region}/subnetworks/[^/]+$", one.dataflow.subnetwork))])
+    error_message = "dataflow of batches must have max_workers of at least 1 and a subnetwork of the region, regions/REGION/subnetworks/NAME, or of another project by its full URL."
+  }
+}
+
+variable "beam_image" {
+  description = "The image of Dataflow's workers, by its digest, as the pipeline pushes it: it also has the modelserve command that submits. null without dataflow in batches."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.beam_image == null ? true : can(regex("^[a-z0-9-]+-docker[.]pkg[.]dev/[^/]+/[^/]+/[^@]+@sha256:[0-9a-f]{64}$", var.beam_image))
+    error_message = "beam_image must be in Artifact Registry and end with @sha256: and the digest: LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE@sha256:DIGEST."
   }
 }
 

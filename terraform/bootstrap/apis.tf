@@ -7,6 +7,8 @@ locals {
       "cloudfunctions.googleapis.com",
       "cloudkms.googleapis.com",
       "cloudresourcemanager.googleapis.com",
+      "compute.googleapis.com",
+      "dataflow.googleapis.com",
       "eventarc.googleapis.com",
       "iam.googleapis.com",
       "iap.googleapis.com",
@@ -21,7 +23,6 @@ locals {
     fallback = [
       "anthosconfigmanagement.googleapis.com",
       "binaryauthorization.googleapis.com",
-      "compute.googleapis.com",
       "container.googleapis.com",
       "gkehub.googleapis.com",
     ]

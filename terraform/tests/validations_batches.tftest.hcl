@@ -9,6 +9,7 @@ mock_provider "google" {
 mock_provider "time" {}
 
 variables {
+  beam_image    = "europe-west1-docker.pkg.dev/images/beam/batch@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   control_image = "example/control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }
 
@@ -77,6 +78,39 @@ run "batches_refuses_to_be_without_an_image" {
     control_image = null
   }
   expect_failures = [var.batches]
+}
+
+run "batches_refuses_dataflow_without_its_image" {
+  command = plan
+  variables {
+    batches    = { monthly = { model = "churn", input = "gs://in/day/", output = "gs://out/scored/", dataflow = { subnetwork = "regions/europe-west1/subnetworks/workers" } } }
+    beam_image = null
+  }
+  expect_failures = [var.batches]
+}
+
+run "batches_refuses_a_table_on_dataflow" {
+  command = plan
+  variables {
+    batches = { monthly = { model = "churn", input = "bq://example-dev.sales.customers", output = "gs://out/scored/", dataflow = { subnetwork = "regions/europe-west1/subnetworks/workers" } } }
+  }
+  expect_failures = [var.batches]
+}
+
+run "batches_refuses_a_subnetwork_of_another_region" {
+  command = plan
+  variables {
+    batches = { monthly = { model = "churn", input = "gs://in/day/", output = "gs://out/scored/", dataflow = { subnetwork = "regions/us-east1/subnetworks/workers" } } }
+  }
+  expect_failures = [var.batches]
+}
+
+run "beam_image_refuses_another_registry" {
+  command = plan
+  variables {
+    beam_image = "docker.io/example/beam@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+  expect_failures = [var.beam_image]
 }
 
 run "control_image_refuses_a_tag" {

@@ -140,10 +140,9 @@ class Project:
     def is_held_twice(self, key: Any) -> bool:
         """Whether another grant has the permission today, which calls.HELD_TWICE explains."""
         grant = self.cloud.grants.get(key)
-        return (
-            grant is not None
-            and grant.account == self.account("deploy")
-            and (grant.key[0], grant.role) in calls.HELD_TWICE
+        return grant is not None and any(
+            (grant.account, grant.key[0], grant.role) == (self.account(job), kind, role)
+            for job, kind, role in calls.HELD_TWICE
         )
 
     def luck(self) -> list[str]:

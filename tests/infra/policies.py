@@ -34,6 +34,8 @@ ALL: Final[tuple[Policy, ...]] = (
     batches.batches_run_as_an_account_of_their_own,
     batches.batches_are_commands_that_exist,
     batches.batches_reach_the_tables_that_they_name_and_no_others,
+    batches.workers_have_an_account_of_their_own_and_no_address_outside,
+    batches.what_workers_keep_is_encrypted,
     batches.batches_run_what_a_digest_names,
     batches.failed_batches_are_noticed,
     batches.what_keeps_nothing_can_be_taken_away,

@@ -16,6 +16,8 @@ ON_THE_PROJECT: Final = {
     "roles/ondemandscanning.admin": "scans are of the project; what may be pulled is granted on the repository",
     "roles/bigquery.jobUser": "a query is a job of the project",
     "roles/bigquery.readSessionUser": "a session that reads is of the project",
+    "roles/dataflow.developer": "a job of Dataflow is of the project; as whom it runs is granted on the account",
+    "roles/dataflow.worker": "no job carries a grant, and workers take their work from it",
     "roles/workflows.invoker": "no workflow carries a grant",
     "roles/container.defaultNodeServiceAccount": "nodes of GKE report as it asks them to",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import click
@@ -89,6 +90,30 @@ def argument(job: dict[str, Any], option: str) -> str:
     return arguments[arguments.index(option) + 1]
 
 
+def workers_have_an_account_of_their_own_and_no_address_outside(resources: Sequence[Resource]) -> Iterator[str]:
+    email = identity(resources, "dataflow")["email"]
+    for address, options in beam_options(resources):
+        if f"service_account_email={email}" not in options:
+            yield f"{address}: its workers run as Google's default account, or as who has other rights"
+        if "no_use_public_ips" not in options:
+            yield f"{address}: its workers can be reached from outside"
+
+
+def what_workers_keep_is_encrypted(resources: Sequence[Resource]) -> Iterator[str]:
+    keys = {one["crypto_key_id"] for _, one in of(resources, "google_kms_crypto_key_iam_member")}
+    for address, options in beam_options(resources):
+        if not options & {f"dataflow_kms_key={key}" for key in keys}:
+            yield f"{address}: the disks of its workers are not encrypted with the key"
+
+
+def beam_options(resources: Sequence[Resource]) -> Iterator[tuple[str, set[str]]]:
+    """What each job on Dataflow tells Beam, without dashes."""
+    for address, one in of(resources, JOB):
+        words = one["template"][0]["template"][0]["containers"][0]["args"]
+        if "DataflowRunner" in words:
+            yield address, {value for option, value in pairwise(words) if option == "--beam"}
+
+
 def batches_run_what_a_digest_names(resources: Sequence[Resource]) -> Iterator[str]:
     for address, one in of(resources, JOB):
         if "@sha256:" not in one["template"][0]["template"][0]["containers"][0]["image"]:
@@ -112,9 +137,10 @@ def what_keeps_nothing_can_be_taken_away(resources: Sequence[Resource]) -> Itera
 
 
 def what_is_written_does_not_arrive(resources: Sequence[Resource]) -> Iterator[str]:
+    writers = {identity(resources, job)["member"] for job in ("batch", "dataflow")}
     notified = {(one["bucket"], one["object_name_prefix"]) for _, one in of(resources, "google_storage_notification")}
     for _, one in of(resources, "google_storage_bucket_iam_member"):
-        for condition in one["condition"] if one["member"] == identity(resources, "batch")["member"] else ():
+        for condition in one["condition"] if one["member"] in writers else ():
             [name] = re.findall(r"/objects/(.*)\"", condition["expression"])
             for bucket, prefix in notified:
                 if bucket == one["bucket"] and (not prefix or name.startswith(prefix)):

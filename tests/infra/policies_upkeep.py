@@ -17,6 +17,10 @@ def buckets_are_hardened(resources: Sequence[Resource]) -> Iterator[str]:
             yield f"{address} may be made public"
         if one["force_destroy"] is not False:
             yield f"{address} would be deleted with what is in it"
+        if one["name"].endswith("-temp"):
+            if not any(rule["action"][0]["type"] == "Delete" for rule in one["lifecycle_rule"]):
+                yield f"{address} keeps for ever what is of use for days"
+            continue
         if not one["soft_delete_policy"] or not one["soft_delete_policy"][0]["retention_duration_seconds"]:
             yield f"{address} forgets what is deleted at once"
         if not one["name"].endswith("-results") and not any(each["enabled"] for each in one["versioning"]):

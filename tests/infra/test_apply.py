@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bucket_server import bucket_server
+from contract.beam.dataflow import beam_python, submit
 from infra.conftest import NEWEST
-from infra.environments import ENVIRONMENTS, UNPINNED, Project, differences, project
+from infra.environments import ENVIRONMENTS, REGION, UNPINNED, Project, differences, project
 from infra.google import calls
 from infra.terraform import SOURCE, Change
 from infra.wheels import PROVIDERS
 from modelserve_control.deploy.pipeline import check_plan
+from serving import release
+
+if TYPE_CHECKING:
+    from models.library import Library  # imports mlflow, which takes seconds
 
 MOVED = re.compile(r"^moved \{\n  from = ([\w.]+)\[(.+)\]\n  to   = ([\w.]+)\[(.+)\]\n\}", re.MULTILINE)
 NEXT = "modelserve-fedcba9876543210.zip"
@@ -40,6 +48,34 @@ def test_one_apply_makes_all_in_an_order_that_the_configuration_asks_for(applied
 def test_every_identity_may_do_what_it_does_and_no_more(applied: Project) -> None:
     assert applied.refusal() is None
     assert [row for row in calls.NEVER if applied.may(*row)] == []
+
+
+@pytest.mark.timeout(600)  # the first time it installs Beam, 200 MB
+def test_beam_makes_a_job_of_what_the_batch_on_dataflow_is_started_with(
+    applied: Project, models: Library, tmp_path: Path
+) -> None:
+    """From the arguments that were applied to the job in the form of Dataflow's API, by Beam's own parser, check and client."""
+    if not applied.everything:
+        return
+    name = f"projects/{applied.cloud.project}/locations/{REGION}/jobs/modelserve-batch-large"
+    [container] = applied.cloud.resources["google_cloud_run_v2_job", name]["template"][0]["template"][0]["containers"]
+    assert container["command"] == ["modelserve"]
+    release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
+    with bucket_server() as gcs:
+        made = submit(beam_python(), gcs, tmp_path / "store", container["args"], tmp_path)
+    assert made.job, made.log
+    assert [text in made.log for text in ("Unparseable argument", "Discarding", "anonymous")] == [False] * 3, made.log
+    environment = made.job["environment"]
+    [pool] = environment["workerPools"]
+    assert made.job["labels"] == {"application": "modelserve", "batch": "large", "environment": "prod"}
+    assert environment["serviceAccountEmail"] == applied.account("dataflow")
+    assert environment["serviceKmsKeyName"].endswith("/cryptoKeys/modelserve")
+    assert [one["containerImage"] for one in pool["sdkHarnessContainerImages"]] == [container["image"]]
+    assert pool["autoscalingSettings"] == {"maxNumWorkers": 20}
+    assert pool["ipConfiguration"] == "WORKER_IP_PRIVATE"
+    assert pool["subnetwork"] == f"regions/{REGION}/subnetworks/default"
+    assert pool["machineType"] == "n2-standard-4"
+    assert {one.rpartition("/")[2] for one in made.staged} == {"pipeline.pb", "submission_environment_dependencies.txt"}
 
 
 def test_each_grant_api_and_account_is_missed_when_it_is_taken_away(applied: Project) -> None:

@@ -33,14 +33,18 @@ REQUIREMENTS: Final = {
     "compiled": FUNCTIONS / "requirements-compiled.txt",
     "native": FUNCTIONS / "requirements.txt",
     "control": SOURCE / "requirements-control.txt",
+    "beam": SOURCE / "requirements-beam.txt",
 }
-# What cloudbuild/image archives for the target `control`.
+# Whose targets are named as they are, and are installed from the context `kit`.
+COMMANDS: Final = ("beam", "control")
+# What cloudbuild/image archives for these.
 KIT: Final = (
     "LICENSE",
     "README.md",
     "pyproject.toml",
     "functions",
     "scripts/modelserve_control",
+    "kubernetes/requirements-beam.txt",
     "kubernetes/requirements-control.txt",
 )
 
@@ -54,6 +58,8 @@ LEFT_OUT: Final = (
     "var/cache/apt",
     "var/lib/apt",
 )
+# The entry point of Beam's containers for Python.
+ENTRY: Final = SOURCE.parent / ".cache" / "prism" / "container"
 ROOM: Final = "/tmp/wheels"  # in the build's own file system
 
 PULL_SECONDS, BUILD_SECONDS = 120.0, 900.0
@@ -70,7 +76,7 @@ class Image:
 
     @property
     def user(self) -> tuple[str, str]:
-        user, _, group = self.config["User"].partition(":")
+        user, _, group = self.config.get("User", "0:0").partition(":")
         return user, group
 
     @property
@@ -119,7 +125,12 @@ def works(*arguments: str | Path, timeout: float = PULL_SECONDS) -> bool:
 
 def base() -> str:
     """The Dockerfile's own base."""
-    found = re.search(r"^ARG BASE=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    return default("BASE")
+
+
+def default(argument: str) -> str:
+    """Of an argument of the Dockerfile."""
+    found = re.search(rf"^ARG {argument}=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE)
     assert found
     return found[1]
 
@@ -127,7 +138,7 @@ def base() -> str:
 def digest(variant: str) -> str:
     """Of all that an image is made from."""
     total = hashlib.sha256(f"{variant} {base()}".encode())
-    roots = [SOURCE.parent / name for name in KIT] if variant == "control" else [FUNCTIONS]
+    roots = [SOURCE.parent / name for name in KIT] if variant in COMMANDS else [FUNCTIONS]
     for path in [DOCKERFILE, *sorted(path for root in roots for path in (root, *root.rglob("*")))]:
         if path.is_file() and "__pycache__" not in path.parts:
             total.update(f"{path.relative_to(SOURCE.parent)}\0".encode() + path.read_bytes())
@@ -145,6 +156,8 @@ def built(variant: str) -> Iterator[Image]:
         with ThreadPoolExecutor() as threads:
             wheels = threads.submit(download, variant)
             make_base()
+            if variant == "beam":
+                make_beam()
             build(variant, tag, wheels.result())
     container = buildah("from", "--pull-never", tag)
     try:
@@ -191,6 +204,19 @@ def make_base() -> None:
     (CACHE / "stands_in").touch()
 
 
+def make_beam() -> None:
+    """Beam's own image, or only its entry point, as `.ci/run` builds it."""
+    if works("inspect", "--type", "image", default("BEAM")) or works("pull", default("BEAM")):
+        return
+    if not ENTRY.is_file():
+        pytest.skip(
+            "neither the registry nor Beam's entry point is there (.ci/run builds it), so the image is not built"
+        )
+    container = buildah("from", "scratch")
+    buildah("copy", "--quiet", container, ENTRY, "/opt/apache/beam/boot")
+    buildah("commit", "--quiet", "--rm", container, default("BEAM"))
+
+
 def build(variant: str, tag: str, wheels: Path) -> None:
     for old in json.loads(buildah("images", "--json")):
         if any(name.startswith(f"localhost/modelserve-{variant}:") for name in old.get("names") or []):
@@ -201,7 +227,8 @@ def build(variant: str, tag: str, wheels: Path) -> None:
         buildah(
             "build", "--isolation", "chroot", "--pull-never", "--layers=false", "--tag", tag,
             "--build-arg", f"REQUIREMENTS={REQUIREMENTS[variant].name}", "--build-arg", "REVISION=0123abc",
-            *(("--target", "control", "--build-context", f"kit={kit(Path(scratch))}") if variant == "control" else ()),
+            "--build-arg", f"KIT_REQUIREMENTS={REQUIREMENTS[variant].name}",
+            *(("--target", variant, "--build-context", f"kit={kit(Path(scratch))}") if variant in COMMANDS else ()),
             "--volume", f"{wheels}:{ROOM}:ro", "--volume", f"{config}:/etc/pip.conf:ro",
             "--ignorefile", DOCKERFILE.with_name("Dockerfile.dockerignore"), "--file", DOCKERFILE, FUNCTIONS,
         )  # fmt: skip

@@ -31,6 +31,8 @@ BASE: Final = f"python@sha256:{'b' * 64}"
 IMAGE: Final = "r-docker.pkg.dev/p/churn-images/modelserve"
 DIGEST: Final = f"sha256:{'d' * 64}"
 CONTROL: Final = f"{IMAGE}-control"
+BEAM: Final = f"{IMAGE}-beam"
+SDK: Final = f"apache/beam_python3.11_sdk@sha256:{'e' * 64}"
 MANIFESTS: Final = "r-docker.pkg.dev/p/churn-manifests/manifests:dev"
 SERVICES: Final = ("churn-predict", "churn-predict-event")
 FUNCTIONS: Final = ("predict", "predict_event")
@@ -183,6 +185,9 @@ def stand_ins(cloud: Cloud) -> list[Rule]:
         {"tool": "docker", "args": f"^image inspect --format .* {IMAGE}:c{{40}}$", "says": f"{IMAGE}@{DIGEST}"},
         {"tool": "docker", "args": f"^pull --quiet {CONTROL}:c{{40}}$"},
         {"tool": "docker", "args": f"^image inspect --format .* {CONTROL}:c{{40}}$", "says": f"{CONTROL}@{DIGEST}"},
+        {"tool": "docker", "args": f"^image inspect --format .* {BEAM}:c{{40}}$", "says": f"{BEAM}@{DIGEST}"},
+        {"tool": "docker", "args": "^pull --quiet docker.io/apache/beam_python"},
+        {"tool": "docker", "args": "^image inspect --format .* docker.io/apache/beam_python", "says": SDK},
         {"tool": "docker", "args": "^(build|tag|push) "},
         {"tool": "syft", "args": "--output spdx-json=(\\S+)", "writes": "{}"},
         {"tool": "gcloud", "args": "^artifacts docker images scan ", "says": "projects/p/locations/us/scans/1"},

@@ -20,7 +20,7 @@ FILES: Final = ("cloudbuild.yaml", "cloudbuild/test.yaml", "cloudbuild/job.yaml"
 # https://cloud.google.com/build/docs/configuring-builds/substitute-variable-values
 BUILT_IN: Final = {"PROJECT_ID", "BUILD_ID", "COMMIT_SHA", "SHORT_SHA"}
 # What no trigger says, because the file itself decides it.
-DECIDED: Final = {"_RUNTIME", "_SHARES", "_WATCH"}
+DECIDED: Final = {"_BEAM", "_RUNTIME", "_SHARES", "_WATCH"}
 NAME: Final = re.compile(r"\$\{?(_?[A-Z][A-Z0-9_]*)")
 
 

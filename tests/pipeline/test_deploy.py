@@ -14,6 +14,7 @@ from contract.rollout.revisions import Revision
 from models.library import Library
 from pipeline.conftest import (
     BASE,
+    BEAM,
     CLUSTER,
     CONTROL,
     DIGEST,
@@ -23,6 +24,7 @@ from pipeline.conftest import (
     NEW,
     OLD,
     PLAN,
+    SDK,
     SECRET,
     SERVICES,
     TOKEN,
@@ -44,7 +46,7 @@ def passed(original: Original, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with ready(original, tmp_path_factory.mktemp("passed") / "copy") as pipeline:
         planned = next(rule for rule in pipeline.checkout.rules if " plan " in rule["args"])
         pipeline.rule(**planned, environ={"TF_VAR_fallback_origin_token": TOKEN})
-        ran = pipeline.run(_TOKEN=SECRET)
+        ran = pipeline.run(_TOKEN=SECRET, _BEAM="true")
         assert ran.failed is None, ran.wrote[str(ran.failed)]
         assert list(ran.wrote) == [step.id for step in Definition.read("cloudbuild.yaml").steps]
         yield pipeline
@@ -72,18 +74,24 @@ def test_the_image_has_the_base_that_its_tag_means_now_and_says_its_commit(passe
         assert f"--build-arg BASE={base}@{BASE.partition('@')[2]} " in build
         assert f"--build-arg REVISION={git(passed.checkout.root, 'rev-parse', 'HEAD')} " in build
         assert build.endswith(" functions")
-    servers, control = builds
+    servers, control, beam = builds
     assert "--build-arg REQUIREMENTS=requirements-compiled.txt " in servers
     assert f"--tag {CONTROL}:" in control
     assert "--target control --build-context kit=" in control
+    assert f"--tag {BEAM}:" in beam
+    assert "--target beam --build-context kit=" in beam
+    sdk = (passed.checkout.root / "kubernetes/Dockerfile").read_text().partition("ARG BEAM=")[2].partition("\n")[0]
+    assert f"--build-arg BEAM={sdk}@{SDK.partition('@')[2]} " in beam
+    assert "--build-arg KIT_REQUIREMENTS=requirements-beam.txt " in beam
 
 
-def test_the_image_of_the_command_is_scanned_and_its_digest_is_told(passed: Pipeline) -> None:
-    assert f"docker push --quiet {CONTROL}:{COMMIT.rpartition(':')[2]}" in passed.checkout.calls
-    assert any(
-        call.startswith(f"gcloud artifacts docker images scan {CONTROL}@{DIGEST} ") for call in passed.checkout.calls
-    )
-    assert passed.checkout.built_file("control-image") == f"{CONTROL}@{DIGEST}\n"
+@pytest.mark.parametrize("image", [CONTROL, BEAM])
+def test_an_image_of_batches_is_scanned_and_its_digest_is_told(passed: Pipeline, image: str) -> None:
+    calls = passed.checkout.calls
+    pushed = calls.index(f"docker push --quiet {image}:{COMMIT.rpartition(':')[2]}")
+    assert pushed < calls.index(f"docker push --quiet {COMMIT}"), "a repeated build would not find it"
+    assert any(call.startswith(f"gcloud artifacts docker images scan {image}@{DIGEST} ") for call in calls)
+    assert passed.checkout.built_file(f"{image.rpartition('-')[2]}-image") == f"{image}@{DIGEST}\n"
 
 
 def test_the_cluster_runs_what_was_pushed(passed: Pipeline) -> None:

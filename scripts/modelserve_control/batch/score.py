@@ -88,7 +88,9 @@ class ScoreOptions:
         }
         if is_dataflow and not (self.project and self.region and self.temp_location):
             raise BadSetting("The DataflowRunner needs --project, --region and --temp-location.")
-        return [*(f"--{name}={value}" for name, value in found.items() if value), *(f"--{one}" for one in self.beam)]
+        flags = ["--no_save_main_session"] if is_dataflow else []  # or what __main__ has would be staged
+        named = [f"--{name}={value}" for name, value in found.items() if value]
+        return [*flags, *named, *(f"--{one}" for one in self.beam)]
 
 
 def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:

@@ -36,7 +36,7 @@ run "accounts_of_google_are_there_before_they_are_granted_anything" {
   command = plan
 
   assert {
-    condition     = toset([for one in google_project_service_identity.this : one.service]) == toset([for one in ["artifactregistry", "cloudfunctions", "eventarc", "iap", "pubsub", "run", "workflows"] : "${one}.googleapis.com"])
+    condition     = toset([for one in google_project_service_identity.this : one.service]) == toset([for one in ["artifactregistry", "cloudfunctions", "compute", "dataflow", "eventarc", "iap", "pubsub", "run", "workflows"] : "${one}.googleapis.com"])
     error_message = "A grant to an account that is not there is refused."
   }
 }

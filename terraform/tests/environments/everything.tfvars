@@ -1,4 +1,5 @@
 # What an environment may add, all at once: the policies look at this too.
+beam_image            = "europe-west1-docker.pkg.dev/example-prod/modelserve-images/modelserve-beam@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 control_image         = "europe-west1-docker.pkg.dev/example-prod/modelserve-images/modelserve-control@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 enable_gke_fallback   = true
 fallback_origin_token = "0123456789abcdef0123456789abcdef"
@@ -26,6 +27,17 @@ batches = {
     output    = "gs://example-prod-batches/scores/{year}/{month}/"
     arguments = ["--month", "last"]
     schedule  = "0 6 1 * *"
+  }
+  large = {
+    model     = "churn@champion"
+    input     = "gs://example-prod-batches/large/*.parquet"
+    output    = "gs://example-prod-batches/large-scores/"
+    schedule  = "0 6 2 * *"
+    arguments = ["--beam", "machine_type=n2-standard-4"]
+    dataflow = {
+      max_workers = 20
+      subnetwork  = "regions/europe-west1/subnetworks/default"
+    }
   }
   tables = {
     model     = "churn@champion"

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batches import GOOD
-from benchmarks.servers import environments
-from bucket_server import BucketServer, bucket_server
+from bucket_server import bucket_server
 from command_line import CommandLine
+from contract.beam.dataflow import REQUIREMENTS, beam_python, submit
 from models.library import Library
 from modelserve_control.common import processes
 from serving import release
@@ -28,8 +28,7 @@ HERE: Final = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    """With Beam, in an environment of its own."""
-    return environments.make(processes.SOURCES / ".cache" / "beam" / "venv", HERE / "requirements.txt")
+    return beam_python()
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -77,7 +76,7 @@ def prism() -> Prism:
 
 
 def beam_version() -> str:
-    lines = (HERE / "requirements.txt").read_text().splitlines()
+    lines = REQUIREMENTS.read_text().splitlines()
     return next(line for line in lines if line.startswith("apache-beam==")).split()[0].partition("==")[2]
 
 
@@ -118,52 +117,22 @@ def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dic
     assert files(tmp_path / "beam") == files(tmp_path / "local")
 
 
-def run_dataflow_job(
-    python: Path, server: BucketServer, directory: Path, **more: Any
-) -> subprocess.CompletedProcess[str]:
-    options = {
-        "model": "churn",
-        "source": "gs://bucket/in/*",
-        "output": "gs://bucket/out/",
-        "runner": "DataflowRunner",
-        "project": "project",
-        "region": "europe-west6",
-        "temp_location": "gs://bucket/tmp",
-        "container_image": "europe-docker.pkg.dev/p/r/batch:1",
-        **more,
-    }
-    return subprocess.run(
-        [python, HERE / "dataflow_job.py", json.dumps(options)],
-        cwd=directory,
-        env=processes.with_sources(os.environ) | {"STORAGE_EMULATOR_HOST": server.url, "NO_GCE_CHECK": "true"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def test_beam_makes_a_job_for_dataflow_of_our_options(python: Path, tmp_path: Path) -> None:
-    """In the types of Google's own client, after Beam's check of the options."""
-    with bucket_server() as server:
-        server.bucket("bucket")
-        done = run_dataflow_job(python, server, tmp_path, beam=["max_num_workers=3"])
-        assert done.returncode == 0, done.stderr
-        job = json.loads(done.stdout.splitlines()[-1])
-        known = ("project", "region", "temp_location", "sdk_container_image", "sdk_location", "max_num_workers")
-        assert [job["known"][name] for name in known] == [
-            "project",
-            "europe-west6",
-            "gs://bucket/tmp",
-            "europe-docker.pkg.dev/p/r/batch:1",
-            "container",
-            3,
-        ]
-        (pool,) = job["environment"]["worker_pools"]
-        assert pool["autoscaling_settings"]["max_num_workers"] == 3
-        images = [one["container_image"] for one in pool["sdk_harness_container_images"]]
-        assert images == ["europe-docker.pkg.dev/p/r/batch:1"]
-        assert pool["packages"] == [], "nothing is staged"
-        assert job["environment"]["temp_storage_prefix"].startswith("storage.googleapis.com/bucket/tmp")
-        wrong = run_dataflow_job(python, server, tmp_path, project="Not An Id", beam=["max_num_workers=-1"])
-        assert "Beam refuses the options of the DataflowRunner" in wrong.stderr
-        assert [part in wrong.stderr for part in ("Project ID", "max_num_workers", "Traceback")] == [True, True, False]
+def test_options_that_beam_refuses_are_named(python: Path, models: Library, tmp_path: Path) -> None:
+    release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
+    words = ["score", "churn", "--input", "gs://bucket/in/*.parquet", "--output", "gs://bucket/out/"]
+    words += [
+        "--store",
+        "gs://models",
+        "--runner",
+        "DataflowRunner",
+        "--project",
+        "Not An Id",
+        "--region",
+        "europe-west6",
+    ]
+    words += ["--temp-location", "gs://temp/tmp", "--beam", "max_num_workers=-1"]
+    with bucket_server() as gcs:
+        refused = submit(python, gcs, tmp_path / "store", words, tmp_path)
+    assert (refused.job, refused.staged) == ({}, [])
+    assert "Beam refuses the options of the DataflowRunner" in refused.log
+    assert [part in refused.log for part in ("Project ID", "max_num_workers", "Traceback")] == [True, True, False]

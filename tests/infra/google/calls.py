@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 MODELS: Final = "gs://{project}-modelserve-models"
+TEMP: Final = "gs://{project}-modelserve-temp"
 BUCKET: Final = "google_storage_bucket"
 DATASET: Final = "google_bigquery_dataset"
 TOPIC: Final = "google_pubsub_topic"
@@ -86,11 +87,22 @@ WITH_EVERYTHING: Final = (
     ("batch", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
     ("batch", "files are listed", "storage.objects.list", BUCKET, "gs://{project}-batches"),
     ("batch", "an input is read", "storage.objects.get", BUCKET, "gs://{project}-batches/2026-03.parquet"),
-    *(("batch", "an output is written and replaced", f"storage.objects.{what}", BUCKET, f"gs://{{project}}-batches/{place}/day.parquet") for what in ("create", "delete") for place in ("out", "scores/2026/03")),
+    *(("batch", "an output is written and replaced", f"storage.objects.{what}", BUCKET, f"gs://{{project}}-batches/{place}/day.parquet") for what in ("create", "delete") for place in ("out", "scores/2026/03", "large-scores")),
     ("batch", "a session reads a table", "bigquery.readsessions.create", PROJECT, "{project}"),
     ("batch", "a table is read", "bigquery.tables.getData", DATASET, "sales"),
     ("batch", "a table is loaded and copied", "bigquery.jobs.create", PROJECT, "{project}"),
     *(("batch", "a table is replaced", f"bigquery.tables.{what}", DATASET, "scores") for what in ("create", "delete", "updateData")),
+    ("batch", "a job is sent to Dataflow", "dataflow.jobs.create", PROJECT, "{project}"),
+    ("batch", "a job of Dataflow is watched", "dataflow.messages.list", PROJECT, "{project}"),
+    ("batch", "the workers run as their account", "iam.serviceAccounts.actAs", "google_service_account", "modelserve-dataflow@{project}.iam.gserviceaccount.com"),
+    ("batch", "Beam looks at the bucket", "storage.buckets.get", BUCKET, TEMP),
+    ("batch", "Beam stages the pipeline", "storage.objects.create", BUCKET, f"{TEMP}/large/pipeline.pb"),
+    ("dataflow", "a worker takes its work", "dataflow.workItems.lease", PROJECT, "{project}"),
+    ("dataflow", "a worker pulls its image", "artifactregistry.repositories.downloadArtifacts", REGISTRY, "modelserve-images"),
+    ("dataflow", "a worker clears up", "storage.objects.delete", BUCKET, f"{TEMP}/large/shuffled"),
+    ("dataflow", "a version is loaded", "storage.objects.get", BUCKET, _VERSION),
+    ("dataflow", "an input is read", "storage.objects.get", BUCKET, "gs://{project}-batches/large/1.parquet"),
+    ("dataflow", "a part is replaced", "storage.objects.delete", BUCKET, "gs://{project}-batches/large-scores/1.parquet"),
     ("console", "a version is shown", "storage.objects.get", BUCKET, _VERSION),
     ("console", "what a batch has left is listed", "storage.objects.list", BUCKET, "gs://{project}-batches"),
     ("group:team@example.com", "somebody looks", "iap.webServiceVersions.accessViaIAP", "google_iap_web_cloud_run_service", "modelserve-console"),
@@ -116,8 +128,18 @@ WITH_EVERYTHING: Final = (
 
 # Grants whose permission another grant has as well today; each says what it is for, and Google may change a role.
 HELD_TWICE: Final = (
-    ("google_project_iam_member", "roles/browser"),  # resourcemanager.projects.get is in monitoring.viewer too
-    ("google_cloud_run_v2_service_iam_member", "roles/run.invoker"),  # run.routes.invoke is in run.developer too
+    (
+        "deploy",
+        "google_project_iam_member",
+        "roles/browser",
+    ),  # resourcemanager.projects.get is in monitoring.viewer too
+    (
+        "deploy",
+        "google_cloud_run_v2_service_iam_member",
+        "roles/run.invoker",
+    ),  # run.routes.invoke is in run.developer too
+    # storage.objects.get is in dataflow.worker too, of this project's buckets alone
+    ("dataflow", "google_storage_bucket_iam_member", "roles/storage.objectViewer"),
 )
 
 # What must stay refused.
@@ -142,6 +164,11 @@ NEVER: Final = (
     ("batch", "an input is overwritten", "storage.objects.delete", BUCKET, "gs://{project}-batches/2026-03.parquet"),
     ("batch", "a table is overwritten that is only read", "bigquery.tables.updateData", DATASET, "sales"),
     ("batch", "a prediction is read", "bigquery.tables.getData", "google_bigquery_table", "predictions"),
+    ("batch", "the functions are run as", "iam.serviceAccounts.actAs", "google_service_account", "modelserve-http@{project}.iam.gserviceaccount.com"),
+    ("dataflow", "an input is overwritten", "storage.objects.delete", BUCKET, "gs://{project}-batches/large/1.parquet"),
+    ("dataflow", "a version is overwritten", "storage.objects.delete", BUCKET, _VERSION),
+    ("dataflow", "a job is sent to Dataflow", "dataflow.jobs.create", PROJECT, "{project}"),
+    ("start", "a job is sent to Dataflow", "dataflow.jobs.create", PROJECT, "{project}"),
     ("batch", "a version is written", "storage.objects.create", BUCKET, _VERSION),
     ("batch", "a batch is started", "run.jobs.run", JOB, "modelserve-batch-monthly"),
     ("start", "a batch reads something else", "run.jobs.runWithOverrides", JOB, "modelserve-batch-monthly"),

@@ -42,6 +42,7 @@ APIS: Final = {
 # What is used by more than the type of a resource: a text that says it, and the API.
 USED: Final = {
     "google-beta": "serviceusage",
+    '"--runner", "DataflowRunner"': "dataflow",
     "binary_authorization {": "binaryauthorization",
     "kms_key_name = var.kms_key": "eventarc",  # which a function with a key of its own asks for
     'name     = "configmanagement"': "anthosconfigmanagement",
@@ -51,6 +52,8 @@ USED: Final = {
 }
 AGENTS: Final = {
     "artifact_registry": "artifactregistry",
+    "compute": "compute",
+    "dataflow": "dataflow",
     "eventarc": "eventarc",
     "functions": "cloudfunctions",
     "iap": "iap",
