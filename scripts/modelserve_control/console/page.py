@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from dash import Output, dcc, html
 
-from modelserve_control.common.output import detail_lines
+from modelserve_control.common.output import advice, detail_lines
 
 
 @dataclass(frozen=True)
@@ -75,5 +75,6 @@ def while_running(controls: str) -> list[tuple[Output, Any, Any]]:
 
 
 def refusal(message: str, details: Sequence[Mapping[str, Any]] = ()) -> Any:
-    listed = [html.Ul([html.Li(line) for line in detail_lines(details)])] if details else []
-    return html.Div([html.P(message), *listed], role="alert", className="bad")
+    lines = detail_lines(details)
+    listed = [html.Ul([html.Li(line) for line in lines])] if lines else []
+    return html.Div([html.P(message), *listed, *map(html.P, advice(message, *lines))], role="alert", className="bad")

@@ -15,7 +15,7 @@ from modelserve.store.buckets.objects import ObjectInfo, Objects
 from modelserve_control.console import commands
 from modelserve_control.console.app import TABS, build_app, build_page, build_tab
 from modelserve_control.console.options import ConsoleOptions
-from modelserve_control.console.page import Chosen, table, while_running
+from modelserve_control.console.page import Chosen, refusal, table, while_running
 from modelserve_control.console.reading import read_once
 from modelserve_control.console.server import check_origin, guard
 from modelserve_control.console.tabs.models import move_alias
@@ -224,3 +224,11 @@ def test_a_tab_begins_with_the_champion_and_the_newest_version(
     selects = [one for one in shown._traverse() if type(one).__name__ == "Select"]
     found = {one.name: option.value for one in selects for option in one.children if getattr(option, "selected", False)}
     assert {name: found[name] for name in chosen} == chosen
+
+
+def test_a_refusal_says_what_to_do_as_the_command_does() -> None:
+    cells = [{"row": row, "column": "zone", "reason": "an integer, needs string"} for row in (0, 1)]
+    _, listed, told = refusal("2 cells do not fit.", cells).children
+    assert [line.children for line in listed.children] == ["zone: an integer, needs string (in 2 rows: 0, 1)"]
+    assert told.children.startswith("The model takes texts for zone: make them texts before")
+    assert [part.children for part in refusal("No.").children] == ["No."]
