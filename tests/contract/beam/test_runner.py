@@ -117,6 +117,22 @@ def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dic
     assert files(tmp_path / "beam") == files(tmp_path / "local")
 
 
+def test_a_pipeline_that_fails_is_a_sentence_and_one_that_is_stopped_is_cancelled(python: Path, tmp_path: Path) -> None:
+    words = [python, HERE / "own_runner.py"]
+    environment = processes.with_sources(os.environ)
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        said = [child.stdout.readline(), child.stdout.readline()]
+        child.terminate()
+        said += child.stdout.readlines()
+    assert said == [
+        "The own_runner.OwnRunner failed: a worker has no disk\n",
+        "running\n",
+        "cancelled\n",
+        "interrupted\n",
+    ]
+
+
 def test_options_that_beam_refuses_are_named(python: Path, models: Library, tmp_path: Path) -> None:
     release(tmp_path / "store", "churn", models.path("churn"), {}, runtime="compiled")
     words = ["score", "churn", "--input", "gs://bucket/in/*.parquet", "--output", "gs://bucket/out/"]

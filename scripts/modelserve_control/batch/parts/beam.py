@@ -66,8 +66,14 @@ class BeamRunner:
 
     def run(self, job: Job, parts: Sequence[Part]) -> None:
         result: Any = self.build(job, parts).run()
-        state = result.wait_until_finish()
-        if str(state) != "DONE":
+        try:
+            state = str(result.wait_until_finish())
+        except KeyboardInterrupt:
+            result.cancel()  # workers elsewhere would go on, and cost
+            raise
+        except Exception as error:  # Beam's runners have no class in common
+            raise PipelineFailed(f"The {self.name} failed: {error}") from error
+        if state != "DONE":
             raise PipelineFailed(f"The pipeline ended as {state}; the {self.name} has its messages.")
 
     def build(self, job: Job, parts: Sequence[Part]) -> beam.Pipeline:
