@@ -1,4 +1,7 @@
 locals {
+  # Dataflow's workers and the cluster's nodes are machines.
+  _machines = ["compute.googleapis.com"]
+
   # By the part of terraform/ that uses them; serving is always there.
   apis = {
     serving = [
@@ -7,8 +10,6 @@ locals {
       "cloudfunctions.googleapis.com",
       "cloudkms.googleapis.com",
       "cloudresourcemanager.googleapis.com",
-      "compute.googleapis.com",
-      "dataflow.googleapis.com",
       "eventarc.googleapis.com",
       "iam.googleapis.com",
       "iap.googleapis.com",
@@ -20,12 +21,15 @@ locals {
       "storage.googleapis.com",
       "workflows.googleapis.com",
     ]
-    fallback = [
+    dataflow = concat(local._machines, [
+      "dataflow.googleapis.com",
+    ])
+    fallback = concat(local._machines, [
       "anthosconfigmanagement.googleapis.com",
       "binaryauthorization.googleapis.com",
       "container.googleapis.com",
       "gkehub.googleapis.com",
-    ]
+    ])
     pipeline = [
       "cloudscheduler.googleapis.com",
       "containeranalysis.googleapis.com",

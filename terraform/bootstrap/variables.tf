@@ -1,11 +1,11 @@
 variable "parts" {
-  description = "For which parts of terraform/ APIs are enabled beside those that serve: fallback, pipeline, tables, watching (which has the budget, too)."
+  description = "For which parts of terraform/ APIs are enabled beside those that serve: dataflow, fallback, pipeline, tables, watching (which has the budget, too)."
   type        = set(string)
-  default     = ["fallback", "pipeline", "tables", "watching"]
+  default     = ["dataflow", "fallback", "pipeline", "tables", "watching"]
 
   validation {
-    condition     = length(setsubtract(var.parts, ["fallback", "pipeline", "tables", "watching"])) == 0
-    error_message = "parts may be fallback, pipeline, tables and watching; events need no API of their own."
+    condition     = length(setsubtract(var.parts, ["dataflow", "fallback", "pipeline", "tables", "watching"])) == 0
+    error_message = "parts may be dataflow, fallback, pipeline, tables and watching; events need no API of their own."
   }
 }
 

@@ -46,7 +46,7 @@ run "a_part_brings_its_own_apis" {
   variables { parts = ["tables"] }
 
   assert {
-    condition     = contains(keys(google_project_service.this), "bigquery.googleapis.com") && !contains(keys(google_project_service.this), "container.googleapis.com")
+    condition     = contains(keys(google_project_service.this), "bigquery.googleapis.com") && length(setintersection(keys(google_project_service.this), ["compute.googleapis.com", "container.googleapis.com", "dataflow.googleapis.com"])) == 0 && !contains(keys(google_project_service_identity.this), "compute")
     error_message = "The APIs are not those of tables alone."
   }
 }
