@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn import ensemble as en
 from sklearn import tree as tr
 from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from proving import NUMBERS, customers, prove, prove_family, targets
+from modelserve.models.compiled.row_order import MIN_ROWS
+from modelserve.models.compiled.runtime import load
+from modelserve.schema.batch import split
+from modelserve_control.compile import compile
+from proving import NUMBERS, batch_of, customers, fit, prove, prove_family, signature_of, targets, with_encoder
 
 CLASSIFIERS = [
     tr.DecisionTreeClassifier(),
@@ -56,3 +62,18 @@ def test_several_outputs_of_a_regressor_are_columns() -> None:
     table = customers(nulls=False)[NUMBERS]
     pipeline = make_pipeline(make_column_transformer(("passthrough", NUMBERS)), en.RandomForestRegressor(5))
     prove(pipeline, table, table[["tenure", "monthly"]] * 2.0)
+
+
+@pytest.mark.parametrize("model", [en.RandomForestClassifier(5, random_state=1), LogisticRegression()], ids=name)
+def test_many_rows_are_answered_as_the_same_rows_in_small_calls(model: Any) -> None:
+    table = customers(MIN_ROWS)
+    pipeline = fit(with_encoder(model), table, targets(table)["two"])
+    signature = signature_of(table)
+    compiled = compile(pipeline, signature)
+    runtime = load(compiled.packed_model, compiled.metadata())
+    batch = batch_of(signature, table)
+    found = runtime.score(batch, runtime.methods, {})
+    parts = [runtime.score(part, runtime.methods, {}) for part in split(batch, [500] * (MIN_ROWS // 500))]
+    for method in runtime.methods:
+        np.testing.assert_array_equal(found[method], np.concatenate([part[method] for part in parts]))
+    assert runtime.has_trees is isinstance(model, en.RandomForestClassifier)  # whose rows are sorted first

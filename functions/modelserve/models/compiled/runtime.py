@@ -10,16 +10,19 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
 import onnxruntime as ort
 
 from modelserve.core.memory import drop_code_pages
 from modelserve.models.compiled.packing import Packing, Plan
+from modelserve.models.compiled.row_order import MIN_ROWS, sort_rows
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import Array
 from modelserve.store.trust.external_data import refuse_external_data
 
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
 SMALLER: Final = "modelserve.smaller"  # and the smaller graphs in it, each for some of its methods
+TREES: Final = b"TreeEnsemble"  # the operator, in the bytes of the graph
 OPTIONS: Final = ort.RunOptions()  # as they are; without them each call makes its own
 # Operators are registered once, with the first session; what later versions dropped would be in use.
 drop_once: Final = cache(drop_code_pages)
@@ -32,17 +35,33 @@ class CompiledRuntime:
     mergeable = True
 
     def __init__(
-        self, session: Any, smaller: Mapping[Methods, Any], packing: Packing, methods: Sequence[str], classes: Any
+        self,
+        session: Any,
+        smaller: Mapping[Methods, Any],
+        packing: Packing,
+        methods: Sequence[str],
+        classes: Any,
+        has_trees: bool = False,
     ) -> None:
         self.session = session
         self.smaller = smaller  # sessions, which score only these methods
         self.packing = packing
         self.methods = tuple(methods)
         self.classes = None if classes is None else tuple(classes)
+        self.has_trees = has_trees
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
         """(rows,) or (rows, classes) per method."""
-        return dict(zip(methods, self.run(methods, self.packing.of_batch(batch)), strict=True))
+        feeds = self.packing.of_batch(batch)
+        run = self.run_sorted if self.has_trees and batch.rows >= MIN_ROWS else self.run
+        return dict(zip(methods, run(methods, feeds), strict=True))
+
+    def run_sorted(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        order = sort_rows(feeds)
+        outputs = self.run(methods, {name: tensor[order] for name, tensor in feeds.items()})
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return [output[places] for output in outputs]
 
     def run(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         session = self.smaller.get(tuple(methods), self.session)
@@ -60,7 +79,8 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     }
     drop_once("onnxruntime_pybind11_state")
     methods = [output["name"] for output in description["outputs"]]
-    return CompiledRuntime(session, smaller, Packing(Plan.decode(metadata[PLAN])), methods, description.get("classes"))
+    packing = Packing(Plan.decode(metadata[PLAN]))
+    return CompiledRuntime(session, smaller, packing, methods, description.get("classes"), TREES in data)
 
 
 def open_session(data: bytes) -> Any:

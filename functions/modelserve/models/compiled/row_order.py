@@ -1,0 +1,43 @@
+"""An order of many rows in which similar ones are neighbours: trees take less time for them.
+
+A row takes a branch at each node of its way through a tree, and the processor guesses it from those before. Among similar
+rows it guesses right more often. What a row is answered does not depend on its place.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from modelserve.models.compiled.packing import CODES, NUMBERS
+from modelserve.schema.types import Array
+
+# Of fewer rows the neighbours are less similar, and ordering them takes what it saves.
+MIN_ROWS: Final = 2_000
+# A column of numbers is cut into parts of about as many rows each.
+PARTS: Final = 4
+MAX_NUMBERS: Final = 8
+SAMPLE_ROWS: Final = 128
+BITS: Final = 62
+
+
+def sort_rows(feeds: Mapping[str, Array]) -> Array:
+    """(rows,) places, by the first numbers and then by the categories."""
+    columns = split_numbers(feeds[NUMBERS][:, :MAX_NUMBERS]) if NUMBERS in feeds else []
+    if CODES in feeds:
+        columns += list((feeds[CODES] - feeds[CODES].min(axis=0)).T)
+    key = np.zeros(len(next(iter(feeds.values()))), np.int64)
+    bits = 0
+    for column in columns:
+        width = int(column.max()).bit_length()
+        if bits + width > BITS:
+            break
+        key, bits = key << width | column, bits + width
+    return np.argsort(key)
+
+
+def split_numbers(numbers: Array) -> list[Array]:
+    """The part of each number, by column."""
+    sample = np.sort(numbers[:: -(-len(numbers) // SAMPLE_ROWS)], axis=0)
+    ends = sample[[len(sample) * part // PARTS for part in range(1, PARTS)]]
+    return [np.searchsorted(end, column) for end, column in zip(ends.T, numbers.T, strict=True)]
