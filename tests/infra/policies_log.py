@@ -86,10 +86,10 @@ def rows() -> list[dict[str, Any]]:
     body = b'{"tenure": 3}'
     answered = (
         Answered(
-            False, "POST", "/predict", b"predict_method=predict", b"application/json", body, b'{"prediction": "yes"}',
-            "churn", "7", "r1", "id", 1e9, milliseconds=1.5, caller_id="order-7", unknown_categories=[1],
+            False, "POST", b"/predict", b"predict_method=predict", b"application/json", body, b'{"prediction": "yes"}',
+            "churn", "7", b"r1", 1e9, milliseconds=1.5, caller_id=b"order-7", unknown_categories=[1],
         ),
-        Answered(True, "", "", b"", b"", body, answer, "churn", "7", "m1", event_id, 1e9),
+        Answered(True, "", b"", b"", b"", body, answer, "churn", "7", b"m1", 1e9),
     )  # fmt: skip
     maker = RowMaker(Settings.from_environ({}))
     return [row for one in answered for row in maker.make_rows(one)]

@@ -126,6 +126,7 @@ class Reply(Response):
     """An answer of one version in JSON, which it names. Written without what a general response looks after."""
 
     unknown_categories: Sequence[int] = ()  # the cells of each row; empty if there are none
+    json_size = b""  # of binary tensors: the length of the JSON before them, as the header says it
 
     def __init__(self, body: bytes, loaded: Loaded) -> None:
         self.body = body
@@ -138,7 +139,8 @@ def reply(value: Any, loaded: Loaded) -> Reply:
     if isinstance(value, Encoded):
         response = Reply(value.body, loaded)
         response.raw_headers[1] = (b"content-type", BINARY.encode())
-        response.raw_headers.append((JSON_SIZE, b"%d" % value.json_size))
+        response.json_size = b"%d" % value.json_size
+        response.raw_headers.append((JSON_SIZE, response.json_size))
         return response
     return Reply(encode(value), loaded)
 

@@ -54,7 +54,9 @@ class Journal:
             except Exception as error:  # the next may be fine
                 self.lost += 1
                 logger.error(
-                    "a request cannot be logged", exc_info=error, extra={"fields": {"request_id": one.request_id}}
+                    "a request cannot be logged",
+                    exc_info=error,
+                    extra={"fields": {"request_id": one.request_id.decode()}},
                 )
                 continue
             attributes = {"model_name": shorten_value(one.model), "model_version": shorten_value(one.version)}

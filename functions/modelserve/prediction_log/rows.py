@@ -1,11 +1,15 @@
 """The rows of the log: one for each record of a request, with its inputs and its answer as JSON."""
 
+import itertools
+import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
+import numpy as np
 
 from modelserve.core.settings import Settings
 from modelserve.events import records
@@ -22,6 +26,7 @@ from modelserve.prediction_log.sender import Answered
 from modelserve.schema.batch import Batch, select_rows
 from modelserve.schema.signature import Signature, check_table, from_mlmodel
 
+CALLER_ID: Final = re.compile(rb"[!-~]{1,128}")
 MAX_SIGNATURES: Final = 16  # of versions; there are two while one is replaced
 Row = dict[str, Any]
 """The columns of the table: docs/monitoring.md."""
@@ -36,6 +41,9 @@ class RowMaker:
         self.without = {name.strip() for name in settings.log_without.split(",")} - {""}
         self.signatures: dict[tuple[str, str], Signature | None] = {}
         self.decoders: dict[tuple[str, str], BodyDecoder] = {}
+        # Unique for each request, which the id of a request is not: a caller chooses it.
+        self._process_id = uuid.uuid4().hex[:16]
+        self._requests = itertools.count()
 
     def learn(self, answered: Answered) -> None:
         names = (answered.model, answered.version)
@@ -51,12 +59,13 @@ class RowMaker:
         """Raises whatever decoding raises. The server has decoded the same bytes, so that is a bug."""
         self.learn(answered)
         found = list(self.read_event(answered) if answered.event else self.read_request(answered))
+        request_id = answered.request_id.decode()
         time = datetime.fromtimestamp(answered.time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         return [
             {
                 "prediction_id": own,
                 "caller_id": caller,
-                "request_id": answered.request_id,
+                "request_id": request_id,
                 "model": answered.model,
                 "version": answered.version,
                 "predict_method": method,
@@ -73,16 +82,11 @@ class RowMaker:
         batch, method = self.decode_request(answered)
         answers = answer_rows(decode_answer(answered.answer, answered.answer_json_size), batch.rows)
         unknown = unknown_by_row(answered, batch.rows)
-        for row, (count, values, answer) in enumerate(zip(unknown, by_row(batch.columns), answers, strict=True)):
+        own = f"{self._process_id}{next(self._requests):016x}"
+        caller = answered.caller_id.decode() if CALLER_ID.fullmatch(answered.caller_id) else ""
+        for row, (count, values, answer) in enumerate(zip(unknown, read_inputs(batch), answers, strict=True)):
             place = "" if batch.rows == 1 else f"/{row}"
-            yield (
-                answered.id + place,
-                (answered.caller_id and answered.caller_id + place) or None,
-                method,
-                count,
-                values,
-                answer,
-            )
+            yield own + place, caller + place if caller else None, method, count, values, answer
 
     def decode_request(self, answered: Answered) -> tuple[Batch, str | None]:
         names = (answered.model, answered.version)
@@ -92,15 +96,17 @@ class RowMaker:
             payload, batch = check_payload(plain_records.parse_query(pairs, signature, self.limits), signature)
             return batch, payload.method
         protocol, kind = Protocol.PREDICT, answered.content_type.decode("latin-1").partition(";")[0].strip().lower()
-        if V2_MODEL.fullmatch(answered.path):
+        path = answered.path.decode("latin-1")
+        if V2_MODEL.fullmatch(path):
             protocol = Protocol.V2
             kind = binary_type(int(answered.json_size)) if answered.json_size else JSON
-        elif V1_MODEL.fullmatch(answered.path) or answered.path == "/invocations":
+        elif V1_MODEL.fullmatch(path) or path == "/invocations":
             protocol = Protocol.INVOCATIONS
         decoder = self.decoders.get(names) or BodyDecoder(signature, self.limits)
         payload, batch = decoder.decode(answered.body, kind or JSON, protocol)
-        query = dict(parse_qsl(answered.query.decode("latin-1")))
-        return batch, payload.method or query.get(METHOD)
+        if answered.query:
+            payload = payload.with_default_method(dict(parse_qsl(answered.query.decode("latin-1"))).get(METHOD))
+        return batch, payload.method
 
     def read_event(self, answered: Answered) -> Iterator[Record]:
         signature = self.signatures.get((answered.model, answered.version))
@@ -114,12 +120,19 @@ class RowMaker:
             event["prediction_id"]: (count, event["prediction"]) for event, count in zip(events, unknown, strict=True)
         }
         for row, (place, caller) in enumerate(zip(parsed.places, parsed.ids, strict=True)):
-            own = prediction_id(answered.request_id, place)
+            own = prediction_id(answered.request_id.decode(), place)
             if own in answers:  # else its record went to the dead letters
                 one = select_rows(parsed.table, [row])
-                inputs = by_row(check_table(one, signature).columns)[0]
+                (inputs,) = read_inputs(check_table(one, signature))
                 count, answer = answers[own]
                 yield own, None if caller is None else str(caller), parsed.method, count, inputs, answer
+
+
+def read_inputs(batch: Batch) -> list[dict[str, Any]]:
+    """The JSON values of each row. Arrays of a single row would cost more than all the rest."""
+    cells = batch.columns if batch.cells is None else batch.cells
+    columns = [by_row(values) if isinstance(values, np.ndarray) else values for values in cells.values()]
+    return [dict(zip(cells, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def unknown_by_row(answered: Answered, rows: int) -> Sequence[int | None]:

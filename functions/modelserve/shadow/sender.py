@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from modelserve.core.metrics import Metrics
 from modelserve.core.settings import Settings
@@ -12,7 +11,7 @@ from modelserve.core.sidecar import FRAME, HANG_SECONDS, MAX_SAMPLE_BYTES, TOO_L
 from modelserve.events.envelopes import Message
 from modelserve.events.results import Result
 from modelserve.http.bodies import Headers
-from modelserve.http.endpoint import sent_path
+from modelserve.http.endpoint import Reply, sent_path
 from modelserve.models.version import Loaded
 from modelserve.payloads.decode import JSON_SIZE
 
@@ -43,9 +42,7 @@ class Shadow(Sidecar):
         hang_seconds += settings.predict_timeout_seconds
         super().__init__("shadow", "modelserve.shadow.process", settings.shadow_percent, metrics, hang_seconds)
 
-    def submit_answer(
-        self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Response
-    ) -> None:
+    def submit_answer(self, request: Request, headers: Headers, body: bytes, loaded: Loaded, response: Reply) -> None:
         scope = request.scope
         if scope["method"] == "HEAD" or not self.is_sampled():
             return
@@ -63,7 +60,7 @@ class Shadow(Sidecar):
                 version=version,
                 request_id=headers[b"x-request-id"].decode(),
                 json_size=headers.get(JSON_SIZE, b""),
-                answer_json_size=dict(response.raw_headers).get(JSON_SIZE, b""),
+                answer_json_size=response.json_size,
             )
         )
 
