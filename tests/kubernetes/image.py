@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import pytest
 
+from contract.beam.prism import ENTRY
 from kubernetes.rendering import SOURCE
 
 FUNCTIONS: Final = SOURCE.parent / "functions"
@@ -58,8 +59,6 @@ LEFT_OUT: Final = (
     "var/cache/apt",
     "var/lib/apt",
 )
-# The entry point of Beam's containers for Python.
-ENTRY: Final = SOURCE.parent / ".cache" / "prism" / "container"
 ROOM: Final = "/tmp/wheels"  # in the build's own file system
 
 PULL_SECONDS, BUILD_SECONDS = 120.0, 900.0
@@ -249,11 +248,13 @@ def kit(directory: Path) -> Path:
 
 # --- run as a container is ---
 
-# As process 1 of its own, with a root that cannot be written to, /tmp in memory, and no way back to more rights.
+# As process 1 of its own, with a root that cannot be written to, /tmp in memory, the names of this machine, and no way back to more
+# rights.
 ENTER: Final = """
 root=$1 user=$2 group=$3; shift 3
 mount --bind "$root" "$root" && mount -o remount,bind,ro "$root" && mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev"
+if [ -e "$root/etc/hosts" ]; then mount --bind /etc/hosts "$root/etc/hosts"; fi
 exec setpriv --no-new-privs --bounding-set=-all,+setuid,+setgid,+sys_chroot \
     chroot --groups= --userspec="$user:$group" "$root" "$@"
 """

@@ -24,11 +24,11 @@ import pyarrow.parquet as pq
 from batches import GOOD
 from benchmarks.servers import environments
 from bucket_server import BucketServer
+from contract.beam.prism import REQUIREMENTS
 from http_server import Answer, answering
 from infra.wheels import making
 from modelserve_control.common import processes
 
-REQUIREMENTS: Final = processes.SOURCES / "kubernetes" / "requirements-beam.txt"
 TOKEN: Final = json.dumps({"access_token": "token", "expires_in": 3600, "token_type": "Bearer"}).encode()
 ACCOUNT: Final = json.dumps({"email": "batch@project.iam.gserviceaccount.com", "scopes": [], "aliases": []}).encode()
 

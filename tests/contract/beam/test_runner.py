@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,8 @@ import pytest
 from batches import GOOD
 from bucket_server import bucket_server
 from command_line import CommandLine
-from contract.beam.dataflow import REQUIREMENTS, beam_python, submit
+from contract.beam.dataflow import beam_python, submit
+from contract.beam.prism import ENTRY, skip_without_prism, worker_options
 from models.library import Library
 from modelserve_control.common import processes
 from serving import release
@@ -35,62 +35,23 @@ def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
-@dataclass(frozen=True)
-class Prism:
-    """Beam's portable runner, and the entry point of its containers for Python: both are programs of Beam's Go module."""
-
-    runner: Path
-    boot: Path
-
-    def options(self, python: Path, directory: Path) -> list[str]:
-        """The worker is a process that is started as in a container whose image has Python, Beam and our package."""
-        command = directory / "boot"
-        # Prism quotes the id as for a shell, and starts the command without one.
-        unquote = """id=${1#--id=\\'}; id=${id%\\'}; shift"""
-        start = f'cd "{directory}" && exec "{self.boot}" --id="$id" --semi_persist_dir="{directory}" "$@"'
-        command.write_text(f"#!/bin/sh\n{unquote}\n{start}\n")
-        command.chmod(0o755)
-        environment = {
-            "PATH": f"{python.parent}:{os.environ['PATH']}",
-            "PYTHONPATH": processes.with_sources({})["PYTHONPATH"],
-            "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",
-        }
-        return [
-            f"prism_location={self.runner}",
-            "environment_type=PROCESS",
-            f"environment_config={json.dumps({'command': str(command), 'env': environment})}",
-            "sdk_location=container",
-        ]
-
-
-@pytest.fixture
-def prism() -> Prism:
-    """As `.ci/run` builds them, in three minutes."""
-    directory = processes.SOURCES / ".cache" / "prism"
-    found = Prism(directory / "prism", directory / "container")
-    if not (found.runner.is_file() and found.boot.is_file()):
-        beam = "github.com/apache/beam/sdks/v2"
-        programs = " ".join(f"{beam}/{name}@v{beam_version()}" for name in ("go/cmd/prism", "python/container"))
-        pytest.skip(f"there is no Prism: GOBIN={directory} go install {programs}")
-    return found
-
-
-def beam_version() -> str:
-    lines = REQUIREMENTS.read_text().splitlines()
-    return next(line for line in lines if line.startswith("apache-beam==")).split()[0].partition("==")[2]
-
-
 def test_the_direct_runner_gives_the_bytes_of_the_local_form(python: Path, models: Library, tmp_path: Path) -> None:
     check_same_bytes(python, models, tmp_path, {"runner": "DirectRunner"})
 
 
-def test_a_worker_of_its_own_gives_the_bytes_of_the_local_form(
-    python: Path, prism: Prism, models: Library, tmp_path: Path
-) -> None:
-    """As on Dataflow: pipeline and worker share nothing but what Beam carries and the store."""
+def test_a_worker_of_its_own_gives_the_bytes_of_the_local_form(python: Path, models: Library, tmp_path: Path) -> None:
+    """As on Dataflow: pipeline and worker share nothing but what Beam carries and the store. The worker is started as in a
+    container whose image has Python, Beam and our package."""
+    skip_without_prism()
     started = tmp_path / "worker"
     started.mkdir()
-    check_same_bytes(python, models, tmp_path, {"runner": "PrismRunner", "beam": prism.options(python, started)})
+    environment = {
+        "PATH": f"{python.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": processes.with_sources({})["PYTHONPATH"],
+        "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",
+    }
+    options = worker_options([str(ENTRY)], started, environment)
+    check_same_bytes(python, models, tmp_path, {"runner": "PrismRunner", "beam": options})
 
 
 def check_same_bytes(python: Path, models: Library, tmp_path: Path, options: dict[str, Any]) -> None:
