@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,6 +24,7 @@ import psutil
 from benchmarks import processors
 from benchmarks.measure.batch_sides import make_rows
 from benchmarks.model import CACHE, RECIPES, load_model
+from benchmarks.servers.running import process_tree
 from benchmarks.servers.storage import COMPILED_RUNTIME, NATIVE_RUNTIME, RUNTIMES, NotPublished
 from modelserve_control.common import processes
 
@@ -34,6 +36,7 @@ ROWS: Final = {COMPILED_RUNTIME: 300_000, NATIVE_RUNTIME: 50_000, PYFUNC: 50_000
 TARGETS: Final = {"churn": 4.0, "boosting": 4.0, "flights": 4.0, "forest": 1.2}
 PARTS: Final = 8
 MEMORY_ROWS: Final = (300_000, 30_000_000)
+SAMPLE_SECONDS: Final = 0.05
 
 
 @dataclass
@@ -76,7 +79,7 @@ def run_processes(name: str, rounds: int = ROUNDS) -> BatchFigures:
 
 
 def run_memory(name: str) -> dict[int, float]:
-    """MiB at most, by the number of rows of one file."""
+    """MiB of the command and its children at most, by the number of rows of one file."""
     site = Site(name)
     site.prepare()
     return {rows: site.peak_memory(rows) for rows in MEMORY_ROWS}
@@ -149,14 +152,13 @@ class Site:
             )
             words = self.score_words(COMPILED_RUNTIME, source, f"{directory}/out.parquet")
             process = subprocess.Popen(words, env=environ(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            usage = psutil.Process(process.pid)
             most = 0
             while process.poll() is None:
-                try:
-                    most = max(most, usage.memory_full_info().uss)
-                    process.wait(0.2)
-                except (subprocess.TimeoutExpired, psutil.Error):
-                    continue
+                with suppress(subprocess.TimeoutExpired, psutil.Error):
+                    most = max(most, sum(one.memory_full_info().uss for one in process_tree(process.pid)))
+                    process.wait(SAMPLE_SECONDS)
+            if process.returncode:
+                raise NotPublished(f"{' '.join(words[:4])} failed with {process.returncode}")
             return most / (1 << 20)
 
 
