@@ -42,10 +42,10 @@ def settings(store: Path) -> dict[str, str]:
 Answer = tuple[int, str, float]
 
 
-def ask(served: Served, stop: threading.Event, seen: list[Answer]) -> None:
-    """Adds (status, version named, value) of every answer until told to stop."""
+def ask(served: Served, stop: threading.Event, seen: list[Answer], pause: float = 0.0) -> None:
+    """Adds (status, version named, value) of every answer until told to stop. `pause`: seconds between two requests."""
     with httpx.Client(base_url=served.url, timeout=30, trust_env=False) as client:
-        while not stop.is_set():
+        while not stop.wait(pause):
             answer = client.post("/predict", json={"x": 1.0})
             seen.append((answer.status_code, answer.headers["x-model-version"], answer.json().get("prediction")))
 

@@ -60,11 +60,11 @@ def point(store: Path, version: str) -> None:
 
 @contextmanager
 def asked(served: Served) -> Iterator[list[list[Answer]]]:
-    """Two clients that go on asking; what they were answered."""
+    """Two clients that go on asking, not as fast as they can: one test waits 20 s. What they were answered."""
     stop = threading.Event()
     seen: list[list[Answer]] = [[], []]
     with ThreadPoolExecutor(len(seen)) as pool:
-        asking = [pool.submit(ask, served, stop, own) for own in seen]
+        asking = [pool.submit(ask, served, stop, own, 0.02) for own in seen]
         try:
             yield seen
         finally:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 
 # The pins that MLflow writes, so that publishing finds the environment there.
 PACKAGES: Final = Packages("3.11", ("jax==0.10.2", "keras==3.15.1"), tuple(own_requirements()))
+SELDOM: Final = Path(__file__).parents[2] / "seldom.py"
 # How uv says that it does not get to the package index.
 UNREACHABLE: Final = ("error sending request", "the network was disabled")
 REFUSED: Final = {
@@ -50,7 +51,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
             raise
         pytest.skip(f"the packages of Keras cannot be fetched here: {error}")
     script = Path(__file__).with_name("keras_networks.py")
-    done = subprocess.run([*python, script, model], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([*python, SELDOM, script, model], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return Training(model, json.loads(done.stdout))
 

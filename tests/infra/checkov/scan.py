@@ -22,6 +22,7 @@ from infra.wheels import CACHE, making
 
 HERE: Final = Path(__file__).parent
 REQUIREMENTS: Final = HERE / "requirements.txt"
+SELDOM: Final = HERE.parents[1] / "seldom.py"
 HOME: Final = CACHE.with_name("checkov")
 LIMIT: Final = 300.0  # seconds for one scan
 
@@ -39,13 +40,9 @@ def scan(frameworks: Sequence[str], directory: Path, *options: str) -> list[Find
 
     Skips the test where the package index cannot be reached. An error when checkov cannot read a file.
     """
-    command = [
-        str(environment() / "bin" / "checkov"),
-        "--directory",
-        str(directory),
-        "--framework",
-        ",".join(frameworks),
-    ]
+    place = environment() / "bin"
+    command = [str(place / "python"), str(SELDOM), str(place / "checkov")]
+    command += ["--directory", str(directory), "--framework", ",".join(frameworks)]
     command += ["--skip-download", "--quiet", "--compact", "--output", "json", *options]
     env = {"PATH": os.defpath, "HOME": str(HOME), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(command, cwd=HOME, env=env, capture_output=True, text=True, timeout=LIMIT)
