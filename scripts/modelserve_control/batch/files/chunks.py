@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelserve.core.coalescer import chunks
 from modelserve.core.errors import MalformedRequest
 from modelserve.payloads import parquet, tables
 from modelserve.schema.batch import Table, select_rows
@@ -21,6 +22,8 @@ from modelserve.schema.signature import Signature
 
 # Bytes. By default pyarrow reads a whole column of a row group at once, and row groups may be of any size.
 BUFFER_SIZE = 1 << 20
+# Of one reader, or a single row group with more. One of pyarrow 25 keeps each text that it has read outside a dictionary.
+READER_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ class ParquetFile(ArrowFile):
             raise_malformed("Parquet"),
             pq.ParquetFile(self.path, buffer_size=BUFFER_SIZE, read_dictionary=texts) as file,
         ):
-            yield from file.iter_batches(size, row_groups=self.groups, columns=columns, use_threads=False)
+            for run in chunks(self.groups, lambda group: (self.group_rows[group - self.groups.start],), (READER_ROWS,)):
+                yield from file.iter_batches(size, row_groups=run, columns=columns, use_threads=False)
 
 
 def is_text(kind: pa.DataType) -> bool:
