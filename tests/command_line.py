@@ -20,6 +20,7 @@ SLOW_IMPORTS = {
     "publish": MODELS,
     "score": MODELS,
     "compare": MODELS,
+    "console": MODELS,
     "drift": MODELS,
     "evaluate": MODELS,
     "release": MODELS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -134,7 +135,7 @@ def read_files(directory: Path) -> dict[Path, bytes]:
 
 
 def test_it_is_read_only_unless_it_is_told_otherwise(command: CommandLine, browser: Browser) -> None:
-    with command.started("console", "--port", "0", "--json") as process, open_tab(browser) as tab:
+    with replace(command, cold=True).started("console", "--port", "0", "--json") as process, open_tab(browser) as tab:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
         tab.page.goto(answer["url"])
