@@ -34,7 +34,11 @@ def exit_code(result: Result) -> int:
 @click.option("--input", "source_option", metavar="PATTERN", help="In place of INPUT.")
 @click.option("--output", "output_option", metavar="PLACE", help="In place of OUTPUT.")
 @options.store(", that holds the versions of NAME", required=False)
-@options.batch_rows
+@click.option(
+    "--batch-rows",
+    type=click.IntRange(1, 1_000_000),
+    help="Rows per call.  [default: 50,000; from 10,000 where the model takes more than 20 columns]",
+)
 @options.method
 @click.option("--month", metavar="YYYY-MM|last", help="Fills {year} and {month} in INPUT, OUTPUT and --id.")
 @click.option(

@@ -35,6 +35,7 @@ from modelserve_control.batch.writing import (
     check_kept,
     choose_kept,
     decide_answers,
+    default_batch_rows,
     id_fields,
     parse_ids,
     unify_kept,
@@ -53,13 +54,14 @@ MAX_SHOWN_REASONS: Final = 3
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """`max_errors` None: any number of rows may fail. `keep` None: all columns that the model does not take."""
+    """`max_errors` None: any number of rows may fail. `keep` None: all columns that the model does not take. `batch_rows` None:
+    see `default_batch_rows`."""
 
     model: str
     source: str
     output: str
     store: str | None = None
-    batch_rows: int = 10_000
+    batch_rows: int | None = None
     method: str | None = None
     trust: str = "strict"
     unknown_categories: str = "accept"
@@ -161,7 +163,14 @@ def score_file(
         scorer = RowScorer(loaded, options.method, runner)
         file = open_file(loaded.signature)
         columns = choose_columns(file, scorer, ids, options, progress)
-        writer = RowWriter(file, scorer, columns, options.batch_rows, ids, max_errors=options.max_errors)
+        writer = RowWriter(
+            file,
+            scorer,
+            columns,
+            options.batch_rows or default_batch_rows(loaded.signature),
+            ids,
+            max_errors=options.max_errors,
+        )
         with progress.count("rows", file.count()) as advance:
             counts = writer.write(path, advance)
         return describe(loaded, output, counts, counts, started)
@@ -203,7 +212,7 @@ def score_files(
             pin(uri, loaded),
             options.trust,
             options.method,
-            options.batch_rows,
+            options.batch_rows or default_batch_rows(loaded.signature),
             output,
             parts.encode_schema(kept),
             parts.encode_schema(list(columns.answers.items())),

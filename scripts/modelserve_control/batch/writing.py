@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve.payloads import tables
+from modelserve.schema.signature import Signature
+from modelserve.schema.types import Boolean, Datetime, FloatType, IntegerType, String
 from modelserve_control.batch.files.chunks import Piece, TableFile
 from modelserve_control.batch.rows.columns import OWN_COLUMNS, Columns, classifier_columns, classifies, other_columns
 from modelserve_control.batch.rows.piece_scorer import PieceScorer
@@ -25,6 +27,11 @@ from modelserve_control.common.progress import Advance
 
 # Rows that are scored first, to learn the type of the results.
 SAMPLE_ROWS: Final = 100
+# Rows of a call.
+MIN_BATCH_ROWS: Final = 10_000
+MAX_BATCH_ROWS: Final = 50_000
+MAX_CELLS: Final = 1_000_000
+SCALARS: Final = (Boolean, Datetime, FloatType, IntegerType, String)
 # Small pieces share a row group, because each has its own metadata.
 GROUP_ROWS: Final = 100_000
 # Where the footer of a part says what it was made of, and what became of its rows.
@@ -136,6 +143,13 @@ def decide_answers(file: TableFile, scorer: RowScorer) -> dict[str, pa.DataType]
     samples = (scorer.outcomes(chunk) for chunk in file.chunks(SAMPLE_ROWS))
     seen = next((sample for sample in samples if any(isinstance(outcome, dict) for outcome in sample)), [])
     return other_columns(loaded, method, seen)
+
+
+def default_batch_rows(signature: Signature | None) -> int:
+    """Many, since a native call costs what thousands of rows do; fewer where the model takes many columns, or arrays."""
+    if signature is None or not all(isinstance(one.kind, SCALARS) for one in signature.columns):
+        return MIN_BATCH_ROWS
+    return max(MIN_BATCH_ROWS, min(MAX_BATCH_ROWS, MAX_CELLS // max(1, len(signature.columns))))
 
 
 @dataclass(frozen=True)

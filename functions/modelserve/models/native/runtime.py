@@ -18,7 +18,8 @@ from modelserve.models.native import one_pass
 from modelserve.models.native.categories import find_categories, with_categories
 from modelserve.schema.batch import Batch
 from modelserve.schema.signature import Signature
-from modelserve.schema.types import Array, String
+from modelserve.schema.texts import Words
+from modelserve.schema.types import Array, String, objects
 from modelserve.store.trust.mlmodel import ModelConfig
 
 # Methods of scikit-learn estimators and of what follows their interface, each one row in, one row out.
@@ -69,10 +70,10 @@ class NativeRuntime:
         signature = self.signature
         if signature is not None and signature.tensors:
             return dict(batch.columns) if signature.named else next(iter(batch.columns.values()))
-        columns = batch.columns
-        nulls = [name for name in self.nullable_texts if None in columns[name].tolist()]
-        if nulls:
-            columns = {**columns, **{name: text_series(columns[name]) for name in nulls}}
+        columns: Mapping[str, Any] = batch.columns
+        texts = {name: take_texts(one) for name, one in columns.items() if isinstance(one, Words)}
+        nulls = [name for name in self.nullable_texts if name not in texts and None in columns[name].tolist()]
+        columns = {**columns, **texts, **{name: text_series(columns[name]) for name in nulls}}
         named = signature is None or signature.named
         import pandas as pd
 
@@ -86,6 +87,14 @@ class NativeRuntime:
 def nullable_texts(signature: Signature | None) -> tuple[str, ...]:
     columns = signature.columns if signature is not None else ()
     return tuple(column.name for column in columns if isinstance(column.kind, String) and not column.required)
+
+
+def take_texts(column: Words) -> Any:
+    """As pandas types a column of these texts, in a third of its time."""
+    import pandas as pd
+
+    kind = "str" if None in column.words else None
+    return pd.Series(objects(column.words), dtype=kind).array.take(column.places)
 
 
 def text_series(values: Array) -> Any:

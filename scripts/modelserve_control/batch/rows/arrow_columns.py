@@ -16,7 +16,7 @@ from modelserve.schema.arrays import fit
 from modelserve.schema.signature import Column, Signature
 from modelserve.schema.tensors import Tensor
 from modelserve.schema.texts import Words
-from modelserve.schema.types import EXACT, Array, Boolean, ColumnType, Datetime, FloatType, IntegerType, String, objects
+from modelserve.schema.types import EXACT, Array, Boolean, ColumnType, Datetime, FloatType, IntegerType, String
 from modelserve_control.batch.files.chunks import as_values, is_text, value_type
 
 # Nanoseconds of each unit of Arrow's timestamps.
@@ -202,11 +202,3 @@ def read_rows(array: pa.Array, kind: Tensor) -> tuple[Array, Array] | None:
         return None
     fitting = fit(items.to_numpy().reshape(len(array), -1), kind)
     return None if fitting is None else (fitting, np.zeros(len(array), dtype=bool))
-
-
-def as_arrays(columns: dict[str, Any]) -> dict[str, Array]:
-    """For models that do not know `Words`."""
-    return {
-        name: objects(column.words)[column.places] if isinstance(column, Words) else column
-        for name, column in columns.items()
-    }

@@ -13,7 +13,7 @@ from modelserve.schema.batch import Batch
 from modelserve.schema.texts import Words
 from modelserve_control.batch.files.chunks import ArrowFile, Chunk, Piece, TableFile
 from modelserve_control.batch.rows.answers import answer_arrays
-from modelserve_control.batch.rows.arrow_columns import as_arrays, read_columns
+from modelserve_control.batch.rows.arrow_columns import read_columns
 from modelserve_control.batch.rows.columns import Columns
 from modelserve_control.batch.rows.row_results import RowScorer
 from modelserve_control.batch.rows.unknown import UnknownCategories
@@ -60,7 +60,7 @@ class PieceScorer:
         if loaded.signature is None or self.known is None:
             return None
         columns, doubtful = read_columns(piece.arrow, self.known, loaded.signature)
-        batch = Batch(columns if loaded.runtime.kind == "compiled" else as_arrays(columns), piece.rows, self.names)
+        batch = Batch(columns, piece.rows, self.names)
         good, bad = np.flatnonzero(~doubtful), np.flatnonzero(doubtful)
         if bad.size:
             batch = take(batch, good)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from modelserve.core.errors import BadSetting
+from modelserve.schema.signature import Signature
 from modelserve_control.batch.command import format_counts
 from modelserve_control.batch.score import ScoreOptions, check_addresses
+from modelserve_control.batch.writing import default_batch_rows
+from signatures import nameless, signature, signature_of, tensor
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,17 @@ def test_numbers_where_the_model_takes_texts_are_told_with_what_to_do() -> None:
     lines = format_counts(counts | {"unknown_categories": 0, "reasons": reasons}).splitlines()
     assert lines[-1].startswith("The model takes texts for PULocationID, DOLocationID: make them texts before")
     assert "takes texts" not in format_counts(counts | {"unknown_categories": 0, "reasons": {"x: null": 2}})
+
+
+@pytest.mark.parametrize(
+    ("known", "rows"),
+    [
+        (signature(x="double", t="string?"), 50_000),
+        (nameless(*["double"] * 50), 20_000),
+        (nameless(*["long"] * 1_000), 10_000),
+        (signature_of([tensor("float64", -1, 784, name="image")]), 10_000),
+        (None, 10_000),
+    ],
+)
+def test_a_call_has_fewer_rows_where_they_are_wide(known: Signature | None, rows: int) -> None:
+    assert default_batch_rows(known) == rows

@@ -14,6 +14,7 @@ from modelserve.models.native.runtime import NativeRuntime
 from modelserve.payloads.tables import from_records
 from modelserve.schema.batch import Batch, Table, concatenate, one_row, split, take_rows
 from modelserve.schema.signature import Signature, from_mlmodel, infer
+from modelserve.schema.texts import Words
 from modelserve.store.trust.mlmodel import ModelConfig
 from modelserve.store.trust.policy import check
 from signatures import LIMITS, nameless, signature, signature_of
@@ -187,3 +188,20 @@ def test_a_text_beside_nulls_and_a_column_of_nulls_have_one_type(known: Signatur
     assert [frame.iloc[:, 0].isna().tolist() for frame in frames] == [[True], [False, True], [False]]
     assert frames[0].iloc[0, 0] != frames[0].iloc[0, 0]  # NaN, as beside texts, and not None
     assert list(frames[0].columns) == ([first, "x"] if known.named else [0, 1])
+
+
+@pytest.mark.parametrize("words", [["b", "a"], ["b", None], [None], ["b", "a", None]], ids=str)
+@pytest.mark.parametrize("required", [True, False])
+def test_texts_that_stand_there_once_are_the_same_frame(words: list[Any], required: bool) -> None:
+    import pandas as pd
+
+    if required and None in words:
+        words = ["b", *words]  # a word of a row that was refused
+    column = Words(words, np.array([0, len(words) - 1 - required * (None in words), 0], np.int32))
+    known = signature(t="string" if required else "string?", x="double")
+    runtime = NativeRuntime({"predict": without}, None, ModelConfig({}, "m"), known)
+    frames = [
+        runtime.model_input(Batch({"t": texts, "x": np.arange(3.0)}, 3)) for texts in (column, np.asarray(column))
+    ]
+    pd.testing.assert_frame_equal(*frames)
+    assert frames[0].t.tolist() == pytest.approx(frames[1].t.tolist(), nan_ok=True)
