@@ -121,8 +121,27 @@ def test_a_whole_output_is_replaced_only_when_asked_and_foreign_files_never(
     command.json(*words, "--overwrite")
     assert set(contents(tmp_path / "out")) == {"0.parquet", "_SUCCESS"}
     pq.write_table(pa.table({"x": [1]}), tmp_path / "out" / "mine.parquet")
-    assert command.json(*words, "--overwrite", code=1)["error_code"] == "OUTPUT_EXISTS"
+    assert "mine.parquet that no batch has written" in command.json(*words, "--overwrite", code=1)["message"]
     assert (tmp_path / "out" / "mine.parquet").exists()
+
+
+def test_parts_that_have_changed_are_replaced_only_when_asked_and_those_without_predictions_always(
+    command: CommandLine, tmp_path: Path
+) -> None:
+    write_customers(tmp_path / "in", 2, 20)
+    good = (tmp_path / "in" / "0.parquet").read_bytes()
+    pq.write_table(pq.read_table(tmp_path / "in" / "0.parquet").slice(7, 1), tmp_path / "in" / "0.parquet")
+    (tmp_path / "in" / "1.parquet").rename(tmp_path / "1.parquet")
+    words = ("score", "churn", f"{tmp_path}/in/*.parquet", f"{tmp_path}/out/", "--processes", 1)
+    assert command.json(*words, code=1)["failed"] == 1
+    assert "_SUCCESS" not in contents(tmp_path / "out")
+    (tmp_path / "in" / "0.parquet").write_bytes(good)
+    assert command.json(*words)["scored"] == 19
+    (tmp_path / "out" / "_SUCCESS").unlink()  # as when the batch was killed before its end
+    changed = command.json(*words, "--id", "ride={row}", code=1)["message"]
+    assert "0.parquet was made from other rows, another version or other options: score again with --over" in changed
+    (tmp_path / "in" / "0.parquet").rename(tmp_path / "in" / "2.parquet")
+    assert "0.parquet is of another batch: score again with --overwrite" in command.json(*words, code=1)["message"]
 
 
 def test_only_one_batch_writes_into_a_directory(command: CommandLine, tmp_path: Path) -> None:

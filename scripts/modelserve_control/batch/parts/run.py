@@ -95,7 +95,7 @@ def find_holder(directory: int) -> str:
 
 
 def clear_output(objects: Objects, prefix: str, parts: Sequence[Part], overwrite: bool) -> dict[str, Counts]:
-    """The parts that need not be scored again. What an earlier batch left is deleted with `overwrite`, else refused."""
+    """The parts that need not be scored again. Predictions of another batch are deleted with `overwrite`, else refused."""
     found = {info.name.removeprefix(prefix): info for info in objects.list(prefix)}
     keys = {part.name: part.key for part in parts}
     if SUCCESS in found and not overwrite:
@@ -110,11 +110,12 @@ def clear_output(objects: Objects, prefix: str, parts: Sequence[Part], overwrite
         elif name.endswith(".parquet"):
             others.append((name, info, footer))
     for name, _, footer in others:
-        if footer is None or not overwrite:
-            more = "" if footer is None else ", or replace what other batches wrote with --overwrite"
-            raise OutputExists(
-                f"The output has a file {name} that this batch does not write; name another place{more}."
-            )
+        if footer is None:
+            raise OutputExists(f"The output has a file {name} that no batch has written: name another place.")
+        if overwrite or footer["rows"] == footer["failed"]:  # it holds no prediction
+            continue
+        what = "was made from other rows, another version or other options" if name in keys else "is of another batch"
+        raise OutputExists(f"The output's {name} {what}: score again with --overwrite, or name another place.")
     if SUCCESS in found:
         objects.delete(found[SUCCESS].name, found[SUCCESS].generation)
     for _, info, _ in others:
