@@ -197,7 +197,7 @@ def test_texts_that_stand_there_once_are_the_same_frame(words: list[Any], requir
 
     if required and None in words:
         words = ["b", *words]  # a word of a row that was refused
-    column = Words(words, np.array([0, len(words) - 1 - required * (None in words), 0], np.int32))
+    column: Any = Words(words, np.array([0, len(words) - 1 - required * (None in words), 0], np.int32))
     known = signature(t="string" if required else "string?", x="double")
     runtime = NativeRuntime({"predict": without}, None, ModelConfig({}, "m"), known)
     frames = [
