@@ -98,10 +98,12 @@ def test_a_dry_run_only_decides(trained: Retraining) -> None:
     assert [(reason["rule"], reason["met"]) for reason in result["reasons"]] == [("schedule", False), ("error", True)]
     said = trained.command("retrain", "flights", "--policy", trained.policy("good"), "--dry-run").out
     assert "Train flights again: yes\n  + error: rmse " in said
-    past = {"figure": "rmse", "max": 1.0, "target": "air_time", "time": "departed", "window": "month"}
-    data = [str(trained.directory / "held_out.parquet")]  # of 2013, before the training
-    (reason,) = trained(trained.policy("good", error=past | {"data": data}), "--dry-run")["reasons"]
-    assert (reason["met"], reason["text"]) == (False, "0 windows since have 100 labels, 1 are needed")
+    held_out = str(trained.directory / "held_out.parquet")  # of 2013, before the training
+    error = {"data": [held_out], "time": "departed", "figure": "rmse", "max": 1.0, "target": "air_time"}
+    drift = {"data": [held_out], "time": "departed"}
+    reasons = trained(trained.policy("good", error=error, drift=drift), "--dry-run")["reasons"]
+    old = f"The rows end before the training of {datetime.now(UTC):%Y-%m-%d}, so they say nothing of this version"
+    assert [(reason["met"], reason["text"]) for reason in reasons] == [(False, old), (False, old)]
     assert (trained.champion(), trained.versions(), len(trained.records())) == ("1", ["1"], 1)
 
 

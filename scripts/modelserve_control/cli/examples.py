@@ -27,7 +27,11 @@ EXAMPLES: Final = {
         "publish ./model --name churn --positive-class yes --label churn",
     ),
     "release": ("release churn 7 --data may.parquet --thresholds thresholds.yaml --url https://SERVICE",),
-    "retrain": ("retrain churn --policy policy.yaml --dry-run", "retrain churn --policy policy.yaml --simulate"),
+    "retrain": (
+        "retrain churn --policy policy.yaml --dry-run",
+        "retrain churn --policy policy.yaml --now",
+        "retrain churn --policy policy.yaml --simulate",
+    ),
     "rollback": ("rollback churn", 'rollback churn --to 5 --reason "6 was trained on half a month"'),
     "rollout": ("rollout --predict predict --serves predict=churn -- terraform apply plan.tfplan",),
     "schema": ("schema churn", "schema churn/7 --of input"),

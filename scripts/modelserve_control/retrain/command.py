@@ -17,6 +17,7 @@ from modelserve_control.report.tables import format_value
 @options.store(required=False)
 @options.alias
 @click.option("--dry-run", is_flag=True, help="Only decide.")
+@click.option("--now", is_flag=True, help="Train without asking the schedule, the error and the drift.")
 @click.option("--abort", is_flag=True, help="End the record of a retraining whose process is dead.")
 @click.option("--simulate", is_flag=True, help="Replay the data of error: never, by schedule, by error and drift.")
 @click.option("--newest", type=click.IntRange(0), default=0, help="Windows that a simulated training takes; 0 is all.")
@@ -24,15 +25,15 @@ from modelserve_control.report.tables import format_value
 @options.reports
 @options.trust
 @prints_result(lambda result: format_result(result), extras=("publish", "monitor", "cloud"))
-def retrain(dry_run: bool, abort: bool, simulate: bool, **given: Any) -> Any:
+def retrain(dry_run: bool, now: bool, abort: bool, simulate: bool, **given: Any) -> Any:
     """Train NAME again when its policy says so.
 
     The policy decides by a schedule, by the error on new labels and by drift. What is better is released. The exit
     status is 0 when nothing is to be done or the alias names the new version, and 1 when the training failed or the
     version was refused.
     """
-    if dry_run + abort + simulate > 1:
-        raise click.UsageError("--dry-run, --abort and --simulate exclude each other.")
+    if dry_run + now + abort + simulate > 1:
+        raise click.UsageError("--dry-run, --now, --abort and --simulate exclude each other.")
     if simulate:
         return run_simulation(**given)
     if named := [f"--{name}" for name in ("newest", "svg", "markdown", "html", "overwrite") if given[name]]:
@@ -48,7 +49,9 @@ def retrain(dry_run: bool, abort: bool, simulate: bool, **given: Any) -> Any:
         if abort:
             return run_abort(objects, given["name"]).document
         names = ("name", "store", "policy", "alias", "trust")
-        return run(objects, RetrainOptions(dry_run=dry_run, **{name: given[name] for name in names}), progress())
+        return run(
+            objects, RetrainOptions(dry_run=dry_run, now=now, **{name: given[name] for name in names}), progress()
+        )
 
 
 def run_simulation(

@@ -7,8 +7,8 @@ observe.py.
 
 import calendar
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -75,13 +75,15 @@ class DriftWindow:
 @dataclass(frozen=True)
 class History:
     """Of the version in use and its windows, the oldest first; without one, `trained_at` is None. It is the time of the last
-    training, also of one that was refused. `released_error` is what the comparison before its release has measured on held-out rows."""
+    training, also of one that was refused. `released_error` is what the comparison before its release has measured on held-out rows.
+    `unmeasured` has the reason of each rule for which nothing could be measured."""
 
     now: datetime
     trained_at: datetime | None
     released_error: float | None = None
     errors: tuple[ErrorWindow, ...] = ()
     drifts: tuple[DriftWindow, ...] = ()
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,13 @@ def find_reasons(history: History, rules: Rules) -> Iterator[Reason]:
     if rules.schedule is not None:
         yield check_schedule(history.now, history.trained_at, rules.schedule)
     if rules.error is not None:
-        yield check_error(history, rules.error)
+        yield unmeasured(history, "error") or check_error(history, rules.error)
     if rules.drift is not None:
-        yield check_drift(history.drifts, rules.drift)
+        yield unmeasured(history, "drift") or check_drift(history.drifts, rules.drift)
+
+
+def unmeasured(history: History, rule: str) -> Reason | None:
+    return Reason(rule, False, history.unmeasured[rule]) if rule in history.unmeasured else None
 
 
 def check_schedule(now: datetime, trained_at: datetime, schedule: Schedule) -> Reason:
@@ -139,7 +145,8 @@ def check_error(history: History, rule: ErrorRule) -> Reason:
     ]
     fresh = [(name, error) for name, error, is_fresh in known if is_fresh]
     if len(fresh) < rule.windows:
-        text = f"{len(fresh)} windows since have {rule.min_rows:,} labels, {rule.windows} are needed"
+        since = f"since the training of {history.trained_at:%Y-%m-%d}"
+        text = f"{len(fresh)} windows {since} have {rule.min_rows:,} labels, and {rule.windows} must"
         return Reason("error", False, text)
     before, since = (
         (known[0][1], known[0][0]) if history.released_error is None else (history.released_error, "release")

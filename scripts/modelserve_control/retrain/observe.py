@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -49,13 +50,17 @@ class Observer:
         published = parse_time(manifest.provenance["published_at"])
         since = self.last_training(published)
         error, drift = policy.error, policy.drift
-        return History(
-            now,
-            since,
-            released_error=self.released_error(found[0], error) if error else None,
-            errors=tuple(self.errors(error, manifest, published, since)) if error else (),
-            drifts=tuple(self.drifts(drift, since)) if drift else (),
-        )
+        errors: tuple[ErrorWindow, ...] = ()
+        drifts: tuple[DriftWindow, ...] = ()
+        unmeasured: dict[str, str] = {}
+        if error:
+            with note_unmeasured(unmeasured, "error", ErrorSection):
+                errors = tuple(self.errors(error, manifest, published, since))
+        if drift:
+            with note_unmeasured(unmeasured, "drift", DriftSection):
+                drifts = tuple(self.drifts(drift, since))
+        released_error = self.released_error(found[0], error) if error else None
+        return History(now, since, released_error, errors, drifts, unmeasured)
 
     def last_training(self, published: datetime) -> datetime:
         """Also one whose version was not released: else the same data would be trained on again each night."""
@@ -77,13 +82,7 @@ class Observer:
     def errors(
         self, section: ErrorSection, manifest: Manifest, published: datetime, since: datetime
     ) -> Iterator[ErrorWindow]:
-        try:
-            with name_keys("error", ErrorSection):
-                windows = list(self.measure_errors(section, manifest, published))
-        except NothingCompared as nothing:
-            self.progress.say(nothing.message)
-            return
-        for window, version, found in windows:
+        for window, version, found in self.measure_errors(section, manifest, published):
             end = window_end(window, section.window)
             if version == manifest.version and end > published:
                 error = as_error(section.figure, found["figures"].get(section.figure))
@@ -125,14 +124,17 @@ class Observer:
             trust=self.trust,
             since=since,
         )
-        try:
-            with name_keys("drift", DriftSection):
-                windows = measure_drift(self.objects, options, self.progress)["windows"]
-        except NothingCompared as error:
-            self.progress.say(error.message)
-            return
-        for one in windows:
+        for one in measure_drift(self.objects, options, self.progress)["windows"]:
             yield DriftWindow(one["window"], tuple(one["drifted"]))
+
+
+@contextmanager
+def note_unmeasured(unmeasured: dict[str, str], rule: str, shape: type) -> Iterator[None]:
+    try:
+        with name_keys(rule, shape):
+            yield
+    except NothingCompared as error:
+        unmeasured[rule] = error.message.removesuffix(".")
 
 
 def measure_table(

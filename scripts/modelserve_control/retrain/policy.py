@@ -118,7 +118,7 @@ def find_fault(policy: Policy) -> str | None:
     if policy.schedule is None and policy.error is None and policy.drift is None:
         return "it has no schedule, no error and no drift, so it would never train"
     if policy.schedule is not None and not (policy.schedule.days or policy.schedule.months):
-        return "schedule needs days or months"
+        return "schedule needs days or months, and one of them above 0"
     error = policy.error
     if error is None:
         return None

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from modelserve.core.errors import BadSetting, ServeError
 from modelserve.store.buckets.objects import Objects
@@ -19,11 +19,13 @@ from modelserve_control.deploy.release.run import release
 from modelserve_control.publish.presentation import build_presentation
 from modelserve_control.publish.publish import PublishOptions, publish
 from modelserve_control.retrain import journal as journals
-from modelserve_control.retrain.decide import decide
+from modelserve_control.retrain.decide import Decision, Reason, decide
 from modelserve_control.retrain.journal import RetrainJournal
 from modelserve_control.retrain.observe import Observer
 from modelserve_control.retrain.policy import Policy, ReleaseSection, read_policy, release_options
 from modelserve_control.retrain.train import train
+
+TRAIN_NOW: Final = Decision(True, (Reason("now", True, "it was asked for with --now"),))
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class RetrainOptions:
     policy: Path
     alias: str = "champion"
     dry_run: bool = False
+    now: bool = False
     trust: str = "strict"
 
 
@@ -51,7 +54,7 @@ def retrain(objects: Objects, options: RetrainOptions, progress: Progress) -> di
     journal = None
     while journal is None:
         generation = journals.read_generation(objects, options.name)
-        decision = decide(observer.history(policy), policy)
+        decision = TRAIN_NOW if options.now else decide(observer.history(policy), policy)
         result: dict[str, Any] = {"name": options.name, "alias": options.alias, **asdict(decision)}
         result |= {"dry_run": options.dry_run, "record": None, "version": None}
         if not decision.retrain or options.dry_run:

@@ -7,21 +7,29 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from modelserve_control.common.errors import NothingCompared
+
 UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M"}
 MONDAY: Final = np.timedelta64(3, "D")  # numpy's weeks begin on Thursday, as 1970 did
 Times = NDArray[np.datetime64]
 
 
 def group_by_time(times: Times, window: str | None, since: datetime | None = None) -> Iterator[tuple[str, list[int]]]:
-    """The rows of each window that ends after `since`, in the order of time. Rows without a time are in none."""
+    """The rows of each window that ends after `since`, a training, in the order of time. Rows without a time are in none.
+    Raises NothingCompared where all windows end before."""
     if window is None:
         if len(times):
             yield "all", list(range(len(times)))
         return
     starts = window_starts(times, window)
-    for start in np.unique(starts[~np.isnat(starts)]):
-        if since is None or window_end(str(start), window) > since:
-            yield str(start), np.flatnonzero(starts == start).tolist()
+    known = np.unique(starts[~np.isnat(starts)])
+    recent = [start for start in known if since is None or window_end(str(start), window) > since]
+    if since is not None and len(known) and not recent:
+        raise NothingCompared(
+            f"The rows end before the training of {since:%Y-%m-%d}, so they say nothing of this version."
+        )
+    for start in recent:
+        yield str(start), np.flatnonzero(starts == start).tolist()
 
 
 def window_starts(times: Times, window: str) -> Times:

@@ -82,6 +82,15 @@ def test_a_decision(rules: Rules, known: History, expected: bool) -> None:
     assert decide(known, rules).retrain is expected
 
 
+def test_a_rule_that_nothing_could_be_measured_for_says_why() -> None:
+    known = history(errors=errors(rows=99), unmeasured={"drift": "The rows end before"})
+    reasons = decide(known, Rules(error=RELATIVE, drift=DriftRule(1))).reasons
+    assert [(reason.met, reason.text) for reason in reasons] == [
+        (False, "0 windows since the training of 2026-01-31 have 100 labels, and 1 must"),
+        (False, "The rows end before"),
+    ]
+
+
 def test_the_reasons_name_figures_windows_and_limits() -> None:
     known = history(released_error=10, errors=errors(10.5, 11.5), drifts=drifts("", "miles place"))
     reasons = decide(known, Rules(Schedule(months=1), RELATIVE, DriftRule(2))).reasons

@@ -13,7 +13,7 @@ import pytest
 from modelserve.core.errors import NotFound
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.versions.alias import Alias
-from modelserve_control.common.errors import RetrainingUnderWay
+from modelserve_control.common.errors import NothingCompared, RetrainingUnderWay
 from modelserve_control.common.progress import Lines
 from modelserve_control.deploy.release.journal import object_name
 from modelserve_control.monitor.tables import Columns
@@ -107,5 +107,8 @@ def test_only_rows_of_windows_that_count_are_scored() -> None:
     found = dict(measure_table(section, columns, PUBLISHED, score, None))
     assert seen == [([2.0, 4.0], 2)]
     assert {day: one["figures"]["rmse"] for day, one in found.items()} == {"2026-03-01": 0.5, "2026-03-02": 1.0}
-    assert dict(measure_table(section, columns, datetime(2027, 1, 1, tzinfo=UTC), score, None)) == {}
+    with pytest.raises(
+        NothingCompared, match="rows end before the training of 2027-01-01, so they say nothing of this"
+    ):
+        list(measure_table(section, columns, datetime(2027, 1, 1, tzinfo=UTC), score, None))
     assert len(seen) == 1

@@ -61,7 +61,7 @@ def change(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("train", "python train.py", "$.train"),
         ("train", ["python", "train.py"], "train needs the word {model}"),
         ("error", None, "it has no schedule, no error and no drift"),
-        ("schedule", {}, "schedule needs days or months"),
+        ("schedule", {"days": 0}, "schedule needs days or months, and one of them above 0"),
         ("schedule.days", -1, "$.schedule.days"),
         ("error.max_ratio", None, "error needs max or max_ratio"),
         ("error.max_ratio", 0.9, "$.error.max_ratio"),

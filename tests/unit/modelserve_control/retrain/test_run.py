@@ -67,6 +67,17 @@ def test_a_command_that_fails_is_recorded(objects: Objects, options: RetrainOpti
     assert (record["outcome"], record["error_code"]) == ("stopped", "TRAINING_FAILED")
 
 
+def test_one_that_is_asked_for_is_made_whatever_the_policy_says(
+    objects: Objects, options: RetrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Observer, "history", None)  # nothing is measured for it
+    with pytest.raises(TrainingFailed):
+        retrain(objects, replace(options, now=True), Lines())
+    record = journals.read_current(objects, "rides")
+    assert record is not None
+    assert record["reasons"] == [{"rule": "now", "met": True, "text": "it was asked for with --now"}]
+
+
 @pytest.mark.parametrize(
     ("section", "values", "message"),
     [
