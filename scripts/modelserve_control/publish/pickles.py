@@ -23,13 +23,13 @@ from modelserve_control.common.mlflow_settings import silence  # before MLflow i
 from modelserve_control.common.options import CSV, ENDINGS, JSON, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
 from modelserve_control.publish import environments, validation
+from modelserve_control.publish.schemas.inputs import find_inputs, steps_of
 from modelserve_control.publish.validate import describe_error, write_answer
 
 SECONDS: Final = 600.0
 VERSION_KEY: Final = b"_sklearn_version"  # scikit-learn writes it beside the attributes of each estimator
 VERSION: Final = re.compile(rb".{1,16}?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:rc[0-9]+)?)", re.DOTALL)
 PINNED: Final = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy")
-SEPARATOR: Final = "="  # of DictVectorizer, between the name of a column and its category
 
 
 def import_pickle(pickle: Path, data: Path, out: Path, trust: str, progress: Progress) -> Mapping[str, Any]:
@@ -70,7 +70,7 @@ def convert(pickle: Path, data: Path, out: Path) -> Mapping[str, Any]:
     from pandas.api.types import is_numeric_dtype
 
     model = assemble(open_pickle(pickle), pickle.name)
-    texts = [name for name, categories in vectorizer_columns(model).items() if categories]
+    texts = find_inputs(model).texts
     table = read_table(data, texts)
     numbers = [name for name in texts if name in table and is_numeric_dtype(table[name])]
     rows = fit_columns(table, data.name, model)
@@ -135,42 +135,20 @@ def assemble(found: Any, name: str) -> Any:
 
 def fit_columns(rows: Any, file: str, model: Any) -> Any:
     """A DataFrame of the columns that the model takes, in the types that it was fitted on."""
-    known = vectorizer_columns(model)
-    names = list(known) or list(map(str, getattr(model, "feature_names_in_", rows)))
-    if missing := [name for name in names if name not in rows]:
-        raise SourceUnusable(
-            f"The model takes {', '.join(missing[:20])}, which {file} lacks; it has {', '.join(map(str, rows))}. Put into "
-            f"{file} what your program hands to the model."
-        )
+    inputs = find_inputs(model)
+    names = inputs.choose([str(name) for name in rows], file)
     rows = rows[names]
     wanted = getattr(model, "n_features_in_", len(names))
-    if not known and wanted != len(names):
+    if not inputs.names and wanted != len(names):
         raise SourceUnusable(f"The model takes {wanted} columns, and {file} has {len(names)}: {', '.join(names)}.")
-    for name, categories in known.items():
-        if not categories:
-            rows[name] = rows[name].astype(float)
-            continue
-        rows[name] = rows[name].convert_dtypes().astype(str)  # a whole number with nulls beside it is 43, not 43.0
-        if not set(rows[name]) & categories:
-            raise SourceUnusable(
-                f"No value of {name} in {file} is one that the model knows, such as {min(categories)!r}."
-            )
+    for name in inputs.numbers:
+        rows[name] = rows[name].astype(float)
+    for name in inputs.texts:
+        texts = rows[name].convert_dtypes().astype(str)  # a whole number with nulls beside it is 43, not 43.0
+        rows[name] = texts if inputs.takes_dicts else texts.where(rows[name].notna())
+    if unknown := inputs.find_unknown(dict(rows), file):
+        raise SourceUnusable(" ".join(unknown))
     return rows
-
-
-def vectorizer_columns(model: Any) -> dict[str, set[str]]:
-    """Of a model that begins with a DictVectorizer: the categories of each column, none for a number. Another takes a 43
-    for something else than the text "43", so the rows must have the types that it was fitted on."""
-    vectorizer = next((step for step in steps_of(model) if type(step).__name__ == "DictVectorizer"), None)
-    columns: dict[str, set[str]] = {}
-    for feature in vectorizer.feature_names_ if vectorizer is not None else ():
-        name, _, category = feature.partition(SEPARATOR)
-        columns.setdefault(name, set()).update([category] if category else [])
-    return columns
-
-
-def steps_of(model: Any) -> list[Any]:
-    return [step for _, step in getattr(model, "steps", [("", model)])]
 
 
 def read_table(path: Path, texts: Sequence[str]) -> Any:

@@ -28,6 +28,7 @@ from modelserve_control.registry import catalog, promote
 
 # Each lost race gives a number to another publisher, so this many publishers can run at the same time.
 MAX_ATTEMPTS = 1_000
+MAX_SHOWN_COLUMNS = 20
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,12 @@ def publish(objects: Objects, order: PublishOptions, progress: Progress) -> dict
         progress.say("validating: loading the model and scoring its sample in a separate process")
         validated = validate(fetched, order, progress)
         if validated.inferred:
+            columns = ", ".join(
+                f"{one['name']} ({one['type']})" for one in validated.signature["inputs"][:MAX_SHOWN_COLUMNS]
+            )
             progress.say(
-                "the model had no signature; one was inferred from the sample and written to the MLmodel of the copy"
+                "the model had no signature; one was inferred from the sample and written to the MLmodel of the copy: "
+                f"{columns}"
             )
         progress.say(describe_runtime(validated))
         for warning in validated.warnings:

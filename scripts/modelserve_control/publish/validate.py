@@ -22,15 +22,16 @@ from modelserve.models.scorers.outputs import RowsMismatch, score_rows
 from modelserve.models.warmup import dependence
 from modelserve.payloads import Payload
 from modelserve.payloads.predictions import encode, jsonable
-from modelserve.schema.batch import Batch, Table, take_rows
-from modelserve.schema.signature import Signature, from_mlmodel, infer
-from modelserve.store.names.locations import MLMODEL
+from modelserve.schema.batch import Table, take_rows
+from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve.store.trust import policy
 from modelserve.store.trust.environment import differences, find_installed
 from modelserve.store.trust.mlmodel import ModelConfig
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
 from modelserve_control.monitor.profiles import write_profile
 from modelserve_control.publish import sample
+from modelserve_control.publish.schemas.inference import read_columns, write_signature
+from modelserve_control.publish.schemas.inputs import find_inputs
 
 # Of the sample; they are scored together, in reverse order, in halves and one by one.
 PROOF_ROWS: Final = 20
@@ -88,6 +89,8 @@ def validate(
     reason, merges = None, None
     if payload:
         reason = score(runtime, signature, payload)
+        columns = signature.check(payload.table).columns
+        warnings += find_inputs(getattr(runtime, "estimator", None)).find_unknown(columns, "the sample")
         merges = False if reason else True if payload.table.rows > 1 else None
     else:
         score_placeholders(runtime, signature)
@@ -228,8 +231,8 @@ def infer_signature(directory: Path, data: Path | None, config: ModelConfig) -> 
             "The model has no signature, so requests could not be checked: save it with "
             "signature=infer_signature(X, y), or publish it with --data FILE, from which one is inferred."
         )
-    batch = infer(sample.read(data, None).table)
     runtime = load_runtime(directory, config, None)
+    batch = read_columns(data, getattr(runtime, "estimator", None))
     try:
         predicted = runtime.score(batch, runtime.methods[:1], {})[runtime.methods[0]]
     except Exception as error:  # a model may raise anything
@@ -239,20 +242,6 @@ def infer_signature(directory: Path, data: Path | None, config: ModelConfig) -> 
     if signature is None:
         raise NoSignature("The sample has no columns from which a signature could be inferred.")
     return signature
-
-
-def write_signature(directory: Path, batch: Batch, predicted: Any) -> Mapping[str, Any]:
-    from modelserve_control.common.mlflow_logging import silence
-
-    with silence():
-        import pandas as pd
-        from mlflow.models import Model
-        from mlflow.models import infer_signature as mlflow_infers
-
-        model = Model.load(str(directory))
-        model.signature = mlflow_infers(pd.DataFrame(batch.columns), predicted)
-        model.save(str(directory / MLMODEL))
-        return dict(model.signature.to_dict())
 
 
 def describe_error(error: BaseException) -> str:

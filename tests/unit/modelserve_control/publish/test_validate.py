@@ -51,6 +51,23 @@ def test_a_model_that_was_fitted_on_dicts_is_published_and_gets_dicts(
     assert result["runtime"]["kind"] == kind
 
 
+@pytest.mark.parametrize("described", [None, {"zone": "long", "miles": "double"}])
+def test_places_that_csv_has_as_numbers_are_texts_where_the_model_was_fitted_on_texts(
+    tmp_path: Path, described: Any
+) -> None:
+    rides = [{"zone": str(row["route"])[0], "miles": row["miles"]} for row in RIDES]
+    model = make_pipeline(DictVectorizer(), LinearRegression()).fit(rides, MINUTES)
+    signature = room("saving").signature(described, {"minutes": "double"}) if described else None
+    saved = room("saving").save_sklearn(model, tmp_path / "m", signature, "cloudpickle")
+    rows = tmp_path / "rides.csv"
+    pd.DataFrame(rides).assign(minutes=MINUTES).to_csv(rows, index=False)
+    result = validate(saved, rows, "pickle")
+    kinds = {column["name"]: column["type"] for column in result["signature"]["inputs"]}
+    assert kinds == (described or {"zone": "string", "miles": "double"})
+    unknown = "No value of zone in the sample is one that the model knows, such as '1'."
+    assert (unknown in result["warnings"]) == (described is not None)
+
+
 def test_a_step_that_takes_dicts_and_gets_a_table_is_refused_once_with_what_to_put_before_it(
     tmp_path: Path, sample: Path
 ) -> None:
