@@ -57,6 +57,17 @@ def test_they_are_shown_and_are_those_of_all_parts(command: CommandLine, tmp_pat
     assert f"{2 * UNKNOWN} cells hold a category that the model has never seen" in command(*words).out
 
 
+def test_a_column_of_another_form_than_that_of_the_training_is_warned_of(command: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for file in range(2):
+        pq.write_table(pa.Table.from_pylist([GOOD | {"contract": "ONE"}] * 3), tmp_path / "in" / f"{file}.parquet")
+    done = command("score", "churn", f"{tmp_path}/in/*.parquet", f"{tmp_path}/out/", "--processes", 2)
+    assert (
+        "warning: the model has never seen 6 of the 6 texts of contract, such as 'ONE'; one that it knows is"
+        in done.err
+    )
+
+
 def test_their_rows_are_bad_where_they_are_to_be_rejected(command: CommandLine, tmp_path: Path) -> None:
     words = ("score", "churn", write(tmp_path / "texts.parquet"), tmp_path / "out.parquet")
     counts = command.json(*words, "--unknown-categories", "reject")

@@ -13,11 +13,12 @@ import pyarrow as pa
 from modelserve.core.errors import ArtifactMissing
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
-from modelserve.models.version import Loaded
+from modelserve.models.version import UNVERSIONED, Loaded
 from modelserve.store.buckets.objects import Objects
 from modelserve.store.names import locations
 from modelserve.store.names.locations import Location
 from modelserve.store.versions.resolve import Resolved, resolve
+from modelserve_control.batch.files.table_files import BUCKET
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
@@ -46,6 +47,15 @@ def resolve_version(location: Location, objects: Objects) -> Resolved:
         elif location.name and location.version:
             catalog.manifest(objects, location.name, location.version)
         raise
+
+
+def pin(uri: str, loaded: Loaded) -> str:
+    """The version that an alias has named: all parts are scored by it."""
+    location = locations.parse(uri)
+    if location.name is None or loaded.version == UNVERSIONED:
+        return uri
+    root = f"{BUCKET}{location.bucket}" if location.scheme == "gs" else location.bucket
+    return f"{root}/{locations.version_prefix(loaded.name, loaded.version)}"
 
 
 class NoPandas(MetaPathFinder):

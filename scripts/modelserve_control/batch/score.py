@@ -17,17 +17,17 @@ import pyarrow as pa
 
 from modelserve.core.errors import BadSetting
 from modelserve.models import scoring
-from modelserve.models.version import UNVERSIONED, Loaded
-from modelserve.store.names import locations
+from modelserve.models.version import Loaded
 from modelserve_control.batch.files import patterns, table_files
 from modelserve_control.batch.files.chunks import TableFile
 from modelserve_control.batch.files.patterns import Source
-from modelserve_control.batch.models import keep_pandas_out, load_model
+from modelserve_control.batch.models import keep_pandas_out, load_model, pin
 from modelserve_control.batch.parts import part as parts
 from modelserve_control.batch.parts import workers
 from modelserve_control.batch.parts.run import Runner, run_parts
 from modelserve_control.batch.rows.columns import Columns
 from modelserve_control.batch.rows.row_results import RowScorer
+from modelserve_control.batch.rows.unknown import find_warnings
 from modelserve_control.batch.writing import (
     Counts,
     RowIds,
@@ -173,7 +173,7 @@ def score_file(
         )
         with progress.count("rows", file.count()) as advance:
             counts = writer.write(path, advance)
-        return describe(loaded, output, counts, counts, started)
+        return describe(loaded, output, counts, counts, started, progress)
 
 
 def score_into_table(
@@ -223,7 +223,7 @@ def score_files(
         here = partial(workers.run_here, parts.PartScorer(job, loaded, runner, progress))
         run = choose_runner(options, len(planned), here)
         counts, scored = run_parts(job, planned, run, options.overwrite, options.max_errors, progress)
-        return describe(loaded, output, counts, scored, started) | {"parts": len(planned)}
+        return describe(loaded, output, counts, scored, started, progress) | {"parts": len(planned)}
 
 
 def survey_sources(
@@ -270,18 +270,13 @@ def choose_columns(
     return Columns(scorer.loaded, answers, kept)
 
 
-def pin(uri: str, loaded: Loaded) -> str:
-    """The version that an alias has named: all parts are scored by it."""
-    location = locations.parse(uri)
-    if location.name is None or loaded.version == UNVERSIONED:
-        return uri
-    root = f"{table_files.BUCKET}{location.bucket}" if location.scheme == "gs" else location.bucket
-    return f"{root}/{locations.version_prefix(loaded.name, loaded.version)}"
-
-
-def describe(loaded: Loaded, output: str, counts: Counts, scored: Counts, started: float) -> dict[str, Any]:
+def describe(
+    loaded: Loaded, output: str, counts: Counts, scored: Counts, started: float, progress: Progress
+) -> dict[str, Any]:
     """The rate is that of what was `scored` now; parts that were there already are counted, and took no time."""
     seconds = time.perf_counter() - started
+    for warning in find_warnings(counts.categories, loaded.categories):
+        progress.say(f"warning: {warning}")
     return {
         "model": loaded.name,
         "version": loaded.version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,7 @@ from modelserve_control.batch.files.chunks import Piece, TableFile
 from modelserve_control.batch.rows.columns import OWN_COLUMNS, Columns, classifier_columns, classifies, other_columns
 from modelserve_control.batch.rows.piece_scorer import PieceScorer
 from modelserve_control.batch.rows.row_results import RowScorer
+from modelserve_control.batch.rows.unknown import ColumnTexts
 from modelserve_control.common.progress import Advance
 
 # Rows that are scored first, to learn the type of the results.
@@ -51,25 +52,31 @@ class Counts:
     rows: int = 0
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
-    unknown_categories: int = 0
-    """Cells of scored rows with a category that the model has never seen."""
+    categories: dict[str, ColumnTexts] = field(default_factory=dict)
+    """Of scored rows, in each column whose categories the model knows."""
+
+    @property
+    def unknown_categories(self) -> int:
+        return sum(one.unknown for one in self.categories.values())
 
     def add(self, other: Counts) -> None:
         self.rows, self.failed = self.rows + other.rows, self.failed + other.failed
         self.reasons.update(other.reasons)
-        self.unknown_categories += other.unknown_categories
+        for name, texts in other.categories.items():
+            self.categories.setdefault(name, ColumnTexts()).add(texts)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "rows": self.rows,
             "failed": self.failed,
             "reasons": dict(self.reasons.most_common(MAX_REASONS)),
-            "unknown_categories": self.unknown_categories,
+            "categories": {name: asdict(one) for name, one in self.categories.items()},
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Counts:
-        return cls(raw["rows"], raw["failed"], Counter(raw["reasons"]), raw.get("unknown_categories", 0))
+        categories = {name: ColumnTexts(**one) for name, one in raw.get("categories", {}).items()}
+        return cls(raw["rows"], raw["failed"], Counter(raw["reasons"]), categories)
 
 
 @dataclass(frozen=True)
@@ -187,14 +194,14 @@ class RowWriter:
         names = [one.name for one in self.columns.kept if self.ids is None or one.name != self.ids.name]
         pieces = PieceScorer(self.file, self.scorer, self.columns)
         for piece in self.file.pieces(self.batch_rows, names):
-            table, errors, unknown = pieces.score(self.with_ids(piece, counts.rows))
+            table, errors, texts = pieces.score(self.with_ids(piece, counts.rows))
             if self.max_errors is not None and counts.failed + len(errors) > self.max_errors:
                 last = sorted(errors)[self.max_errors - counts.failed]
                 raise TooManyErrors(
                     f"More than {self.max_errors} rows cannot be scored, so nothing was written; the next was "
                     f"row {counts.rows + last}: {errors[last]}."
                 )
-            counts.add(Counts(piece.rows, len(errors), Counter(errors.values()), unknown))
+            counts.add(Counts(piece.rows, len(errors), Counter(errors.values()), texts))
             yield table
 
     def with_ids(self, piece: Piece, done: int) -> Piece:

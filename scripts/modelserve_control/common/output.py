@@ -135,4 +135,8 @@ def advice(*reasons: str) -> list[str]:
 
 
 def texts_advice(columns: Sequence[str]) -> str:
-    return f"make them texts before, as your program does, in pandas with rows[{json.dumps(columns)}].astype(str)."
+    """pandas reads whole numbers with nulls among them as floats, whose texts are 231.0: Int64 has nulls, which stay so."""
+    return (
+        "make them texts before, as your program does, in pandas with "
+        f'rows[{json.dumps(columns)}].astype("Int64").astype("string"), and .fillna(-1) before that if the training had it.'
+    )

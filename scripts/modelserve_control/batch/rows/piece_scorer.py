@@ -16,7 +16,7 @@ from modelserve_control.batch.rows.answers import answer_arrays
 from modelserve_control.batch.rows.arrow_columns import read_columns
 from modelserve_control.batch.rows.columns import Columns
 from modelserve_control.batch.rows.row_results import RowScorer
-from modelserve_control.batch.rows.unknown import UnknownCategories
+from modelserve_control.batch.rows.unknown import ColumnTexts, UnknownCategories
 
 Errors = dict[int, str]
 
@@ -32,24 +32,24 @@ class PieceScorer:
         """The column of the file for each of the signature; None where all rows are decoded."""
         self.unknown = UnknownCategories(loaded.categories)
 
-    def score(self, piece: Piece) -> tuple[pa.Table, Errors, int]:
-        """One row for each of the piece, in its order, the reasons of those without an answer, and the cells with an unknown
-        category of the others."""
+    def score(self, piece: Piece) -> tuple[pa.Table, Errors, dict[str, ColumnTexts]]:
+        """One row for each of the piece, in its order, the reasons of those without an answer, and the texts of the others
+        in columns of categories."""
         found = self.score_columns(piece) if self.known is not None and piece.arrow is not None else None
         chunk = None
         if found is None:
             chunk = piece.read(None)
             found = self.columns.build(self.scorer.outcomes(chunk))
         answers, errors = found
-        unknown = self.count_unknown(piece, chunk, errors) if self.unknown.known else 0
-        return self.columns.table(piece.kept, answers, errors, piece.rows), errors, unknown
+        texts = self.count_texts(piece, chunk, errors) if self.unknown.known else {}
+        return self.columns.table(piece.kept, answers, errors, piece.rows), errors, texts
 
-    def count_unknown(self, piece: Piece, chunk: Chunk | None, errors: Errors) -> int:
+    def count_texts(self, piece: Piece, chunk: Chunk | None, errors: Errors) -> dict[str, ColumnTexts]:
         if self.known is not None and piece.arrow is not None:
             arrays = {name: piece.arrow.column(own) for name, own in self.known.items() if name in self.unknown.known}
             return self.unknown.count(arrays, errors)
         if chunk is None:
-            return 0
+            return {}
         decoded = [row for row in range(chunk.rows) if row not in chunk.bad]
         return self.unknown.count(chunk.table.columns, [at for at, row in enumerate(decoded) if row in errors])
 

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import click
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from modelserve.core.errors import BadSetting, SignatureMismatch
-from modelserve_control.common.output import prints_result
+from modelserve_control.common.output import prints_result, texts_advice
 
 
 def command(raised: Exception | None) -> click.Command:
@@ -59,10 +60,20 @@ def test_a_number_where_the_model_takes_a_text_is_refused_with_what_to_do(messag
     refused = command(SignatureMismatch(message, details))
     assert CliRunner().invoke(refused, []).stderr.splitlines()[-1] == (
         "The model takes texts for a, b: make them texts before, as your program does, in pandas with "
-        'rows[["a", "b"]].astype(str).'
+        'rows[["a", "b"]].astype("Int64").astype("string"), and .fillna(-1) before that if the training had it.'
     )
     body = json.loads(CliRunner().invoke(refused, ["--json"]).stdout)
     assert (body["message"], body["details"]) == (message, details)
+
+
+def test_what_is_advised_gives_the_texts_of_whole_numbers_also_with_nulls() -> None:
+    code = texts_advice(["a", "b"]).partition("in pandas with ")[2].partition(", and ")[0]
+    rows = pd.DataFrame({"a": [231.0, None], "b": [7, 8]})
+    texts = eval(code, {"rows": rows})
+    assert texts.astype(object).where(texts.notna(), None).to_dict("records") == [
+        {"a": "231", "b": "7"},
+        {"a": None, "b": "8"},
+    ]
 
 
 def test_nothing_is_advised_on_other_cells() -> None:
