@@ -15,14 +15,32 @@ GROUP = 100_000
 
 
 def make_rows(frame: Any, model: Path, path: Path, rows: int) -> None:
-    """The rows of the example that have no nulls, as often as it takes."""
+    """The rows of the example that have no nulls, and as many others of their kind as it takes."""
     import mlflow.pyfunc
+    import numpy as np
     import pandas as pd
 
     names = mlflow.pyfunc.load_model(str(model)).metadata.get_input_schema().input_names()
     frame = frame[names].dropna()
-    frame = pd.concat([frame] * (rows // len(frame) + 1), ignore_index=True)[:rows]
+    random = np.random.default_rng(1)
+    frames = [frame, *(vary_rows(frame, random) for _ in range(rows // len(frame)))]
+    frame = pd.concat(frames, ignore_index=True)[:rows]
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, row_group_size=GROUP)
+
+
+def vary_rows(frame: Any, random: Any) -> Any:
+    """Each number up to a tenth smaller or greater, and about one other value a row from some other row: rows that repeat
+    would be easier for the processor than those that users send."""
+    varied = frame.copy()
+    numbers = [name for name in frame if frame[name].dtype.kind in "iuf"]
+    others = [name for name in frame if name not in numbers]
+    for name in numbers:
+        values = frame[name].to_numpy() * random.uniform(0.9, 1.1, len(frame))
+        varied[name] = (values if frame[name].dtype.kind == "f" else values.round()).astype(frame[name].dtype)
+    for name in others:
+        taken = random.random(len(frame)) < 1 / len(others)
+        varied[name] = frame[name].where(~taken, frame[name].sample(frac=1, random_state=random).to_numpy())
+    return varied
 
 
 def pyfunc(source: str, _output: str, model: str) -> float:
