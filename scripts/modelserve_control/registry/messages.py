@@ -20,6 +20,7 @@ def format_move(result: Result) -> str:
 
 HISTORY: Final = ("WHEN", "MOVE", "VERSION", "BY", "REASON")
 MODELS: Final = ("NAME", "VERSIONS", "NEWEST", "ALIASES")
+LONG: Final = ("inputs", "outputs")  # of a compiled form: the signature has the columns
 VERSIONS: Final = ("VERSION", "ALIASES", "PUBLISHED", "BY", "BYTES", "SOURCE")
 
 
@@ -87,7 +88,8 @@ def format_show(result: Result) -> str:
         return "\n".join(lines)
     manifest = result["manifest"]
     lines = [f"{result['name']} version {result['version']}  {result['manifest_sha256']}"]
-    for part in ("runtime", "methods", "presentation", "environment", "provenance"):
+    lines += format_section("runtime", {key: value for key, value in manifest["runtime"].items() if key not in LONG})
+    for part in ("methods", "presentation", "environment", "provenance"):
         lines += format_section(part, manifest[part])
     from modelserve.schema.signature import from_mlmodel  # imports numpy, which no other message needs
 
@@ -96,7 +98,9 @@ def format_show(result: Result) -> str:
     lines += format_section(
         "inputs",
         {
-            column.get("name", place): f"{column['type']}{'' if column.get('required', True) else ', may be null'}"
+            column.get(
+                "name", place
+            ): f"{column['type']}{', required' if column.get('required', True) else ', may be null'}"
             for place, column in enumerate(columns)
         },
     )
@@ -106,12 +110,14 @@ def format_show(result: Result) -> str:
 
 def format_section(title: str, content: Any) -> list[str]:
     if isinstance(content, Mapping):
-        flat = {
-            key: ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
-            for key, value in content.items()
-        }
-        return [f"{title}:", *(f"  {key}: {value}" for key, value in flat.items())]
-    return [f"{title}: {', '.join(map(str, content)) if isinstance(content, list) else content or '-'}"]
+        return [f"{title}:", *(f"  {key}: {flatten(value)}" for key, value in content.items() if value is not None)]
+    return [f"{title}: {flatten(content) or '-'}"]
+
+
+def flatten(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {one}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str("" if value is None else value)
 
 
 def format_delete(result: Result) -> str:
