@@ -122,11 +122,11 @@ def test_a_model_from_another_environment_is_validated_in_one_like_it(elsewhere:
 def test_a_model_from_another_environment_is_refused_with_the_way_out(elsewhere: Elsewhere, tmp_path: Path) -> None:
     environ = {"XDG_CACHE_HOME": str(tmp_path), "UV_NO_INDEX": "true", "UV_CACHE_DIR": str(tmp_path / "empty")}
     command = CommandLine(str(tmp_path), environ)
-    for more, reason in (("--env=kit", ""), ("--env=model", "could not be installed here: ")):
+    for more, reason in (("--env=kit", "Or leave out --env kit"), ("--env=model", "could not be installed here: ")):
         refused = command.json("publish", elsewhere.model, "--name", "churn", more, code=1)
         assert refused["error_code"] == "ENVIRONMENT_MISMATCH"
         assert f"made with scikit-learn {SKLEARN}, this environment has" in refused["message"]
-        assert 'pip install "modelserve-kit[publish]" there' in refused["message"]
+        assert 'pip install "/path/to/modelserve[publish]" there' in refused["message"]
         assert reason in refused["message"]
 
 
@@ -135,9 +135,9 @@ def test_what_a_command_lacks_is_named(elsewhere: Elsewhere, tmp_path: Path) -> 
     refused = elsewhere.modelserve(*words, code=1)
     assert refused["error_code"] == "PACKAGES_MISSING"
     assert "google-cloud-run" in refused["message"]
-    assert 'pip install "modelserve-kit[cloud]"' in refused["message"]
+    assert 'pip install "/path/to/modelserve[cloud]"' in refused["message"]
     lacks = elsewhere.modelserve("console", code=1)["message"]
-    assert lacks == 'This command needs dash; pip install "modelserve-kit[console,publish,monitor]" installs them.'
+    assert lacks == 'This command needs dash; pip install "/path/to/modelserve[console,publish,monitor]" installs them.'
     assert elsewhere.modelserve("doctor", "churn/1", code=1)["error_code"] == "NO_CHECKOUT"
     package = ("package", "--runtime", "native", "--out", tmp_path)
     assert elsewhere.modelserve(*package, code=1)["error_code"] == "NO_CHECKOUT"

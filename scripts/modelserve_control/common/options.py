@@ -19,7 +19,17 @@ PARQUET, CSV, JSON, JSON_LINES = ".parquet", ".csv", ".json", ".jsonl"
 ROW_FILES: Final = (PARQUET, CSV, JSON, JSON_LINES)
 ENDINGS: Final = f"{', '.join(ROW_FILES[:-1])} or {ROW_FILES[-1]}"
 
+
+class ThresholdsFile(click.Path):
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return (
+            "It is a YAML file of limits, for example of the line `max_rmse_ratio: 1.0` with --target COLUMN, or of "
+            "`max_flip_ratio: 0.05`: docs/compare.md"
+        )
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+THRESHOLDS = ThresholdsFile(exists=True, dir_okay=False, path_type=Path)
 
 
 def store(what: str = "", required: bool = True) -> Callable[[Command], Command]:

@@ -19,6 +19,7 @@ REFUSED, USAGE = 1, 2
 MAX_SHOWN_DETAILS = 20
 MAX_SHOWN_ROWS = 3
 CELL = {"row", "column", "reason"}  # the keys of a detail of SIGNATURE_MISMATCH
+BREACH = {"segment", "output", "limit", "allowed", "found", "reason"}  # those of BEYOND_THRESHOLDS
 NUMBER_FOR_TEXT = re.compile(r"((?:(?!\. )[^:;])+): (?:an integer|a number|a decimal), needs string")
 
 Result = Mapping[str, Any]
@@ -78,7 +79,8 @@ def check_installed(extras: tuple[str, ...]) -> None:
                 missing.append(name[0])
     if missing:
         raise PackagesMissing(
-            f'This command needs {", ".join(sorted(set(missing)))}; pip install "modelserve-kit[{",".join(extras)}]" installs them.'
+            f"This command needs {', '.join(sorted(set(missing)))}; "
+            f'pip install "/path/to/modelserve[{",".join(extras)}]" installs them.'
         )
 
 
@@ -109,15 +111,32 @@ def detail_lines(details: Iterable[Mapping[str, Any]]) -> list[str]:
     """Cells of one column and reason are one line, with their rows."""
     found: dict[str, list[int]] = {}
     for one in details:
-        text = (
-            join_reasons([one])
-            if one.keys() == CELL
-            else ", ".join(f"{key}: {value}" for key, value in one.items() if value is not None)
-        )
+        text = describe_detail(one)
         rows = found.setdefault(text, [])
         if one.keys() == CELL and one["row"] is not None:
             rows.append(one["row"])
     return [f"{text}{describe_rows(rows)}" for text, rows in found.items()]
+
+
+def describe_detail(detail: Mapping[str, Any]) -> str:
+    if detail.keys() == CELL:
+        return join_reasons([detail])
+    if detail.keys() == BREACH:
+        return format_breach(detail)
+    return ", ".join(f"{key}: {value}" for key, value in detail.items() if value is not None)
+
+
+def format_breach(found: Mapping[str, Any]) -> str:
+    where = [str(found[key]) for key in ("segment", "output") if found[key] is not None]
+    is_measured = isinstance(found["found"], int | float) or not found["reason"]
+    said = found["reason"] or format_number(found["found"])
+    limit = f", allowed {format_number(found['allowed'])}" if is_measured else ""
+    return f"{', '.join([*where, found['limit']])}: {said}{limit}"
+
+
+def format_number(value: Any) -> str:
+    """In JSON, null stands for infinity."""
+    return "infinite" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def describe_rows(rows: Sequence[int]) -> str:

@@ -10,9 +10,11 @@ from modelserve_control.common.errors import NoProfile, NothingScored
 from modelserve_control.common.output import prints_result, table
 from modelserve_control.common.progress import progress
 from modelserve_control.registry import catalog
+from modelserve_control.report.sections import make_printable
 from modelserve_control.report.tables import percent
 
 DRIFTED = 3
+MAX_NEW: Final = 3  # categories that a line names
 HINTS: Final[Mapping[type[ServeError], str]] = {
     NoProfile: "Or compare with another version: --against VERSION.",
     NothingScored: "With --no-score they are compared without predictions.",
@@ -88,7 +90,7 @@ def format_drift(result: Any) -> str:
     lines = [f"{result['name']} version {result['version']}"]
     for window in result["windows"]:
         found = ", ".join(
-            f"{name} ({', '.join(column['reasons'])})"
+            f"{name} ({', '.join(column['reasons'])}{name_new(column)})"
             for part in ("columns", "predictions")
             for name, column in window[part].items()
             if column["drift"]
@@ -98,6 +100,12 @@ def format_drift(result: Any) -> str:
             line += f"; {percent(unknown)} of the rows hold a category that the model has never seen"
         lines.append(line)
     return "\n".join(lines)
+
+
+def name_new(column: Any) -> str:
+    names = [make_printable(name) for name in column.get("new", {})] if "new" in column["reasons"] else []
+    more = ", ..." if len(names) > MAX_NEW else ""
+    return f": {', '.join(names[:MAX_NEW])}{more}" if names else ""
 
 
 @click.command()

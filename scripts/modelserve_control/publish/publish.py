@@ -86,7 +86,9 @@ def validate(fetched: source.Source, order: PublishOptions, progress: Progress) 
         return validation.validate(*arguments)
     except EnvironmentMismatch as mismatch:
         if order.env == "kit":
-            raise
+            raise EnvironmentMismatch(
+                f"{mismatch.message} Or leave out --env kit: publish then builds an environment with those packages."
+            ) from None
         try:
             made = environments.packages_of(fetched.directory, order.trust)
             python = environments.build(made, progress)
@@ -125,7 +127,8 @@ def describe_runtime(validated: validation.ValidationResult) -> str:
     if verified is None:
         return f"native: {validated.not_compiled}" if validated.not_compiled else "native, as requested"
     rows, difference = verified["rows"], verified["greatest_difference"]
-    return f"compiled, and verified on {rows:,} rows: greatest difference {difference:.1e}, no label differs"
+    labels = ", no label differs" if validated.classes else ""
+    return f"compiled, and verified on {rows:,} rows: greatest difference {difference:.1e}{labels}"
 
 
 def draft_manifest(order: PublishOptions, fetched: source.Source, validated: validation.ValidationResult) -> Manifest:

@@ -123,7 +123,7 @@ def check_training_environment(environment: Mapping[str, Any]) -> list[str]:
     if any(one.serious for one in found):
         raise EnvironmentMismatch(
             f"The model was {'; '.join(sentences)}. Publish it from the environment that it was trained in: "
-            'pip install "modelserve-kit[publish]" there, and run this command.'
+            'pip install "/path/to/modelserve[publish]" there, and run this command.'
         )
     return sentences
 

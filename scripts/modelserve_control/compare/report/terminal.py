@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from modelserve_control.common.output import format_breach, format_number
 from modelserve_control.compare.report.sections import side_name
 from modelserve_control.report.sections import make_printable
 
@@ -32,17 +33,6 @@ def format_result(result: Mapping[str, Any]) -> str:
         True: "B is within the thresholds",
         False: "B exceeds the thresholds:",
     }
-    lines += [verdicts[result["within"]], *map(format_breach, result["breaches"])]
+    lines += [verdicts[result["within"]], *(f"  {format_breach(one)}" for one in result["breaches"])]
     # A name may contain control sequences, which a terminal would execute.
     return "\n".join(map(make_printable, lines))
-
-
-def format_breach(found: Mapping[str, Any]) -> str:
-    where = [str(found[key]) for key in ("segment", "output") if found[key] is not None]
-    said = found["reason"] or f"{format_number(found['found'])}, allowed {format_number(found['allowed'])}"
-    return f"  {', '.join([*where, found['limit']])}: {said}"
-
-
-def format_number(value: Any) -> str:
-    """In JSON, null stands for infinity."""
-    return "infinite" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -30,8 +30,8 @@ NOT_MEASURED: Final = (
 )
 
 Breach = dict[str, Any]
-"""{"segment", "output", "limit", "allowed", "found", "reason"}; `segment` and `output` are None for all, `reason` is None
-where something was measured."""
+"""{"segment", "output", "limit", "allowed", "found", "reason"}; `segment` and `output` are None for all, `found` is
+None where nothing was measured. `reason` says why, or what the figures of both sides are, and may be None."""
 
 
 class OutputLimits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -148,19 +148,33 @@ def check_output(limits: OutputLimits, result: Mapping[str, Any], name: str, seg
 def check_target(limits: Thresholds, target: Mapping[str, Any] | None) -> Iterator[Breach]:
     """A figure that could not be measured breaches its limit: a gate that nothing was measured for is not passed."""
     gain, ratio = (target[key] if target else {} for key in ("gain", "ratio"))
-    figures = target["b"]["figures"] if target else {}
+    a, b = (target[side]["figures"] if target else {} for side in ("a", "b"))
     if limits.min_auc_gain is not None and not gain.get("auc", -math.inf) >= limits.min_auc_gain:
-        yield target_breach("min_auc_gain", limits.min_auc_gain, gain.get("auc"))
-    for limit, allowed, value in (
-        ("max_rmse_ratio", limits.max_rmse_ratio, ratio.get("rmse")),
-        ("max_rmse", limits.max_rmse, figures.get("rmse")),
+        yield target_breach("min_auc_gain", limits.min_auc_gain, gain.get("auc"), describe_gain("AUC", a, b, gain))
+    for limit, allowed, value, sentence in (
+        ("max_rmse_ratio", limits.max_rmse_ratio, ratio.get("rmse"), describe_ratio("RMSE", a, b, ratio)),
+        ("max_rmse", limits.max_rmse, b.get("rmse"), None),
     ):
         if allowed is not None and (value is None or not value <= allowed):
-            yield target_breach(limit, allowed, value)
+            yield target_breach(limit, allowed, value, sentence)
 
 
-def target_breach(limit: str, allowed: float, value: float | None) -> Breach:
-    return breach(None, "target", limit, allowed, value, NOT_MEASURED if value is None else None)
+def target_breach(limit: str, allowed: float, value: float | None, sentence: str | None) -> Breach:
+    return breach(None, "target", limit, allowed, value, NOT_MEASURED if value is None else sentence)
+
+
+def describe_gain(figure: str, *found: Mapping[str, float]) -> str | None:
+    a, b, change = (one.get(figure.lower()) for one in found)
+    if a is None or b is None or change is None:
+        return None
+    return f"B's {figure} is {abs(change):.3g} {'less' if change < 0 else 'greater'}: {b:.4g} beside {a:.4g}"
+
+
+def describe_ratio(figure: str, *found: Mapping[str, float]) -> str | None:
+    a, b, ratio = (one.get(figure.lower()) for one in found)
+    if a is None or b is None or ratio is None:
+        return None
+    return f"B's {figure} is {100 * abs(ratio - 1):.3g} % {'less' if ratio < 1 else 'greater'}: {b:.4g} beside {a:.4g}"
 
 
 def check_limit(

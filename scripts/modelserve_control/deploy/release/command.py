@@ -17,7 +17,7 @@ def format_result(record: dict[str, Any]) -> str:
 @options.data
 @click.option(
     "--thresholds",
-    type=options.FILE,
+    type=options.THRESHOLDS,
     required=True,
     help="How much it may differ from the version that the alias names (YAML).",
 )

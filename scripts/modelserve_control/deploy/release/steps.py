@@ -113,7 +113,8 @@ class Release:
             if not found["within"]:
                 raise BeyondThresholds(
                     f"Version {options.version} of {options.name} does not pass {options.thresholds.name} against version "
-                    f"{self.before}; {options.alias} was not moved. `modelserve compare` shows both.",
+                    f"{self.before}; {options.alias} was not moved. `modelserve compare` shows both: A is version "
+                    f"{self.before}, B is {options.version}.",
                     found["breaches"],
                 )
         return {"with": self.before, **{key: found[key] for key in ("rows", "compared", "refused", "schema", "target")}}

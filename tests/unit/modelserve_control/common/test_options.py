@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import click
+from click.testing import CliRunner
 
 from modelserve_control.cli.main import main
 from modelserve_control.common.options import ROW_FILES
@@ -39,6 +40,11 @@ def test_an_option_is_the_same_in_every_command_that_has_it() -> None:
     assert {"--trust", "--token-command", "--reason", "--by", "--method"} <= repeated.keys()
     for option, uses in repeated.items():
         assert all(said == uses[0][1] for _, said in uses), (option, [name for name, _ in uses])
+
+
+def test_a_release_without_thresholds_says_what_such_a_file_may_hold() -> None:
+    given = ["release", "churn", "2", "--data", "a.csv", "--store", "s"]
+    assert "for example of the line `max_rmse_ratio: 1.0`" in CliRunner().invoke(main, given).stderr
 
 
 def test_a_store_is_always_the_same_setting() -> None:

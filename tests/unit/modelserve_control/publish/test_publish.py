@@ -17,7 +17,8 @@ from modelserve.store.versions.manifest import Manifest
 from modelserve.store.versions.resolve import resolve
 from modelserve_control.common.errors import UploadCorrupt
 from modelserve_control.common.progress import Lines
-from modelserve_control.publish.publish import file_entries, upload
+from modelserve_control.publish.publish import describe_runtime, file_entries, upload
+from modelserve_control.publish.validation import ValidationResult
 from modelserve_control.registry import catalog
 from stores import put, tiny
 
@@ -95,3 +96,10 @@ def test_an_interrupted_publication_says_how_to_clear_it(
     with pytest.raises(KeyboardInterrupt):
         upload(Interrupted(objects, model), draft, model, Lines())  # type: ignore[arg-type]  # by __getattr__
     assert "`modelserve delete m 1 --incomplete` clears it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("classes", "labels"), [(["no", "yes"], ", no label differs"), (None, "")])
+def test_labels_are_only_told_of_a_classifier(classes: list[str] | None, labels: str) -> None:
+    runtime = {"kind": "compiled", "verified": {"rows": 9, "greatest_difference": 0.0}}
+    validated = ValidationResult({}, ["predict"], classes, {}, runtime=runtime)
+    assert describe_runtime(validated) == f"compiled, and verified on 9 rows: greatest difference 0.0e+00{labels}"

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelserve.core.errors import BadSetting
+from modelserve_control.common.output import detail_lines, format_breach
 from modelserve_control.compare.sides.wire import ScoredChunk
 from modelserve_control.compare.stats.target import Target
 from modelserve_control.compare.stats.thresholds import Thresholds, check_target, read
@@ -36,7 +37,11 @@ def test_a_smaller_error_passes_and_a_larger_one_does_not(tmp_path: Path) -> Non
     assert found["ratio"] == {"rmse": 0.5, "mae": 0.5}
     assert list(check_target(Thresholds(max_rmse_ratio=0.5, max_rmse=0.5), found)) == []
     breaches = list(check_target(Thresholds(max_rmse_ratio=0.4, max_rmse=0.4), found))
-    assert [one["limit"] for one in breaches] == ["max_rmse_ratio", "max_rmse"]
+    assert [format_breach(one) for one in breaches] == [
+        "target, max_rmse_ratio: B's RMSE is 50 % less: 0.5 beside 1, allowed 0.4",
+        "target, max_rmse: 0.5, allowed 0.4",
+    ]
+    assert detail_lines(breaches) == list(map(format_breach, breaches))  # as `release` prints them
 
 
 def test_a_gain_is_measured_for_classes(tmp_path: Path) -> None:
@@ -44,7 +49,9 @@ def test_a_gain_is_measured_for_classes(tmp_path: Path) -> None:
     found = measure(tmp_path / "t.parquet", ["yes", "no", "yes", "no"], sides[0], sides[1], classifies=True)
     assert found["gain"]["auc"] == pytest.approx(0.25)
     assert list(check_target(Thresholds(min_auc_gain=0.25), found)) == []
-    assert [one["found"] for one in check_target(Thresholds(min_auc_gain=0.3), found)] == [pytest.approx(0.25)]
+    (breach,) = check_target(Thresholds(min_auc_gain=0.3), found)
+    assert breach["found"] == pytest.approx(0.25)
+    assert format_breach(breach) == "target, min_auc_gain: B's AUC is 0.25 greater: 1 beside 0.75, allowed 0.3"
 
 
 def test_what_was_not_measured_is_beyond_its_limit(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modelserve.core.errors import BadSetting
-from modelserve_control.compare.report.terminal import format_breach
+from modelserve_control.common.output import format_breach
 from modelserve_control.compare.stats.thresholds import (
     NUMBER_LIMITS,
     OutputLimits,
@@ -71,7 +71,7 @@ def test_a_segment_has_limits_of_its_own_unless_it_is_too_small_to_tell() -> Non
 def test_an_output_has_limits_of_its_own_and_must_be_there() -> None:
     assert beyond(FLIPS, outputs={"prediction": {"max_flip_ratio": 0.1}}) == [(None, "prediction", "max_flip_ratio")]
     (absent,) = find_breaches(Thresholds(outputs={"predictoin": OutputLimits(max_flip_ratio=0.1)}), FLIPS)
-    assert format_breach(absent) == "  predictoin, outputs: there is no such output; there is prediction"
+    assert format_breach(absent) == "predictoin, outputs: there is no such output; there is prediction"
 
 
 @pytest.mark.parametrize(
