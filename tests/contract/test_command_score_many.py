@@ -187,6 +187,7 @@ def test_misuse_says_what_to_do(command: CommandLine, tmp_path: Path) -> None:
         (file, out, "--keep", "nothing"): "has no such column; it has customer",
         (file, out, "--id", "ride_id={year}"): "--month",
         (file, out, "--id", "ride_id=x"): "a pattern with {row}",
+        (file, out, "--id", "ride_id={year:04d}_{row}"): "which nothing fills; it may have {year}, {month}, {row}.",
         (file,): "Name INPUT and OUTPUT once",
         (file, out, "--keep", "version"): "has a column of that name",
     }.items():

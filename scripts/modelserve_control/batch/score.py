@@ -29,6 +29,7 @@ from modelserve_control.batch.rows.columns import Columns
 from modelserve_control.batch.rows.row_results import RowScorer
 from modelserve_control.batch.rows.unknown import find_warnings
 from modelserve_control.batch.writing import (
+    ROW,
     Counts,
     RowIds,
     RowWriter,
@@ -98,7 +99,7 @@ class ScoreOptions:
 def score(options: ScoreOptions, progress: Progress) -> dict[str, Any]:
     """Returns the counts. Raises ServeError; then a file or a table OUTPUT is as before, and a directory has no `_SUCCESS`."""
     source, output = (patterns.fill_month(one, options.month) for one in (options.source, options.output))
-    ids = parse_ids(patterns.fill_month(options.ids, options.month) if options.ids else None)
+    ids = parse_ids(patterns.fill_month(options.ids, options.month, [ROW]) if options.ids else None)
     uri = model_uri(options.model, options.store, progress)
     check_addresses(source, output, uri, ids, options)
     terminate_as_interrupt()  # removes temporary files, as Ctrl-C does

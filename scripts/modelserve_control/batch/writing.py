@@ -37,6 +37,7 @@ SCALARS: Final = (Boolean, Datetime, FloatType, IntegerType, String)
 GROUP_ROWS: Final = 100_000
 # Where the footer of a part says what it was made of, and what became of its rows.
 PART: Final = b"modelserve.part"
+ROW: Final = "{row}"
 MAX_REASONS: Final = 100  # of one part
 
 
@@ -87,7 +88,7 @@ class RowIds:
     pattern: str
 
     def build(self, first: int, rows: int) -> pa.Array:
-        before, _, after = self.pattern.partition("{row}")
+        before, _, after = self.pattern.partition(ROW)
         places = pa.array(range(first, first + rows)).cast(pa.string())
         return pc.binary_join_element_wise(before, places, after, "")
 
@@ -97,7 +98,7 @@ def parse_ids(text: str | None) -> RowIds | None:
     if text is None:
         return None
     name, equals, pattern = text.partition("=")
-    if not name or not equals or pattern.count("{row}") != 1:
+    if not name or not equals or pattern.count(ROW) != 1:
         raise BadSetting(
             "--id is a name and a pattern with {row} in it, for example --id 'ride_id={year}/{month}_{row}'."
         )

@@ -17,6 +17,7 @@ from modelserve_control.common.options import ENDINGS, ROW_FILES
 from modelserve_control.registry import catalog
 
 WILDCARD: Final = re.compile(r"[*?\[]")
+FIELD: Final = re.compile(r"\{[^{}]*\}")
 MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 
@@ -33,8 +34,11 @@ def is_pattern(address: str) -> bool:
     return bool(WILDCARD.search(address)) or address.endswith("/") or (Path(address).is_dir())
 
 
-def fill_month(pattern: str, month: str | None) -> str:
-    """`{year}` and `{month}` in a pattern. Raises BadSetting."""
+def fill_month(pattern: str, month: str | None, others: Sequence[str] = ()) -> str:
+    """`{year}` and `{month}` in a pattern; `others` are left for later. Raises BadSetting, also for what is neither."""
+    known = ("{year}", "{month}", *others)
+    if unknown := [field for field in FIELD.findall(pattern) if field not in known]:
+        raise BadSetting(f"{pattern} has {', '.join(unknown)}, which nothing fills; it may have {', '.join(known)}.")
     if month is None:
         if "{year}" in pattern or "{month}" in pattern:
             raise BadSetting(

@@ -60,6 +60,14 @@ def test_a_month_fills_the_year_and_the_month() -> None:
             fill_month("{year}", month)
 
 
+@pytest.mark.parametrize("month", [None, "2022-03"])
+@pytest.mark.parametrize("pattern", ["in/{year:04d}/*", "out/{day}/", "{row}.parquet", "{}"])
+def test_what_nothing_fills_is_refused_with_what_is_known(pattern: str, month: str | None) -> None:
+    with pytest.raises(BadSetting, match=r" has \{.*\}, which nothing fills; it may have \{year\}, \{month\}\."):
+        fill_month(pattern, month)
+    assert fill_month("id={year}_{row}", "2022-03", ["{row}"]) == "id=2022_{row}"
+
+
 @pytest.mark.parametrize(
     ("pattern", "output", "fits"),
     [
