@@ -91,18 +91,18 @@ class PredictionLog(Sidecar):
     def submit(self, answered: Answered, loaded: Loaded) -> None:
         size = FRAME + len(answered.body) + len(answered.answer) + len(answered.query) + len(answered.content_type)
         size += len(answered.path) + len(answered.model) + len(answered.version)
-        size += len(answered.request_id) + len(answered.caller_id)
+        size += len(answered.request_id) + len(answered.caller_id) + len(answered.json_size)
         if answered.unknown_categories:
             size += INTEGER * len(answered.unknown_categories)
         if self._size + size > MAX_MESSAGE_BYTES:
             self.flush()
         if not self._collected or loaded.names is not self._names:
-            self._names = loaded.names
             answered.signature = self._encode_signature(loaded)
             size += len(answered.signature)
         if size > MAX_SAMPLE_BYTES:
             self.count(TOO_LARGE)
             return
+        self._names = loaded.names
         self.collect(answered, size)
 
     def _encode_signature(self, loaded: Loaded) -> bytes:
