@@ -1,7 +1,8 @@
 """An order of many rows in which similar ones are neighbours: trees take less time for them.
 
 A row takes a branch at each node of its way through a tree, and the processor guesses it from those before. Among similar
-rows it guesses right more often. What a row is answered does not depend on its place.
+rows it guesses right more often. A tree answers a row the same at any place; what comes after the trees may differ in the last
+bit where it is computed in vectors, as between batches of other sizes.
 """
 
 from collections.abc import Mapping
