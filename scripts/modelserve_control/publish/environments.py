@@ -24,7 +24,7 @@ import yaml
 import modelserve
 import modelserve_control
 from modelserve.store.trust import strict_yaml
-from modelserve.store.trust.environment import MAX_BYTES, PARTS, environment_of, normal, read_lines
+from modelserve.store.trust.environment import MAX_BYTES, PARTS, environment_of, find_installed, normal, read_lines
 from modelserve.store.trust.mlmodel import config, read
 from modelserve_control.common.progress import Progress
 
@@ -43,6 +43,8 @@ LIMIT: Final = r"(?:===?|!=|~=|[<>]=?) ?(?:[0-9]+!)?[A-Za-z0-9.*+_-]+ ?"
 LINE: Final = re.compile(
     rf"(?:[A-Za-z0-9][A-Za-z0-9._-]* ?(?:\[[^\]]*\])? ?(?:{LIMIT}(?:, ?{LIMIT})*)?(?:;[^\\]*|(?:--hash=[^ \\]+(?: |$))*(?:#.*)?)|#.*)?"
 )
+MINIMUM: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)[^;]*?>=\s*([0-9]+(?:\.[0-9]+)*)")
+RELEASE: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,28 @@ def own_requirements() -> Iterator[str]:
             yield requirement.strip()
 
 
+def check_minimums(packages: Packages) -> None:
+    """Raises BuildFailed for a version that is older than this kit takes, of which uv says more than anybody reads."""
+    minimums = {normal(match[1]): match[2] for line in packages.own if (match := MINIMUM.match(line))}
+    for pin in packages.pins:
+        name, _, made = pin.partition("==")
+        minimum = minimums.get(normal(name))
+        if minimum is not None and release(made) < release(minimum):
+            here = find_installed(name)
+            example = f", such as {here}, which is installed here" if here else ""
+            raise BuildFailed(
+                f"this kit reads models of {name} {minimum} or later, so train the model again with one of them{example}."
+            )
+
+
+def release(version: str) -> tuple[int, ...]:
+    match = RELEASE.match(version)
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
 def build(packages: Packages, progress: Progress) -> list[str]:
     """The words that start its Python with the modules of this kit. Raises BuildFailed."""
+    check_minimums(packages)
     home = cache_home() / packages.digest
     home.parent.mkdir(parents=True, exist_ok=True)
     complete = home / "complete"

@@ -6,12 +6,14 @@ A pickle may run any code when it is opened, so a child process opens it, and on
 from __future__ import annotations
 
 import argparse
+import pickletools
 import platform
 import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import packages_distributions, version
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,9 @@ from modelserve_control.publish import environments, validation
 from modelserve_control.publish.schemas.inputs import find_inputs, steps_of
 from modelserve_control.publish.validate import describe_error, write_answer
 
+# Of a pickle since protocol 2, and of what joblib compresses: zlib, gzip, bz2, xz, lzma and lz4.
+ZLIB: Final = (b"x\x01", b"x^", b"x\x9c", b"x\xda")
+STARTS: Final = (b"\x80", *ZLIB, b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"]\x00", b"\x04\x22M\x18")
 SECONDS: Final = 600.0
 VERSION_KEY: Final = b"_sklearn_version"  # scikit-learn writes it beside the attributes of each estimator
 VERSION: Final = re.compile(rb".{1,16}?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:rc[0-9]+)?)", re.DOTALL)
@@ -103,7 +108,24 @@ def open_pickle(path: Path) -> Any:
             "what scikit-learn has, for example FunctionTransformer with a function of numpy."
         ) from error
     except Exception as error:  # opening a pickle may raise anything
+        if not is_pickle(path):
+            raise SourceUnusable(
+                f"{path.name} is no pickle: name the file that your program wrote with pickle.dump or joblib.dump, and rows as --data."
+            ) from error
         raise SourceUnusable(f"{path.name} cannot be opened as a pickle. {describe_error(error)}") from error
+
+
+def is_pickle(path: Path) -> bool:
+    """By its start, or for the first protocols, which are plain text, by all of its instructions."""
+    with path.open("rb") as file:
+        if file.read(6).startswith(STARTS):
+            return True
+        file.seek(0)
+        try:
+            pickletools.dis(file, StringIO())
+        except Exception:  # it raises what its reading of the instructions does
+            return False
+    return True
 
 
 def assemble(found: Any, name: str) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelserve_control.publish.environments import BuildFailed, packages_of, pins_of
+from modelserve_control.publish.environments import BuildFailed, Packages, check_minimums, packages_of, pins_of
 
 MLMODEL = """
 flavors:
@@ -171,3 +171,23 @@ def test_a_version_in_the_flavors_is_a_version(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text(MLMODEL.replace("1.5.2", "1.5.2 @ file:///wheels/package"))
     with pytest.raises(BuildFailed, match=r"scikit-learn==1\.5\.2 @ file"):
         packages_of(tmp_path, "strict")
+
+
+@pytest.mark.parametrize(
+    ("pin", "too_old"),
+    [
+        ("scikit-learn==1.3.2", True),
+        ("scikit_learn==1.3", True),
+        ("scikit-learn==1.4", False),
+        ("scikit-learn==1.10.0rc1", False),
+        ("pyarrow==14.0.0", False),
+        ("other==0.1", False),
+    ],
+)
+def test_a_package_is_as_new_as_the_kit_asks_for(pin: str, too_old: bool) -> None:
+    packages = Packages("3.11", (pin,), ("scikit-learn>=1.4", "pyarrow<26", "skops[a]>=0.14,<1"))
+    if not too_old:
+        check_minimums(packages)
+        return
+    with pytest.raises(BuildFailed, match=r"this kit reads models of scikit.learn 1\.4 or later"):
+        check_minimums(packages)

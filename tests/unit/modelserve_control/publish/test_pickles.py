@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -21,8 +22,10 @@ from modelserve_control.cli.messages import format_import
 from modelserve_control.common.options import ROW_FILES
 from modelserve_control.common.output import texts_advice
 from modelserve_control.common.progress import Lines
+from modelserve_control.publish.environments import own_requirements
 from modelserve_control.publish.pickles import convert, import_pickle, sklearn_version
 
+ROOT: Final = Path(__file__).parents[4]
 RANDOM: Final = np.random.default_rng(0)
 RIDES: Final = pd.DataFrame(
     {"PULocationID": RANDOM.integers(1, 9, 100), "trip_distance": RANDOM.exponential(3, 100), "tip": 1.0}
@@ -116,7 +119,15 @@ def test_what_does_not_fit_is_named(model: Any, rows: pd.DataFrame, message: str
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not a pickle", "model.bin cannot be opened as a pickle. "),
+        (
+            b"not a pickle",
+            "model.bin is no pickle: name the file that your program wrote with pickle.dump or joblib.dump",
+        ),
+        (b"PULocationID,DOLocationID\n1,2\n2.5,3\n", "model.bin is no pickle: "),
+        (b"xyz,miles\n1,2\n", "model.bin is no pickle: "),
+        (b"", "model.bin is no pickle: "),
+        (pickle.dumps([1, 2])[:-1], "model.bin cannot be opened as a pickle. EOFError"),
+        (b"cbuiltins\nint\n(S'a'\ntR.", "model.bin cannot be opened as a pickle. "),
         (b"cno_such_module\nModel\n.", "model.bin needs the Python module no_such_module; install it"),
         (b"cmodelserve.core.errors\nGone\n.", "model.bin holds something of the program that made it: "),
     ],
@@ -137,6 +148,18 @@ def test_nothing_is_opened_without_trust_and_nothing_is_overwritten(tmp_path: Pa
     out.mkdir()
     with pytest.raises(ServeError, match="exists already"):
         import_pickle(file, data, out, "pickle", Lines())
+
+
+def test_a_pickle_of_an_older_scikit_learn_than_the_kit_takes_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file, data, out = written(tmp_path, {"_sklearn_version": "1.2.2"})
+    with pytest.raises(ServeError) as caught:
+        import_pickle(file, data, out, "pickle", Lines())
+    minimum = next(line for line in own_requirements() if line.startswith("scikit-learn")).partition(">=")[2]
+    assert f"scikit-learn {minimum} or later" in (ROOT / "docs" / "from-flask.md").read_text()
+    assert caught.value.message == (
+        "model.bin was made with scikit-learn 1.2.2, which cannot be installed here: this kit reads models of scikit-learn "
+        f"{minimum} or later, so train the model again with one of them, such as {sklearn.__version__}, which is installed here."
+    )
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
