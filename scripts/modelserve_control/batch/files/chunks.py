@@ -156,16 +156,17 @@ def as_values(array: pa.Array) -> pa.Array:
 
 
 def read_cells(name: str, column: Any, bad: dict[int, str]) -> list[Any]:
-    """Arrow refuses a whole column for one time beyond datetime64[ns], such as the year 9999."""
+    """Arrow refuses a whole column for one time beyond datetime64[ns], such as the year 9999, and without pandas for one
+    duration that is no whole number of microseconds."""
     try:
         return parquet.python_values(column)
-    except pa.ArrowInvalid:
+    except (ValueError, OverflowError):  # pa.ArrowInvalid is a ValueError
         pass
     found: list[Any] = []
     for row in range(len(column)):
         try:
             found += parquet.python_values(column.slice(row, 1))
-        except pa.ArrowInvalid:
+        except (ValueError, OverflowError):
             found.append(None)
             bad[row] = f"{name}: out of range for its type"
     return found

@@ -26,3 +26,10 @@ def test_what_was_read_is_not_kept(tmp_path: Path) -> None:
         held.append(pa.total_allocated_bytes() - before)
     assert rows == GROUPS * GROUP_ROWS
     assert max(held) <= 1.2 * max(held[: READER_ROWS // GROUP_ROWS])
+
+
+def test_a_duration_that_python_cannot_hold_is_a_bad_cell(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"x": pa.array([1, 1 << 62], pa.duration("s"))}), path)
+    (chunk,) = ParquetFile(path, signature(x="double")).chunks(10)
+    assert chunk.bad == {1: "x: out of range for its type"}
