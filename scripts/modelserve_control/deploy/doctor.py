@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from modelserve.core.errors import EnvironmentMismatch, VersionUnusable
+from modelserve.core.errors import EnvironmentMismatch, ServeError, VersionRefused
 from modelserve.store.buckets.objects import Objects, read_object
 from modelserve.store.names.locations import MLMODEL, version_prefix
 from modelserve.store.trust.environment import PARTS, TWINS, Difference, differences, normal, pins
@@ -49,14 +49,17 @@ def strict_refusal(read: Callable[[], bytes]) -> str | None:
     """`read` returns the MLmodel."""
     try:
         check_strict(config(decode(read())))
-    except VersionUnusable as error:
+    except VersionRefused as error:
         return error.message
     return None
 
 
 def find_warnings(objects: Objects, name: str, version: str) -> list[str]:
     """What functions need to activate a version, beyond their default setting and what this checkout builds."""
-    subject = find_version(objects, f"{name}/{version}")
+    try:
+        subject = find_version(objects, f"{name}/{version}")
+    except ServeError as error:  # the alias has moved, so the command has not failed
+        return [f"Whether functions activate {name} version {version} is not known. {error.message}"]
     found = describe_trust(subject)
     try:
         doctor(subject)

@@ -92,6 +92,14 @@ def test_a_promotion_warns_of_what_functions_do_not_activate(objects: Objects) -
     assert find_warnings(objects, "old", "2") == []
 
 
+def test_a_promotion_is_no_failure_where_its_version_cannot_be_read_afterwards(store: Path, tmp_path: Path) -> None:
+    shutil.copytree(store, tmp_path / "store")
+    (tmp_path / "store/models/linear/versions/1/MLmodel").unlink()
+    moved = CommandLine(str(tmp_path / "store"))("promote", "linear", "1", "--alias", "candidate")
+    assert "warning: Whether functions activate linear version 1 is not known. " in moved.err
+    assert "MODEL_TRUST" not in moved.err
+
+
 def test_the_command_says_so(store: Path) -> None:
     command = CommandLine(str(store))
     said = command("promote", "pickled", "1", "--alias", "candidate").err
