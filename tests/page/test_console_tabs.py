@@ -14,6 +14,11 @@ from modelserve_control.local import resources
 from page.churn_console import RETRAINED, log_day
 from pubsub_host import NAMES
 
+# Headers and short cells of a report that have more than one line, and whether it is wider than its window.
+LAYOUT = """() => ({
+  broken: [...document.querySelectorAll("th, td:not(.long)")].filter(one => one.clientHeight > 40).map(one => one.textContent),
+  wider: document.documentElement.scrollWidth > innerWidth})"""
+
 pytestmark = pytest.mark.usefixtures("patience")
 
 
@@ -37,7 +42,6 @@ def test_two_versions_are_compared_with_the_plots_of_the_report(console: str, ta
     tab.page.goto(f"{console}/compare")
     tab.page.get_by_label("A", exact=True).select_option("1")
     tab.page.get_by_label("B", exact=True).select_option("2")
-    tab.page.get_by_label("Truth").select_option("churn")
     tab.page.get_by_role("button", name="Compare").click()
     report = tab.page.frame_locator("iframe")
     expect(report.locator("h1")).to_have_text("churn version 1 (compiled) and churn version 2 (native)")
@@ -59,6 +63,10 @@ def test_drift_appears_after_a_shifted_batch(console: str, room: Path, tab: Tab)
     expect(matrix.locator("th")).to_have_text(["Column", "2026-03-01 (300 rows)", "2026-03-02 (300 rows)"])
     expect(charges.locator("td")).to_have_text(["monthlycharges", "-", re.compile("ks 0.[5-7].*, psi")])
     expect(tab.page.frame_locator("iframe").locator("h1")).to_have_text("Drift from churn version 1")
+    for width in (1300, 400):
+        tab.page.set_viewport_size({"width": width, "height": 900})
+        measured = tab.page.frames[-1].evaluate(LAYOUT)
+        assert measured == {"broken": [], "wider": False}, width
     assert tab.violations() == []
 
 

@@ -21,13 +21,14 @@ def drift_title(result: Result) -> str:
 
 def drift_sections(result: Result) -> Iterator[Section]:
     is_logged = any(one["unknown_categories"] is not None for one in result["windows"])
+    counts = [(one["window"], float(len(one["drifted"]))) for one in result["windows"]]
     yield Section(
         "Verdict",
         [
             f"A column drifts when its corrected p-value is at most {result['alpha']:g} and its effect at least its limit.",
         ],
         [build_table([*WINDOWS, *(LOGGED if is_logged else ())], result["windows"])],
-        [Bars("Columns that drifted", [(one["window"], float(len(one["drifted"]))) for one in result["windows"]])],
+        [Bars("Columns that drifted", counts)] if len(counts) > 1 else [],
     )
     for window in result["windows"]:
         found = [{"column": name, "part": part, **one} for part in PARTS for name, one in window[part].items()]

@@ -28,7 +28,11 @@ def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator
     versions = [*catalog.aliases(objects, name), *list_versions(objects, name)]
     controls = [
         choice(chosen, "rows", "Rows", list(sources)),
-        choice(chosen, "window", "Window of the log", (ALL, *UNITS), "day"),
+        *(
+            [choice(chosen, "window", "Window (of the log; files are one)", (ALL, *UNITS), "day")]
+            if options.log
+            else []
+        ),
         choice(chosen, "against", "Against the profile of", versions, version_ref.CHAMPION),
     ]
     yield form(chosen, *controls, button="Measure")

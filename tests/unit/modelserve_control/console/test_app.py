@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,6 +96,26 @@ def test_nothing_in_the_store_changes_when_every_tab_is_read(options: ConsoleOpt
     for tab in TABS:
         build_page(options, tab, {"model": "rides"})
     assert snapshot(store) == before
+
+
+def chosen_values(found: Any) -> list[str]:
+    """Of all choices of a tab, what is chosen, or else the first, as a browser has it."""
+    selects = [one for one in found._traverse() if type(one).__name__ == "Select"]
+    return [
+        next((one.value for one in select.children if one.selected), select.children[0].value) for select in selects
+    ]
+
+
+def test_the_truth_that_was_given_is_what_versions_are_compared_with(options: ConsoleOptions) -> None:
+    given = replace(options, data=("a.csv",), target="minutes")
+    _, (form, *_) = build_page(given, "compare", {"model": "rides"})
+    assert chosen_values(form) == ["champion", "2", "a.csv", "minutes"]
+
+
+def test_only_the_log_has_windows(options: ConsoleOptions) -> None:
+    for log, windows in (((), []), (("log",), ["day"])):
+        _, (form, *_) = build_page(replace(options, data=("a.csv",), log=log), "drift", {"model": "rides"})
+        assert [one for one in chosen_values(form) if one == "day"] == windows
 
 
 def ask_to_move(options: ConsoleOptions) -> int:
