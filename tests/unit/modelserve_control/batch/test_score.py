@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from modelserve.core.errors import BadSetting
@@ -25,6 +30,20 @@ def test_rows_are_not_replaced_by_their_answers(source: str, output: str) -> Non
     options = ScoreOptions("m", source, output, overwrite=True)
     with pytest.raises(BadSetting, match="is also the input, and its rows would be lost"):
         check_addresses(source, output, "models/m/versions/1", None, options)
+
+
+def test_the_month_of_the_page_has_the_texts_of_a_training_also_where_a_place_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "batch-many.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    month = pd.DataFrame({"PULocationID": [231.0, None], "DOLocationID": [7, 8], "trip_distance": [1.5, 2.5]})
+    month.to_parquet("green_tripdata_2022-03.parquet")
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], {})
+    assert pq.read_table("texts_2022-03.parquet").to_pylist() == [
+        {"PULocationID": "231", "DOLocationID": "7", "trip_distance": 1.5},
+        {"PULocationID": "-1", "DOLocationID": "8", "trip_distance": 2.5},
+    ]
 
 
 def test_numbers_where_the_model_takes_texts_are_told_with_what_to_do() -> None:
