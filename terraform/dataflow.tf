@@ -55,6 +55,6 @@ resource "google_storage_bucket_iam_member" "dataflow_writes" {
 
   condition {
     title      = "outputs below ${each.value[0][1]} only"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${each.value[0][0]}/objects/${each.value[0][1]}\")"
+    expression = "resource.name.startsWith(${jsonencode("projects/_/buckets/${each.value[0][0]}/objects/${each.value[0][1]}")})"
   }
 }

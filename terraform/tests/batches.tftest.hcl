@@ -49,7 +49,7 @@ variables {
     large = {
       model    = "churn@champion"
       input    = "gs://large/*.parquet"
-      output   = "gs://out/large/"
+      output   = "gs://out/\"large\"/"
       dataflow = { subnetwork = "regions/europe-west1/subnetworks/workers" }
     }
     tables = {
@@ -118,7 +118,7 @@ run "outputs_alone_are_written" {
   command = plan
 
   assert {
-    condition     = toset([for one in google_storage_bucket_iam_member.batch_writes : one.condition[0].expression]) == toset(["resource.name.startsWith(\"projects/_/buckets/out/objects/scored/\")", "resource.name.startsWith(\"projects/_/buckets/out/objects/large/\")", "resource.name.startsWith(\"projects/_/buckets/out/objects/\")"])
+    condition     = toset([for one in google_storage_bucket_iam_member.batch_writes : one.condition[0].expression]) == toset(["resource.name.startsWith(\"projects/_/buckets/out/objects/scored/\")", "resource.name.startsWith(\"projects/_/buckets/out/objects/\\\"large\\\"/\")", "resource.name.startsWith(\"projects/_/buckets/out/objects/\")"])
     error_message = "A batch could overwrite what it only reads, or could not write."
   }
 
@@ -169,7 +169,7 @@ run "workers_write_outputs_alone_and_pull_from_one_repository" {
   command = plan
 
   assert {
-    condition     = [for one in google_storage_bucket_iam_member.dataflow_writes : one.condition[0].expression] == ["resource.name.startsWith(\"projects/_/buckets/out/objects/large/\")"] && keys(google_storage_bucket_iam_member.dataflow_reads) == ["large", "out"]
+    condition     = [for one in google_storage_bucket_iam_member.dataflow_writes : one.condition[0].expression] == ["resource.name.startsWith(\"projects/_/buckets/out/objects/\\\"large\\\"/\")"] && keys(google_storage_bucket_iam_member.dataflow_reads) == ["large", "out"]
     error_message = "A worker could overwrite what it only reads, or cannot write."
   }
 

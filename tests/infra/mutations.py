@@ -163,7 +163,7 @@ RULES: Final = {
         "a_file_that_arrives_is_the_input_and_names_its_output": Change("arrivals.tf", r'\" + file + \"/\"}"', r'\"}"'),
         "only_what_arrives_below_the_input_starts_it": Change("arrivals.tf", "each.value.from[1]", '"in"'),
         "only_a_batch_for_files_may_be_started_with_other_arguments": Change("batches.tf", 'contains(keys(local._arriving), each.key) ? "roles', 'each.key != "" ? "roles'),
-        "outputs_alone_are_written": Change("batches.tf", '/objects/${each.value[0][1]}\\")"', '/objects/\\")"'),
+        "outputs_alone_are_written": Change("batches.tf", '/objects/${each.value[0][1]}")', '/objects/")'),
         "a_table_is_reached_by_its_dataset": Change("batches.tf", '"roles/bigquery.dataViewer" = [for one in var.batches : one.input]', '"roles/bigquery.dataViewer" = [for one in var.batches : one.output]'),
         "without_tables_and_dataflow_there_is_nothing_of_them": Change("project_grants.tf", '"batch/roles/bigquery.jobUser"         = local._datasets["roles/bigquery.dataEditor"]\n', '"batch/roles/bigquery.jobUser" = [1]\n'),
         "a_batch_on_dataflow_runs_in_the_image_of_its_workers": Change("batches.tf", "var.control_image : var.beam_image", "var.control_image : var.control_image"),
