@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from modelserve_control.common.errors import SourceUnusable
+from modelserve_control.common.output import texts_advice
 
 ENCODERS: Final = ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder")
 MADE_UP: Final = re.compile(r"Column_\d+")  # LightGBM names columns so that had no names
@@ -49,9 +50,17 @@ class Inputs:
             values = values_of(columns[name]) if name in columns else frozenset()
             if values and not values & known:
                 example = min(known, key=lambda value: (str(type(value)), value))
-                found.append(f"No value of {name} in {file} is one that the model knows, such as {example!r}.")
+                sentence = f"No value of {name} in {file} is one that the model knows, such as {example!r}."
+                found.append(" ".join([sentence, *fraction_advice(name, values, known)]))
         texts = [name for name in sorted(self.numbers & columns.keys()) if has_texts(columns[name])]
         return [*found, *(f"The model takes numbers for {name}, and {file} has texts." for name in texts)]
+
+
+def fraction_advice(name: str, values: Collection[Any], known: Collection[Any]) -> list[str]:
+    """What to do about whole numbers that pandas has read and written as floats, since there are nulls among them."""
+    texts = sorted(str(value) for value in values)
+    text = next((one for one in texts if one.endswith(".0") and one.removesuffix(".0") in known), None)
+    return [f"It has {text!r} for {text.removesuffix('.0')!r}: {texts_advice([name])}"] if text else []
 
 
 def values_of(array: Any) -> frozenset[Any]:

@@ -14,8 +14,9 @@ import pytest
 import sklearn
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from modelserve.core.errors import ServeError
 from modelserve_control.cli.messages import format_import
@@ -37,10 +38,17 @@ VECTORIZER: Final = DictVectorizer().fit(DICTS)
 TAXI: Final = (VECTORIZER, LinearRegression().fit(VECTORIZER.transform(DICTS), MINUTES))
 SCALER: Final = StandardScaler().fit(NUMBERS)
 SCALED: Final = LinearRegression().fit(SCALER.transform(NUMBERS), MINUTES)
+PLACES: Final = RIDES[["PULocationID"]].astype(str)
+ENCODED: Final = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LinearRegression()).fit(PLACES, MINUTES)
 # How a program gets its answers, and the same model in the ways that programs leave it.
 DIRECT: Final = {
     "vectorizer and model": (TAXI, TAXI[1].predict(VECTORIZER.transform(DICTS))),
     "pipeline on dicts": (make_pipeline(*TAXI), TAXI[1].predict(VECTORIZER.transform(DICTS))),
+    "search of pipelines": (
+        GridSearchCV(make_pipeline(DictVectorizer(), LinearRegression()), {}, cv=2).fit(DICTS, MINUTES),
+        TAXI[1].predict(VECTORIZER.transform(DICTS)),
+    ),
+    "encoder and model": (ENCODED, ENCODED.predict(PLACES)),
     "by name": ({"scaler": SCALER, "model": SCALED}, SCALED.predict(SCALER.transform(NUMBERS))),
     "estimator": (LinearRegression().fit(NUMBERS, MINUTES), LinearRegression().fit(NUMBERS, MINUTES).predict(NUMBERS)),
 }

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from modelserve.core.errors import ServeError
+from modelserve_control.common.output import texts_advice
 from modelserve_control.publish.schemas.inference import read_columns
 from modelserve_control.publish.schemas.inputs import find_inputs
 
@@ -76,6 +77,12 @@ def test_a_sample_has_the_columns_of_the_model_and_texts_where_it_knows_texts(na
         (
             "rides.csv",
             {"PULocationID": "43.0"},
+            "No value of PULocationID in rides.csv is one that the model knows, such as '151'. It has '43.0' for '43': "
+            + texts_advice(["PULocationID"]),
+        ),
+        (
+            "rides.csv",
+            {"PULocationID": "JFK"},
             "No value of PULocationID in rides.csv is one that the model knows, such as '151'.",
         ),
         ("rides.json", {"PULocationID": 43}, "12 cells do not fit the model's signature."),
