@@ -57,7 +57,12 @@ def test_they_are_shown_and_are_those_of_all_parts(command: CommandLine, tmp_pat
     assert f"{2 * UNKNOWN} cells hold a category that the model has never seen" in command(*words).out
 
 
-def test_a_column_of_another_form_than_that_of_the_training_is_warned_of(command: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["compiled", "native"])
+def test_a_column_of_another_form_than_that_of_the_training_is_warned_of(
+    command: CommandLine, models: Library, tmp_path: Path, runtime: str
+) -> None:
+    if runtime == "native":
+        release(tmp_path / "store", "churn", models.path("churn"), {})
     (tmp_path / "in").mkdir()
     for file in range(2):
         pq.write_table(pa.Table.from_pylist([GOOD | {"contract": "ONE"}] * 3), tmp_path / "in" / f"{file}.parquet")

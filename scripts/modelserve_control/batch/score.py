@@ -26,6 +26,7 @@ from modelserve_control.batch.parts import part as parts
 from modelserve_control.batch.parts import workers
 from modelserve_control.batch.parts.run import Runner, run_parts
 from modelserve_control.batch.rows.columns import Columns
+from modelserve_control.batch.rows.inputs import known_texts
 from modelserve_control.batch.rows.row_results import RowScorer
 from modelserve_control.batch.rows.unknown import find_warnings
 from modelserve_control.batch.writing import (
@@ -276,7 +277,7 @@ def describe(
 ) -> dict[str, Any]:
     """The rate is that of what was `scored` now; parts that were there already are counted, and took no time."""
     seconds = time.perf_counter() - started
-    for warning in find_warnings(counts.categories, loaded.categories):
+    for warning in find_warnings(counts.categories, known_texts(loaded)):
         progress.say(f"warning: {warning}")
     return {
         "model": loaded.name,

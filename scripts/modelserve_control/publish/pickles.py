@@ -20,12 +20,12 @@ from typing import Any, Final
 from modelserve.core.errors import BadSetting, VersionRefused
 from modelserve.store.trust.environment import find_installed
 from modelserve.store.trust.trusted_types import TRUSTED
+from modelserve_control.batch.rows.inputs import find_inputs, steps_of
 from modelserve_control.common.errors import SourceUnusable
 from modelserve_control.common.mlflow_settings import silence  # before MLflow is imported, whose level of logs it sets
 from modelserve_control.common.options import CSV, ENDINGS, JSON, JSON_LINES, PARQUET
 from modelserve_control.common.progress import Progress
 from modelserve_control.publish import environments, validation
-from modelserve_control.publish.schemas.inputs import find_inputs, steps_of
 from modelserve_control.publish.validate import describe_error, write_answer
 
 # Of a pickle since protocol 2, and of what joblib compresses: zlib, gzip, bz2, xz, lzma and lz4.

@@ -27,11 +27,11 @@ from modelserve.schema.signature import Signature, from_mlmodel
 from modelserve.store.trust import policy
 from modelserve.store.trust.environment import differences, find_installed
 from modelserve.store.trust.mlmodel import ModelConfig
+from modelserve_control.batch.rows.inputs import find_inputs
 from modelserve_control.common.errors import NoSignature, NotCompiled, NotMerged, ValidationFailed
 from modelserve_control.monitor.profiles import write_profile
 from modelserve_control.publish import sample
 from modelserve_control.publish.schemas.inference import read_columns, write_signature
-from modelserve_control.publish.schemas.inputs import find_inputs
 
 # Of the sample; they are scored together, in reverse order, in halves and one by one.
 PROOF_ROWS: Final = 20

@@ -15,6 +15,7 @@ from modelserve_control.batch.files.chunks import ArrowFile, Chunk, Piece, Table
 from modelserve_control.batch.rows.answers import answer_arrays
 from modelserve_control.batch.rows.arrow_columns import read_columns
 from modelserve_control.batch.rows.columns import Columns
+from modelserve_control.batch.rows.inputs import known_texts
 from modelserve_control.batch.rows.row_results import RowScorer
 from modelserve_control.batch.rows.unknown import ColumnTexts, UnknownCategories
 
@@ -30,7 +31,7 @@ class PieceScorer:
         has_columns = isinstance(file, ArrowFile) and loaded.signature is not None
         self.known = dict(file.known) if has_columns and isinstance(file, ArrowFile) else None
         """The column of the file for each of the signature; None where all rows are decoded."""
-        self.unknown = UnknownCategories(loaded.categories)
+        self.unknown = UnknownCategories(known_texts(loaded))
 
     def score(self, piece: Piece) -> tuple[pa.Table, Errors, dict[str, ColumnTexts]]:
         """One row for each of the piece, in its order, the reasons of those without an answer, and the texts of the others

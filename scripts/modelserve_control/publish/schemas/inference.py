@@ -10,10 +10,10 @@ from modelserve.schema.batch import Batch, Table
 from modelserve.schema.signature import Column, Signature, infer
 from modelserve.schema.types import SCALARS
 from modelserve.store.names.locations import MLMODEL
+from modelserve_control.batch.rows.inputs import Inputs, find_inputs, steps_of
 from modelserve_control.common.errors import SourceUnusable
 from modelserve_control.common.options import CSV
 from modelserve_control.publish import sample
-from modelserve_control.publish.schemas.inputs import Inputs, find_inputs, steps_of
 
 
 def read_columns(data: Path, estimator: Any) -> Batch:

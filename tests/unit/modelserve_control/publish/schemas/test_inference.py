@@ -18,9 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from modelserve.core.errors import ServeError
+from modelserve_control.batch.rows.inputs import find_inputs
 from modelserve_control.common.output import texts_advice
 from modelserve_control.publish.schemas.inference import read_columns
-from modelserve_control.publish.schemas.inputs import find_inputs
 
 RIDES: Final[Any] = pd.DataFrame(
     {"PULocationID": ["43", "7", "43", "151"] * 3, "miles": [1.5, 2.0, 4.0, 2.5] * 3, "zone": [1, 2, 2, 1] * 3}

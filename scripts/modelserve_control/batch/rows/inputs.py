@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from modelserve.models.version import Loaded
 from modelserve_control.common.errors import SourceUnusable
 from modelserve_control.common.output import texts_advice
 
@@ -85,6 +86,14 @@ def find_inputs(model: Any) -> Inputs:
     if all(MADE_UP.fullmatch(name) for name in names):
         return Inputs()
     return Inputs(tuple(names), {name: known for name, known in find_categories(steps, names) if known})
+
+
+def known_texts(loaded: Loaded) -> Mapping[str, Sequence[str]]:
+    """The categories of each column of texts. A compiled version has them beside it, the estimator of a native one knows them."""
+    if loaded.categories:
+        return loaded.categories
+    inputs = find_inputs(getattr(loaded.runtime, "estimator", None))
+    return {name: sorted(inputs.categories[name]) for name in inputs.texts}
 
 
 def is_to_dict(function: Any) -> bool:
