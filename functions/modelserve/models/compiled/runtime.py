@@ -15,7 +15,7 @@ import onnxruntime as ort
 
 from modelserve.core.memory import drop_code_pages
 from modelserve.models.compiled.packing import Packing, Plan
-from modelserve.models.compiled.row_order import MIN_ROWS, sort_rows
+from modelserve.models.compiled.row_order import is_faster_sorted, sort_rows
 from modelserve.schema.batch import Batch
 from modelserve.schema.types import Array
 from modelserve.store.trust.external_data import refuse_external_data
@@ -53,7 +53,7 @@ class CompiledRuntime:
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
         """(rows,) or (rows, classes) per method."""
         feeds = self.packing.of_batch(batch)
-        run = self.run_sorted if self.has_trees and batch.rows >= MIN_ROWS else self.run
+        run = self.run_sorted if self.has_trees and is_faster_sorted(feeds) else self.run
         return dict(zip(methods, run(methods, feeds), strict=True))
 
     def run_sorted(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelserve.models.compiled.packing import CODES, NUMBERS
-from modelserve.models.compiled.row_order import MIN_ROWS, sort_rows
+from modelserve.models.compiled.row_order import MAX_COLUMNS, MIN_ROWS, is_faster_sorted, sort_rows
 
 RANDOM = np.random.default_rng(5)
 NUMERIC = RANDOM.normal(size=(MIN_ROWS, 3))
@@ -39,3 +39,12 @@ def test_small_numbers_come_before_great_ones() -> None:
     column = NUMERIC[:, :1]
     sorted_column = column[sort_rows({NUMBERS: column})]
     assert sorted_column[: MIN_ROWS // 8].max() < sorted_column[-MIN_ROWS // 8 :].min()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [(MIN_ROWS, MAX_COLUMNS, True), (MIN_ROWS - 1, MAX_COLUMNS, False), (MIN_ROWS, MAX_COLUMNS + 1, False)],
+)
+def test_few_rows_and_wide_ones_stay_in_their_order(rows: int, columns: int, expected: bool) -> None:
+    feeds = {NUMBERS: np.zeros((rows, columns - 1)), CODES: np.zeros((rows, 1), np.int64)}
+    assert is_faster_sorted(feeds) is expected
