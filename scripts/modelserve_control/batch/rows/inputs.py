@@ -76,7 +76,7 @@ def has_texts(array: Any) -> bool:
 
 
 def find_inputs(model: Any) -> Inputs:
-    steps = steps_of(model)
+    steps = steps_of(getattr(getattr(model, "best_estimator_", model), "regressor_", model))
     if steps and type(steps[0]).__name__ == "FunctionTransformer" and is_to_dict(steps[0].func):
         steps = steps[1:]
     if steps and type(steps[0]).__name__ == "DictVectorizer":

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
@@ -39,6 +39,12 @@ MODELS: Final[dict[str, tuple[Any, list[str]]]] = {
     "search": (GridSearchCV(TAXI, {}, cv=2).fit(USED.to_dict("records"), MINUTES), list(USED)),
     "encoder": (
         make_pipeline(OneHotEncoder(handle_unknown="ignore"), LinearRegression()).fit(RIDES[["PULocationID"]], MINUTES),
+        ["PULocationID"],
+    ),
+    "regressor of a transformed target": (
+        TransformedTargetRegressor(make_pipeline(OneHotEncoder(), LinearRegression())).fit(
+            RIDES[["PULocationID"]], MINUTES
+        ),
         ["PULocationID"],
     ),
     "ColumnTransformer": (
