@@ -20,7 +20,10 @@ MAX_SHOWN_DETAILS = 20
 MAX_SHOWN_ROWS = 3
 CELL = {"row", "column", "reason"}  # the keys of a detail of SIGNATURE_MISMATCH
 BREACH = {"segment", "output", "limit", "allowed", "found", "reason"}  # those of BEYOND_THRESHOLDS
-NUMBER_FOR_TEXT = re.compile(r"((?:(?!\. )[^:;])+): (?:an integer|a number|a decimal), needs string")
+# It is tried at the beginning of each part of a message only: tried at each letter, its time grows with the square of a part.
+NUMBER_FOR_TEXT = re.compile(
+    r"(?:^|(?<=[:;])|(?<=\. ))((?:(?!\. )[^:;])+): (?:an integer|a number|a decimal), needs string"
+)
 
 Result = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from modelserve.core.errors import BadSetting, SignatureMismatch
-from modelserve_control.common.output import prints_result, texts_advice
+from modelserve_control.common.output import advice, prints_result, texts_advice
 
 
 def command(raised: Exception | None) -> click.Command:
@@ -79,6 +79,13 @@ def test_what_is_advised_gives_the_texts_of_whole_numbers_also_with_nulls() -> N
 def test_nothing_is_advised_on_other_cells() -> None:
     refused = command(SignatureMismatch("One does not fit.", [{"row": 0, "column": "a", "reason": "null"}]))
     assert CliRunner().invoke(refused, []).stderr == "modelserve: One does not fit.\n  a: null (in row 0)\n"
+
+
+def test_a_long_message_is_read_in_no_time() -> None:
+    """Tried at each letter, it takes minutes, beyond the timeout of a test."""
+    assert advice("a" * 400_000, "x is wrong. COL.X: an integer, needs string; b: a number, needs string")[
+        0
+    ].startswith("The model takes texts for COL.X, b: ")
 
 
 def test_a_result_is_worded_or_one_json_document() -> None:
