@@ -84,6 +84,7 @@ resource "google_bigquery_dataset_iam_member" "batch" {
   dataset_id = each.value[1]
   role       = "roles/${split("/roles/", each.key)[1]}"
   member     = local.members.batch
+  depends_on = [google_bigquery_dataset.this] # which a batch may read
 }
 
 # For files that arrive also with other arguments.

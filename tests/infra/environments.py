@@ -37,7 +37,6 @@ SEEDS: Final = (
     ("google_kms_crypto_key", f"projects/example-prod/locations/{REGION}/keyRings/modelserve/cryptoKeys/modelserve"),
     ("google_secret_manager_secret", "api-key"),
     ("google_storage_bucket", "example-prod-batches"),
-    ("google_bigquery_dataset", "sales"),
     ("google_bigquery_dataset", "scores"),
     ("google_compute_network", "default"),
     ("google_compute_subnetwork", "default"),

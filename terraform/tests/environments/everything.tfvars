@@ -41,7 +41,7 @@ batches = {
   }
   tables = {
     model     = "churn@champion"
-    input     = "bq://example-prod.sales.customers"
+    input     = "bq://example-prod.modelserve.prediction_log"
     output    = "bq://example-prod.scores.churn"
     arguments = ["--overwrite"]
     schedule  = "0 6 * * *"
