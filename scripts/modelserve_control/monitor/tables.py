@@ -1,6 +1,7 @@
 """Reads Parquet, CSV, JSON and tables of BigQuery into columns: one, many, a directory, or what a pattern matches."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,10 +26,8 @@ ZONE: Final = re.compile(r"(Z|\+00:00| UTC)$")
 READERS: Final = {
     PARQUET: lambda path: pq.ParquetFile(path).read(),
     CSV: lambda path: pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True)),
-    JSON: lambda path: pa.json.read_json(
-        pa.BufferReader(b"\n".join(read_array(path))), parse_options=pa.json.ParseOptions(newlines_in_values=True)
-    ),
-    JSON_LINES: lambda path: pa.json.read_json(path),
+    JSON: lambda path: read_objects(read_array(path), newlines_in_values=True),
+    JSON_LINES: lambda path: read_objects(path.read_bytes().removeprefix(BOM_UTF8).splitlines()),
 }
 
 
@@ -50,6 +49,16 @@ def read_parts(address: str, progress: Progress) -> Iterator[pa.Table]:
                 yield decode_dictionaries(READERS[path.suffix.lower()](path))
             except (pa.ArrowException, OSError) as error:
                 raise MalformedRequest(f"{one} cannot be read: {str(error).splitlines()[0].rstrip('.')}.") from error
+
+
+def read_objects(records: Sequence[bytes], **options: bool) -> pa.Table:
+    """Raises ArrowInvalid. pyarrow 25 ends the process by a segmentation fault for a null before objects."""
+    for place, record in enumerate(records):
+        if not record.lstrip().startswith(b"{") and record.strip():
+            raise pa.ArrowInvalid(f"record {place} is not an object")
+    table = pa.json.read_json(pa.BufferReader(b"\n".join(records)), parse_options=pa.json.ParseOptions(**options))
+    table.validate(full=True)  # or texts may be no UTF-8
+    return table
 
 
 def check_exists(address: str) -> None:
