@@ -64,8 +64,16 @@ def test_several_outputs_of_a_regressor_are_columns() -> None:
     prove(pipeline, table, table[["tenure", "monthly"]] * 2.0)
 
 
-@pytest.mark.parametrize("model", [en.RandomForestClassifier(5, random_state=1), LogisticRegression()], ids=name)
-def test_many_rows_are_answered_as_the_same_rows_in_small_calls(model: Any) -> None:
+@pytest.mark.parametrize(
+    ("model", "sorts"),
+    [
+        (en.RandomForestClassifier(5, random_state=1), True),
+        (tr.DecisionTreeClassifier(max_depth=6), False),
+        (LogisticRegression(), False),
+    ],
+    ids=name,
+)
+def test_many_rows_are_answered_as_the_same_rows_in_small_calls(model: Any, sorts: bool) -> None:
     table = customers(MIN_ROWS)
     pipeline = fit(with_encoder(model), table, targets(table)["two"])
     signature = signature_of(table)
@@ -76,4 +84,4 @@ def test_many_rows_are_answered_as_the_same_rows_in_small_calls(model: Any) -> N
     parts = [runtime.score(part, runtime.methods, {}) for part in split(batch, [500] * (MIN_ROWS // 500))]
     for method in runtime.methods:
         np.testing.assert_array_equal(found[method], np.concatenate([part[method] for part in parts]))
-    assert runtime.has_trees is isinstance(model, en.RandomForestClassifier)  # whose rows are sorted first
+    assert runtime.has_many_trees is sorts

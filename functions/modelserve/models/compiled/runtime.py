@@ -23,6 +23,7 @@ from modelserve.store.trust.external_data import refuse_external_data
 PLAN: Final = "modelserve.plan"  # where the graph's metadata holds what it is fed
 SMALLER: Final = "modelserve.smaller"  # and the smaller graphs in it, each for some of its methods
 TREES: Final = b"TreeEnsemble"  # the operator, in the bytes of the graph
+MANY_TREES_BYTES: Final = 50_000  # of a graph: less than 20 trees of six levels take less time than to order their rows
 OPTIONS: Final = ort.RunOptions()  # as they are; without them each call makes its own
 # Operators are registered once, with the first session; what later versions dropped would be in use.
 drop_once: Final = cache(drop_code_pages)
@@ -41,19 +42,19 @@ class CompiledRuntime:
         packing: Packing,
         methods: Sequence[str],
         classes: Any,
-        has_trees: bool = False,
+        has_many_trees: bool = False,
     ) -> None:
         self.session = session
         self.smaller = smaller  # sessions, which score only these methods
         self.packing = packing
         self.methods = tuple(methods)
         self.classes = None if classes is None else tuple(classes)
-        self.has_trees = has_trees
+        self.has_many_trees = has_many_trees
 
     def score(self, batch: Batch, methods: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
         """(rows,) or (rows, classes) per method."""
         feeds = self.packing.of_batch(batch)
-        run = self.run_sorted if self.has_trees and is_faster_sorted(feeds) else self.run
+        run = self.run_sorted if self.has_many_trees and is_faster_sorted(feeds) else self.run
         return dict(zip(methods, run(methods, feeds), strict=True))
 
     def run_sorted(self, methods: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
@@ -80,7 +81,8 @@ def load(data: bytes, description: Mapping[str, Any]) -> CompiledRuntime:
     drop_once("onnxruntime_pybind11_state")
     methods = [output["name"] for output in description["outputs"]]
     packing = Packing(Plan.decode(metadata[PLAN]))
-    return CompiledRuntime(session, smaller, packing, methods, description.get("classes"), TREES in data)
+    has_many_trees = TREES in data and len(data) >= MANY_TREES_BYTES
+    return CompiledRuntime(session, smaller, packing, methods, description.get("classes"), has_many_trees)
 
 
 def open_session(data: bytes) -> Any:
