@@ -61,6 +61,7 @@ def test_axe_finds_nothing_on_the_first_tab(console: str, browser: Browser, dark
 def test_a_row_is_tried_on_the_version_that_is_chosen(console: str, tab: Tab) -> None:
     tab.page.goto(f"{console}/try?version=1")
     predict = tab.page.get_by_role("button", name="Predict")
+    expect(tab.page.get_by_text("month-to-month, one_year, two_year")).to_be_visible()
     tab.page.get_by_label("tenure").fill("1.5")
     tab.page.get_by_label("monthlycharges").fill("much")
     predict.click()

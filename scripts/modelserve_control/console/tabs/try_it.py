@@ -35,6 +35,7 @@ from modelserve_control.registry import version_ref
 
 Schema = Mapping[str, Any]
 ANSWER: Final = ("of", "answer")
+MAX_KNOWN: Final = 10  # categories that stand below a field
 
 
 def build(options: ConsoleOptions, objects: Objects, chosen: Chosen) -> Iterator[Any]:
@@ -70,6 +71,9 @@ def field(name: str, schema: Schema, value: Any) -> Any:
     shown = "" if value is None else value if isinstance(value, str) else json.dumps(value)
     cell = dcc.Input(id={"cell": name}, type="text", value=shown, list=f"known-{name}" if known else "")
     choices = [html.Datalist([html.Option(value=one) for one in known], id=f"known-{name}")] if known else []
+    if known:  # a browser lists only those that begin as the field does
+        more = ", ..." if len(known) > MAX_KNOWN else ""
+        choices.append(soft(f"{', '.join(known[:MAX_KNOWN])}{more}"))
     return html.Div([html.Label([name, cell]), *choices, html.Div(id={"bad": name}, className="bad")])
 
 
