@@ -110,5 +110,5 @@ def test_a_regressed_model_stops_the_build_before_it_answers_anybody(pipeline: P
     room("linear").ten(retraining, 5.0)
     wrote = pipeline.run("cloudbuild/job.yaml", _JOB="retrain", _ASKED="retrain").stopped_at("job")
     assert "Version 2 of churn does not pass thresholds.yaml against version 1" in wrote
-    assert "limit: max_size, allowed: 0.5, found: 4." in wrote
+    assert "prediction, max_size: 4.5, allowed 0.5" in wrote
     assert alias_and_versions(pipeline) == ("1", ["1", "2"])

@@ -114,12 +114,12 @@ def find_reasons(history: History, rules: Rules) -> Iterator[Reason]:
     if rules.schedule is not None:
         yield check_schedule(history.now, history.trained_at, rules.schedule)
     if rules.error is not None:
-        yield unmeasured(history, "error") or check_error(history, rules.error)
+        yield find_unmeasured(history, "error") or check_error(history, rules.error)
     if rules.drift is not None:
-        yield unmeasured(history, "drift") or check_drift(history.drifts, rules.drift)
+        yield find_unmeasured(history, "drift") or check_drift(history.drifts, rules.drift)
 
 
-def unmeasured(history: History, rule: str) -> Reason | None:
+def find_unmeasured(history: History, rule: str) -> Reason | None:
     return Reason(rule, False, history.unmeasured[rule]) if rule in history.unmeasured else None
 
 

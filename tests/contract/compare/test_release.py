@@ -183,11 +183,11 @@ def interrupted(releases: Releases) -> dict[str, Any]:
         _, generation = catalog.alias(objects, "m", "champion")
     record |= {"alias": "champion", "before": {"version": "1", "generation": generation}, "outcome": None}
     record["steps"] = [step for step in record["steps"] if step["step"] != "promote"]
-    written(releases, record)
+    write_record(releases, record)
     return record
 
 
-def written(releases: Releases, record: Mapping[str, Any]) -> None:
+def write_record(releases: Releases, record: Mapping[str, Any]) -> None:
     path = releases.store / "releases/models/m" / f"{record['id']}.json"
     path.write_text(json.dumps(record))
 
@@ -196,7 +196,7 @@ def test_a_regression_that_was_noted_is_rolled_back_by_the_next_process(releases
     record = interrupted(releases)
     releases.command("promote", "m", "2", "--reason", f"release {record['id']}")
     steps = [{"step": "promote"}, {"step": "regressed", "url": "http://f", "reason": "5 of 9 answers failed"}]
-    written(releases, record | {"steps": [*record["steps"], *steps]})
+    write_record(releases, record | {"steps": [*record["steps"], *steps]})
     refused = releases("2", "--url", "http://127.0.0.1:9", code=1)
     assert refused["error_code"] == "ROLLED_BACK"
     assert refused["message"] == (
@@ -204,7 +204,7 @@ def test_a_regression_that_was_noted_is_rolled_back_by_the_next_process(releases
         "challenger still names version 2, so that you can inspect it."
     )
     assert (releases.alias()["version"], releases.records()[0]["outcome"]) == ("1", "rolled back")
-    written(releases, releases.records()[0] | {"outcome": None})  # stopped between the write and its note
+    write_record(releases, releases.records()[0] | {"outcome": None})  # stopped between the write and its note
     before = releases.alias()
     releases("2", code=1)
     assert (releases.alias(), releases.records()[0]["outcome"]) == (before, "rolled back")
@@ -233,7 +233,7 @@ def test_what_is_promoted_is_not_shadowed_any_more(releases: Releases, words: tu
     if words == ():
         steps[3:3] = [{"step": "shadow"}]
         record["shadow"] = {"began_at": "2026-01-01T00:00:00Z", "heard": {}}
-    written(releases, record | {"steps": steps})
+    write_record(releases, record | {"steps": steps})
     ended = releases("2", *words)
     assert (ended["id"], ended["steps"], ended["outcome"]) == (record["id"], steps, "promoted")
 
@@ -242,7 +242,7 @@ def test_a_regression_behind_which_somebody_moved_the_alias_is_left_alone(releas
     record = interrupted(releases)
     releases.command("promote", "m", "2", "--reason", f"release {record['id']}")
     steps = [{"step": "promote"}, {"step": "regressed", "url": "http://f", "reason": "5 of 9 answers failed"}]
-    written(releases, record | {"steps": [*record["steps"], *steps]})
+    write_record(releases, record | {"steps": [*record["steps"], *steps]})
     releases.command("promote", "m", "3", "--reason", "in a hurry")
     refused = releases("2", code=1)
     assert "It is not rolled back: " in refused["message"]

@@ -19,7 +19,7 @@ def test_each_event_is_logged_with_its_inputs_and_unknown_categories(functions: 
     with served_like_others(served.child):
         for body in (unknown, [unknown, {**known, "tenure": "far"}, known]):
             assert served.post("/", push_body(body)).status_code == 200
-        rows = [one.event for one in topics.logged(3)]
+        rows = [one.event for one in topics.log_rows(3)]
     answers = {one.event["prediction_id"]: one.event["prediction"] for one in topics.predictions(3)}
     assert {row["prediction_id"]: json.loads(row["answer"]) for row in rows} == answers
     logged = sorted((row["unknown_categories"], json.loads(row["inputs"])["contract"]) for row in rows)

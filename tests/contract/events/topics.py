@@ -54,7 +54,7 @@ class Topics:
     def dead_letters(self, count: int) -> list[Seen]:
         return self._take(self.names.dead_letter_pull, count)
 
-    def logged(self, count: int) -> list[Seen]:
+    def log_rows(self, count: int) -> list[Seen]:
         """Rows of the prediction log."""
         return self._take(self.names.log_pull, count)
 

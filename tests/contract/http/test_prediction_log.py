@@ -33,28 +33,29 @@ def ask_in_each_form(served: Served) -> dict[str, list[int]]:
     binary, json_size = as_binary()
     everything = range(len(RECORDS))
     answers = {
-        **{name: post("/invocations", json=body, headers=named(name)) for name, body in JSON_FORMS.items()},
-        "records": post("/predict", json=RECORDS, headers=named("records")),
-        "v1": post("/v1/models/churn:predict", json={"instances": RECORDS}, headers=named("v1")),
-        "csv": post("/invocations", content=as_csv(), headers=named("csv", "text/csv")),
-        "parquet": post("/", content=as_parquet(), headers=named("parquet", "application/vnd.apache.parquet")),
-        "v2": post(V2, json=as_v2(), headers=named("v2")),
+        **{name: post("/invocations", json=body, headers=make_headers(name)) for name, body in JSON_FORMS.items()},
+        "records": post("/predict", json=RECORDS, headers=make_headers("records")),
+        "v1": post("/v1/models/churn:predict", json={"instances": RECORDS}, headers=make_headers("v1")),
+        "csv": post("/invocations", content=as_csv(), headers=make_headers("csv", "text/csv")),
+        "parquet": post("/", content=as_parquet(), headers=make_headers("parquet", "application/vnd.apache.parquet")),
+        "v2": post(V2, json=as_v2(), headers=make_headers("v2")),
         "binary": post(
             V2,
             content=binary,
-            headers=named("binary", "application/octet-stream") | {"Inference-Header-Content-Length": str(json_size)},
+            headers=make_headers("binary", "application/octet-stream")
+            | {"Inference-Header-Content-Length": str(json_size)},
         ),
     }
     found = {name.replace(" ", "-"): list(everything) for name in answers}
     for row in everything:
-        answers[f"get-{row}"] = served.client.get("/predict", params=RECORDS[row], headers=named(f"get-{row}"))
-        answers[f"record-{row}"] = post("/predict", json=RECORDS[row], headers=named(f"record-{row}"))
+        answers[f"get-{row}"] = served.client.get("/predict", params=RECORDS[row], headers=make_headers(f"get-{row}"))
+        answers[f"record-{row}"] = post("/predict", json=RECORDS[row], headers=make_headers(f"record-{row}"))
         found |= {f"get-{row}": [row], f"record-{row}": [row]}
     assert {answer.status_code for answer in answers.values()} == {200}
     return found
 
 
-def named(request_id: str, media_type: str = "application/json") -> dict[str, str]:
+def make_headers(request_id: str, media_type: str = "application/json") -> dict[str, str]:
     return {"x-request-id": request_id.replace(" ", "-"), "content-type": media_type}
 
 

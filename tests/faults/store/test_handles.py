@@ -20,7 +20,7 @@ VERSION = parse("gs://any/models/churn/versions/1")
 BODY = r"model\.skops.*alt=media"
 
 
-def written() -> list[str]:
+def list_open() -> list[str]:
     """Open files below a directory of models; what else the process has open may change meanwhile."""
     links = [f"/proc/self/fd/{handle}" for handle in os.listdir("/proc/self/fd")]
     targets = [os.readlink(link) for link in links if os.path.islink(link)]
@@ -30,7 +30,7 @@ def written() -> list[str]:
 def test_a_version_leaves_nothing_open(direct: GcsObjects, objects: GcsObjects, cache: Path) -> None:
     publish(direct, "churn", "1")
     fetch(resolve(VERSION, objects), objects, cache)
-    assert written() == []
+    assert list_open() == []
 
 
 @pytest.mark.parametrize("kind", ["return-403", "flip"])
@@ -46,7 +46,7 @@ def test_a_version_that_fails_leaves_nothing_open(
         proxy.script([Fault(kind, BODY)])
     with pytest.raises(ServeError):
         fetch(resolved, objects, cache)
-    assert written() == []
+    assert list_open() == []
 
 
 def publish_other_bytes(direct: GcsObjects) -> None:
@@ -65,4 +65,4 @@ def test_a_file_that_is_already_there_leaves_nothing_open(direct: GcsObjects, ob
     (target / sorted(FILES)[-1]).touch()
     with pytest.raises(FileExistsError):
         download(plan(resolve(VERSION, objects), objects), objects, target)
-    assert written() == []
+    assert list_open() == []

@@ -137,6 +137,7 @@ class ParquetFile(ArrowFile):
         ):
             for run in chunks(self.groups, lambda group: (self.group_rows[group - self.groups.start],), (READER_ROWS,)):
                 yield from file.iter_batches(size, row_groups=run, columns=columns, use_threads=False)
+                pa.default_memory_pool().release_unused()  # or the next reader's memory comes on top
 
 
 def is_text(kind: pa.DataType) -> bool:

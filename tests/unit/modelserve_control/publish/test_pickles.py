@@ -58,7 +58,7 @@ def of_this_test(x: Any) -> Any:
     return x
 
 
-def written(folder: Path, model: Any, rows: pd.DataFrame = RIDES) -> tuple[Path, Path, Path]:
+def write_files(folder: Path, model: Any, rows: pd.DataFrame = RIDES) -> tuple[Path, Path, Path]:
     file, data = folder / "model.bin", folder / "rides.csv"
     file.write_bytes(pickle.dumps(model))
     rows.to_csv(data, index=False)
@@ -68,7 +68,7 @@ def written(folder: Path, model: Any, rows: pd.DataFrame = RIDES) -> tuple[Path,
 @pytest.mark.parametrize("name", DIRECT)
 def test_the_mlflow_model_takes_the_raw_columns_and_answers_as_the_program_did(name: str, tmp_path: Path) -> None:
     model, expected = DIRECT[name]
-    file, data, out = written(tmp_path, model, NUMBERS if name in ("by name", "estimator") else RIDES)
+    file, data, out = write_files(tmp_path, model, NUMBERS if name in ("by name", "estimator") else RIDES)
     found = convert(file, data, out)
     assert found["form"] == "skops"
     rows = RIDES.astype({"PULocationID": str})[list(found["columns"])]
@@ -78,7 +78,7 @@ def test_the_mlflow_model_takes_the_raw_columns_and_answers_as_the_program_did(n
 @pytest.mark.parametrize("suffix", ROW_FILES)
 @pytest.mark.parametrize("ids", [int, str])
 def test_what_follows_an_import_takes_rows_that_fit(suffix: str, ids: type, tmp_path: Path) -> None:
-    file, _, out = written(tmp_path, TAXI)
+    file, _, out = write_files(tmp_path, TAXI)
     data, rows = tmp_path / f"rides{suffix}", RIDES.astype({"PULocationID": ids})
     if suffix == ".csv":
         rows.to_csv(data, index=False)
@@ -98,7 +98,7 @@ def test_what_follows_an_import_takes_rows_that_fit(suffix: str, ids: type, tmp_
 
 def test_what_skops_cannot_hold_stays_a_pickle(tmp_path: Path) -> None:
     chain = Pipeline([("same", FunctionTransformer(of_this_test)), ("model", SCALED)])
-    found = convert(*written(tmp_path, chain, NUMBERS))
+    found = convert(*write_files(tmp_path, chain, NUMBERS))
     assert found["form"] == "pickle"
 
 
@@ -120,7 +120,7 @@ def test_what_skops_cannot_hold_stays_a_pickle(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_named(model: Any, rows: pd.DataFrame, message: str, tmp_path: Path) -> None:
     with pytest.raises(ServeError) as caught:
-        convert(*written(tmp_path, model, rows))
+        convert(*write_files(tmp_path, model, rows))
     assert caught.value.message.startswith(message)
 
 
@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_named(model: Any, rows: pd.DataFrame, message: str
     ],
 )
 def test_a_pickle_that_cannot_be_opened_is_told_why(content: bytes, message: str, tmp_path: Path) -> None:
-    file, data, out = written(tmp_path, None)
+    file, data, out = write_files(tmp_path, None)
     file.write_bytes(content)
     with pytest.raises(ServeError) as caught:
         convert(file, data, out)
@@ -149,7 +149,7 @@ def test_a_pickle_that_cannot_be_opened_is_told_why(content: bytes, message: str
 
 
 def test_nothing_is_opened_without_trust_and_nothing_is_overwritten(tmp_path: Path) -> None:
-    file, data, out = written(tmp_path, None)
+    file, data, out = write_files(tmp_path, None)
     file.write_bytes(b"cposix\nabort\n(tR.")
     with pytest.raises(ServeError, match="add --trust pickle"):
         import_pickle(file, data, out, "strict", Lines())
@@ -159,7 +159,7 @@ def test_nothing_is_opened_without_trust_and_nothing_is_overwritten(tmp_path: Pa
 
 
 def test_a_pickle_of_an_older_scikit_learn_than_the_kit_takes_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    file, data, out = written(tmp_path, {"_sklearn_version": "1.2.2"})
+    file, data, out = write_files(tmp_path, {"_sklearn_version": "1.2.2"})
     with pytest.raises(ServeError) as caught:
         import_pickle(file, data, out, "pickle", Lines())
     minimum = next(line for line in own_requirements() if line.startswith("scikit-learn")).partition(">=")[2]

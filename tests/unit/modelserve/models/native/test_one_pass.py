@@ -25,13 +25,13 @@ def build(name: str) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     if kind in ("StackingClassifier", "VotingClassifier"):
-        return made([("a", LogisticRegression()), ("b", LogisticRegression(C=0.1))], **voting(kind))
+        return made([("a", LogisticRegression()), ("b", LogisticRegression(C=0.1))], **voting_options(kind))
     options = OPTIONS.get(kind, {})
     few = {"n_estimators": 2, "random_state": 1, "max_iter": 3, "cv": 2}
     return made(**({key: value for key, value in few.items() if key in made().get_params()} | options))
 
 
-def voting(kind: str) -> dict[str, Any]:
+def voting_options(kind: str) -> dict[str, Any]:
     return {"voting": "soft"} if kind == "VotingClassifier" else {"cv": 2}
 
 

@@ -54,7 +54,7 @@ MODELS: Final[dict[str, tuple[Any, list[str]]]] = {
 }
 
 
-def written(folder: Path, name: str, rows: pd.DataFrame) -> Path:
+def write_rows(folder: Path, name: str, rows: pd.DataFrame) -> Path:
     path = folder / name
     if path.suffix == ".csv":
         rows.to_csv(path, index=False)
@@ -66,7 +66,7 @@ def written(folder: Path, name: str, rows: pd.DataFrame) -> Path:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_sample_has_the_columns_of_the_model_and_texts_where_it_knows_texts(name: str, tmp_path: Path) -> None:
     model, columns = MODELS[name]
-    found = read_columns(written(tmp_path, "rides.csv", RIDES.assign(duration=MINUTES)), model).columns
+    found = read_columns(write_rows(tmp_path, "rides.csv", RIDES.assign(duration=MINUTES)), model).columns
     assert list(found) == columns
     assert found["PULocationID"].tolist() == list(RIDES["PULocationID"])
     rows: Any = pd.DataFrame(found)
@@ -98,7 +98,7 @@ def test_values_that_the_model_takes_for_others_are_refused(
     name: str, file: str, change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ServeError) as raised:
-        read_columns(written(tmp_path, file, RIDES.assign(**change)), MODELS[name][0])
+        read_columns(write_rows(tmp_path, file, RIDES.assign(**change)), MODELS[name][0])
     assert raised.value.message == message
 
 
@@ -116,15 +116,15 @@ def test_values_that_the_model_takes_for_others_are_refused(
 )
 def test_a_sample_that_does_not_fit_is_named(name: str, rows: pd.DataFrame, message: str, tmp_path: Path) -> None:
     with pytest.raises(ServeError) as raised:
-        read_columns(written(tmp_path, "rides.csv", rows), MODELS[name][0])
+        read_columns(write_rows(tmp_path, "rides.csv", rows), MODELS[name][0])
     assert raised.value.message.startswith(message)
 
 
 def test_a_hasher_keeps_nothing_so_the_file_must_say_what_is_a_text(tmp_path: Path) -> None:
     model = make_pipeline(FeatureHasher(8), LinearRegression()).fit(USED.to_dict("records"), MINUTES)
     with pytest.raises(ServeError, match=r"which of them PULocationID, miles are: give a \.parquet, \.json or \.jsonl"):
-        read_columns(written(tmp_path, "rides.csv", USED), model)
-    found = read_columns(written(tmp_path, "rides.json", USED), model).columns
+        read_columns(write_rows(tmp_path, "rides.csv", USED), model)
+    found = read_columns(write_rows(tmp_path, "rides.json", USED), model).columns
     assert found["PULocationID"].tolist() == list(USED["PULocationID"])
 
 
