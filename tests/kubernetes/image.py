@@ -270,3 +270,11 @@ def inside(image: Image, words: Sequence[str], **settings: str) -> list[str]:
 
 def output(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(inside(image, words), capture_output=True, text=True, timeout=60)
+
+
+def build_on_request(request: pytest.FixtureRequest, target: str) -> Iterator[Image]:
+    """A target that takes minutes."""
+    if not request.config.getoption("--native", default=False):
+        pytest.skip(f"the image of the target {target} takes minutes: --native builds it too")
+    with built(target) as made:
+        yield made

@@ -20,7 +20,7 @@ from batches import GOOD
 from bucket_server import BucketServer
 from contract.beam.dataflow import beam_python, upload
 from contract.beam.prism import skip_without_prism, worker_options
-from kubernetes.image import DOCKERFILE, REQUIREMENTS, Image, built, default, inside
+from kubernetes.image import DOCKERFILE, REQUIREMENTS, Image, build_on_request, default, inside
 from modelserve_control.common import processes
 from serving import release
 
@@ -47,10 +47,7 @@ def test_what_the_entry_point_asks_for_is_there() -> None:
 
 @pytest.fixture(scope="module")
 def image(request: pytest.FixtureRequest) -> Iterator[Image]:
-    if not request.config.getoption("--native", default=False):
-        pytest.skip("the image of Dataflow's workers takes minutes: --native builds it too")
-    with built("beam") as made:
-        yield made
+    yield from build_on_request(request, "beam")
 
 
 def test_as_the_worker_of_a_portable_runner_it_gives_the_bytes_of_the_local_form(

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from bucket_server import BucketServer
-from kubernetes.image import Image, built, inside
+from kubernetes.image import Image, build_on_request, inside
 from modelserve_control.common import processes
 from serving import release
 
@@ -27,10 +27,7 @@ CUSTOMERS = "contract,tenure,monthlycharges\none_year,41,79.85\nmonth-to-month,2
 
 @pytest.fixture(scope="module")
 def image(request: pytest.FixtureRequest) -> Iterator[Image]:
-    if not request.config.getoption("--native", default=False):
-        pytest.skip("the image of the command takes minutes: --native builds it too")
-    with built("control") as made:
-        yield made
+    yield from build_on_request(request, "control")
 
 
 def upload(gcs: BucketServer, bucket: str, name: str, body: bytes) -> None:

@@ -22,12 +22,12 @@ class Running(PipelineResult):  # type: ignore[misc]  # Beam has no types here
         print("cancelled", flush=True)
 
 
-class Failing(PipelineResult):  # type: ignore[misc]  # as above
+class Failing(PipelineResult):  # type: ignore[misc]  # Beam has no types here
     def wait_until_finish(self, duration: int | None = None) -> str:
         raise RuntimeError("a worker has no disk")
 
 
-class OwnRunner(PipelineRunner):  # type: ignore[misc]  # as above
+class OwnRunner(PipelineRunner):  # type: ignore[misc]  # Beam has no types here
     def run_pipeline(self, pipeline: Any, options: Any) -> PipelineResult:
         return (Failing if "failing" in options.get_all_options(retain_unknown_options=True) else Running)(
             PipelineState.RUNNING

@@ -40,9 +40,9 @@ class Inputs:
                 f"The model takes {', '.join(missing[:20])}, which {file} lacks; it has {', '.join(given)}. Put into "
                 f"{file} what your program hands to the model."
             )
-        if self.takes_dicts or not self.names:
-            return [name for name in given if name in self.names or not self.names]
-        return list(self.names)
+        if not self.names:
+            return list(given)
+        return [name for name in given if name in self.names] if self.takes_dicts else list(self.names)
 
     def find_unknown(self, columns: Mapping[str, Any], file: str) -> list[str]:
         """A sentence for each column without any value that the model knows. Nulls do not count."""

@@ -13,6 +13,7 @@ from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.deploy.requirements import requirements_for
 
+INDEX = "--index-url"
 EVIL = "http://evil"
 
 
@@ -54,7 +55,7 @@ def test_no_source_archive_is_run(root: Path) -> None:
     assert not (root / "trace").exists()
 
 
-@pytest.mark.parametrize("version", ["*", f"1.0\n--index-url {EVIL}", "1.0 @ file:///wheels/hostile"])
+@pytest.mark.parametrize("version", ["*", f"1.0\n{INDEX} {EVIL}", "1.0 @ file:///wheels/hostile"])
 def test_only_a_version_is_asked_for(version: str, root: Path) -> None:
     with pytest.raises(NotPackaged, match="is no version of a package"):
         requirements_for(made_with(hostile=version), root)

@@ -37,11 +37,12 @@ def test_a_model_decides_the_versions_of_known_packages_and_names_others_only_wh
     assert not [line for line in found.own if "gunicorn" in line or ";" in line]
 
 
+INDEX, MORE = "--index-url", "--extra-index-url"
 EVIL = "http://evil"
 HOSTILE = (
     "--find-links .",
-    f"--index-url {EVIL}",
-    f"--extra-index-url={EVIL}",
+    f"{INDEX} {EVIL}",
+    f"{MORE}={EVIL}",
     "-i http://evil",
     "-e git+https://evil/package",
     "-r other.txt",
@@ -53,7 +54,7 @@ HOSTILE = (
     "./package",
     "../package.whl",
     "package==1.0 \\",
-    f"package==1.0 --index-url {EVIL}",
+    f"package==1.0 {INDEX} {EVIL}",
     "package==1.0 --hash=sha256:00 \\",
     "package==http://evil",
 )
@@ -134,14 +135,14 @@ def test_what_pip_reads_as_packages_and_their_versions_is_not_refused(tmp_path: 
     ("name", "version"),
     [
         ("numpy", "*"),
-        ("numpy", f"1.0\n--index-url {EVIL}"),
+        ("numpy", f"1.0\n{INDEX} {EVIL}"),
         ("numpy", "1.0 @ file:///wheels/numpy"),
-        ("numpy", f"1.0 --index-url={EVIL}"),
+        ("numpy", f"1.0 {INDEX}={EVIL}"),
         ("numpy", "1.0 \\"),
         ("numpy", "file:///wheels/numpy"),
         ("numpy", ""),
         ("numpy", None),
-        (f"--index-url={EVIL}#", "1.0"),
+        (f"{INDEX}={EVIL}#", "1.0"),
         ("-e git+https://evil/package", "1.0"),
         ("a\n-e .\nb", "1.0"),
         ("mlflow @ http://evil", "3.0"),
