@@ -41,13 +41,13 @@ def write_rows(directory: Path, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         days[row["time"][:10]].append(row)
     for day, part in days.items():
-        folder = directory / f"day={day}"
-        folder.mkdir(parents=True, exist_ok=True)
         name = f"{uuid.uuid4().hex}.parquet"
         columns = {field.name: [row.get(field.name) for row in part] for field in SCHEMA}
         columns["time"] = [parse_time(row["time"]) for row in part]
-        pq.write_table(pa.table(columns, SCHEMA), folder / f".{name}")
-        os.replace(folder / f".{name}", folder / name)
+        pq.write_table(pa.table(columns, SCHEMA), directory / f".{name}")
+        folder = directory / f"day={day}"
+        folder.mkdir(exist_ok=True)  # only now: whoever waits for a day reads it at once
+        os.replace(directory / f".{name}", folder / name)
 
 
 def parse_time(text: str) -> Any:

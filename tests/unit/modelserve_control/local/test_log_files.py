@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from infra.policies_log import rows
 from modelserve_control.local.log_files import SCHEMA, write_rows
@@ -19,3 +20,11 @@ def test_each_day_has_its_rows_with_every_column_that_is_published(tmp_path: Pat
         (found,) = pq.ParquetFile(path).read().to_pylist()
         assert {**found, "time": None} == {**row, "time": None}
     assert set(SCHEMA.names) == set(published[0])
+
+
+def test_a_day_is_seen_only_with_its_rows(tmp_path: Path) -> None:
+    published = rows()
+    published[0]["milliseconds"] = "a while"
+    with pytest.raises(ValueError, match="a while"):
+        write_rows(tmp_path, published[:1])
+    assert list(tmp_path.glob("day=*")) == []
