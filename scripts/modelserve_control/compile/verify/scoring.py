@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from modelserve.models.compiled.packing import doubles, own_tensor
 from modelserve.models.compiled.runtime import load
@@ -58,6 +59,8 @@ def score_original(model: Any, signature: Signature, batch: Batch, methods: list
         data = data.to_dict("records")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # logarithms of zero, unknown categories encoded as zeros
+        if type(model) is Pipeline and len(model) > 1:  # each of its methods would transform the data again
+            data, model = model[:-1].transform(data), model[-1]
         return {name: np.asarray(getattr(model, name)(data)) for name in methods}
 
 
