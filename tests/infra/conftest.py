@@ -13,7 +13,6 @@ import pytest
 
 from infra import terraform
 from infra.google.cloud import Cloud
-from infra.mutations import FORBIDDEN
 from infra.stand_in import serving
 from infra.terraform import EVERYTHING, MADE_UP, Report, Workspace
 from infra.wheels import PROVIDERS
@@ -59,9 +58,8 @@ def lenient(stand_in: None) -> Iterator[dict[str, dict[str, str]]]:
 
 @contextmanager
 def serving_all(cloud: Cloud) -> Iterator[dict[str, dict[str, str]]]:
-    types = terraform.types() | FORBIDDEN
     with ExitStack() as stack:
-        yield {version: stack.enter_context(serving(version, types, cloud)) for version in PROVIDERS}
+        yield {version: stack.enter_context(serving(version, cloud)) for version in PROVIDERS}
 
 
 @pytest.fixture(scope="session", params=VERSIONS)
@@ -72,9 +70,13 @@ def workspace(
     return Workspace.make(tmp_path_factory.mktemp(request.param), providers[request.param])
 
 
-@pytest.fixture(scope="session", params=sorted(PROVIDERS))
-def everything(
-    request: pytest.FixtureRequest, lenient: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Report:
-    """Production with all that it may add, planned and applied once for each version of the provider."""
-    return Workspace.make(tmp_path_factory.mktemp("all"), lenient[request.param], MADE_UP).test(*EVERYTHING)
+@pytest.fixture(scope="session")
+def newest(providers: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The configuration as it is, for the newest version, or the real one that was asked for."""
+    return Workspace.make(tmp_path_factory.mktemp("newest"), providers[NEWEST])
+
+
+@pytest.fixture(scope="session")
+def everything(lenient: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Production with all that it may add, planned and applied."""
+    return Workspace.make(tmp_path_factory.mktemp("all"), lenient[NEWEST], MADE_UP).test(*EVERYTHING)

@@ -158,7 +158,7 @@ def project(environment: str, version: str, directory: Path, *changes: Change) -
     for kind, name in SEEDS if len(files) > 1 else ():
         cloud.seed(kind, name)
     cloud.accounts |= dict.fromkeys(OTHERS)
-    with serving(version, terraform.types(), cloud) as provider, serve_states() as store:
+    with serving(version, cloud) as provider, serve_states() as store:
         shutil.copytree(terraform.SOURCE, directory / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
         shutil.copy(terraform.ROOT / ".python-version", directory)
         workspace = Workspace(directory / "terraform", provider)

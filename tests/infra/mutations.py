@@ -6,9 +6,6 @@ from typing import Final
 
 from infra.terraform import Change
 
-# What the changes add, and the configuration never has.
-FORBIDDEN: Final = {"google_pubsub_topic_iam_binding", "google_service_account_key"}
-
 POLICIES: Final = {
     "nobody_is_public": Change("variables.tf", "type        = bool\n  default     = false", "type        = bool\n  default     = true"),
     "grants_on_the_project_are_listed": Change("project_grants.tf", "deploy/roles/monitoring.viewer", "deploy/roles/editor"),

@@ -10,8 +10,8 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -74,6 +74,26 @@ class _Class:
     base: str
     body: str
     hcl: str
+
+
+def only(block: Block, names: Collection[str]) -> Block:
+    """`block` with what is in `names`, and what must be set."""
+    attributes = {name: one for name, one in block.attributes.items() if one.required or name in names}
+    blocks = {
+        name: replace(one, block=only(one.block, names))
+        for name, one in block.blocks.items()
+        if one.least or name in names
+    }
+    return Block(attributes, blocks)
+
+
+def flat(block: Block, path: str) -> Iterator[tuple[str, Attribute | tuple[str, int, int]]]:
+    """Each attribute, and how often each block may be there, by its path."""
+    for name, attribute in block.attributes.items():
+        yield f"{path}.{name}", attribute
+    for name, nested in block.blocks.items():
+        yield f"{path}.{name}", (nested.nesting, nested.least, nested.most)
+        yield from flat(nested.block, f"{path}.{name}")
 
 
 def read(wheel: Path) -> Schema:

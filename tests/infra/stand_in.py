@@ -13,17 +13,20 @@ import pickle
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
 import grpc
 
-from infra import possible_values, schema, wire
+from infra import possible_values, schema, terraform, wire
 from infra.google.cloud import Cloud
 from infra.possible_values import Possible
 from infra.provider import Provider
 from infra.schema import Attribute, Block, Nested, Schema
 from infra.wheels import CACHE, PROVIDERS, making
 
+HERE: Final = Path(__file__).parent
 REGISTRY: Final = "registry.terraform.io/hashicorp"
 
 SET: Final = Attribute("string", required=False, optional=True, computed=False)
@@ -53,6 +56,7 @@ SERVICE_IDENTITY: Final = Block(
 )
 
 
+@cache
 def known(version: str) -> tuple[Schema, Possible]:
     """The whole schema of one version, and the words it takes; distilled from its bindings once, in a few seconds."""
     cached = CACHE / f"google-{version}-with-words.pickle"
@@ -65,12 +69,17 @@ def known(version: str) -> tuple[Schema, Possible]:
     return cast("tuple[Schema, Possible]", pickle.loads(cached.read_bytes()))
 
 
-def schemas(whole: Schema, types: Collection[str]) -> dict[str, Schema]:
-    """What each provider knows of `types`: Terraform reads the schema again for each run, and of 1,800 types it needs 50."""
-    resources = {name: one for name, one in whole.resources.items() if name in types}
-    data = {name: one for name, one in whole.data.items() if name in types}
+def named(whole: Schema, names: Collection[str]) -> Schema:
+    """What is in `names`, and what must be set: nobody sets or reads the rest, and Terraform takes a schema apart for each run."""
+    resources = {name: schema.only(one, names) for name, one in whole.resources.items() if name in names}
+    data = {name: schema.only(whole.data[name], names) for name in terraform.types("data")}
+    return Schema(schema.only(whole.provider, names), resources, data)
+
+
+def schemas(whole: Schema) -> dict[str, Schema]:
+    """What each provider knows of what the configuration and its tests name."""
     return {
-        "google": Schema(whole.provider, resources, data),
+        "google": named(whole, terraform.words(terraform.SOURCE, HERE)),
         "google-beta": Schema(whole.provider, {"google_project_service_identity": SERVICE_IDENTITY}, {}),
         "time": Schema(Block(), {"time_sleep": TIME_SLEEP}, {}),
     }
@@ -82,13 +91,13 @@ def handler(answer: Callable[[bytes], bytes]) -> Any:
 
 
 @contextmanager
-def serving(version: str, types: Collection[str], cloud: Cloud) -> Iterator[dict[str, str]]:
+def serving(version: str, cloud: Cloud) -> Iterator[dict[str, str]]:
     """The environment in which Terraform uses the stand-ins for `version`, while they are served on loopback."""
     whole, words = known(version)
     with ExitStack() as stack:
         attached = {
             f"{REGISTRY}/{name}": stack.enter_context(attach(Provider(one, cloud, words)))
-            for name, one in schemas(whole, types).items()
+            for name, one in schemas(whole).items()
         }
         yield {"TF_REATTACH_PROVIDERS": json.dumps(attached)}
 

