@@ -7,6 +7,7 @@ google-cloud-pubsub's publisher starts a thread for each request, and a request 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from operator import le
 from typing import Any, Final
 
 from modelserve.core.coalescer import Coalescer, Pending, chunks
@@ -128,9 +129,10 @@ class Publisher:
 
     async def _try_group(self, topic: str, group: Group) -> PublishFailed | None:
         """In one request, unless a single caller has more than that takes."""
-        messages = chain.from_iterable(pending.item for pending in group)
+        messages = list(chain.from_iterable(pending.item for pending in group))
+        fits = messages and all(map(le, measure(messages), LIMITS))  # to measure each takes many times as long
         try:
-            for request in chunks(messages, lambda message: measure([message]), LIMITS):
+            for request in [messages] if fits else chunks(messages, lambda message: measure([message]), LIMITS):
                 await self._send(topic, request, group)
         except PublishFailed as error:
             return error
