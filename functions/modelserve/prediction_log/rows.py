@@ -72,11 +72,14 @@ class RowMaker:
                 "time": time,
                 "milliseconds": answered.milliseconds,
                 "unknown_categories": unknown,
-                "inputs": encode({key: value for key, value in inputs.items() if key not in self.without}).decode(),
+                "inputs": encode(self.leave_out(inputs)).decode(),
                 "answer": encode(answer if isinstance(answer, dict) else {"prediction": answer}).decode(),
             }
             for own, caller, method, unknown, inputs, answer in found
         ]
+
+    def leave_out(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {key: value for key, value in inputs.items() if key not in self.without} if self.without else inputs
 
     def read_request(self, answered: Answered) -> Iterator[Record]:
         batch, method = self.decode_request(answered)

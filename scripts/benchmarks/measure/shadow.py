@@ -31,7 +31,7 @@ from modelserve.core.errors import ServeError
 
 CONNECTIONS: Final = (1, 4)
 SHARE: Final = 0.5  # of the capacity, for the fixed rate
-QUIET_SECONDS: Final = 0.2  # without processor time: the shadow has finished
+QUIET_SECONDS: Final = 0.5  # without processor time: the shadow has finished, or the log has published its last rows
 MAX_WAIT_SECONDS: Final = 2.0  # on a busy machine the shadow may never finish
 SHADOW_NICENESS: Final = 19
 FIGURES: Final = ("p50", "p99", "rate", "processor")
