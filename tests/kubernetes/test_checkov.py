@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from infra.checkov.scan import Finding, scan, unsettled
 from infra.terraform import Change
 from kubernetes.image import DOCKERFILE
-from kubernetes.rendering import COMPONENTS, ENVIRONMENTS, SOURCE, changed, rendered
+from kubernetes.rendering import COMPONENTS, ENVIRONMENTS, SOURCE, changed, manifests
 
 EXPLANATIONS = Path(__file__).with_name("checkov.toml")
 
@@ -20,7 +19,7 @@ def findings(directory: Path, *cases: tuple[str, str], source: Path = SOURCE) ->
     for environment, component in cases:
         target = directory / "rendered" / f"{environment}{component}.yaml"
         target.parent.mkdir(exist_ok=True)
-        target.write_text(yaml.safe_dump_all(rendered(environment, component, source)))
+        target.write_text(manifests(environment, component, source))
     shutil.copy(source / DOCKERFILE.name, directory / "rendered")
     return scan(["kubernetes", "dockerfile"], directory / "rendered")
 
