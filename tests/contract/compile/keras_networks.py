@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 os.environ["KERAS_BACKEND"] = "jax"
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # a program runs a few times, compiling it takes longer
 import keras
 import mlflow.keras
 import numpy as np

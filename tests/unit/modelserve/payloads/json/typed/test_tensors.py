@@ -156,6 +156,7 @@ FITTING: dict[str, tuple[tuple[str, ...], st.SearchStrategy[Any]]] = {
     "b": (("BYTES",), st.none() | st.sampled_from(["", "AAE=", "AA=="])),
 }
 ANY = st.sampled_from([None, True, 1, 1.0, 2**53, 2**53 + 1, -0.0, 1e300, "a", ":", '":', [], [1], {}, {"a": 1}, 2**70])
+MIXED = {name: cells | ANY for name, (_, cells) in FITTING.items()}
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -174,7 +175,7 @@ def requests(draw: st.DrawFn, fits: bool) -> dict[str, Any]:
     for name in names:
         datatypes, cells = FITTING[name]
         datatype = draw(st.sampled_from(datatypes if fits else (*datatypes, *datatypes, "BYTES", "INT8", "FP64")))
-        cell = cells if fits or draw(st.booleans()) else cells | ANY
+        cell = cells if fits or draw(st.booleans()) else MIXED[name]
         shape = draw(st.sampled_from([[rows], [rows, 1]] + ([] if fits else [[1, rows], [rows, 1, 1], [rows + 1]])))
         inputs.append(tensor(name, datatype, draw(st.lists(cell, min_size=rows, max_size=rows)), *shape))
     return {"inputs": inputs, **({} if fits else draw(OPTIONS))}
