@@ -1,5 +1,5 @@
-"""Fixtures that drive the system's Chromium: `browser` for a module, and for a test a `tab` that fails it on any error that the
-browser reports. A module that uses them runs no event loop of its own: Playwright has one in this thread."""
+"""Fixtures that drive the system's Chromium: `browser` for a folder with `__init__.py`, and for a test a `tab` that fails it on any
+error that the browser reports. Tests beside it run no event loop of their own: Playwright has one in this thread."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:

@@ -1,8 +1,8 @@
-"""Start commands without their slow imports: a warm process, which has imported packages of others, forks for each.
+"""Start commands without their slow imports: a warm process, which has imported packages, forks for each.
 
 The fork is a process of its own and a child of its starter, with the arguments, environment, directory and descriptors that
-it was given. It imports the modules of the kit itself. What it starts in turn is a fork as well, if it is Python with a
-module. Only on Linux a grandchild can become a child of the starter; elsewhere every start is a cold one.
+it was given. Where its path has another copy of the kit, it imports that. What it starts in turn is a fork as well, if it is
+Python with a module. Only on Linux a grandchild can become a child of the starter; elsewhere every start is a cold one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, Final
 
-# Skops first: it looks for each of 400 functions in all modules that are imported before SciPy.
+KIT: Final = ("modelserve", "modelserve_control")
+# Of the kit there is nothing that is run itself, or that sets the environment as MLflow's settings do. Skops first: it looks
+# for each of 400 functions in all modules that are imported before SciPy.
 MODELS: Final = (
     "skops.io",
     "google.cloud.storage",
@@ -34,6 +36,8 @@ MODELS: Final = (
     "onnx",
     "pyarrow.parquet",
     "rich.progress",
+    "modelserve.models.native.load",
+    "modelserve_control.cli.main",
 )
 SERVERS: Final = (
     "skops.io",
@@ -42,8 +46,12 @@ SERVERS: Final = (
     "gunicorn.app.base",
     "mlflow.sklearn",
     "uvicorn",
+    "modelserve.events.app",
+    "modelserve.http.app",
+    "modelserve.models.active",
+    "modelserve.models.native.load",
 )
-STORE: Final = ("google.cloud.storage", "httpx", "rich.progress", "yaml")
+STORE: Final = ("google.cloud.storage", "httpx", "rich.progress", "yaml", "modelserve_control.cli.main")
 CLOUD: Final = (
     "google.cloud.compute_v1",
     "google.cloud.pubsub_v1",
@@ -53,6 +61,7 @@ CLOUD: Final = (
     "msgspec",
     "numpy",
     "rich.progress",
+    "modelserve_control.deploy.rollout.run",
 )
 # No import may start a thread, because a fork has only the thread that forks. Therefore onnxruntime is not in the lists.
 SETTINGS: Final = {
@@ -200,6 +209,15 @@ def become(asked: Mapping[str, Any], descriptors: Sequence[int]) -> None:
     importlib.import_module("numpy.random").seed()
 
 
+def forget_other_kit() -> None:
+    for package in KIT:
+        loaded = sys.modules.get(package)
+        first = next(filter(None, (finder.find_spec(package, None) for finder in sys.meta_path)))
+        if loaded and first.origin != loaded.__file__:
+            for name in [name for name in sys.modules if name.partition(".")[0] in KIT]:
+                del sys.modules[name]
+
+
 def run(asked: Mapping[str, Any]) -> int:
     """The exit code. What an interpreter does at its end is done, but for the modules, which take it a tenth of a second."""
     try:
@@ -207,10 +225,12 @@ def run(asked: Mapping[str, Any]) -> int:
             sys.argv = ["", *asked["arguments"]]
             if not asked["safe"]:
                 sys.path.insert(0, os.getcwd())
+            forget_other_kit()
             runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
         else:
             sys.argv = [asked["script"], *asked["arguments"]]
             sys.path.insert(0, os.path.dirname(MODELSERVE))
+            forget_other_kit()
             runpy.run_path(asked["script"], run_name="__main__")
         code = 0
     except SystemExit as ended:

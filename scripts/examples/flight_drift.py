@@ -15,6 +15,7 @@ import pandas as pd
 from examples.flight_duration import TRUSTED, flights, pipeline
 from modelserve_control.common.mlflow_logging import mlflow
 from modelserve_control.common.progress import progress
+from modelserve_control.local import tracking
 from modelserve_control.monitor import sections
 from modelserve_control.monitor.drift import DriftOptions, measure_drift
 from modelserve_control.monitor.reports import create_reports
@@ -43,7 +44,12 @@ def run(directory: Path) -> dict[str, Any]:
     model = pipeline().fit(january[FEATURES], january["air_time"])
     signature = mlflow.models.infer_signature(january[FEATURES].head(1000), model.predict(january[FEATURES].head(1000)))
     mlflow.sklearn.save_model(
-        model, str(directory / "model"), signature=signature, serialization_format="skops", skops_trusted_types=TRUSTED
+        model,
+        str(directory / "model"),
+        signature=signature,
+        serialization_format="skops",
+        skops_trusted_types=TRUSTED,
+        pip_requirements=tracking.requirements(),
     )
     with open_store(str(directory / "store"), new=True) as objects:
         publish(objects, PublishOptions(str(directory / "model"), NAME, "champion", data=paths[1]), progress())

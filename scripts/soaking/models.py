@@ -24,12 +24,19 @@ def save(directory: Path) -> None:
     from mlflow.models import infer_signature
     from sklearn.linear_model import LinearRegression
 
+    from modelserve_control.local import tracking
+
     rows = pd.DataFrame({"x": [float(x) for x in range(50)]})
     for version, factor in FACTORS.items():
         model = LinearRegression(fit_intercept=False).fit(rows, factor * rows["x"])
         signature = infer_signature(rows, model.predict(rows))
         mlflow.sklearn.save_model(
-            model, directory / version, signature=signature, input_example=rows, serialization_format="skops"
+            model,
+            directory / version,
+            signature=signature,
+            input_example=rows,
+            serialization_format="skops",
+            pip_requirements=tracking.requirements(),
         )
 
 

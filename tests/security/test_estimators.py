@@ -105,5 +105,6 @@ def with_signature(tmp_path: Path) -> Path:
         serialization_format="skops",
         skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(model)),
         signature=signature,
+        pip_requirements=["scikit-learn"],
     )
     return tmp_path / "signed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from modelserve_control.common import processes
+from modelserve_control.common.processes import SOURCES
 from warm import popen, warm
 
 PROGRAM: Final = """
@@ -25,6 +27,9 @@ if sys.argv[1] == "start":
     command = [*processes.launcher(), *processes.module("program", "child")]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, env=os.environ | {"CHILD": str(os.getpid())})
     sys.exit(done.returncode + 1)
+if sys.argv[1] == "kit":
+    import modelserve.core.errors, modelserve_control
+    print(json.dumps({"kit": [modelserve.core.errors.__file__, modelserve_control.__file__]}))
 if sys.argv[1] == "raise":
     raise ValueError("for a test")
 if sys.argv[1] == "wait":
@@ -35,7 +40,7 @@ sys.exit(3)
 Start = Callable[..., subprocess.Popen[str]]
 KINDS: Final[dict[str, Callable[[], Any]]] = {
     "cold": lambda: subprocess.Popen,
-    "warm": lambda: popen(warm(("numpy",)), nested=True),
+    "warm": lambda: popen(warm(("numpy", "modelserve_control.common.processes")), nested=True),
 }
 
 
@@ -43,9 +48,10 @@ KINDS: Final[dict[str, Callable[[], Any]]] = {
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     (tmp_path / "program.py").write_text(PROGRAM)
     environ = processes.with_sources({"PATH": os.environ["PATH"]})
-    environ["PYTHONPATH"] += f":{tmp_path}"
+    path = f"{environ['PYTHONPATH']}:{tmp_path}"
 
-    def started(*words: str) -> subprocess.Popen[str]:
+    def started(*words: str, first: Path = tmp_path) -> subprocess.Popen[str]:
+        environ["PYTHONPATH"] = f"{first}:{path}"
         pipe = subprocess.PIPE
         given = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "text": True, "env": environ, "cwd": tmp_path}
         found: subprocess.Popen[str] = KINDS[request.param]()(processes.module("program", *words), **given)
@@ -79,6 +85,21 @@ def test_what_it_starts_is_its_own_child(start: Start) -> None:
     assert said["argv"] == ["child"]
     assert said["starter"] == process.pid == int(said["environ"]["CHILD"])
     assert (process.returncode, err) == (4, "for stderr\n")
+
+
+def test_another_copy_of_the_kit_is_taken_where_it_comes_first(start: Start, tmp_path: Path) -> None:
+    kit = [
+        str(SOURCES / "functions/modelserve/core/errors.py"),
+        str(SOURCES / "scripts/modelserve_control/__init__.py"),
+    ]
+    for copy in ("", "modelserve_control", "modelserve"):
+        if copy:
+            source = SOURCES / ("functions" if copy == "modelserve" else "scripts") / copy
+            shutil.copytree(source, tmp_path / "copy" / copy)
+            kit = [one.replace(str(source), str(tmp_path / "copy" / copy)) for one in kit]
+        with start("kit", first=tmp_path / "copy") as process:
+            out, _ = process.communicate("")
+        assert documents(out)["kit"] == kit
 
 
 def test_what_it_raises_is_told(start: Start) -> None:
