@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from io import StringIO
 from pathlib import Path
@@ -35,6 +36,8 @@ SECONDS: Final = 600.0
 VERSION_KEY: Final = b"_sklearn_version"  # scikit-learn writes it beside the attributes of each estimator
 VERSION: Final = re.compile(rb".{1,16}?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:rc[0-9]+)?)", re.DOTALL)
 PINNED: Final = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "scipy")
+# Looks at every file of the environment.
+distributions_of_modules = cache(packages_distributions)
 
 
 def import_pickle(pickle: Path, data: Path, out: Path, trust: str, progress: Progress) -> Mapping[str, Any]:
@@ -232,7 +235,7 @@ def trusted_form(model: Any, skops: Any) -> dict[str, Any]:
 
 def requirements(model: Any, form: str) -> Iterator[str]:
     modules = {type(step).__module__.partition(".")[0] for step in steps_of(model)} - {"sklearn", "__main__"}
-    distributions = packages_distributions()
+    distributions = distributions_of_modules()
     packages = {name for module in modules for name in distributions.get(module, ())}
     for name in sorted({*PINNED, form, *packages}):
         yield f"{name}=={version(name)}"
