@@ -64,12 +64,12 @@ def collect() -> None:
     trim_malloc()
 
 
-def tune_malloc() -> None:
+def tune_malloc(trim_bytes: int = TRIM_BYTES, mmap_bytes: int = MMAP_BYTES) -> None:
     """Keep up to 8 MiB of freed memory for the next requests, in blocks of up to 4 MiB.
 
     By default glibc returns free memory beyond 128 KiB, so a body of 45 KB caused page faults at every few requests.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # glibc only
-        libc.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
+        libc.mallopt(M_MMAP_THRESHOLD, mmap_bytes)
+        libc.mallopt(M_TRIM_THRESHOLD, trim_bytes)

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.abc import MetaPathFinder
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from modelserve.core.errors import ArtifactMissing
+from modelserve.core.memory import tune_malloc
 from modelserve.core.settings import Settings
 from modelserve.models.loader import load
 from modelserve.models.version import UNVERSIONED, Loaded
@@ -22,10 +23,14 @@ from modelserve_control.batch.files.table_files import BUCKET
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
+# Of freed memory, for the next call: arrays of 50,000 rows have some megabytes each. It is the most that glibc takes as a block.
+KEPT_BYTES: Final = 32 << 20
+
 
 @contextmanager
 def load_model(uri: str, trust: str, progress: Progress, unknown_categories: str = "accept") -> Iterator[Loaded]:
     """`uri` is a MODEL_URI, `unknown_categories` UNKNOWN_CATEGORIES."""
+    tune_malloc(KEPT_BYTES, KEPT_BYTES)
     progress.say(f"loading {uri}")
     settings = Settings.from_environ({"MODEL_URI": uri, "MODEL_TRUST": trust, "UNKNOWN_CATEGORIES": unknown_categories})
     location = locations.parse(settings.model_uri)

@@ -30,8 +30,8 @@ from modelserve_control.common.progress import Advance
 SAMPLE_ROWS: Final = 100
 # Rows of a call.
 MIN_BATCH_ROWS: Final = 10_000
-MAX_BATCH_ROWS: Final = 50_000
-MAX_CELLS: Final = 1_000_000
+MAX_BATCH_ROWS: Final = 100_000
+MAX_CELLS: Final = 2_000_000
 SCALARS: Final = (Boolean, Datetime, FloatType, IntegerType, String)
 # Small pieces share a row group, because each has its own metadata.
 GROUP_ROWS: Final = 100_000
@@ -177,7 +177,7 @@ class RowWriter:
         counts = Counts()
         waiting = 0
         group: list[pa.Table] = []
-        with pq.ParquetWriter(path, self.columns.schema) as writer:
+        with pq.ParquetWriter(path, self.columns.schema, use_dictionary=self.columns.repetitive) as writer:
             for table in self.tables(counts):
                 group.append(table)
                 waiting += len(table)

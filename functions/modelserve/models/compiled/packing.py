@@ -1,14 +1,14 @@
 """The inputs of a compiled graph: all numbers in one tensor, and the codes of known categories in another.
 
 ONNX Runtime takes about a microsecond per input and 50 ns per text, so texts that the graph would only look up are looked
-up here. `modelserve_control.compile.onnx.packing` writes such graphs.
+up here. Categories that trees read as numbers are looked up as these. `modelserve_control.compile.onnx.packing` writes such graphs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -46,12 +46,30 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A column of categories, texts or numbers, and the code of each. `other` is that of all others."""
+    """A column of categories, texts or numbers, and the code of each. `other` is that of all others. A number among `numbers`
+    has doubles as codes."""
 
     column: Input
     keys: Sequence[Any]
-    codes: Sequence[int]
-    other: int
+    codes: Sequence[float]
+    other: float
+
+    @property
+    def name(self) -> str:
+        return self.column.name
+
+    @property
+    def width(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where trees send rows to different sides: the numbers up to `value` and the others, or the code `value` and the others."""
+
+    tensor: str
+    column: int
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +77,41 @@ class Plan:
     """The columns of each input: `numbers` is one tensor (rows, sum of widths), `lookups` one of codes (rows, lookups),
     and each of `texts` has a (rows, 1) tensor of its own."""
 
-    numbers: Sequence[Input]
+    numbers: Sequence[Input | Lookup]
     lookups: Sequence[Lookup]
     texts: Mapping[str, Input]  # by the name of the tensor
+    splits: Sequence[Split] = ()
+    """Of many trees, those that most rows come by first."""
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of the outputs that are places of labels instead of these."""
 
     def encode(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self) | {"splits": [astuple(one) for one in self.splits]})
 
     @classmethod
     def decode(cls, text: str) -> Plan:
         raw = json.loads(text)
-        lookups = [Lookup(**{**lookup, "column": Input(**lookup["column"])}) for lookup in raw["lookups"]]
+        lookups = [decode_lookup(lookup) for lookup in raw["lookups"]]
+        numbers = [decode_lookup(one) if "column" in one else Input(**one) for one in raw["numbers"]]
         texts = {tensor: Input(**column) for tensor, column in raw["texts"].items()}
-        return cls([Input(**column) for column in raw["numbers"]], lookups, texts)
+        splits = [Split(*one) for one in raw.get("splits", ())]
+        return cls(numbers, lookups, texts, splits, raw.get("labels", {}))
 
 
-class Codes(dict[Any, int]):
+def decode_lookup(raw: Mapping[str, Any]) -> Lookup:
+    return Lookup(**{**raw, "column": Input(**raw["column"])})
+
+
+class Codes(dict[Any, Any]):
     def __init__(self, lookup: Lookup) -> None:
-        super().__init__(zip(lookup.keys, lookup.codes, strict=True))
+        known = dict(zip(lookup.keys, lookup.codes, strict=True))
+        super().__init__((key, code) for key, code in known.items() if key == key and key != NULL_TEXT)
         self.other = lookup.other
-        self[None] = self.pop(NULL_TEXT, self.other)  # of null alone: a text of these letters is one of the others
+        # Of null alone: a text of these letters is one of the others. Among numbers it is NaN, which equals no key.
+        self[None] = next((code for key, code in known.items() if key not in self), self.other)
 
-    def __missing__(self, key: Any) -> int:
-        return self.other
+    def __missing__(self, key: Any) -> Any:
+        return self.other if key == key else self[None]
 
 
 class Packing:
@@ -92,7 +122,10 @@ class Packing:
         self._known = [dict(codes) for codes in self.codes] if self._fit_bytes() else None
         self._get_codes = [codes.__getitem__ for codes in self.codes]
         self._columns = [lookup.column.name for lookup in plan.lookups]
-        self._numbers = tuple(column.name for column in plan.numbers)
+        self._numbers = tuple(one.name for one in plan.numbers)
+        self._get_numbers = {
+            place: Codes(one).__getitem__ for place, one in enumerate(plan.numbers) if isinstance(one, Lookup)
+        }
         self.refused: Mapping[str, frozenset[str | None]] = {}
         """Columns in which a text that is none of these is a bad cell."""
 
@@ -102,13 +135,15 @@ class Packing:
     def categories(self) -> dict[str, list[str]]:
         """The known texts of each column; none for a column with too many."""
         found: dict[str, dict[str, None]] = {}
-        for lookup in self.plan.lookups:
+        numbers = [one for one in self.plan.numbers if isinstance(one, Lookup)]
+        for lookup in (*self.plan.lookups, *numbers):
             if lookup.column.kind == "string":
                 found.setdefault(lookup.column.name, {}).update(dict.fromkeys(filter(is_text, lookup.keys)))
         return {name: list(texts) for name, texts in found.items() if len(texts) <= MAX_CATEGORIES}
 
-    def of_batch(self, batch: Batch) -> dict[str, Array]:
-        """Tensors by name. Raises SignatureMismatch for whole numbers that a double cannot keep."""
+    def of_batch(self, batch: Batch, narrow: bool = False) -> dict[str, Array]:
+        """Tensors by name. `narrow`: codes may be bytes, which are integers of 64 bits for the graph. Raises SignatureMismatch for
+        whole numbers that a double cannot keep."""
         plan = self.plan
         # Cells of a decoder go without arrays of their own. Only tensors are wider than one, and these have no cells.
         columns: Mapping[str, Any] = batch.columns if batch.cells is None else batch.cells
@@ -116,17 +151,29 @@ class Packing:
             refuse_unknown(columns, self.refused)
         feeds = {tensor: own_tensor(column, columns[column.name]) for tensor, column in plan.texts.items()}
         if plan.numbers and batch.cells is None:
-            parts = [doubles(column, columns[column.name]) for column in plan.numbers]
-            feeds[NUMBERS] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        elif isinstance(columns, Matrix) and columns.names == self._numbers:
+            feeds[NUMBERS] = self._number_columns(columns)
+        elif isinstance(columns, Matrix) and columns.names == self._numbers and not self._get_numbers:
             feeds[NUMBERS] = columns.array.astype(np.float64, copy=False)
         elif plan.numbers:
-            feeds[NUMBERS] = by_row(np.array([columns[name] for name in self._numbers], dtype=np.float64))
+            cells = [columns[name] for name in self._numbers]
+            for place, get in self._get_numbers.items():
+                cells[place] = [*look_up(get, cells[place])]
+            feeds[NUMBERS] = by_row(np.array(cells, dtype=np.float64))
         if plan.lookups:
-            feeds[CODES] = self._codes([columns[name] for name in self._columns], batch.rows)
+            dtype = np.uint8 if narrow and self._known else np.int64
+            feeds[CODES] = self._codes([columns[name] for name in self._columns], batch.rows, dtype)
         return feeds
 
-    def _codes(self, columns: Sequence[Any], rows: int) -> Array:
+    def _number_columns(self, columns: Mapping[str, Any]) -> Array:
+        parts = [
+            doubles(one, columns[one.name])
+            if isinstance(one, Input)
+            else codes_of(self._get_numbers[place], columns[one.name], np.float64)[:, None]
+            for place, one in enumerate(self.plan.numbers)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def _codes(self, columns: Sequence[Any], rows: int, dtype: Any) -> Array:
         plain = PLAIN.issuperset(map(type, columns))
         if plain and self._known and rows > 1:
             try:  # three times as fast, for categories that are all known
@@ -135,7 +182,7 @@ class Packing:
             except KeyError:
                 pass
         if rows > FEW_ROWS and not plain:
-            return by_row(np.stack([codes_of(*one) for one in zip(self._get_codes, columns, strict=True)]))
+            return by_row(np.stack([codes_of(*one, dtype) for one in zip(self._get_codes, columns, strict=True)]))
         codes = chain.from_iterable(map(map if plain else look_up, self._get_codes, columns))
         return by_row(np.fromiter(codes, np.int64, len(columns) * rows).reshape(-1, rows))
 
@@ -150,13 +197,13 @@ def is_text(key: Any) -> bool:
     return type(key) is str and key != NULL_TEXT and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
 
-def look_up(code: Callable[[Any], int], cells: Iterable[Any]) -> Iterable[int]:
+def look_up(code: Callable[[Any], Any], cells: Iterable[Any]) -> Iterable[Any]:
     if isinstance(cells, Words):
         return map([code(word) for word in cells.words].__getitem__, cells.places.tolist())
     return map(code, cells.tolist() if isinstance(cells, np.ndarray) else cells)
 
 
-def codes_of(code: Callable[[Any], int], cells: Any) -> Array:
+def codes_of(code: Callable[[Any], Any], cells: Any, dtype: Any = np.int64) -> Array:
     """(rows,) codes, each different value looked up once."""
     if isinstance(cells, Words):
         places = cells.places
@@ -165,9 +212,9 @@ def codes_of(code: Callable[[Any], int], cells: Any) -> Array:
         values, places = np.unique(cells, return_inverse=True)
         known = values.tolist()
     else:
-        return np.fromiter(look_up(code, cells), np.int64, len(cells))
-    found: Array = np.fromiter(map(code, known), np.int64, len(known))[places]
-    return found
+        return np.fromiter(look_up(code, cells), dtype, len(cells))
+    # `take` is twice as fast as an index, if it need not convert the places.
+    return np.fromiter(map(code, known), dtype, len(known)).take(places.astype(np.intp, copy=False))
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:

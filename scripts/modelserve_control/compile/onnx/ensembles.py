@@ -13,7 +13,7 @@ AT_MOST: Final = 0
 BELOW: Final = 1
 MEMBER: Final = 6
 SUM: Final = 1
-MAX_GROUP_NODES: Final = 32_000  # of about 40 bytes each, which fit into a processor cache
+MAX_GROUP_NODES: Final = 12_000  # of about 40 bytes each, which fit into a processor cache
 
 
 @dataclass(frozen=True, slots=True)

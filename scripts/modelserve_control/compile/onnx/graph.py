@@ -37,7 +37,7 @@ class Graph:
     def op(self, kind: str, *inputs: Value, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         """The names of further outputs are the first name with the suffixes _1, _2 and so on."""
         names = tuple(map(self.name, inputs))
-        are_scalars = all(isinstance(value, (int, float, str)) for value in attributes.values())
+        are_scalars = all(isinstance(value, (int, float, str, onnx.TensorProto)) for value in attributes.values())
         key = (kind, domain, names, repr(sorted(attributes.items())) if are_scalars else len(self.nodes))
         if key not in self._shared:
             first = self._shared[key] = f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
@@ -82,8 +82,8 @@ class Graph:
     def ones_at(self, places: str, width: int, **attributes: Any) -> str:
         """(rows, width) double with ones at `places` (rows, k); the place `width` is dropped."""
         rows = self.op("Shape", places, start=0, end=1)
-        zeros = self.op("Expand", np.zeros(1), self.op("Concat", rows, np.array([width + 1]), axis=0))
-        ones = self.op("Expand", np.ones(1), self.op("Shape", places))
+        zeros = self.op("ConstantOfShape", self.op("Concat", rows, np.array([width + 1]), axis=0), value=tensor([0.0]))
+        ones = self.op("ConstantOfShape", self.op("Shape", places), value=tensor([1.0]))
         spread = self.op("ScatterElements", zeros, places, ones, axis=1, **attributes)
         return self.op("Slice", spread, np.array([0]), np.array([width]), np.array([1]))
 

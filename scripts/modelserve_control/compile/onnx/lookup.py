@@ -11,6 +11,8 @@ from modelserve_control.compile.onnx.graph import ML, Array, Graph, tensor
 
 # An index out of range of any table: it makes scoring fail where scikit-learn raises for an unknown category.
 STOP: Final = 1 << 40
+# What STOP is in a packed graph.
+LARGEST_CODE: Final = 0x10FFFF
 # A shared table has a cell for every category in every column. Above this size each column gets its own lookup.
 MAX_CELLS: Final = 1 << 20
 

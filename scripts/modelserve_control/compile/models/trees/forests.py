@@ -15,8 +15,11 @@ from modelserve_control.compile.registry import predicts
 
 
 def round_to_float32(graph: Graph, features: Features, nulls: bool) -> str:
-    """(rows, width) double, rounded to float32."""
-    return graph.cast(graph.cast(features.numbers(graph, nulls), "float"), "double")
+    """(rows, width) double, rounded to float32. Zeros and ones are."""
+    return graph.concat(
+        part.dense(graph) if part.hot else graph.cast(graph.cast(part.tensor, "float"), "double")
+        for part in features.numeric(graph, nulls)
+    )
 
 
 def make_tree(grown: Any, value: Array, target: int = 0) -> Tree:

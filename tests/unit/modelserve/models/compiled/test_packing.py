@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from modelserve.models.compiled.packing import (
     Lookup,
     Packing,
     Plan,
+    Split,
     doubles,
     own_tensor,
 )
@@ -70,7 +72,11 @@ PLAN = Plan(
         Lookup(Input("n", "double"), [1.0], [LARGE], 0xD800),
     ],
     texts={"text_0": Input("words", "string", lower=True)},
+    splits=[Split(NUMBERS, 0, 0.5), Split(CODES, 1, 2)],
+    labels={"predict": ["no", "yes"]},
 )
+SIZE = Lookup(Input("t", "string", nullable=True), ["small", "large", NULL_TEXT], [0.5, 2.5, -1.0], math.nan)
+YEAR = Lookup(Input("y", "double", nullable=True), [2020.0, math.nan, 2021.0], [0.0, 7.0, 1.0], -2.0)
 
 
 def test_a_plan_is_the_same_after_its_way_through_the_graph() -> None:
@@ -99,6 +105,33 @@ def test_a_text_of_the_sentinel_s_letters_is_not_the_category_of_null() -> None:
 def test_a_graph_whose_keys_have_no_null_takes_null_for_something_unknown() -> None:
     packing = Packing(Plan([], [Lookup(Input("t", "string", nullable=True), ["a"], [0], 1)], {}))
     assert packing.of_batch(Batch({"t": objects("a", None, "b")}, 3))[CODES].tolist() == [[0], [1], [1]]
+
+
+@pytest.mark.parametrize("form", ["cells", "arrays", "words", "many"])
+def test_categories_that_trees_read_as_numbers_stand_among_the_numbers(form: str) -> None:
+    sizes: list[Any] = ["large", None, "other", "small", NULL_TEXT]
+    years: Any = [2021.0, math.nan, 1999.0, None, 2020.0]
+    if form != "cells":
+        years = np.array(years, dtype=float)
+    repeats = 100 if form == "many" else 1
+    texts = Words(sizes, np.arange(5, dtype=np.int32)) if form == "words" else objects(*sizes * repeats)
+    columns = {"a": np.ones(5 * repeats), "t": sizes if form == "cells" else texts, "y": years}
+    columns["y"] = np.tile(years, repeats) if form == "many" else years
+    batch = batch_of(columns, 5) if form == "cells" else Batch(columns, 5 * repeats)
+    fed = Packing(Plan([SIZE, A, YEAR], [], {})).of_batch(batch)[NUMBERS]
+    expected = [[2.5, 1, 1], [-1, 1, 7], [math.nan, 1, -2], [0.5, 1, 7], [math.nan, 1, 0]]
+    np.testing.assert_array_equal(fed, expected * repeats)
+    assert fed.flags.c_contiguous
+
+
+def test_codes_of_many_rows_may_be_bytes() -> None:
+    known = [Lookup(Input("t", "string"), ["a", "b"], [0, 1], 2)]
+    batch = Batch({"t": objects(*"abz" * 100)}, 300)
+    for lookups, expected in ((known, np.uint8), ([*known, Lookup(Input("t", "string"), ["a"], [300], 1)], np.int64)):
+        packing = Packing(Plan([], lookups, {}))
+        codes = packing.of_batch(batch, narrow=True)[CODES]
+        assert codes.dtype == expected
+        np.testing.assert_array_equal(codes, packing.of_batch(batch)[CODES])
 
 
 def test_words_and_arrays_of_a_decoder_are_packed_as_their_values() -> None:
