@@ -37,7 +37,7 @@ def exit_code(result: Result) -> int:
 @click.option(
     "--batch-rows",
     type=click.IntRange(1, 1_000_000),
-    help="Rows per call.  [default: 50,000; from 10,000 where the model takes more than 20 columns]",
+    help="Rows per call.  [default: 100,000; from 10,000 where the model takes more than 20 columns]",
 )
 @options.method
 @click.option("--month", metavar="YYYY-MM|last", help="Fills {year} and {month} in INPUT, OUTPUT and --id.")

@@ -23,7 +23,7 @@ from modelserve_control.batch.files.table_files import BUCKET
 from modelserve_control.common.progress import Progress
 from modelserve_control.registry import catalog
 
-# Of freed memory, for the next call: arrays of 50,000 rows have some megabytes each. It is the most that glibc takes as a block.
+# Of freed memory, for the next call: arrays of 100,000 rows have some megabytes each. It is the most that glibc takes as a block.
 KEPT_BYTES: Final = 32 << 20
 
 
