@@ -36,7 +36,8 @@ class SourceGraph:
         self.columns = {column.name: column for column in inputs}
         self._made = {node.output[0]: node for node in self.nodes}
         self._tables = {node.input[0] for node in self.nodes if node.op_type in TAKE_TABLES}
-        self.numbers_of = cache(self._find_numbers)  # a lookup with NaN among its codes equals itself alone
+        # A lookup with NaN among its keys or codes equals itself alone.
+        self.numbers_of, self.lookups_of = cache(self._find_numbers), cache(self._find_lookups)
 
     def columns_of(self, tensor: str) -> list[Input] | None:
         """The columns that a tensor concatenates unchanged, or None if it contains anything else."""
@@ -70,7 +71,7 @@ class SourceGraph:
         places = self.constant(node.input[1])
         return None if places is None else [columns[place] for place in places]
 
-    def lookups_of(self, tensor: str) -> list[Lookup] | None:
+    def _find_lookups(self, tensor: str) -> list[Lookup] | None:
         """The lookups whose codes a tensor concatenates, or None if it contains anything else."""
         return require_encodable(self._lookups_of(tensor))
 
