@@ -114,9 +114,13 @@ class Worker:
         self._groups.cancel()
 
     def receive(self, pulled: list[Pulled]) -> None:
-        """A message that waits is leased; its deadline has not begun."""
+        """A message that waits is leased; its deadline has not begun. The client may hand over more while it stops."""
         for one in pulled:
-            self._groups.submit(None, one)
+            if self._stopping:
+                one.nack()
+                self.finish(one)
+            else:
+                self._groups.submit(None, one)
 
     async def _work_on(self, _: None, group: Sequence[Pending[Pulled, None]]) -> None:
         await self.work([pending.item for pending in group])

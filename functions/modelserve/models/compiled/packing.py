@@ -171,7 +171,11 @@ class Packing:
             else codes_of(self._get_numbers[place], columns[one.name], np.float64)[:, None]
             for place, one in enumerate(self.plan.numbers)
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if len(parts) == 1:
+            return parts[0]
+        if all(one.width == 1 for one in self.plan.numbers):  # in two thirds of the time of the general way
+            return by_row(np.stack([part[:, 0] for part in parts]))
+        return np.concatenate(parts, axis=1)
 
     def _codes(self, columns: Sequence[Any], rows: int, dtype: Any) -> Array:
         plain = PLAIN.issuperset(map(type, columns))
@@ -209,12 +213,21 @@ def codes_of(code: Callable[[Any], Any], cells: Any, dtype: Any = np.int64) -> A
         places = cells.places
         known: Sequence[Any] = cells.words
     elif isinstance(cells, np.ndarray) and cells.dtype.kind in "iuf":
-        values, places = np.unique(cells, return_inverse=True)
-        known = values.tolist()
+        known, places = find_values(cells)
     else:
         return np.fromiter(look_up(code, cells), dtype, len(cells))
     # `take` is twice as fast as an index, if it need not convert the places.
     return np.fromiter(map(code, known), dtype, len(known)).take(places.astype(np.intp, copy=False))
+
+
+def find_values(cells: Array) -> tuple[Sequence[Any], Array]:
+    """Values that hold all of a column of numbers, and the place of each cell among them. A range need not be sorted."""
+    if cells.dtype.kind == "i" and len(cells):
+        low, high = int(cells.min()), int(cells.max())
+        if high - low < len(cells):
+            return range(low, high + 1), cells.astype(np.int64, copy=False) - low
+    values, places = np.unique(cells, return_inverse=True)
+    return values.tolist(), places
 
 
 def own_tensor(column: Input, texts: Iterable[Any]) -> Array:

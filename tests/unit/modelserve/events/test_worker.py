@@ -101,6 +101,20 @@ class Leased:
         self.ends.append("nack")
 
 
+def test_a_message_that_comes_after_the_stop_goes_to_another_worker() -> None:
+    """The client hands over what it has held back while the stream is being closed."""
+
+    async def run() -> tuple[list[int], list[str]]:
+        worker, late = RecordingWorker(), Leased()
+        worker.receive([Waiting()])
+        await worker.stop()
+        worker.receive([late])
+        await asyncio.sleep(0)
+        return worker.begun, late.ends
+
+    assert asyncio.run(run()) == ([], ["nack"])
+
+
 RESULT = make_result("m", "1", {"prediction": 1}, "m1", "m1", 0)
 
 

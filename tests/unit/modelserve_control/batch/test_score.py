@@ -57,8 +57,8 @@ def test_numbers_where_the_model_takes_texts_are_told_with_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("known", "rows"),
     [
-        (signature(x="double", t="string?"), 50_000),
-        (nameless(*["double"] * 50), 20_000),
+        (signature(x="double", t="string?"), 100_000),
+        (nameless(*["double"] * 50), 40_000),
         (nameless(*["long"] * 1_000), 10_000),
         (signature_of([tensor("float64", -1, 784, name="image")]), 10_000),
         (None, 10_000),

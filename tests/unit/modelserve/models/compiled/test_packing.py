@@ -124,6 +124,17 @@ def test_categories_that_trees_read_as_numbers_stand_among_the_numbers(form: str
     assert fed.flags.c_contiguous
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.float64])
+@pytest.mark.parametrize("ends", [(1, 3), (-128, 127), (-(2**63), 2**63 - 1)])
+def test_each_number_of_a_column_of_categories_is_looked_up(dtype: Any, ends: tuple[int, int]) -> None:
+    cells = np.array([2, *(end for end in ends if np.can_cast(np.min_scalar_type(end), dtype)), 2, 3] * 80).astype(
+        dtype
+    )
+    lookup = Lookup(Input("n", "double"), [-128.0, 1.0, 2.0, 127.0], [5, 6, 7, 8], 9)
+    expected = [dict(zip(lookup.keys, lookup.codes, strict=True)).get(cell, 9) for cell in cells.tolist()]
+    assert Packing(Plan([], [lookup], {})).of_batch(Batch({"n": cells}, len(cells)))[CODES][:, 0].tolist() == expected
+
+
 def test_codes_of_many_rows_may_be_bytes() -> None:
     known = [Lookup(Input("t", "string"), ["a", "b"], [0, 1], 2)]
     batch = Batch({"t": objects(*"abz" * 100)}, 300)
