@@ -93,8 +93,10 @@ def take_texts(column: Words) -> Any:
     """As pandas types a column of these texts, in a third of its time."""
     import pandas as pd
 
-    kind = "str" if None in column.words else None
-    return pd.Series(objects(column.words), dtype=kind).array.take(column.places)
+    texts = pd.Series(objects(column.words), dtype="str" if None in column.words else None)
+    if getattr(texts.dtype, "storage", None) == "pyarrow":  # Arrow makes a new text for each cell that a model reads
+        texts = texts.astype(pd.StringDtype("python", na_value=texts.dtype.na_value))
+    return texts.array.take(column.places)
 
 
 def text_series(values: Array) -> Any:
