@@ -94,8 +94,9 @@ def take_texts(column: Words) -> Any:
     import pandas as pd
 
     texts = pd.Series(objects(column.words), dtype="str" if None in column.words else None)
-    if getattr(texts.dtype, "storage", None) == "pyarrow":  # Arrow makes a new text for each cell that a model reads
-        texts = texts.astype(pd.StringDtype("python", na_value=texts.dtype.na_value))
+    kind: Any = texts.dtype
+    if getattr(kind, "storage", None) == "pyarrow":  # Arrow makes a new text for each cell that a model reads
+        texts = texts.astype(pd.StringDtype("python", na_value=kind.na_value))
     return texts.array.take(column.places)
 
 
