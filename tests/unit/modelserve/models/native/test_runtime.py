@@ -203,6 +203,6 @@ def test_texts_that_stand_there_once_are_the_same_frame(words: list[Any], requir
     frames = [
         runtime.model_input(Batch({"t": texts, "x": np.arange(3.0)}, 3)) for texts in (column, np.asarray(column))
     ]
-    pd.testing.assert_frame_equal(*frames, check_dtype=False)  # texts of Python beside texts of Arrow
+    pd.testing.assert_frame_equal(frames[0], frames[1], check_dtype=False)  # texts of Python beside texts of Arrow
     assert [str(kind) for kind in frames[0].dtypes] == [str(kind) for kind in frames[1].dtypes] == ["str", "float64"]
     assert frames[0].t.tolist() == pytest.approx(frames[1].t.tolist(), nan_ok=True)
