@@ -69,7 +69,7 @@ def known(version: str) -> tuple[Schema, Possible]:
     return cast("tuple[Schema, Possible]", pickle.loads(cached.read_bytes()))
 
 
-def named(whole: Schema, names: Collection[str]) -> Schema:
+def select_named(whole: Schema, names: Collection[str]) -> Schema:
     """What is in `names`, and what must be set: nobody sets or reads the rest, and Terraform takes a schema apart for each run."""
     resources = {name: schema.only(one, names) for name, one in whole.resources.items() if name in names}
     data = {name: schema.only(whole.data[name], names) for name in terraform.types("data")}
@@ -79,7 +79,7 @@ def named(whole: Schema, names: Collection[str]) -> Schema:
 def schemas(whole: Schema) -> dict[str, Schema]:
     """What each provider knows of what the configuration and its tests name."""
     return {
-        "google": named(whole, terraform.words(terraform.SOURCE, HERE)),
+        "google": select_named(whole, terraform.words(terraform.SOURCE, HERE)),
         "google-beta": Schema(whole.provider, {"google_project_service_identity": SERVICE_IDENTITY}, {}),
         "time": Schema(Block(), {"time_sleep": TIME_SLEEP}, {}),
     }

@@ -45,9 +45,8 @@ def test_one_apply_makes_all_in_an_order_that_the_configuration_asks_for(applied
     assert applied.luck() == []
 
 
+@pytest.mark.parametrize("applied", ["dev"], indirect=True)
 def test_another_model_comes_and_goes_and_nothing_of_the_first_is_made_anew(applied: Project) -> None:
-    if applied.cloud.project != "example-dev":
-        return
     alone = set(applied.cloud.resources)
     more = "-var=models={flights={}}"
     changes = applied.plan(more)["resource_changes"]

@@ -130,7 +130,7 @@ def test_the_oldest_provider_differs_from_the_newest_in_nothing_that_a_rule_can_
 def look(version: str, names: set[str]) -> dict[str, Any]:
     """What a version makes of the names: attributes, blocks, and the words that a value may be."""
     whole, possible = stand_in.known(version)
-    google = stand_in.named(whole, names)
+    google = stand_in.select_named(whole, names)
     blocks = {
         "provider": google.provider,
         **google.resources,

@@ -65,7 +65,7 @@ def collect() -> None:
 
 
 def tune_malloc(trim_bytes: int = TRIM_BYTES, mmap_bytes: int = MMAP_BYTES) -> None:
-    """Keep up to 8 MiB of freed memory for the next requests, in blocks of up to 4 MiB.
+    """Keep up to `trim_bytes` of freed memory for the next requests, in blocks of up to `mmap_bytes`.
 
     By default glibc returns free memory beyond 128 KiB, so a body of 45 KB caused page faults at every few requests.
     """

@@ -116,6 +116,15 @@ class Graph:
             node.input[:] = [name if used == tensor else used for used in node.input]
 
 
+def extract(model: onnx.ModelProto, outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
+    """The part of a model that these outputs need."""
+    whole = model.graph
+    nodes, used = needed_nodes(whole.node, [output.name for output in outputs])
+    constants = [tensor for tensor in whole.initializer if tensor.name in used]
+    graph = helper.make_graph(nodes, whole.name, whole.input, outputs, constants)
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
 def needed_nodes(nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> tuple[list[onnx.NodeProto], set[str]]:
     used, kept = set(wanted), []
     for node in reversed(nodes):

@@ -16,7 +16,7 @@ from modelserve.models.compiled.packing import CODES, NUMBERS, Plan, Split
 from modelserve.models.compiled.row_order import BITS
 from modelserve.models.compiled.runtime import open_session
 from modelserve_control.compile.onnx.ensembles import AT_MOST, BELOW
-from modelserve_control.compile.onnx.graph import ML, Array, needed_nodes
+from modelserve_control.compile.onnx.graph import ML, Array, extract
 from modelserve_control.compile.onnx.lookup import LARGEST_CODE
 
 # Fewer nodes take less time than to order their rows.
@@ -130,11 +130,9 @@ def find_sources(model: onnx.ModelProto, tensor: str, plan: Plan) -> Iterator[So
 
 def compute_features(model: onnx.ModelProto, tensor: str, feeds: dict[str, Array]) -> Array:
     """(rows, features)."""
-    whole = model.graph
-    nodes, used = needed_nodes([*whole.node, helper.make_node("Identity", [tensor], [FEATURES])], [FEATURES])
-    constants = [one for one in whole.initializer if one.name in used]
-    output = onnx.ValueInfoProto(name=FEATURES)
-    graph = helper.make_graph(nodes, whole.name, whole.input, [output], constants)
-    made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    found: Array = open_session(made.SerializeToString()).run([FEATURES], feeds)[0]
+    with_features = onnx.ModelProto()
+    with_features.CopyFrom(model)
+    with_features.graph.node.append(helper.make_node("Identity", [tensor], [FEATURES]))
+    before_trees = extract(with_features, [onnx.ValueInfoProto(name=FEATURES)])
+    found: Array = open_session(before_trees.SerializeToString()).run([FEATURES], feeds)[0]
     return found

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper
 
 from modelserve.models.compiled.runtime import PLAN, SMALLER, Methods
-from modelserve_control.compile.onnx.graph import needed_nodes
+from modelserve_control.compile.onnx.graph import extract
 
 # MLflow's forms need the first, records the second. The third is for models logged with pyfunc_predict_fn="predict_proba".
 COMMON_METHODS: Final[tuple[Methods, ...]] = (("predict",), ("predict", "predict_proba"), ("predict_proba",))
@@ -23,12 +23,9 @@ def add_smaller_graphs(model: onnx.ModelProto, plan: str) -> None:
     whole, found = model.graph, []
     for methods in COMMON_METHODS:
         outputs = [output for output in whole.output if output.name in methods]
-        nodes, used = needed_nodes(whole.node, methods)
-        if len(outputs) < len(methods) or len(nodes) == len(whole.node):
+        made = extract(model, outputs)
+        if len(outputs) < len(methods) or len(made.graph.node) == len(whole.node):
             continue
-        constants = [tensor for tensor in whole.initializer if tensor.name in used]
-        graph = helper.make_graph(nodes, whole.name, whole.input, outputs, constants)
-        made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
         if made.ByteSize() <= MAX_BYTES:
             found.append({"methods": methods, "graph": b64encode(made.SerializeToString()).decode()})
     helper.set_model_props(model, {PLAN: plan, SMALLER: json.dumps(found)})

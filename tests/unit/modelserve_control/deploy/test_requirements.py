@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from index_options import INDEX
 from modelserve.store.versions.manifest import Manifest
 from modelserve_control.common.errors import NotPackaged
 from modelserve_control.deploy.requirements import requirements_for
 
-INDEX = "--index-url"
 EVIL = "http://evil"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from index_options import INDEX, MORE
 from modelserve_control.publish.environments import BuildFailed, Packages, check_minimums, packages_of, pins_of
 
 MLMODEL = """
@@ -37,7 +38,6 @@ def test_a_model_decides_the_versions_of_known_packages_and_names_others_only_wh
     assert not [line for line in found.own if "gunicorn" in line or ";" in line]
 
 
-INDEX, MORE = "--index-url", "--extra-index-url"
 EVIL = "http://evil"
 HOSTILE = (
     "--find-links .",
